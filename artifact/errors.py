@@ -1,0 +1,91 @@
+"""The whole error tree of Lookalike, one class for each thing that a caller may want to tell apart.
+
+Domain errors know nothing of gRPC, HTTP or the command line: serving/ and lookalike/ each map them in one table.
+Every message is one line of the same form: what went wrong, what was expected, what was got, where, how to mend it.
+"""
+
+from __future__ import annotations
+
+
+class LookalikeError(Exception):
+    """Base of every error that is the user's to mend; `str()` of it is one line.
+
+    Args:
+        what: what went wrong, naming the thing ("image column 'photo'").
+        expected: what would have been right.
+        got: what was found instead.
+        where: the file, folder, model or address.
+        mend: what the user can do about it.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        expected: str | None = None,
+        got: str | None = None,
+        where: object | None = None,
+        mend: str | None = None,
+    ) -> None:
+        self.what, self.expected, self.got, self.where, self.mend = what, expected, got, where, mend
+        facts = [f"expected {expected}" if expected else "", f"got {got}" if got else ""]
+        line = what
+        if any(facts):
+            line += ": " + ", ".join(fact for fact in facts if fact)
+        if where is not None:
+            line += f" ({where})"
+        if mend:
+            line += f"; {mend}"
+        super().__init__(" ".join(line.split()))
+
+
+class UsageError(LookalikeError):
+    """An option or argument that makes no sense by itself (exit code 2)."""
+
+
+class DataError(LookalikeError):
+    """A folder or table of images, or a table of vectors, that cannot be used."""
+
+
+class RunError(LookalikeError):
+    """A run folder that cannot be written, read or continued."""
+
+
+class ArtifactError(LookalikeError):
+    """A file that is not a sound artifact."""
+
+
+class ParityError(LookalikeError):
+    """An exported graph whose vectors differ from the trained network's."""
+
+
+class RepositoryError(LookalikeError):
+    """A model repository that cannot be read or published to."""
+
+
+class ModelNotFoundError(RepositoryError):
+    """A model or a version of it that the repository or the server does not have."""
+
+
+class SpaceError(LookalikeError):
+    """Vectors of two spaces in one operation: their distances mean nothing."""
+
+
+class OutputError(LookalikeError):
+    """An output folder or file that belongs to something else, or cannot be written."""
+
+
+class ServerError(LookalikeError):
+    """A server that could not be started, reached, or that answered with a failure."""
+
+
+class UnavailableError(ServerError):
+    """Not now: the server is not there, not ready, stopping, or its queue is full."""
+
+
+class InvalidRequestError(ServerError):
+    """A request that does not fit the model: data type, shape, size, or an image that cannot be read."""
+
+
+class TrainingError(LookalikeError):
+    """Training that cannot go on: for example a loss that is no longer finite."""

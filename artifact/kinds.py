@@ -1,0 +1,58 @@
+"""The three kinds of embedding model: their streams and the pairs of streams whose distance is an output.
+
+A new kind is one line in KINDS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+BRANCH = "branch"
+FULL = "full"
+MODES = (BRANCH, FULL)
+BRANCH_INPUT = "image"
+BRANCH_OUTPUT = "embedding"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Name, streams in order, and the stream pairs whose distance a full artifact gives."""
+
+    name: str
+    streams: tuple[str, ...]
+    pairs: tuple[tuple[str, str], ...]
+
+
+KINDS: dict[str, Kind] = {
+    "siamese": Kind("siamese", ("left", "right"), (("left", "right"),)),
+    "triplet": Kind("triplet", ("anchor", "positive", "negative"), (("anchor", "positive"), ("anchor", "negative"))),
+    "quartet": Kind(
+        "quartet",
+        ("anchor", "positive", "negative", "negative2"),
+        (("anchor", "positive"), ("anchor", "negative"), ("anchor", "negative2"), ("negative", "negative2")),
+    ),
+}
+
+
+def embedding_name(stream: str) -> str:
+    """Output name of one stream's vector in a full artifact."""
+    return f"embedding_{stream}"
+
+
+def distance_name(pair: Sequence[str]) -> str:
+    """Output name of the distance between two streams."""
+    return f"distance_{pair[0]}_{pair[1]}"
+
+
+def input_names(kind: str, mode: str) -> tuple[str, ...]:
+    """Names of the image inputs: `image` for a branch artifact, the kind's streams for a full one."""
+    return (BRANCH_INPUT,) if mode == BRANCH else KINDS[kind].streams
+
+
+def output_widths(kind: str, mode: str, embedding_dim: int) -> dict[str, int]:
+    """Output names in graph order with their width: {name: columns}."""
+    if mode == BRANCH:
+        return {BRANCH_OUTPUT: embedding_dim}
+    widths = {embedding_name(stream): embedding_dim for stream in KINDS[kind].streams}
+    return widths | {distance_name(pair): 1 for pair in KINDS[kind].pairs}
