@@ -1,0 +1,37 @@
+"""Class labels of any hashable type as dense integer codes, so that every metric compares int64 and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from artifact.errors import DataError
+
+Labels = Sequence[Hashable] | npt.NDArray[Any]
+Codes = npt.NDArray[np.int64]
+
+
+def label_codes(labels: Labels, num_rows: int, *, known: dict[Hashable, int] | None = None) -> Codes:
+    """Number the labels 0, 1, 2 ... in order of first appearance.
+
+    A dict and not `np.unique`: that sorts, so it fails on mixed types and turns [1, "1"] into one class.
+
+    Args:
+        labels: one label a row: str, int, or anything hashable.
+        num_rows: how many there must be.
+        known: label -> code to start from; new labels are added to it, so two label arrays can share codes.
+
+    Returns:
+        int64 [num_rows].
+
+    Raises:
+        DataError: another number of labels than rows.
+    """
+    values = labels.tolist() if isinstance(labels, np.ndarray) else list(labels)
+    if len(values) != num_rows:
+        raise DataError("labels", expected=f"one for each of {num_rows} rows", got=str(len(values)))
+    codes: dict[Hashable, int] = {} if known is None else known
+    return np.fromiter((codes.setdefault(value, len(codes)) for value in values), np.int64, num_rows)
