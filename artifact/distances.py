@@ -18,7 +18,7 @@ COSINE_EPSILON = 1e-8
 
 def squared_euclidean(a: Vectors, b: Vectors) -> Vectors:
     """Sum of squared differences over the last axis."""
-    return np.square(a - b).sum(axis=-1, dtype=np.float32)
+    return np.asarray(np.square(a - b).sum(axis=-1), dtype=np.float32)
 
 
 def euclidean(a: Vectors, b: Vectors) -> Vectors:

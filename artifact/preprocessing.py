@@ -1,7 +1,7 @@
 """Encoded image in, uint8 pixels out: the one function that training, the embedded server and real Triton share.
 
-This file is copied, as it is, next to the python-backend model NAME_decode, so it imports nothing of Lookalike: only the
-standard library, numpy, Pillow, simplejpeg and cykooz-resizer. A change of any pixel it gives is a new RESIZE_METHOD.
+This file is copied, as it is, next to the python-backend model NAME_decode, so it imports nothing of Lookalike: only
+the standard library, numpy, Pillow, simplejpeg and cykooz-resizer. A changed pixel is a new RESIZE_METHOD.
 
 Decisions a reader would question:
 - Pillow's plugins are called without `Image.open`, because that warns about large images from every thread; our own
@@ -13,8 +13,9 @@ Decisions a reader would question:
 from __future__ import annotations
 
 import io
+import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -36,6 +37,14 @@ _EXIF_ORIENTATION = 0x0112
 
 class ImageError(ValueError):
     """An image that cannot become pixels; `str()` is the reason alone, the caller knows which image it was."""
+
+
+class BadImagesError(ImageError):
+    """Some images of a batch cannot be read: `bad` lists every (row, stream, reason), `str()` is the message of it."""
+
+    def __init__(self, bad: Sequence[tuple[int, str, str]], num_images: int) -> None:
+        self.bad = list(bad)
+        super().__init__(format_bad_images(self.bad, num_images))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +117,12 @@ class Limits:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Limits:
-        known = {key: values[key] for key in cls.__dataclass_fields__ if key in values}
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in known.items()})
+        known: dict[str, Any] = {
+            key: tuple(values[key]) if isinstance(values[key], list) else values[key]
+            for key in cls.__dataclass_fields__
+            if key in values
+        }
+        return cls(**known)
 
 
 DEFAULT_LIMITS = Limits()
@@ -168,6 +181,69 @@ def resize_pixels(pixels: Pixels, preprocessing: Preprocessing) -> Pixels:
         canvas[top : top + inner_height, left : left + inner_width] = inner
         return canvas
     return _resize(pixels, to_height, to_width, None)
+
+
+def load_batch(
+    streams: Mapping[str, Sequence[bytes]],
+    preprocessing: Preprocessing,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    apply: Callable[..., Iterable[Pixels | ImageError]] = map,
+) -> dict[str, Pixels]:
+    """Decode and resize rows of one or several streams, all of them before saying which are bad.
+
+    Args:
+        streams: {stream: encoded images}, every stream with the same number of rows N.
+        apply: `map`, or the `map` of a thread pool.
+
+    Returns:
+        {stream: uint8 [N, height, width, 3]}.
+
+    Raises:
+        BadImagesError: naming every bad row, stream and reason.
+    """
+
+    def load(data: bytes) -> Pixels | ImageError:
+        try:
+            return load_pixels(data, preprocessing, limits)
+        except ImageError as error:
+            return error
+
+    images = [data for rows in streams.values() for data in rows]
+    places = [(row, stream) for stream, rows in streams.items() for row in range(len(rows))]
+    loaded = list(apply(load, images))
+    bad = [
+        (*place, str(result)) for place, result in zip(places, loaded, strict=True) if isinstance(result, ImageError)
+    ]
+    if bad:
+        raise BadImagesError(sorted(bad), len(images))
+    pixels = iter(loaded)
+    shape = (preprocessing.height, preprocessing.width, 3)
+    return {
+        stream: np.array([next(pixels) for _ in rows], np.uint8).reshape(len(rows), *shape)
+        for stream, rows in streams.items()
+    }
+
+
+_MAX_REASONS_CHARS = 4000  # gRPC carries the message in a header of 8 KiB at most
+
+
+def format_bad_images(bad: Sequence[tuple[int, str, str]], num_images: int) -> str:
+    """One line that names every bad row and stream; reasons are left out once they would not fit a gRPC status."""
+    parts, room = [], _MAX_REASONS_CHARS
+    for row, stream, reason in bad:
+        text = reason.replace("[row ", "(row ")[:200]
+        room -= len(text)
+        parts.append(f"[row {row}, {stream}] {text if room > 0 else 'cannot be read'}")
+    return f"cannot read {len(bad)} of {num_images} images: " + "; ".join(parts)
+
+
+def parse_bad_images(message: str) -> list[tuple[int, str, str]]:
+    """The (row, stream, reason) of every bad image in a line that holds a `format_bad_images` message."""
+    return [
+        (int(row), stream, reason)
+        for row, stream, reason in re.findall(r"\[row (\d+), (\w+)\] (.*?)(?=; \[row \d|$)", message, re.DOTALL)
+    ]
 
 
 def inspect_image(data: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[str, int, int]:
