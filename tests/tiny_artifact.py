@@ -1,4 +1,4 @@
-"""A real artifact without torch: a linear network drawn from a seed, in both modes, built node by node with onnx.helper.
+"""A real artifact without torch: a linear network drawn from a seed, in both modes, built node by node.
 
 Its vectors can be computed by hand (`linear_vectors`), so tests of serving, scoring and publishing have an independent
 reference and need no trained model.

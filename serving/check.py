@@ -1,0 +1,68 @@
+"""Check an artifact: bytes, structure, and golden images against golden vectors on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from artifact.distances import DISTANCES
+from artifact.errors import ArtifactError
+from artifact.golden import read_golden
+from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT, KINDS, distance_name, embedding_name
+from artifact.manifest import Manifest
+from artifact.preprocessing import load_pixels
+from serving.engine import Engine
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """A sound artifact: its manifest, how many golden images ran, and the largest |difference| of an output."""
+
+    manifest: Manifest
+    num_golden: int
+    golden_max_abs: float
+
+
+def check_artifact(path: Path, *, golden: bool = True, device: str = "cpu") -> CheckResult:
+    """Verify everything an artifact says about itself; raises ArtifactError with the first thing that is not so."""
+    return check_engine(Engine(path, device=device), golden=golden)
+
+
+def check_engine(engine: Engine, *, golden: bool = True) -> CheckResult:
+    """`check_artifact` for a session that is already loaded (and so verified)."""
+    manifest = engine.manifest
+    if not golden or manifest.golden is None:
+        return CheckResult(manifest, 0, 0.0)
+    images, vectors = read_golden(manifest.golden, manifest.embedding_dim)
+    pixels = np.stack([load_pixels(image, manifest.pixels) for image in images])
+    feeds, expected = golden_rows(manifest, pixels, vectors)
+    outputs = engine.run(feeds)
+    worst = max(float(np.abs(outputs[name] - want).max()) for name, want in expected.items())
+    limit = manifest.golden.tolerance * max(1.0, max(float(np.abs(want).max()) for want in expected.values()))
+    if not worst <= limit:  # also catches NaN
+        raise ArtifactError(
+            "golden images do not give their golden vectors",
+            expected=f"max |difference| <= {limit:.2g}",
+            got=f"{worst:.2g}",
+            where=engine.path,
+            mend="the file or this machine's onnxruntime is not sound: copy the file again, or compare elsewhere",
+        )
+    return CheckResult(manifest, len(images), worst)
+
+
+def golden_rows(
+    manifest: Manifest, pixels: np.ndarray, vectors: np.ndarray
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Feeds and expected outputs of the golden images: stream s takes the rows rotated by s places."""
+    if manifest.is_branch:
+        return {BRANCH_INPUT: pixels}, {BRANCH_OUTPUT: vectors}
+    kind = KINDS[manifest.kind]
+    feeds = {stream: np.roll(pixels, -shift, axis=0) for shift, stream in enumerate(kind.streams)}
+    rotated = {stream: np.roll(vectors, -shift, axis=0) for shift, stream in enumerate(kind.streams)}
+    distance = DISTANCES[manifest.distance]
+    expected = {embedding_name(stream): vector for stream, vector in rotated.items()}
+    for a, b in kind.pairs:
+        expected[distance_name((a, b))] = distance(rotated[a], rotated[b])[:, None]
+    return feeds, expected

@@ -1,0 +1,108 @@
+"""One onnxruntime session over one artifact: uint8 pixels in, float32 vectors out.
+
+Spinning is off: a server that waits for requests must not burn a core. The number of threads is always set, because
+onnxruntime would otherwise take all cores for every session.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from artifact.errors import ArtifactError, InvalidRequestError, UsageError
+from artifact.manifest import Manifest
+from artifact.model_file import read_manifest, verify_content
+
+Array = npt.NDArray[Any]
+
+PROVIDERS: dict[str, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+class Engine:
+    """A loaded artifact.
+
+    Args:
+        path: the artifact's ONNX file.
+        threads: threads of one run; None takes every core that this process may use.
+        device: `cpu` or `cuda`; CUDA that is asked for and missing is an error, never a silent fallback.
+        verify: compare every byte with the content hash before loading.
+
+    Raises:
+        ArtifactError: the file is not a sound artifact, or its graph does not have the manifest's signature.
+        UsageError: the device is not there.
+    """
+
+    def __init__(self, path: Path, *, threads: int | None = None, device: str = "cpu", verify: bool = True) -> None:
+        self.path = path
+        self.manifest: Manifest = verify_content(path) if verify else read_manifest(path)
+        self._session = _session(path, threads or available_cores(), device)
+        _require_signature(self._session, self.manifest, path)
+        self._outputs = list(self.manifest.outputs)
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, npt.NDArray[np.float32]]:
+        """Run a batch.
+
+        Args:
+            feeds: {input: uint8 [N, H, W, 3]} for every input of the manifest.
+
+        Returns:
+            {output: float32 [N, width]} in the manifest's order.
+
+        Raises:
+            InvalidRequestError: onnxruntime refused the arrays.
+        """
+        try:
+            values = self._session.run(self._outputs, dict(feeds))
+        except Exception as error:  # onnxruntime's exceptions share no public base class
+            raise InvalidRequestError("onnxruntime refused the batch", got=str(error), where=self.path) from None
+        return dict(zip(self._outputs, values, strict=True))
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _session(path: Path, threads: int, device: str) -> Any:
+    import onnxruntime  # 0.2 s: only where a session is made
+
+    if device not in PROVIDERS:
+        raise UsageError(f"device {device!r}", expected=f"one of {', '.join(PROVIDERS)}")
+    if PROVIDERS[device] not in onnxruntime.get_available_providers():
+        raise UsageError(f"device {device!r} is not available", got=", ".join(onnxruntime.get_available_providers()))
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors only; they also reach us as exceptions
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = onnxruntime.InferenceSession(os.fspath(path), options, providers=[PROVIDERS[device]])
+    except Exception as error:  # as above: no public base class
+        raise ArtifactError("onnxruntime cannot load the graph", got=str(error), where=path) from None
+    if session.get_providers()[0] != PROVIDERS[device]:
+        raise UsageError(f"device {device!r} failed to start", got=", ".join(session.get_providers()), where=path)
+    return session
+
+
+def _require_signature(session: Any, manifest: Manifest, path: Path) -> None:
+    size = manifest.pixels
+    shape = [size.height, size.width, 3]
+    expected = [(name, "tensor(uint8)", shape) for name in manifest.inputs]
+    expected += [(name, "tensor(float)", [width]) for name, width in manifest.outputs.items()]
+    got = [(node.name, node.type, list(node.shape[1:])) for node in [*session.get_inputs(), *session.get_outputs()]]
+    if got != expected:
+        raise ArtifactError(
+            "the graph does not have the signature of its manifest",
+            expected=_signature_text(expected),
+            got=_signature_text(got),
+            where=path,
+        )
+
+
+def _signature_text(nodes: Sequence[tuple[str, str, Sequence[object]]]) -> str:
+    return ", ".join(f"{name} {kind} {list(shape)}" for name, kind, shape in nodes)
