@@ -1,0 +1,96 @@
+"""Parity: the exported graph must give the trained network's vectors before anything is published.
+
+The reference is torch, one stream at a time, and numpy for the distances: not the code that was exported for the full
+graph. Batches of 1, 2 and 7 catch a batch size that the exporter fixed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+import torch
+from torch import nn
+
+from artifact.distances import DISTANCES
+from artifact.errors import ParityError
+from artifact.kinds import BRANCH, BRANCH_OUTPUT, KINDS, distance_name, embedding_name, input_names
+from artifact.preprocessing import Preprocessing
+
+BATCHES = (1, 2, 7)
+TOLERANCE = 1e-4
+
+Arrays = dict[str, npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Largest |torch - onnxruntime| over all outputs and batches, and the limit it had to keep."""
+
+    max_abs: float
+    limit: float
+    batches: tuple[int, ...] = BATCHES
+
+
+def check_parity(
+    branch: nn.Module, model: bytes, *, kind: str, mode: str, distance: str, preprocessing: Preprocessing, seed: int = 0
+) -> Parity:
+    """Compare the branch with the exported model on random pixels.
+
+    Raises:
+        ParityError: a difference over 1e-4 x max(1, largest |value|), or a batch size that does not run.
+    """
+    session = onnxruntime.InferenceSession(model, _options(), providers=["CPUExecutionProvider"])
+    random = np.random.default_rng(seed)
+    worst = limit = 0.0
+    for size in BATCHES:
+        shape = (size, preprocessing.height, preprocessing.width, 3)
+        feeds = {name: _pictures(random, shape) for name in input_names(kind, mode)}
+        expected = reference_outputs(branch, feeds, kind=kind, mode=mode, distance=distance)
+        try:
+            got = dict(zip(expected, session.run(list(expected), feeds), strict=True))
+        except Exception as error:  # onnxruntime's exceptions share no public base class
+            raise ParityError(f"the exported graph does not run on a batch of {size}", got=str(error)) from None
+        for name, want in expected.items():
+            difference = float(np.abs(got[name] - want).max()) if got[name].shape == want.shape else float("inf")
+            allowed = TOLERANCE * max(1.0, float(np.abs(want).max()))
+            if not difference <= allowed:  # also catches NaN
+                raise ParityError(
+                    f"torch and onnxruntime differ in {name!r} on a batch of {size}",
+                    expected=f"max |difference| <= {allowed:.2g}",
+                    got=f"{difference:.2g}",
+                    mend="nothing was published; please report the base network",
+                )
+            worst, limit = max(worst, difference), max(limit, allowed)
+    return Parity(worst, limit)
+
+
+def reference_outputs(
+    branch: nn.Module, feeds: dict[str, npt.NDArray[np.uint8]], *, kind: str, mode: str, distance: str
+) -> Arrays:
+    """What the artifact must give: torch for the vectors, numpy for the distances."""
+    with torch.no_grad():
+        vectors = {name: branch(torch.from_numpy(pixels)).numpy() for name, pixels in feeds.items()}
+    if mode == BRANCH:
+        return {BRANCH_OUTPUT: next(iter(vectors.values()))}
+    outputs = {embedding_name(stream): vector for stream, vector in vectors.items()}
+    for a, b in KINDS[kind].pairs:
+        outputs[distance_name((a, b))] = DISTANCES[distance](vectors[a], vectors[b])[:, None]
+    return outputs
+
+
+def _pictures(random: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    """Coarse blocks with noise: nearer to pictures than white noise, which every network maps to one place."""
+    n, height, width, channels = shape
+    blocks = random.integers(0, 256, (n, 5, 5, channels))
+    rows, columns = np.arange(height) * 5 // height, np.arange(width) * 5 // width
+    noise = random.integers(-20, 21, shape)
+    return (blocks[:, rows][:, :, columns] + noise).clip(0, 255).astype(np.uint8)
+
+
+def _options() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    return options
