@@ -1,0 +1,53 @@
+"""The branch: base network and dense identity embedding layer; one image in, one vector out.
+
+Scaling, mean, std and the layout change happen inside, so they become nodes of the exported graph and a client ships
+raw uint8 pixels that it cannot normalise wrongly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own idiom
+from torch import Tensor, nn
+
+
+class Branch(nn.Module):
+    """uint8 [N, H, W, 3], RGB -> float32 [N, embedding_dim].
+
+    Args:
+        base: float32 [N, 3, H, W] -> float32 [N, num_features].
+        num_features: width of the base network's output.
+        embedding_dim: neurons of the embedding layer, which has no activation.
+        mean, std: per channel, in units of [0, 1].
+        normalize: put vectors on the unit sphere.
+    """
+
+    def __init__(
+        self,
+        base: nn.Module,
+        *,
+        num_features: int,
+        embedding_dim: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        normalize: bool,
+    ) -> None:
+        super().__init__()
+        self.base = base
+        self.embedding = nn.Linear(num_features, embedding_dim)
+        self.normalize = normalize
+        self.scale: Tensor
+        self.shift: Tensor
+        # (x / 255 - mean) / std as one multiply and one add; not persistent: they follow from the base network
+        scale = 1.0 / (255.0 * torch.tensor(list(std), dtype=torch.float64))
+        shift = -torch.tensor(list(mean), dtype=torch.float64) / torch.tensor(list(std), dtype=torch.float64)
+        self.register_buffer("scale", scale.float().view(1, 1, 1, 3), persistent=False)
+        self.register_buffer("shift", shift.float().view(1, 1, 1, 3), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        # the permuted view of NHWC pixels is channels_last already, the layout that convolutions like best on CPUs
+        planes = (images.to(torch.float32) * self.scale + self.shift).permute(0, 3, 1, 2)
+        vectors: Tensor = self.embedding(self.base(planes))
+        return F.normalize(vectors, dim=1) if self.normalize else vectors

@@ -1,0 +1,96 @@
+"""Checks of options against each other, each refused with the values that would work.
+
+Apart from config.py so that the typed model stays readable; a new combination to refuse is a few lines here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from artifact.errors import UsageError
+from artifact.kinds import KINDS
+from artifact.preprocessing import FITS
+
+if TYPE_CHECKING:
+    from trainer.config import TrainConfig
+
+
+def check_choice(what: str, value: str, choices: Sequence[str], *, where: str) -> None:
+    """Refuse a name that is not among the choices, with the nearest one."""
+    if value in choices:
+        return
+    near = difflib.get_close_matches(value, choices, n=1)
+    mend = f"did you mean {near[0]}?" if near else None
+    raise UsageError(what, expected=f"one of {', '.join(choices)}", got=repr(value), where=where, mend=mend)
+
+
+def check_choices(config: TrainConfig) -> None:
+    """Names that must be known, and combinations of them that must make sense; raises UsageError."""
+    from trainer.distances import DISTANCES
+    from trainer.losses import DEFAULT_LOSSES, LOSSES
+    from trainer.mining import MINERS
+
+    check_choice("kind", config.kind, list(KINDS), where="--kind")
+    check_choice("fit", config.fit, FITS, where="--set fit=...")
+    check_choice("distance", config.distance, list(DISTANCES), where="--distance")
+    name = config.loss or DEFAULT_LOSSES[config.kind]
+    check_choice("loss", name, list(LOSSES), where="--loss")
+    loss = LOSSES[name]
+    if config.kind not in loss.kinds:
+        fitting = [other for other, value in LOSSES.items() if config.kind in value.kinds]
+        raise UsageError(f"loss of a {config.kind} model", expected=" or ".join(fitting), got=name, where="--loss")
+    if config.mining is not None:
+        check_choice(f"mining for the loss {name}", config.mining, MINERS[loss.form], where="--mining")
+    if config.kind == "quartet" and (config.sampling.classes_per_batch or 3) < 3:
+        raise UsageError(
+            "classes in a batch of a quartet model",
+            expected="at least 3 (anchor and two negatives are of different classes)",
+            got=str(config.sampling.classes_per_batch),
+            where="--set sampling.classes_per_batch=...",
+        )
+    if config.pretrained and config.weights is not None:
+        raise UsageError("start weights", expected="--pretrained or weights, not both", got="both")
+    check_validation(config.validation)
+
+
+def check_validation(text: str) -> tuple[str, float] | Path:
+    """Read `images:0.1`, `classes:0.2` or a folder's path; raises UsageError."""
+    mode, colon, share = text.partition(":")
+    if not colon or mode not in ("images", "classes"):
+        return Path(text)
+    try:
+        value = float(share)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < 1:
+        raise UsageError("validation share", expected="a number between 0 and 1", got=repr(share), where="--validation")
+    return mode, value
+
+
+def check_margins(config: TrainConfig) -> None:
+    """Margins that no network could meet, or that mean nothing, are refused with their bound; raises UsageError."""
+    from trainer.distances import largest_distance
+    from trainer.losses import LOSSES, QUARTET
+
+    bound = largest_distance(config.distance, normalized=config.normalize)
+    quartet = LOSSES[str(config.loss)].form == QUARTET
+    for name, value in (("margin", config.margin), ("margin2", config.margin2 if quartet else None)):
+        if value is None:
+            continue
+        where = "--margin" if name == "margin" else "--set margin2=..."
+        if not (math.isfinite(value) and value >= 0):
+            raise UsageError(name, expected="a finite number, 0 or more", got=str(value), where=where)
+        if bound is not None and value > bound:
+            of = f"{'normalised ' if config.normalize else ''}vectors under the {config.distance} distance"
+            raise UsageError(f"{name} for {of}", expected=f"at most {bound:g}", got=f"{value:g}", where=where)
+    if config.loss == "contrastive" and config.margin == 0:
+        raise UsageError("margin of the contrastive loss", expected="above 0", got="0", where="--margin")
+    if quartet and config.margin is not None and config.margin2 is not None and config.margin2 >= config.margin:
+        raise UsageError(
+            "margin2 of the quadruplet loss", expected=f"below margin ({config.margin:g})", got=f"{config.margin2:g}",
+            where="--set margin2=...",
+        )  # fmt: skip
