@@ -1,0 +1,158 @@
+"""Which columns of a table are read: the images of each stream, the id, and what is copied into the output."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from artifact.errors import DataError, UsageError
+from rows.cells import is_bytes, is_image_column, is_text
+
+SINGLE_STREAM_NAMES = ("path", "file", "filename", "file_name")
+"""Tried in order for a model of one stream when no column has the stream's name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """The columns found.
+
+    Attributes:
+        streams: stream -> image column.
+        id_column: None where ids are row numbers.
+        id_is_path: True where the image path stands in for an id; a row without one is then called by its number.
+        copied_schema: `id` first, then the other copied columns under their own names; dictionaries decoded.
+        read: every column to read, each once.
+    """
+
+    streams: Mapping[str, str]
+    id_column: str | None
+    id_is_path: bool = False
+    copied_schema: pa.Schema
+    read: tuple[str, ...]
+
+    def copied(self, table: pa.Table, first_row: int) -> pa.Table:
+        """The copied columns of some rows read, `first_row` the table's number of the first of them."""
+        arrays = [self._ids(table, first_row)]
+        arrays += [table[field.name].cast(field.type) for field in list(self.copied_schema)[1:]]
+        return pa.Table.from_arrays(arrays, schema=self.copied_schema)
+
+    def _ids(self, table: pa.Table, first_row: int) -> pa.ChunkedArray[Any]:
+        if self.id_column is None:
+            return pa.chunked_array([np.arange(first_row, first_row + table.num_rows, dtype=np.int64)])
+        kind = self.copied_schema.field("id").type
+        ids: pa.ChunkedArray[Any] = table[self.id_column].cast(kind)
+        if not (self.id_is_path and ids.null_count):
+            return ids
+        values = ids.to_pylist()
+        return pa.chunked_array([[f"row {first_row + i}" if v is None else v for i, v in enumerate(values)]], kind)
+
+
+def find_columns(
+    schema: pa.Schema,
+    *,
+    streams: Sequence[str],
+    columns: Mapping[str, str],
+    copy: Sequence[str],
+    id_column: str | None,
+    where: str,
+) -> Columns:
+    """Resolve names against a schema; see rows.tables.open_table for the rules and the errors.
+
+    Args:
+        where: name of the table, for messages.
+    """
+    _check_mapping(streams, columns)
+    found: dict[str, str] = {}
+    for stream in streams:
+        name = columns.get(stream) or _default_column(schema, stream, alone=len(streams) == 1)
+        flag = f"{stream}=..."
+        _require(schema, name, f'image column "{name}"', where, f"name the right column with --columns {flag}")
+        kind = schema.field(name).type
+        if not is_image_column(kind):
+            raise DataError(
+                f'image column "{name}"',
+                expected="string paths, binary or {bytes, path}",
+                got=str(kind),
+                where=where,
+                mend=f"name the right column with --columns {flag}",
+            )
+        found[stream] = name
+    identity = id_column or ("id" if "id" in schema.names else None)
+    id_is_path = identity is None and len(streams) == 1 and is_text(schema.field(found[streams[0]]).type)
+    if id_is_path:
+        identity = found[streams[0]]
+    if identity is not None:
+        _require(schema, identity, f'id column "{identity}"', where, None)
+    others = (["label"] if "label" in schema.names else []) + list(copy)
+    others = [name for name in dict.fromkeys(others) if name != "id"]
+    for name in others:
+        _require(schema, name, f'copied column "{name}"', where, None)
+    used = [*found.values(), *([identity] if identity else []), *others]
+    fields = [
+        ("id", _id_type(schema, identity, where)),
+        *((name, _decoded(schema.field(name).type)) for name in others),
+    ]
+    return Columns(
+        streams=found,
+        id_column=identity,
+        id_is_path=id_is_path,
+        copied_schema=pa.schema(fields),
+        read=tuple(dict.fromkeys(used)),
+    )
+
+
+def _check_mapping(streams: Sequence[str], columns: Mapping[str, str]) -> None:
+    if not streams or len(set(streams)) != len(streams):
+        raise ValueError(f"expected streams, each once, got {list(streams)}")
+    for stream in columns:
+        if stream not in streams:
+            raise UsageError(
+                f'stream "{stream}"',
+                expected=f"one of {', '.join(streams)}",
+                got=f"{stream}={columns[stream]}",
+                mend="write --columns STREAM=COLUMN",
+            )
+    for column in columns.values():
+        sharing = [stream for stream in columns if columns[stream] == column]
+        if len(sharing) > 1:
+            raise UsageError(f'column "{column}"', expected="one stream", got=" and ".join(sharing))
+
+
+def _default_column(schema: pa.Schema, stream: str, *, alone: bool) -> str:
+    names = (stream, *SINGLE_STREAM_NAMES) if alone else (stream,)
+    return next((name for name in names if name in schema.names), stream)
+
+
+def _require(schema: pa.Schema, name: str, what: str, where: str, mend: str | None) -> None:
+    if schema.names.count(name) == 1:
+        return
+    if name in schema.names:
+        raise DataError(what, expected="one column of that name", got="several", where=where)
+    near = difflib.get_close_matches(name, schema.names, 1)
+    raise DataError(
+        what,
+        expected=f"one of {', '.join(schema.names)}",
+        got="no such column" + (f', the nearest is "{near[0]}"' if near else ""),
+        where=where,
+        mend=mend,
+    )
+
+
+def _id_type(schema: pa.Schema, identity: str | None, where: str) -> pa.DataType:
+    if identity is None:
+        return pa.int64()
+    kind = _decoded(schema.field(identity).type)
+    if pa.types.is_integer(kind) or is_text(kind):
+        return kind
+    shown = "binary" if is_bytes(kind) else str(kind)
+    raise DataError(f'id column "{identity}"', expected="strings or whole numbers", got=shown, where=where)
+
+
+def _decoded(kind: pa.DataType) -> pa.DataType:
+    """Dictionaries of two batches can differ, so the output holds plain values."""
+    return kind.value_type if pa.types.is_dictionary(kind) else kind

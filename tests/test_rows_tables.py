@@ -1,0 +1,306 @@
+"""Tables of images: every format gives the same rows for every batch size, and every misuse one line of text."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from artifact.errors import DataError, UsageError
+from artifact.preprocessing import ImageError
+from rows.images import ImageRef
+from rows.tables import FORMATS, ImageTable, open_table
+
+NUM_ROWS = 23
+
+
+def rows() -> list[dict[str, Any]]:
+    return [{"id": f"{i:03d}", "image": f"pics/{i}.png", "label": f"0{i % 3}", "x": str(i)} for i in range(NUM_ROWS)]
+
+
+def write_csv(folder: Path, name: str = "t.csv") -> Path:
+    path = folder / name
+    separator = "\t" if ".tsv" in name.lower() else ","
+    text = separator.join(rows()[0]) + "\n" + "".join(separator.join(row.values()) + "\n" for row in rows())
+    path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+    return path
+
+
+def write_jsonl(folder: Path, name: str = "t.jsonl") -> Path:
+    path = folder / name
+    text = "\n".join(json.dumps(row) for row in rows()) + "\n\n"
+    path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+    return path
+
+
+def write_parquet(folder: Path, name: str = "t.parquet") -> Path:
+    parquet.write_table(pa.Table.from_pylist(rows()), folder / name, row_group_size=5)
+    return folder / name
+
+
+def write_parquet_folder(folder: Path) -> Path:
+    parts = folder / "parts"
+    parts.mkdir()
+    for first, last in ((0, 4), (4, 4), (4, 23)):
+        part = pa.Table.from_pylist(rows()).slice(first, last - first)
+        parquet.write_table(part, parts / f"{first:02d}-{last}.parquet", row_group_size=3)
+    (parts / "_SUCCESS").touch()
+    return parts
+
+
+WRITERS: dict[str, Callable[[Path], Path]] = {
+    ".csv": partial(write_csv, name="t.csv"),
+    ".csv.gz": partial(write_csv, name="t.csv.gz"),
+    ".tsv": partial(write_csv, name="t.TSV"),
+    ".tsv.gz": partial(write_csv, name="t.tsv.gz"),
+    ".jsonl": partial(write_jsonl, name="t.jsonl"),
+    ".jsonl.gz": partial(write_jsonl, name="t.jsonl.gz"),
+    ".ndjson": partial(write_jsonl, name="t.ndjson"),
+    ".parquet": partial(write_parquet, name="t.parquet"),
+    ".pq": partial(write_parquet, name="t.pq"),
+    "folder of parquet": write_parquet_folder,
+}
+
+
+def read_all(table: ImageTable, size: int, start: int = 0) -> list[tuple[Any, ...]]:
+    found, expected_first = [], start
+    batches = list(table.batches(size, start))
+    for number, batch in enumerate(batches):
+        assert batch.first_row == expected_first
+        assert len(batch) == size or number == len(batches) - 1
+        assert len(batch) == len(batch.ids) == batch.copied.num_rows
+        assert batch.copied.schema.equals(table.copied_schema)
+        expected_first += len(batch)
+        found += list(zip(batch.ids, *batch.images.values(), *batch.copied.to_pydict().values(), strict=True))
+    return found
+
+
+def error_text(*arguments: Any, **options: Any) -> str:
+    with pytest.raises((DataError, UsageError)) as caught:
+        list(open_table(*arguments, **options).batches(4))
+    return str(caught.value)
+
+
+def test_every_format_is_tested() -> None:
+    """WRITERS names each suffix of FORMATS."""
+    assert set(FORMATS) <= set(WRITERS)
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_batches_are_the_same_rows_for_every_size_and_start(suffix: str, tmp_path: Path) -> None:
+    """Any batch size from any start row gives exactly the rows of the file, in order, text as written."""
+    path = WRITERS[suffix](tmp_path)
+    table = open_table(path, copy=["x"])
+    folder = path if path.is_dir() else path.parent
+    expected = [(row["id"], ImageRef(path=folder / row["image"]), row["id"], row["label"], row["x"]) for row in rows()]
+    for size, start in itertools.product((1, 2, 3, 5, 7, 22, 23, 24, 1000), (0, 1, 4, 5, 6, 22, 23, 30)):
+        assert read_all(table, size, start) == expected[start:]
+    assert table.copied_schema.names == ["id", "label", "x"]
+    assert table.num_rows in (None, NUM_ROWS)
+    assert table.id_type == pa.string()
+
+
+def test_csv_larger_than_a_block_is_streamed_in_order(tmp_path: Path) -> None:
+    """Several blocks of 1 MiB, a batch size that no block is a multiple of."""
+    path = tmp_path / "big.csv"
+    filler = "y" * 200
+    path.write_text("path,filler\n" + "".join(f"{i}.png,{filler}\n" for i in range(20_000)))
+    table = open_table(path)
+    assert [row[0] for row in read_all(table, 777, 6001)] == [f"{i}.png" for i in range(6001, 20_000)]
+
+
+def test_csv_keeps_text_as_written(tmp_path: Path) -> None:
+    """A byte-order mark, quotes, line breaks, NA and leading zeros; empty cells are null and bad images, not errors."""
+    path = tmp_path / "t.csv"
+    path.write_bytes('\ufefffile,label\r\n"a, 1.png",007\r\n"b\n2.png",NA\r\n,\r\n'.encode())
+    table = open_table(path, streams=("left", "right"), columns={"left": "file", "right": "label"})
+    (batch,) = table.batches(9)
+    assert batch.copied.to_pydict() == {"id": [0, 1, 2], "label": ["007", "NA", None]}
+    assert [ref.path for ref in batch.images["left"]] == [tmp_path / "a, 1.png", tmp_path / "b\n2.png", None]
+    with pytest.raises(ImageError, match=r"^no image: the cell is empty$"):
+        batch.images["left"][2].read()
+
+
+def test_ids_are_the_id_column_else_the_path_else_the_row_number(tmp_path: Path) -> None:
+    """Each rule in turn; a path that is missing is called by its row, so it ends as a bad image."""
+    path = tmp_path / "t.csv"
+    path.write_text("sku,path,label\n5,a.png,x\n6,,y\n")
+    (batch,) = open_table(path).batches(9)
+    assert batch.ids == ["a.png", "row 1"] == batch.copied["id"].to_pylist()
+    (batch,) = open_table(path, id_column="sku", copy=["sku", "label"]).batches(9)
+    assert batch.copied.to_pydict() == {"id": ["5", "6"], "label": ["x", "y"], "sku": ["5", "6"]}
+    table = open_table(path, streams=("left", "right"), columns={"left": "path", "right": "sku"})
+    assert [batch.ids for batch in table.batches(1, 1)] == [["1"]]
+    assert table.id_type == pa.int64()
+
+
+@pytest.mark.parametrize("name", ["image", "path", "file", "filename", "file_name"])
+def test_default_column_of_a_single_stream(name: str, tmp_path: Path) -> None:
+    """The stream's own name, then the usual names of a path column."""
+    (tmp_path / "t.csv").write_text(f"other,{name}\n1,a.png\n")
+    assert open_table(tmp_path / "t.csv").streams == {"image": name}
+
+
+@pytest.mark.parametrize(
+    "kind", ["string", "large", "dictionary", "binary", "struct", "struct without path", "path struct"]
+)
+def test_parquet_image_columns_of_every_kind(kind: str, tmp_path: Path) -> None:
+    """Paths, bytes and structs all read the same bytes; absolute paths stay as they are."""
+    (tmp_path / "a.png").write_bytes(b"A")
+    (tmp_path / "b.png").write_bytes(b"B")
+    names = ["a.png", str(tmp_path / "b.png"), None]
+    data = [b"A", b"B", None]
+    both = [{"bytes": b"A", "path": "gone.png"}, {"bytes": None, "path": "b.png"}, None]
+    columns: dict[str, Any] = {
+        "string": pa.array(names),
+        "large": pa.array(names, pa.large_string()),
+        "dictionary": pa.array(names).dictionary_encode(),
+        "binary": pa.array(data),
+        "struct": pa.array(both),
+        "struct without path": pa.array([value and {"bytes": value} for value in data]),
+        "path struct": pa.array([value and {"path": value} for value in names]),
+    }
+    parquet.write_table(pa.table({"image": columns[kind]}), tmp_path / "t.parquet")
+    (batch,) = open_table(tmp_path / "t.parquet").batches(9)
+    assert [ref.read() for ref in batch.images["image"][:2]] == [b"A", b"B"]
+    with pytest.raises(ImageError, match="cell is empty"):
+        batch.images["image"][2].read()
+    expected = ["a.png", names[1], "row 2"] if kind in ("string", "large", "dictionary") else ["0", "1", "2"]
+    assert batch.ids == expected
+
+
+def test_several_streams_give_one_ref_each(tmp_path: Path) -> None:
+    """Columns by the stream's name, or by the mapping."""
+    (tmp_path / "t.csv").write_text("anchor,pos,negative\na,b,c\n")
+    table = open_table(tmp_path / "t.csv", streams=("anchor", "positive", "negative"), columns={"positive": "pos"})
+    (batch,) = table.batches(5)
+    assert {stream: refs[0].path for stream, refs in batch.images.items()} == {
+        "anchor": tmp_path / "a",
+        "positive": tmp_path / "b",
+        "negative": tmp_path / "c",
+    }
+
+
+def test_fingerprint_follows_the_file_and_the_columns(tmp_path: Path) -> None:
+    """Equal for the same table opened twice; other after a change of the file, the mapping or what is copied."""
+    path = write_csv(tmp_path)
+    first = open_table(path).fingerprint
+    assert open_table(path).fingerprint == first
+    assert open_table(path, copy=["x"]).fingerprint != first
+    assert open_table(path, columns={"image": "x"}).fingerprint != first
+    assert open_table(path, id_column="x").fingerprint != first
+    path.write_text(path.read_text() + "z,z,z,z\n")
+    assert open_table(path).fingerprint != first
+
+
+CSV = "id,photo,label,n\n1,a.png,x,1\n"
+MISUSES: dict[str, tuple[dict[str, Any], str]] = {
+    "no column of the stream": (
+        {},
+        'image column "image": expected one of id, photo, label, n, got no such column (t.csv); '
+        "name the right column with --columns image=...",
+    ),
+    "a column that is nearly there": (
+        {"columns": {"image": "foto"}},
+        'image column "foto": expected one of id, photo, label, n, got no such column, the nearest is "photo" (t.csv); '
+        "name the right column with --columns image=...",
+    ),
+    "an unknown stream": (
+        {"columns": {"anchor": "photo"}},
+        'stream "anchor": expected one of image, got anchor=photo; write --columns STREAM=COLUMN',
+    ),
+    "one column for two streams": (
+        {"streams": ("left", "right"), "columns": {"left": "photo", "right": "photo"}},
+        'column "photo": expected one stream, got left and right',
+    ),
+    "an unknown column to copy": (
+        {"columns": {"image": "photo"}, "copy": ["lable"]},
+        'copied column "lable": expected one of id, photo, label, n, got no such column, the nearest is "label" '
+        "(t.csv)",
+    ),
+    "an unknown id column": (
+        {"columns": {"image": "photo"}, "id_column": "sku"},
+        'id column "sku": expected one of id, photo, label, n, got no such column (t.csv)',
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MISUSES)
+def test_misuse_of_columns_is_one_line(case: str, tmp_path: Path) -> None:
+    """What, expected, got, where, how to mend."""
+    (tmp_path / "t.csv").write_text(CSV)
+    options, text = MISUSES[case]
+    assert error_text(tmp_path / "t.csv", **options) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "text"),
+    [
+        ("t.csv", "", "table: expected delimited text in UTF-8 with a header line, got an empty file (t.csv)"),
+        ("t.csv", "id,image\n", "table: expected rows, got a header alone (t.csv)"),
+        ("t.csv", "image,x,x\na,b,c\n", "header: expected a name once, got x more than once (t.csv)"),
+        (
+            "t.csv",
+            "image,x\na,b\na,b,c\n",
+            "table: expected delimited text in UTF-8 with a header line, got CSV parse error: Expected 2 columns, "
+            "got 3: a,b,c (t.csv)",
+        ),
+        ("t.csv", "id,image\n1,a\n,b\n", 'id column "id": expected a value in every row, got none in row 1 (t.csv); '
+            "fill it, or name another column as the id"),
+        ("t.jsonl", "\n", "table: expected a JSON object on every line, got an empty file (t.jsonl)"),
+        ("t.jsonl", '{"image": "a"}\n[1]\n', "line 2: expected a JSON object, got list (t.jsonl)"),
+        ("t.xlsx", "x", "table of images: expected an image folder or a file that ends in " + " ".join(FORMATS)
+            + ", got t.xlsx"),
+    ],
+)  # fmt: skip
+def test_broken_files_are_one_line(name: str, content: str, text: str, tmp_path: Path) -> None:
+    """Empty, ragged and foreign files."""
+    (tmp_path / name).write_text(content)
+    assert error_text(tmp_path / name) == text
+
+
+def test_json_row_that_does_not_fit_is_named_by_its_line(tmp_path: Path) -> None:
+    """Types come from the first thousand rows; line 1,502 has another."""
+    path = tmp_path / "t.jsonl"
+    lines = [json.dumps({"image": "a", "n": i}) for i in range(1500)]
+    path.write_text("\n".join(["", *lines, '{"image": "a", "n": "many"}']))
+    assert error_text(path, copy=["n"]) == "line 1502: expected int64 in \"n\", got 'many' (t.jsonl)"
+
+
+def test_parquet_misuse_is_one_line(tmp_path: Path) -> None:
+    """A wrong type, no rows, not Parquet, a column twice, an id that is no id."""
+    path = tmp_path / "t.parquet"
+    parquet.write_table(pa.table({"image": [1, 2]}), path)
+    assert error_text(path) == (
+        'image column "image": expected string paths, binary or {bytes, path}, got int64 (t.parquet); '
+        "name the right column with --columns image=..."
+    )
+    parquet.write_table(pa.table({"image": pa.array([], pa.string())}), path)
+    assert error_text(path) == "table: expected rows, got none (t.parquet)"
+    parquet.write_table(pa.table([["a"], ["b"]], names=["image", "image"]), path)
+    assert error_text(path) == 'image column "image": expected one column of that name, got several (t.parquet)'
+    parquet.write_table(pa.table({"image": ["a"], "id": [1.5]}), path)
+    assert error_text(path) == 'id column "id": expected strings or whole numbers, got double (t.parquet)'
+    path.write_text("not parquet at all")
+    assert error_text(path).startswith("table: expected a Parquet file, got Parquet magic bytes not found in footer")
+
+
+def test_parquet_folder_of_two_schemas_is_refused(tmp_path: Path) -> None:
+    """All files must have the columns of the first."""
+    parquet.write_table(pa.table({"image": ["a"]}), tmp_path / "a.parquet")
+    parquet.write_table(pa.table({"image": ["a"], "x": [1]}), tmp_path / "b.parquet")
+    assert error_text(tmp_path) == "table: expected the columns of a.parquet, got other columns (b.parquet)"
+
+
+def test_missing_source_is_named(tmp_path: Path) -> None:
+    """The path as it was given."""
+    path = tmp_path / "gone.csv"
+    assert error_text(path) == f"table of images: expected a file or a folder, got nothing there ({path})"
