@@ -1,0 +1,85 @@
+"""The command line: parse, call one library function, print.
+
+Commands live in lookalike/commands/, one file for each step of the journey; none imports its library before it runs, so
+`lookalike --help` answers at once. Every error a user can mend is one line on stderr and an exit code: 1 failed,
+2 usage, 3 done with bad rows, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from artifact.errors import LookalikeError, UsageError
+from lookalike.commands import artifacts, demo, score, serve, train, vectors
+
+EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+_USAGE_ERROR = typer.BadParameter.__mro__[2]  # the base of every complaint of Typer's parser; it has no public name
+
+app = typer.Typer(
+    name="lookalike",
+    help="Train image embeddings, export them as one artifact, serve it, and score tables of images into vectors.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def root(
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    if show_version:
+        from lookalike import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+for register in (demo.register, train.register, artifacts.register, serve.register, score.register, vectors.register):
+    register(app)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    try:
+        code = app(args=arguments, standalone_mode=False)
+    except LookalikeError as error:
+        return _fail(str(error), EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED)
+    except _USAGE_ERROR as error:
+        message = getattr(error, "format_message", error.__str__)()
+        if not message:  # no arguments: the help was printed
+            return EXIT_USAGE
+        return _fail(f"{' '.join(message.split())}; see lookalike --help", EXIT_USAGE)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted", EXIT_INTERRUPTED)
+    except BrokenPipeError:  # `lookalike ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except ModuleNotFoundError as error:
+        return _fail(_missing_extra(error), EXIT_FAILED)
+    return code if isinstance(code, int) else 0
+
+
+def _missing_extra(error: ModuleNotFoundError) -> str:
+    """Name the extra that brings a package; anything else is a defect and keeps its traceback."""
+    extras = {"torch": "train", "torchvision": "train", "timm": "train", "safetensors": "train", "onnxscript": "train"}
+    extras |= {"jinja2": "demo", "mlxtend": "demo"}
+    extra = extras.get((error.name or "").split(".")[0])
+    if extra is None:
+        raise error
+    return f"the package {error.name!r} is not installed; `pip install 'lookalike[{extra}]'` brings it"
+
+
+def _fail(message: str, code: int) -> int:
+    sys.stderr.write(f"lookalike: {message}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

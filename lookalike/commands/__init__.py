@@ -1,0 +1,1 @@
+"""The commands, one file for each step of the journey; each parses, calls one library function and prints."""

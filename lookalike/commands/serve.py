@@ -1,0 +1,38 @@
+"""serve: the embedded server over a repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's command."""
+    app.command()(serve)
+
+
+def serve(
+    repository: Annotated[Path, typer.Argument(help="Triton model repository.", metavar="REPOSITORY")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    grpc_port: Annotated[int, typer.Option(min=0, max=65535, help="gRPC port; 0 chooses a free one.")] = 8001,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of one run. [all cores]")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    max_queue: Annotated[int, typer.Option(min=1, help="Requests that may wait for one model.")] = 1024,
+    check_goldens: Annotated[bool, typer.Option(help="Check golden examples when a model is loaded.")] = True,
+) -> None:
+    """Serve a model repository over gRPC (Open Inference Protocol, as Triton does) until interrupted."""
+    from lookalike import console
+    from serving.server import serve as run_server
+
+    run_server(
+        repository,
+        host=host,
+        grpc_port=grpc_port,
+        threads=threads,
+        device=device,
+        max_queue=max_queue,
+        check_goldens=check_goldens,
+        report=console.note,
+    )

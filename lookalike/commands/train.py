@@ -1,0 +1,102 @@
+"""train: images in class folders to a run, and with --deploy on to two published models."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from artifact.kinds import KINDS
+
+Kind = StrEnum("Kind", {name: name for name in KINDS})  # type: ignore[misc]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's command."""
+    app.command()(train)
+
+
+def train(
+    images: Annotated[Path, typer.Argument(help="Folder with one folder of images per class.", metavar="IMAGES")],
+    kind: Annotated[Kind, typer.Option(help="Streams of the model.")],
+    output: Annotated[Path, typer.Option(help="Run folder to write.", metavar="RUN")],
+    base: Annotated[str | None, typer.Option(help="Base network: conv4 or any timm name. [conv4]")] = None,
+    dim: Annotated[int | None, typer.Option(help="embedding_dim: neurons of the embedding layer. [64]")] = None,
+    margin: Annotated[float | None, typer.Option(help="Default: follows from loss, distance, --normalize.")] = None,
+    size: Annotated[int | None, typer.Option(help="Side of the input in pixels. [the base network's own]")] = None,
+    fit: Annotated[str | None, typer.Option(help="stretch, crop or pad. [stretch]")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training images. [20]")] = None,
+    loss: Annotated[str | None, typer.Option(help="Default: the kind's.")] = None,
+    distance: Annotated[str | None, typer.Option(help="euclidean, squared_euclidean or cosine. [euclidean]")] = None,
+    normalize: Annotated[bool | None, typer.Option("--normalize/--no-normalize", help="Unit-length vectors.")] = None,
+    mining: Annotated[str | None, typer.Option(help="Which tuples of a batch count. [all]")] = None,
+    validation: Annotated[
+        str | None, typer.Option(help="images:SHARE, classes:SHARE or a folder. [images:0.1]")
+    ] = None,
+    pretrained: Annotated[bool, typer.Option("--pretrained", help="Start from timm's published weights.")] = False,
+    weights: Annotated[Path | None, typer.Option(help="Start from a local .safetensors or .pt file.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Decides split, weights and batches. [0]")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run in RUN.")] = False,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any other setting: optimizer.learning_rate=0.001", metavar="A.B=V"),
+    ] = None,
+    deploy: Annotated[
+        Path | None, typer.Option(help="Then publish branch and full into this repository.", metavar="DIR")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Model name for --deploy; default: the run's name.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON to stdout.")] = False,
+) -> None:
+    """Train an embedding; every option has a default that trains something sensible on a plain folder."""
+    from lookalike import console
+    from lookalike.progress import EventProgress
+    from trainer.config import make_config, with_overrides
+
+    given = {
+        "base": base, "dim": dim, "margin": margin, "size": size, "fit": fit, "epochs": epochs, "loss": loss,
+        "distance": distance, "normalize": normalize, "mining": mining, "validation": validation,
+        "pretrained": pretrained or None, "weights": weights, "seed": seed,
+    }  # fmt: skip
+    values: dict[str, Any] = {"images": images, "kind": kind.value}
+    values |= {key: value for key, value in given.items() if value is not None}
+    config = make_config(with_overrides(values, overrides or []))
+    if deploy is not None:
+        from artifact.publishing import require_model_name
+        from export.build import default_name
+
+        require_model_name(name or default_name(output, "branch"))
+
+    from trainer.loop import fit as train_run
+
+    with EventProgress() as progress:
+        run = train_run(config, output, report=progress.report, resume=resume)
+    result: dict[str, Any] = {
+        "run": str(output),
+        "kind": run.kind,
+        "embedding_dim": run.embedding_dim,
+        "metrics": run.facts.get("metrics"),
+        "threshold": run.threshold,
+    }
+    if deploy is not None:
+        from export.build import deploy as publish_both
+
+        result["models"] = [
+            {
+                "name": model.name,
+                "mode": built.manifest.mode,
+                "version": model.newest_served(),
+                "digest": model.manifest(model.newest_served()).digest,
+                "parity_max_abs": built.parity.max_abs,
+            }
+            for built, model in publish_both(run, deploy, name=name)
+        ]
+    if as_json:
+        console.print_json(result)
+        return
+    console.print_facts("trained", {key: value for key, value in result.items() if key != "models"})
+    for model in result.get("models", []):
+        console.print_facts("published", model)
+    if deploy is None:
+        console.note(f"next: lookalike export {output} --as branch")

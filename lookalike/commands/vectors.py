@@ -1,0 +1,128 @@
+"""index, search, cluster, evaluate: what vectors are for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from artifact.errors import UsageError
+
+VECTORS = typer.Argument(help="Folder that `lookalike score` wrote, or a Parquet file.", metavar="VECTORS")
+COLUMN = typer.Option("--column", help="Vector column: embedding, or embedding_<stream>.")
+JSON = typer.Option("--json", help="Print JSON to stdout.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    for command in (index, search, cluster, evaluate):
+        app.command()(command)
+
+
+def index(
+    vectors: Annotated[Path, VECTORS],
+    output: Annotated[Path, typer.Option(help="Index file to write.", metavar="FILE")],
+    column: Annotated[str, COLUMN] = "embedding",
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Build a search index over a table of vectors."""
+    from analysis.index import Index
+    from lookalike import console
+    from rows.vectors import VectorTable
+
+    built = Index.build(VectorTable.open(vectors, column))
+    built.save(output)
+    facts = {"index": str(output), "kind": built.kind, "num_vectors": built.num_vectors, "distance": built.distance}
+    if as_json:
+        console.print_json(facts)
+    else:
+        console.print_facts("indexed", facts)
+
+
+def search(
+    index: Annotated[Path, typer.Argument(help="Index file.", metavar="INDEX")],
+    query: Annotated[Path, typer.Argument(help="An image, or a table of vectors.", metavar="IMAGE|VECTORS")],
+    k: Annotated[int, typer.Option("-k", min=1, help="Neighbours per query.")] = 10,
+    model: Annotated[str | None, typer.Option(help="Model of the same space, for an image.", metavar="NAME")] = None,
+    url: Annotated[str | None, typer.Option(help="Server that has the model.", metavar="HOST:PORT")] = None,
+    repository: Annotated[Path | None, typer.Option(help="Run the model in this process instead.")] = None,
+    column: Annotated[str, COLUMN] = "embedding",
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Find the nearest vectors to an image or to each vector of a table."""
+    from analysis.index import Index
+    from lookalike import console
+    from rows.lineage import require_same_space
+    from rows.vectors import VectorTable
+
+    opened = Index.open(index)
+    is_image = query.is_file() and query.suffix.lower() != ".parquet"
+    if not is_image:
+        table = VectorTable.open(query, column)
+        require_same_space(opened.lineage, table.lineage)
+        ids, matrix = table.ids, table.matrix
+    else:
+        if model is None or (url is None) == (repository is None):
+            raise UsageError("an image needs a model", expected="--model NAME and one of --url and --repository")
+        from serving.scorer import Scorer
+
+        with Scorer(model, url=url, repository=repository) as scorer:
+            require_same_space(opened.lineage, scorer.lineage)
+            ids, matrix = [str(query)], scorer.embed([query])
+    found = opened.search(matrix, k)
+    results = [{"query": each, "neighbours": rows} for each, rows in zip(ids, found, strict=True)]
+    if as_json:
+        console.print_json(results)
+        return
+    header: list[str] = []
+    lines: list[list[Any]] = []
+    for result in results:
+        for rank, row in enumerate(result["neighbours"], start=1):
+            header = ["query", "rank", *row]
+            lines.append([result["query"], rank, *row.values()])
+    console.print_table(header, lines)
+
+
+def cluster(
+    vectors: Annotated[Path, VECTORS],
+    k: Annotated[int, typer.Option("-k", min=1, help="Number of clusters.")],
+    output: Annotated[Path, typer.Option(help="Parquet file to write.", metavar="FILE")],
+    seed: Annotated[int, typer.Option(help="Decides the starts.")] = 0,
+    column: Annotated[str, COLUMN] = "embedding",
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Group vectors by k-means: id, cluster and distance to its centre for every row."""
+    from analysis.clusters import cluster_table
+    from lookalike import console
+    from rows.vectors import VectorTable
+
+    clusters = cluster_table(VectorTable.open(vectors, column), k, output, seed=seed)
+    facts = {
+        "output": str(output),
+        "num_clusters": k,
+        "sizes": [int(size) for size in clusters.sizes],
+        "inertia": float(clusters.inertia),
+    }
+    if as_json:
+        console.print_json(facts)
+    else:
+        console.print_facts("clustered", facts)
+
+
+def evaluate(
+    vectors: Annotated[Path, VECTORS],
+    label: Annotated[str, typer.Option(help="Column that holds the class.", metavar="COLUMN")],
+    column: Annotated[str, COLUMN] = "embedding",
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Measure vectors against labels: recall@k, mAP, mAP@R, and k-means purity and NMI."""
+    from analysis.evaluation import evaluate as measure
+    from lookalike import console
+    from rows.vectors import VectorTable
+
+    facts = measure(VectorTable.open(vectors, column), label)
+    if as_json:
+        console.print_json(facts)
+    else:
+        console.print_facts("evaluated", facts)

@@ -1,0 +1,1 @@
+"""The whole journey on real images: what `make demo` runs."""

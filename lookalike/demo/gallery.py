@@ -1,0 +1,71 @@
+"""One HTML page, pictures inside: held-out images with their nearest neighbours, and the figures beside raw pixels."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from artifact.atomic import write_atomically
+
+NUM_NEIGHBOURS = 10
+NUM_RIGHT, NUM_WRONG = 20, 12
+
+
+def write_gallery(page: Path, vectors: Path, images: Path, summary: Mapping[str, Any], *, label: str) -> None:
+    """Write the page.
+
+    Args:
+        page: the HTML file.
+        vectors: the branch table, whose ids are image paths relative to `images`.
+        summary: what stands in summary.json.
+        label: column of the class.
+    """
+    import jinja2
+
+    from analysis.neighbours import nearest
+    from rows.vectors import VectorTable
+
+    table = VectorTable.open(vectors)
+    labels = np.array(table.column(label).to_pylist())
+    distances, found = nearest(
+        table.matrix, table.matrix, NUM_NEIGHBOURS, distance=summary["distance"], exclude_self=True
+    )
+    ids = list(table.ids)
+
+    def picture(row: int) -> dict[str, Any]:
+        return {"id": ids[row], "label": labels[row], "data": _data_url(images / ids[row])}
+
+    def query(row: int) -> dict[str, Any]:
+        neighbours = [
+            picture(other) | {"distance": distance, "is_same": labels[other] == labels[row]}
+            for other, distance in zip(found[row].tolist(), distances[row].tolist(), strict=True)
+        ]
+        return picture(row) | {"neighbours": neighbours}
+
+    is_wrong = labels[found[:, 0]] != labels
+    groups = [
+        {"title": "Held-out images and their nearest neighbours", "queries": _spread(~is_wrong, labels, NUM_RIGHT)},
+        {"title": "Where the nearest neighbour is of another class", "queries": _spread(is_wrong, labels, NUM_WRONG)},
+    ]
+    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
+        files("lookalike.demo").joinpath("gallery.html.jinja").read_text()
+    )
+    groups = [group | {"queries": [query(row) for row in group["queries"]]} for group in groups]
+    write_atomically(page, template.render(groups=groups, summary=summary).encode())
+
+
+def _spread(mask: Any, labels: Any, count: int) -> Sequence[int]:
+    """Up to `count` rows of the mask, taken from the classes in turn."""
+    by_class = [np.flatnonzero(mask & (labels == label)).tolist() for label in np.unique(labels)]
+    in_turn = [rows[place] for place in range(len(labels)) for rows in by_class if place < len(rows)]
+    return in_turn[:count]
+
+
+def _data_url(path: Path) -> str:
+    kind = {".jpg": "jpeg", ".jpeg": "jpeg"}.get(path.suffix.lower(), path.suffix.lower().lstrip("."))
+    return f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
