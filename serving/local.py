@@ -1,0 +1,62 @@
+"""An artifact of a repository run in this process: no server, the same answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from artifact.preprocessing import Pixels, load_batch
+from artifact.repository import open_repository
+from serving.check import check_engine
+from serving.connection import Outputs
+from serving.engine import Engine
+
+
+class LocalConnection:
+    """A Connection to a version of a model in a repository folder; its golden images are checked while loading.
+
+    Args:
+        repository: the repository's folder.
+        model: name of the model.
+        version: default the version that a server would serve.
+        threads: threads of one run; None for every core of this process.
+        device: `cpu` or `cuda`.
+
+    Raises:
+        RepositoryError: no such folder.
+        ModelNotFoundError: no such model or version.
+        ArtifactError: the file is not sound, or does not give its golden vectors on this machine.
+    """
+
+    max_rows: int | None = None
+    in_flight = 2  # one is decoded while the other runs
+
+    def __init__(
+        self,
+        repository: Path | str,
+        model: str,
+        *,
+        version: int | None = None,
+        threads: int | None = None,
+        device: str = "cpu",
+    ) -> None:
+        published = open_repository(repository).model(model)
+        self.model = model
+        self.version = published.newest_served() if version is None else version
+        self._engine = Engine(published.artifact(self.version), threads=threads, device=device)
+        self.manifest = check_engine(self._engine).manifest
+        self.digest = self.manifest.digest
+
+    def run_pixels(self, feeds: Mapping[str, Pixels]) -> Outputs:
+        """See Connection."""
+        return self._engine.run(feeds)
+
+    def run_encoded(self, feeds: Mapping[str, Sequence[bytes]]) -> Outputs:
+        """See Connection."""
+        return self._engine.run(load_batch(feeds, self.manifest.pixels))
+
+    def confirm(self) -> None:
+        """Nothing to ask: the verified graph is in memory, whatever is published meanwhile."""
+
+    def close(self) -> None:
+        """Nothing to let go: a run in another thread ends by itself."""

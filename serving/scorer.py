@@ -1,0 +1,283 @@
+"""Images to vectors and distances, by an artifact in this process or on a server: the same answers either way.
+
+Decisions a reader would question:
+- Each distinct image of a window runs once, whatever the streams and rows that it stands in; a full artifact's streams
+  are slots for any images. The rows and their distances are put together here, by the same formulas as the graph's.
+- send="auto" decodes here and sends pixels. That spreads decoding over the clients, whose cores would idle; it needs
+  nothing but the network itself on the server; any version can be asked for; and every answer names its version.
+  send="encoded" pays where the link is slow and the files are smaller than height x width x 3 bytes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from artifact.distances import Vectors
+from artifact.errors import InvalidRequestError, UsageError
+from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT, KINDS
+from artifact.manifest import Manifest
+from artifact.preprocessing import BadImagesError, ImageError, format_bad_images
+from rows.lineage import Lineage
+from serving.client import GrpcConnection
+from serving.connection import Connection
+from serving.engine import available_cores
+from serving.local import LocalConnection
+from serving.packing import pack, place_of, unpack
+from serving.pictures import ImageLike, Picture, read_encoded, read_pixels
+from serving.pipeline import in_order
+from serving.windows import ScoredRows, Window, empty_columns
+
+Read = TypeVar("Read")
+
+SENDS = ("auto", "pixels", "encoded")
+DEFAULT_BATCH_SIZE = 32
+ROWS_PER_WINDOW = 512
+"""Rows among which an image is run once."""
+
+
+class Scorer:
+    """Embeds images and scores tuples with one artifact; a context manager.
+
+    Args:
+        model: name of the model.
+        url: HOST:PORT of a server's gRPC port; or
+        repository: folder of a model repository, to run the artifact in this process.
+        version: default the one that is served.
+        send: "pixels" decodes here, "encoded" sends the files; "auto" is "pixels", see the module's docstring.
+        batch_size: images of one request.
+        threads: of decoding, and of the network where it runs here; None for every core of this process.
+        timeout_s: deadline of a request to a server, in seconds.
+        device: `cpu` or `cuda`, where the network runs here.
+
+    Raises:
+        UsageError: an option that makes no sense.
+        UnavailableError, ServerError: no such server, or it cannot be used.
+        ModelNotFoundError: no such model or version.
+        RepositoryError, ArtifactError: the repository or the artifact in it is not sound.
+
+    Attributes:
+        manifest, version, digest: of the artifact that answers.
+        streams: the kind's streams, in order.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        url: str | None = None,
+        repository: str | Path | None = None,
+        version: int | None = None,
+        send: str = "auto",
+        batch_size: int = DEFAULT_BATCH_SIZE,
+        threads: int | None = None,
+        timeout_s: float = 60.0,
+        device: str = "cpu",
+    ) -> None:
+        _check_options(send, batch_size=batch_size, threads=threads, timeout_s=timeout_s, version=version)
+        if (url is None) == (repository is None):
+            raise UsageError("where to score", expected="either a url or a repository", got="both" if url else "none")
+        self._connection: Connection
+        if url is not None:
+            self._connection = GrpcConnection(url, model, version=version, timeout_s=timeout_s)
+        else:
+            assert repository is not None  # one of the two, see above
+            self._connection = LocalConnection(repository, model, version=version, threads=threads, device=device)
+        self.manifest: Manifest = self._connection.manifest
+        self.version, self.digest = self._connection.version, self._connection.digest
+        self.streams = KINDS[self.manifest.kind].streams
+        self._inputs = self.manifest.inputs
+        self._encoded = send == "encoded"
+        rows = max(1, batch_size // len(self._inputs))
+        self._images_per_batch = min(rows, self._connection.max_rows or rows) * len(self._inputs)
+        self._readers = ThreadPoolExecutor(threads or available_cores(), "lookalike-decode")
+        self._callers = ThreadPoolExecutor(self._connection.in_flight, "lookalike-call")
+
+    @property
+    def lineage(self) -> Lineage:
+        """Where the vectors come from."""
+        manifest = self.manifest
+        return Lineage(
+            artifact=manifest.name,
+            version=self.version,
+            digest=self.digest,
+            space=manifest.space,
+            distance=manifest.distance,
+            normalized=manifest.normalized,
+            kind=manifest.kind,
+            mode=manifest.mode,
+        )
+
+    def embed(self, images: Iterable[ImageLike]) -> Vectors:
+        """The vectors of N images, in their order: float32 [N, n].
+
+        Args:
+            images: paths, encoded bytes, PIL images or uint8 arrays [h, w, 3], mixed as you like; may be a generator.
+
+        Raises:
+            InvalidRequestError: names every image that cannot be read.
+            UsageError: something that is no image.
+            ServerError: the server failed.
+        """
+        return self._whole(({BRANCH_INPUT: rows} for rows in _chunked(images)), [BRANCH_INPUT])[BRANCH_OUTPUT]
+
+    def score(self, streams: Mapping[str, Sequence[ImageLike]]) -> dict[str, npt.NDArray[Any]]:
+        """Vectors and distances of N tuples.
+
+        Args:
+            streams: {stream: N images} for every stream of the artifact's kind.
+
+        Returns:
+            {`embedding_<stream>`: float32 [N, n], `distance_<a>_<b>`: float32 [N], `same`: bool [N]}; `same`, whether
+            the kind's first pair is within the threshold, is absent where the artifact has none.
+
+        Raises:
+            UsageError: other streams than the kind's, or of different lengths.
+            InvalidRequestError: names every image that cannot be read.
+            ServerError: the server failed.
+        """
+        self.require_streams(list(streams))
+        lengths = {len(rows) for rows in streams.values()}
+        if len(lengths) != 1:
+            got = ", ".join(f"{name} {len(rows)}" for name, rows in streams.items())
+            raise UsageError("streams", expected="as many images in each", got=got)
+        starts = range(0, max(lengths), ROWS_PER_WINDOW)
+        windows = ({name: rows[at : at + ROWS_PER_WINDOW] for name, rows in streams.items()} for at in starts)
+        return self._whole(windows, list(streams))
+
+    def stream(self, windows: Iterable[Mapping[str, Sequence[ImageLike]]]) -> Generator[ScoredRows, None, None]:
+        """One answer for each window of rows, in order, with several batches in flight; few windows in memory.
+
+        Args:
+            windows: {stream: images}, every stream with the same number of rows; `image` alone asks for `embedding`.
+        """
+        waiting: deque[Window] = deque()
+        results: list[Vectors | ImageError] = []
+        batches = in_order(self._tasks(windows, waiting), self._callers, ahead=2 * self._connection.in_flight)
+        try:
+            for batch in batches:
+                results += batch
+                while waiting and len(results) >= len(waiting[0].distinct):
+                    window = waiting.popleft()
+                    yield window.answer(results[: len(window.distinct)], self.manifest)
+                    del results[: len(window.distinct)]
+        finally:
+            batches.close()
+
+    def confirm(self) -> None:
+        """Raise ServerError unless the artifact that answers is still the same."""
+        self._connection.confirm()
+
+    def require_streams(self, names: Sequence[str]) -> None:
+        """Raise UsageError unless `names` are the kind's streams, or `image` alone."""
+        if set(names) not in ({BRANCH_INPUT}, set(self.streams)):
+            raise UsageError(
+                "streams",
+                expected=f"{', '.join(self.streams)} (or {BRANCH_INPUT} alone)",
+                got=", ".join(names) or "none",
+                where=f"model {self._connection.model!r} of kind {self.manifest.kind}",
+            )
+
+    def close(self) -> None:
+        """Cancel what is in flight and end the threads; may be called twice."""
+        self._connection.close()
+        self._callers.shutdown(cancel_futures=True)
+        self._readers.shutdown(cancel_futures=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _whole(
+        self, windows: Iterable[Mapping[str, Sequence[ImageLike]]], streams: Sequence[str]
+    ) -> dict[str, npt.NDArray[Any]]:
+        """The columns of all windows in one; a bad image raises after all have run, naming every one."""
+        parts = [empty_columns(streams, self.manifest)]
+        bad: list[tuple[int, str, str]] = []
+        num_rows = 0
+        for scored in self.stream(windows):
+            bad += [(num_rows + row, name, reason) for row, name, reason in scored.bad]
+            num_rows += scored.num_rows
+            parts.append(scored.columns)
+        if bad:
+            raise InvalidRequestError(format_bad_images(bad, num_rows * len(streams)))
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _tasks(
+        self, windows: Iterable[Mapping[str, Sequence[ImageLike]]], waiting: deque[Window]
+    ) -> Iterator[Callable[[], list[Vectors | ImageError]]]:
+        """The batches of each window's distinct images; each window is noted in `waiting` before its first batch."""
+        size = self._images_per_batch
+        for streams in windows:
+            window = Window(streams)
+            waiting.append(window)
+            for at in range(0, max(1, len(window.distinct)), size):  # an empty window is one empty batch
+                yield partial(self._run, window.distinct[at : at + size])
+
+    def _run(self, pictures: list[Picture]) -> list[Vectors | ImageError]:
+        """The vector of each picture, or why it cannot be read."""
+        results: list[Any]
+        if self._encoded:
+            results = list(self._readers.map(partial(_caught, read_encoded), pictures))
+        else:
+            read = partial(read_pixels, preprocessing=self.manifest.pixels)
+            results = list(self._readers.map(partial(_caught, read), pictures))
+        good = [place for place, result in enumerate(results) if not isinstance(result, ImageError)]
+        while good:
+            feeds = pack([results[place] for place in good], self._inputs)
+            try:
+                if self._encoded:
+                    outputs = self._connection.run_encoded(feeds)
+                else:
+                    outputs = self._connection.run_pixels({name: np.stack(rows) for name, rows in feeds.items()})
+            except BadImagesError as error:  # from those who decode: the others are sent again
+                bad = {place_of(row, name, self._inputs, len(good)): reason for row, name, reason in error.bad}
+                for place, reason in bad.items():
+                    results[good[place]] = ImageError(reason)
+                good = [place for number, place in enumerate(good) if number not in bad]
+                continue
+            for place, vector in zip(good, unpack(outputs, self._inputs, len(good)), strict=True):
+                results[place] = vector
+            break
+        return results
+
+
+def _check_options(send: str, *, batch_size: int, threads: int | None, timeout_s: float, version: int | None) -> None:
+    if send not in SENDS:
+        raise UsageError(f"send {send!r}", expected=f"one of {', '.join(SENDS)}")
+    least = {"batch_size": batch_size, "threads": 1 if threads is None else threads, "version": version or 1}
+    for name, value in least.items():
+        if value < 1:
+            raise UsageError(name, expected="at least 1", got=str(value))
+    if not timeout_s > 0:
+        raise UsageError("timeout_s", expected="more than 0 seconds", got=f"{timeout_s:g}")
+
+
+def _caught(read: Callable[[Picture], Read], source: Picture) -> Read | ImageError:
+    try:
+        return read(source)
+    except ImageError as error:
+        return error
+
+
+def _chunked(images: Iterable[ImageLike]) -> Iterator[list[ImageLike]]:
+    rows: list[ImageLike] = []
+    for image in images:
+        rows.append(image)
+        if len(rows) == ROWS_PER_WINDOW:
+            yield rows
+            rows = []
+    if rows:
+        yield rows

@@ -1,0 +1,85 @@
+"""gRPC failures in our own words: the one table from status codes to the errors of artifact/errors.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import grpc
+
+from artifact.errors import InvalidRequestError, LookalikeError, ModelNotFoundError, ServerError, UnavailableError
+
+QUEUE_FULL = "Exceeds maximum queue size"
+"""Triton's words for: try again in a moment."""
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a status code means to the user; `got` is the server's own text unless given here."""
+
+    error: type[LookalikeError]
+    what: str
+    expected: str | None = None
+    mend: str | None = None
+
+
+_CODES = grpc.StatusCode
+MEANINGS: dict[grpc.StatusCode, Meaning] = {
+    _CODES.UNAVAILABLE: Meaning(UnavailableError, "the server takes no requests now", mend="try again later"),
+    _CODES.DEADLINE_EXCEEDED: Meaning(UnavailableError, "no answer in time", mend="give it longer, or send less"),
+    _CODES.CANCELLED: Meaning(UnavailableError, "the request was cancelled"),
+    _CODES.NOT_FOUND: Meaning(ModelNotFoundError, "the server does not have the model"),
+    _CODES.INVALID_ARGUMENT: Meaning(InvalidRequestError, "the server refused the request"),
+    _CODES.RESOURCE_EXHAUSTED: Meaning(ServerError, "the server has no room for the request", mend="send less at once"),
+    _CODES.UNIMPLEMENTED: Meaning(
+        ServerError, "not a model server", expected="the Open Inference Protocol", mend="is this the right port?"
+    ),
+}
+_OTHER = Meaning(ServerError, "the server failed")
+
+_NO_SERVER = {
+    "Connection refused": "connection refused",
+    "http1.x": "an HTTP/1 answer, which is not the gRPC port's",
+    "DNS": "no such host",
+    "Domain name": "no such host",
+    "No route to host": "no route to host",
+    "Network is unreachable": "the network is unreachable",
+    "failed to connect": "no connection",
+    "Socket closed": "the connection was closed",
+    "Connection reset": "the connection was closed",
+    "recvmsg": "the connection was closed",
+    "GOAWAY": "the connection was closed",
+}
+"""Parts of grpcio's texts for UNAVAILABLE that come from the transport and not from a server."""
+
+
+def status_error(error: grpc.RpcError, *, address: str, timeout_s: float, connecting: bool = False) -> LookalikeError:
+    """The error to raise for a failed call.
+
+    Args:
+        address: host:port, for the message.
+        timeout_s: the call's deadline, for the message.
+        connecting: nothing has answered at this address yet, so a missed deadline means that no server is there.
+    """
+    code, details = error.code(), " ".join((error.details() or "").split())
+    if code is _CODES.UNAVAILABLE:
+        for part, reason in _NO_SERVER.items():
+            if part in details:
+                return no_server(reason, address)
+    if code is _CODES.DEADLINE_EXCEEDED and connecting:
+        return no_server(f"no answer within {timeout_s:g} s", address)
+    meaning = MEANINGS.get(code, _OTHER)
+    expected, got = meaning.expected, details or code.name
+    if code is _CODES.DEADLINE_EXCEEDED:
+        expected, got = f"one within {timeout_s:g} s", None
+    return meaning.error(meaning.what, expected=expected, got=got, where=address, mend=meaning.mend)
+
+
+def no_server(reason: str, address: str) -> UnavailableError:
+    """Nobody is there, or nobody who speaks gRPC."""
+    return UnavailableError(
+        "no server answers",
+        expected="a model server's gRPC port",
+        got=reason,
+        where=address,
+        mend="start one with `lookalike serve REPOSITORY`",
+    )
