@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from artifact.distances import COSINE_EPSILON, DISTANCES, Vectors
 from artifact.errors import DataError, UsageError
+from rows.lineage import Lineage
 
 CHUNK_BYTES = 64 * 1024 * 1024
 """Size of one float64 chunk of distances."""
@@ -87,3 +88,26 @@ def _prepared(vectors: Vectors, distance: str) -> npt.NDArray[np.float64]:
     if distance == "cosine":
         wide /= np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), COSINE_EPSILON)
     return wide
+
+
+def table_distance(lineage: Lineage | None, distance: str | None, *, where: str) -> str:
+    """The distance of a table of vectors: the one its artifact was trained with, or the one named where it has none.
+
+    Raises:
+        UsageError: neither, an unknown one, or one that contradicts the lineage.
+    """
+    if distance is not None:
+        check_distance(distance)
+    if lineage is None:
+        if distance is None:
+            raise UsageError(
+                "distance", expected="a name, for vectors without lineage", got="none", where=where, mend="name one of "
+                + ", ".join(DISTANCES),
+            )  # fmt: skip
+        return distance
+    check_distance(lineage.distance)
+    if distance not in (None, lineage.distance):
+        raise UsageError(
+            "distance", expected=f"{lineage.distance}, as {lineage.artifact} was trained", got=distance, where=where
+        )
+    return lineage.distance

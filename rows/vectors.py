@@ -165,6 +165,10 @@ class VectorTable:
                 chunks += opened.read([name])[name].chunks
         return pa.chunked_array(chunks, kind)
 
+    def with_vectors(self, column: str) -> VectorTable:
+        """The same table with `matrix` from another vector column."""
+        return VectorTable(self._parts, source=self.source, column=column)
+
     def copied(self) -> pa.Table:
         """Every column that holds no vectors, with the lineage in the schema metadata."""
         names = [field.name for field in self.schema if not pa.types.is_fixed_size_list(field.type)]

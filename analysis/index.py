@@ -1,0 +1,195 @@
+"""A search index on disk: a plain faiss file, and beside it the rows that its numbers stand for.
+
+FILE is readable by anyone with `faiss.read_index`; for the cosine distance its vectors have length 1, and so must their
+queries. FILE.rows.parquet holds ids, copied columns and lineage, and the SHA-256 of FILE: rows are renamed into place
+first, then the index, and a pair that does not belong together (a kill in between, a file copied alone) is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from analysis.neighbours import flat_index, prepare, search_index
+from analysis.pairwise import check_vectors, table_distance
+from artifact.distances import Vectors
+from artifact.errors import DataError, OutputError, UsageError
+from rows.lineage import Lineage, require_same_space
+from rows.parts import write_part
+from rows.vectors import VectorTable
+
+METADATA_KEY = b"lookalike.index"
+ROWS_SUFFIX = ".rows.parquet"
+FLAT = "flat"
+
+
+class Index:
+    """Exact search over a table of vectors.
+
+    Attributes:
+        rows: Arrow table of `id` and the copied columns, one row a vector.
+        distance: a name in artifact.distances.DISTANCES.
+        lineage: of the vectors, or None.
+        kind: "flat", exact; recorded so that an approximate kind can be added.
+    """
+
+    def __init__(self, faiss_index: Any, rows: pa.Table, *, distance: str, lineage: Lineage | None) -> None:
+        self._faiss = faiss_index
+        self.rows, self.distance, self.lineage, self.kind = rows, distance, lineage, FLAT
+
+    @classmethod
+    def build(cls, table: VectorTable, *, distance: str | None = None) -> Index:
+        """Index every row of a table.
+
+        Args:
+            distance: for vectors without lineage.
+
+        Raises:
+            UsageError: no distance known. DataError: numbers that are not finite.
+        """
+        distance = table_distance(table.lineage, distance, where=table.source)
+        matrix = check_vectors(table.matrix)
+        index = flat_index(table.dim, distance)
+        index.add(prepare(matrix, distance, np.zeros(table.dim, np.float32)))
+        rows = table.copied()
+        if "id" not in rows.schema.names:
+            rows = rows.add_column(0, "id", pa.array(table.ids))
+        return cls(index, rows, distance=distance, lineage=table.lineage)
+
+    @property
+    def num_rows(self) -> int:
+        """How many vectors it holds."""
+        return int(self._faiss.ntotal)
+
+    @property
+    def dim(self) -> int:
+        """n of the vectors."""
+        return int(self._faiss.d)
+
+    def search(self, vectors: Vectors, k: int, *, lineage: Lineage | None = None) -> pa.Table:
+        """The k nearest rows of each vector, or all where there are fewer.
+
+        Args:
+            vectors: float32 [Q, n].
+            lineage: of the vectors, where it is known: then it must be of the same space.
+
+        Returns:
+            Arrow table, Q x k rows: `query` (int64, row of `vectors`), `rank` (int32 from 1), `distance` (float32), and
+            `id` and the copied columns of the row found (but for any of these three names); by query, then rank.
+
+        Raises:
+            UsageError: k < 1. SpaceError: vectors of another space. DataError: another n, or numbers not finite.
+        """
+        if k < 1:
+            raise UsageError("k", expected="at least 1", got=str(k))
+        if lineage is not None:
+            require_same_space(self.lineage, lineage, names=("an index", "queries"))
+        queries = check_vectors(vectors, "queries")
+        k = min(k, self.num_rows)
+        distances, found = search_index(
+            self._faiss,
+            _Stored(self._faiss),
+            queries,
+            k,
+            distance=self.distance,
+            centre=np.zeros(self.dim, np.float32),
+        )
+        num_queries = len(queries)
+        result = self.rows.take(found.reshape(-1)).replace_schema_metadata(None)
+        columns: dict[str, Any] = {
+            "query": np.repeat(np.arange(num_queries), k),
+            "rank": np.tile(np.arange(1, k + 1, dtype=np.int32), num_queries),
+            "distance": distances.reshape(-1),
+        }
+        for name in result.schema.names:
+            columns.setdefault(name, result[name])
+        return pa.table(columns)
+
+    def save(self, file: str | Path) -> None:
+        """Write FILE and FILE.rows.parquet; raises OutputError where that cannot be done."""
+        import faiss
+
+        path = Path(file)
+        staged = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            faiss.write_index(self._faiss, str(staged))
+            facts = {"kind": self.kind, "distance": self.distance, "num_rows": self.num_rows, "sha256": _sha256(staged)}
+            metadata = {METADATA_KEY: json.dumps(facts, sort_keys=True).encode()}
+            metadata |= self.lineage.to_metadata() if self.lineage else {}
+            write_part(rows_file(path), self.rows.replace_schema_metadata(metadata))
+            os.replace(staged, path)
+        except (RuntimeError, OSError) as error:  # faiss says RuntimeError for every failure to write
+            raise OutputError(
+                "index", expected="a file that can be written", got=str(error).splitlines()[0], where=path
+            ) from None
+        finally:
+            staged.unlink(missing_ok=True)
+
+    @classmethod
+    def open(cls, file: str | Path) -> Index:
+        """Read what `save` wrote.
+
+        Raises:
+            DataError: a file is missing or broken, or the two do not belong together.
+        """
+        import faiss
+
+        path, beside = Path(file), rows_file(Path(file))
+        for needed in (path, beside):
+            if not needed.is_file():
+                raise DataError(
+                    "index", expected=f"{path.name} and {beside.name}", got=f"no {needed.name}", where=path.parent
+                )
+        rows, facts = _read_rows(beside)
+        if facts["sha256"] != _sha256(path):
+            raise DataError(
+                "index",
+                expected=f"the faiss file that {beside.name} was written with",
+                got="another one",
+                where=path,
+                mend="build the index again",
+            )
+        if facts["kind"] != FLAT:
+            raise DataError("index", expected=f"kind {FLAT}", got=f"kind {facts['kind']}", where=path)
+        lineage = Lineage.from_metadata(rows.schema.metadata, where=beside)
+        return cls(faiss.read_index(str(path)), rows, distance=facts["distance"], lineage=lineage)
+
+
+def rows_file(file: Path) -> Path:
+    """FILE.rows.parquet, beside FILE."""
+    return file.with_name(file.name + ROWS_SUFFIX)
+
+
+class _Stored:
+    """The vectors inside a flat faiss index, by rows; so they are in memory once."""
+
+    def __init__(self, index: Any) -> None:
+        self._index = index
+
+    def __getitem__(self, rows: Any) -> Any:
+        return self._index.reconstruct_batch(rows)
+
+
+def _read_rows(path: Path) -> tuple[pa.Table, dict[str, Any]]:
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(path) as opened:
+            rows = opened.read()
+        facts = json.loads((rows.schema.metadata or {})[METADATA_KEY])
+        return rows, {key: facts[key] for key in ("kind", "distance", "sha256")}
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            "index rows", expected="what Index.save wrote", got=str(error)[:200] or type(error).__name__, where=path
+        ) from None
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

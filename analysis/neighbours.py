@@ -1,0 +1,120 @@
+"""Exact nearest neighbours by faiss.
+
+Decisions a reader would question: faiss computes in float32 by |a|^2 + |b|^2 - 2ab, which loses its digits far from the
+origin. So euclidean vectors are moved to the mean of the references first (which changes no distance), some more
+candidates than asked for are taken, and their distances are computed again by the artifact's own function.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis.pairwise import check_distance, check_vectors
+from artifact.distances import COSINE_EPSILON, DISTANCES, Vectors
+from artifact.errors import DataError, UsageError
+
+Indices = npt.NDArray[np.int64]
+
+EXTRA_CANDIDATES = 8
+"""Taken besides the k asked for, so that rounding at the k-th place cannot lose a nearer one."""
+
+_CHUNK_VALUES = 1 << 24
+"""Numbers in the candidates of one chunk of queries: 64 MiB of float32."""
+
+
+def nearest(
+    references: Vectors, queries: Vectors, k: int, *, distance: str, exclude_self: bool = False
+) -> tuple[Vectors, Indices]:
+    """The k nearest references of each query, nearest first; the lower row first at equal distance.
+
+    Args:
+        references: float32 [N, n].
+        queries: float32 [Q, n].
+        k: at most N; at most N - 1 with `exclude_self`.
+        distance: a name in artifact.distances.DISTANCES; euclidean is the root, not the square.
+        exclude_self: the queries ARE the references, and no row is its own neighbour.
+
+    Returns:
+        (distances float32 [Q, k], rows of `references` int64 [Q, k]).
+
+    Raises:
+        UsageError: k out of range, an unknown distance, or `exclude_self` with other queries than references.
+        DataError: shapes that do not fit, or numbers that are not finite.
+    """
+    check_distance(distance)
+    references, queries = check_vectors(references, "references"), check_vectors(queries, "queries")
+    if exclude_self and len(queries) != len(references):
+        raise UsageError("exclude_self", expected="the references as queries", got=f"{len(queries)} other queries")
+    available = len(references) - int(exclude_self)
+    if not 1 <= k <= available:
+        raise UsageError("k", expected=f"1 to {available}, the neighbours there are", got=str(k))
+    centre = centre_of(references, distance)
+    index = flat_index(references.shape[1], distance)
+    index.add(prepare(references, distance, centre))
+    own = np.arange(len(queries)) if exclude_self else None
+    return search_index(index, references, queries, k, distance=distance, centre=centre, own=own)
+
+
+def flat_index(dim: int, distance: str) -> Any:
+    """An empty exact faiss index for vectors that went through `prepare`."""
+    import faiss
+
+    return faiss.IndexFlatIP(dim) if distance == "cosine" else faiss.IndexFlatL2(dim)
+
+
+def centre_of(references: Vectors, distance: str) -> Vectors:
+    """What `prepare` subtracts: float32 [n], zeros where the distance depends on the origin."""
+    if distance == "cosine":
+        return np.zeros(references.shape[1], np.float32)
+    return references.mean(axis=0, dtype=np.float64).astype(np.float32)
+
+
+def prepare(vectors: Vectors, distance: str, centre: Vectors) -> Vectors:
+    """Vectors as the index takes them: of length 1 for the cosine distance, else moved by `centre`."""
+    if distance != "cosine":
+        return np.subtract(vectors, centre, dtype=np.float32)
+    norms: Vectors = np.sqrt(np.square(vectors).sum(axis=1, keepdims=True))
+    return np.asarray(vectors / np.maximum(norms, np.float32(COSINE_EPSILON)), np.float32)
+
+
+def search_index(
+    index: Any,
+    references: Any,
+    queries: Vectors,
+    k: int,
+    *,
+    distance: str,
+    centre: Vectors,
+    own: Indices | None = None,
+) -> tuple[Vectors, Indices]:
+    """Search a faiss index of prepared vectors and compute the distances again.
+
+    Args:
+        index: holds `prepare(references)` in order.
+        references: anything that gives float32 [m, n] for an int64 array of m rows, such as the matrix itself.
+        own: the row of each query among the references, left out of its neighbours.
+
+    Returns:
+        As `nearest`.
+    """
+    if queries.shape[1] != index.d:
+        raise DataError("queries", expected=f"{index.d} dims as the references have", got=str(queries.shape[1]))
+    wanted = min(index.ntotal, k + EXTRA_CANDIDATES)
+    distances = np.empty((len(queries), k), np.float32)
+    rows = np.empty((len(queries), k), np.int64)
+    chunk_rows = max(1, _CHUNK_VALUES // (wanted * queries.shape[1]))
+    for first in range(0, len(queries), chunk_rows):
+        part = slice(first, first + chunk_rows)
+        chunk = queries[part]
+        _, found = index.search(prepare(chunk, distance, centre), wanted)  # int64 [q, wanted]
+        candidates = np.asarray(references[found.reshape(-1)]).reshape(*found.shape, -1)
+        apart = DISTANCES[distance](chunk[:, None, :], candidates)  # [q, wanted]
+        if own is not None:
+            apart[found == own[part, None]] = np.inf
+        order = np.lexsort((found, apart), axis=1)[:, :k]
+        distances[part] = np.take_along_axis(apart, order, axis=1)
+        rows[part] = np.take_along_axis(found, order, axis=1)
+    return distances, rows
