@@ -69,13 +69,15 @@ def centre_of(references: Vectors, distance: str) -> Vectors:
     """What `prepare` subtracts: float32 [n], zeros where the distance depends on the origin."""
     if distance == "cosine":
         return np.zeros(references.shape[1], np.float32)
-    return references.mean(axis=0, dtype=np.float64).astype(np.float32)
+    centre: Vectors = references.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return centre
 
 
 def prepare(vectors: Vectors, distance: str, centre: Vectors) -> Vectors:
     """Vectors as the index takes them: of length 1 for the cosine distance, else moved by `centre`."""
     if distance != "cosine":
-        return np.subtract(vectors, centre, dtype=np.float32)
+        moved: Vectors = vectors - centre
+        return moved
     norms: Vectors = np.sqrt(np.square(vectors).sum(axis=1, keepdims=True))
     return np.asarray(vectors / np.maximum(norms, np.float32(COSINE_EPSILON)), np.float32)
 

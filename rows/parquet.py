@@ -13,6 +13,8 @@ from rows.cells import image_refs
 from rows.images import ImageRef
 from rows.source import files_fingerprint
 
+_READ_BYTES = 1 << 20
+
 
 class ParquetSource:
     """Parquet files of one schema; row groups before the start row are not read."""
@@ -63,7 +65,8 @@ def read_schema(file: Path) -> pa.Schema:
 def _file_chunks(file: Path, columns: list[str], start_row: int, max_rows: int) -> Iterator[pa.Table]:
     from pyarrow import parquet
 
-    with parquet.ParquetFile(file) as opened:
+    # by default a whole column of a row group is read ahead: gigabytes, where the column holds images
+    with parquet.ParquetFile(file, buffer_size=_READ_BYTES, pre_buffer=False) as opened:
         first = 0  # row group to start with
         while start_row >= opened.metadata.row_group(first).num_rows:
             start_row -= opened.metadata.row_group(first).num_rows

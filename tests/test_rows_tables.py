@@ -5,6 +5,9 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
+import random
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -304,3 +307,19 @@ def test_missing_source_is_named(tmp_path: Path) -> None:
     """The path as it was given."""
     path = tmp_path / "gone.csv"
     assert error_text(path) == f"table of images: expected a file or a folder, got nothing there ({path})"
+
+
+def test_parquet_images_are_read_in_bounded_memory(tmp_path: Path) -> None:
+    """One row group of 60 MB of images, as data sets on the web have; a fifth of that is held at most."""
+    path = tmp_path / "t.parquet"
+    images = [random.Random(i).randbytes(30_000) for i in range(2000)]
+    parquet.write_table(pa.table({"image": images}), path, row_group_size=2000, write_batch_size=32)
+    code = (
+        "import sys, pyarrow; from rows.tables import open_table\n"
+        "print(sum(len(ref.read()) for b in open_table(sys.argv[1]).batches(64) for ref in b.images['image']))\n"
+        "print(pyarrow.default_memory_pool().max_memory())"
+    )
+    found = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    num_bytes, peak_bytes = map(int, found.stdout.split())
+    assert num_bytes == 60_000_000
+    assert peak_bytes < 12_000_000
