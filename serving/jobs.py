@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,16 +23,6 @@ DEFAULT_ROWS_PER_PART = 8192
 
 
 @dataclass(frozen=True, kw_only=True)
-class JobProgress:
-    """How far a job is: rows done of all (None where the table cannot tell), bad ones among them, and its speed."""
-
-    num_rows: int
-    total_rows: int | None
-    num_errors: int
-    images_per_s: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class JobResult:
     """A finished job.
 
@@ -40,7 +30,7 @@ class JobResult:
         num_rows: rows of the table = num_scored + num_errors.
         num_scored: rows in the parts.
         num_errors: rows with an image that cannot be read; errors.parquet has a line for each such image.
-        parts: the part files, in table order.
+        parts: names of the part files, in table order.
         resumed_at: first row that this call did; the rest was there.
         num_images: distinct images, window by window, that this call ran.
         seconds: what this call took.
@@ -51,7 +41,7 @@ class JobResult:
     num_rows: int
     num_scored: int
     num_errors: int
-    parts: tuple[Path, ...]
+    parts: tuple[str, ...]
     resumed_at: int
     num_images: int
     seconds: float
@@ -65,18 +55,19 @@ def score_table(
     output: str | Path,
     *,
     rows_per_part: int = DEFAULT_ROWS_PER_PART,
-    report: Callable[[JobProgress], None] | None = None,
+    report: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> JobResult:
     """Score every row of a table into `output`.
 
     Writes part-*.parquet (`id`, copied columns, `embedding` or `embedding_<stream>`, `distance_*` and `same`; lineage
-    in the schema metadata), errors.parquet (`id`, `stream`, `reason`; a row with a bad image is there and in no part) and
-    manifest.json. Each is written whole or not at all. The same call again goes on where a killed one stopped.
+    in the schema metadata), errors.parquet (`id`, `stream`, `reason`; a row with a bad image is there and in no part)
+    and manifest.json. Each is written whole or not at all. The same call again goes on where a killed one stopped.
 
     Args:
         table: a table with the streams of the artifact's kind, or with `image` alone.
         rows_per_part: rows of the table that a part answers; a kill costs one part at most, memory holds one.
-        report: called after each window of rows.
+        report: called after each window of rows with {event: "rows", done, num_rows (None where the table cannot tell),
+            num_errors, images_per_s}.
 
     Raises:
         UsageError: the table's streams are not the artifact's.
@@ -111,7 +102,7 @@ def score_table(
             num_rows=folder.next_row,
             num_scored=sum(part.num_scored for part in folder.parts),
             num_errors=sum(part.num_errors for part in folder.parts),
-            parts=tuple(folder.path / part.file for part in folder.parts),
+            parts=tuple(part.file for part in folder.parts),
             resumed_at=resumed_at,
             num_images=num_images,
             seconds=seconds,
@@ -126,7 +117,7 @@ def _score_rest(
     folder: JobFolder,
     schema: pa.Schema,
     rows_per_part: int,
-    report: Callable[[JobProgress], None] | None,
+    report: Callable[[Mapping[str, Any]], None] | None,
 ) -> int:
     """Write the parts that are missing; gives the number of images run."""
     started, num_images = time.monotonic(), 0
@@ -146,12 +137,13 @@ def _score_rest(
             part.add(ahead.pop(0), scored)
             if report is not None:
                 report(
-                    JobProgress(
-                        num_rows=folder.next_row + part.num_rows,
-                        total_rows=table.num_rows,
-                        num_errors=earlier_errors + part.num_errors,
-                        images_per_s=num_images / max(time.monotonic() - started, 1e-9),
-                    )
+                    {
+                        "event": "rows",
+                        "done": folder.next_row + part.num_rows,
+                        "num_rows": table.num_rows,
+                        "num_errors": earlier_errors + part.num_errors,
+                        "images_per_s": num_images / max(time.monotonic() - started, 1e-9),
+                    }
                 )
             if part.num_rows == rows_per_part:
                 earlier_errors += part.num_errors

@@ -257,7 +257,11 @@ class Scorer:
 def _check_options(send: str, *, batch_size: int, threads: int | None, timeout_s: float, version: int | None) -> None:
     if send not in SENDS:
         raise UsageError(f"send {send!r}", expected=f"one of {', '.join(SENDS)}")
-    least = {"batch_size": batch_size, "threads": 1 if threads is None else threads, "version": version or 1}
+    least = {
+        "batch_size": batch_size,
+        "threads": 1 if threads is None else threads,
+        "version": 1 if version is None else version,
+    }
     for name, value in least.items():
         if value < 1:
             raise UsageError(name, expected="at least 1", got=str(value))
