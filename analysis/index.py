@@ -72,7 +72,18 @@ class Index:
         """n of the vectors."""
         return int(self._faiss.d)
 
-    def search(self, vectors: Vectors, k: int, *, lineage: Lineage | None = None) -> pa.Table:
+    def search(self, vectors: Vectors, k: int, *, lineage: Lineage | None = None) -> list[list[dict[str, Any]]]:
+        """The k nearest rows of each vector, nearest first: {"id", "distance", copied columns} each.
+
+        For few queries; `search_table` gives the same for many. Arguments and errors are those of `search_table`.
+        """
+        found = self.search_table(vectors, k, lineage=lineage)
+        names = [name for name in found.schema.names if name not in ("query", "rank", "id", "distance")]
+        rows = found.select(["id", "distance", *names]).to_pylist()
+        size = min(k, self.num_rows)
+        return [rows[first : first + size] for first in range(0, len(rows), size)]
+
+    def search_table(self, vectors: Vectors, k: int, *, lineage: Lineage | None = None) -> pa.Table:
         """The k nearest rows of each vector, or all where there are fewer.
 
         Args:

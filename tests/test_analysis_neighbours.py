@@ -118,7 +118,7 @@ def test_index_finds_what_brute_force_finds_after_a_round_trip(distance: str, tm
     index = Index.open(tmp_path / "shoes.faiss")
     assert (index.num_rows, index.dim, index.distance, index.lineage) == (60, 7, distance, lineage(distance))
     queries = vectors(9, 2)
-    found = index.search(queries, 4, lineage=lineage(distance))
+    found = index.search_table(queries, 4, lineage=lineage(distance))
     distances, rows = brute(table().matrix, queries, 4, distance)
     assert found.schema.names == ["query", "rank", "distance", "id", "label"]
     assert found["query"].to_pylist() == [q for q in range(9) for _ in range(4)]
@@ -127,6 +127,18 @@ def test_index_finds_what_brute_force_finds_after_a_round_trip(distance: str, tm
     assert found["label"].to_pylist() == (rows.reshape(-1) % 3).tolist()
     np.testing.assert_allclose(found["distance"].to_numpy(), distances.reshape(-1), rtol=1e-5, atol=1e-6)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["shoes.faiss", "shoes.faiss.rows.parquet"]
+
+
+def test_search_gives_a_list_of_rows_for_each_query() -> None:
+    """The rows of search_table as plain dicts, nearest first; an index smaller than k gives what it has."""
+    index, queries = Index.build(table(num_rows=6)), vectors(3, 2)
+    for k in (1, 4, 6, 50):
+        found, flat = index.search(queries, k), index.search_table(queries, k).to_pylist()
+        assert [len(rows) for rows in found] == [min(k, 6)] * 3
+        assert [list(row) for rows in found for row in rows] == [["id", "distance", "label"]] * len(flat)
+        for query, rows in enumerate(found):
+            expected = [{n: row[n] for n in ("id", "distance", "label")} for row in flat if row["query"] == query]
+            assert rows == expected
 
 
 def test_index_file_is_plain_faiss(tmp_path: Path) -> None:
@@ -141,7 +153,7 @@ def test_index_file_is_plain_faiss(tmp_path: Path) -> None:
 
 def test_more_neighbours_than_rows_gives_all_rows() -> None:
     """An index of 60 rows asked for 1000."""
-    assert Index.build(table()).search(vectors(2, 5), 1000).num_rows == 120
+    assert Index.build(table()).search_table(vectors(2, 5), 1000).num_rows == 120
 
 
 def test_index_refuses_vectors_of_another_space() -> None:
@@ -216,7 +228,7 @@ def test_vectors_without_lineage_need_a_distance() -> None:
         "distance: expected a name, for vectors without lineage, got none (vectors in memory); "
         "name one of euclidean, squared_euclidean, cosine"
     )
-    assert Index.build(foreign, distance="euclidean").search(vectors(1, 0), 1)["id"].to_pylist() == ["a"]
+    assert Index.build(foreign, distance="euclidean").search(vectors(4, 0)[:1], 1) == [[{"id": "a", "distance": 0.0}]]
     with pytest.raises(UsageError) as caught:
         Index.build(table("cosine"), distance="euclidean")
     assert str(caught.value) == ("distance: expected cosine, as m was trained, got euclidean (vectors in memory)")
