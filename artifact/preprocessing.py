@@ -7,6 +7,7 @@ Decisions a reader would question:
 - Pillow's plugins are called without `Image.open`, because that warns about large images from every thread; our own
   limits are checked from the header, before any pixel is decoded.
 - RGB and grey JPEGs go through simplejpeg (libjpeg-turbo); whatever it does not like is left to Pillow, which decides.
+- Images smaller than the target both ways are enlarged by Pillow: there cykooz-resizer is up to two levels off.
 - fit="pad" fills with the mean colour, which the graph turns into zeros, as the network's own zero padding.
 """
 
@@ -177,7 +178,7 @@ def resize_pixels(pixels: Pixels, preprocessing: Preprocessing) -> Pixels:
         fill = np.array([round(value * 255) for value in preprocessing.mean]).clip(0, 255).astype(np.uint8)
         canvas = np.empty((to_height, to_width, 3), np.uint8)
         canvas[:] = fill
-        top, left = (to_height - inner_height) // 2, (to_width - inner_width) // 2
+        top, left = round((to_height - inner_height) / 2), round((to_width - inner_width) / 2)
         canvas[top : top + inner_height, left : left + inner_width] = inner
         return canvas
     return _resize(pixels, to_height, to_width, None)
@@ -330,6 +331,9 @@ _thread = threading.local()
 def _resize(pixels: Pixels, height: int, width: int, box: CropBox | None) -> Pixels:
     if box is None and pixels.shape[:2] == (height, width):
         return pixels
+    from_height, from_width = (box.height, box.width) if box else pixels.shape[:2]
+    if height > from_height and width > from_width:
+        return _enlarge(pixels, height, width, box)
     resizer: Resizer | None = getattr(_thread, "resizer", None)
     if resizer is None:  # a Resizer keeps buffers, so each thread has its own
         resizer = _thread.resizer = Resizer()
@@ -338,6 +342,15 @@ def _resize(pixels: Pixels, height: int, width: int, box: CropBox | None) -> Pix
     options = ResizeOptions(ResizeAlg.convolution(FilterType.bilinear), crop_box=box)
     resizer.resize(source, target, options)
     return np.frombuffer(target.get_buffer(), np.uint8).reshape(height, width, 3)
+
+
+def _enlarge(pixels: Pixels, height: int, width: int, box: CropBox | None) -> Pixels:
+    """Pillow itself: enlarged both ways, cykooz-resizer rounds twice and is two levels off in some places."""
+    corners = (box.left, box.top, box.left + box.width, box.top + box.height) if box else None
+    image = Image.fromarray(pixels)
+    if corners:  # a box may end beyond the picture by the rounding of a float
+        corners = (*corners[:2], min(corners[2], image.width), min(corners[3], image.height))
+    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR, box=corners))
 
 
 def _one_line(error: BaseException) -> str:

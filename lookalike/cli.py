@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -47,6 +48,7 @@ for register in (demo.register, train.register, artifacts.register, serve.regist
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    warnings.filterwarnings("ignore", module="PIL")  # oddities of a picture that could still be read
     try:
         code = app(args=arguments, standalone_mode=False)
     except LookalikeError as error:
