@@ -180,7 +180,10 @@ def with_overrides(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[
             raise UsageError("--set", expected="a known setting", got=repr(key), mend=f"nearest: {near[0]}")
         *groups, name = key.split(".")
         target = result.setdefault(groups[0], {}) if groups else result
-        target[name] = _number(yaml.safe_load(text))
+        try:
+            target[name] = _number(yaml.safe_load(text))
+        except yaml.YAMLError:
+            raise UsageError("--set", expected="a value of YAML", got=repr(override)) from None
     return result
 
 
@@ -241,7 +244,13 @@ def _expectation(error: dict[str, Any]) -> str:
         case "finite_number":
             return f"a finite number{f' in {bounds}' if bounds else ''}"
         case kind:
-            noun = {"int": "a whole number", "float": "a number", "bool": "true or false", "path": "a path"}
+            noun = {
+                "int": "a whole number",
+                "float": "a number",
+                "bool": "true or false",
+                "path": "a path",
+                "string": "a text",
+            }
             return noun.get(kind.split("_")[0], str(error["msg"]).removeprefix("Input should be ").strip())
 
 
@@ -260,7 +269,7 @@ def _bounds(location: Sequence[Any]) -> str:
     low = limits.get("ge", f"above {limits['gt']}" if "gt" in limits else None)
     high = limits.get("le", f"below {limits['lt']}" if "lt" in limits else None)
     if low is None or high is None:
-        return f"at least {low}" if high is None else f"at most {high}"
+        return f"at least {low}" if low is not None else f"at most {high}" if high is not None else ""
     if isinstance(low, str):
         return f"{low}, at most {high}"
     return f"{low}..{high}" if not isinstance(high, str) else f"at least {low}, {high}"

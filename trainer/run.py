@@ -17,14 +17,13 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 
 from artifact.errors import LookalikeError, OutputError, RunError
 from artifact.preprocessing import Preprocessing
@@ -51,6 +50,7 @@ class Run:
         branch: in evaluation mode, on the CPU.
         preprocessing: size, fit, mean and std of its input.
         facts: the content of facts.json.
+        checkpoint_sha256: hexadecimal, of the very bytes that `branch` was loaded from.
     """
 
     path: Path
@@ -58,6 +58,7 @@ class Run:
     branch: Branch
     preprocessing: Preprocessing
     facts: dict[str, Any]
+    checkpoint_sha256: str
 
     @property
     def kind(self) -> str:
@@ -90,10 +91,6 @@ class Run:
         """The decision threshold on held-out pairs, or None where nothing was held out or training was cut short."""
         threshold: dict[str, Any] | None = self.facts.get("threshold")
         return threshold
-
-    @cached_property
-    def checkpoint_sha256(self) -> str:
-        return hashlib.sha256((self.path / CHECKPOINT).read_bytes()).hexdigest()
 
 
 def make_branch(config: TrainConfig, base: BaseNetwork) -> Branch:
@@ -158,9 +155,14 @@ def load_run(path: Path) -> Run:
     with torch.random.fork_rng(devices=[]):  # building draws first weights; the caller's randomness is not ours
         base = build_base(config.base, size=config.size)
         branch = make_branch(config, base)
-    load_weights(branch, path / CHECKPOINT)
-    preprocessing = make_preprocessing(config, base)
-    return Run(path=path, config=config, branch=branch.eval(), preprocessing=preprocessing, facts=facts)
+    return Run(
+        path=path,
+        config=config,
+        checkpoint_sha256=load_weights(branch, path / CHECKPOINT),
+        branch=branch.eval(),
+        preprocessing=make_preprocessing(config, base),
+        facts=facts,
+    )
 
 
 def read_config(path: Path) -> TrainConfig:
@@ -187,10 +189,15 @@ def read_facts(path: Path) -> dict[str, Any]:
     return facts
 
 
-def load_weights(branch: Branch, file: Path) -> None:
-    """Read a checkpoint into the branch; raises RunError where it is damaged or of another network."""
+def load_weights(branch: Branch, file: Path) -> str:
+    """Read a checkpoint into the branch; raises RunError where it is damaged or of another network.
+
+    Returns:
+        SHA-256 of the file, hexadecimal.
+    """
     try:
-        tensors = load_file(file)
+        content = file.read_bytes()
+        tensors = load(content)
     except (SafetensorError, OSError, ValueError) as error:
         raise RunError("checkpoint", expected="a whole safetensors file", got=str(error), where=file) from None
     own = branch.state_dict()
@@ -203,3 +210,4 @@ def load_weights(branch: Branch, file: Path) -> None:
         mend = f"{CONFIG} and {CHECKPOINT} are of two runs"
         raise RunError("checkpoint", expected=expected, got=got, where=file, mend=mend)
     branch.load_state_dict(tensors)
+    return hashlib.sha256(content).hexdigest()
