@@ -1,0 +1,316 @@
+"""The gRPC connection: every way in which a server is not there, not ours, or not the one it was."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from google.protobuf import text_format
+from scoring import BAD, expected_vectors, publish_models, write_images
+from serving_urls import SERVERS, serve
+from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
+
+from artifact.errors import (
+    InvalidRequestError,
+    LookalikeError,
+    ModelNotFoundError,
+    ServerError,
+    UnavailableError,
+    UsageError,
+)
+from artifact.preprocessing import BadImagesError
+from rows.tables import open_table
+from serving.client import GrpcConnection, parse_url
+from serving.jobs import score_table
+from serving.scorer import Scorer
+from serving.status import MEANINGS, status_error
+
+MODELS = ["triplet_branch", "siamese_full"]
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    return publish_models(folder / "repository", folder / "files", models=MODELS)
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def url(request: pytest.FixtureRequest, repository: Path) -> Iterator[str]:
+    with serve(request.param, repository) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return write_images(tmp_path_factory.mktemp("images"), 30)
+
+
+@pytest.mark.parametrize("text", ["localhost:8001", "10.0.0.7:1", "[::1]:65535", "model-server.example.org:8001"])
+def test_parse_url_takes_host_and_port(text: str) -> None:
+    """As it stands."""
+    assert parse_url(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["nonsense", "http://localhost:8001", "grpc://a:1", "localhost:", ":8001", "localhost:0", "localhost:65536",
+     "localhost:8001/v2", "a b:1", "", "::1:8001", "localhost:8001\n"],
+)  # fmt: skip
+def test_parse_url_refuses_anything_else(text: str) -> None:
+    """One line that says what is wanted."""
+    with pytest.raises(UsageError) as error:
+        Scorer("triplet_branch", url=text)
+    assert str(error.value) == " ".join(
+        f"url {text!r}: expected HOST:PORT of the gRPC port, without a scheme; for example localhost:8001".split()
+    )
+
+
+def test_no_server_is_said_at_once_with_how_to_start_one() -> None:
+    """A port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"127.0.0.1:{free.getsockname()[1]}"
+        started = time.monotonic()
+        with pytest.raises(UnavailableError) as error:
+            Scorer("triplet_branch", url=url)
+    assert time.monotonic() - started < 3
+    assert str(error.value) == (
+        f"no server answers: expected a model server's gRPC port, got connection refused ({url}); "
+        "start one with `lookalike serve REPOSITORY`"
+    )
+
+
+def test_a_port_that_never_answers_is_given_up(tmp_path: Path) -> None:
+    """Something listens and says nothing: the first call's deadline ends it."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(UnavailableError) as error:
+            GrpcConnection(url, "triplet_branch", connect_timeout_s=0.2)
+    assert str(error.value) == (
+        f"no server answers: expected a model server's gRPC port, got no answer within 0.2 s ({url}); "
+        "start one with `lookalike serve REPOSITORY`"
+    )
+
+
+def test_an_http_port_is_recognised() -> None:
+    """The neighbouring port of the same server is the usual mistake."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            """Quiet."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        url = f"127.0.0.1:{server.server_address[1]}"
+        try:
+            with pytest.raises(UnavailableError) as error:
+                Scorer("triplet_branch", url=url)
+        finally:
+            server.shutdown()
+            thread.join()
+    assert str(error.value) == (
+        "no server answers: expected a model server's gRPC port, got an HTTP/1 answer, which is not the gRPC port's "
+        f"({url}); start one with `lookalike serve REPOSITORY`"
+    )
+
+
+def test_an_unknown_model_names_those_that_there_are(url: str) -> None:
+    """Without the companions that the repository also holds."""
+    with pytest.raises(ModelNotFoundError) as error:
+        Scorer("nope", url=url)
+    assert str(error.value) == f"the server has no model 'nope': expected one of siamese_full, triplet_branch ({url})"
+
+
+def test_an_unknown_version_names_those_that_there_are(url: str) -> None:
+    """Only what is served counts."""
+    with pytest.raises(ModelNotFoundError) as error:
+        Scorer("triplet_branch", url=url, version=9)
+    assert str(error.value) == f"the server has no version 9 of model 'triplet_branch': expected one of 1 ({url})"
+
+
+@pytest.mark.parametrize("suffix", ["encoded", "decode"])
+def test_a_companion_is_not_a_model_to_score_with(url: str, suffix: str) -> None:
+    """It carries no manifest; the message names the model that does."""
+    with pytest.raises(ServerError) as error:
+        Scorer(f"triplet_branch_{suffix}", url=url)
+    assert str(error.value) == (
+        f"model 'triplet_branch_{suffix}' was not published by lookalike: expected a parameter lookalike.manifest.1 in "
+        f"its config, got none ({url}, version 1); name 'triplet_branch' instead"
+    )
+
+
+def test_bad_images_arrive_as_rows_and_streams(url: str, images: list[Path]) -> None:
+    """The text of the refusal is read back, with whatever the server puts around it."""
+    connection = GrpcConnection(url, "siamese_full")
+    good = images[0].read_bytes()
+    with pytest.raises(BadImagesError) as error:
+        connection.run_encoded({"left": [good, BAD, good], "right": [b"GIF89a broken", good, BAD]})
+    connection.close()
+    assert [(row, stream) for row, stream, _ in error.value.bad] == [(0, "right"), (1, "left"), (2, "right")]
+    reasons = [reason for _, _, reason in error.value.bad]
+    assert reasons[0].startswith("not a readable GIF image")
+    assert reasons[1] == reasons[2]
+    assert reasons[1].endswith("(starts with b'this is ')")
+
+
+def test_a_whole_batch_of_bad_images_fits_into_one_answer(url: str) -> None:
+    """64 rows of two streams with long reasons: every one is named."""
+    connection = GrpcConnection(url, "siamese_full")
+    rows = [b"GIF89a" + bytes(range(40, 60))] * 64
+    with pytest.raises(BadImagesError) as error:
+        connection.run_encoded({"left": rows, "right": rows})
+    connection.close()
+    assert len(error.value.bad) == 128
+
+
+def test_a_request_that_does_not_fit_is_the_servers_refusal(url: str) -> None:
+    """INVALID_ARGUMENT without bad images: the server's own words, one line."""
+    connection = GrpcConnection(url, "triplet_branch")
+    with pytest.raises(InvalidRequestError) as error:
+        connection.run_pixels({"image": np.zeros((2, 9, 9, 3), np.uint8)})
+    connection.close()
+    assert str(error.value).startswith("the server refused the request: got ")
+    assert "unexpected shape for input 'image' for model 'triplet_branch'" in str(error.value)
+
+
+def test_calls_after_close_are_one_line(url: str) -> None:
+    """No exception of grpcio's gets out."""
+    connection = GrpcConnection(url, "triplet_branch")
+    connection.close()
+    connection.close()
+    with pytest.raises(UnavailableError) as error:
+        connection.run_pixels({"image": np.zeros((2, 8, 8, 3), np.uint8)})
+    assert str(error.value).startswith("the connection is closed")
+
+
+@pytest.mark.parametrize("name", SERVERS)
+@pytest.mark.parametrize("send", ["pixels", "encoded"])
+def test_an_artifact_that_changes_half_way_stops_the_job(
+    tmp_path: Path, images: list[Path], name: str, send: str
+) -> None:
+    """Version 2 is published while the job runs: the part in hand, whose vectors may be of both, is not written."""
+    repository = publish_models(tmp_path / "repository", tmp_path / "files", models=["triplet_branch"])
+    table = open_table(images[0].parent)
+    output = tmp_path / "out"
+    with serve(name, repository) as url, Scorer("triplet_branch", url=url, send=send, batch_size=4) as scorer:
+
+        def publish_and_load(event: Any) -> None:
+            if event["done"] == 20:
+                publish_models(repository, tmp_path / "files", seed=1, models=["triplet_branch"])
+                with grpc.insecure_channel(url) as channel:
+                    stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+                    stub.RepositoryModelLoad(service_pb2.RepositoryModelLoadRequest(model_name="triplet_branch"))
+
+        with pytest.raises(ServerError) as error:
+            score_table(table, scorer, output, rows_per_part=10, report=publish_and_load)
+        assert str(error.value).startswith(
+            "the server changed model 'triplet_branch' meanwhile: expected version 1 with digest "
+            f"{scorer.digest[:12]}, got version 2"
+        )
+        first = scorer.digest
+        assert [path.name for path in output.glob("part-*")] == ["part-00000.parquet"]
+        with Scorer("triplet_branch", url=url, send=send) as changed:
+            assert (changed.version, changed.digest != first) == (2, True)
+            np.testing.assert_allclose(changed.embed(images), expected_vectors(images, seed=1), atol=1e-5)
+    with Scorer("triplet_branch", repository=repository, version=1) as local:
+        result = score_table(table, local, output, rows_per_part=10)
+    assert (result.resumed_at, result.num_rows, result.num_errors) == (10, 30, 0)
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_server_that_goes_away_ends_the_job_and_keeps_its_parts(
+    tmp_path: Path, repository: Path, images: list[Path], name: str
+) -> None:
+    """The same job goes on against another server with the same artifact."""
+    table = open_table(images[0].parent)
+    output = tmp_path / "out"
+    server = serve(name, repository)
+    url = server.__enter__()
+    scorer = Scorer("triplet_branch", url=url, batch_size=4)
+
+    def stop(event: Any) -> None:
+        if event["done"] == 20:
+            server.__exit__(None, None, None)
+
+    with scorer, pytest.raises(UnavailableError):
+        score_table(table, scorer, output, rows_per_part=10, report=stop)
+    assert json.loads((output / "manifest.json").read_text())["state"] == "running"
+    with Scorer("triplet_branch", repository=repository) as local:
+        result = score_table(table, local, output, rows_per_part=10)
+    assert (result.resumed_at, result.num_rows) == (10, 30)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("lookalike-")]
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_foreign_model_is_not_scored_with(tmp_path: Path, name: str) -> None:
+    """A model that is served and carries no manifest of ours."""
+    repository = publish_models(tmp_path / "repository", tmp_path / "files", models=["siamese_branch"])
+    file = repository / "siamese_branch" / "config.pbtxt"
+    config = text_format.Parse(file.read_text(), model_config_pb2.ModelConfig())
+    config.ClearField("parameters")
+    file.write_text(text_format.MessageToString(config))
+    with serve(name, repository) as url, pytest.raises(LookalikeError) as error:
+        Scorer("siamese_branch", url=url)
+    assert "siamese_branch" in str(error.value)
+    if name == "triton":  # which serves it; the embedded server does not
+        assert str(error.value) == (
+            "model 'siamese_branch' was not published by lookalike: expected a parameter lookalike.manifest.1 in its "
+            f"config, got none ({url}, version 1); publish it with `lookalike export`"
+        )
+
+
+class Failure(grpc.RpcError):
+    """What grpcio raises, with a status of choice."""
+
+    def __init__(self, code: grpc.StatusCode, details: str) -> None:
+        self._code, self._details = code, details
+
+    def code(self) -> grpc.StatusCode:
+        return self._code
+
+    def details(self) -> str:
+        return self._details
+
+
+@pytest.mark.parametrize("code", list(grpc.StatusCode))
+def test_every_status_has_one_line_with_the_servers_text(code: grpc.StatusCode) -> None:
+    """Also those that have no entry in the table."""
+    error = status_error(Failure(code, "because\nof this"), address="host:1", timeout_s=2.5)
+    assert isinstance(error, MEANINGS[code].error if code in MEANINGS else ServerError)
+    late = code is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert ("expected one within 2.5 s" if late else "got because of this") in str(error)
+    assert "(host:1)" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("details", "reason"),
+    [
+        ("failed to connect to all addresses; last error: UNKNOWN: ipv4:10.0.0.1:1: Failed to connect to remote host: "
+         "connect: Connection refused (111)", "connection refused"),
+        ("DNS resolution failed for nowhere.invalid:8001: C-ares status is not ARES_SUCCESS", "no such host"),
+        ("Socket closed", "the connection was closed"),
+    ],
+)  # fmt: skip
+def test_failures_of_the_transport_say_that_no_server_answers(details: str, reason: str) -> None:
+    """A server's own UNAVAILABLE (queue full, stopping) is told apart from there being none."""
+    error = status_error(Failure(grpc.StatusCode.UNAVAILABLE, details), address="host:1", timeout_s=1)
+    assert str(error) == (
+        f"no server answers: expected a model server's gRPC port, got {reason} (host:1); "
+        "start one with `lookalike serve REPOSITORY`"
+    )
+    busy = Failure(grpc.StatusCode.UNAVAILABLE, "Exceeds maximum queue size")
+    assert str(status_error(busy, address="host:1", timeout_s=1)) == (
+        "the server takes no requests now: got Exceeds maximum queue size (host:1); try again later"
+    )
