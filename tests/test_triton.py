@@ -1,0 +1,90 @@
+"""The same checks against the embedded server and against NVIDIA's tritonserver, over the same kind of repository.
+
+The embedded half always runs. The other half is skipped, with the true reason, where real Triton cannot run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+# Before their import, so that their asserts say what they got.
+pytest.register_assert_rewrite("conformance", "conformance_answers", "conformance_refusals", "conformance_versions")
+
+import conformance_answers  # noqa: E402
+import conformance_refusals  # noqa: E402
+import conformance_versions  # noqa: E402
+from conformance import Served, connected, publish_models  # noqa: E402
+from triton_server import TritonServer, unavailable  # noqa: E402
+
+# Pillow warns of a cut-off file in the process that reads it; an error here would be another reason than the server's.
+pytestmark = pytest.mark.filterwarnings("ignore:Corrupt EXIF data:UserWarning")
+TOO_LONG = pytest.mark.xfail(
+    reason="format_bad_images: 256 bad images make a text of 9 to 13 KB, gRPC takes 8", strict=True
+)
+CHECKS = [
+    pytest.param(
+        check, id=check.__name__, marks=[TOO_LONG] if check.__name__ == "a_full_batch_of_bad_images_is_refused" else []
+    )
+    for check in (*conformance_answers.CHECKS, *conformance_refusals.CHECKS, *conformance_versions.CHECKS)
+]
+ENVIRONMENT = Path(__file__).parent / "triton" / "environment.sh"
+
+
+@pytest.fixture(scope="module", params=["embedded", "triton"])
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A freshly published repository behind one of the two servers, which serves the whole module."""
+    if request.param == "triton" and (reason := unavailable()):
+        pytest.skip(f"real Triton cannot run here: {reason}")
+    repository = publish_models(tmp_path_factory.mktemp(request.param))
+    with ExitStack() as stack:
+        if request.param == "triton":
+            url = stack.enter_context(TritonServer(repository)).grpc_url
+        else:
+            from serving.server import Server
+
+            url = f"127.0.0.1:{stack.enter_context(Server(repository, grpc_port=0)).port}"
+        yield stack.enter_context(connected(url, repository))
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_server_conforms(served: Served, check: object) -> None:
+    """The docstring of each check says what it is."""
+    check(served)  # type: ignore[operator]
+
+
+def test_served_repository_is_as_published(served: Served, tmp_path: Path) -> None:
+    """Serving changed no file of the models that stayed as they were."""
+    fresh = publish_models(tmp_path)
+    names = sorted(path.relative_to(fresh) for path in fresh.rglob("*") if path.is_file() and "moving" not in str(path))
+    assert len(names) > 30
+    for name in names:
+        assert _hash(served.repository / name) == _hash(fresh / name), name
+
+
+def test_environment_says_why_it_cannot(tmp_path: Path) -> None:
+    """No cache folder can be made here: exit status 1, and the reason is kept for the tests that skip to repeat."""
+    folder = tmp_path / "tests" / "triton"
+    folder.mkdir(parents=True)
+    (folder / "environment.sh").write_bytes(ENVIRONMENT.read_bytes())
+    (tmp_path / "constraints.txt").touch()
+    (tmp_path / "cache").touch()  # a file where the folder should be
+    done = subprocess.run(
+        ["sh", str(folder / "environment.sh")],
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "TRITON_CACHE": str(tmp_path / "cache")},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    status, _, reason = (folder / "result").read_text().strip().partition(": ")
+    assert status == "unavailable"
+    assert done.stderr.strip() == f"real Triton cannot run here: {reason}"
+    assert reason
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
