@@ -76,8 +76,7 @@ def _file_chunks(file: Path, columns: list[str], start_row: int, max_rows: int) 
             for batch in opened.iter_batches(max_rows, row_groups=groups, columns=columns):
                 skipped = min(start_row, batch.num_rows)
                 start_row -= skipped
-                # iter_batches gives the file's order, whatever the order asked for
-                yield pa.Table.from_batches([batch.slice(skipped)]).select(columns)
+                yield pa.Table.from_batches([batch.slice(skipped)])
         except (pa.ArrowException, OSError) as error:
             raise DataError("table", expected="readable Parquet", got=str(error)[:300], where=file.name) from None
 

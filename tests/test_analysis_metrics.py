@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from analysis.metrics import clustering_metrics, retrieval_metrics
+from analysis.pairwise import distance_chunks
 from artifact.distances import DISTANCES
 from artifact.errors import DataError, UsageError
 
@@ -136,6 +137,20 @@ def test_vectors_far_from_the_origin_keep_their_order() -> None:
     moved = (vectors + np.float32(3000)).astype(np.float32)
     found = retrieval_metrics(moved, labels, distance="euclidean")
     assert found == pytest.approx(by_loops(moved, labels, "euclidean", (1, 5, 10)), abs=1e-12)
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize("chunk_bytes", [1, 2000, 1 << 20])
+def test_equal_vectors_are_exactly_at_zero(distance: str, chunk_bytes: int) -> None:
+    """However the product rounds; the rest is what the artifact's own function gives."""
+    rng = np.random.default_rng(0)
+    vectors = (rng.normal(size=(30, 65)) * 37).astype(np.float32)
+    queries = vectors[rng.permutation(30)]
+    chunks = [found for _, found in distance_chunks(queries, vectors, distance=distance, chunk_bytes=chunk_bytes)]
+    found = np.concatenate(chunks)
+    np.testing.assert_array_equal(found == 0, (queries[:, None] == vectors).all(axis=-1))
+    expected = DISTANCES[distance](queries[:, None].astype(float), vectors[None].astype(float))  # type: ignore[arg-type]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_chunks_do_not_change_the_result() -> None:

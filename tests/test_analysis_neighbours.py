@@ -58,7 +58,7 @@ def test_the_distances_disagree_on_these_vectors() -> None:
 
 def test_vectors_far_from_the_origin_keep_their_neighbours() -> None:
     """A float32 product would rank these by rounding noise."""
-    references = vectors(300, 3) + np.float32(2000)
+    references = vectors(3000, 3, 2) + np.float32(3000)
     distances, rows = nearest(references, references, 3, distance="euclidean", exclude_self=True)
     expected = brute(references, references, 3, "euclidean", exclude_self=True)
     np.testing.assert_array_equal(rows, expected[1])

@@ -101,6 +101,9 @@ def test_rate_of_one_accepts_everything() -> None:
     found = decision_threshold(vectors, labels, distance="euclidean", far=1)
     assert found is not None
     assert (found["far"], found["frr"]) == (1, 0)
+    found = decision_threshold(np.array([[0], [100], [40]], np.float32), list("aab"), distance="euclidean", far=1)
+    assert found is not None
+    assert (found["value"], found["far"], found["frr"]) == (100, 1, 0)
 
 
 def test_sample_is_seeded_uniform_and_within_the_limit() -> None:

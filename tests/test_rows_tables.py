@@ -112,9 +112,9 @@ def test_batches_are_the_same_rows_for_every_size_and_start(suffix: str, tmp_pat
 
 
 def test_csv_larger_than_a_block_is_streamed_in_order(tmp_path: Path) -> None:
-    """Several blocks of 1 MiB, a batch size that no block is a multiple of."""
+    """Several blocks of 1 MiB, line breaks inside cells, a batch size that no block is a multiple of."""
     path = tmp_path / "big.csv"
-    filler = "y" * 200
+    filler = '"' + "\n" * 200 + '"'
     path.write_text("path,filler\n" + "".join(f"{i}.png,{filler}\n" for i in range(20_000)))
     table = open_table(path)
     assert [row[0] for row in read_all(table, 777, 6001)] == [f"{i}.png" for i in range(6001, 20_000)]
@@ -190,6 +190,15 @@ def test_several_streams_give_one_ref_each(tmp_path: Path) -> None:
         "positive": tmp_path / "b",
         "negative": tmp_path / "c",
     }
+
+
+def test_dictionary_columns_are_copied_as_plain_values(tmp_path: Path) -> None:
+    """Dictionaries of two row groups can differ, and the parts of one job must have one schema."""
+    label = pa.array(["x", "y"]).dictionary_encode()
+    parquet.write_table(pa.table({"image": ["a", "b"], "label": label}), tmp_path / "t.parquet")
+    table = open_table(tmp_path / "t.parquet")
+    assert table.copied_schema.field("label").type == pa.string()
+    assert [batch.copied["label"].to_pylist() for batch in table.batches(1)] == [["x"], ["y"]]
 
 
 def test_fingerprint_follows_the_file_and_the_columns(tmp_path: Path) -> None:
