@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -225,3 +227,13 @@ def test_purity_equals_a_plain_loop_on_random_clusters() -> None:
         for c in set(assignments.tolist())
     )
     assert clustering_metrics(assignments, labels)["purity"] == expected / 200
+
+
+def test_importing_analysis_is_light() -> None:
+    """Neither torch, scikit-learn nor faiss is loaded before it is needed."""
+    code = (
+        "import sys, analysis.clusters, analysis.evaluation, analysis.index, analysis.metrics, analysis.verification;"
+        "print([name for name in ('torch', 'sklearn', 'faiss', 'pyarrow.dataset') if name in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
