@@ -223,7 +223,9 @@ class GrpcConnection:
             failure = status_error(error, address=self.url, timeout_s=timeout_s, connecting=connecting)
             name = getattr(request, "model_name", self.model)
             raise (self._not_found_name(name) if isinstance(failure, ModelNotFoundError) else failure) from None
-        except ValueError as error:  # grpcio's way to say that the channel was closed, by us
+        except ValueError as error:  # grpcio's way to say that the channel was closed
+            if not self._closed.is_set():
+                raise
             raise UnavailableError("the connection is closed", got=str(error), where=self.url) from None
 
     def _not_found_name(self, name: str) -> LookalikeError:

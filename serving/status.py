@@ -38,7 +38,8 @@ _OTHER = Meaning(ServerError, "the server failed")
 
 _NO_SERVER = {
     "Connection refused": "connection refused",
-    "http1.x": "an HTTP/1 answer, which is not the gRPC port's",
+    "http1.x": "another protocol, is this the HTTP port?",
+    "Failed parsing HTTP/2": "another protocol, is this the HTTP port?",
     "DNS": "no such host",
     "Domain name": "no such host",
     "No route to host": "no route to host",

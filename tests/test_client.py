@@ -121,7 +121,7 @@ def test_an_http_port_is_recognised() -> None:
             server.shutdown()
             thread.join()
     assert str(error.value) == (
-        "no server answers: expected a model server's gRPC port, got an HTTP/1 answer, which is not the gRPC port's "
+        "no server answers: expected a model server's gRPC port, got another protocol, is this the HTTP port? "
         f"({url}); start one with `lookalike serve REPOSITORY`"
     )
 

@@ -282,6 +282,27 @@ def test_kill_9_at_random_moments_loses_and_doubles_no_row(repository: Path, tmp
     assert (manifest["num_rows"], manifest["num_scored"], manifest["num_errors"]) == (400, 396, 4)
 
 
+def test_ctrl_c_ends_the_process_and_keeps_its_parts(repository: Path, tmp_path: Path) -> None:
+    """No thread holds the process back; the same job goes on."""
+    pictures = folder_of_images(tmp_path / "pictures", 100)
+    command = [sys.executable, "-c", JOB, str(pictures), str(repository), str(tmp_path / "out")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as job:
+        assert job.stdin is not None
+        assert job.stdout is not None
+        for number, _ in enumerate(job.stdout, start=1):
+            if number == 3:  # it waits for an answer to this line
+                break
+            job.stdin.write(b"\n")
+            job.stdin.flush()
+        job.send_signal(signal.SIGINT)
+        _, errors = job.communicate(timeout=20)
+    assert job.returncode == -signal.SIGINT
+    assert errors.rstrip().endswith(b"KeyboardInterrupt")
+    kept = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert kept == [".lookalike.lock", "manifest.json", "part-00000.parquet", "part-00001.parquet"]
+    assert score(open_table(pictures), repository, tmp_path / "out", rows_per_part=16).resumed_at == 32
+
+
 def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
     return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
 
