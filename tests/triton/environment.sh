@@ -91,8 +91,9 @@ print(v("LIBDIR") + "/" + (v("INSTSONAME") or ""))')
     echo "building an environment with real Triton in $environment ..." >&2
     build >"$log" 2>&1
 ) 9>"$cache/lock" || {
-    why=$(grep '^ERROR' "$log" 2>/dev/null || tail -n 1 "$log" 2>/dev/null)
-    unavailable "$(echo "$why" | tail -n 1 | cut -c 1-300) (all of it: $log)"
+    why=$({ grep '^ERROR' "$log" || cat "$log"; } 2>/dev/null | tail -n 1 | cut -c 1-300)
+    rm -rf "$environment"
+    unavailable "its wheels could not be installed: ${why#ERROR: } (all of it: $log)"
 }
 report ready "$environment"
 echo "real Triton is ready in $environment"
