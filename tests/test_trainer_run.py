@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw
+from PIL.PngImagePlugin import PngInfo
 from safetensors.torch import save_file
 
-import trainer.loop
 from analysis.metrics import retrieval_metrics
 from artifact.distances import DISTANCES
 from artifact.errors import DataError, LookalikeError, OutputError, RunError, TrainingError, UsageError
@@ -114,14 +114,14 @@ def test_fit_learns_what_it_was_not_shown(
     """Recall@1 on new images rises well above the untrained network's, and the run reads back as it was."""
     events: list[dict[str, Any]] = []
     run = _fit(
-        shapes, tmp_path / "run", kind=kind, normalize=normalize, loss=loss, epochs=14, validation=str(new_shapes),
+        shapes, tmp_path / "run", kind=kind, normalize=normalize, loss=loss, epochs=9, validation=str(new_shapes),
         report=events.append,
     )  # fmt: skip
     before, after = _untrained_recall(run, new_shapes), _recall(run.branch, run, new_shapes)
     assert after > before + 0.15
-    assert after > 0.9
+    assert after > 0.85
     lines = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
-    assert [line["epoch"] for line in lines] == list(range(1, 15))
+    assert [line["epoch"] for line in lines] == list(range(1, 10))
     assert lines[-1]["recall@1"] == pytest.approx(after)
     assert lines[-1]["pct_correct"] > lines[0]["pct_correct"]
     assert lines[-1]["step"] == len([event for event in events if event["event"] == "step"])
@@ -274,13 +274,17 @@ def test_loss_that_is_not_finite_stops_with_a_way_out(shapes: Path, tmp_path: Pa
     )
 
 
-def test_collapse_is_said_with_what_to_change(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Vectors a thousandth of the margin apart are one point, and the loss alone does not say so."""
+def test_collapse_is_said_with_what_to_change(tmp_path: Path) -> None:
+    """Blank images all land on one point; the loss alone would not say so."""
+    for index in range(12):
+        path = tmp_path / "blank" / "ab"[index % 2] / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        info = PngInfo()
+        info.add_text("number", str(index))  # other bytes, the same picture
+        Image.new("RGB", (32, 32), "white").save(path, pnginfo=info)
     events: list[dict[str, Any]] = []
-    monkeypatch.setattr(trainer.loop, "_COLLAPSED", 1e6)
-    _fit(shapes, tmp_path / "run", epochs=1, report=events.append)
-    warnings = [event["message"] for event in events if event["event"] == "warning"]
-    assert warnings == [
+    _fit(tmp_path / "blank", tmp_path / "run", epochs=1, mining="batch_hard", report=events.append)
+    assert [event["message"] for event in events if event["event"] == "warning"] == [
         "collapse: all images are at one point, so the loss stays at the margin; try"
         " --set optimizer.learning_rate=0.0001 or --mining all"
     ]

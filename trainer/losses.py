@@ -119,15 +119,11 @@ LOSSES: dict[str, Loss] = {
     "contrastive": Loss(
         function=contrastive, form=PAIR, kinds=("siamese", "triplet", "quartet"), mining="all", margins=_margins(1, 1)
     ),
-    "triplet": Loss(
-        function=triplet, form=TRIPLET, kinds=_TRIPLET_KINDS, mining="batch_hard", margins=_margins(0.2, 1)
-    ),
+    "triplet": Loss(function=triplet, form=TRIPLET, kinds=_TRIPLET_KINDS, mining="all", margins=_margins(0.2, 1)),
     "triplet_soft": Loss(
         function=triplet_soft, form=TRIPLET, kinds=_TRIPLET_KINDS, mining="batch_hard", margins=_margins(0, 0)
     ),
-    "quadruplet": Loss(
-        function=quadruplet, form=QUARTET, kinds=("quartet",), mining="batch_hard", margins=_margins(0.2, 1)
-    ),
+    "quadruplet": Loss(function=quadruplet, form=QUARTET, kinds=("quartet",), mining="all", margins=_margins(0.2, 1)),
 }
 
 DEFAULT_LOSSES: dict[str, str] = {"siamese": "contrastive", "triplet": "triplet", "quartet": "quadruplet"}
