@@ -199,6 +199,24 @@ def test_resumed_run_ends_like_one_that_was_never_stopped(
     assert str(caught.value) == expected
 
 
+def test_run_stopped_in_its_first_epoch_is_resumed_from_the_start(shapes: Path, tmp_path: Path) -> None:
+    """Its folder holds no checkpoint yet; a new run into it is refused with the way to go on."""
+
+    def stop(event: dict[str, Any]) -> None:
+        if event["event"] == "step":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _fit(shapes, tmp_path / "run", epochs=1, report=stop)
+    with pytest.raises(OutputError) as caught:
+        _fit(shapes, tmp_path / "run", epochs=1)
+    assert str(caught.value).endswith("; name another folder, or continue it with --resume")
+    with pytest.raises(RunError, match=r"^run: expected checkpoint.safetensors, got none"):
+        load_run(tmp_path / "run")
+    resumed = _fit(shapes, tmp_path / "run", epochs=1, resume=True)
+    assert resumed.checkpoint_sha256 == _fit(shapes, tmp_path / "whole", epochs=1).checkpoint_sha256
+
+
 def test_resume_refuses_changed_images_and_damaged_state(shapes: Path, tmp_path: Path) -> None:
     """A continued run must be one run."""
     images = tmp_path / "images"
@@ -218,7 +236,7 @@ def test_resume_refuses_changed_images_and_damaged_state(shapes: Path, tmp_path:
     state.write_bytes(state.read_bytes()[:-100])
     with pytest.raises(RunError, match=r"^state of an unfinished run: expected a whole file, got "):
         _fit(images, tmp_path / "run", resume=True)
-    with pytest.raises(RunError, match=r"^run to resume: expected an unfinished run, got none"):
+    with pytest.raises(RunError, match=r"^run to resume: expected an unfinished run, got nothing there"):
         _fit(images, tmp_path / "nowhere", resume=True)
 
 

@@ -59,7 +59,8 @@ def fit(config: TrainConfig, output: Path, *, report: Report | None = None, resu
         config: what to train; see TrainConfig.
         output: the run folder, new or empty; with `resume`, that of an unfinished run.
         report: called with a dict per event: {"event": "step" | "epoch" | "warning" | ..., ...}.
-        resume: continue after the last finished epoch of `output`; configuration and images must be the same.
+        resume: continue after the last finished epoch of `output` (or from the start where none is finished);
+            configuration and images must be the same.
 
     Returns:
         The finished run, as `load_run` reads it.
@@ -74,7 +75,7 @@ def fit(config: TrainConfig, output: Path, *, report: Report | None = None, resu
     output = Path(output)
     if not resume:
         check_output(output)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(config.seed)
         prepared = prepare(config, report=say)
         branch = make_branch(prepared.config, prepared.base)
@@ -83,7 +84,7 @@ def fit(config: TrainConfig, output: Path, *, report: Report | None = None, resu
         optimizer = make_optimizer(branch, prepared.config.optimizer)
         if resume:
             _check_resume(output, prepared)
-            first_epoch = load_state(output, branch, optimizer)
+            first_epoch = load_state(output, branch, optimizer) if (output / STATE).is_file() else 0
             _drop_metrics_after(output, first_epoch)
         else:
             first_epoch = 0
@@ -206,17 +207,18 @@ def _collapse_message(config: TrainConfig) -> str:
 
 
 def _check_resume(output: Path, prepared: Prepared) -> None:
-    """Refuse to continue what is not there, is finished, or was something else."""
-    if not (output / STATE).is_file():
-        got = "a finished run" if "end_time" in (read_facts(output) if output.is_dir() else {}) else "none"
-        raise RunError("run to resume", expected="an unfinished run", got=got, where=output)
+    """Refuse to continue what is not there, is finished, or was something else; no epoch need be finished yet."""
+    if not output.is_dir():
+        raise RunError("run to resume", expected="an unfinished run", got="nothing there", where=output)
+    facts = read_facts(output)
+    if "end_time" in facts:
+        raise RunError("run to resume", expected="an unfinished run", got="a finished run", where=output)
     saved, wanted = read_config(output).model_dump(mode="json"), prepared.config.model_dump(mode="json")
     for key, value in wanted.items():
         if saved[key] != value:
             mend = "resume with the same settings, or train into another folder"
             raise RunError(f"{key} of the run to resume", expected=str(saved[key]), got=str(value), where=output,
                            mend=mend)  # fmt: skip
-    facts = read_facts(output)
     if facts["data_sha256"] != prepared.data_sha256:
         mend = "train into another folder"
         raise RunError("images of the run to resume", expected="unchanged", got="changed", where=output, mend=mend)

@@ -60,12 +60,15 @@ def check_choices(config: TrainConfig) -> None:
 def check_validation(text: str) -> tuple[str, float] | Path:
     """Read `images:0.1`, `classes:0.2` or a folder's path; raises UsageError."""
     mode, colon, share = text.partition(":")
-    if not colon or mode not in ("images", "classes"):
-        return Path(text)
     try:
         value = float(share)
     except ValueError:
         value = math.nan
+    if not colon or mode not in ("images", "classes"):
+        if colon and not math.isnan(value):  # image:0.1 is no folder that anybody meant
+            expected = "images:SHARE, classes:SHARE or a folder"
+            raise UsageError("validation", expected=expected, got=repr(text), where="--validation")
+        return Path(text)
     if not 0 < value < 1:
         raise UsageError("validation share", expected="a number between 0 and 1", got=repr(share), where="--validation")
     return mode, value

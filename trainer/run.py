@@ -109,7 +109,8 @@ def check_output(path: Path) -> None:
     """Refuse a folder that holds anything, or that cannot be made; nothing is written. Raises OutputError."""
     if path.is_file() or (path.is_dir() and any(path.iterdir())):
         held = "a run" if (path / CONFIG).is_file() else "a file" if path.is_file() else "files"
-        mend = "name another folder" + (", or continue it with --resume" if (path / STATE).is_file() else "")
+        unfinished = (path / STATE).is_file() or (held == "a run" and not (path / CHECKPOINT).is_file())
+        mend = "name another folder" + (", or continue it with --resume" if unfinished else "")
         raise OutputError("run folder", expected="a new or empty folder", got=held, where=path, mend=mend)
     parent = path
     while not parent.exists():
