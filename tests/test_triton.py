@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 # Before their import, so that their asserts say what they got.
@@ -19,8 +20,19 @@ pytest.register_assert_rewrite("conformance", "conformance_answers", "conformanc
 import conformance_answers  # noqa: E402
 import conformance_refusals  # noqa: E402
 import conformance_versions  # noqa: E402
-from conformance import Served, connected, publish_models  # noqa: E402
+from conformance import (  # noqa: E402
+    MOVING,
+    TOLERANCE,
+    Served,
+    column,
+    connected,
+    eventually,
+    publish_models,
+)
+from pictures import pictures  # noqa: E402
 from triton_server import TritonServer, unavailable  # noqa: E402
+
+from artifact.publishing import publish, rollback  # noqa: E402
 
 # Pillow warns of a cut-off file in the process that reads it; an error here would be another reason than the server's.
 pytestmark = pytest.mark.filterwarnings("ignore:Corrupt EXIF data:UserWarning")
@@ -65,6 +77,28 @@ def test_served_repository_is_as_published(served: Served, tmp_path: Path) -> No
     assert len(names) > 30
     for name in names:
         assert _hash(served.repository / name) == _hash(fresh / name), name
+
+
+def test_published_version_is_found_by_a_polling_triton(tmp_path: Path) -> None:
+    """With --model-control-mode=poll a published version and a rollback are served without anybody asking for it."""
+    if reason := unavailable():
+        pytest.skip(f"real Triton cannot run here: {reason}")
+    repository, images = tmp_path / "repository", [pictures()["png"]]
+    expected = [MOVING.outputs({"image": MOVING.pixels(images)}, seed=seed)["embedding"] for seed in (1, 2)]
+    for seed in (1, 2):
+        MOVING.write(tmp_path / f"{seed}.onnx", seed=seed)
+    publish(tmp_path / "1.onnx", repository)
+    with TritonServer(repository, control="poll") as server, connected(server.grpc_url, repository) as served:
+
+        def serves(which: int) -> bool:
+            got = served.infer("moving_encoded", {"image": column(images)})["embedding"]
+            return bool(np.abs(got - expected[which]).max() < TOLERANCE)
+
+        assert serves(0)
+        publish(tmp_path / "2.onnx", repository)
+        eventually(lambda: serves(1), "version 2 is served")
+        rollback(repository, "moving")
+        eventually(lambda: serves(0), "version 1 is served again")
 
 
 def test_environment_says_why_it_cannot(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -21,6 +20,7 @@ import tritonclient.grpc as triton
 _HERE = Path(__file__).resolve().parent / "triton"
 _RESULT = _HERE / "result"
 _START_S, _STOP_S = 120.0, 20.0
+_CONTROL = {"explicit": ["--load-model=*"], "poll": ["--repository-poll-secs=1"], "none": []}
 
 
 def unavailable() -> str | None:
@@ -34,18 +34,19 @@ def unavailable() -> str | None:
 
 
 class TritonServer:
-    """A running tritonserver with every model of the repository loaded, in explicit model control mode.
+    """A running tritonserver with every model of the repository loaded.
 
     Args:
         repository: the folder of models.
-        load: the models to load at the start.
+        control: `explicit`: models are loaded and unloaded when asked for; `poll`: when the folder changes, looked at
+            once a second; `none`: never after the start.
 
     Raises:
         RuntimeError: real Triton is not available, or did not become ready; the end of its log is in the message.
     """
 
-    def __init__(self, repository: Path, *, load: Sequence[str] = ("*",)) -> None:
-        self.repository, self.load = repository, list(load)
+    def __init__(self, repository: Path, *, control: str = "explicit") -> None:
+        self.repository, self.control = repository, control
         self._cleanup = contextlib.ExitStack()
 
     @property
@@ -86,8 +87,8 @@ class TritonServer:
             str(environment / "tritonserver"),
             f"--model-repository={self.repository}",
             f"--backend-directory={backends}",
-            "--model-control-mode=explicit",
-            *(f"--load-model={name}" for name in self.load),
+            f"--model-control-mode={self.control}",
+            *_CONTROL[self.control],
             "--grpc-address=127.0.0.1",
             f"--grpc-port={self.grpc_port}",
             "--http-address=127.0.0.1",

@@ -89,10 +89,9 @@ print(v("LIBDIR") + "/" + (v("INSTSONAME") or ""))')
     flock -w 1800 9 || exit 1
     [ -e "$environment/.ready" ] && "$environment/bin/python" -c '' 2>/dev/null && exit 0
     echo "building an environment with real Triton in $environment ..." >&2
-    build >"$log" 2>&1
+    build >"$log" 2>&1 || { rm -rf "$environment"; exit 1; }
 ) 9>"$cache/lock" || {
     why=$({ grep '^ERROR' "$log" || cat "$log"; } 2>/dev/null | tail -n 1 | cut -c 1-300)
-    rm -rf "$environment"
     unavailable "its wheels could not be installed: ${why#ERROR: } (all of it: $log)"
 }
 report ready "$environment"
