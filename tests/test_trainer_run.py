@@ -199,6 +199,23 @@ def test_resumed_run_ends_like_one_that_was_never_stopped(
     assert str(caught.value) == expected
 
 
+def test_run_stopped_after_its_last_epoch_is_finished_by_resume(shapes: Path, tmp_path: Path) -> None:
+    """Nothing is left to train, but threshold and final facts are missing."""
+
+    def stop(event: dict[str, Any]) -> None:
+        if event["event"] == "epoch" and event["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    whole = _fit(shapes, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        _fit(shapes, tmp_path / "cut", report=stop)
+    resumed = _fit(shapes, tmp_path / "cut", resume=True)
+    assert resumed.checkpoint_sha256 == whole.checkpoint_sha256
+    assert resumed.threshold == whole.threshold is not None
+    assert resumed.facts["metrics"]["recall@1"] == whole.facts["metrics"]["recall@1"]
+    assert not (resumed.path / "state.safetensors").exists()
+
+
 def test_run_stopped_in_its_first_epoch_is_resumed_from_the_start(shapes: Path, tmp_path: Path) -> None:
     """Its folder holds no checkpoint yet; a new run into it is refused with the way to go on."""
 

@@ -26,13 +26,13 @@ _KEY = "lookalike"
 
 
 def save_checkpoint(path: Path, branch: Branch, optimizer: torch.optim.Optimizer, *, epoch: int) -> None:
-    """Write state and checkpoint after `epoch` finished epochs, each replaced at once."""
+    """Write checkpoint and state after `epoch` finished epochs, each replaced at once, the state last."""
     weights = _plain(branch.state_dict())
     tensors = {f"weights.{name}": tensor for name, tensor in weights.items()}
     for index, values in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in _plain(values).items()}
-    write_atomically(path / STATE, save(tensors, {_KEY: json.dumps({"epoch": epoch})}))
     write_atomically(path / CHECKPOINT, save(weights))
+    write_atomically(path / STATE, save(tensors, {_KEY: json.dumps({"epoch": epoch})}))
 
 
 def load_state(path: Path, branch: Branch, optimizer: torch.optim.Optimizer) -> int:

@@ -85,23 +85,22 @@ def fit(config: TrainConfig, output: Path, *, report: Report | None = None, resu
         if resume:
             _check_resume(output, prepared)
             first_epoch = load_state(output, branch, optimizer) if (output / STATE).is_file() else 0
-            _drop_metrics_after(output, first_epoch)
+            lines = _metrics_until(output, first_epoch)
         else:
-            first_epoch = 0
+            first_epoch, lines = 0, []
             create_run(output, prepared.config, first_facts(prepared))
-        last: dict[str, Any] = {}
         for epoch in range(first_epoch, prepared.config.epochs):
-            last = _epoch(prepared, branch, optimizer, epoch, say)
+            lines.append(_epoch(prepared, branch, optimizer, epoch, say))
+            # the state comes last: whatever was written before it is written again by a resumed run
+            write_atomically(output / METRICS, "".join(json.dumps(line) + "\n" for line in lines).encode())
             save_checkpoint(output, branch, optimizer, epoch=epoch + 1)
-            with (output / METRICS).open("a") as stream:
-                stream.write(json.dumps(last) + "\n")
-            say({"event": "epoch", "epochs": prepared.config.epochs} | last)
+            say({"event": "epoch", "epochs": prepared.config.epochs} | lines[-1])
     threshold = None
     if prepared.held_out is not None:
         distance, seed = prepared.config.distance, prepared.config.seed
         threshold = find_threshold(branch, prepared.held_out, distance=distance, seed=seed)
     seconds = time.monotonic() - started
-    write_facts(output, read_facts(output) | final_facts(last, threshold=threshold, seconds=seconds))
+    write_facts(output, read_facts(output) | final_facts(lines[-1], threshold=threshold, seconds=seconds))
     (output / STATE).unlink()
     say({"event": "end", "seconds": seconds, "threshold": threshold})
     return load_run(output)
@@ -224,8 +223,14 @@ def _check_resume(output: Path, prepared: Prepared) -> None:
         raise RunError("images of the run to resume", expected="unchanged", got="changed", where=output, mend=mend)
 
 
-def _drop_metrics_after(output: Path, epoch: int) -> None:
-    """A stop between checkpoint and metrics, or the other way round, must not leave a line too many."""
+def _metrics_until(output: Path, epoch: int) -> list[dict[str, Any]]:
+    """The lines of the finished epochs; one of an epoch whose state was not written any more is left out."""
     file = output / METRICS
-    lines = file.read_text().splitlines(keepends=True) if file.is_file() else []
-    write_atomically(file, "".join(line for line in lines if json.loads(line)["epoch"] <= epoch).encode())
+    try:
+        lines = [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
+        kept = [line for line in lines if line["epoch"] <= epoch]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError("metrics of the run to resume", expected="JSON lines", got=str(error), where=file) from None
+    if len(kept) != epoch:
+        raise RunError("metrics of the run to resume", expected=f"{epoch} epochs", got=str(len(kept)), where=file)
+    return kept
