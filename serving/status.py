@@ -44,11 +44,11 @@ _NO_SERVER = {
     "Domain name": "no such host",
     "No route to host": "no route to host",
     "Network is unreachable": "the network is unreachable",
-    "failed to connect": "no connection",
     "Socket closed": "the connection was closed",
     "Connection reset": "the connection was closed",
     "recvmsg": "the connection was closed",
     "GOAWAY": "the connection was closed",
+    "failed to connect": "no connection",
 }
 """Parts of grpcio's texts for UNAVAILABLE that come from the transport and not from a server."""
 

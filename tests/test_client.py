@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -29,18 +30,36 @@ from artifact.errors import (
 )
 from artifact.preprocessing import BadImagesError
 from rows.tables import open_table
+from rows.vectors import VectorTable
 from serving.client import GrpcConnection, parse_url
 from serving.jobs import score_table
 from serving.scorer import Scorer
-from serving.status import MEANINGS, status_error
+from serving.status import MEANINGS, QUEUE_FULL, status_error
 
-MODELS = ["triplet_branch", "siamese_full"]
+MODELS = ["triplet_branch", "siamese_full", "quartet_branch", "siamese_branch"]
 
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two plain models; `quartet_branch` serves two versions; `siamese_branch` has a short, slow queue."""
     folder = tmp_path_factory.mktemp("models")
-    return publish_models(folder / "repository", folder / "files", models=MODELS)
+    repository = publish_models(folder / "repository", folder / "files", models=MODELS)
+    publish_models(repository, folder / "files", seed=1, models=["quartet_branch"])
+    with edited(repository, "quartet_branch") as config:
+        config.version_policy.all.SetInParent()
+    with edited(repository, "siamese_branch") as config:
+        config.dynamic_batching.max_queue_delay_microseconds = 20_000
+        config.dynamic_batching.default_queue_policy.max_queue_size = 1
+    return repository
+
+
+@contextmanager
+def edited(repository: Path, model: str) -> Iterator[Any]:
+    """The model's config, written back afterwards."""
+    file = repository / model / "config.pbtxt"
+    config = text_format.Parse(file.read_text(), model_config_pb2.ModelConfig())
+    yield config
+    file.write_text(text_format.MessageToString(config))
 
 
 @pytest.fixture(scope="module", params=SERVERS)
@@ -130,7 +149,7 @@ def test_an_unknown_model_names_those_that_there_are(url: str) -> None:
     """Without the companions that the repository also holds."""
     with pytest.raises(ModelNotFoundError) as error:
         Scorer("nope", url=url)
-    assert str(error.value) == f"the server has no model 'nope': expected one of siamese_full, triplet_branch ({url})"
+    assert str(error.value) == f"the server has no model 'nope': expected one of {', '.join(sorted(MODELS))} ({url})"
 
 
 def test_an_unknown_version_names_those_that_there_are(url: str) -> None:
@@ -138,6 +157,25 @@ def test_an_unknown_version_names_those_that_there_are(url: str) -> None:
     with pytest.raises(ModelNotFoundError) as error:
         Scorer("triplet_branch", url=url, version=9)
     assert str(error.value) == f"the server has no version 9 of model 'triplet_branch': expected one of 1 ({url})"
+    with pytest.raises(ModelNotFoundError, match="no version 9 of model 'quartet_branch': expected one of 1, 2"):
+        Scorer("quartet_branch", url=url, version=9)
+
+
+def test_one_of_several_versions_can_be_asked_for(url: str, images: list[Path]) -> None:
+    """The newest answers by default; NAME_encoded runs no other, and says so instead of giving other vectors."""
+    for version, seed in ((None, 1), (1, 0), (2, 1)):
+        with Scorer("quartet_branch", url=url, version=version) as scorer:
+            assert scorer.version == seed + 1
+            assert scorer.lineage.version == seed + 1
+            np.testing.assert_allclose(scorer.embed(images), expected_vectors(images, seed=seed), atol=1e-5)
+    with Scorer("quartet_branch", url=url, version=2, send="encoded") as scorer:
+        np.testing.assert_allclose(scorer.embed(images), expected_vectors(images, seed=1), atol=1e-5)
+    with Scorer("quartet_branch", url=url, version=1, send="encoded") as scorer, pytest.raises(UsageError) as error:
+        scorer.embed(images)
+    assert str(error.value) == (
+        "encoded images to version 1 of 'quartet_branch': expected version 2, the one that 'quartet_branch_encoded' "
+        f"runs ({url}); send pixels instead"
+    )
 
 
 @pytest.mark.parametrize("suffix", ["encoded", "decode"])
@@ -195,80 +233,90 @@ def test_calls_after_close_are_one_line(url: str) -> None:
     assert str(error.value).startswith("the connection is closed")
 
 
+def test_a_full_queue_is_waited_for(url: str, images: list[Path]) -> None:
+    """A server that turns most requests of a burst away gets them again, and every vector comes."""
+    with grpc.insecure_channel(url) as channel:
+        request = service_pb2.ModelInferRequest(model_name="siamese_branch", raw_input_contents=[bytes(192)])
+        request.inputs.add(name="image", datatype="UINT8", shape=[1, 8, 8, 3])
+        infer = service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer
+        burst = [infer.future(request, timeout=20) for _ in range(8)]
+        refusals = [str(one.exception()) for one in burst if one.exception() is not None]
+    assert any(QUEUE_FULL in refusal for refusal in refusals)
+    with Scorer("siamese_branch", url=url, batch_size=1) as scorer:
+        np.testing.assert_allclose(scorer.embed(images), expected_vectors(images), atol=1e-5)
+
+
 @pytest.mark.parametrize("name", SERVERS)
-@pytest.mark.parametrize("send", ["pixels", "encoded"])
-def test_an_artifact_that_changes_half_way_stops_the_job(
-    tmp_path: Path, images: list[Path], name: str, send: str
-) -> None:
-    """Version 2 is published while the job runs: the part in hand, whose vectors may be of both, is not written."""
-    repository = publish_models(tmp_path / "repository", tmp_path / "files", models=["triplet_branch"])
-    table = open_table(images[0].parent)
-    output = tmp_path / "out"
-    with serve(name, repository) as url, Scorer("triplet_branch", url=url, send=send, batch_size=4) as scorer:
+def test_a_server_that_changes_or_goes_away_stops_the_job(tmp_path: Path, images: list[Path], name: str) -> None:
+    """A version is published while a job runs, by each way of sending; then the server ends."""
+    repository = publish_models(tmp_path / "repository", tmp_path / "files", models=["triplet_branch", "siamese_full"])
+    with edited(repository, "siamese_full") as config:
+        config.ClearField("parameters")
+    with ExitStack() as server:
+        url = server.enter_context(serve(name, repository))
+        check_foreign_model(url, served=name == "triton")
+        for seed, send in ((1, "pixels"), (2, "encoded")):
+            check_change_stops_the_job(tmp_path, images, url, seed, send)
+        check_end_stops_the_job(tmp_path, images, url, server)
 
-        def publish_and_load(event: Any) -> None:
-            if event["done"] == 20:
-                publish_models(repository, tmp_path / "files", seed=1, models=["triplet_branch"])
-                with grpc.insecure_channel(url) as channel:
-                    stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
-                    stub.RepositoryModelLoad(service_pb2.RepositoryModelLoadRequest(model_name="triplet_branch"))
 
+def check_foreign_model(url: str, *, served: bool) -> None:
+    """A model without a manifest of ours is not scored with; the embedded server does not even load it."""
+    with pytest.raises(LookalikeError) as error:
+        Scorer("siamese_full", url=url)
+    if served:
+        assert str(error.value) == (
+            "model 'siamese_full' was not published by lookalike: expected a parameter lookalike.manifest.1 in its "
+            f"config, got none ({url}, version 1); publish it with `lookalike export`"
+        )
+    else:
+        assert str(error.value).startswith("model 'siamese_full' is not ready: got ")
+
+
+def check_change_stops_the_job(folder: Path, images: list[Path], url: str, seed: int, send: str) -> None:
+    """The part in hand, whose vectors may be of both versions, is not written; the next Scorer gives the new ones."""
+    table, output = open_table(images[0].parent), folder / send
+
+    def publish_and_load(event: Any) -> None:
+        if event["done"] == 20:
+            publish_models(folder / "repository", folder / "files", seed=seed, models=["triplet_branch"])
+            with grpc.insecure_channel(url) as channel:
+                stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+                stub.RepositoryModelLoad(service_pb2.RepositoryModelLoadRequest(model_name="triplet_branch"))
+
+    with Scorer("triplet_branch", url=url, send=send, batch_size=4) as scorer:
         with pytest.raises(ServerError) as error:
             score_table(table, scorer, output, rows_per_part=10, report=publish_and_load)
         assert str(error.value).startswith(
-            "the server changed model 'triplet_branch' meanwhile: expected version 1 with digest "
-            f"{scorer.digest[:12]}, got version 2"
+            f"the server changed model 'triplet_branch' meanwhile: expected version {seed} with digest "
+            f"{scorer.digest[:12]}, got version {seed + 1}"
         )
-        first = scorer.digest
-        assert [path.name for path in output.glob("part-*")] == ["part-00000.parquet"]
-        with Scorer("triplet_branch", url=url, send=send) as changed:
-            assert (changed.version, changed.digest != first) == (2, True)
-            np.testing.assert_allclose(changed.embed(images), expected_vectors(images, seed=1), atol=1e-5)
-    with Scorer("triplet_branch", repository=repository, version=1) as local:
-        result = score_table(table, local, output, rows_per_part=10)
+    assert [path.name for path in output.glob("part-*")] == ["part-00000.parquet"]
+    with Scorer("triplet_branch", url=url, send=send) as changed:
+        assert changed.version == seed + 1
+        assert changed.digest != scorer.digest
+        np.testing.assert_allclose(changed.embed(images), expected_vectors(images, seed=seed), atol=1e-5)
+    with Scorer("triplet_branch", repository=folder / "repository", version=seed) as old:
+        result = score_table(table, old, output, rows_per_part=10)
     assert (result.resumed_at, result.num_rows, result.num_errors) == (10, 30, 0)
+    np.testing.assert_allclose(VectorTable.open(output).matrix, expected_vectors(images, seed=seed - 1), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", SERVERS)
-def test_a_server_that_goes_away_ends_the_job_and_keeps_its_parts(
-    tmp_path: Path, repository: Path, images: list[Path], name: str
-) -> None:
-    """The same job goes on against another server with the same artifact."""
-    table = open_table(images[0].parent)
-    output = tmp_path / "out"
-    server = serve(name, repository)
-    url = server.__enter__()
-    scorer = Scorer("triplet_branch", url=url, batch_size=4)
+def check_end_stops_the_job(folder: Path, images: list[Path], url: str, server: ExitStack) -> None:
+    """Finished parts are kept, no thread is left, and the job goes on without the server."""
+    table, output = open_table(images[0].parent), folder / "ended"
 
     def stop(event: Any) -> None:
         if event["done"] == 20:
-            server.__exit__(None, None, None)
+            server.close()
 
-    with scorer, pytest.raises(UnavailableError):
+    with Scorer("triplet_branch", url=url, batch_size=4) as scorer, pytest.raises(UnavailableError):
         score_table(table, scorer, output, rows_per_part=10, report=stop)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("lookalike-")]
     assert json.loads((output / "manifest.json").read_text())["state"] == "running"
-    with Scorer("triplet_branch", repository=repository) as local:
+    with Scorer("triplet_branch", repository=folder / "repository") as local:
         result = score_table(table, local, output, rows_per_part=10)
     assert (result.resumed_at, result.num_rows) == (10, 30)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("lookalike-")]
-
-
-@pytest.mark.parametrize("name", SERVERS)
-def test_a_foreign_model_is_not_scored_with(tmp_path: Path, name: str) -> None:
-    """A model that is served and carries no manifest of ours."""
-    repository = publish_models(tmp_path / "repository", tmp_path / "files", models=["siamese_branch"])
-    file = repository / "siamese_branch" / "config.pbtxt"
-    config = text_format.Parse(file.read_text(), model_config_pb2.ModelConfig())
-    config.ClearField("parameters")
-    file.write_text(text_format.MessageToString(config))
-    with serve(name, repository) as url, pytest.raises(LookalikeError) as error:
-        Scorer("siamese_branch", url=url)
-    assert "siamese_branch" in str(error.value)
-    if name == "triton":  # which serves it; the embedded server does not
-        assert str(error.value) == (
-            "model 'siamese_branch' was not published by lookalike: expected a parameter lookalike.manifest.1 in its "
-            f"config, got none ({url}, version 1); publish it with `lookalike export`"
-        )
 
 
 class Failure(grpc.RpcError):
