@@ -87,5 +87,9 @@ class InvalidRequestError(ServerError):
     """A request that does not fit the model: data type, shape, size, or an image that cannot be read."""
 
 
+class UnsupportedError(ServerError):
+    """A part of the protocol that this server does not have."""
+
+
 class TrainingError(LookalikeError):
     """Training that cannot go on: for example a loss that is no longer finite."""
