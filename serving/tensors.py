@@ -1,0 +1,106 @@
+"""Tensors as they travel, whatever the transport: their names, data types, shapes, and the framing of BYTES."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from artifact.errors import InvalidRequestError
+
+DTYPES: dict[str, type[np.generic]] = {"UINT8": np.uint8, "FP32": np.float32}
+"""The protocol's data types that our models' arrays have; BYTES are lists of bytes."""
+
+DATATYPES = (
+    "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64",
+    "BF16", "BYTES",
+)  # fmt: skip
+"""Every data type of the protocol; others are told back as <invalid>, as Triton does."""
+
+_LENGTH = struct.Struct("<I")
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One input as it came.
+
+    Attributes:
+        name, datatype, shape: as the request says; nothing is checked yet.
+        data: the raw bytes; or the elements, of BYTES in typed contents.
+    """
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    data: bytes | Sequence[bytes]
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One input or output of a model; `dims` is the shape without the batch."""
+
+    name: str
+    datatype: str
+    dims: tuple[int, ...]
+
+    @property
+    def row_bytes(self) -> int:
+        """Size of a row in bytes; BYTES have none."""
+        return int(np.prod(self.dims)) * np.dtype(DTYPES[self.datatype]).itemsize
+
+    def array(self, data: bytes, num_rows: int) -> npt.NDArray[Any]:
+        """A view of raw bytes as [num_rows, *dims]."""
+        return np.frombuffer(data, DTYPES[self.datatype]).reshape(num_rows, *self.dims)
+
+
+def split_strings(data: bytes, count: int, *, label: str, place: str, model: str, step: str) -> list[bytes]:
+    """Take BYTES apart: per element its length as u32 little-endian, then the element.
+
+    Args:
+        data: the raw bytes.
+        count: how many elements there must be.
+        label: what refusals of the framing begin with (the request's id).
+        place: the input, as refusals name it.
+        model: the model, as refusals name it.
+        step: what a refusal of a cut-off element begins with: Triton finds that one later, in the model itself.
+
+    Raises:
+        InvalidRequestError: cut off, or another number of elements.
+    """
+    strings: list[bytes] = []
+    offset, size = 0, len(data)
+    cut_off = ""
+    while offset < size:
+        if size - offset < _LENGTH.size:
+            raise InvalidRequestError(
+                f"{label}incomplete string length indicator for {place} for {model}, expecting 4 bytes but only "
+                f"{size - offset} bytes available. Please make sure the string length indicator is in one buffer."
+            )
+        if len(strings) == count:
+            raise InvalidRequestError(
+                f"{label}unexpected number of string elements {count + 1} for {place} for {model}, expecting {count}"
+            )
+        (length,) = _LENGTH.unpack_from(data, offset)
+        offset += _LENGTH.size
+        if length > size - offset:
+            cut_off = f"expecting string of length {length} but only {size - offset} bytes available"
+        strings.append(data[offset : offset + length])
+        offset += length
+    if len(strings) != count:
+        raise wrong_count(len(strings), count, label=label, place=place, model=model)
+    if cut_off:
+        raise InvalidRequestError(f"{step}incomplete string data for {place}, {cut_off}")
+    return strings
+
+
+def wrong_count(got: int, count: int, *, label: str, place: str, model: str) -> InvalidRequestError:
+    """BYTES with another number of elements than their shape says."""
+    if got > count:
+        text = f"unexpected number of string elements {count + 1} for {place} for {model}, expecting {count}"
+    else:
+        text = f"expected {count} string elements for {place} for {model}, got {got}"
+    return InvalidRequestError(label + text)
