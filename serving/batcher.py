@@ -139,7 +139,7 @@ class Batcher:
                     self._changed.wait()
                 if not self._jobs:
                     return []
-                waiting = []
+                waiting: list[_Job] = []
                 while self._jobs and (not waiting or self._fits(num_rows + self._jobs[0].num_rows)):
                     waiting.append(self._jobs.popleft())
                     num_rows += waiting[-1].num_rows

@@ -4,6 +4,8 @@ What this server does not do (shared memory, tracing, log settings) it says with
 only what it does: a client that asks first is never surprised.
 """
 
+# ruff: noqa: N802 - the methods have the names of the protocol
+
 from __future__ import annotations
 
 import functools
@@ -154,7 +156,7 @@ class GrpcService(GRPCInferenceServiceServicer):  # type: ignore[misc]  # triton
 
     def _infer(self, request: Any, context: grpc.ServicerContext) -> Any:
         name = request.model_name
-        with self._store.running(name, request.model_version) as servable:
+        with self._store.running(name, request.model_version, num_bytes=request.ByteSize()) as servable:
             tensors = read_tensors(request, name)
             outputs = servable.signature.read_outputs([output.name for output in request.outputs])
             label = request_label(request.id)

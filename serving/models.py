@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from artifact.errors import (
 )
 from artifact.repository import is_model_name, open_repository
 from artifact.triton_config import DECODE_SUFFIX, ENCODED_SUFFIX, ModelConfig
-from serving.batcher import STOPPING
+from serving.batcher import QUEUE_FULL, STOPPING
 from serving.decoding import Decoder
 from serving.loading import Loaded, load_model
 from serving.servables import Servable, Settings
@@ -73,7 +73,7 @@ class ModelStore:
         self._unread: dict[str, str] = {}  # why folders of the repository could not even be looked at
         self._changed = threading.Condition()  # guards what is read by requests
         self._loading = threading.Lock()  # one load or unload at a time
-        self._num_running = 0
+        self._num_running = self._running_bytes = 0
         self._stopping = False
 
     @property
@@ -83,10 +83,8 @@ class ModelStore:
     def load_all(self) -> None:
         """Load every model of the repository; those that fail are reported and listed with the reason."""
         for name in self._repository.names():
-            try:
+            with suppress(LookalikeError):  # reported, and in the index
                 self.load(name, with_companions=True)
-            except LookalikeError:
-                pass  # reported, and in the index
         for name, reason in self._repository.foreign().items():
             self._report(f"model {name!r} is not served: {reason}")
         if not any(entry.state == READY for entry in self.index(only_ready=True)):
@@ -165,26 +163,34 @@ class ModelStore:
             return self._find(name, parse_version(version))
 
     @contextmanager
-    def running(self, name: str, version: str) -> Iterator[Servable]:
+    def running(self, name: str, version: str, *, num_bytes: int) -> Iterator[Servable]:
         """`find` for a request: until the end of the context the servable answers, whatever is loaded meanwhile.
 
+        Args:
+            num_bytes: size of the request.
+
         Raises:
-            UnavailableError: the server is stopping; and what `find` raises.
+            UnavailableError: the server is stopping, or has as many requests as it takes; and what `find` raises.
         """
         number = parse_version(version)
         with self._changed:
             if self._stopping:
                 raise UnavailableError(STOPPING)
             servable = self._find(name, number)
+            many = self._num_running >= self._settings.max_running
+            if many or (self._running_bytes and self._running_bytes + num_bytes > self._settings.max_running_bytes):
+                raise UnavailableError(QUEUE_FULL)
             lease = servable.lease()
             lease.__enter__()
             self._num_running += 1
+            self._running_bytes += num_bytes
         try:
             yield servable
         finally:
             lease.__exit__(None, None, None)
             with self._changed:
                 self._num_running -= 1
+                self._running_bytes -= num_bytes
                 self._changed.notify_all()
 
     def index(self, *, only_ready: bool = False) -> list[IndexEntry]:

@@ -13,11 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from tritonclient.grpc import model_config_pb2
+
 from artifact.errors import ArtifactError, RepositoryError
 from artifact.manifest import Manifest
 from artifact.preprocessing import BadImagesError, ImageError, Limits
 from artifact.repository import PublishedModel
-from artifact.triton_config import DECODE_SUFFIX, ENCODED_SUFFIX, ModelConfig, network_config
+from artifact.triton_config import DECODE_SUFFIX, ENCODED_SUFFIX, MAX_BATCH_SIZE, ModelConfig, network_config
 from serving.batcher import Arrays, Batcher, QueuePolicy
 from serving.check import check_engine
 from serving.decoding import Decoder
@@ -37,6 +39,7 @@ class Settings:
         threads: of one run of a network, and of decoding; None takes every core that this process may use.
         device: `cpu` or `cuda`.
         max_queue: requests that may wait for one version, and those that may wait for decoding.
+        max_running_bytes: of all requests in the server, in bytes; one alone may be larger.
         check_goldens: run every artifact's golden images before serving it.
         limits: what is refused from an image's header.
     """
@@ -44,8 +47,14 @@ class Settings:
     threads: int | None = None
     device: str = "cpu"
     max_queue: int = 1024
+    max_running_bytes: int = 2**30
     check_goldens: bool = True
     limits: Limits = field(default_factory=Limits)
+
+    @property
+    def max_running(self) -> int:
+        """Requests in the server: a full queue and a full batch."""
+        return self.max_queue + MAX_BATCH_SIZE
 
     @property
     def cores(self) -> int:
@@ -188,7 +197,10 @@ def signature_of(name: str, config: ModelConfig, *, max_rows: int | None = None)
     )
 
     def specs(tensors: Any) -> tuple[TensorSpec, ...]:
-        return tuple(TensorSpec(one.name, _datatype(names[one.data_type].name), tuple(one.dims)) for one in tensors)
+        return tuple(
+            TensorSpec(one.name, _datatype(model_config_pb2.DataType.Name(one.data_type)), tuple(one.dims))
+            for one in tensors
+        )
 
     rows = min(config.max_batch_size, max_rows or config.max_batch_size)
     step = ensemble_step(name) if name.endswith(ENCODED_SUFFIX) else ""

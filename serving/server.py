@@ -32,9 +32,10 @@ from serving.servables import Settings
 DEFAULT_GRPC_PORT = 8001
 DEFAULT_MAX_MESSAGE_BYTES = 128 * 1024 * 1024
 DEFAULT_MAX_QUEUE = 1024
+DEFAULT_MAX_RUNNING_BYTES = 1024 * 1024 * 1024
 DEFAULT_GRACE_S = 10.0
 _MAX_STATUS_BYTES = 64 * 1024  # a refusal that names many images travels in a header
-_SPARE_THREADS = 16  # to answer health and to refuse while every queued request holds a thread
+_SPARE_THREADS = 16  # to answer health and to refuse requests while every one in the server holds a thread
 
 
 def unreported(line: str) -> None:
@@ -53,6 +54,7 @@ class Server:
         limits: what encoded images are refused for before decoding.
         device: `cpu` or `cuda`.
         max_queue: requests that may wait for one model; more are refused with UNAVAILABLE.
+        max_running_bytes: of all requests in the server, in bytes; more are refused with UNAVAILABLE.
         check_goldens: run every artifact's golden images before serving it.
         report: gets one line for everything that an operator wants to know.
 
@@ -72,16 +74,25 @@ class Server:
         limits: Limits = DEFAULT_LIMITS,
         device: str = "cpu",
         max_queue: int = DEFAULT_MAX_QUEUE,
+        max_running_bytes: int = DEFAULT_MAX_RUNNING_BYTES,
         check_goldens: bool = True,
         report: Callable[[str], None] = unreported,
     ) -> None:
-        _require_options(host, grpc_port, threads=threads, max_message_bytes=max_message_bytes, max_queue=max_queue)
+        _require_options(
+            host, grpc_port, threads=threads, max_message_bytes=max_message_bytes, max_queue=max_queue,
+            max_running_bytes=max_running_bytes,
+        )  # fmt: skip
         settings = Settings(
-            threads=threads, device=device, max_queue=max_queue, check_goldens=check_goldens, limits=limits
+            threads=threads,
+            device=device,
+            max_queue=max_queue,
+            max_running_bytes=max_running_bytes,
+            check_goldens=check_goldens,
+            limits=limits,
         )
         self.host, self._wanted_port, self._report = host, grpc_port, report
         self._store = ModelStore(repository, settings, report=report)
-        self._threads = ThreadPoolExecutor(max_queue + _SPARE_THREADS, "lookalike-grpc")
+        self._threads = ThreadPoolExecutor(settings.max_running + _SPARE_THREADS, "lookalike-grpc")
         self._server = grpc.server(
             self._threads,
             options=[
@@ -90,7 +101,7 @@ class Server:
                 ("grpc.max_metadata_size", _MAX_STATUS_BYTES),
                 ("grpc.so_reuseport", 0),
             ],
-            maximum_concurrent_rpcs=max_queue + _SPARE_THREADS,
+            maximum_concurrent_rpcs=settings.max_running + _SPARE_THREADS,
         )
         version = importlib.metadata.version("lookalike")
         service = GrpcService(self._store, version=version, report=report)
@@ -178,6 +189,7 @@ def serve(
     limits: Limits = DEFAULT_LIMITS,
     device: str = "cpu",
     max_queue: int = DEFAULT_MAX_QUEUE,
+    max_running_bytes: int = DEFAULT_MAX_RUNNING_BYTES,
     check_goldens: bool = True,
     grace_s: float = DEFAULT_GRACE_S,
     report: Callable[[str], None] = unreported,
@@ -192,7 +204,8 @@ def serve(
     """
     server = Server(
         repository, host=host, grpc_port=grpc_port, threads=threads, max_message_bytes=max_message_bytes,
-        limits=limits, device=device, max_queue=max_queue, check_goldens=check_goldens, report=report,
+        limits=limits, device=device, max_queue=max_queue, max_running_bytes=max_running_bytes,
+        check_goldens=check_goldens, report=report,
     )  # fmt: skip
     with _signals() as stopped:
         server.start()

@@ -1,7 +1,7 @@
 """What a model takes and gives, and the check of a request against it: Triton's checks in Triton's order and words.
 
 The words are those of tritonserver 2.51, tried against it, so that whoever moves from one server to the other sees no
-change. Where Triton goes through inputs in the order of its hash table, which is the reverse of the request's, so do we.
+change. Where Triton goes through inputs in the order of its hash table, the reverse of the request's, so do we.
 """
 
 from __future__ import annotations
