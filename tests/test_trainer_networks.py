@@ -139,7 +139,7 @@ def test_local_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         ("list.pt", "weights: expected a mapping of names to tensors, got list"),
         (
             "other.safetensors",
-            "weights for conv4: expected 24 tensors that fit, such as blocks.0.weight [64, 3, 3, 3], got 20",
+            "weights for conv4: expected 24 tensors that fit, such as blocks.0.weight [32, 3, 3, 3], got 20",
         ),
         ("shape.safetensors", "got 0 missing and 1 of another shape"),
     ):

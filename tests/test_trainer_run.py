@@ -300,7 +300,7 @@ def test_output_that_holds_anything_is_refused(shapes: Path, tmp_path: Path) -> 
 def test_loss_that_is_not_finite_stops_with_a_way_out(shapes: Path, tmp_path: Path) -> None:
     """First weights that overflow; the message names the setting and a smaller value."""
     weights = dict(build_base("conv4").module.state_dict())
-    save_file(weights | {"blocks.0.weight": torch.full((64, 3, 3, 3), torch.inf)}, tmp_path / "w.safetensors")
+    save_file(weights | {"blocks.0.weight": torch.full((32, 3, 3, 3), torch.inf)}, tmp_path / "w.safetensors")
     with pytest.raises(TrainingError) as caught:
         _fit(shapes, tmp_path / "run", weights=tmp_path / "w.safetensors")
     assert str(caught.value) == (
