@@ -41,12 +41,21 @@ def write_config(path: Path, config: ModelConfig) -> None:
 
 
 def manifests_in(config: ModelConfig, *, where: object) -> dict[int, Manifest]:
-    """The manifests (without goldens) that a config's parameters carry, by version."""
+    """The manifests (without goldens) that a config's parameters carry, by version.
+
+    Raises:
+        RepositoryError: a parameter of ours that is no version's or no JSON.
+        ArtifactError: a manifest that is not sound.
+    """
     found = {}
     for key, parameter in config.parameters.items():
         if key.startswith(MANIFEST_PARAMETER):
-            version = int(key.removeprefix(MANIFEST_PARAMETER))
-            found[version] = manifest_from_fields(json.loads(parameter.string_value), where=where)
+            try:
+                version = int(key.removeprefix(MANIFEST_PARAMETER))
+                fields = json.loads(parameter.string_value)
+            except ValueError as error:
+                raise RepositoryError(f"parameter {key!r}", got=str(error), where=where) from None
+            found[version] = manifest_from_fields(fields, where=where)
     return dict(sorted(found.items()))
 
 
