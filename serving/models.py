@@ -15,7 +15,6 @@ from pathlib import Path
 
 from artifact.errors import (
     ArtifactError,
-    InvalidRequestError,
     LookalikeError,
     ModelNotFoundError,
     RepositoryError,
@@ -27,6 +26,7 @@ from serving.batcher import QUEUE_FULL, STOPPING
 from serving.decoding import Decoder
 from serving.loading import Loaded, load_model
 from serving.servables import Servable, Settings
+from serving.signature import parse_version
 
 SUFFIXES = ("", DECODE_SUFFIX, ENCODED_SUFFIX)
 NEEDS = {"": {""}, DECODE_SUFFIX: {"", DECODE_SUFFIX}, ENCODED_SUFFIX: set(SUFFIXES)}
@@ -286,24 +286,6 @@ class ModelStore:
                 IndexEntry(name, str(number or ""), UNAVAILABLE, why) for (name, number), why in family.reasons.items()
             ]
         return entries
-
-
-def parse_version(text: str) -> int | None:
-    """The version that a request names; None if it names none. Raises InvalidRequestError in Triton's words."""
-    if not text:
-        return None
-    try:
-        number = int(text) if text.isascii() and "_" not in text else None
-    except ValueError:
-        number = None
-    if number is None or number >= 2**63:
-        raise InvalidRequestError(
-            f"failed to get model version from specified version string '{text}' (details: stol), version should be "
-            "an integral value > 0"
-        )
-    if number < 0:
-        raise InvalidRequestError(f"invalid model version specified '{text}' , version should be an integral value > 0")
-    return number
 
 
 def _parts(name: str) -> tuple[str, str]:

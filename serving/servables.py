@@ -192,9 +192,6 @@ def require_same_tensors(config: ModelConfig, expected: ModelConfig, *, where: o
 
 def signature_of(name: str, config: ModelConfig, *, max_rows: int | None = None) -> Signature:
     """The signature that the config of model `name` states, with at most `max_rows` rows a request."""
-    names = (
-        config.DESCRIPTOR.fields_by_name["input"].message_type.fields_by_name["data_type"].enum_type.values_by_number
-    )
 
     def specs(tensors: Any) -> tuple[TensorSpec, ...]:
         return tuple(

@@ -29,6 +29,24 @@ def request_label(request_id: str) -> str:
     return f"[request id: {request_id or '<id_unknown>'}] "
 
 
+def parse_version(text: str) -> int | None:
+    """The version that a request names; None if it names none. Raises InvalidRequestError in Triton's words."""
+    if not text:
+        return None
+    try:
+        number = int(text) if text.isascii() and "_" not in text else None
+    except ValueError:
+        number = None
+    if number is None or number >= 2**63:
+        raise InvalidRequestError(
+            f"failed to get model version from specified version string '{text}' (details: stol), version should be "
+            "an integral value > 0"
+        )
+    if number < 0:
+        raise InvalidRequestError(f"invalid model version specified '{text}' , version should be an integral value > 0")
+    return number
+
+
 @dataclass(frozen=True)
 class Signature:
     """A model's inputs and outputs.
