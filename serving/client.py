@@ -26,7 +26,7 @@ from artifact.manifest import Manifest, manifest_from_fields
 from artifact.preprocessing import BadImagesError, Pixels, parse_bad_images
 from artifact.triton_config import DECODE_SUFFIX, DIGEST_PARAMETER, ENCODED_SUFFIX, MANIFEST_PARAMETER
 from serving.connection import Outputs
-from serving.status import QUEUE_FULL, status_error
+from serving.status import BUSY, status_error
 
 CONNECT_TIMEOUT_S = 3.0
 DIGEST_IN_ANSWER = "lookalike.digest"
@@ -174,8 +174,9 @@ class GrpcConnection:
             try:
                 response = self._call(self._stub.ModelInfer, request, timeout_s=max(0.001, end - time.monotonic()))
                 break
-            except UnavailableError as error:
-                if QUEUE_FULL not in str(error) or time.monotonic() + wait_s > end or self._closed.wait(wait_s):
+            except ServerError as error:
+                is_busy = any(words in str(error) for words in BUSY)
+                if not is_busy or time.monotonic() + wait_s > end or self._closed.wait(wait_s):
                     raise
                 wait_s = min(_LAST_RETRY_S, 2 * wait_s)
         digest = response.parameters[DIGEST_IN_ANSWER].string_param

@@ -98,8 +98,8 @@ class Scorer:
         self._encoded = send == "encoded"
         rows = max(1, batch_size // len(self._inputs))
         self._images_per_batch = min(rows, self._connection.max_rows or rows) * len(self._inputs)
-        self._readers = ThreadPoolExecutor(threads or available_cores(), "lookalike-decode")
-        self._callers = ThreadPoolExecutor(self._connection.in_flight, "lookalike-call")
+        self._readers = ThreadPoolExecutor(threads or available_cores(), "lookalike-scorer-read")
+        self._callers = ThreadPoolExecutor(self._connection.in_flight, "lookalike-scorer-call")
 
     @property
     def lineage(self) -> Lineage:

@@ -9,7 +9,8 @@ import grpc
 from artifact.errors import InvalidRequestError, LookalikeError, ModelNotFoundError, ServerError, UnavailableError
 
 QUEUE_FULL = "Exceeds maximum queue size"
-"""Triton's words for: try again in a moment."""
+BUSY = (QUEUE_FULL, "Concurrent RPC limit exceeded")
+"""Triton's and grpcio's words for: try again in a moment."""
 
 
 @dataclass(frozen=True)

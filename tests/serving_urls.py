@@ -8,11 +8,17 @@ from pathlib import Path
 
 from triton_server import TritonServer, unavailable
 
-SERVERS = [] if unavailable() else ["triton"]
+from serving.server import Server
+
+SERVERS = ["embedded"] if unavailable() else ["embedded", "triton"]
 
 
 @contextmanager
 def serve(name: str, repository: Path) -> Iterator[str]:
     """HOST:PORT of a server's gRPC port while it serves the repository."""
-    with TritonServer(repository) as server:
-        yield server.grpc_url
+    if name == "triton":
+        with TritonServer(repository) as triton:
+            yield triton.grpc_url
+    else:
+        with Server(repository, grpc_port=0) as server:
+            yield server.url

@@ -236,10 +236,10 @@ def test_calls_after_close_are_one_line(url: str) -> None:
 def test_a_full_queue_is_waited_for(url: str, images: list[Path]) -> None:
     """A server that turns most requests of a burst away gets them again, and every vector comes."""
     with grpc.insecure_channel(url) as channel:
-        request = service_pb2.ModelInferRequest(model_name="siamese_branch", raw_input_contents=[bytes(192)])
-        request.inputs.add(name="image", datatype="UINT8", shape=[1, 8, 8, 3])
+        request = service_pb2.ModelInferRequest(model_name="siamese_branch", raw_input_contents=[bytes(64 * 192)])
+        request.inputs.add(name="image", datatype="UINT8", shape=[64, 8, 8, 3])
         infer = service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer
-        burst = [infer.future(request, timeout=20) for _ in range(8)]
+        burst = [infer.future(request, timeout=20) for _ in range(200)]
         refusals = [str(one.exception()) for one in burst if one.exception() is not None]
     assert any(QUEUE_FULL in refusal for refusal in refusals)
     with Scorer("siamese_branch", url=url, batch_size=1) as scorer:
@@ -312,7 +312,7 @@ def check_end_stops_the_job(folder: Path, images: list[Path], url: str, server: 
 
     with Scorer("triplet_branch", url=url, batch_size=4) as scorer, pytest.raises(UnavailableError):
         score_table(table, scorer, output, rows_per_part=10, report=stop)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("lookalike-")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("lookalike-scorer")]
     assert json.loads((output / "manifest.json").read_text())["state"] == "running"
     with Scorer("triplet_branch", repository=folder / "repository") as local:
         result = score_table(table, local, output, rows_per_part=10)
