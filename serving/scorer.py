@@ -10,33 +10,33 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from artifact.distances import Vectors
 from artifact.errors import InvalidRequestError, UsageError
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT, KINDS
 from artifact.manifest import Manifest
-from artifact.preprocessing import BadImagesError, ImageError, format_bad_images
+from artifact.preprocessing import ImageError, format_bad_images
 from rows.lineage import Lineage
+from serving.batch_runner import BatchRunner
 from serving.client import GrpcConnection
 from serving.connection import Connection
 from serving.engine import available_cores
 from serving.local import LocalConnection
-from serving.packing import pack, place_of, unpack
-from serving.pictures import ImageLike, Picture, read_encoded, read_pixels
+from serving.pictures import ImageLike
 from serving.pipeline import in_order
 from serving.windows import ScoredRows, Window, empty_columns
-
-Read = TypeVar("Read")
 
 SENDS = ("auto", "pixels", "encoded")
 DEFAULT_BATCH_SIZE = 32
@@ -94,11 +94,11 @@ class Scorer:
         self.manifest: Manifest = self._connection.manifest
         self.version, self.digest = self._connection.version, self._connection.digest
         self.streams = KINDS[self.manifest.kind].streams
-        self._inputs = self.manifest.inputs
-        self._encoded = send == "encoded"
-        rows = max(1, batch_size // len(self._inputs))
-        self._images_per_batch = min(rows, self._connection.max_rows or rows) * len(self._inputs)
+        inputs = self.manifest.inputs
+        rows = max(1, batch_size // len(inputs))
+        self._images_per_batch = min(rows, self._connection.max_rows or rows) * len(inputs)
         self._readers = ThreadPoolExecutor(threads or available_cores(), "lookalike-scorer-read")
+        self._runner = BatchRunner(self._connection, self._readers, encoded=send == "encoded")
         self._callers = ThreadPoolExecutor(self._connection.in_flight, "lookalike-scorer-call")
 
     @property
@@ -127,6 +127,10 @@ class Scorer:
             UsageError: something that is no image.
             ServerError: the server failed.
         """
+        if isinstance(images, (str, bytes, os.PathLike, Image.Image)):
+            raise UsageError(
+                "images", expected="a list or another iterable of them", got="one", mend="put it in a list"
+            )
         return self._whole(({BRANCH_INPUT: rows} for rows in _chunked(images)), [BRANCH_INPUT])[BRANCH_OUTPUT]
 
     def score(self, streams: Mapping[str, Sequence[ImageLike]]) -> dict[str, npt.NDArray[Any]]:
@@ -224,34 +228,7 @@ class Scorer:
             window = Window(streams)
             waiting.append(window)
             for at in range(0, max(1, len(window.distinct)), size):  # an empty window is one empty batch
-                yield partial(self._run, window.distinct[at : at + size])
-
-    def _run(self, pictures: list[Picture]) -> list[Vectors | ImageError]:
-        """The vector of each picture, or why it cannot be read."""
-        results: list[Any]
-        if self._encoded:
-            results = list(self._readers.map(partial(_caught, read_encoded), pictures))
-        else:
-            read = partial(read_pixels, preprocessing=self.manifest.pixels)
-            results = list(self._readers.map(partial(_caught, read), pictures))
-        good = [place for place, result in enumerate(results) if not isinstance(result, ImageError)]
-        while good:
-            feeds = pack([results[place] for place in good], self._inputs)
-            try:
-                if self._encoded:
-                    outputs = self._connection.run_encoded(feeds)
-                else:
-                    outputs = self._connection.run_pixels({name: np.stack(rows) for name, rows in feeds.items()})
-            except BadImagesError as error:  # from those who decode: the others are sent again
-                bad = {place_of(row, name, self._inputs, len(good)): reason for row, name, reason in error.bad}
-                for place, reason in bad.items():
-                    results[good[place]] = ImageError(reason)
-                good = [place for number, place in enumerate(good) if number not in bad]
-                continue
-            for place, vector in zip(good, unpack(outputs, self._inputs, len(good)), strict=True):
-                results[place] = vector
-            break
-        return results
+                yield partial(self._runner.run, window.distinct[at : at + size])
 
 
 def _check_options(send: str, *, batch_size: int, threads: int | None, timeout_s: float, version: int | None) -> None:
@@ -267,13 +244,6 @@ def _check_options(send: str, *, batch_size: int, threads: int | None, timeout_s
             raise UsageError(name, expected="at least 1", got=str(value))
     if not timeout_s > 0:
         raise UsageError("timeout_s", expected="more than 0 seconds", got=f"{timeout_s:g}")
-
-
-def _caught(read: Callable[[Picture], Read], source: Picture) -> Read | ImageError:
-    try:
-        return read(source)
-    except ImageError as error:
-        return error
 
 
 def _chunked(images: Iterable[ImageLike]) -> Iterator[list[ImageLike]]:

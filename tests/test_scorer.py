@@ -196,6 +196,19 @@ def test_bad_images_are_named_and_the_rest_of_their_batch_is_right(
     np.testing.assert_allclose(multi.columns[embedding_name(kind.streams[1])], expected, atol=TOLERANCE)
 
 
+@pytest.mark.parametrize("model", ["triplet_branch", "triplet_full"])
+def test_large_files_are_sent_in_several_requests(
+    place: Place, images: list[Path], monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    """A batch whose files are too many bytes for one message, bad ones among them."""
+    monkeypatch.setattr("serving.batch_runner.MAX_REQUEST_BYTES", 3000)
+    with place.scorer(model, send="encoded") as scorer:
+        (scored,) = scorer.stream([{"image": [*images[:9], BAD * 500, *images[9:]]}])
+    assert sum(path.stat().st_size for path in images) > 10 * 3000
+    assert [row for row, _, _ in scored.bad] == [9]
+    np.testing.assert_allclose(scored.columns["embedding"], expected_vectors(images), atol=TOLERANCE)
+
+
 def test_embed_raises_naming_every_bad_image(place: Place, images: list[Path]) -> None:
     """Rows are numbered through, beyond the first window."""
     rows: list[object] = [images[0]] * (ROWS_PER_WINDOW + 2)
@@ -287,6 +300,9 @@ def test_streams_and_images_that_do_not_fit_are_refused(place: Place, images: li
         with pytest.raises(UsageError) as error:
             scorer.score({"anchor": images[:2], "positive": images[:2], "negative": images[:3]})
         assert str(error.value) == "streams: expected as many images in each, got anchor 2, positive 2, negative 3"
+        with pytest.raises(UsageError) as error:
+            scorer.embed(str(images[0]))
+        assert str(error.value) == "images: expected a list or another iterable of them, got one; put it in a list"
         with pytest.raises(UsageError) as error:
             scorer.embed([np.zeros((SIZE, SIZE), np.uint8)])
         assert str(error.value) == (

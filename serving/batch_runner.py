@@ -1,0 +1,88 @@
+"""One batch of pictures through a connection: read, packed, sent, and what cannot be read set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+
+from artifact.distances import Vectors
+from artifact.preprocessing import BadImagesError, ImageError
+from serving.connection import Connection
+from serving.packing import pack, place_of, unpack
+from serving.pictures import Picture, read_encoded, read_pixels
+
+Read = TypeVar("Read")
+
+MAX_REQUEST_BYTES = 32 * 1024 * 1024
+"""Of encoded files in one request: 32 photographs can be more than a server takes."""
+
+
+class BatchRunner:
+    """Runs batches; may be called from several threads at a time.
+
+    Args:
+        connection: who runs the artifact.
+        readers: the pool in which files are read and decoded.
+        encoded: send the files, not their pixels.
+    """
+
+    def __init__(self, connection: Connection, readers: Executor, *, encoded: bool) -> None:
+        self._connection, self._readers, self._encoded = connection, readers, encoded
+        self._inputs = connection.manifest.inputs
+
+    def run(self, pictures: list[Picture]) -> list[Vectors | ImageError]:
+        """The vector of each picture, or why it cannot be read."""
+        results: list[Any]
+        if self._encoded:
+            results = list(self._readers.map(partial(_caught, read_encoded), pictures))
+        else:
+            read = partial(read_pixels, preprocessing=self._connection.manifest.pixels)
+            results = list(self._readers.map(partial(_caught, read), pictures))
+        good = [place for place, result in enumerate(results) if not isinstance(result, ImageError)]
+        for portion in _portions(good, [len(results[place]) for place in good]) if self._encoded else [good]:
+            self._fill(results, portion)
+        return results
+
+    def _fill(self, results: list[Any], places: list[int]) -> None:
+        """Put a vector, or why there is none, in the place of each image that was read."""
+        while places:
+            feeds = pack([results[place] for place in places], self._inputs)
+            try:
+                if self._encoded:
+                    outputs = self._connection.run_encoded(feeds)
+                else:
+                    outputs = self._connection.run_pixels({name: np.stack(rows) for name, rows in feeds.items()})
+            except BadImagesError as error:  # from those who decode: the others are sent again
+                bad = {place_of(row, name, self._inputs, len(places)): reason for row, name, reason in error.bad}
+                for number, reason in bad.items():
+                    results[places[number]] = ImageError(reason)
+                places = [place for number, place in enumerate(places) if number not in bad]
+                continue
+            for place, vector in zip(places, unpack(outputs, self._inputs, len(places)), strict=True):
+                results[place] = vector
+            return
+
+
+def _portions(places: list[int], sizes: list[int]) -> Iterator[list[int]]:
+    """Consecutive places whose files, of these sizes in bytes, make a request that a server takes."""
+    portion: list[int] = []
+    num_bytes = 0
+    for place, size in zip(places, sizes, strict=True):
+        if portion and num_bytes + size > MAX_REQUEST_BYTES:
+            yield portion
+            portion, num_bytes = [], 0
+        portion.append(place)
+        num_bytes += size
+    if portion:
+        yield portion
+
+
+def _caught(read: Callable[[Picture], Read], source: Picture) -> Read | ImageError:
+    try:
+        return read(source)
+    except ImageError as error:
+        return error
