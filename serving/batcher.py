@@ -88,6 +88,11 @@ class Batcher:
         self._worker = threading.Thread(target=self._work, name=name, daemon=True)
         self._worker.start()
 
+    @property
+    def num_waiting(self) -> int:
+        """Requests that wait."""
+        return len(self._jobs)
+
     def infer(
         self, feeds: Mapping[str, Array], num_rows: int, *, is_active: Callable[[], bool] = always_active
     ) -> Arrays:
