@@ -93,7 +93,7 @@ class GrpcConnection:
             request.inputs.add(name=name, datatype="UINT8", shape=pixels.shape)
             request.raw_input_contents.append(pixels.tobytes())
         response = self._infer(request)
-        self._require_same(int(response.model_version))
+        self._require_same(int(response.model_version or 0))
         return self._read_outputs(response)
 
     def run_encoded(self, feeds: Mapping[str, Sequence[bytes]]) -> Outputs:

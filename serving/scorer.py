@@ -85,6 +85,7 @@ class Scorer:
         _check_options(send, batch_size=batch_size, threads=threads, timeout_s=timeout_s, version=version)
         if (url is None) == (repository is None):
             raise UsageError("where to score", expected="either a url or a repository", got="both" if url else "none")
+        self._closed = False
         self._connection: Connection
         if url is not None:
             self._connection = GrpcConnection(url, model, version=version, timeout_s=timeout_s)
@@ -163,6 +164,8 @@ class Scorer:
         Args:
             windows: {stream: images}, every stream with the same number of rows; `image` alone asks for `embedding`.
         """
+        if self._closed:
+            raise UsageError("the scorer is closed", mend="make another")
         waiting: deque[Window] = deque()
         results: list[Vectors | ImageError] = []
         batches = in_order(self._tasks(windows, waiting), self._callers, ahead=2 * self._connection.in_flight)
@@ -192,6 +195,7 @@ class Scorer:
 
     def close(self) -> None:
         """Cancel what is in flight and end the threads; may be called twice."""
+        self._closed = True
         self._connection.close()
         self._callers.shutdown(cancel_futures=True)
         self._readers.shutdown(cancel_futures=True)

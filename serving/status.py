@@ -68,11 +68,11 @@ def status_error(error: grpc.RpcError, *, address: str, timeout_s: float, connec
             if part in details:
                 return no_server(reason, address)
     if code is _CODES.DEADLINE_EXCEEDED and connecting:
-        return no_server(f"no answer within {timeout_s:g} s", address)
+        return no_server(f"no answer within {round(timeout_s, 2):g} s", address)
     meaning = MEANINGS.get(code, _OTHER)
     expected, got = meaning.expected, details or code.name
     if code is _CODES.DEADLINE_EXCEEDED:
-        expected, got = f"one within {timeout_s:g} s", None
+        expected, got = f"one within {round(timeout_s, 2):g} s", None
     return meaning.error(meaning.what, expected=expected, got=got, where=address, mend=meaning.mend)
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -317,6 +321,41 @@ def check_end_stops_the_job(folder: Path, images: list[Path], url: str, server: 
     with Scorer("triplet_branch", repository=folder / "repository") as local:
         result = score_table(table, local, output, rows_per_part=10)
     assert (result.resumed_at, result.num_rows) == (10, 30)
+
+
+SERVER = """
+import sys
+from serving.server import Server
+with Server(sys.argv[1], grpc_port=0) as server:
+    print(server.url, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_server_that_hangs_is_given_up_by_deadline_or_by_closing(repository: Path, images: list[Path]) -> None:
+    """A stopped process keeps its connections open and answers nothing."""
+    command = [sys.executable, "-c", SERVER, str(repository)]
+    with (
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server,
+        ExitStack() as end,
+    ):
+        end.callback(server.kill)  # a stopped process would be waited for otherwise
+        assert server.stdout is not None
+        url = server.stdout.readline().strip()
+        patient = end.enter_context(Scorer("triplet_branch", url=url))
+        hasty = end.enter_context(Scorer("triplet_branch", url=url, timeout_s=0.3))
+        server.send_signal(signal.SIGSTOP)
+        with pytest.raises(UnavailableError) as late:
+            hasty.embed(images)
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(patient.embed, images)
+            started = time.monotonic()
+            patient.close()
+            failure = waiting.exception(10)
+        assert time.monotonic() - started < 5
+    assert str(late.value).startswith("no answer in time: expected one within 0.3 s (127.0.0.1:")
+    assert isinstance(failure, (UnavailableError, CancelledError, RuntimeError))  # the last two: before the first call
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("lookalike-scorer")]
 
 
 class Failure(grpc.RpcError):

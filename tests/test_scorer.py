@@ -308,6 +308,8 @@ def test_streams_and_images_that_do_not_fit_are_refused(place: Place, images: li
         assert str(error.value) == (
             "image: expected a path, encoded bytes, a PIL image or a uint8 array [h, w, 3], got uint8 [8, 8]"
         )
+    with pytest.raises(UsageError, match=r"^the scorer is closed; make another$"):
+        scorer.embed(images)
 
 
 def _png(pixels: np.ndarray) -> bytes:
