@@ -25,7 +25,11 @@ class TritonPythonModel:
         loader = importlib.util.spec_from_file_location("preprocessing", source)
         self.code = importlib.util.module_from_spec(loader)
         sys.modules["preprocessing"] = self.code  # dataclasses look their module up by name
-        loader.loader.exec_module(self.code)
+        try:
+            loader.loader.exec_module(self.code)
+        except ImportError as error:
+            needs = "the Python of Triton's python backend needs pillow, simplejpeg and cykooz-resizer"
+            raise pb_utils.TritonModelException(f"{error}; {needs}: install them there") from None
         self.preprocessing = self.code.Preprocessing.from_dict(spec["preprocessing"])
         self.limits = self.code.Limits.from_dict(spec["limits"])
         self.streams = spec["streams"]
