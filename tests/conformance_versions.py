@@ -6,10 +6,12 @@ One check of several steps, because each goes on from the last: what a server an
 from __future__ import annotations
 
 import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from conformance import MOVING, TIMEOUT_S, Served, column, eventually, request, require_close
+from conformance import MOVING, TIMEOUT_S, TOLERANCE, Served, column, eventually, request, require_close
 from pictures import pictures
 
 from artifact.model_file import read_manifest
@@ -25,6 +27,7 @@ def versions_come_and_go(served: Served) -> None:
     with tempfile.TemporaryDirectory() as folder:
         _publish_and_load_second(served, Path(folder) / "second.onnx")
         _roll_back_to_first(served)
+        _change_versions_under_load(served)
         _unload_and_load(served)
         _refuse_damaged_third(served, Path(folder) / "third.onnx")
     _load_second_again(served)
@@ -53,6 +56,33 @@ def _roll_back_to_first(served: Served) -> None:
     _require_version(served, 1, MOVING.seed)
     _require_gone(served, 2)
     _require_states(served, {"1": "READY", "2": "UNAVAILABLE"})
+
+
+def _change_versions_under_load(served: Served) -> None:
+    """While versions change, every request is answered, and by one of the two: there is no gap and no mixture."""
+    pixels = MOVING.pixels(IMAGES)
+    vectors = [MOVING.outputs({"image": pixels}, seed=seed)["embedding"] for seed in (MOVING.seed, SECOND_SEED)]
+    done = threading.Event()
+    answers = {"moving": 0, "moving_encoded": 0}
+
+    def ask_until_done(name: str, array: np.ndarray) -> None:
+        while not done.is_set():
+            got = served.infer(name, {"image": array})["embedding"]
+            assert any(np.allclose(got, expected, rtol=0, atol=TOLERANCE) for expected in vectors)
+            answers[name] += 1
+
+    with ThreadPoolExecutor(2) as pool:
+        asking = [pool.submit(ask_until_done, *one) for one in (("moving", pixels), ("moving_encoded", column(IMAGES)))]
+        try:
+            while min(answers.values()) < 20 and not any(one.done() for one in asking):
+                for version in (2, 1):
+                    rollback(served.repository, "moving", version)
+                    _load(served)
+        finally:
+            done.set()
+        for one in asking:
+            one.result(TIMEOUT_S)
+    _require_version(served, 1, MOVING.seed)
 
 
 def _unload_and_load(served: Served) -> None:

@@ -117,7 +117,12 @@ class TritonServer:
         finally:
             client.close()
         state = "it ended" if self._process.poll() is not None else f"not ready after {_START_S:.0f} s"
-        raise RuntimeError(f"tritonserver did not start: {state}; the end of its log:\n{self.log[-4000:]}")
+        raise RuntimeError(f"tritonserver did not start: {state}:\n{self._failures()}")
+
+    def _failures(self) -> str:
+        """The errors in the log, and its end: what stops a server is followed by pages about its stopping."""
+        errors = [line for line in self.log.splitlines() if line.startswith(("E", "error:"))]
+        return "\n".join([*errors[:20], "...", self.log[-1000:]])
 
     def _stop(self) -> None:
         """SIGTERM to the server, which ends its stubs; then the whole group of it, for what may be left."""
