@@ -25,6 +25,7 @@ from tritonclient.grpc.service_pb2_grpc import add_GRPCInferenceServiceServicer_
 
 from artifact.errors import ServerError, UsageError
 from artifact.preprocessing import DEFAULT_LIMITS, Limits
+from serving.grpc_health import health_handler
 from serving.grpc_service import GrpcService
 from serving.models import ModelStore
 from serving.servables import Settings
@@ -106,6 +107,7 @@ class Server:
         version = importlib.metadata.version("lookalike")
         service = GrpcService(self._store, version=version, report=report)
         add_GRPCInferenceServiceServicer_to_server(service, self._server)
+        self._server.add_generic_rpc_handlers((health_handler(lambda: self._store.is_ready),))
         self._port: int | None = None
         self._stopping = threading.Lock()
         self._stopped = False

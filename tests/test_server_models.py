@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +86,27 @@ def test_requests_in_flight_survive_a_reload(tmp_path: Path) -> None:
         got = answer.result(WAIT_S)
         loading.result(WAIT_S)
     assert got.get_response().model_version == "1"
+    np.testing.assert_allclose(got.as_numpy("embedding"), linear_vectors(pixels), atol=1e-5)
+
+
+def test_request_that_still_decodes_survives_a_reload(tmp_path: Path) -> None:
+    """A version stays while a request of it has not even reached its queue: the version that it began with answers."""
+    root, go = tmp_path / "repository", threading.Event()
+    publish_tiny(root)
+    pixels = noise(1)
+    with Server(root, grpc_port=0, threads=1) as server, client_of(server) as client, ThreadPoolExecutor(2) as pool:
+        decoder = server._store._decoder._pool
+        decoder.submit(go.wait, WAIT_S)  # the one thread that decodes is busy
+        try:
+            answer = pool.submit(infer, client, "tiny_encoded", {"image": [png(pixels[0])]})
+            eventually(lambda: decoder._work_queue.qsize() == 1, "an image that waits")
+            publish_tiny(root, seed=1)
+            loading = pool.submit(client.load_model, "tiny")
+            eventually(lambda: server._store.versions("tiny") == [2], "the new version")
+        finally:
+            go.set()
+        got = answer.result(WAIT_S)
+        loading.result(WAIT_S)
     np.testing.assert_allclose(got.as_numpy("embedding"), linear_vectors(pixels), atol=1e-5)
 
 
