@@ -36,16 +36,7 @@ from artifact.publishing import publish, rollback  # noqa: E402
 
 # Pillow warns of a cut-off file in the process that reads it; an error here would be another reason than the server's.
 pytestmark = pytest.mark.filterwarnings("ignore:Corrupt EXIF data:UserWarning")
-TOO_LONG = pytest.mark.xfail(
-    reason="format_bad_images: 256 bad images make a text of 9 to 13 KB, gRPC takes 8", strict=True
-)
-CHECKS = [
-    pytest.param(
-        check, id=check.__name__, marks=[TOO_LONG] if check.__name__ == "a_full_batch_of_bad_images_is_refused" else []
-    )
-    for check in (*conformance_answers.CHECKS, *conformance_refusals.CHECKS, *conformance_versions.CHECKS)
-]
-ENVIRONMENT = Path(__file__).parent / "triton" / "environment.sh"
+CHECKS = (*conformance_answers.CHECKS, *conformance_refusals.CHECKS, *conformance_versions.CHECKS)
 
 
 @pytest.fixture(scope="module", params=["embedded", "triton"])
@@ -64,7 +55,7 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield stack.enter_context(connected(url, repository))
 
 
-@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_server_conforms(served: Served, check: object) -> None:
     """The docstring of each check says what it is."""
     check(served)  # type: ignore[operator]
