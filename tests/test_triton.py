@@ -33,10 +33,12 @@ from pictures import pictures  # noqa: E402
 from triton_server import TritonServer, unavailable  # noqa: E402
 
 from artifact.publishing import publish, rollback  # noqa: E402
+from serving.server import Server  # noqa: E402
 
 # Pillow warns of a cut-off file in the process that reads it; an error here would be another reason than the server's.
 pytestmark = pytest.mark.filterwarnings("ignore:Corrupt EXIF data:UserWarning")
 CHECKS = (*conformance_answers.CHECKS, *conformance_refusals.CHECKS, *conformance_versions.CHECKS)
+ENVIRONMENT = Path(__file__).parent / "triton" / "environment.sh"
 
 
 @pytest.fixture(scope="module", params=["embedded", "triton"])
@@ -49,15 +51,13 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         if request.param == "triton":
             url = stack.enter_context(TritonServer(repository)).grpc_url
         else:
-            from serving.server import Server
-
             url = f"127.0.0.1:{stack.enter_context(Server(repository, grpc_port=0)).port}"
         yield stack.enter_context(connected(url, repository))
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_server_conforms(served: Served, check: object) -> None:
-    """The docstring of each check says what it is."""
+    """Each check of conformance_*.py holds; its docstring says what it is."""
     check(served)  # type: ignore[operator]
 
 
