@@ -31,15 +31,21 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def root(
-    show_version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
-) -> None:
-    if show_version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         from lookalike import __version__
 
         typer.echo(__version__)
         raise typer.Exit
+
+
+@app.callback()
+def root(
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Options of the command itself; what it does stands in its subcommands."""
 
 
 for register in (demo.register, train.register, artifacts.register, serve.register, score.register, vectors.register):
@@ -65,6 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_FAILED
     except ModuleNotFoundError as error:
         return _fail(_missing_extra(error), EXIT_FAILED)
+    if code == EXIT_INTERRUPTED:  # Typer turns Ctrl-C into this code
+        return _fail("interrupted", EXIT_INTERRUPTED)
     return code if isinstance(code, int) else 0
 
 

@@ -33,7 +33,12 @@ def index(
 
     built = Index.build(VectorTable.open(vectors, column))
     built.save(output)
-    facts: dict[str, Any] = {"index": str(output), "kind": built.kind, "num_rows": built.num_rows, "distance": built.distance}
+    facts: dict[str, Any] = {
+        "index": str(output),
+        "kind": built.kind,
+        "num_rows": built.num_rows,
+        "distance": built.distance,
+    }
     if as_json:
         console.print_json(facts)
     else:
