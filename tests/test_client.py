@@ -33,6 +33,7 @@ from artifact.errors import (
     UsageError,
 )
 from artifact.preprocessing import BadImagesError
+from artifact.publishing import remove
 from rows.tables import open_table
 from rows.vectors import VectorTable
 from serving.client import GrpcConnection, parse_url
@@ -264,6 +265,23 @@ def test_a_server_that_changes_or_goes_away_stops_the_job(tmp_path: Path, images
         check_end_stops_the_job(tmp_path, images, url, server)
 
 
+def test_another_artifact_under_the_same_version_is_noticed(tmp_path: Path) -> None:
+    """A model that was removed and published anew starts at version 1 again."""
+    repository = publish_models(tmp_path / "repository", tmp_path / "files", models=["triplet_branch"])
+    with serve("embedded", repository) as url:
+        connection = GrpcConnection(url, "triplet_branch")
+        connection.confirm()
+        remove(repository, "triplet_branch")
+        publish_models(repository, tmp_path / "files", seed=1, models=["triplet_branch"])
+        with grpc.insecure_channel(url) as channel:
+            stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+            stub.RepositoryModelLoad(service_pb2.RepositoryModelLoadRequest(model_name="triplet_branch"))
+        for act in (connection.confirm, lambda: connection.run_pixels({"image": np.zeros((1, 8, 8, 3), np.uint8)})):
+            with pytest.raises(ServerError, match=r"changed model .* got version 1 with digest"):
+                act()
+        connection.close()
+
+
 def check_foreign_model(url: str, *, served: bool) -> None:
     """A model without a manifest of ours is not scored with; the embedded server does not even load it."""
     with pytest.raises(LookalikeError) as error:
@@ -295,6 +313,9 @@ def check_change_stops_the_job(folder: Path, images: list[Path], url: str, seed:
             f"the server changed model 'triplet_branch' meanwhile: expected version {seed} with digest "
             f"{scorer.digest[:12]}, got version {seed + 1}"
         )
+        if send == "pixels":  # whose answers name their version, on Triton too
+            with pytest.raises(ServerError, match="the server changed model"):
+                scorer.embed(images[:1])
     assert [path.name for path in output.glob("part-*")] == ["part-00000.parquet"]
     with Scorer("triplet_branch", url=url, send=send) as changed:
         assert changed.version == seed + 1

@@ -177,6 +177,17 @@ def test_a_complete_job_returns_at_once(repository: Path, images: list[Path], tm
     assert before == {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
 
 
+def test_parts_end_where_they_should_whatever_the_windows(
+    repository: Path, images: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows that do not divide a part are cut at its end."""
+    monkeypatch.setattr("serving.jobs.ROWS_PER_WINDOW", 7)
+    score(open_table(images[0].parent), repository, tmp_path / "out", rows_per_part=16)
+    sizes = [parquet.read_table(part).num_rows for part in sorted((tmp_path / "out").glob("part-*"))]
+    assert sizes == [16, 16, 5]
+    assert read_parts(tmp_path / "out")["id"].to_pylist() == [path.name for path in images]
+
+
 class StopError(Exception):
     """Ends a job from its report."""
 
