@@ -1,9 +1,10 @@
 """Dynamic batching: requests that wait for one model version run together, whole, in their order.
 
 Decisions a reader would question:
-- Never wait for a batch: a request that finds the worker idle runs at once; others gather while it runs.
+- Never wait for a batch: a request that finds the model idle runs at once, in the thread that brought it, because
+  handing it to another thread costs more than a small network does. What comes meanwhile gathers for the worker.
 - If a merged run fails, each of its requests runs alone, so that only the one at fault notices.
-- One worker thread a version: onnxruntime spreads a run over its own threads, a second worker would only compete.
+- One run at a time: onnxruntime spreads a run over its own threads, a second run would only compete for them.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class _Job:
 
 
 class Batcher:
-    """Runs requests in a thread of its own.
+    """Runs requests one batch at a time; those that wait are merged by a thread of its own.
 
     Args:
         run: {input: [N, ...]} to {output: [N, ...]}; called by one thread at a time, on arrays that it must not keep.
@@ -83,7 +84,7 @@ class Batcher:
         self._run, self._policy, self._statistics = run, policy, statistics
         self._jobs: deque[_Job] = deque()
         self._changed = threading.Condition()
-        self._closed = False
+        self._closed = self._running = False
         self._buffers: Arrays = {}
         self._worker = threading.Thread(target=self._work, name=name, daemon=True)
         self._worker.start()
@@ -113,8 +114,13 @@ class Batcher:
                 raise UnavailableError(STOPPING)
             if len(self._jobs) >= self._policy.max_requests:
                 raise UnavailableError(QUEUE_FULL)
-            self._jobs.append(job)
-            self._changed.notify()
+            is_idle = not self._running and not self._jobs
+            if is_idle:
+                self._running = True
+            else:
+                self._jobs.append(job)  # whoever runs wakes the worker afterwards
+        if is_idle:
+            self._answer_and_rest([job])
         return job.answer.result()
 
     def close(self, *, drain: bool = True) -> None:
@@ -131,16 +137,25 @@ class Batcher:
 
     def _work(self) -> None:
         while jobs := self._next_jobs():
-            self._answer(jobs)
+            self._answer_and_rest(jobs)
             jobs.clear()  # while waiting for the next, nothing is held in memory
 
+    def _answer_and_rest(self, jobs: Sequence[_Job]) -> None:
+        try:
+            self._answer(jobs)
+        finally:
+            with self._changed:
+                self._running = False
+                if self._jobs or self._closed:
+                    self._changed.notify()
+
     def _next_jobs(self) -> list[_Job]:
-        """The longest run of waiting requests that fits; empty once closed and drained."""
+        """The longest run of waiting requests that fits, which is then the one that runs; empty once all is over."""
         jobs: list[_Job] = []
         num_rows = 0
         while not jobs:
             with self._changed:
-                while not self._jobs and not self._closed:
+                while self._running or not (self._jobs or self._closed):
                     self._changed.wait()
                 if not self._jobs:
                     return []
@@ -148,7 +163,11 @@ class Batcher:
                 while self._jobs and (not waiting or self._fits(num_rows + self._jobs[0].num_rows)):
                     waiting.append(self._jobs.popleft())
                     num_rows += waiting[-1].num_rows
+                self._running = True
             jobs = [job for job in waiting if self._is_wanted(job)]
+            if not jobs:
+                with self._changed:
+                    self._running = False
             num_rows = 0
         return jobs
 

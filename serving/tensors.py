@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ class TensorSpec:
     @property
     def row_bytes(self) -> int:
         """Size of a row in bytes; BYTES have none."""
-        return int(np.prod(self.dims)) * np.dtype(DTYPES[self.datatype]).itemsize
+        return math.prod(self.dims) * np.dtype(DTYPES[self.datatype]).itemsize
 
     def array(self, data: bytes, num_rows: int) -> npt.NDArray[Any]:
         """A view of raw bytes as [num_rows, *dims]."""

@@ -165,12 +165,13 @@ def test_batcher_times_requests_out() -> None:
     """A request that waited longer than the policy allows is refused in Triton's words."""
     model = Doubler()
     with batching(model, QueuePolicy(max_requests=9, max_rows=8, timeout_ns=1)) as batcher:
-        model.go.clear()
-        with ThreadPoolExecutor(1) as pool:
-            future = pool.submit(batcher.infer, rows(1), 1)
-            with pytest.raises(UnavailableError) as late:
-                future.result(WAIT_S)  # one nanosecond passes before any worker looks
+        with queued(batcher, model, rows(1)) as futures:
+            pass
+        with pytest.raises(UnavailableError) as late:
+            futures[0].result(WAIT_S)
+        assert batcher.infer(rows(2), 1)["y"].item() == 4  # one that need not wait has no reason to time out
     assert str(late.value) == TIMED_OUT
+    assert model.sizes == [1, 1]
 
 
 def test_batcher_drains_before_it_closes() -> None:
