@@ -116,8 +116,7 @@ class GrpcService(GRPCInferenceServiceServicer):  # type: ignore[misc]  # triton
 
     @_unary
     def ModelConfig(self, request: Any, context: grpc.ServicerContext) -> Any:
-        self._store.find(request.name, request.version)
-        return config_response(request.name, self._store.config(request.name))
+        return config_response(request.name, self._store.config(request.name, request.version))
 
     @_unary
     def ModelStatistics(self, request: Any, context: grpc.ServicerContext) -> Any:

@@ -146,9 +146,11 @@ class ModelStore:
         with self._changed:
             return sorted(self._servables(name))
 
-    def config(self, name: str) -> ModelConfig:
-        """The config of a name that answers."""
+    def config(self, name: str, version: str = "") -> ModelConfig:
+        """The config of a name that answers; raises what `find` raises."""
+        number = parse_version(version)
         with self._changed:
+            self._find(name, number)
             return self._families[_parts(name)[0]].loaded.configs[name]
 
     def find(self, name: str, version: str = "") -> Servable:

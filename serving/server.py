@@ -35,7 +35,6 @@ DEFAULT_MAX_MESSAGE_BYTES = 128 * 1024 * 1024
 DEFAULT_MAX_QUEUE = 1024
 DEFAULT_MAX_RUNNING_BYTES = 1024 * 1024 * 1024
 DEFAULT_GRACE_S = 10.0
-_MAX_STATUS_BYTES = 64 * 1024  # a refusal that names many images travels in a header
 _SPARE_THREADS = 16  # to answer health and to refuse requests while every one in the server holds a thread
 
 
@@ -99,7 +98,6 @@ class Server:
             options=[
                 ("grpc.max_receive_message_length", max_message_bytes),
                 ("grpc.max_send_message_length", -1),
-                ("grpc.max_metadata_size", _MAX_STATUS_BYTES),
                 ("grpc.so_reuseport", 0),
             ],
             maximum_concurrent_rpcs=settings.max_running + _SPARE_THREADS,
@@ -197,6 +195,8 @@ def serve(
     report: Callable[[str], None] = unreported,
 ) -> None:
     """Serve a repository until SIGTERM or SIGINT, then stop as `Server.stop` does. Takes the arguments of `Server`.
+
+    To be called from the main thread, which is the one that gets signals.
 
     Args:
         grace_s: how long requests in flight may go on after a signal, in seconds.
