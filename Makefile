@@ -20,7 +20,7 @@ demo: $(STAMP)
 
 # Everything, real Triton included where its wheels exist (else that part is skipped with the reason).
 test: $(STAMP)
-	-@tests/triton/environment.sh
+	@PYTHON=$(PYTHON) tests/real_triton/environment.sh || true
 	$(BIN)/pytest -n 2 --dist loadfile
 
 check: $(STAMP)
@@ -34,8 +34,8 @@ bench: $(STAMP)
 
 # Only the conformance tests, against real tritonserver from wheels in an environment of its own.
 triton: $(STAMP)
-	tests/triton/environment.sh
-	$(BIN)/pytest tests/test_triton.py
+	@PYTHON=$(PYTHON) tests/real_triton/environment.sh
+	$(BIN)/pytest tests/test_triton.py tests/test_golden_chain.py
 
 clean:
 	rm -rf $(VENV) demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -300,7 +300,7 @@ def test_bad_images_of_a_table_exit_with_3(cli: Cli, images: Path, repository: P
     code, out, err = cli("score", "images", "--model", "tiny", "--repository", "models", "--output", "v", "--json")
     assert code == 3
     assert (json.loads(out)["num_scored"], json.loads(out)["num_errors"]) == (16, 2)
-    assert "2 bad images, listed in v/errors.parquet" in err
+    assert "2 rows with bad images, listed in v/errors.parquet" in err
     errors = pq.read_table("v/errors.parquet").to_pylist()
     assert {row["id"] for row in errors} == {"disc/note.jpg", "disc/nothing.png"}
     assert {row["stream"] for row in errors} == {"image"}

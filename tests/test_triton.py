@@ -38,7 +38,7 @@ from serving.server import Server  # noqa: E402
 # Pillow warns of a cut-off file in the process that reads it; an error here would be another reason than the server's.
 pytestmark = pytest.mark.filterwarnings("ignore:Corrupt EXIF data:UserWarning")
 CHECKS = (*conformance_answers.CHECKS, *conformance_refusals.CHECKS, *conformance_versions.CHECKS)
-ENVIRONMENT = Path(__file__).parent / "triton" / "environment.sh"
+ENVIRONMENT = Path(__file__).parent / "real_triton" / "environment.sh"
 
 
 @pytest.fixture(scope="module", params=["embedded", "triton"])
@@ -94,7 +94,7 @@ def test_published_version_is_found_by_a_polling_triton(tmp_path: Path) -> None:
 
 def test_environment_says_why_it_cannot(tmp_path: Path) -> None:
     """No cache folder can be made here: exit status 1, and the reason is kept for the tests that skip to repeat."""
-    folder = tmp_path / "tests" / "triton"
+    folder = tmp_path / "tests" / "real_triton"
     folder.mkdir(parents=True)
     (folder / "environment.sh").write_bytes(ENVIRONMENT.read_bytes())
     (tmp_path / "constraints.txt").touch()

@@ -1,4 +1,4 @@
-"""Real tritonserver over a repository, as a context manager; environment.sh in tests/triton puts it on this machine.
+"""Real tritonserver over a repository, as a context manager; environment.sh in tests/real_triton puts it on this machine.
 
 Every wait has an end, and only the process group that was started here is ended.
 """
@@ -17,7 +17,7 @@ from types import TracebackType
 
 import tritonclient.grpc as triton
 
-_HERE = Path(__file__).resolve().parent / "triton"
+_HERE = Path(__file__).resolve().parent / "real_triton"
 _RESULT = _HERE / "result"
 _START_S, _STOP_S = 120.0, 20.0
 _CONTROL = {"explicit": ["--load-model=*"], "poll": ["--repository-poll-secs=1"], "none": []}
@@ -27,7 +27,7 @@ def unavailable() -> str | None:
     """Why real Triton cannot run here, as environment.sh found out; None if it can."""
     status, _, text = _RESULT.read_text().strip().partition(": ") if _RESULT.is_file() else ("", "", "")
     if not status:
-        return "tests/triton/environment.sh was not run; `make triton` runs it"
+        return "tests/real_triton/environment.sh was not run; `make triton` runs it"
     if status != "ready":
         return text
     return None if (Path(text) / ".ready").is_file() else f"{text} is gone; `make triton` builds it again"

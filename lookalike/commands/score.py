@@ -33,7 +33,7 @@ def score(
     copy: Annotated[str | None, typer.Option(help="Columns to copy to the output.", metavar="C,D")] = None,
     id_column: Annotated[str | None, typer.Option(help="Column of row ids.")] = None,
     send: Annotated[str, typer.Option(help="auto, pixels or encoded: what is sent to the server.")] = "auto",
-    batch_size: Annotated[int, typer.Option(min=1, help="Rows of one request.")] = 32,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images of one request.")] = 32,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON to stdout.")] = False,
 ) -> None:
     """Score a table: one vector per image, or one per stream with the distances between them."""
@@ -58,13 +58,15 @@ def score(
         )
         with EventProgress() as progress:
             result = score_table(rows, scorer, output, report=progress.report)
+    if result.note:
+        console.note(result.note)
     facts = {"output": str(output)} | asdict(result)
     if as_json:
         console.print_json(facts)
     else:
         console.print_facts("scored", facts | {"parts": len(result.parts)})
     if result.num_errors:
-        console.note(f"{result.num_errors} bad images, listed in {output / 'errors.parquet'}")
+        console.note(f"{result.num_errors} rows with bad images, listed in {output / 'errors.parquet'}")
         raise typer.Exit(EXIT_BAD_ROWS)
 
 
