@@ -73,8 +73,10 @@ def load_model(
         try:
             unchanged = there is not None and there.fingerprint == network_fingerprint(published, version)
             loaded.networks[version] = there if there and unchanged else Network(published, version, settings)
-        except (LookalikeError, OSError) as error:
+        except LookalikeError as error:
             loaded.failures[published.name, version] = str(error)
+        except Exception as error:  # a hostile file that proves itself may still raise anything: it stops itself only
+            loaded.failures[published.name, version] = f"{type(error).__name__}: {error}"
     loaded.servables[published.name] = dict(loaded.networks)
     if loaded.networks:
         _load_companions(loaded, published, decoder)

@@ -131,8 +131,7 @@ class ModelStore:
             family = self._families.get(base)
             if family is None:
                 return
-            gone = NEEDS[suffix] if dependents else {suffix}
-            wanted = family.wanted - gone
+            wanted = family.wanted - (NEEDS[suffix] if dependents else {suffix})
             loaded = family.loaded if "" in wanted else Loaded()
             self._install(base, family, loaded, wanted)
 
@@ -148,9 +147,8 @@ class ModelStore:
 
     def config(self, name: str, version: str = "") -> ModelConfig:
         """The config of a name that answers; raises what `find` raises."""
-        number = parse_version(version)
         with self._changed:
-            self._find(name, number)
+            self._find(name, parse_version(version))
             return self._families[_parts(name)[0]].loaded.configs[name]
 
     def find(self, name: str, version: str = "") -> Servable:
@@ -202,11 +200,9 @@ class ModelStore:
         if only_ready:
             return [entry for entry in entries if entry.state == READY]
         seen = {entry.name for entry in entries}
-        foreign = self._repository.foreign()
-        names = {base + suffix for base in self._repository.names() for suffix in SUFFIXES}
-        absent = (
-            {name: "unloaded" for name in names if (self._repository.root / name).is_dir()} | self._unread | foreign
-        )
+        names = {name for base in self._repository.names() for name in _three(base)}
+        absent = {name: "unloaded" for name in names if (self._repository.root / name).is_dir()}
+        absent |= self._unread | self._repository.foreign()
         entries += [IndexEntry(name, "", UNAVAILABLE, why) for name, why in absent.items() if name not in seen]
         return sorted(entries, key=lambda entry: (entry.name, len(entry.version), entry.version))
 
@@ -239,23 +235,26 @@ class ModelStore:
             raise failed from None
         self._unread.pop(base, None)
         if name not in loaded.configs and not loaded.failures:
+            loaded.close_except(family.loaded.networks)
             raise failed
         return loaded
 
     def _install(self, base: str, family: _Family, loaded: Loaded, wanted: set[str]) -> None:
         """Put a family in the place of what is served, and close the networks that it no longer has."""
         with self._changed:
-            before = {key for name in _three(base) for key in ((name, number) for number in self._servables(name))}
+            before = self._served(base)
             old = family.loaded.networks
             known = {key: why for key, why in family.reasons.items() if key[1]} | dict.fromkeys(before, "unloaded")
             self._families[base] = _Family(loaded, wanted)
-            now = {(name, number) for name in _three(base) for number in self._servables(name)}
-            reasons = known | loaded.failures
+            now, reasons = self._served(base), known | loaded.failures
             self._families[base].reasons = {key: why for key, why in reasons.items() if key not in now}
         kept = {id(network) for network in loaded.networks.values()}
         for network in old.values():
             if id(network) not in kept:
                 network.close()
+
+    def _served(self, base: str) -> set[tuple[str, int]]:
+        return {(name, number) for name in _three(base) for number in self._servables(name)}
 
     def _servables(self, name: str) -> dict[int, Servable]:
         base, suffix = _parts(name)
@@ -282,8 +281,7 @@ class ModelStore:
     def _entries(self) -> list[IndexEntry]:
         entries = []
         for base, family in self._families.items():
-            for name in _three(base):
-                entries += [IndexEntry(name, str(number), READY) for number in self._servables(name)]
+            entries += [IndexEntry(name, str(number), READY) for name, number in self._served(base)]
             entries += [
                 IndexEntry(name, str(number or ""), UNAVAILABLE, why) for (name, number), why in family.reasons.items()
             ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -165,6 +166,33 @@ def test_golden_images_are_checked_at_load(tmp_path: Path) -> None:
         assert "golden images do not give their golden vectors" in _index(client)["liar", "1"][1]
     with Server(root, grpc_port=0, check_goldens=False) as server, client_of(server) as client:
         assert client.is_model_ready("liar")
+
+
+def test_artifact_of_nonsense_stops_only_itself(tmp_path: Path) -> None:
+    """A manifest that proves itself but whose golden examples are no images: listed with the reason, others served."""
+    root, file = tmp_path / "repository", tmp_path / "odd.onnx"
+    publish_tiny(root)
+    manifest = write_tiny_artifact(file, name="odd")
+    assert manifest.golden is not None
+    golden = manifest.golden.model_copy(update={"images": ["AAAA"] * len(manifest.golden.images)})
+    append_manifest(file, file.read_bytes()[: manifest.content.size], manifest.model_copy(update={"golden": golden}))
+    publish(file, root)
+    with Server(root, grpc_port=0) as server, client_of(server) as client:
+        assert client.is_model_ready("tiny")
+        assert _index(client)["odd", "1"][1].startswith("ImageError: not an image")
+
+
+def test_load_of_an_absent_companion_leaves_no_thread(tmp_path: Path) -> None:
+    """NAME_encoded that was never published cannot be loaded, and what was loaded for it is freed."""
+    root = tmp_path / "repository"
+    root.mkdir()
+    with Server(root, grpc_port=0) as server, client_of(server) as client:
+        publish_tiny(root)
+        shutil.rmtree(root / "tiny_encoded")
+        assert refusal(lambda: client.load_model("tiny_encoded"))[0] == "INTERNAL"
+        assert not [thread for thread in threading.enumerate() if thread.name == "lookalike-tiny-1"]
+        client.load_model("tiny")
+        assert client.is_model_ready("tiny")
 
 
 def test_artifact_that_is_not_its_configs_is_refused(tmp_path: Path) -> None:
