@@ -80,6 +80,12 @@ def client_of(server: Server) -> Iterator[triton.InferenceServerClient]:
         yield client
 
 
+def index_of(client: triton.InferenceServerClient) -> dict[tuple[str, str], tuple[str, str]]:
+    """{(name, version): (state, reason)} of the repository index."""
+    models = client.get_model_repositoryindex_of().models
+    return {(model.name, model.version): (model.state, model.reason) for model in models}
+
+
 class Held:
     """A served network whose runs wait for `release`; then the real run goes on. `num_rows` lists the runs begun."""
 

@@ -1,4 +1,4 @@
-"""What the embedded server makes of a repository: broken, foreign and hostile models, loading and unloading."""
+"""What the embedded server makes of a repository: versions that come and go, and models that cannot be loaded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from server_fixtures import WAIT_S, client_of, eventually, infer, noise, png, publish_tiny, refusal, together
+from server_fixtures import WAIT_S, client_of, eventually, index_of, infer, noise, png, publish_tiny, refusal, together
 from tiny_artifact import linear_vectors, write_tiny_artifact
 
 from artifact.atomic import write_atomically
@@ -18,11 +18,6 @@ from artifact.manifest import Manifest
 from artifact.model_file import append_manifest, read_manifest
 from artifact.publishing import publish, rollback
 from serving.server import Server
-
-
-def _index(client: object) -> dict[tuple[str, str], tuple[str, str]]:
-    models = client.get_model_repository_index().models  # type: ignore[attr-defined]
-    return {(model.name, model.version): (model.state, model.reason) for model in models}
 
 
 def test_rollback_and_load_change_the_version(tmp_path: Path) -> None:
@@ -47,7 +42,7 @@ def test_rollback_and_load_change_the_version(tmp_path: Path) -> None:
         require("1", 0)
         client.load_model("tiny")
         require("2", 1)
-        assert _index(client)["tiny", "1"] == ("UNAVAILABLE", "unloaded")
+        assert index_of(client)["tiny", "1"] == ("UNAVAILABLE", "unloaded")
         rollback(root, "tiny")
         client.load_model("tiny_encoded")
         require("1", 0)
@@ -122,20 +117,20 @@ def test_corrupt_artifact_is_listed_and_stops_nothing(tmp_path: Path) -> None:
     file.write_bytes(data)
     with Server(root, grpc_port=0, report=reports.append) as server, client_of(server) as client:
         assert client.is_server_ready()
-        state, reason = _index(client)["broken", "1"]
+        state, reason = index_of(client)["broken", "1"]
         assert state == "UNAVAILABLE"
         assert "content does not match its hash" in reason
         assert any("'broken' version 1 failed to load" in line for line in reports)
         assert refusal(lambda: infer(client, "broken", {"image": noise(1)}))[0] == "NOT_FOUND"
         assert refusal(lambda: client.get_model_metadata("broken"))[0] == "NOT_FOUND"
-        assert {name for name, state in _index(client).items() if state[0] == "READY"} >= {("tiny", "1")}
+        assert {name for name, state in index_of(client).items() if state[0] == "READY"} >= {("tiny", "1")}
         np.testing.assert_allclose(
             infer(client, "tiny", {"image": noise(1)}).as_numpy("embedding"), linear_vectors(noise(1)), atol=1e-5
         )
         data[300] ^= 1
         file.write_bytes(data)
         client.load_model("broken")  # mended
-        assert _index(client)["broken", "1"] == ("READY", "")
+        assert index_of(client)["broken", "1"] == ("READY", "")
 
 
 def test_failing_reload_keeps_the_old_version(tmp_path: Path) -> None:
@@ -150,7 +145,7 @@ def test_failing_reload_keeps_the_old_version(tmp_path: Path) -> None:
         assert status == "INVALID_ARGUMENT"
         assert text.startswith("load failed for model 'tiny': version 3 is at UNAVAILABLE state: not an ONNX file")
         assert infer(client, "tiny", {"image": noise(1)}).get_response().model_version == "2"
-        assert _index(client)["tiny", "3"][0] == "UNAVAILABLE"
+        assert index_of(client)["tiny", "3"][0] == "UNAVAILABLE"
 
 
 def test_golden_images_are_checked_at_load(tmp_path: Path) -> None:
@@ -163,7 +158,7 @@ def test_golden_images_are_checked_at_load(tmp_path: Path) -> None:
     append_manifest(file, model, Manifest.model_validate(manifest.model_dump() | {"golden": other.golden}))
     publish(file, root)
     with Server(root, grpc_port=0) as server, client_of(server) as client:
-        assert "golden images do not give their golden vectors" in _index(client)["liar", "1"][1]
+        assert "golden images do not give their golden vectors" in index_of(client)["liar", "1"][1]
     with Server(root, grpc_port=0, check_goldens=False) as server, client_of(server) as client:
         assert client.is_model_ready("liar")
 
@@ -179,7 +174,7 @@ def test_artifact_of_nonsense_stops_only_itself(tmp_path: Path) -> None:
     publish(file, root)
     with Server(root, grpc_port=0) as server, client_of(server) as client:
         assert client.is_model_ready("tiny")
-        assert _index(client)["odd", "1"][1].startswith("ImageError: not an image")
+        assert index_of(client)["odd", "1"][1].startswith("ImageError: not an image")
 
 
 def test_load_of_an_absent_companion_leaves_no_thread(tmp_path: Path) -> None:
@@ -201,90 +196,8 @@ def test_artifact_that_is_not_its_configs_is_refused(tmp_path: Path) -> None:
     publish_tiny(root)
     write_tiny_artifact(root / "tiny" / "1" / "model.onnx", seed=5)
     with Server(root, grpc_port=0) as server, client_of(server) as client:
-        assert "the file is not the artifact of its config" in _index(client)["tiny", "1"][1]
+        assert "the file is not the artifact of its config" in index_of(client)["tiny", "1"][1]
         assert not client.is_model_ready("tiny")
-
-
-@pytest.mark.parametrize(
-    ("config", "reason"),
-    [
-        ('name: "foreign" backend: "python"', "not published by lookalike"),
-        ("name: 7 {", "config.pbtxt does not parse"),
-        (None, "no config.pbtxt"),
-        (
-            'backend: "onnxruntime" parameters { key: "lookalike.manifest.1" value { string_value: "{" } }',
-            "parameter 'lookalike.manifest.1'",
-        ),
-    ],
-)
-def test_foreign_models_are_listed_with_the_reason(tmp_path: Path, config: str | None, reason: str) -> None:
-    """Folders that are not ours are UNAVAILABLE, say why, and their Python is never run."""
-    root, reports = tmp_path / "repository", []
-    publish_tiny(root)
-    folder = root / "foreign" / "1"
-    folder.mkdir(parents=True)
-    trap = tmp_path / "trap"
-    (folder / "model.py").write_text(f"open({str(trap)!r}, 'w')")
-    if config is not None:
-        (root / "foreign" / "config.pbtxt").write_text(config)
-    with Server(root, grpc_port=0, report=reports.append) as server, client_of(server) as client:
-        state, why = _index(client)["foreign", ""]
-        assert state == "UNAVAILABLE"
-        assert reason in why
-        assert any("'foreign'" in line and reason in line for line in reports)
-        assert refusal(lambda: client.load_model("foreign")) == (
-            "INTERNAL", "failed to load 'foreign', failed to poll from model repository",
-        )  # fmt: skip
-        assert client.is_model_ready("tiny")
-    assert not trap.exists()
-
-
-def test_python_of_a_companion_never_runs(tmp_path: Path) -> None:
-    """A changed model.py in NAME_decode is not run: our own decoder answers."""
-    root, trap = tmp_path / "repository", tmp_path / "trap"
-    publish_tiny(root)
-    for file in (root / "tiny_decode" / "1").glob("*.py"):
-        file.write_text(f"open({str(trap)!r}, 'w')")
-    with Server(root, grpc_port=0) as server, client_of(server) as client:
-        answer = infer(client, "tiny_encoded", {"image": [png(noise(1)[0])]})
-    np.testing.assert_allclose(answer.as_numpy("embedding"), linear_vectors(noise(1)), atol=1e-5)
-    assert not trap.exists()
-
-
-def test_companion_with_another_signature_is_refused(tmp_path: Path) -> None:
-    """NAME_encoded whose config says other outputs is not served; NAME is."""
-    root = tmp_path / "repository"
-    publish_tiny(root)
-    path = root / "tiny_encoded" / "config.pbtxt"
-    path.write_text(path.read_text().replace('name: "embedding"', 'name: "vector"'))
-    with Server(root, grpc_port=0) as server, client_of(server) as client:
-        assert client.is_model_ready("tiny")
-        assert not client.is_model_ready("tiny_encoded")
-        assert "output in config.pbtxt is not the artifact's" in _index(client)["tiny_encoded", ""][1]
-
-
-@pytest.mark.parametrize(
-    "name", ["../outside", "tiny/../../outside", "/", ".", "..", "", "tiny\0", ".hidden", "a" * 300]
-)
-def test_names_that_are_paths_reach_no_file(tmp_path: Path, name: str) -> None:
-    """A published model outside the root cannot be loaded, asked or run through any name."""
-    root = tmp_path / "repository"
-    publish_tiny(root)
-    publish_tiny(tmp_path / "elsewhere", name="outside")
-    (tmp_path / "elsewhere" / "outside").rename(tmp_path / "outside")
-    (root / ".hidden").mkdir()
-    (root / ".hidden" / "config.pbtxt").write_bytes((tmp_path / "outside" / "config.pbtxt").read_bytes())
-    with Server(root, grpc_port=0) as server, client_of(server) as client:
-        for load in (name, f"{name}_encoded"):
-            assert refusal(lambda load=load: client.load_model(load)) == (
-                "INTERNAL", f"failed to load '{load}', failed to poll from model repository",
-            )  # fmt: skip
-        assert not client.is_model_ready(name) if name else True
-        assert refusal(lambda: infer(client, name, {"image": noise(1)})) == (
-            "NOT_FOUND", f"Request for unknown model: '{name}' is not found",
-        )  # fmt: skip
-        client.unload_model(name)
-        assert client.is_model_ready("tiny")
 
 
 def test_empty_repository_is_served_with_a_warning(tmp_path: Path) -> None:
@@ -295,7 +208,7 @@ def test_empty_repository_is_served_with_a_warning(tmp_path: Path) -> None:
         assert client.is_server_ready()
         assert [line for line in reports if line.startswith("no model to serve")]
         publish_tiny(root)
-        assert _index(client)["tiny", ""] == ("UNAVAILABLE", "unloaded")
+        assert index_of(client)["tiny", ""] == ("UNAVAILABLE", "unloaded")
         client.load_model("tiny_encoded")
         answer = infer(client, "tiny_encoded", {"image": [png(noise(1)[0])]})
         np.testing.assert_allclose(answer.as_numpy("embedding"), linear_vectors(noise(1)), atol=1e-5)
