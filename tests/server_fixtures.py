@@ -82,7 +82,7 @@ def client_of(server: Server) -> Iterator[triton.InferenceServerClient]:
 
 def index_of(client: triton.InferenceServerClient) -> dict[tuple[str, str], tuple[str, str]]:
     """{(name, version): (state, reason)} of the repository index."""
-    models = client.get_model_repositoryindex_of().models
+    models = client.get_model_repository_index().models
     return {(model.name, model.version): (model.state, model.reason) for model in models}
 
 
