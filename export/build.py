@@ -58,22 +58,27 @@ def build(run: Run, mode: str, *, name: str | None = None) -> Built:
     name = name or default_name(run.path, mode)
     require_model_name(name)
     branch = run.branch.eval()
-    signature = {"kind": run.kind, "mode": mode, "distance": run.distance}
-    graph = export_graph(branch, embedding_dim=run.embedding_dim, preprocessing=run.preprocessing, **signature)
+    kind, distance, preprocessing = run.kind, run.distance, run.preprocessing
+    graph = export_graph(
+        branch, kind=kind, mode=mode, distance=distance, embedding_dim=run.embedding_dim, preprocessing=preprocessing
+    )
     model = graph.SerializeToString(deterministic=True)
-    parity = check_parity(branch, model, preprocessing=run.preprocessing, **signature)
+    parity = check_parity(branch, model, kind=kind, mode=mode, distance=distance, preprocessing=preprocessing)
     images = golden_images()
-    pixels = np.stack([load_pixels(image, run.preprocessing) for image in images])
+    pixels = np.stack([load_pixels(image, preprocessing) for image in images])
     with torch.no_grad():
         vectors = branch(torch.from_numpy(pixels)).numpy()
     manifest = Manifest(
         name=name,
-        streams=list(KINDS[run.kind].streams),
+        kind=kind,
+        mode=mode,
+        streams=list(KINDS[kind].streams),
         embedding_dim=run.embedding_dim,
+        distance=distance,
         normalized=run.normalized,
         margin=run.margin,
         loss=run.config.loss,
-        preprocessing=run.preprocessing.to_dict(),
+        preprocessing=preprocessing.to_dict(),
         threshold=run.threshold,
         base=run.base,
         training={key: value for key, value in run.facts.items() if key not in ("base", "threshold")},
@@ -82,7 +87,6 @@ def build(run: Run, mode: str, *, name: str | None = None) -> Built:
         space=space_of(run),
         content=Content(sha256=content_hash(model), size=len(model)),
         golden=make_golden(images, vectors),
-        **signature,
     )
     return Built(model, manifest, parity)
 

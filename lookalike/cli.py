@@ -19,7 +19,8 @@ from artifact.errors import LookalikeError, UsageError
 from lookalike.commands import artifacts, demo, score, serve, train, vectors
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
-_USAGE_ERROR = typer.BadParameter.__mro__[2]  # the base of every complaint of Typer's parser; it has no public name
+# The base of every complaint of Typer's parser, which has no public name.
+_USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 
 app = typer.Typer(
     name="lookalike",

@@ -1,4 +1,4 @@
-"""Real tritonserver over a repository, as a context manager; environment.sh in tests/real_triton puts it on this machine.
+"""Real tritonserver over a repository, as a context manager; environment.sh in tests/real_triton installs it.
 
 Every wait has an end, and only the process group that was started here is ended.
 """

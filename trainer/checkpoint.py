@@ -17,9 +17,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from artifact.atomic import write_atomically
 from artifact.errors import RunError
 from trainer.branch import Branch
-from trainer.run import CHECKPOINT, STATE, write_atomically
+from trainer.run import CHECKPOINT, STATE
 
 _KEY = "lookalike"
 """One metadata key only: safetensors writes several in no fixed order, and equal runs must give equal bytes."""

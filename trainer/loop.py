@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from artifact.atomic import write_atomically
 from artifact.errors import RunError, TrainingError
 from artifact.preprocessing import Pixels
 from trainer.augment import augment
@@ -42,7 +43,6 @@ from trainer.run import (
     make_branch,
     read_config,
     read_facts,
-    write_atomically,
     write_facts,
 )
 from trainer.sampling import batches, num_batches

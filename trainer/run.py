@@ -25,6 +25,7 @@ import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load
 
+from artifact.atomic import write_atomically
 from artifact.errors import LookalikeError, OutputError, RunError
 from artifact.preprocessing import Preprocessing
 from trainer.base_networks import BaseNetwork, build_base
@@ -131,16 +132,6 @@ def create_run(path: Path, config: TrainConfig, facts: Mapping[str, Any]) -> Non
 
 def write_facts(path: Path, facts: Mapping[str, Any]) -> None:
     write_atomically(path / FACTS, (json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode())
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """The old file or the whole new one, whenever the process is stopped."""
-    staged = path.with_name(f".{path.name}.tmp")
-    with staged.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(staged, path)
 
 
 def load_run(path: Path) -> Run:

@@ -76,17 +76,15 @@ def search(
             require_same_space(opened.lineage, scorer.lineage)
             ids, matrix = [str(query)], scorer.embed([query])
     found = opened.search(matrix, k)
-    results = [{"query": each, "neighbours": rows} for each, rows in zip(ids, found, strict=True)]
     if as_json:
-        console.print_json(results)
+        console.print_json([{"query": each, "neighbours": rows} for each, rows in zip(ids, found, strict=True)])
         return
-    header: list[str] = []
-    lines: list[list[Any]] = []
-    for result in results:
-        for rank, row in enumerate(result["neighbours"], start=1):
-            header = ["query", "rank", *row]
-            lines.append([result["query"], rank, *row.values()])
-    console.print_table(header, lines)
+    lines = [
+        {"query": each, "rank": rank} | row
+        for each, rows in zip(ids, found, strict=True)
+        for rank, row in enumerate(rows, start=1)
+    ]
+    console.print_table(list(lines[0]), [list(line.values()) for line in lines])
 
 
 def cluster(

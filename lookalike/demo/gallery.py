@@ -48,14 +48,14 @@ def write_gallery(page: Path, vectors: Path, images: Path, summary: Mapping[str,
         return picture(row) | {"neighbours": neighbours}
 
     is_wrong = labels[found[:, 0]] != labels
-    groups = [
-        {"title": "Held-out images and their nearest neighbours", "queries": _spread(~is_wrong, labels, NUM_RIGHT)},
-        {"title": "Where the nearest neighbour is of another class", "queries": _spread(is_wrong, labels, NUM_WRONG)},
-    ]
+    chosen = {
+        "Held-out images and their nearest neighbours": _spread(~is_wrong, labels, NUM_RIGHT),
+        "Where the nearest neighbour is of another class": _spread(is_wrong, labels, NUM_WRONG),
+    }
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
         files("lookalike.demo").joinpath("gallery.html.jinja").read_text()
     )
-    groups = [group | {"queries": [query(row) for row in group["queries"]]} for group in groups]
+    groups = [{"title": title, "queries": [query(row) for row in rows]} for title, rows in chosen.items()]
     write_atomically(page, template.render(groups=groups, summary=summary).encode())
 
 

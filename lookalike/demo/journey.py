@@ -128,7 +128,8 @@ def evaluate_raw_pixels(held_out: Path) -> dict[str, Any]:
     from artifact.preprocessing import decode_image
 
     paths = sorted(held_out.glob("*/*.png"))
-    pixels = np.stack([decode_image(path.read_bytes())[:, :, 0].ravel() for path in paths]).astype(np.float32) / 255
+    grey = np.stack([decode_image(path.read_bytes())[:, :, 0].ravel() for path in paths])
+    pixels = (grey / np.float32(255)).astype(np.float32)
     labels = np.array([path.parent.name for path in paths])
     clusters = kmeans(pixels, NUM_CLASSES)
     metrics = retrieval_metrics(pixels, labels, distance="euclidean")
