@@ -1,0 +1,92 @@
+"""install, versions, rollback, remove: what is published in a repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lookalike.commands.artifacts import DEFAULT_REPOSITORY, JSON, NAME, REPOSITORY
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    for command in (install, versions, rollback, remove):
+        app.command()(command)
+
+
+def install(
+    file: Annotated[Path, typer.Argument(help="An artifact file.", metavar="FILE")],
+    repository: Annotated[Path, REPOSITORY] = DEFAULT_REPOSITORY,
+    name: Annotated[str | None, typer.Option(help="Model name; default: the artifact's own.")] = None,
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Publish an artifact file into a repository as the next version of its name."""
+    from artifact.publishing import publish
+    from serving.check import check_artifact
+
+    check_artifact(file)
+    _print_versions(publish(file, repository, name=name), as_json)
+
+
+def versions(
+    name: Annotated[str, NAME],
+    repository: Annotated[Path, REPOSITORY] = DEFAULT_REPOSITORY,
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """List the versions of a published model and which of them is served."""
+    from artifact.repository import open_repository
+
+    _print_versions(open_repository(repository).model(name), as_json)
+
+
+def rollback(
+    name: Annotated[str, NAME],
+    repository: Annotated[Path, REPOSITORY] = DEFAULT_REPOSITORY,
+    to: Annotated[int | None, typer.Option("--to", help="Version; default: the one before the served one.")] = None,
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Serve an earlier version; nothing is deleted."""
+    from artifact.publishing import rollback as roll_back
+
+    _print_versions(roll_back(repository, name, to), as_json)
+
+
+def remove(
+    name: Annotated[str, NAME],
+    repository: Annotated[Path, REPOSITORY] = DEFAULT_REPOSITORY,
+    version: Annotated[int | None, typer.Option(help="Remove this version only; it must not be served.")] = None,
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Remove a model with its companions, or one version of it."""
+    from artifact.publishing import remove as take_out
+    from lookalike import console
+
+    take_out(repository, name, version)
+    if as_json:
+        console.print_json({"removed": name, "version": version})
+    else:
+        console.out.print(f"removed {name}" + (f" version {version}" if version else ""))
+
+
+def _print_versions(model: Any, as_json: bool) -> None:
+    from lookalike import console
+
+    rows = [
+        {
+            "version": version,
+            "served": version in model.served,
+            "digest": manifest.digest,
+            "created": manifest.created,
+            "recall_at_1": manifest.training.get("metrics", {}).get("recall@1"),
+        }
+        for version, manifest in model.manifests.items()
+    ]
+    if as_json:
+        console.print_json({"name": model.name, "versions": rows})
+        return
+    console.print_table(
+        ("version", "served", "digest", "created", "recall@1"),
+        [(row["version"], "yes" if row["served"] else "", *list(row.values())[2:]) for row in rows],
+    )
