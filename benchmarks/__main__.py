@@ -1,0 +1,53 @@
+"""Run benchmarks by name, one after the other, and write each result with its date, hardware and command.
+
+A benchmark is a module here with `run() -> dict`, and a line in BENCHMARKS. Ratios are taken within one run, from
+interleaved rounds; nothing else should run on the machine.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import sys
+import time
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from benchmarks.hardware import describe_hardware
+
+BENCHMARKS: dict[str, str] = {
+    "start": "benchmarks.start",
+    "preprocessing": "benchmarks.preprocessing",
+    "demo": "benchmarks.demo",
+}
+RESULTS = Path(__file__).parent / "results"
+
+
+def main(names: list[str]) -> int:
+    unknown = set(names) - set(BENCHMARKS)
+    if unknown:
+        sys.stderr.write(f"benchmark {sorted(unknown)[0]!r}: expected one of {', '.join(BENCHMARKS)}\n")
+        return 2
+    for name in names or list(BENCHMARKS):
+        measure: Callable[[], dict[str, Any]] = import_module(BENCHMARKS[name]).run
+        started = time.monotonic()
+        result = {
+            "benchmark": name,
+            "date": datetime.date.today().isoformat(),
+            "command": f"python -m benchmarks {name}",
+            "hardware": describe_hardware(),
+            "result": measure(),
+            "seconds": round(time.monotonic() - started, 1),
+        }
+        RESULTS.mkdir(exist_ok=True)
+        file = RESULTS / f"{result['date']}-{name}.json"
+        file.write_text(json.dumps(result, indent=1) + "\n")
+        print(json.dumps(result["result"], indent=1))
+        print(f"{name}: {result['seconds']} s, written to benchmarks/results/{file.name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
