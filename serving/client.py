@@ -29,8 +29,11 @@ from serving.connection import Outputs
 from serving.status import BUSY, status_error
 
 CONNECT_TIMEOUT_S = 3.0
+_CONNECT_RETRY_S = 0.3
 DIGEST_IN_ANSWER = "lookalike.digest"
 _OPTIONS = [
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 1000),
     ("grpc.max_send_message_length", -1),  # as tritonclient; grpcio's own limit is 4 MiB
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_metadata_size", 64 * 1024),  # a line that names many bad images travels in a header
@@ -48,7 +51,7 @@ class GrpcConnection:
         model: name of the model, without suffix.
         version: default whichever the server serves; if that changes later, calls raise ServerError.
         timeout_s: deadline of every call in seconds.
-        connect_timeout_s: deadline of the first call.
+        connect_timeout_s: how long to wait for the first answer: a server may be starting at this moment.
 
     Raises:
         UsageError: the URL is not HOST:PORT.
@@ -75,7 +78,7 @@ class GrpcConnection:
         self._channel = grpc.insecure_channel(self.url, options=_OPTIONS)
         self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
         try:
-            self.version, self._newest = self._versions(min(timeout_s, connect_timeout_s))
+            self.version, self._newest = self._first_answer(min(timeout_s, connect_timeout_s))
             config = self._config()
             self.manifest: Manifest = self._read_manifest(config)
         except BaseException:
@@ -121,6 +124,17 @@ class GrpcConnection:
         """See Connection."""
         self._closed.set()
         self._channel.close()
+
+    def _first_answer(self, timeout_s: float) -> tuple[int, int]:
+        """`_versions`, tried again while nobody answers: people start the server and score in one breath."""
+        deadline, left_s = time.monotonic() + timeout_s, timeout_s
+        while True:
+            try:
+                return self._versions(left_s)
+            except UnavailableError:
+                left_s = deadline - time.monotonic() - _CONNECT_RETRY_S
+                if left_s <= 0 or self._closed.wait(_CONNECT_RETRY_S):
+                    raise
 
     def _versions(self, timeout_s: float) -> tuple[int, int]:
         """The version that answers, and the newest that is served."""
