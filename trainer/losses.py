@@ -1,6 +1,6 @@
 """The losses, as pure functions of distances; each gives one value per tuple, and the miner says which tuples exist.
 
-A loss takes one of three forms of input: pairs, triplets or quartets of distances (trainer/tuples.py). A new loss is
+A loss takes one of three forms of input: pairs, triplets or quartets of distances (trainer/mining.py). A new loss is
 one function and one line in LOSSES. The distance is chosen apart from the loss: FaceNet's triplet loss is `triplet`
 with distance `squared_euclidean`, and Chen's quadruplet loss, published with squared distances, is `quadruplet` with
 the same.
@@ -101,7 +101,8 @@ class Loss:
 def _margins(unit: float, free: float) -> dict[tuple[str, bool], float]:
     """Default margins from the euclidean one on unit vectors and the one on free vectors.
 
-    Squared on unit vectors, the same angle apart: (2 d)^2 / 2 keeps a margin of 1 at 2 of 4, as 1 of 2.
+    On unit vectors squared distances reach 4 where distances reach 2, so the margin doubles with them; cosine
+    distances reach 2, whatever the vectors' length.
     """
     return {
         ("euclidean", True): unit,
