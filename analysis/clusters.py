@@ -52,7 +52,7 @@ def kmeans(vectors: Vectors, k: int, *, seed: int = 0, num_starts: int = 5, dist
         distance: with "cosine" the vectors are brought to length 1 first.
 
     Raises:
-        UsageError: k out of range, num_starts < 1, an unknown distance.
+        UsageError: k out of range, num_starts < 1, seed < 0, an unknown distance.
         DataError: shapes that do not fit, or numbers that are not finite.
     """
     check_distance(distance)
@@ -61,6 +61,8 @@ def kmeans(vectors: Vectors, k: int, *, seed: int = 0, num_starts: int = 5, dist
         raise UsageError("k", expected=f"1 to {len(array)}, the number of vectors", got=str(k))
     if num_starts < 1:
         raise UsageError("num_starts", expected="at least 1", got=str(num_starts))
+    if seed < 0:
+        raise UsageError("seed", expected="at least 0", got=str(seed))
     if distance == "cosine":
         array = prepare(array, distance, centre_of(array, distance))
     centre = centre_of(array, "euclidean")  # float32 products lose their digits far from the origin

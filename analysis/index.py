@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import pyarrow as pa
 
 from analysis.neighbours import flat_index, prepare, search_index
 from analysis.pairwise import check_vectors, table_distance
+from artifact.atomic import staged_file
 from artifact.distances import Vectors
 from artifact.errors import DataError, OutputError, UsageError
 from rows.lineage import Lineage, require_same_space
@@ -127,20 +127,15 @@ class Index:
         import faiss
 
         path = Path(file)
-        staged = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            faiss.write_index(self._faiss, str(staged))
+        with staged_file(path) as staged:
+            try:
+                faiss.write_index(self._faiss, str(staged))
+            except RuntimeError as error:  # what faiss says for every failure to write
+                raise OutputError("cannot write the index", got=str(error).splitlines()[0], where=path) from None
             facts = {"kind": self.kind, "distance": self.distance, "num_rows": self.num_rows, "sha256": _sha256(staged)}
             metadata = {METADATA_KEY: json.dumps(facts, sort_keys=True).encode()}
             metadata |= self.lineage.to_metadata() if self.lineage else {}
             write_part(rows_file(path), self.rows.replace_schema_metadata(metadata))
-            os.replace(staged, path)
-        except (RuntimeError, OSError) as error:  # faiss says RuntimeError for every failure to write
-            raise OutputError(
-                "index", expected="a file that can be written", got=str(error).splitlines()[0], where=path
-            ) from None
-        finally:
-            staged.unlink(missing_ok=True)
 
     @classmethod
     def open(cls, file: str | Path) -> Index:

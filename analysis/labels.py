@@ -28,10 +28,13 @@ def label_codes(labels: Labels, num_rows: int, *, known: dict[Hashable, int] | N
         int64 [num_rows].
 
     Raises:
-        DataError: another number of labels than rows.
+        DataError: another number of labels than rows, or labels that are lists.
     """
     values = labels.tolist() if isinstance(labels, np.ndarray) else list(labels)
     if len(values) != num_rows:
         raise DataError("labels", expected=f"one for each of {num_rows} rows", got=str(len(values)))
     codes: dict[Hashable, int] = {} if known is None else known
-    return np.fromiter((codes.setdefault(value, len(codes)) for value in values), np.int64, num_rows)
+    try:
+        return np.fromiter((codes.setdefault(value, len(codes)) for value in values), np.int64, num_rows)
+    except TypeError:  # lists and structs cannot be keys
+        raise DataError("labels", expected="one word or number a row", got="lists or structs") from None

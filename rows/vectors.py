@@ -161,8 +161,11 @@ class VectorTable:
         kind = self.schema.field(name).type
         chunks: list[pa.Array[Any]] = []
         for part in self._parts:
-            with parquet.ParquetFile(part) as opened:
-                chunks += opened.read([name])[name].chunks
+            try:
+                with parquet.ParquetFile(part) as opened:
+                    chunks += opened.read([name])[name].chunks
+            except (pa.ArrowException, OSError) as error:
+                raise _unreadable(part, error) from None
         return pa.chunked_array(chunks, kind)
 
     def with_vectors(self, column: str) -> VectorTable:
@@ -220,7 +223,11 @@ def _part_facts(part: Path) -> tuple[pa.Schema, int]:
         with parquet.ParquetFile(part) as opened:
             return opened.schema_arrow, int(opened.metadata.num_rows)
     except (pa.ArrowException, OSError) as error:
-        raise DataError("table of vectors", expected="a Parquet file", got=str(error)[:300], where=part) from None
+        raise _unreadable(part, error) from None
+
+
+def _unreadable(part: Path, error: Exception) -> DataError:
+    return DataError("table of vectors", expected="a Parquet file", got=str(error)[:300], where=part)
 
 
 def _dim(schema: pa.Schema, column: str, source: str) -> int:

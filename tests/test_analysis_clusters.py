@@ -111,6 +111,7 @@ def test_seeding_is_drawn_by_squared_distance() -> None:
         (0, {}, "k: expected 1 to 9, the number of vectors, got 0"),
         (10, {}, "k: expected 1 to 9, the number of vectors, got 10"),
         (2, {"num_starts": 0}, "num_starts: expected at least 1, got 0"),
+        (2, {"seed": -5}, "seed: expected at least 0, got -5"),
     ],
 )
 def test_kmeans_out_of_range_is_refused(k: int, options: dict[str, Any], text: str) -> None:

@@ -237,3 +237,11 @@ def test_importing_analysis_is_light() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_labels_that_are_lists_are_refused() -> None:
+    """A vector column named as the label is a mistake of the user, not a traceback."""
+    vectors = np.zeros((2, 2), np.float32)
+    with pytest.raises(DataError) as caught:
+        retrieval_metrics(vectors, [[1.0], [1.0]], distance="euclidean")  # type: ignore[list-item]
+    assert str(caught.value) == "labels: expected one word or number a row, got lists or structs"

@@ -213,10 +213,13 @@ def test_index_of_a_later_kind_is_refused(tmp_path: Path) -> None:
 
 
 def test_index_that_cannot_be_written_says_so_and_leaves_nothing(tmp_path: Path) -> None:
-    """A folder that is not there."""
-    with pytest.raises(OutputError, match=r"^index: expected a file that can be written, got "):
-        Index.build(table()).save(tmp_path / "gone" / "i")
-    assert not list(tmp_path.iterdir())
+    """A folder in its place, a file above it, a name too long: one OutputError, and no index without its rows."""
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    for place in ("folder", "file/i", "i" * 300):
+        with pytest.raises(OutputError):
+            Index.build(table()).save(tmp_path / place)
+        assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]
 
 
 def test_vectors_without_lineage_need_a_distance() -> None:

@@ -194,17 +194,40 @@ def test_copied_column_may_not_take_the_name_of_an_output() -> None:
 
 
 def test_failed_write_leaves_nothing_and_says_why(tmp_path: Path) -> None:
-    """A missing folder; a target that cannot be replaced."""
+    """A file where a folder should be; a target that is a folder."""
+    (tmp_path / "file").touch()
     with pytest.raises(OutputError) as caught:
-        write_part(tmp_path / "gone" / "part-0.parquet", part(numbers(1)))
-    assert str(caught.value) == (
-        "part: expected a folder that can be written to, got No such file or directory "
-        f"({tmp_path / 'gone' / 'part-0.parquet'})"
-    )
+        write_part(tmp_path / "file" / "part-0.parquet", part(numbers(1)))
+    assert str(caught.value).startswith("cannot write the file: got ")
     (tmp_path / "part-0.parquet").mkdir()
-    with pytest.raises(OutputError):
+    with pytest.raises(OutputError) as caught:
         write_part(tmp_path / "part-0.parquet", part(numbers(1)))
-    assert os.listdir(tmp_path) == ["part-0.parquet"]
+    assert str(caught.value) == (
+        f"output: expected a plain file or nothing yet, got a folder ({tmp_path / 'part-0.parquet'})"
+    )
+    assert sorted(os.listdir(tmp_path)) == ["file", "part-0.parquet"]
+
+
+def test_write_never_replaces_what_is_no_plain_file(tmp_path: Path) -> None:
+    """A device stays one (root could rename a table over /dev/null), and a link is followed, not replaced."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OutputError, match="got a device, pipe or socket"):
+        write_part(tmp_path / "pipe", part(numbers(1)))
+    assert (tmp_path / "pipe").is_fifo()
+    (tmp_path / "link").symlink_to("target.parquet")
+    write_part(tmp_path / "link", part(numbers(2)))
+    assert (tmp_path / "link").is_symlink()
+    assert VectorTable.open(tmp_path / "target.parquet").num_rows == 2
+
+
+def test_damage_inside_a_part_is_named(tmp_path: Path) -> None:
+    """The footer is whole, so the table opens; a column whose bytes changed says which file it is in."""
+    write_part(tmp_path / "part-0.parquet", part(numbers(2000)))
+    data = bytearray((tmp_path / "part-0.parquet").read_bytes())
+    data[4 : len(data) // 2] = b"x" * (len(data) // 2 - 4)
+    (tmp_path / "part-0.parquet").write_bytes(data)
+    with pytest.raises(DataError, match=r"^table of vectors: expected a Parquet file, got .*part-0\.parquet"):
+        VectorTable.open(tmp_path).matrix  # noqa: B018 - reading it is the point
 
 
 def test_write_replaces_and_leaves_one_file(tmp_path: Path) -> None:
