@@ -6,6 +6,7 @@ One config serves all versions of a model: `parameters` carry the digest and the
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from tritonclient.grpc import model_config_pb2
 from artifact.atomic import write_atomically
 from artifact.errors import RepositoryError
 from artifact.manifest import Manifest, manifest_from_fields
+from artifact.variants import CONFIGS_FOLDER, config_variants
 
 ModelConfig = Any  # tritonclient ships no types; this is model_config_pb2.ModelConfig
 
 DIGEST_PARAMETER = "lookalike.digest."
 MANIFEST_PARAMETER = "lookalike.manifest."
+LAST_VERSION_PARAMETER = "lookalike.last_version"
 MAX_BATCH_SIZE = 64
 DECODE_SUFFIX = "_decode"
 ENCODED_SUFFIX = "_encoded"
@@ -36,8 +39,20 @@ def read_config(path: Path) -> ModelConfig:
 
 
 def write_config(path: Path, config: ModelConfig) -> None:
-    """Write a config.pbtxt whole or not at all."""
-    write_atomically(path, text_format.MessageToString(config).encode())
+    """Write a config.pbtxt whole or not at all, a network's with its variants for other machines beside it.
+
+    The variants come first: whichever of the files a server reads is a whole state, and config.pbtxt is what counts.
+
+    Raises:
+        RepositoryError: a record of tuning that cannot be read, so the variants cannot be made.
+        OutputError: a file cannot be written.
+    """
+    files = {path: config}
+    if any(key.startswith(DIGEST_PARAMETER) for key in config.parameters):
+        variants = config_variants(config, digest=_served_digest(config), where=path)
+        files = {path.parent / CONFIGS_FOLDER / f"{name}.pbtxt": each for name, each in variants.items()} | files
+    for file, each in files.items():
+        write_atomically(file, text_format.MessageToString(each).encode())
 
 
 def manifests_in(config: ModelConfig, *, where: object) -> dict[int, Manifest]:
@@ -72,6 +87,17 @@ def drop_manifest(config: ModelConfig, version: int) -> None:
         config.parameters.pop(f"{prefix}{version}", None)
 
 
+def last_version(config: ModelConfig) -> int:
+    """The highest version that was removed, 0 if none: versions only grow."""
+    text = config.parameters[LAST_VERSION_PARAMETER].string_value if LAST_VERSION_PARAMETER in config.parameters else ""
+    return int(text) if text.isdecimal() else 0
+
+
+def set_last_version(config: ModelConfig, version: int) -> None:
+    """Note the highest version that there ever was, before it may be removed."""
+    config.parameters[LAST_VERSION_PARAMETER].string_value = str(version)
+
+
 def serve_latest(config: ModelConfig) -> None:
     """Serve the highest version."""
     config.version_policy.latest.num_versions = 1
@@ -92,6 +118,17 @@ def served_versions(config: ModelConfig, versions: list[int]) -> list[int]:
         return sorted(set(versions) & set(config.version_policy.specific.versions))
     count = config.version_policy.latest.num_versions if choice == "latest" else 1
     return sorted(versions)[-max(1, count) :]
+
+
+def _served_digest(config: ModelConfig) -> str | None:
+    """The digest of the artifact that a config serves; None if it serves several or none."""
+    digests = {
+        int(key.removeprefix(DIGEST_PARAMETER)): parameter.string_value
+        for key, parameter in config.parameters.items()
+        if re.fullmatch(re.escape(DIGEST_PARAMETER) + r"[1-9]\d*", key)
+    }
+    served = served_versions(config, list(digests))
+    return digests[served[0]] if len(served) == 1 else None
 
 
 def network_config(name: str, manifest: Manifest) -> ModelConfig:

@@ -20,10 +20,12 @@ from artifact.manifest import Manifest
 from artifact.preprocessing import BadImagesError, ImageError, Limits
 from artifact.repository import PublishedModel
 from artifact.triton_config import DECODE_SUFFIX, ENCODED_SUFFIX, MAX_BATCH_SIZE, ModelConfig, network_config
+from artifact.tuning import INTRA_THREADS
 from serving.batcher import Arrays, Batcher, QueuePolicy
 from serving.check import check_engine
 from serving.decoding import Decoder
-from serving.engine import Engine, available_cores
+from serving.engine import available_cores
+from serving.instances import Instances, instances_here
 from serving.signature import Signature
 from serving.statistics import RunTimes, Statistics
 from serving.tensors import TensorSpec
@@ -36,7 +38,8 @@ class Settings:
     """How models are run.
 
     Attributes:
-        threads: of one run of a network, and of decoding; None takes every core that this process may use.
+        threads: of one run of a network, and of decoding; None takes what a network's config says, and every core that
+            this process may use where it says nothing.
         device: `cpu` or `cuda`.
         max_queue: requests that may wait for one version, and those that may wait for decoding.
         max_running_bytes: of all requests in the server, in bytes; one alone may be larger.
@@ -87,19 +90,22 @@ class Network:
     def __init__(self, published: PublishedModel, version: int, settings: Settings) -> None:
         self.fingerprint = network_fingerprint(published, version)
         self.version = version
-        engine = Engine(published.artifact(version), threads=settings.cores, device=settings.device)
-        self.manifest: Manifest = check_engine(engine, golden=settings.check_goldens).manifest
+        path = published.artifact(version)
+        tuning = instances_here(published.config, settings.device, settings.threads, where=published.folder)
+        engines = Instances(path, count=tuning.instances, threads=tuning.threads, device=settings.device)
+        self.manifest: Manifest = check_engine(engines.first, golden=settings.check_goldens).manifest
         self.digest = self.manifest.digest
         if self.digest != published.manifest(version).digest:
             raise ArtifactError(
                 "the file is not the artifact of its config", expected=f"digest {published.manifest(version).digest}",
-                got=self.digest, where=engine.path, mend="publish it again",
+                got=self.digest, where=path, mend="publish it again",
             )  # fmt: skip
         require_same_tensors(published.config, network_config(published.name, self.manifest), where=published.folder)
         self.signature = signature_of(published.name, published.config)
         self.statistics = Statistics()
-        policy = _queue_policy(published.config, settings.max_queue)
-        self._batcher = Batcher(engine.run, policy, self.statistics, name=f"lookalike-{published.name}-{version}")
+        policy = _queue_policy(published.config, settings.max_queue, tuning.preferred_rows)
+        name = f"lookalike-{published.name}-{version}"
+        self._batcher = Batcher(engines.run, policy, self.statistics, instances=tuning.instances, name=name)
         self._changed = threading.Condition()
         self._leases = 0
 
@@ -169,7 +175,10 @@ def network_fingerprint(published: PublishedModel, version: int) -> object:
     """Equal for two looks at the repository between which this version did not change, so it need not load again."""
     file = os.stat(published.artifact(version))
     config = published.config
-    how = (config.max_batch_size, config.dynamic_batching.SerializeToString(), config.HasField("dynamic_batching"))
+    threads = config.parameters[INTRA_THREADS].string_value if INTRA_THREADS in config.parameters else ""
+    batching = config.dynamic_batching.SerializeToString(), config.HasField("dynamic_batching")
+    groups = [group.SerializeToString() for group in config.instance_group]
+    how = (config.max_batch_size, *batching, *groups, threads)
     digest = published.manifest(version).digest
     return version, digest, file.st_dev, file.st_ino, file.st_size, file.st_mtime_ns, how
 
@@ -222,13 +231,14 @@ def _datatype(config_name: str) -> str:
     return "BYTES" if name == "STRING" else name
 
 
-def _queue_policy(config: ModelConfig, max_queue: int) -> QueuePolicy:
+def _queue_policy(config: ModelConfig, max_queue: int, preferred_rows: int) -> QueuePolicy:
     """The config's own queue policy within the server's bound."""
     own = config.dynamic_batching.default_queue_policy
     return QueuePolicy(
         max_requests=min(max_queue, own.max_queue_size or max_queue),
         max_rows=config.max_batch_size,
         merges=config.HasField("dynamic_batching"),
+        preferred_rows=min(preferred_rows, config.max_batch_size),
         timeout_ns=own.default_timeout_microseconds * 1000,
     )
 
