@@ -97,7 +97,7 @@ def settings_for(config: ModelConfig, device: str, *, where: object) -> Tuning:
     Raises:
         RepositoryError: a number of threads that is none.
     """
-    kinds = (_GROUP.KIND_AUTO, INSTANCE_KINDS[device])
+    kinds = (_GROUP.KIND_AUTO, INSTANCE_KINDS.get(device))
     groups = [group for group in config.instance_group if group.kind in kinds]
     if not groups and config.instance_group:
         return Tuning(device=device)

@@ -41,8 +41,10 @@ class Doubler:
 
 
 @contextmanager
-def batching(model: Doubler, policy: QueuePolicy = POLICY, statistics: Statistics | None = None) -> Iterator[Batcher]:
-    batcher = Batcher(model, policy, statistics or Statistics())
+def batching(
+    model: Doubler, policy: QueuePolicy = POLICY, statistics: Statistics | None = None, *, instances: int = 1
+) -> Iterator[Batcher]:
+    batcher = Batcher(model, policy, statistics or Statistics(), instances=instances)
     try:
         yield batcher
     finally:
@@ -110,6 +112,60 @@ def test_batcher_never_splits_a_request() -> None:
     with batching(model) as batcher, queued(batcher, model, rows(*range(5)), rows(*range(5)), rows(*range(3))):
         pass
     assert model.sizes == [1, 5, 8]
+
+
+def test_batcher_merges_up_to_the_preferred_rows_only() -> None:
+    """Five single rows, of which two are preferred, run as 2, 2 and 1; a request of more rows runs whole, alone."""
+    model = Doubler()
+    policy = QueuePolicy(max_requests=9, max_rows=8, preferred_rows=2)
+    with batching(model, policy) as batcher:
+        with queued(batcher, model, rows(1), rows(2), rows(3), rows(4), rows(5), rows(*range(6))) as futures:
+            pass
+        assert [len(future.result(WAIT_S)["y"]) for future in futures] == [1, 1, 1, 1, 1, 6]
+    assert model.sizes == [1, 2, 2, 1, 6]
+
+
+def test_batcher_runs_as_many_at_a_time_as_it_has_instances() -> None:
+    """With two instances two requests run at once, a third waits; all are answered, each with its own rows."""
+    model = Doubler()
+    with batching(model, instances=2) as batcher:
+        model.go.clear()
+        with ThreadPoolExecutor(4) as pool:
+            futures = []
+            for value in (1, 2, 3, 4):
+                futures.append(pool.submit(batcher.infer, rows(value), 1))
+                begun = min(value, 2)
+                eventually(lambda begun=begun: len(model.runs) == begun, f"{begun} runs")
+                eventually(lambda left=value - begun: batcher.num_waiting == left, "the others wait")
+            model.go.set()
+        assert [future.result(WAIT_S)["y"].item() for future in futures] == [2, 4, 6, 8]
+    assert sorted(model.sizes) in ([1, 1, 1, 1], [1, 1, 2])
+
+
+def test_batcher_with_instances_answers_each_its_own_rows() -> None:
+    """Many requests over three instances: workers do not mix their buffers."""
+    with batching(Doubler(), QueuePolicy(max_requests=500, max_rows=8), instances=3) as batcher:
+        with ThreadPoolExecutor(24) as pool:
+            asked = [range(start, start + 1 + start % 3) for start in range(100, 500)]
+            futures = [pool.submit(batcher.infer, rows(*those), len(those)) for those in asked]
+        for those, future in zip(asked, futures, strict=True):
+            assert future.result(WAIT_S)["y"].ravel().tolist() == [2 * value for value in those]
+
+
+def test_batcher_with_instances_closes_after_its_runs() -> None:
+    """A run that began in its caller's thread is over when `close` returns, although a worker was free."""
+    model = Doubler()
+    batcher = Batcher(model, POLICY, Statistics(), instances=2)
+    model.go.clear()
+    with ThreadPoolExecutor(2) as pool:
+        running = pool.submit(batcher.infer, rows(1), 1)
+        eventually(lambda: model.sizes == [1], "the run")
+        closing = pool.submit(batcher.close)
+        with pytest.raises(TimeoutError):
+            closing.result(0.2)  # a `close` that did not wait would be done
+        model.go.set()
+        closing.result(WAIT_S)
+    assert running.result(0)["y"].item() == 2
 
 
 def test_batcher_that_must_not_merge_does_not() -> None:
