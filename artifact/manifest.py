@@ -3,12 +3,14 @@
 Canonical means: keys sorted, no spaces, UTF-8, no NaN, floats as Python's shortest repr. The digest is taken over the
 canonical bytes without the `digest` key itself, so a manifest alone proves that none of its bytes changed. Fields that
 a later version adds are kept as they are (`extra="allow"`), so an older reader still computes the same digest.
+docs/artifact-format.md describes every field and every byte.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -19,17 +21,36 @@ from artifact.kinds import BRANCH, KINDS, MODES, input_names, output_widths
 from artifact.preprocessing import Preprocessing
 
 FORMAT_VERSION = 1
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.+-]{1,200}")
 ENGINE = "onnx"
+MODEL_FILE = "model.onnx"
+"""What Triton calls the file in a version folder; nothing beside it may have this name."""
+
+
+class ExternalFile(BaseModel):
+    """Hash and size in bytes of a file of weights beside the model."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    sha256: str
+    size: int = Field(ge=0)
 
 
 class Content(BaseModel):
-    """Hash and size in bytes of the model without its manifest entry, and of each external file by name."""
+    """Hash and size in bytes of the model without its manifest entry, and of each external file by its plain name."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
     sha256: str
     size: int
-    external: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    external: dict[str, ExternalFile] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _plain_names(self) -> Content:
+        for name in self.external:
+            if not is_plain_name(name) or name == MODEL_FILE:
+                raise ValueError(f"external file {name!r}: expected a plain file name, other than {MODEL_FILE}")
+        return self
 
 
 class Golden(BaseModel):
@@ -66,6 +87,7 @@ class Manifest(BaseModel):
     base: dict[str, Any]
     training: dict[str, Any]
     precision: str
+    quantization: dict[str, Any] | None = None
     opset: int
     space: str
     content: Content
@@ -76,15 +98,46 @@ class Manifest(BaseModel):
     def _known_words(self) -> Manifest:
         if self.format_version > FORMAT_VERSION:
             raise ValueError(f"format version {self.format_version} is newer than {FORMAT_VERSION}; upgrade lookalike")
+        if self.format_version < 1:
+            raise ValueError(f"format version {self.format_version}: expected at least 1")
         for word, known in ((self.kind, KINDS), (self.mode, MODES), (self.distance, DISTANCES)):
             if word not in known:
                 raise ValueError(f"unknown word {word!r}, expected one of {', '.join(known)}")
+        if tuple(self.streams) != KINDS[self.kind].streams:
+            raise ValueError(f"streams of a {self.kind}: expected {', '.join(KINDS[self.kind].streams)}")
+        sizes = [self.preprocessing.get(side) for side in ("height", "width")]
+        if not all(isinstance(size, int) and size > 0 for size in sizes):
+            raise ValueError("preprocessing: expected height and width in pixels")
         return self
 
     @property
     def pixels(self) -> Preprocessing:
-        """The preprocessing as the object that `load_pixels` takes."""
-        return Preprocessing.from_dict(self.preprocessing)
+        """The preprocessing as the object that `load_pixels` takes.
+
+        Raises:
+            ArtifactError: a way of preprocessing that this version cannot reproduce.
+        """
+        try:
+            return Preprocessing.from_dict(self.preprocessing)
+        except (TypeError, ValueError) as error:
+            raise ArtifactError(
+                "the artifact's preprocessing", got=str(error), where=self.name, mend="upgrade lookalike"
+            ) from None
+
+    @property
+    def signature(self) -> dict[str, Any]:
+        """What every version of one model has in common: the repository has one config and one NAME_decode for all.
+
+        The colour that fit="pad" fills with follows from the mean, which is otherwise a version's own affair: it is
+        applied inside the graph. With another colour, NAME_decode would feed a rolled-back version other pixels.
+        """
+        pixels = self.pixels
+        signature = {"kind": self.kind, "mode": self.mode, "embedding_dim": self.embedding_dim}
+        signature |= {"distance": self.distance, "height": pixels.height, "width": pixels.width, "fit": pixels.fit}
+        signature |= {"resize": pixels.resize, "color": pixels.color}
+        if pixels.fit == "pad":
+            signature["padding"] = [round(value * 255) for value in pixels.mean]
+        return signature
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -119,6 +172,11 @@ class Manifest(BaseModel):
         return self.mode == BRANCH
 
 
+def is_plain_name(name: str) -> bool:
+    """Whether a name is that of a file in the same folder on every system: no separators, no drive, no way up."""
+    return bool(_PLAIN_NAME.fullmatch(name)) and name not in (".", "..")
+
+
 def canonical_json(fields: dict[str, Any]) -> bytes:
     """One byte string for one content: sorted keys, no spaces, UTF-8, NaN refused."""
     text = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -134,9 +192,10 @@ def parse_manifest(data: bytes, *, where: object) -> Manifest:
     """Read canonical bytes; raises ArtifactError if a byte of them changed or a field is missing or unknown."""
     try:
         fields = json.loads(data)
-    except ValueError as error:
+        is_canonical = canonical_json(fields) == data
+    except (ValueError, RecursionError) as error:  # NaN and lone surrogates parse, but cannot be written again
         raise ArtifactError("manifest is not JSON", got=str(error), where=where, mend="export it again") from None
-    if not isinstance(fields, dict) or canonical_json(fields) != data:
+    if not isinstance(fields, dict) or not is_canonical:
         raise ArtifactError("manifest is not canonical: it was edited or damaged", where=where, mend="export it again")
     expected = digest_of(fields)
     if fields.get("digest") != expected:

@@ -15,6 +15,7 @@ from typing import BinaryIO, NamedTuple
 from artifact.atomic import write_atomically
 from artifact.errors import ArtifactError
 from artifact.manifest import Manifest, parse_manifest
+from artifact.model_graph import require_regular_file, verify_structure
 
 MANIFEST_KEY = "lookalike.manifest"
 _METADATA_PROPS = 14  # field number in ModelProto
@@ -49,19 +50,34 @@ def verify_content(path: Path) -> Manifest:
     _compare_hash(path, model_size, manifest.content.sha256)
     for name, facts in manifest.content.external.items():
         side = path.parent / name
-        if Path(name).name != name:
-            raise ArtifactError("external data must lie beside the model", got=repr(name), where=path)
-        if not side.is_file() or side.stat().st_size != facts["size"]:
-            raise ArtifactError("external data is missing or cut off", expected=f"{facts['size']} bytes", where=side)
-        _compare_hash(side, side.stat().st_size, facts["sha256"])
+        if side == path:
+            raise ArtifactError("an artifact that names itself as its external data", where=path, mend=_MEND)
+        size = require_regular_file(side)
+        if size != facts.size:
+            raise ArtifactError(
+                "size of external data", expected=f"{facts.size} bytes", got=f"{size}", where=side, mend=_MEND
+            )
+        _compare_hash(side, size, facts.sha256)
+    return manifest
+
+
+def verify_artifact(path: Path) -> Manifest:
+    """`verify_content`, then `verify_structure`: what can be known of a file before it runs; raises ArtifactError."""
+    manifest = verify_content(path)
+    verify_structure(path, manifest)
     return manifest
 
 
 def append_manifest(path: Path, model: bytes, manifest: Manifest) -> Manifest:
     """Write `model` (a serialised ModelProto) with its sealed manifest to `path`, whole or not at all."""
     sealed = manifest.sealed()
-    write_atomically(path, model + _entry(sealed.to_bytes()))
+    write_atomically(path, model + manifest_entry(sealed))
     return sealed
+
+
+def manifest_entry(sealed: Manifest) -> bytes:
+    """The last field of an artifact's file: what is appended to a serialised ModelProto to make it one."""
+    return _entry(sealed.to_bytes())
 
 
 def content_hash(model: bytes) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from artifact.errors import ModelNotFoundError, RepositoryError
-from artifact.manifest import Manifest
+from artifact.manifest import MODEL_FILE, Manifest
 from artifact.triton_config import (
     DECODE_SUFFIX,
     ENCODED_SUFFIX,
@@ -18,7 +18,6 @@ from artifact.triton_config import (
     served_versions,
 )
 
-MODEL_FILE = "model.onnx"
 CONFIG_FILE = "config.pbtxt"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
@@ -148,5 +147,9 @@ def is_ours(config: ModelConfig) -> bool:
 
 
 def is_model_name(name: str) -> bool:
-    """Letters, digits, `_`, `-`, `.`; starts with a letter or digit; not ending as a companion does."""
-    return bool(_NAME.fullmatch(name)) and not name.endswith((DECODE_SUFFIX, ENCODED_SUFFIX))
+    """Letters, digits, `_`, `-`, `.`; starts with a letter or digit; not ending as a companion does.
+
+    Tried with tritonserver 2.51: it loads all of these, but `GET v2/models/stats` is the statistics of all models. It
+    also loads most other names (`_a`, `a b`), which then fail in a backend's command line, a URL or a shell.
+    """
+    return bool(_NAME.fullmatch(name)) and name != "stats" and not name.endswith((DECODE_SUFFIX, ENCODED_SUFFIX))

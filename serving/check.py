@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from artifact.distances import DISTANCES
-from artifact.errors import ArtifactError
+from artifact.errors import ArtifactError, LookalikeError
 from artifact.golden import read_golden
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT, KINDS, distance_name, embedding_name
+from artifact.layout import Problem, find_problems
 from artifact.manifest import Manifest
-from artifact.preprocessing import load_pixels
+from artifact.preprocessing import ImageError, Preprocessing, load_pixels
+from artifact.repository import open_repository
 from serving.engine import Engine
 
 
@@ -25,9 +28,50 @@ class CheckResult:
     golden_max_abs: float
 
 
+@dataclass(frozen=True)
+class RepositoryCheck:
+    """What a check of a whole repository found.
+
+    Attributes:
+        num_artifacts: versions that were checked.
+        problems: everything wrong, with advice; empty for a repository that Triton takes and that is as published.
+    """
+
+    num_artifacts: int
+    problems: list[Problem]
+
+
 def check_artifact(path: Path, *, golden: bool = True, device: str = "cpu") -> CheckResult:
     """Verify everything an artifact says about itself; raises ArtifactError with the first thing that is not so."""
     return check_engine(Engine(path, device=device), golden=golden)
+
+
+def check_repository(root: Path, *, golden: bool = True, device: str = "cpu") -> RepositoryCheck:
+    """Check a repository as Triton would take it, and every version of every model of ours as `check_artifact` does.
+
+    Raises:
+        RepositoryError: no such repository.
+    """
+    problems = find_problems(root)
+    known = {problem.where for problem in problems}
+    num_artifacts = 0
+    repository = open_repository(root)
+    for name in repository.names():
+        try:
+            model = repository.model(name)
+        except LookalikeError:
+            continue  # among the problems already
+        for version in model.manifests:
+            num_artifacts += 1
+            path = model.artifact(version)
+            if path in known:
+                continue
+            try:
+                check_artifact(path, golden=golden, device=device)
+            except LookalikeError as error:
+                stops = version in model.served
+                problems.append(Problem(path, error.what, error.mend or "publish it again", stops))
+    return RepositoryCheck(num_artifacts, problems)
 
 
 def check_engine(engine: Engine, *, golden: bool = True) -> CheckResult:
@@ -35,8 +79,7 @@ def check_engine(engine: Engine, *, golden: bool = True) -> CheckResult:
     manifest = engine.manifest
     if not golden or manifest.golden is None:
         return CheckResult(manifest, 0, 0.0)
-    images, vectors = read_golden(manifest.golden, manifest.embedding_dim)
-    pixels = np.stack([load_pixels(image, manifest.pixels) for image in images])
+    pixels, vectors = golden_examples(manifest, manifest.pixels, where=engine.path)
     feeds, expected = golden_rows(manifest, pixels, vectors)
     outputs = engine.run(feeds)
     worst = max(float(np.abs(outputs[name] - want).max()) for name, want in expected.items())
@@ -49,7 +92,23 @@ def check_engine(engine: Engine, *, golden: bool = True) -> CheckResult:
             where=engine.path,
             mend="the file or this machine's onnxruntime is not sound: copy the file again, or compare elsewhere",
         )
-    return CheckResult(manifest, len(images), worst)
+    return CheckResult(manifest, len(vectors), worst)
+
+
+def golden_examples(
+    manifest: Manifest, preprocessing: Preprocessing, *, where: object
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+    """An artifact's golden images as pixels uint8 [N, H, W, 3], and their vectors float32 [N, embedding_dim]."""
+    assert manifest.golden is not None
+    try:
+        images, vectors = read_golden(manifest.golden, manifest.embedding_dim)
+        if not images:
+            raise ValueError("no images")
+        return np.stack([load_pixels(image, preprocessing) for image in images]), vectors
+    except (ValueError, ImageError) as error:
+        raise ArtifactError(
+            "golden examples cannot be read", got=str(error), where=where, mend="export it again"
+        ) from None
 
 
 def golden_rows(

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from artifact.errors import ArtifactError, InvalidRequestError, UsageError
 from artifact.manifest import Manifest
-from artifact.model_file import read_manifest, verify_content
+from artifact.model_file import read_manifest, verify_artifact
 
 Array = npt.NDArray[Any]
 
@@ -30,7 +30,7 @@ class Engine:
         path: the artifact's ONNX file.
         threads: threads of one run; None takes every core that this process may use.
         device: `cpu` or `cuda`; CUDA that is asked for and missing is an error, never a silent fallback.
-        verify: compare every byte with the content hash before loading.
+        verify: compare every byte with the content hash and look at the graph's structure before onnxruntime sees it.
 
     Raises:
         ArtifactError: the file is not a sound artifact, or its graph does not have the manifest's signature.
@@ -39,7 +39,7 @@ class Engine:
 
     def __init__(self, path: Path, *, threads: int | None = None, device: str = "cpu", verify: bool = True) -> None:
         self.path = path
-        self.manifest: Manifest = verify_content(path) if verify else read_manifest(path)
+        self.manifest: Manifest = verify_artifact(path) if verify else read_manifest(path)
         self._session = _session(path, threads or available_cores(), device)
         _require_signature(self._session, self.manifest, path)
         self._outputs = list(self.manifest.outputs)

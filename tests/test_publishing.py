@@ -109,7 +109,7 @@ def test_another_signature_needs_another_name(
     assert open_repository(root).model("tiny").manifests.keys() == {1}
 
 
-@pytest.mark.parametrize("name", ["../up", "a/b", ".hidden", "x_decode", "x_encoded", "white space", "ä", "a" * 101])
+@pytest.mark.parametrize("name", ["../up", "a/b", ".hidden", "x_decode", "x_encoded", "stats", "white space", "ä", "a" * 101])
 def test_names_that_triton_would_not_take(files: list[Path], root: Path, name: str) -> None:
     """Refused before anything is written, path traversal included."""
     with pytest.raises(UsageError, match="choose another with --name"):
@@ -121,12 +121,12 @@ def test_foreign_folders_are_left_alone(files: list[Path], root: Path) -> None:
     """A model of the same name that is not ours stops publishing; others are listed with a reason."""
     (root / "tiny").mkdir(parents=True)
     (root / "tiny" / "config.pbtxt").write_text('name: "tiny" backend: "python"')
-    (root / "stray").mkdir()
     (root / "broken").mkdir()
     (root / "broken" / "config.pbtxt").write_text("this is not a config {")
     with pytest.raises(RepositoryError, match="a folder 'tiny' is already there and is not Lookalike's"):
         publish(files[0], root)
     publish(files[0], root, name="mine")
+    (root / "stray").mkdir()
     foreign = open_repository(root).foreign()
     assert set(foreign) == {"tiny", "stray", "broken"}
     assert foreign["stray"] == "no config.pbtxt"

@@ -174,7 +174,7 @@ def test_artifact_of_nonsense_stops_only_itself(tmp_path: Path) -> None:
     publish(file, root)
     with Server(root, grpc_port=0) as server, client_of(server) as client:
         assert client.is_model_ready("tiny")
-        assert index_of(client)["odd", "1"][1].startswith("ImageError: not an image")
+        assert index_of(client)["odd", "1"][1].startswith("golden examples cannot be read: got not an image")
 
 
 def test_load_of_an_absent_companion_leaves_no_thread(tmp_path: Path) -> None:

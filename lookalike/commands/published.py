@@ -1,18 +1,21 @@
-"""install, versions, rollback, remove: what is published in a repository."""
+"""install, extract, versions, rollback, remove: what is published in a repository."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lookalike.commands.artifacts import DEFAULT_REPOSITORY, JSON, NAME, REPOSITORY
 
+if TYPE_CHECKING:
+    from artifact.manifest import Manifest
+
 
 def register(app: typer.Typer) -> None:
     """Add this file's commands."""
-    for command in (install, versions, rollback, remove):
+    for command in (install, extract, versions, rollback, remove):
         app.command()(command)
 
 
@@ -28,6 +31,25 @@ def install(
 
     check_artifact(file)
     _print_versions(publish(file, repository, name=name), as_json)
+
+
+def extract(
+    name: Annotated[str, NAME],
+    file: Annotated[Path, typer.Option(help="The file to write.", metavar="FILE.onnx")],
+    repository: Annotated[Path, REPOSITORY] = DEFAULT_REPOSITORY,
+    version: Annotated[int | None, typer.Option(help="Version; default: the one served.")] = None,
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Write a published version back to a file, for another repository or machine."""
+    from artifact.extraction import extract as take
+    from lookalike import console
+
+    manifest = take(repository, name, file, version=version)
+    facts = {"file": str(file), "name": manifest.name, "digest": manifest.digest}
+    if as_json:
+        console.print_json(facts)
+    else:
+        console.print_facts("extracted", facts)
 
 
 def versions(
@@ -79,7 +101,7 @@ def _print_versions(model: Any, as_json: bool) -> None:
             "served": version in model.served,
             "digest": manifest.digest,
             "created": manifest.created,
-            "recall_at_1": manifest.training.get("metrics", {}).get("recall@1"),
+            "recall_at_1": _recall(manifest),
         }
         for version, manifest in model.manifests.items()
     ]
@@ -90,3 +112,8 @@ def _print_versions(model: Any, as_json: bool) -> None:
         ("version", "served", "digest", "created", "recall@1"),
         [(row["version"], "yes" if row["served"] else "", *list(row.values())[2:]) for row in rows],
     )
+
+
+def _recall(manifest: Manifest) -> Any:
+    metrics = manifest.training.get("metrics")
+    return metrics.get("recall@1") if isinstance(metrics, dict) else None

@@ -1,0 +1,112 @@
+"""What changed between two artifacts: the manifest field by field, and how far the golden vectors moved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from artifact.distances import DISTANCES, cosine
+from artifact.manifest import Manifest
+from serving.check import golden_examples, golden_rows
+from serving.engine import Engine
+
+ABSENT = "(absent)"
+
+
+@dataclass(frozen=True)
+class Movement:
+    """How far the vectors of A's golden images are from where A put them, when B embeds the same images.
+
+    Attributes:
+        num_images: golden images of A.
+        distance: the distance of A, in which the two that follow are.
+        max_distance, mean_distance: from A's golden vector to B's vector of the same image.
+        min_cosine, mean_cosine: cosine similarity of the two, in [-1, 1].
+        within_tolerance: whether B gives A's golden vectors, by A's own tolerance.
+    """
+
+    num_images: int
+    distance: str
+    max_distance: float
+    mean_distance: float
+    min_cosine: float
+    mean_cosine: float
+    within_tolerance: bool
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two artifacts compared.
+
+    Attributes:
+        a, b: their manifests.
+        fields: (field, value in A, value in B) of every field that differs; nested names are joined by dots.
+        same_space: whether vectors of the two may be mixed.
+        movement: None where the vectors cannot be compared.
+        reason: why they cannot.
+    """
+
+    a: Manifest
+    b: Manifest
+    fields: list[tuple[str, Any, Any]]
+    same_space: bool
+    movement: Movement | None
+    reason: str | None
+
+
+def compare_artifacts(a: Path, b: Path, *, device: str = "cpu") -> Difference:
+    """Compare two artifact files; both are verified, B is run on A's golden images where it gives vectors of A's width.
+
+    Raises:
+        ArtifactError: one of the files is not sound.
+    """
+    first, second = Engine(a, device=device), Engine(b, device=device)
+    old, new = first.manifest, second.manifest
+    fields = list(_changes(_comparable(old), _comparable(new), ""))
+    movement, reason = None, None
+    if old.embedding_dim != new.embedding_dim:
+        reason = f"vectors of {old.embedding_dim} and of {new.embedding_dim} numbers cannot be compared"
+    elif old.golden is None:
+        reason = "the first artifact carries no golden images"
+    else:
+        movement = _movement(old, second, a)
+    return Difference(old, new, fields, old.space == new.space, movement, reason)
+
+
+def _movement(old: Manifest, engine: Engine, where: Path) -> Movement:
+    assert old.golden is not None
+    pixels, vectors = golden_examples(old, engine.manifest.pixels, where=where)
+    feeds, rotated = golden_rows(engine.manifest, pixels, vectors)
+    output = next(iter(rotated))  # the first stream, or the only one, takes the images in their order
+    moved = engine.run(feeds)[output]
+    distances = DISTANCES[old.distance](vectors, moved)
+    cosines = 1.0 - cosine(vectors, moved)
+    limit = old.golden.tolerance * max(1.0, float(np.abs(vectors).max()))
+    return Movement(
+        num_images=len(vectors),
+        distance=old.distance,
+        max_distance=float(distances.max()),
+        mean_distance=float(distances.mean()),
+        min_cosine=float(cosines.min()),
+        mean_cosine=float(cosines.mean()),
+        within_tolerance=bool(np.abs(vectors - moved).max() <= limit),
+    )
+
+
+def _comparable(manifest: Manifest) -> dict[str, Any]:
+    """The manifest with golden examples as their number: their bytes tell a reader nothing, `movement` does."""
+    golden = manifest.golden
+    examples = {"images": len(golden.images), "tolerance": golden.tolerance} if golden else None
+    return manifest.summary() | {"golden": examples}
+
+
+def _changes(a: Any, b: Any, name: str) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(a, dict) and isinstance(b, dict):
+        for key in sorted(a.keys() | b.keys()):
+            yield from _changes(a.get(key, ABSENT), b.get(key, ABSENT), f"{name}.{key}" if name else key)
+    elif a != b:
+        yield name, a, b
