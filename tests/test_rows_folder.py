@@ -142,3 +142,14 @@ def test_refs_are_values(tmp_path: Path) -> None:
     refs = {ImageRef(path=tmp_path), ImageRef(path=Path(str(tmp_path))), ImageRef(data=b"x"), ImageRef(data=b"x")}
     assert len(refs) == 2
     assert pickle.loads(pickle.dumps(ImageRef(data=b"x"))).read() == b"x"
+
+
+def test_a_link_in_a_circle_is_a_bad_row(tmp_path: Path) -> None:
+    """As any other broken link: the user is told of it in its row, and the other images are read."""
+    fill(tmp_path, "a.png")
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    (tmp_path / "loop").symlink_to("loop")
+    [batch] = open_table(tmp_path).batches(10)
+    assert batch.ids == ["a.png", "loop.png"]
+    with pytest.raises(ImageError, match="Too many levels of symbolic links"):
+        batch.images["image"][1].read()

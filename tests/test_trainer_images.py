@@ -223,3 +223,12 @@ def test_without_copies_drops_what_is_trained_on(tmp_path: Path) -> None:
     assert dropped == 2
     assert held_out.files.names == ("dog/new.png",)
     assert held_out.files.classes == ("dog",)
+
+
+def test_links_upward_are_no_class(tmp_path: Path) -> None:
+    """A link to the folder itself, above it or in a circle; a link to a class folder elsewhere is one."""
+    root = _folder(tmp_path / "images", {"cat": 2, "dog": 2})
+    _folder(tmp_path / "elsewhere", {"eel": 2})
+    for name, target in (("itself", "."), ("above", ".."), ("circle", "circle"), ("eel", "../elsewhere/eel")):
+        (root / name).symlink_to(target)
+    assert scan_folder(root).classes == ("cat", "dog", "eel")

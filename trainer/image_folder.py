@@ -63,7 +63,7 @@ def scan_folder(root: Path, *, what: str = "image folder") -> ImageFiles:
     for entry in sorted(os.scandir(root), key=lambda entry: entry.name):
         if entry.name.startswith("."):
             continue
-        if not entry.is_dir():
+        if not _is_class_folder(entry, root):
             loose = loose or _is_image(entry.name)
             continue
         found = _images_below(Path(entry.path), root)
@@ -76,6 +76,14 @@ def scan_folder(root: Path, *, what: str = "image folder") -> ImageFiles:
         mend = "put the images of each class into a folder of their own"
         raise DataError(what, expected="one folder of images per class", got=got, where=root, mend=mend)
     return ImageFiles(root, tuple(names), np.array(labels, np.int64), tuple(classes))
+
+
+def _is_class_folder(entry: os.DirEntry[str], root: Path) -> bool:
+    """A folder or a link to one; a link up to `root` or above it would make one class of all images."""
+    try:
+        return entry.is_dir() and not Path(os.path.realpath(root)).is_relative_to(os.path.realpath(entry.path))
+    except OSError:  # a link that leads round in a circle
+        return False
 
 
 def _is_image(name: str) -> bool:
