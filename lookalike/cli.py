@@ -56,25 +56,42 @@ for room in (demo, train, artifacts, described, published, serve, score, vectors
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     warnings.filterwarnings("ignore", module="PIL")  # oddities of a picture that could still be read
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - for all of the process; closed with >&-
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     try:
+        _require_no_empty(arguments)
         code = app(args=arguments, standalone_mode=False)
+        sys.stdout.flush()  # a reader that is gone shows here, and not while the interpreter ends
     except LookalikeError as error:
         return _fail(str(error), EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED)
     except _USAGE_ERROR as error:
         message = getattr(error, "format_message", error.__str__)()
-        if not message:  # no arguments: the help was printed
+        if not arguments:  # the help is the message
+            sys.stderr.write(f"{message}\n")
             return EXIT_USAGE
-        return _fail(f"{' '.join(message.split())}; see lookalike --help", EXIT_USAGE)
+        return _fail(f"{message}; see lookalike --help", EXIT_USAGE)
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", EXIT_INTERRUPTED)
     except BrokenPipeError:  # `lookalike ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
+    except OSError as error:  # a place that no library looked at beforehand: a name too long, a full disk
+        where = f" ({os.fsdecode(error.filename)})" if isinstance(error.filename, str | bytes) else ""
+        return _fail(f"{error.strerror or error}{where}", EXIT_FAILED)
     except ModuleNotFoundError as error:
         return _fail(_missing_extra(error), EXIT_FAILED)
     if code == EXIT_INTERRUPTED:  # Typer turns Ctrl-C into this code
         return _fail("interrupted", EXIT_INTERRUPTED)
     return code if isinstance(code, int) else 0
+
+
+def _require_no_empty(arguments: Sequence[str]) -> None:
+    """`--output "$UNSET"` would mean the current folder; raises UsageError."""
+    if "" in arguments:
+        at = list(arguments).index("")
+        after = f"after {arguments[at - 1]}" if at else "at the start"
+        raise UsageError("argument", expected="a value", got=f"an empty text {after}", mend="is a variable unset?")
 
 
 def _missing_extra(error: ModuleNotFoundError) -> str:
@@ -88,7 +105,7 @@ def _missing_extra(error: ModuleNotFoundError) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    sys.stderr.write(f"lookalike: {message}\n")
+    sys.stderr.write(f"lookalike: {' '.join(message.split())}\n")
     return code
 
 

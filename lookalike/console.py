@@ -10,8 +10,8 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 out = Console(highlight=False, soft_wrap=True)
@@ -24,27 +24,26 @@ def print_json(value: Any) -> None:
 
 
 def print_facts(title: str, facts: Mapping[str, Any]) -> None:
-    """A two-column table to stdout; None is left out."""
-    table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in facts.items():
-        if value is not None:
-            table.add_row(name, Text(show(value)))
-    out.print(table)
+    """Names and values, one pair a line, to stdout; None is left out. Never folded: a digest stays in one piece."""
+    shown = {name: show(value) for name, value in facts.items() if value is not None}
+    width = max(map(len, shown), default=0)
+    out.print(Text(title, style="italic"))
+    for name, value in shown.items():
+        out.print(Text.assemble((name.ljust(width), "bold"), "  ", value))
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A table with a header to stdout; numbers stand to the right."""
+    """A table with a header to stdout; numbers stand to the right. Never folded: a line is a row."""
     rows = list(rows)
-    table = Table(*header, box=None, pad_edge=False)
-    for column, values in zip(table.columns, zip(*rows, strict=True), strict=False):
-        column.overflow = "fold"
-        if all(isinstance(value, int | float) for value in values):
-            column.justify = "right"
-    for row in rows:
-        table.add_row(*(Text(show(value)) for value in row))
-    out.print(table)
+    cells = [list(header), *([show(value) for value in row] for row in rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    numeric = [bool(rows) and all(isinstance(row[at], int | float) for row in rows) for at in range(len(header))]
+    for line in cells:
+        padded = [
+            " " * (width - cell_len(cell)) + cell if right else cell + " " * (width - cell_len(cell))
+            for cell, width, right in zip(line, widths, numeric, strict=True)
+        ]
+        sys.stdout.write("  ".join(padded).rstrip() + "\n")
 
 
 def note(message: str) -> None:
@@ -60,4 +59,4 @@ def show(value: Any) -> str:
         return ", ".join(f"{key}={show(each)}" for key, each in value.items() if each is not None)
     if isinstance(value, list | tuple):
         return ", ".join(show(each) for each in value)
-    return str(value)
+    return " ".join(str(value).splitlines())

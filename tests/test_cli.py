@@ -187,6 +187,54 @@ def test_usage_mistakes_exit_with_2(cli: Cli) -> None:
             assert word in one_line(err)
 
 
+def test_no_arguments_print_the_help_as_it_is(cli: Cli) -> None:
+    """Lines, not one line; on stderr, for nothing was asked."""
+    code, out, err = cli()
+    assert (code, out) == (2, "")
+    assert err.startswith("Usage: ")
+    assert "\n  search " in err
+
+
+def test_an_empty_argument_is_a_usage_error(cli: Cli, images: Path, repository: Path) -> None:
+    """`--output "$UNSET"` does not mean the current folder."""
+    before = everything(Path())
+    code, _, err = cli("score", "images", "--model", "tiny", "--repository", "models", "--output", "")
+    assert code == 2
+    assert one_line(err) == "argument: expected a value, got an empty text after --output; is a variable unset?"
+    assert everything(Path()) == before
+
+
+def test_names_too_long_for_the_file_system_are_one_line(cli: Cli, images: Path, repository: Path) -> None:
+    """Wherever a path is taken."""
+    long = "x" * 300
+    in_process = ("--model", "tiny", "--repository", "models")
+    for arguments in (
+        ("train", "images", "--kind", "triplet", "--output", long),
+        ("train", long, "--kind", "triplet", "--output", "run"),
+        ("describe", long),
+        ("install", repository / "tiny/1/model.onnx", "--repository", long),
+        ("score", "images", *in_process, "--output", long),
+        ("score", long, *in_process, "--output", "v"),
+        ("index", long, "--output", "i"),
+        ("search", long, "images"),
+        ("serve", long),
+    ):
+        code, _, err = cli(*arguments)
+        assert code in (1, 2), arguments
+        assert "ile name too long" in one_line(err)
+        assert "Traceback" not in err
+
+
+def test_lines_are_not_folded_where_there_is_no_terminal(cli: Cli, repository: Path) -> None:
+    """A digest stays in one piece, so that grep and awk find it."""
+    out = cli("versions", "tiny", "--repository", "models", "--json")[1]
+    digest = json.loads(out)["versions"][0]["digest"]
+    for command in (("versions", "tiny"), ("describe", "tiny"), ("check", "tiny")):
+        lines = cli(*command, "--repository", "models")[1].splitlines()
+        assert sum(digest in line for line in lines) == 1, lines
+        assert all(line == line.rstrip() for line in lines)
+
+
 # ------------------------------------------------------------------ artifacts
 
 

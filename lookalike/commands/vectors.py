@@ -91,7 +91,7 @@ def cluster(
     vectors: Annotated[Path, VECTORS],
     k: Annotated[int, typer.Option("-k", min=1, help="Number of clusters.")],
     output: Annotated[Path, typer.Option(help="Parquet file to write.", metavar="FILE")],
-    seed: Annotated[int, typer.Option(help="Decides the starts.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Decides the starts.")] = 0,
     column: Annotated[str, COLUMN] = "embedding",
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
