@@ -115,11 +115,17 @@ class Served:
 
     def refusal(self, call: Callable[[], object]) -> Refusal:
         """The status and text of a call that must be refused."""
+        answer, refusal = self.answer_or_refusal(call)
+        if refusal is None:
+            raise AssertionError(f"expected a refusal, got {str(answer)[:300]}")
+        return refusal
+
+    def answer_or_refusal(self, call: Callable[[], Any]) -> tuple[Any, Refusal | None]:
+        """A call's answer, or the status and text of its refusal."""
         try:
-            answer = call()
+            return call(), None
         except grpc.RpcError as error:
-            return error.code().name, error.details()
-        raise AssertionError(f"expected a refusal, got {str(answer)[:300]}")
+            return None, (error.code().name, error.details())
 
 
 @contextmanager

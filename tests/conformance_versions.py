@@ -7,11 +7,24 @@ from __future__ import annotations
 
 import tempfile
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from conformance import MOVING, TIMEOUT_S, TOLERANCE, Served, column, eventually, request, require_close
+from conformance import (
+    BRANCH,
+    FULL,
+    MOVING,
+    TIMEOUT_S,
+    TOLERANCE,
+    Model,
+    Served,
+    column,
+    eventually,
+    request,
+    require_close,
+)
 from pictures import pictures
 
 from artifact.model_file import read_manifest
@@ -32,6 +45,48 @@ def versions_come_and_go(served: Served) -> None:
         _refuse_damaged_third(served, Path(folder) / "third.onnx")
     _load_second_again(served)
     _refuse_broken_config(served)
+
+
+def loads_and_unloads_under_traffic(served: Served) -> None:
+    """A branch and full artifacts of every kind: while they come and go an answer is right, or says that it is gone."""
+    done = threading.Event()
+    models = (BRANCH, *FULL)
+    seen = {model.name: {"right": 0, "gone": 0} for model in models}
+
+    def ask_until_done(model: Model) -> None:
+        rows = {stream: IMAGES[shift % 2 :] + IMAGES[: shift % 2] for shift, stream in enumerate(model.streams)}
+        encoded = {stream: column(those) for stream, those in rows.items()}
+        pixels = {stream: model.pixels(those) for stream, those in rows.items()}
+        expected = model.outputs(pixels)
+        while not done.is_set():
+            for name, tensors in ((model.name, pixels), (f"{model.name}_encoded", encoded)):
+                answer, refusal = served.answer_or_refusal(lambda: served.infer(name, tensors))  # noqa: B023
+                if refusal is None:
+                    require_close(answer, expected)
+                else:
+                    assert refusal == ("NOT_FOUND", f"Request for unknown model: '{name}' has no available versions")
+                seen[model.name]["right" if refusal is None else "gone"] += 1
+
+    with ThreadPoolExecutor(len(models)) as pool:
+        asking = [pool.submit(ask_until_done, model) for model in models]
+        try:
+            deadline = time.monotonic() + TIMEOUT_S
+            while min(min(counts.values()) for counts in seen.values()) < 5 and time.monotonic() < deadline:
+                for model in models:
+                    served.call("RepositoryModelUnload", model_name=model.name)
+                    served.call("RepositoryModelLoad", model_name=f"{model.name}_encoded")
+                if any(one.done() for one in asking):
+                    break
+        finally:
+            done.set()
+        for one in asking:
+            one.result(TIMEOUT_S)
+    assert all(all(counts.values()) for counts in seen.values()), seen
+    for model in models:
+        config = served.call("ModelConfig", name=model.name).config
+        assert config.parameters["lookalike.digest.1"].string_value == _digest(served, 1, model.name)
+        for suffix in ("", "_decode", "_encoded"):
+            assert served.call("ModelReady", name=model.name + suffix).ready
 
 
 def _publish_and_load_second(served: Served, file: Path) -> None:
@@ -164,8 +219,8 @@ def _require_states(served: Served, expected: dict[str, str]) -> None:
     eventually(lambda: states() == expected, f"the versions {expected}")
 
 
-def _digest(served: Served, version: int) -> str:
-    return read_manifest(served.repository / "moving" / str(version) / "model.onnx").digest
+def _digest(served: Served, version: int, name: str = "moving") -> str:
+    return read_manifest(served.repository / name / str(version) / "model.onnx").digest
 
 
-CHECKS = (versions_come_and_go,)
+CHECKS = (versions_come_and_go, loads_and_unloads_under_traffic)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -33,7 +33,10 @@ from pictures import pictures  # noqa: E402
 from triton_server import TritonServer, unavailable  # noqa: E402
 
 from artifact.publishing import publish, rollback  # noqa: E402
+from artifact.repository import open_repository  # noqa: E402
+from artifact.triton_config import read_config, write_config  # noqa: E402
 from serving.server import Server  # noqa: E402
+from serving.tuning import tune  # noqa: E402
 
 # Pillow warns of a cut-off file in the process that reads it; an error here would be another reason than the server's.
 pytestmark = pytest.mark.filterwarnings("ignore:Corrupt EXIF data:UserWarning")
@@ -90,6 +93,66 @@ def test_published_version_is_found_by_a_polling_triton(tmp_path: Path) -> None:
         eventually(lambda: serves(1), "version 2 is served")
         rollback(repository, "moving")
         eventually(lambda: serves(0), "version 1 is served again")
+
+
+def test_stray_folder_stops_triton_only(tmp_path: Path) -> None:
+    """A folder that is no model: the embedded server lists it with the reason, real Triton does not start beside it."""
+    repository = publish_models(tmp_path)
+    (repository / "stray").mkdir()
+    with Server(repository, grpc_port=0) as server, connected(f"127.0.0.1:{server.port}", repository) as served:
+        index = {model.name: (model.state, model.reason) for model in served.call("RepositoryIndex").models}
+        assert index["stray"] == ("UNAVAILABLE", "no config.pbtxt")
+        assert served.call("ModelReady", name="quartets_encoded").ready
+    if reason := unavailable():
+        pytest.skip(f"real Triton cannot run here: {reason}")
+    with pytest.raises(RuntimeError, match="stray"), TritonServer(repository):
+        pass
+
+
+@pytest.mark.parametrize("control", ["explicit", "poll"])
+def test_triton_reads_the_variant_of_its_machine(tmp_path: Path, control: str) -> None:
+    """Started with --model-config-name=cpu it runs what was tuned for a CPU, also after a version and a rollback.
+
+    NAME_decode and NAME_encoded have no variants and run from their config.pbtxt, as on every machine.
+    """
+    if reason := unavailable():
+        pytest.skip(f"real Triton cannot run here: {reason}")
+    repository, images = tmp_path / "repository", [pictures()["png"]]
+    for seed in (1, 2):
+        MOVING.write(tmp_path / f"{seed}.onnx", seed=seed)
+    publish(tmp_path / "1.onnx", repository)
+    tuned = tune(repository, "moving", seconds=1)
+    path = repository / "moving" / "config.pbtxt"
+    config = read_config(path)
+    config.dynamic_batching.preferred_batch_size[:] = [7]  # no measured size: shows which of the two is read
+    write_config(path, config)
+    with (
+        TritonServer(repository, control=control, config_name="cpu") as server,
+        connected(server.grpc_url, repository) as served,
+    ):
+
+        def serves(version: int) -> bool:
+            expected = MOVING.outputs({"image": MOVING.pixels(images)}, seed=version)["embedding"]
+            got = served.infer("moving_encoded", {"image": column(images)})["embedding"]
+            return bool(np.abs(got - expected).max() < TOLERANCE)
+
+        def change(version: int, made: Callable[[], object]) -> None:
+            made()
+            if control == "explicit":
+                served.call("RepositoryModelLoad", model_name="moving")
+            eventually(lambda: serves(version), f"version {version} is served")
+            config = served.call("ModelConfig", name="moving").config
+            group = config.instance_group[0]
+            assert (group.count, group.kind) == (tuned.instances, group.KIND_CPU)
+            assert list(config.dynamic_batching.preferred_batch_size) == [tuned.preferred_rows]
+            assert config.parameters["intra_op_thread_count"].string_value == str(tuned.threads)
+            digest = config.parameters[f"lookalike.digest.{version}"].string_value
+            assert digest == open_repository(repository).model("moving").manifest(version).digest
+
+        change(1, lambda: None)
+        change(2, lambda: publish(tmp_path / "2.onnx", repository))
+        change(1, lambda: rollback(repository, "moving"))
+    assert list(read_config(path).dynamic_batching.preferred_batch_size) == [7]
 
 
 def test_environment_says_why_it_cannot(tmp_path: Path) -> None:

@@ -40,13 +40,14 @@ class TritonServer:
         repository: the folder of models.
         control: `explicit`: models are loaded and unloaded when asked for; `poll`: when the folder changes, looked at
             once a second; `none`: never after the start.
+        config_name: read NAME/configs/<config_name>.pbtxt where a model has it, as on a machine of that kind.
 
     Raises:
         RuntimeError: real Triton is not available, or did not become ready; the end of its log is in the message.
     """
 
-    def __init__(self, repository: Path, *, control: str = "explicit") -> None:
-        self.repository, self.control = repository, control
+    def __init__(self, repository: Path, *, control: str = "explicit", config_name: str | None = None) -> None:
+        self.repository, self.control, self.config_name = repository, control, config_name
         self._cleanup = contextlib.ExitStack()
 
     @property
@@ -89,6 +90,7 @@ class TritonServer:
             f"--backend-directory={backends}",
             f"--model-control-mode={self.control}",
             *_CONTROL[self.control],
+            *([f"--model-config-name={self.config_name}"] if self.config_name else []),
             "--grpc-address=127.0.0.1",
             f"--grpc-port={self.grpc_port}",
             "--http-address=127.0.0.1",

@@ -26,7 +26,8 @@ class TritonPythonModel:
         file = config.get("default_model_filename") or "model.onnx"
         path = os.path.join(args["model_repository"], args["model_version"], file)
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
+        threads = config.get("parameters", {}).get("intra_op_thread_count", {}).get("string_value")
+        options.intra_op_num_threads = int(threads or 1)
         self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self.inputs = [tensor["name"] for tensor in config["input"]]
         self.outputs = [tensor["name"] for tensor in config["output"]]
