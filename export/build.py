@@ -9,21 +9,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 
+from artifact.errors import UsageError
 from artifact.golden import golden_images, make_golden
 from artifact.kinds import BRANCH, FULL, KINDS, MODES
-from artifact.manifest import Content, Manifest, canonical_json
+from artifact.manifest import Content, Golden, Manifest, canonical_json
 from artifact.model_file import append_manifest, content_hash
 from artifact.preprocessing import load_pixels
 from artifact.publishing import publish, require_model_name
 from artifact.repository import PublishedModel
+from export.evaluation import Report
+from export.gates import Verdict
 from export.graph import OPSET, export_graph
-from export.parity import Parity, check_parity
+from export.join import join_streams
+from export.parity import Branch, Parity, check_parity
+from export.precision import FP32, INT8, PRECISIONS, precision_suffix, scaled_tolerance
+from export.reduce import REDUCTIONS, Int8Settings, embedder
 from serving.check import check_artifact
 from trainer.run import Run
-
-PRECISION = "fp32"
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class Built:
     model: bytes
     manifest: Manifest
     parity: Parity
+    verdict: Verdict | None = None
 
     def write(self, path: Path) -> Manifest:
         """Write the file whole or not at all, and check what was written as a user of it would."""
@@ -41,54 +47,113 @@ class Built:
         return sealed
 
 
-def build(run: Run, mode: str, *, name: str | None = None) -> Built:
-    """Export a run in one mode and prove parity.
+def build(
+    run: Run,
+    mode: str,
+    *,
+    name: str | None = None,
+    precision: str = FP32,
+    int8: Int8Settings | None = None,
+    report: Report = lambda event: None,
+) -> Built:
+    """Export a run in one mode and precision, and prove parity.
 
     Args:
         mode: `branch` or `full`.
-        name: the artifact's name; default: the run folder's name, with `_full` behind it for a full artifact.
+        name: the artifact's name; default: the run folder's name, with `_fp16` or `_int8` behind it for another
+            precision than fp32, and `_full` for a full artifact.
+        precision: `fp32`, `fp16` or `int8`.
+        int8: images and limits for int8; default: the run's own images.
+        report: called with events of reading images.
 
     Raises:
-        UsageError: a name that Triton would not take.
-        ArtifactError: the network cannot be exported.
-        ParityError: the graph does not give the network's vectors.
+        UsageError: a name that Triton would not take, an unknown precision.
+        ArtifactError: the network cannot be exported, or has nothing to reduce.
+        DataError: images for int8 that are missing, too few or unreadable.
+        ParityError: the graph does not give the network's vectors, or int8 is too far from them.
     """
     if mode not in MODES:
         raise ValueError(f"mode: expected one of {MODES}, got {mode!r}")
-    name = name or default_name(run.path, mode)
+    if precision not in PRECISIONS:
+        raise UsageError("precision", expected=f"one of {', '.join(PRECISIONS)}", got=repr(precision))
+    name = name or default_name(run.path, mode, precision)
     require_model_name(name)
-    branch = run.branch.eval()
-    kind, distance, preprocessing = run.kind, run.distance, run.preprocessing
-    graph = export_graph(
-        branch, kind=kind, mode=mode, distance=distance, embedding_dim=run.embedding_dim, preprocessing=preprocessing
-    )
+    network = run.branch.eval()
+    if precision == FP32:
+        reduced = None
+        branch: Branch = network
+        graph = _export(run, mode)
+    else:
+        reduced = REDUCTIONS[precision](run, _export(run, BRANCH), int8 or Int8Settings(), report=report)
+        branch = _as_network(reduced.graph)
+        graph = (
+            reduced.graph
+            if mode == BRANCH
+            else join_streams(
+                reduced.graph, kind=run.kind, mode=mode, distance=run.distance, embedding_dim=run.embedding_dim
+            )
+        )
     model = graph.SerializeToString(deterministic=True)
-    parity = check_parity(branch, model, kind=kind, mode=mode, distance=distance, preprocessing=preprocessing)
-    images = golden_images()
-    pixels = np.stack([load_pixels(image, preprocessing) for image in images])
-    with torch.no_grad():
-        vectors = branch(torch.from_numpy(pixels)).numpy()
+    parity = check_parity(
+        branch if precision == INT8 else network,  # int8 was held against the network by its gates
+        model,
+        kind=run.kind,
+        mode=mode,
+        distance=run.distance,
+        preprocessing=run.preprocessing,
+        precision=precision,
+    )
     manifest = Manifest(
         name=name,
-        kind=kind,
+        kind=run.kind,
         mode=mode,
-        streams=list(KINDS[kind].streams),
+        streams=list(KINDS[run.kind].streams),
         embedding_dim=run.embedding_dim,
-        distance=distance,
+        distance=run.distance,
         normalized=run.normalized,
         margin=run.margin,
         loss=run.config.loss,
-        preprocessing=preprocessing.to_dict(),
-        threshold=run.threshold,
+        preprocessing=run.preprocessing.to_dict(),
+        threshold=reduced.threshold if reduced else run.threshold,
         base=run.base,
         training={key: value for key, value in run.facts.items() if key not in ("base", "threshold")},
-        precision=PRECISION,
+        precision=precision,
+        quantization=reduced.quantization if reduced else None,
         opset=OPSET,
-        space=space_of(run),
+        space=space_of(run, precision, reduced.graph if reduced else None),
         content=Content(sha256=content_hash(model), size=len(model)),
-        golden=make_golden(images, vectors),
+        golden=_golden(run, branch, precision),
     )
-    return Built(model, manifest, parity)
+    return Built(model, manifest, parity, reduced.verdict if reduced else None)
+
+
+def _export(run: Run, mode: str) -> onnx.ModelProto:
+    return export_graph(
+        run.branch,
+        kind=run.kind,
+        mode=mode,
+        distance=run.distance,
+        embedding_dim=run.embedding_dim,
+        preprocessing=run.preprocessing,
+    )
+
+
+def _as_network(graph: onnx.ModelProto) -> Branch:
+    """A branch graph as a function of torch's tensors."""
+    embed = embedder(graph)
+    return lambda pixels: torch.from_numpy(embed(pixels.numpy()))
+
+
+def _golden(run: Run, branch: Branch, precision: str) -> Golden:
+    """Golden images with the vectors of this very branch; with a tolerance of the vectors' own size if not fp32."""
+    images = golden_images()
+    pixels = np.stack([load_pixels(image, run.preprocessing) for image in images])
+    with torch.no_grad():
+        vectors = branch(torch.from_numpy(pixels)).numpy()
+    golden, exactness = make_golden(images, vectors), PRECISIONS[precision]
+    largest = float(np.abs(vectors).max())
+    tolerance = scaled_tolerance(exactness.golden, largest, is_exact=exactness.is_exact)
+    return golden.model_copy(update={"tolerance": tolerance})
 
 
 def publish_built(built: Built, repository: Path) -> PublishedModel:
@@ -106,18 +171,22 @@ def deploy(run: Run, repository: Path, *, name: str | None = None) -> list[tuple
     return [(each, publish_built(each, repository)) for each in built]
 
 
-def default_name(run: Path, mode: str) -> str:
+def default_name(run: Path, mode: str, precision: str = FP32) -> str:
     """A model name from a run folder's name: what Triton would not take becomes `_`."""
     stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", run.resolve().name).lstrip("_.-") or "model"
+    stem += precision_suffix(precision)
     return stem if mode == BRANCH else f"{stem}_full"
 
 
-def space_of(run: Run) -> str:
-    """Hash of everything that decides a vector: weights, precision, preprocessing, normalisation."""
+def space_of(run: Run, precision: str = FP32, graph: onnx.ModelProto | None = None) -> str:
+    """Hash of everything that decides a vector: weights, precision, preprocessing, normalisation; of int8 the branch
+    graph too, since other images to calibrate on give other vectors."""
     facts = {
         "checkpoint": run.checkpoint_sha256,
-        "precision": PRECISION,
+        "precision": precision,
         "preprocessing": run.preprocessing.to_dict(),
         "normalized": run.normalized,
     }
+    if precision == INT8 and graph is not None:
+        facts["graph"] = content_hash(graph.SerializeToString(deterministic=True))
     return hashlib.sha256(canonical_json(facts)).hexdigest()

@@ -12,7 +12,7 @@ import logging
 import warnings
 from collections.abc import Callable
 from contextlib import contextmanager, redirect_stdout
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import onnx
 import torch
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from artifact.distances import COSINE_EPSILON, DISTANCES
 from artifact.errors import ArtifactError
-from artifact.kinds import FULL, KINDS, input_names, output_widths
+from artifact.kinds import FULL, KINDS, Kind, input_names, output_widths
 from artifact.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -61,10 +61,25 @@ class MultiStream(nn.Module):
         self.distance = GRAPH_DISTANCES[distance]
 
     def forward(self, *images: Tensor) -> tuple[Tensor, ...]:
-        together: Tensor = self.branch(torch.cat(images))
-        stacked = together.reshape(len(images), -1, together.shape[1])
-        vectors = {stream: stacked[i] for i, stream in enumerate(self.kind.streams)}
-        return (*vectors.values(), *(self.distance(vectors[a], vectors[b]) for a, b in self.kind.pairs))
+        return _heads(self.branch(torch.cat(images)), self.kind, self.distance)
+
+
+class Heads(nn.Module):
+    """What a full graph adds behind the branch: vectors of all streams [streams * N, n] in, the same outputs."""
+
+    def __init__(self, *, kind: str, distance: str) -> None:
+        super().__init__()
+        self.kind = KINDS[kind]
+        self.distance = GRAPH_DISTANCES[distance]
+
+    def forward(self, together: Tensor) -> tuple[Tensor, ...]:
+        return _heads(together, self.kind, self.distance)
+
+
+def _heads(together: Tensor, kind: Kind, distance: Callable[[Tensor, Tensor], Tensor]) -> tuple[Tensor, ...]:
+    stacked = together.reshape(len(kind.streams), -1, together.shape[1])
+    vectors = {stream: stacked[i] for i, stream in enumerate(kind.streams)}
+    return (*vectors.values(), *(distance(vectors[a], vectors[b]) for a, b in kind.pairs))
 
 
 def export_graph(
@@ -86,6 +101,23 @@ def export_graph(
     example = tuple(torch.zeros(shape, dtype=torch.uint8) for _ in inputs)
     batch = torch.export.Dim("N", min=1)
     dynamic = (tuple({0: batch} for _ in inputs),) if mode == FULL else ({0: batch},)
+    return _export(module, example, inputs, outputs, dynamic, where=f"mode {mode}")
+
+
+def export_heads(*, kind: str, distance: str, embedding_dim: int) -> onnx.ModelProto:
+    """Export what a full graph adds behind the branch: input `vectors` [streams * N, n], outputs of the full mode."""
+    num_streams = len(KINDS[kind].streams)
+    example = (torch.zeros(num_streams * 2, embedding_dim),)
+    outputs = list(output_widths(kind, FULL, embedding_dim))
+    # not "N": the exporter parses what it multiplies as a formula, in which N is a function
+    dynamic = ({0: num_streams * torch.export.Dim("rows", min=1)},)
+    heads = Heads(kind=kind, distance=distance)
+    return _export(heads, example, ["vectors"], outputs, dynamic, where=f"distances of a {kind}")
+
+
+def _export(
+    module: nn.Module, example: tuple[Tensor, ...], inputs: list[str], outputs: list[str], dynamic: Any, *, where: str
+) -> onnx.ModelProto:
     try:
         with _quiet(), torch.no_grad():
             program = torch.onnx.export(
@@ -100,11 +132,9 @@ def export_graph(
                 verbose=False,
             )
     except Exception as error:  # the exporter raises whatever the network's code leads to
-        raise ArtifactError(
-            "the network cannot be exported to ONNX", got=_reason(error), where=f"mode {mode}"
-        ) from None
+        raise ArtifactError("the network cannot be exported to ONNX", got=_reason(error), where=where) from None
     if program is None:
-        raise ArtifactError("the network cannot be exported to ONNX", where=f"mode {mode}")
+        raise ArtifactError("the network cannot be exported to ONNX", where=where)
     model = program.model_proto
     _strip(model)
     _name_batch_axis(model)

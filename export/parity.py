@@ -1,33 +1,38 @@
 """Parity: the exported graph must give the trained network's vectors before anything is published.
 
 The reference is torch, one stream at a time, and numpy for the distances: not the code that was exported for the full
-graph. Batches of 1, 2 and 7 catch a batch size that the exporter fixed.
+graph. Batches of 1, 2 and 7 catch a batch size that the exporter fixed. A graph of lower precision has a limit of its
+own; its distances are then compared with those of its own vectors, because near 0 they magnify any error of a vector.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
 import torch
-from torch import nn
+from torch import Tensor
 
 from artifact.distances import DISTANCES
 from artifact.errors import ParityError
 from artifact.kinds import BRANCH, BRANCH_OUTPUT, KINDS, distance_name, embedding_name, input_names
 from artifact.preprocessing import Preprocessing
+from export.precision import FP32, PRECISIONS, Precision
 
 BATCHES = (1, 2, 7)
-TOLERANCE = 1e-4
+
+Branch = Callable[[Tensor], Tensor]
+"""uint8 [N, H, W, 3] -> float32 [N, n]; a network of torch, or anything that does the same."""
 
 Arrays = dict[str, npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
 class Parity:
-    """Largest |torch - onnxruntime| over all outputs and batches, and the limit it had to keep."""
+    """Largest |reference - onnxruntime| over all outputs and batches, and the limit it had to keep."""
 
     max_abs: float
     limit: float
@@ -35,14 +40,24 @@ class Parity:
 
 
 def check_parity(
-    branch: nn.Module, model: bytes, *, kind: str, mode: str, distance: str, preprocessing: Preprocessing, seed: int = 0
+    branch: Branch,
+    model: bytes,
+    *,
+    kind: str,
+    mode: str,
+    distance: str,
+    preprocessing: Preprocessing,
+    seed: int = 0,
+    precision: str = FP32,
 ) -> Parity:
     """Compare the branch with the exported model on random pixels.
 
     Raises:
-        ParityError: a difference over 1e-4 x max(1, largest |value|), or a batch size that does not run.
+        ParityError: a difference over the precision's tolerance times the largest |value| (fp32: times at least 1),
+            or a batch size that does not run.
     """
-    session = onnxruntime.InferenceSession(model, _options(), providers=["CPUExecutionProvider"])
+    session = make_session(model)
+    exactness = PRECISIONS[precision]
     random = np.random.default_rng(seed)
     worst = limit = 0.0
     for size in BATCHES:
@@ -53,9 +68,11 @@ def check_parity(
             got = dict(zip(expected, session.run(list(expected), feeds), strict=True))
         except Exception as error:  # onnxruntime's exceptions share no public base class
             raise ParityError(f"the exported graph does not run on a batch of {size}", got=str(error)) from None
+        if mode != BRANCH and not exactness.is_exact:
+            expected |= _own_distances(got, kind=kind, distance=distance)
         for name, want in expected.items():
             difference = float(np.abs(got[name] - want).max()) if got[name].shape == want.shape else float("inf")
-            allowed = TOLERANCE * max(1.0, float(np.abs(want).max()))
+            allowed = _allowed(name, want, exactness)
             if not difference <= allowed:  # also catches NaN
                 raise ParityError(
                     f"torch and onnxruntime differ in {name!r} on a batch of {size}",
@@ -67,8 +84,23 @@ def check_parity(
     return Parity(worst, limit)
 
 
+def _allowed(name: str, want: npt.NDArray[np.float32], exactness: Precision) -> float:
+    largest = float(np.abs(want).max())
+    if exactness.is_exact or not name.startswith(BRANCH_OUTPUT):  # a distance follows from the vectors exactly
+        return PRECISIONS[FP32].parity * max(1.0, largest)
+    return exactness.parity * largest
+
+
+def _own_distances(got: Arrays, *, kind: str, distance: str) -> Arrays:
+    """Distances of the vectors that the graph itself gave."""
+    return {
+        distance_name((a, b)): DISTANCES[distance](got[embedding_name(a)], got[embedding_name(b)])[:, None]
+        for a, b in KINDS[kind].pairs
+    }
+
+
 def reference_outputs(
-    branch: nn.Module, feeds: dict[str, npt.NDArray[np.uint8]], *, kind: str, mode: str, distance: str
+    branch: Branch, feeds: dict[str, npt.NDArray[np.uint8]], *, kind: str, mode: str, distance: str
 ) -> Arrays:
     """What the artifact must give: torch for the vectors, numpy for the distances."""
     with torch.no_grad():
@@ -90,7 +122,8 @@ def _pictures(random: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArra
     return (blocks[:, rows][:, :, columns] + noise).clip(0, 255).astype(np.uint8)
 
 
-def _options() -> onnxruntime.SessionOptions:
+def make_session(model: bytes) -> onnxruntime.InferenceSession:
+    """A session on the CPU that only raises, and writes no warnings."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    return options
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from artifact.errors import DataError
-from artifact.preprocessing import ImageError, inspect_image
+from artifact.preprocessing import ImageError, Preprocessing, inspect_image
 from trainer.base_networks import BaseNetwork, build_base
 from trainer.config import TrainConfig
 from trainer.conv4 import NATURAL_SIZE_PX
 from trainer.image_folder import ImageFiles, check_classes, scan_folder
 from trainer.images import BadImage, Images, read_images
 from trainer.option_checks import check_validation
-from trainer.run import make_preprocessing
+from trainer.run import Run, make_preprocessing
 from trainer.sampling import batch_shape
 from trainer.split import split_classes, split_images, without_copies
 from trainer.validation import can_validate
@@ -69,9 +69,10 @@ def prepare(config: TrainConfig, *, report: Report) -> Prepared:
     size = config.size or (small_size(files) if config.base == "conv4" else None)
     base = build_base(config.base, size=size, pretrained=config.pretrained, weights=config.weights)
     config = config.model_copy(update={"size": base.size})
-    images = _read(files, config, base, report=report)
+    preprocessing = make_preprocessing(config, base)
+    images = _read(files, config, preprocessing, report=report)
     check_classes(images.files, kind=config.kind)
-    train, held_out = _split(images, config, base, report=report)
+    train, held_out = _split(images, config, preprocessing, report=report)
     classes, per_class = batch_shape(
         len(train.files.classes),
         classes_per_batch=config.sampling.classes_per_batch,
@@ -83,10 +84,28 @@ def prepare(config: TrainConfig, *, report: Report) -> Prepared:
         base=base,
         train=train,
         held_out=held_out,
-        data_sha256=hashlib.sha256("\n".join(sorted(images.hashes)).encode()).hexdigest(),
+        data_sha256=_data_sha256(images),
         num_images=len(images),
         num_classes=len(images.files.classes),
     )
+
+
+def read_split(run: Run, *, report: Report) -> tuple[Images, Images | None]:
+    """The images that a run was trained on, and those that it held out, as training split them.
+
+    Raises:
+        DataError: the images are not there any more, or have changed.
+    """
+    images = _read(scan_folder(run.config.images), run.config, run.preprocessing, report=report)
+    if _data_sha256(images) != run.facts.get("data_sha256"):
+        raise DataError(
+            "images of the run", expected="as they were in training", got="changed", where=images.files.root
+        )
+    return _split(images, run.config, run.preprocessing, report=report)
+
+
+def _data_sha256(images: Images) -> str:
+    return hashlib.sha256("\n".join(sorted(images.hashes)).encode()).hexdigest()
 
 
 def small_size(files: ImageFiles) -> int:
@@ -101,10 +120,10 @@ def small_size(files: ImageFiles) -> int:
     return int(np.clip(np.median(sides), _MIN_SIZE_PX, NATURAL_SIZE_PX)) if sides else NATURAL_SIZE_PX
 
 
-def _read(files: ImageFiles, config: TrainConfig, base: BaseNetwork, *, report: Report) -> Images:
+def _read(files: ImageFiles, config: TrainConfig, preprocessing: Preprocessing, *, report: Report) -> Images:
     images, bad = read_images(
         files,
-        make_preprocessing(config, base),
+        preprocessing,
         max_cache_bytes=config.max_cache_mb * _MB,
         max_bad_images=config.max_bad_images,
         progress=lambda done, total: report({"event": "read", "done": done, "total": total}),
@@ -119,12 +138,15 @@ def _skipped(bad: list[BadImage]) -> str:
     return f"{len(bad)} images were skipped: {named}"
 
 
-def _split(images: Images, config: TrainConfig, base: BaseNetwork, *, report: Report) -> tuple[Images, Images | None]:
+def _split(
+    images: Images, config: TrainConfig, preprocessing: Preprocessing, *, report: Report
+) -> tuple[Images, Images | None]:
     """Images to train on and, where that is possible, images to validate on."""
     validation = check_validation(config.validation)
     held_out: Images | None
     if isinstance(validation, Path):
-        train, held_out = images, _read(scan_folder(validation, what="validation folder"), config, base, report=report)
+        files = scan_folder(validation, what="validation folder")
+        train, held_out = images, _read(files, config, preprocessing, report=report)
     else:
         mode, share = validation
         if mode == "images":

@@ -1,0 +1,101 @@
+"""The images that int8 is calibrated on and judged by: folders that are given, else those of the run.
+
+Decision a reader would question: without folders, calibration takes images that the run was trained on and evaluation
+those that it held out, split anew by content exactly as in training. So the two have no image in common, and the
+network has never seen what it is judged by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from artifact.errors import DataError
+from export.calibration import MAX_IMAGES, CalibrationImages, check_calibration, read_calibration
+from trainer.image_folder import scan_folder
+from trainer.images import Images, read_images
+from trainer.preparation import read_split
+from trainer.run import Run
+from trainer.validation import can_validate
+
+Report = Callable[[dict[str, Any]], None]
+
+_MB = 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """Images to calibrate on and to judge by.
+
+    Attributes:
+        calibration: pixels to calibrate on.
+        evaluation: images with classes to judge by.
+        source: where the latter come from, for the manifest: no path, which would tell of the exporting machine.
+        num_shared: evaluation images that were calibrated on too.
+    """
+
+    calibration: CalibrationImages
+    evaluation: Images
+    source: str
+    num_shared: int
+
+
+def read_evidence(
+    run: Run, *, calibration: Path | None = None, evaluation: Path | None = None, report: Report = lambda event: None
+) -> Evidence:
+    """Read the images of the folders, or of the run where one is not given.
+
+    Raises:
+        DataError: a folder that is missing, empty or has unreadable images; too few images; a run whose images are
+            not where they were, or that held out none.
+    """
+    chosen = read_calibration(calibration, run.preprocessing) if calibration is not None else None
+    judged = _read_evaluation(evaluation, run) if evaluation is not None else None
+    if chosen is None or judged is None:
+        train, held_out = _read_run(run, report=report)
+        chosen = chosen or _sample(train)
+        judged = judged or held_out
+    if judged is None or not can_validate(judged):
+        raise DataError(
+            "held-out images for int8", expected="two classes, one of them with two images", got="none held out",
+            where=run.path, mend="give some in class folders: --evaluation DIR",
+        )  # fmt: skip
+    calibrated = set(chosen.hashes)
+    return Evidence(
+        calibration=chosen,
+        evaluation=judged,
+        source="the run's held-out images" if evaluation is None else "a folder given",
+        num_shared=sum(digest in calibrated for digest in judged.hashes),
+    )
+
+
+def _read_evaluation(folder: Path, run: Run) -> Images:
+    files = scan_folder(folder, what="evaluation folder")
+    images, _ = read_images(files, run.preprocessing, max_cache_bytes=run.config.max_cache_mb * _MB)
+    if not can_validate(images):
+        raise DataError(
+            "evaluation folder", expected="two classes, one of them with two images",
+            got=f"{len(images)} images of {len(images.files.classes)} classes", where=folder,
+        )  # fmt: skip
+    return images
+
+
+def _read_run(run: Run, *, report: Report) -> tuple[Images, Images | None]:
+    try:
+        return read_split(run, report=report)
+    except DataError as error:
+        raise DataError(
+            "the run's own images for int8: " + error.what, expected=error.expected, got=error.got, where=error.where,
+            mend="name folders: --calibration DIR --evaluation DIR",
+        ) from None  # fmt: skip
+
+
+def _sample(train: Images) -> CalibrationImages:
+    rows = np.linspace(0, len(train) - 1, min(len(train), MAX_IMAGES)).round().astype(np.int64)
+    some = train.take(rows)
+    pixels = some.pixels(np.arange(len(some), dtype=np.int64))
+    return check_calibration(CalibrationImages(pixels, some.hashes, str(train.files.root), len(train)))

@@ -1,0 +1,119 @@
+"""From the fp32 branch graph to one of lower precision, with what the manifest says about it.
+
+A new precision is a line in PRECISIONS and a function in REDUCTIONS here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from analysis.verification import decision_threshold
+from artifact.distances import Vectors
+from artifact.kinds import BRANCH_INPUT
+from artifact.preprocessing import Pixels
+from export.calibration import find_ranges
+from export.evaluation import Evidence, Report, read_evidence
+from export.gates import Embed, Limits, Verdict, embed_images, judge, require
+from export.half import to_half
+from export.parity import make_session
+from export.precision import FP16, FP32, INT8, PRECISIONS
+from export.quantize import Plan, plan_quantization, quantize
+from trainer.run import Run
+from trainer.validation import FALSE_ACCEPT_RATE
+
+METHOD = "static QDQ: uint8 activations, int8 weights per channel"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Int8Settings:
+    """Where the images for int8 come from, and what it must keep; what is not given comes from the run."""
+
+    calibration: Path | None = None
+    evaluation: Path | None = None
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reduced:
+    """A branch graph of lower precision.
+
+    Attributes:
+        graph: uint8 `image` -> float32 `embedding`, as the fp32 one.
+        threshold: the decision threshold for its vectors.
+        quantization: for the manifest; None where nothing was measured.
+        verdict: what the gates measured, or None.
+    """
+
+    graph: onnx.ModelProto
+    threshold: dict[str, Any] | None
+    quantization: dict[str, Any] | None = None
+    verdict: Verdict | None = None
+
+
+def reduce_half(run: Run, graph: onnx.ModelProto, settings: Int8Settings, *, report: Report) -> Reduced:
+    """fp16: float16 inside. The threshold stays: vectors move by a thousandth, parity sees to it."""
+    return Reduced(graph=to_half(graph), threshold=run.threshold)
+
+
+def reduce_int8(run: Run, graph: onnx.ModelProto, settings: Int8Settings, *, report: Report) -> Reduced:
+    """int8: calibrated, judged, and with a threshold of its own; raises ParityError where a gate is shut."""
+    plan = plan_quantization(graph)  # before any image is read
+    evidence = read_evidence(run, calibration=settings.calibration, evaluation=settings.evaluation, report=report)
+    quantized = quantize(graph, plan, find_ranges(graph, plan.tensors, evidence.calibration.pixels))
+    reference, candidate = embed_images([embedder(graph), embedder(quantized)], evidence.evaluation)
+    verdict = judge(reference, candidate, evidence.evaluation, distance=run.distance, limits=settings.limits)
+    require(verdict)
+    threshold = decision_threshold(
+        candidate, evidence.evaluation.labels, distance=run.distance, far=FALSE_ACCEPT_RATE, seed=run.config.seed
+    )
+    return Reduced(
+        graph=quantized,
+        threshold=threshold,
+        quantization=_facts(graph, plan, evidence, verdict),
+        verdict=verdict,
+    )
+
+
+REDUCTIONS: dict[str, Callable[..., Reduced]] = {FP16: reduce_half, INT8: reduce_int8}
+if REDUCTIONS.keys() != PRECISIONS.keys() - {FP32}:
+    raise ValueError("every precision but fp32 needs its function here, and no other")
+
+
+def embedder(graph: onnx.ModelProto) -> Embed:
+    """A branch graph as a function of pixels, uint8 [N, H, W, 3] -> float32 [N, n]."""
+    session = make_session(graph.SerializeToString())
+
+    def embed(pixels: Pixels) -> Vectors:
+        return np.asarray(session.run(None, {BRANCH_INPUT: pixels})[0], np.float32)
+
+    return embed
+
+
+def _facts(graph: onnx.ModelProto, plan: Plan, evidence: Evidence, verdict: Verdict) -> dict[str, Any]:
+    return {
+        "method": METHOD,
+        "layers": {"int8": len(plan.nodes), "float": len(plan.skipped)},
+        "calibration": {
+            "num_images": len(evidence.calibration.pixels),
+            "data_sha256": _hash(evidence.calibration.hashes),
+        },
+        "evaluation": {
+            "source": evidence.source,
+            "num_images": len(evidence.evaluation),
+            "num_classes": len(evidence.evaluation.files.classes),
+            "data_sha256": _hash(evidence.evaluation.hashes),
+            "shared_with_calibration": evidence.num_shared,
+        },
+        "gates": verdict.to_dict(),
+    }
+
+
+def _hash(hashes: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(sorted(hashes)).encode()).hexdigest()
