@@ -1,0 +1,17 @@
+"""Pictures to try a network on: coarse coloured blocks with noise, nearer to photographs than white noise is.
+
+White noise, which most networks map to one place, would hide a graph that ignores its input.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+
+def probe_pixels(random: np.random.Generator, count: int, height: int, width: int) -> npt.NDArray[np.uint8]:
+    """uint8 [count, height, width, 3], every picture another."""
+    blocks = random.integers(0, 256, (count, 5, 5, 3))
+    rows, columns = np.arange(height) * 5 // height, np.arange(width) * 5 // width
+    noise = random.integers(-20, 21, (count, height, width, 3))
+    return (blocks[:, rows][:, :, columns] + noise).clip(0, 255).astype(np.uint8)
