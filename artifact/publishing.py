@@ -8,8 +8,11 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from artifact.changes import CONFIG_FILE, Change, changing
 from artifact.companions import COMPANIONS, MARK, stage_decode, stage_encoded
@@ -140,6 +143,26 @@ def require_model_name(name: str) -> None:
         )
 
 
+def require_publishable(root: Path, name: str, signature: Mapping[str, Any]) -> None:
+    """Raise what `publish` would, as far as it can be known before there is an artifact; nothing is written.
+
+    Args:
+        signature: of the artifact to come, as Manifest.signature; what is not known yet is left out.
+    """
+    require_model_name(name)
+    if not root.is_dir():
+        there = next(parent for parent in (root, *root.absolute().parents) if parent.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK):
+            got = "a folder that may not be written to" if there.is_dir() else "a file"
+            raise RepositoryError("cannot make the repository", expected="a folder", got=got, where=there)
+        return
+    require_no_strays(root)
+    is_new = not (root / name / CONFIG_FILE).is_file()
+    _require_free_name(root, name, COMPANIONS if is_new else ())
+    if not is_new:
+        _require_same_signature(signature, open_repository(root).model(name))
+
+
 def _require_free_name(root: Path, name: str, companions: tuple[str, ...]) -> None:
     """A foreign folder of the same name, or of a companion's name, is never touched."""
     foreign = open_repository(root).foreign()
@@ -170,7 +193,7 @@ def _stage_model(change: Change, file: Path, manifest: Manifest, name: str) -> N
 
 
 def _stage_version(change: Change, file: Path, manifest: Manifest, model: PublishedModel) -> None:
-    _require_same_signature(manifest, model)
+    _require_same_signature(manifest.signature, model)
     newest = max(model.manifests, default=0)
     if newest and model.manifests[newest].digest == manifest.digest:
         if model.served != [newest]:
@@ -206,8 +229,7 @@ def _stage_files(file: Path, manifest: Manifest, folder: Path) -> None:
         raise RepositoryError("the artifact changed while it was published", where=file, mend="publish it again")
 
 
-def _require_same_signature(manifest: Manifest, model: PublishedModel) -> None:
-    new = manifest.signature
+def _require_same_signature(new: Mapping[str, Any], model: PublishedModel) -> None:
     for version, other in model.manifests.items():
         old = other.signature
         changed = [key for key in new if key in old and new[key] != old[key]]

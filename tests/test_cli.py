@@ -439,6 +439,26 @@ def test_train_then_deploy(cli: Cli, images: Path) -> None:
     assert "epoch 1/1: loss" in err
 
 
+def test_deploying_is_refused_before_training(cli: Cli, images: Path, repository: Path) -> None:
+    """A name taken by another signature, a foreign folder of the name, a file for a repository: no run is begun."""
+    (repository / "own_full").mkdir()
+    (repository / "own_full/config.pbtxt").write_text('name: "own_full"')
+    Path("file").touch()
+    train = ("train", "images", "--kind", "triplet", "--output", "runs/x", "--epochs", 1, "--dim", 7)
+    for deploy, words in (
+        (("models", "--name", "tiny"), ["'tiny' has another signature", "--name"]),
+        (("models", "--name", "own"), ["'own_full'", "--name"]),
+        (("file",), ["repository", "got a file", "file"]),
+        (("file/deeper",), ["repository", "got a file", "file"]),
+    ):
+        code, _, err = cli(*train, "--deploy", *deploy)
+        assert code == 1, deploy
+        for word in words:
+            assert word in one_line(err)
+        assert "epoch" not in err
+        assert not Path("runs").exists()
+
+
 def test_interrupted_training_leaves_one_line(images: Path) -> None:
     """Ctrl-C ends with exit code 130 and a line, not a traceback."""
     import signal

@@ -107,9 +107,28 @@ def test_published_weights_that_cannot_be_fetched_are_one_line(monkeypatch: pyte
     with pytest.raises(TrainingError) as caught:
         build_base("resnet10t", size=32, pretrained=True)
     assert str(caught.value).startswith("published weights of resnet10t could not be fetched: got ")
-    assert str(caught.value).endswith("or give a local file with --set weights=FILE.safetensors")
+    assert str(caught.value).endswith("or give a local file with --weights FILE.safetensors")
     with pytest.raises(UsageError, match="published weights of conv4: expected none"):
         build_base("conv4", pretrained=True)
+
+
+def test_without_a_network_published_weights_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hub's client would try six times in a minute; what was fetched earlier is still looked for."""
+    import huggingface_hub.constants as constants
+
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail(f"waited {seconds} s"))
+    with pytest.raises(TrainingError) as caught:
+        build_base("resnet10t", size=32, pretrained=True)
+    assert str(caught.value) == (
+        "published weights of resnet10t could not be fetched: got no connection, and no copy of an earlier one; "
+        "check the network, or give a local file with --weights FILE.safetensors"
+    )
+    assert constants.HF_HUB_OFFLINE is False
 
 
 def test_local_weights_are_loaded_from_safetensors_and_pt(tmp_path: Path) -> None:

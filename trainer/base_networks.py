@@ -6,12 +6,16 @@ safetensors, or from a .pt file with `weights_only=True`, so no file can run cod
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import pickle
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import torch
 from torch import Tensor, nn
@@ -103,11 +107,18 @@ def _timm(name: str, size: int | None, pretrained: bool) -> BaseNetwork:
         raise UsageError(f"published weights of {name}", expected="none, there are no such", got="--pretrained")
     natural = int(published.input_size[1])
     size = size or natural
+    offline = pretrained and not _hub_answers()
     resized: dict[str, Any] = {"img_size": size} if published.fixed_input_size and size != natural else {}
     try:
-        module = timm.create_model(name, pretrained=pretrained, num_classes=0, **resized)
+        with _cache_alone() if offline else contextlib.nullcontext():
+            module = timm.create_model(name, pretrained=pretrained, num_classes=0, **resized)
         num_features = _output_width(module, size)
     except Exception as error:  # downloads and 1,300 networks raise anything
+        if offline:
+            raise TrainingError(
+                f"published weights of {name} could not be fetched", got="no connection, and no copy of an earlier one",
+                mend="check the network, or give a local file with --weights FILE.safetensors",
+            ) from None  # fmt: skip
         raise _build_error(name, size, pretrained, error) from None
     return BaseNetwork(
         name=name, module=module, num_features=num_features, size=size, mean=_triple(published.mean),
@@ -115,6 +126,33 @@ def _timm(name: str, size: int | None, pretrained: bool) -> BaseNetwork:
         weights=f"timm/{published.architecture}.{published.tag}" if pretrained else "random",
         licence=published.license if pretrained else None,
     )  # fmt: skip
+
+
+def _hub_answers(timeout_s: float = 5) -> bool:
+    """Whether the weights' server takes a connection; a proxy is believed. The hub's own client tries for a minute."""
+    from huggingface_hub import constants
+
+    address = urlsplit(constants.ENDPOINT)
+    if getproxies().get(address.scheme):
+        return True
+    try:
+        port = address.port or (443 if address.scheme == "https" else 80)
+        socket.create_connection((address.hostname or "", port), timeout_s).close()
+    except OSError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _cache_alone() -> Iterator[None]:
+    """The hub's client looks at what it fetched earlier, and nowhere else."""
+    from huggingface_hub import constants
+
+    before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
 
 
 SOURCES: dict[str, Callable[[str, int | None, bool], BaseNetwork]] = {"lookalike": _conv4, "timm": _timm}
@@ -129,7 +167,7 @@ def _name_error(name: str, known: list[str]) -> UsageError:
 def _build_error(name: str, size: int, pretrained: bool, error: Exception) -> Exception:
     reason = f"{type(error).__name__}: {str(error).splitlines()[0][:160] if str(error) else ''}"
     if pretrained:
-        mend = "check the network, or give a local file with --set weights=FILE.safetensors"
+        mend = "check the network, or give a local file with --weights FILE.safetensors"
         return TrainingError(f"published weights of {name} could not be fetched", got=reason, mend=mend)
     mend = "choose another --size"
     return UsageError(f"base network {name} at {size} px", expected="a size it can take", got=reason, mend=mend)

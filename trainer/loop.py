@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,14 @@ _COLLAPSED = 1e-3
 """A mean distance below this share of the margin is one point for every image, not a small embedding."""
 
 
-def fit(config: TrainConfig, output: Path, *, report: Report | None = None, resume: bool = False) -> Run:
+def fit(
+    config: TrainConfig,
+    output: Path,
+    *,
+    report: Report | None = None,
+    resume: bool = False,
+    before: Callable[[TrainConfig], None] | None = None,
+) -> Run:
     """Train a branch and write its run folder.
 
     Args:
@@ -61,6 +68,7 @@ def fit(config: TrainConfig, output: Path, *, report: Report | None = None, resu
         report: called with a dict per event: {"event": "step" | "epoch" | "warning" | ..., ...}.
         resume: continue after the last finished epoch of `output` (or from the start where none is finished);
             configuration and images must be the same.
+        before: called with the resolved configuration before anything is written; what it raises ends the call.
 
     Returns:
         The finished run, as `load_run` reads it.
@@ -78,6 +86,8 @@ def fit(config: TrainConfig, output: Path, *, report: Report | None = None, resu
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(config.seed)
         prepared = prepare(config, report=say)
+        if before is not None:
+            before(prepared.config)
         branch = make_branch(prepared.config, prepared.base)
         branch.to("cuda" if torch.cuda.is_available() else "cpu")
         branch.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stub lacks it

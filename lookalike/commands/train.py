@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from artifact.kinds import KINDS
+
+if TYPE_CHECKING:
+    from trainer.config import TrainConfig
 
 Kind = StrEnum("Kind", {name: name for name in KINDS})  # type: ignore[misc]
 
@@ -68,10 +71,14 @@ def train(
 
         require_model_name(name or default_name(output, "branch"))
 
+    def before(resolved: TrainConfig) -> None:
+        if deploy is not None:
+            _require_deployable(resolved, output, deploy, name)
+
     from trainer.loop import fit as train_run
 
     with EventProgress() as progress:
-        run = train_run(config, output, report=progress.report, resume=resume)
+        run = train_run(config, output, report=progress.report, resume=resume, before=before)
     result: dict[str, Any] = {
         "run": str(output),
         "kind": run.kind,
@@ -100,3 +107,16 @@ def train(
         console.print_facts("published", model)
     if deploy is None:
         console.note(f"next: lookalike export {output} --as branch")
+
+
+def _require_deployable(config: TrainConfig, output: Path, repository: Path, name: str | None) -> None:
+    """What publishing would refuse after hours of training is refused before."""
+    from artifact.kinds import FULL, MODES
+    from artifact.publishing import require_publishable
+    from export.build import default_name
+
+    shape = {"kind": config.kind, "embedding_dim": config.dim, "distance": config.distance}
+    shape |= {"height": config.size, "width": config.size, "fit": config.fit}
+    for mode in MODES:
+        given = f"{name}_full" if name and mode == FULL else name
+        require_publishable(repository, given or default_name(output, mode), shape | {"mode": mode})
