@@ -41,6 +41,7 @@ _OPTIONS = [
     ("grpc.enable_http_proxy", 0),  # a proxy for web pages is never the way to a model server
 ]
 _FIRST_RETRY_S, _LAST_RETRY_S = 0.02, 1.0
+_MIN_IN_FLIGHT, _MAX_IN_FLIGHT = 4, 16
 
 
 class GrpcConnection:
@@ -59,8 +60,6 @@ class GrpcConnection:
         ModelNotFoundError: the server has no such model or version.
         ServerError: the model was not published by Lookalike.
     """
-
-    in_flight = 4
 
     def __init__(
         self,
@@ -86,6 +85,8 @@ class GrpcConnection:
             raise
         self.digest = self.manifest.digest
         self.max_rows: int | None = max(1, config.max_batch_size)
+        instances = sum(group.count for group in config.instance_group)
+        self.in_flight = min(max(_MIN_IN_FLIGHT, instances + 1), _MAX_IN_FLIGHT)  # a server never splits a request
         names = [BRANCH_OUTPUT] if self.manifest.is_branch else [embedding_name(s) for s in self.manifest.inputs]
         self._outputs = names
 

@@ -17,10 +17,16 @@ import numpy.typing as npt
 from artifact.errors import ArtifactError, InvalidRequestError, UsageError
 from artifact.manifest import Manifest
 from artifact.model_file import read_manifest, verify_artifact
+from artifact.variants import CUDA_OPTIONS
 
 Array = npt.NDArray[Any]
 
 PROVIDERS: dict[str, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+PROVIDER_OPTIONS: dict[str, dict[str, str]] = {
+    "cpu": {},
+    # as configs/cuda.pbtxt says it to Triton: the vectors of a CPU, and no new search for every size of a batch
+    "cuda": CUDA_OPTIONS | {"cudnn_conv_algo_search": "HEURISTIC"},
+}
 
 
 class Engine:
@@ -80,8 +86,9 @@ def _session(path: Path, threads: int, device: str) -> Any:
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors only; they also reach us as exceptions
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    provider = (PROVIDERS[device], PROVIDER_OPTIONS[device])
     try:
-        session = onnxruntime.InferenceSession(os.fspath(path), options, providers=[PROVIDERS[device]])
+        session = onnxruntime.InferenceSession(os.fspath(path), options, providers=[provider])
     except Exception as error:  # as above: no public base class
         raise ArtifactError("onnxruntime cannot load the graph", got=str(error), where=path) from None
     if session.get_providers()[0] != PROVIDERS[device]:

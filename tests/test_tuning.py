@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from artifact.triton_config import read_config
 from artifact.tuning import INTRA_THREADS, TUNING_PARAMETER, settings_for
 from lookalike.cli import main
 from serving import instances, tuning
+from serving.client import GrpcConnection
 from serving.instances import instances_here
 from serving.server import Server
 from serving.tuning import Layout, Measured, choose, layouts, measure, tune
@@ -309,6 +311,19 @@ def test_server_runs_what_was_tuned(root: Path, fast_measure: None, monkeypatch:
         large = noise(64, seed=9)
         answer = infer(client, "tiny", {"image": large}).as_numpy("embedding")
         np.testing.assert_allclose(answer, linear_vectors(large), rtol=0, atol=1e-5)
+
+
+def test_client_keeps_every_instance_busy(root: Path) -> None:
+    """A request is never split, so a client has one more in flight than the server has instances, within bounds."""
+    path = root / "tiny" / "config.pbtxt"
+    with Server(root, grpc_port=0) as server, client_of(server) as client:
+        for count, in_flight in ((1, 4), (7, 8), (500, 16)):
+            config = config_of(root)
+            config.instance_group[0].count = count
+            path.write_text(str(config))
+            client.load_model("tiny")
+            with closing(GrpcConnection(server.url, "tiny")) as connection:
+                assert connection.in_flight == in_flight
 
 
 def test_server_follows_a_tuning_when_it_loads_again(root: Path, fast_measure: None) -> None:
