@@ -14,7 +14,8 @@ import pytest
 from tiny_artifact import write_tiny_artifact
 
 from artifact.errors import ArtifactError, ModelNotFoundError, RepositoryError, UsageError
-from artifact.model_file import verify_content
+from artifact.layout import find_problems
+from artifact.model_file import append_manifest, read_manifest, verify_content
 from artifact.publishing import publish, remove, rollback
 from artifact.repository import open_repository
 from artifact.triton_config import read_config
@@ -109,7 +110,9 @@ def test_another_signature_needs_another_name(
     assert open_repository(root).model("tiny").manifests.keys() == {1}
 
 
-@pytest.mark.parametrize("name", ["../up", "a/b", ".hidden", "x_decode", "x_encoded", "stats", "white space", "ä", "a" * 101])
+@pytest.mark.parametrize(
+    "name", ["../up", "a/b", ".hidden", "x_decode", "x_encoded", "stats", "white space", "ä", "a" * 101]
+)
 def test_names_that_triton_would_not_take(files: list[Path], root: Path, name: str) -> None:
     """Refused before anything is written, path traversal included."""
     with pytest.raises(UsageError, match="choose another with --name"):
@@ -217,3 +220,64 @@ def test_kill_at_any_moment_leaves_the_old_or_the_new_state(files: list[Path], r
         assert verify_content(published.artifact(published.newest_served())).digest == verify_content(files[2]).digest
         assert folders(root) == {"tiny", "tiny_decode", "tiny_encoded"}
         assert not list(root.parent.glob(".repository.staging-*"))
+
+
+def write_padded(path: Path, mean: tuple[float, float, float], *, seed: int) -> None:
+    """A tiny artifact of fit="pad" with another mean: another colour around every picture."""
+    manifest = write_tiny_artifact(path, fit="pad", seed=seed)
+    changed = manifest.model_copy(update={"preprocessing": manifest.preprocessing | {"mean": list(mean)}})
+    append_manifest(path, path.read_bytes()[: manifest.content.size], changed)
+
+
+def test_padding_colour_is_part_of_the_signature(root: Path, tmp_path: Path) -> None:
+    """NAME_decode has one spec for all versions: one that pads with another is refused, the same level is not."""
+    write_padded(tmp_path / "grey.onnx", (0.5, 0.5, 0.5), seed=0)
+    write_padded(tmp_path / "same.onnx", (0.5004, 0.5, 0.5), seed=1)
+    write_padded(tmp_path / "red.onnx", (0.6, 0.5, 0.5), seed=2)
+    publish(tmp_path / "grey.onnx", root)
+    with pytest.raises(RepositoryError) as caught:
+        publish(tmp_path / "red.onnx", root)
+    assert "expected padding=[128, 128, 128] as in version 1, got padding=[153, 128, 128]" in str(caught.value)
+    assert publish(tmp_path / "same.onnx", root).served == [2]
+
+
+def test_mean_of_another_fit_is_a_versions_own(files: list[Path], root: Path, tmp_path: Path) -> None:
+    """Without padding the mean lives inside the graph, so versions may differ in it, and rolling back is sound."""
+    manifest = publish(files[0], root).manifest(1)
+    changed = read_manifest(files[1]).model_copy(
+        update={"preprocessing": manifest.preprocessing | {"mean": [0.1, 0.2, 0.3]}}
+    )
+    size = read_manifest(files[1]).content.size
+    append_manifest(tmp_path / "mean.onnx", files[1].read_bytes()[:size], changed)
+    assert publish(tmp_path / "mean.onnx", root).served == [2]
+    assert rollback(root, "tiny").served == [1]
+    assert find_problems(root) == []
+
+
+def test_number_of_a_removed_version_is_not_used_again(files: list[Path], root: Path) -> None:
+    """Also if it was the highest: a client may still hold answers of it."""
+    for file in files[:2]:
+        publish(file, root)
+    rollback(root, "tiny")
+    remove(root, "tiny", 2)
+    assert publish(files[2], root).served == [3]
+
+
+def test_refused_rename_is_undone(files: list[Path], root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk refuses the last rename of a publication: the old state, byte for byte, and the reason in a line."""
+    publish(files[0], root)
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    rename, done = os.rename, []
+
+    def refuse(source: Path, target: Path) -> None:
+        if Path(target) == root.resolve() / "tiny" / "2" and not done:
+            done.append(target)
+            raise OSError(28, "No space left on device")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", refuse)
+    with pytest.raises(RepositoryError, match=r"cannot change the repository: got .*No space left on device"):
+        publish(files[1], root)
+    assert done
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
+    assert publish(files[1], root).served == [2]
