@@ -36,6 +36,8 @@ NEARLY = 0.95
 """A batch whose rate is this much of the fastest is as good: medians of a busy machine differ by as much."""
 CLEARLY = 1.10
 """More instances have to be so much faster."""
+NOISY = 0.3
+"""An idle machine's slices differ by a few percent, those of one that is shared by as much as the batch sizes do."""
 _ROUNDS = 5
 _MAX_SLICE_S = 0.5
 _MAX_WEIGHTS_BYTES = 4 * 1024**3
@@ -52,13 +54,14 @@ class Layout:
 
 @dataclass(frozen=True)
 class Measured:
-    """Median rate of one cell, in rows a second, over so many slices."""
+    """Median rate of one cell, in rows a second, over so many slices; `spread` is (largest - smallest) / median."""
 
     instances: int
     threads: int
     batch_size: int
     rows_per_s: float
     slices: int
+    spread: float = 0.0
 
 
 Cell = tuple[Layout, int]
@@ -115,10 +118,20 @@ def measure(
                 break
             slices[cell].append(run_slice(*cell, slice_s)[0])
     return [
-        Measured(layout.instances, layout.threads, batch_size, statistics.median(those), len(those))
+        _measured(layout, batch_size, slices[layout, batch_size] or first)
         for (layout, batch_size), first in rates.items()
-        for those in [slices[layout, batch_size] or first]
     ]
+
+
+def _measured(layout: Layout, batch_size: int, rates: Sequence[float]) -> Measured:
+    median = statistics.median(rates)
+    spread = (max(rates) - min(rates)) / median
+    return Measured(layout.instances, layout.threads, batch_size, median, len(rates), spread)
+
+
+def is_noisy(measured: Sequence[Measured]) -> bool:
+    """Whether slices of one and the same cell differ so much that the choice may be the machine's other work's."""
+    return statistics.median(cell.spread for cell in measured) > NOISY
 
 
 def choose(measured: Sequence[Measured]) -> Measured:
@@ -170,7 +183,11 @@ def tune(
         threads=chosen.threads if device == "cpu" else 0,
         preferred_rows=chosen.batch_size,
         record={
-            "measured": [asdict(cell) | {"rows_per_s": round(cell.rows_per_s, 1)} for cell in measured],
+            "measured": [
+                asdict(cell) | {"rows_per_s": round(cell.rows_per_s, 1), "spread": round(cell.spread, 2)}
+                for cell in measured
+            ],
+            "noisy": is_noisy(measured),
             "machine": _machine(device, cores),
             "time": started.isoformat(timespec="seconds"),
             "version": version,

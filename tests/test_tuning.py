@@ -25,7 +25,7 @@ from serving import instances, tuning
 from serving.client import GrpcConnection
 from serving.instances import instances_here
 from serving.server import Server
-from serving.tuning import Layout, Measured, choose, layouts, measure, tune
+from serving.tuning import Layout, Measured, choose, is_noisy, layouts, measure, tune
 
 VARIANTS = ("cpu", "cuda", "tensorrt")
 
@@ -107,6 +107,24 @@ def test_measuring_takes_the_median() -> None:
     measured = measure(TWO, run_slice, seconds=30, batch_sizes=(1, 4), clock=machine.clock)
     assert hit
     assert {(cell.instances, cell.rows_per_s) for cell in measured} == {(1, 100.0), (2, 200.0)}
+    assert [cell.spread > 0.9 for cell in measured] == [False, False, False, True]
+
+
+def test_noise_is_noticed() -> None:
+    """A machine whose slices differ by five percent is quiet, one where they differ by half is not."""
+    for noise_, noisy in ((0.05, False), (1.0, True)):
+        machine = Machine(lambda count, size: 1000.0, noise=noise_)
+        assert is_noisy(measure(TWO, machine, seconds=20, clock=machine.clock)) is noisy
+
+
+def test_command_says_that_the_machine_was_busy(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Settings are written all the same, with a line that says what they are worth."""
+    monkeypatch.setattr(tuning, "measure", lambda *_, **__: [Measured(1, 2, 8, 100.0, 5, 0.7)])
+    assert main(["tune", "tiny", "--repository", str(root)]) == 0
+    assert "this machine did other work meanwhile" in capsys.readouterr().err
+    assert list(config_of(root).dynamic_batching.preferred_batch_size) == [8]
 
 
 def test_choice_is_the_small_batch_where_large_ones_are_slower() -> None:
@@ -184,7 +202,9 @@ def test_tuning_writes_the_config_and_not_the_artifact(root: Path, fast_measure:
     assert config.max_batch_size == 64, "what clients may send stays as it was"
     record = json.loads(config.parameters[TUNING_PARAMETER + "cpu"].string_value)
     assert record["chosen"] == {"instances": 2, "threads": 1, "preferred_batch_size": 4}
-    assert record["measured"][-1] == {"instances": 2, "threads": 1, "batch_size": 8, "rows_per_s": 190.0, "slices": 5}
+    last = {"instances": 2, "threads": 1, "batch_size": 8, "rows_per_s": 190.0, "slices": 5, "spread": 0.0}
+    assert record["measured"][-1] == last
+    assert record["noisy"] is False
     assert record["digest"] == open_repository(root).model("tiny").manifest(1).digest
     assert record["machine"]["cores"] == 2
     assert record["time"].endswith("+00:00")
@@ -378,13 +398,15 @@ def test_command_prints_and_writes(root: Path, capsys: pytest.CaptureFixture[str
     printed = capsys.readouterr()
     assert "rows a second" in printed.out
     assert "written: batches of" in printed.out
-    assert printed.err == "measuring tiny on this machine for 1 s\n"
+    assert printed.err.startswith("measuring tiny on this machine for 1 s\n")
     assert main(["tune", "tiny", "--repository", str(root), "--seconds", "1", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["preferred_batch_size"] == config_of(root).dynamic_batching.preferred_batch_size[0]
     assert facts["name"] == "tiny"
     assert main(["tune", "nope", "--repository", str(root), "--seconds", "1"]) == 1
-    assert capsys.readouterr().err.count("\n") == 2, "the note and the error"
+    assert capsys.readouterr().err == (
+        f"measuring nope on this machine for 1 s\nlookalike: no model 'nope': expected one of tiny ({root})\n"
+    )
     with pytest.raises(ModelNotFoundError):
         tune(root, "tiny", version=7)
 

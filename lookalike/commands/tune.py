@@ -51,7 +51,12 @@ def run_tuning(
     from serving.tuning import tune as measure_and_write
 
     console.note(f"measuring {name} on this machine for {seconds:g} s")
-    return measure_and_write(repository, name, version=version, device=device, seconds=seconds)
+    tuning = measure_and_write(repository, name, version=version, device=device, seconds=seconds)
+    if tuning.record["noisy"]:
+        console.note(
+            "this machine did other work meanwhile: the same batch took 30 % more or less; tune when it is idle"
+        )
+    return tuning
 
 
 def tuning_facts(tuning: Tuning) -> dict[str, Any]:
