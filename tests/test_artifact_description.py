@@ -9,7 +9,7 @@ from tiny_artifact import write_tiny_artifact
 from artifact.description import describe
 from artifact.errors import ArtifactError
 from artifact.golden import golden_images, read_golden
-from artifact.manifest import Content, canonical_json, digest_of, parse_manifest
+from artifact.manifest import Content, Golden, Manifest, canonical_json, digest_of, parse_manifest
 from artifact.model_file import manifest_entry, read_manifest, verify_content
 from serving.check import check_artifact
 
@@ -117,3 +117,25 @@ def test_unknown_preprocessing_is_described_but_not_run(tmp_path: Path) -> None:
     assert describe(path)["preprocessing"]["resize"] == "lanczos/9"
     with pytest.raises(ArtifactError, match=r"preprocessing: got resize: expected .*'lanczos/9'.*; upgrade lookalike"):
         check_artifact(path)
+
+
+def test_reader_of_the_format_page_reads_every_artifact(tmp_path: Path) -> None:
+    """The few lines of plain Python in docs/artifact-format.md give the manifest of any artifact."""
+    page = (Path(__file__).parent.parent / "docs" / "artifact-format.md").read_text()
+    code = page.split("```python\n")[1].split("```")[0]
+    names: dict = {}
+    exec(code, names)
+    write_tiny_artifact(tmp_path / "full.onnx", mode="full", kind="quartet")
+    for path in (FORMAT_1, tmp_path / "full.onnx"):
+        fields = names["read_manifest"](path)
+        assert Manifest.model_validate(fields) == read_manifest(path)
+        assert fields["digest"] == read_manifest(path).digest
+
+
+def test_format_page_names_every_field() -> None:
+    """A field that is added to the manifest is added to the page."""
+    page = (Path(__file__).parent.parent / "docs" / "artifact-format.md").read_text()
+    table = page.split("| field |")[1].split("A null and an absent")[0]
+    for model, text in ((Manifest, table), (Content, table + page.split("### External")[1]), (Golden, page)):
+        for field in model.model_fields:
+            assert f"`{field}`" in text, field
