@@ -74,13 +74,20 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _session(path: Path, threads: int, device: str) -> Any:
-    import onnxruntime  # 0.2 s: only where a session is made
+def require_device(device: str) -> None:
+    """Raise UsageError unless onnxruntime, as installed, knows the device; whether it starts shows with a session."""
+    import onnxruntime
 
     if device not in PROVIDERS:
         raise UsageError(f"device {device!r}", expected=f"one of {', '.join(PROVIDERS)}")
     if PROVIDERS[device] not in onnxruntime.get_available_providers():
         raise UsageError(f"device {device!r} is not available", got=", ".join(onnxruntime.get_available_providers()))
+
+
+def _session(path: Path, threads: int, device: str) -> Any:
+    import onnxruntime  # 0.2 s: only where a session is made
+
+    require_device(device)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

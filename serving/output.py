@@ -203,6 +203,8 @@ def _read_manifest(path: Path, job: Mapping[str, Any]) -> dict[str, Any]:
             "output folder", expected=f"a {MANIFEST} of {FORMAT}", got="another", where=path, mend=_ANOTHER_FOLDER
         )
     changed = [key for key in job if theirs.get(key) != job[key]]
+    if changed and not content.get("parts") and content["state"] == RUNNING and not any(path.glob("part-*.parquet")):
+        return {}  # it failed before its first part, for example at a broken table that was mended since
     if changed:
         raise OutputError(
             "output folder belongs to another job",

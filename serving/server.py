@@ -25,6 +25,7 @@ from tritonclient.grpc.service_pb2_grpc import add_GRPCInferenceServiceServicer_
 
 from artifact.errors import ServerError, UsageError
 from artifact.preprocessing import DEFAULT_LIMITS, Limits
+from serving.engine import require_device
 from serving.grpc_health import health_handler
 from serving.grpc_service import GrpcService
 from serving.models import ModelStore
@@ -82,6 +83,7 @@ class Server:
             host, grpc_port, threads=threads, max_message_bytes=max_message_bytes, max_queue=max_queue,
             max_running_bytes=max_running_bytes,
         )  # fmt: skip
+        require_device(device)
         settings = Settings(
             threads=threads,
             device=device,

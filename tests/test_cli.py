@@ -304,6 +304,15 @@ def test_bad_runs_and_artifacts_fail_in_one_line(cli: Cli, trained: Path, reposi
         assert everything(Path()) == before, arguments
 
 
+def test_a_server_that_cannot_begin_ends_in_one_line(cli: Cli, repository: Path) -> None:
+    """An unknown device is no server without models; gRPC's core, in a process of its own, adds no line to ours."""
+    code, _, err = cli("serve", repository, "--device", "cdua")
+    assert (code, one_line(err)) == (2, "device 'cdua': expected one of cpu, cuda")
+    command = [sys.executable, "-m", "lookalike", "serve", str(repository), "--host", "203.0.113.7"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, len(ended.stderr.splitlines())) == (1, 1), ended.stderr
+
+
 def test_port_in_use_is_named(cli: Cli, repository: Path) -> None:
     """A second server on the same port says so and ends."""
     with socket.socket() as taken:

@@ -369,6 +369,16 @@ def test_folders_of_other_jobs_are_refused_untouched(repository: Path, images: l
     )
 
 
+def test_a_folder_without_a_part_is_free_for_another_job(repository: Path, images: list[Path], tmp_path: Path) -> None:
+    """A table broken further down fails before its first part; mended, it may go where it was to go."""
+    table, output = tmp_path / "t.csv", tmp_path / "out"
+    table.write_text(f"id,path\n1,{images[0]}\n,{images[1]}\n")
+    with pytest.raises(DataError, match="a value in every row"):
+        score(open_table(table), repository, output)
+    table.write_text(f"id,path\n1,{images[0]}\n2,{images[1]}\n")
+    assert score(open_table(table), repository, output).num_scored == 2
+
+
 def test_parts_that_are_gone_or_strange_are_not_passed_over(
     repository: Path, images: list[Path], tmp_path: Path
 ) -> None:

@@ -136,6 +136,7 @@ def test_server_listens_on_this_machine_only(repository: Path) -> None:
         ({"threads": 0}, "threads: expected at least 1, got 0"),
         ({"max_queue": 0}, "max_queue: expected at least 1, got 0"),
         ({"max_message_bytes": 0}, "max_message_bytes: expected at least 1, got 0"),
+        ({"device": "abacus"}, "device 'abacus': expected one of cpu, cuda"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(repository: Path, options: dict[str, object], text: str) -> None:
@@ -143,14 +144,6 @@ def test_options_that_make_no_sense_are_refused(repository: Path, options: dict[
     with pytest.raises(UsageError) as refused:
         Server(repository, **options)  # type: ignore[arg-type]
     assert str(refused.value) == text
-
-
-def test_missing_device_is_an_error_of_the_model(repository: Path) -> None:
-    """A device that is not there fails the models with the reason; nothing falls back in silence."""
-    reports: list[str] = []
-    with Server(repository, grpc_port=0, device="abacus", report=reports.append) as server, client_of(server) as client:
-        assert not client.is_model_ready("tiny")
-    assert any("device 'abacus': expected one of cpu, cuda" in line for line in reports)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -64,7 +64,7 @@ def score(
     if as_json:
         console.print_json(facts)
     else:
-        console.print_facts("scored", facts | {"parts": len(result.parts)})
+        console.print_facts("scored", facts | {"parts": len(result.parts), "note": None})
     if result.num_errors:
         console.note(f"{result.num_errors} rows with bad images, listed in {output / 'errors.parquet'}")
         raise typer.Exit(EXIT_BAD_ROWS)

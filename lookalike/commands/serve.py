@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,8 @@ def serve(
     check_goldens: Annotated[bool, typer.Option(help="Check golden examples when a model is loaded.")] = True,
 ) -> None:
     """Serve a model repository over gRPC (Open Inference Protocol, as Triton does) until interrupted."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its core would add a line of its own to our errors
+
     from lookalike import console
     from serving.server import serve as run_server
 
