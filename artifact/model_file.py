@@ -31,13 +31,13 @@ class _Field(NamedTuple):
     end: int
 
 
-def read_manifest(path: Path) -> Manifest:
+def read_manifest(path: str | Path) -> Manifest:
     """Read the manifest of an artifact, skipping graph and weights: milliseconds for gigabytes.
 
     Raises:
         ArtifactError: no such file, not an ONNX file, cut off, or without a manifest that proves itself.
     """
-    return _locate(path)[1]
+    return _locate(Path(path))[1]
 
 
 def verify_content(path: Path) -> Manifest:

@@ -37,7 +37,7 @@ from artifact.triton_config import (
 LAST_VERSION_PARAMETER = "lookalike.last_version"
 
 
-def publish(file: Path, root: Path, *, name: str | None = None) -> PublishedModel:
+def publish(file: str | Path, root: str | Path, *, name: str | None = None) -> PublishedModel:
     """Install a verified artifact as the next version of model `name` (default: the name in its manifest).
 
     The same artifact twice is one version: publishing what is already the newest changes nothing.
@@ -47,6 +47,7 @@ def publish(file: Path, root: Path, *, name: str | None = None) -> PublishedMode
         UsageError: a name that Triton or Lookalike would not take.
         RepositoryError: another signature under the same name, or a folder that cannot be written or stops Triton.
     """
+    file, root = Path(file), Path(root)
     manifest = verify_artifact(file)
     name = name or manifest.name
     require_model_name(name)
@@ -72,13 +73,14 @@ def publish(file: Path, root: Path, *, name: str | None = None) -> PublishedMode
     return open_repository(root).model(name)
 
 
-def rollback(root: Path, name: str, version: int | None = None) -> PublishedModel:
+def rollback(root: str | Path, name: str, version: int | None = None) -> PublishedModel:
     """Serve one earlier version (default: the one before the version served now); nothing is deleted.
 
     Raises:
         ModelNotFoundError: no such model or version.
         RepositoryError: there is no earlier version.
     """
+    root = Path(root)
     open_repository(root).model(name)
     with changing(root) as change:
         model = open_repository(root).model(name)
@@ -101,13 +103,14 @@ def rollback(root: Path, name: str, version: int | None = None) -> PublishedMode
     return open_repository(root).model(name)
 
 
-def remove(root: Path, name: str, version: int | None = None) -> None:
+def remove(root: str | Path, name: str, version: int | None = None) -> None:
     """Remove a model with its companions, or one version of it that is not served.
 
     Raises:
         ModelNotFoundError: no such model or version.
         RepositoryError: the version is being served.
     """
+    root = Path(root)
     open_repository(root).model(name)
     with changing(root) as change:
         model = open_repository(root).model(name)

@@ -41,9 +41,9 @@ class RepositoryCheck:
     problems: list[Problem]
 
 
-def check_artifact(path: Path, *, golden: bool = True, device: str = "cpu") -> CheckResult:
+def check_artifact(path: str | Path, *, golden: bool = True, device: str = "cpu") -> CheckResult:
     """Verify everything an artifact says about itself; raises ArtifactError with the first thing that is not so."""
-    return check_engine(Engine(path, device=device), golden=golden)
+    return check_engine(Engine(Path(path), device=device), golden=golden)
 
 
 def check_repository(root: Path, *, golden: bool = True, device: str = "cpu") -> RepositoryCheck:

@@ -19,6 +19,7 @@ from artifact.model_file import append_manifest, read_manifest, verify_content
 from artifact.publishing import publish, remove, rollback
 from artifact.repository import open_repository
 from artifact.triton_config import read_config
+from serving.check import check_artifact
 
 
 @pytest.fixture
@@ -281,3 +282,14 @@ def test_refused_rename_is_undone(files: list[Path], root: Path, monkeypatch: py
     assert done
     assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
     assert publish(files[1], root).served == [2]
+
+
+def test_paths_may_be_text(files: list[Path], tmp_path: Path) -> None:
+    """The public functions take what `open` takes, as Scorer and Index do."""
+    root = str(tmp_path / "repository")
+    model = publish(str(files[0]), root, name="m")
+    assert read_manifest(str(files[0])).digest == model.manifest(1).digest
+    assert check_artifact(str(files[0])).manifest.digest == model.manifest(1).digest
+    publish(str(files[1]), root, name="m")
+    assert rollback(root, "m").newest_served() == 1
+    remove(root, "m")
