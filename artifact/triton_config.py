@@ -22,7 +22,6 @@ ModelConfig = Any  # tritonclient ships no types; this is model_config_pb2.Model
 
 DIGEST_PARAMETER = "lookalike.digest."
 MANIFEST_PARAMETER = "lookalike.manifest."
-LAST_VERSION_PARAMETER = "lookalike.last_version"
 MAX_BATCH_SIZE = 64
 DECODE_SUFFIX = "_decode"
 ENCODED_SUFFIX = "_encoded"
@@ -85,17 +84,6 @@ def drop_manifest(config: ModelConfig, version: int) -> None:
     """Take a version's entries out of a config."""
     for prefix in (DIGEST_PARAMETER, MANIFEST_PARAMETER):
         config.parameters.pop(f"{prefix}{version}", None)
-
-
-def last_version(config: ModelConfig) -> int:
-    """The highest version that was removed, 0 if none: versions only grow."""
-    text = config.parameters[LAST_VERSION_PARAMETER].string_value if LAST_VERSION_PARAMETER in config.parameters else ""
-    return int(text) if text.isdecimal() else 0
-
-
-def set_last_version(config: ModelConfig, version: int) -> None:
-    """Note the highest version that there ever was, before it may be removed."""
-    config.parameters[LAST_VERSION_PARAMETER].string_value = str(version)
 
 
 def serve_latest(config: ModelConfig) -> None:
