@@ -21,7 +21,10 @@ from torch import Tensor, nn
 from artifact.distances import COSINE_EPSILON, DISTANCES
 from artifact.errors import ArtifactError
 from artifact.kinds import FULL, KINDS, Kind, input_names, output_widths
+from artifact.model_notes import strip_notes
 from artifact.preprocessing import Preprocessing
+from export.merged import merge_training_parts
+from serving.folding import fold_constants
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,6 +99,7 @@ def export_graph(
     """
     inputs = list(input_names(kind, mode))
     outputs = list(output_widths(kind, mode, embedding_dim))
+    branch = merge_training_parts(branch.eval())
     module = MultiStream(branch, kind=kind, distance=distance) if mode == FULL else branch
     shape = (2, preprocessing.height, preprocessing.width, 3)
     example = tuple(torch.zeros(shape, dtype=torch.uint8) for _ in inputs)
@@ -136,29 +140,11 @@ def _export(
     if program is None:
         raise ArtifactError("the network cannot be exported to ONNX", where=where)
     model = program.model_proto
-    _strip(model)
+    strip_notes(model)
+    fold_constants(model, inputs)
     _name_batch_axis(model)
     onnx.checker.check_model(model)
     return model
-
-
-def _strip(model: onnx.ModelProto) -> None:
-    """Remove every note of the exporter: stack traces, module paths, version of the producer's machine."""
-    model.ClearField("metadata_props")
-    model.ClearField("doc_string")
-    model.graph.ClearField("metadata_props")
-    model.graph.ClearField("value_info")  # shapes of inner values: not needed, and named after source lines
-    model.graph.ClearField("doc_string")
-    model.graph.name = "lookalike"
-    for part in (*model.graph.node, *model.graph.initializer, *model.graph.input, *model.graph.output):
-        part.ClearField("metadata_props")
-        part.ClearField("doc_string")
-    for function in model.functions:
-        function.ClearField("metadata_props")
-        function.ClearField("doc_string")
-        for node in function.node:
-            node.ClearField("metadata_props")
-            node.ClearField("doc_string")
 
 
 def _name_batch_axis(model: onnx.ModelProto) -> None:

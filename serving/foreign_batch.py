@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from serving.folding import fold_constants
 from serving.foreign import ForeignInput
-from serving.foreign_folding import fold_constants
 from serving.foreign_graph import OURS, read_by, set_image_shape
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def rewritten(model: onnx.ModelProto, image: ForeignInput, height: int, width: i
 
     copy = _copy(model)
     set_image_shape(copy, image, image.batch or 1, height, width)
-    fold_constants(copy, image.name)
+    fold_constants(copy, [image.name])
     shapes = {tensor.name: list(tensor.dims) for tensor in copy.graph.initializer} | _reshaped(copy)
     of_image, nodes = {image.name}, []
     for node in copy.graph.node:
