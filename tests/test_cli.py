@@ -246,6 +246,12 @@ def test_export_to_describe_to_rollback(cli: Cli, trained: Path) -> None:
     assert "parity torch = onnxruntime on batches of 1, 2, 7: max |difference|" in err
     assert first["parity"]["max_abs"] <= first["parity"]["limit"] <= 1e-4 * 100
     assert cli("export", trained, "--as", "full", "--repository", "r")[0] == 0
+    models = json.loads(cli("versions", "--repository", "r", "--json")[1])
+    assert [(model["name"], model["mode"], model["served"]) for model in models] == [
+        ("shapes", "branch", [1]),
+        ("shapes_full", "full", [1]),
+    ]
+    assert "shapes_full" in cli("versions", "--repository", "r")[1]
     described = json.loads(cli("describe", "shapes", "--repository", "r", "--json")[1])
     assert described == json.loads(cli("describe", "a.onnx", "--json")[1])
     assert described["digest"] == first["digest"]

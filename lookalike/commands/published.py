@@ -53,14 +53,18 @@ def extract(
 
 
 def versions(
-    name: Annotated[str, NAME],
+    name: Annotated[str | None, typer.Argument(help="Name of a published model; none: all.", metavar="[NAME]")] = None,
     repository: Annotated[Path, REPOSITORY] = DEFAULT_REPOSITORY,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
-    """List the versions of a published model and which of them is served."""
+    """List the versions of a published model and which is served; without a name, the models of the repository."""
     from artifact.repository import open_repository
 
-    _print_versions(open_repository(repository).model(name), as_json)
+    opened = open_repository(repository)
+    if name is not None:
+        _print_versions(opened.model(name), as_json)
+    else:
+        _print_models([opened.model(each) for each in opened.names()], as_json)
 
 
 def rollback(
@@ -90,6 +94,24 @@ def remove(
         console.print_json({"removed": name, "version": version})
     else:
         console.out.print(f"removed {name}" + (f" version {version}" if version else ""))
+
+
+def _print_models(models: list[Any], as_json: bool) -> None:
+    from lookalike import console
+
+    rows = [
+        {
+            "name": model.name,
+            "mode": model.manifests[max(model.manifests)].mode if model.manifests else "",
+            "versions": list(model.manifests),
+            "served": model.served,
+        }
+        for model in models
+    ]
+    if as_json:
+        console.print_json(rows)
+    else:
+        console.print_table(("name", "mode", "versions", "served"), [list(row.values()) for row in rows])
 
 
 def _print_versions(model: Any, as_json: bool) -> None:

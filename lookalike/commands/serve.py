@@ -18,7 +18,9 @@ def serve(
     repository: Annotated[Path, typer.Argument(help="Triton model repository.", metavar="REPOSITORY")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     grpc_port: Annotated[int, typer.Option(min=0, max=65535, help="gRPC port; 0 chooses a free one.")] = 8001,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads of one run. [all cores]")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of one run. [the model's config, else all cores]")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     max_queue: Annotated[int, typer.Option(min=1, help="Requests that may wait for one model.")] = 1024,
     check_goldens: Annotated[bool, typer.Option(help="Check golden examples when a model is loaded.")] = True,
