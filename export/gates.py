@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis.labels import Labels
 from analysis.paired import PairedRecall, paired_recall
 from artifact.distances import COSINE_EPSILON, Vectors
 from artifact.errors import ParityError, UsageError
@@ -108,18 +109,18 @@ class Verdict:
         }
 
 
-def judge(reference: Vectors, candidate: Vectors, images: Images, *, distance: str, limits: Limits) -> Verdict:
-    """Measure a candidate against the fp32 vectors of the same images, float32 [images, n] both."""
+def judge(reference: Vectors, candidate: Vectors, labels: Labels, *, distance: str, limits: Limits) -> Verdict:
+    """Measure a candidate against the fp32 vectors of the same images, float32 [images, n] both; labels [images]."""
     if not np.isfinite(candidate).all():
         rows = int((~np.isfinite(candidate).all(axis=1)).sum())
         raise ParityError("int8 vectors", expected="finite numbers", got=f"NaN or infinity for {rows} images")
     norms = np.maximum(np.linalg.norm(reference, axis=1) * np.linalg.norm(candidate, axis=1), COSINE_EPSILON)
     cosines = np.einsum("ij,ij->i", reference.astype(np.float64), candidate) / norms
     return Verdict(
-        num_images=len(images),
+        num_images=len(labels),
         mean_cosine=float(cosines.mean()),
         min_cosine=float(cosines.min()),
-        recall=paired_recall(reference, candidate, images.labels, distance=distance),
+        recall=paired_recall(reference, candidate, labels, distance=distance),
         limits=limits,
     )
 

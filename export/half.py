@@ -51,8 +51,6 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
         raise ArtifactError(
             "fp16", expected="a convolution or dense layer besides the last one", got="none", mend="export as fp32"
         )
-    for value in graph.output:
-        rewriter.give_back(value.name)
     graph.node.extend(rewriter.nodes)
     used = {name for node in graph.node for name in node.input}
     kept = [tensor for tensor in graph.initializer if tensor.name in used]
@@ -62,7 +60,10 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def last_layers(graph: onnx.GraphProto) -> set[int]:
-    """Indices of the layers with no other layer between them and an output of the graph."""
+    """Indices of the layers with no other layer between them and an output of the graph.
+
+    All that lies behind them then stays float32, for whatever enters there comes from one of them.
+    """
     reaches = {value.name for value in graph.output}
     found = set()
     for index in range(len(graph.node) - 1, -1, -1):
@@ -99,18 +100,6 @@ class _Rewriter:
             if name in self.half:
                 node.input[position] = self._as(name, TensorProto.FLOAT)
         self.nodes.append(node)
-
-    def give_back(self, name: str) -> None:
-        """Let an output of the graph be float32 under its own name."""
-        if name not in self.half:
-            return
-        inner = f"{name}_half"
-        for node in self.nodes:
-            for names in (node.input, node.output):
-                for position, each in enumerate(names):
-                    if each == name:
-                        names[position] = inner
-        self.nodes.append(helper.make_node("Cast", [inner], [name], name=f"{name}_to_float", to=TensorProto.FLOAT))
 
     def _as(self, name: str, kind: int) -> str:
         if (name, kind) not in self._cast:

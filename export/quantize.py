@@ -78,11 +78,11 @@ def plan_quantization(model: onnx.ModelProto) -> Plan:
         raise ArtifactError(
             "int8", expected="a convolution or dense layer besides the last one", got="none", mend="export as fp32"
         )
-    pools = {}
+    pools: dict[str, str] = {}
     for node in graph.node:
         if node.op_type == "MaxPool" and node.input[0] in wanted and len(node.output) == 1:
             wanted.add(node.output[0])
-            pools[node.output[0]] = node.input[0]
+            pools[node.output[0]] = pools.get(node.input[0], node.input[0])
     produced = [name for node in graph.node for name in node.output]
     return Plan(tuple(nodes), tuple(name for name in produced if name in wanted), pools, skipped)
 
@@ -101,12 +101,10 @@ def quantize(model: onnx.ModelProto, plan: Plan, ranges: Mapping[str, Range]) ->
     chosen = set(plan.nodes)
     nodes = list(result.graph.node)
     result.graph.ClearField("node")
-    outputs = {value.name for value in result.graph.output}
     renamed: dict[str, str] = {}
-    quantized_consumers = _WEIGHT_AXIS.keys() | {"MaxPool"}
     fused = _fused_tensors(nodes, plan)
     for index, node in enumerate(nodes):
-        takes_int8 = index in chosen or (node.op_type in quantized_consumers and node.output[0] in plan.pools)
+        takes_int8 = index in chosen or any(name in plan.pools for name in node.output)
         source = node.input[0] if node.input else ""
         for position, name in enumerate(node.input):
             if name in renamed and (takes_int8 or name in fused):
@@ -115,7 +113,7 @@ def quantize(model: onnx.ModelProto, plan: Plan, ranges: Mapping[str, Range]) ->
             writer.quantize_weights(node, scales[source][0])
         writer.nodes.append(node)
         for name in node.output:
-            if name in scales and name not in outputs:
+            if name in scales:  # never an output of the graph: what gives those is a last layer
                 renamed[name] = writer.quantize_activation(name, *scales[name])
     result.graph.node.extend(writer.nodes)
     writer.drop_unused()
@@ -193,10 +191,9 @@ class _Writer:
 
 
 def _activation_scale(seen: Range) -> tuple[np.float32, np.uint8]:
-    """Scale and zero point of uint8 for a range, which always holds 0, so that zero padding is exact."""
-    low, high = min(0.0, seen.low), max(0.0, seen.high)
-    scale = np.float32(max(high - low, 1e-12) / 255)
-    return scale, np.uint8(np.clip(np.rint(-low / float(scale)), 0, 255))
+    """Scale and zero point of uint8 for a range."""
+    scale = np.float32(max(seen.high - seen.low, 1e-12) / 255)
+    return scale, np.uint8(np.clip(np.rint(-seen.low / float(scale)), 0, 255))
 
 
 def _reason_against(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]) -> str:

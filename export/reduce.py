@@ -68,7 +68,7 @@ def reduce_int8(run: Run, graph: onnx.ModelProto, settings: Int8Settings, *, rep
     evidence = read_evidence(run, calibration=settings.calibration, evaluation=settings.evaluation, report=report)
     quantized = quantize(graph, plan, find_ranges(graph, plan.tensors, evidence.calibration.pixels))
     reference, candidate = embed_images([embedder(graph), embedder(quantized)], evidence.evaluation)
-    verdict = judge(reference, candidate, evidence.evaluation, distance=run.distance, limits=settings.limits)
+    verdict = judge(reference, candidate, evidence.evaluation.labels, distance=run.distance, limits=settings.limits)
     require(verdict)
     threshold = decision_threshold(
         candidate, evidence.evaluation.labels, distance=run.distance, far=FALSE_ACCEPT_RATE, seed=run.config.seed

@@ -1,0 +1,123 @@
+"""fp32 against int8 and fp16 at 224 px: throughput of the artifact's own graphs, in interleaved rounds.
+
+ResNet-18 and MobileNetV3-small with random weights: the time of a graph does not depend on their values, and what int8
+costs in recall is measured by export itself, on every artifact. Each round runs every graph once, in turn, on one
+batch, so that a busy machine slows all of them; the ratio is that of the medians. Processor time is told beside it,
+since it is what other programs on the machine change least.
+"""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import time
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from torch import nn
+
+from artifact.preprocessing import Preprocessing
+from export.calibration import find_ranges
+from export.graph import export_graph
+from export.half import to_half
+from export.quantize import plan_quantization, quantize
+from serving.engine import available_cores
+from trainer.base_networks import build_base
+from trainer.branch import Branch
+
+NETWORKS = ("resnet18", "mobilenetv3_small_100")
+SIZE_PX = 224
+EMBEDDING_DIM = 128
+BATCHES = (1, 8)
+ROUNDS = 25
+_CALIBRATION = 32
+
+
+def run() -> dict[str, Any]:
+    """{network: {batch: {precision: milliseconds, ratio, spread}}}."""
+    return {
+        "size_px": SIZE_PX,
+        "threads": available_cores(),
+        "rounds": ROUNDS,
+        "machine": platform.machine(),
+        "networks": {name: _measure(name) for name in NETWORKS},
+    }
+
+
+def _measure(name: str) -> dict[str, Any]:
+    graphs = precisions_of(name)
+    sessions = {precision: _session(graph) for precision, graph in graphs.items()}
+    sizes = {precision: graph.ByteSize() for precision, graph in graphs.items()}
+    return {"bytes": sizes, **{f"batch_{batch}": _rounds(sessions, batch) for batch in BATCHES}}
+
+
+def precisions_of(name: str) -> dict[str, onnx.ModelProto]:
+    """The branch graph of a network in every precision."""
+    torch.manual_seed(0)
+    base = build_base(name, size=SIZE_PX)
+    branch = Branch(
+        base.module, num_features=base.num_features, embedding_dim=EMBEDDING_DIM, mean=base.mean, std=base.std,
+        normalize=False,
+    ).eval()  # fmt: skip
+    for module in branch.modules():  # statistics as after training
+        if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None and module.running_var is not None:
+            module.running_mean.uniform_(-0.3, 0.3)
+            module.running_var.uniform_(0.5, 2.0)
+            nn.init.uniform_(module.weight, 0.5, 1.5)  # timm starts some at 0
+    graph = export_graph(
+        branch, kind="siamese", mode="branch", distance="euclidean", embedding_dim=EMBEDDING_DIM,
+        preprocessing=Preprocessing(height=SIZE_PX, width=SIZE_PX),
+    )  # fmt: skip
+    plan = plan_quantization(graph)
+    ranges = find_ranges(graph, plan.tensors, _pictures(_CALIBRATION))
+    return {"fp32": graph, "int8": quantize(graph, plan, ranges), "fp16": to_half(graph)}
+
+
+def _rounds(sessions: dict[str, onnxruntime.InferenceSession], batch: int) -> dict[str, Any]:
+    pixels = _pictures(batch)
+    wall: dict[str, list[float]] = {precision: [] for precision in sessions}
+    processor: dict[str, list[float]] = {precision: [] for precision in sessions}
+    for turn in range(ROUNDS + 2):
+        for precision, session in sessions.items():
+            started, spent = time.perf_counter(), time.process_time()
+            session.run(None, {"image": pixels})
+            if turn >= 2:  # two rounds to warm up
+                wall[precision].append(time.perf_counter() - started)
+                processor[precision].append(time.process_time() - spent)
+    base, base_processor = (statistics.median(times["fp32"]) for times in (wall, processor))
+    return {
+        precision: {
+            "ms_per_image": round(1000 * statistics.median(wall[precision]) / batch, 3),
+            "speed_over_fp32": round(base / statistics.median(wall[precision]), 2),
+            "speed_over_fp32_by_round": _quartiles(
+                [one / other for one, other in zip(wall["fp32"], wall[precision], strict=True)]
+            ),
+            "processor_ms_per_image": round(1000 * statistics.median(processor[precision]) / batch, 3),
+            "processor_speed_over_fp32": round(base_processor / statistics.median(processor[precision]), 2),
+        }
+        for precision in sessions
+    }
+
+
+def _quartiles(values: list[float]) -> list[float]:
+    return [round(value, 2) for value in statistics.quantiles(values, n=4)]
+
+
+def _session(graph: onnx.ModelProto) -> onnxruntime.InferenceSession:
+    """Threads and spinning as serving/engine.py sets them."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = available_cores()
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def _pictures(count: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Coarse blocks with noise: as smooth and as rough as pictures are."""
+    random = np.random.default_rng(0)
+    blocks = random.integers(0, 256, (count, 8, 8, 3)).repeat(SIZE_PX // 8, axis=1).repeat(SIZE_PX // 8, axis=2)
+    return (blocks + random.integers(-20, 21, blocks.shape)).clip(0, 255).astype(np.uint8)
