@@ -64,7 +64,8 @@ def test_every_public_name_can_be_had() -> None:
     assert sorted(lookalike.__all__) == [
         "Index", "LookalikeError", "Preprocessing", "Scorer", "Server", "TrainConfig", "VectorTable", "__version__",
         "adopt", "build", "check_artifact", "check_repository", "cluster_table", "compare_artifacts", "deploy",
-        "describe", "evaluate", "extract", "fit", "load_pixels", "load_run", "make_config", "open_repository", "open_table", "publish", "read_manifest", "remove", "rollback",
+        "describe", "evaluate", "extract", "fit", "load_pixels", "load_run", "make_config",
+        "open_repository", "open_table", "publish", "read_manifest", "remove", "rollback",
         "score_table",
     ]  # fmt: skip
     for name in lookalike.__all__:
