@@ -21,6 +21,8 @@ BENCHMARKS: dict[str, str] = {
     "start": "benchmarks.start",
     "preprocessing": "benchmarks.preprocessing",
     "demo": "benchmarks.demo",
+    "int8": "benchmarks.int8",
+    "families": "benchmarks.families",
 }
 RESULTS = Path(__file__).parent / "results"
 
