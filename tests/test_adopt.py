@@ -147,11 +147,11 @@ def test_manifest_tells_where_the_network_came_from(resnet_file: Path, tmp_path:
     )
     assert (manifest.threshold, manifest.margin, manifest.normalized, manifest.created) == (None, None, False, "")
     assert manifest.base["licence"] == "MIT"
-    facts = manifest.training["adopted"]
+    facts = manifest.training
     import hashlib
 
     assert facts["sha256"] == hashlib.sha256(resnet_file.read_bytes()).hexdigest()
-    assert (facts["file"], facts["opset"], facts["output"]) == ("my net.onnx", 17, "logits")
+    assert (facts["adopted_from"], facts["opset"], facts["output"]) == ("my net.onnx", 17, "logits")
     assert facts["producer"].startswith("pytorch")
     assert manifest.pixels.mean == MEAN
 
@@ -211,7 +211,7 @@ def test_weights_beside_the_file(tmp_path: Path) -> None:
     onnx.save_model(model, tmp_path / "net.onnx", save_as_external_data=True, location="net.data", size_threshold=0)
     adopted = adopt(tmp_path / "net.onnx", mean=MEAN, std=STD)
     inside = adopt(tmp_path / "inside.onnx", mean=MEAN, std=STD)
-    assert list(adopted.manifest.training["adopted"]["external"]) == ["net.data"]
+    assert list(adopted.manifest.training["external"]) == ["net.data"]
     os.unlink(tmp_path / "net.data")
     pixels = some_pixels(2, 8)
     np.testing.assert_array_equal(

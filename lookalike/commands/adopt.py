@@ -83,7 +83,7 @@ def adopt(
         "name": manifest.name,
         "embedding_dim": manifest.embedding_dim,
         "normalized": manifest.normalized,
-        "output": manifest.training["adopted"]["output"],
+        "output": manifest.training["output"],
         "batching": adopted.batching,
         "parity": {"max_abs": parity.max_abs, "limit": parity.limit, "batches": list(parity.batches)},
     }
