@@ -133,7 +133,7 @@ def adopt(
     facts = {"sha256": foreign.sha256, "external": foreign.external, "output": value, "layout": foreign.image.layout}
     facts |= {"channels": "BGR" if bgr else "RGB"}
     space = {"adopted": facts, "preprocessing": preprocessing.to_dict()}
-    norms = np.linalg.norm(np.concatenate([vectors, golden_vectors]), axis=1)
+    norms = np.linalg.norm(np.concatenate([vectors, golden_vectors]).astype(np.float64), axis=1)
     manifest = Manifest(
         name=name,
         kind=kind,

@@ -163,7 +163,12 @@ def require_sound_weights(model: onnx.ModelProto, path: Path) -> None:
 
     for tensor in all_tensors(model):
         if tensor.data_type in (1, 10, 11, 16):  # float32, float16, float64, bfloat16
-            values = numpy_helper.to_array(tensor).astype(np.float32, copy=False)
+            try:
+                values = numpy_helper.to_array(tensor).astype(np.float32, copy=False)
+            except ValueError as error:
+                raise ArtifactError(
+                    f"weights {tensor.name!r} are damaged", got=first_line(error), where=path, mend="copy it again"
+                ) from None
             if np.isnan(values).any():
                 raise ArtifactError(
                     f"weights {tensor.name!r} hold NaN",
@@ -232,7 +237,8 @@ def _image_input(model: onnx.ModelProto, layout: str | None, path: Path) -> Fore
     kind = value.type.tensor_type
     types = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.FLOAT16: "float16"}
     dims: list[Any] = [dim.dim_value or None for dim in kind.shape.dim]
-    got = f"{onnx.TensorProto.DataType.Name(kind.elem_type).lower()} {_shape_text(kind.shape)}"
+    known = {number: word.lower() for word, number in onnx.TensorProto.DataType.items()}
+    got = f"{known.get(kind.elem_type, 'an unknown type')} {_shape_text(kind.shape)}"
     if kind.elem_type not in types or len(dims) != 4:
         raise ArtifactError(
             f"input {value.name!r}",

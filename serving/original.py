@@ -50,7 +50,8 @@ class Original:
     def _vector(self, pixels: npt.NDArray[np.uint8]) -> Vectors:
         spec, image = self.preprocessing, self.foreign.image
         planes = (pixels.astype(np.float64) / 255 - np.asarray(spec.mean)) / np.asarray(spec.std)
-        fed = image.arrange(planes[..., ::-1] if self.bgr else planes)
+        with np.errstate(over="ignore"):  # a std near 0: the infinite vector is refused below
+            fed = image.arrange(planes[..., ::-1] if self.bgr else planes)
         batch = image.batch or 1
         try:
             value = self._session.run([self.output], {image.name: np.repeat(fed, batch, axis=0)})[0]
@@ -100,6 +101,7 @@ def load_session(model: bytes, foreign: Foreign) -> Any:
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # what matters arrives as an exception
     try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        # without the fallback, which prints to stdout and tries the same provider again
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except Exception as error:  # as above: no public base class
         raise ArtifactError("onnxruntime cannot load the network", got=first_line(error), where=foreign.path) from None
