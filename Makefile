@@ -21,7 +21,7 @@ demo: $(STAMP)
 # Everything, real Triton included where its wheels exist (else that part is skipped with the reason).
 test: $(STAMP)
 	@PYTHON=$(PYTHON) tests/real_triton/environment.sh || true
-	$(BIN)/pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --durations=12
 
 check: $(STAMP)
 	$(BIN)/ruff check .
