@@ -274,9 +274,9 @@ def test_misuse_of_columns_is_one_line(case: str, tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_broken_files_are_one_line(name: str, content: str, text: str, tmp_path: Path) -> None:
-    """Empty, ragged and foreign files."""
+    """Empty, ragged and foreign files. Arrow names the row where it reads with one thread, and not with several."""
     (tmp_path / name).write_text(content)
-    assert error_text(tmp_path / name) == text
+    assert error_text(tmp_path / name).replace("Row #3: ", "") == text
 
 
 def test_json_row_that_does_not_fit_is_named_by_its_line(tmp_path: Path) -> None:
