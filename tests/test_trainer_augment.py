@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from trainer.augment import affine_maps, augment
-from trainer.config import AugmentConfig
+from trainer.settings import AugmentConfig
 
 OFF = {"rotate_deg": 0.0, "translate": 0.0, "scale": 0.0, "flip": False}
 IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (32, 9, 15, 3), np.uint8))

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own idiom
 from torch import Tensor
 
-from trainer.config import AugmentConfig
+from trainer.settings import AugmentConfig
 
 
 def augment(images: Tensor, config: AugmentConfig, *, generator: torch.Generator) -> Tensor:
@@ -27,7 +27,7 @@ def augment(images: Tensor, config: AugmentConfig, *, generator: torch.Generator
     Returns:
         uint8 [N, H, W, 3].
     """
-    if not config.changes_anything:
+    if not config.changes_pixels:
         return images
     count, height, width = images.shape[:3]
     maps = affine_maps(count, config, aspect=width / height, generator=generator).to(images.device)

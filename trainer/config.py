@@ -11,86 +11,37 @@ import difflib
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from artifact.errors import UsageError
+from trainer.config_complaints import complaint, setting_keys
 from trainer.option_checks import check_choices, check_margins
+from trainer.settings import AugmentConfig, FreezeConfig, LoopConfig, OptimizerConfig, SamplingConfig, Settings
 
 MAX_DIM = 4096
 MAX_SIZE_PX = 4096
 
 
-class _Options(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
-
-
-class SamplingConfig(_Options):
-    """Shape of a batch: P classes with K images each.
-
-    Attributes:
-        classes_per_batch: P; None: as many as there are, up to 25.
-        images_per_class: K; None: about 100 images a batch, at least 4 of each class.
-        batches_per_epoch: None: as many as deal every image once.
-    """
-
-    classes_per_batch: int | None = Field(default=None, ge=2, le=4096)
-    images_per_class: int | None = Field(default=None, ge=2, le=4096)
-    batches_per_epoch: int | None = Field(default=None, ge=1)
-
-
-class OptimizerConfig(_Options):
-    """How the weights move.
-
-    Attributes:
-        name: `adamw`, or `sgd` with Nesterov momentum 0.9.
-        learning_rate: peak, after the warm-up.
-        weight_decay: decoupled; biases and normalisation layers are exempt.
-        schedule: `cosine` to zero over the run, or `constant`; both after the warm-up.
-        warmup_share: share of all steps in which the rate rises linearly.
-    """
-
-    name: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: float = Field(default=1e-3, gt=0, le=100)
-    weight_decay: float = Field(default=1e-4, ge=0, le=100)
-    schedule: Literal["cosine", "constant"] = "cosine"
-    warmup_share: float = Field(default=0.05, ge=0, le=1)
-
-
-class AugmentConfig(_Options):
-    """Random changes of training images; all zero and no flip switches them off.
-
-    Attributes:
-        rotate_deg: up to this many degrees either way.
-        translate: up to this share of the side, either way.
-        scale: 0.1 is between 1/1.1 and 1.1 times as large.
-        flip: mirror half of the images left to right.
-    """
-
-    rotate_deg: float = Field(default=10.0, ge=0, le=180)
-    translate: float = Field(default=0.08, ge=0, le=0.5)
-    scale: float = Field(default=0.1, ge=0, le=4)
-    flip: bool = False
-
-    @property
-    def changes_anything(self) -> bool:
-        return self.flip or max(self.rotate_deg, self.translate, self.scale) > 0
-
-
-class TrainConfig(_Options):
+class TrainConfig(Settings):
     """Everything that decides a run.
 
     Attributes:
-        images: folder with one folder of images per class.
+        images: folder with one folder of images per class, or a table (CSV, JSON lines, Parquet) of images with their
+            classes, or of tuples with one column per stream.
         kind: `siamese`, `triplet` or `quartet`.
-        base: a timm name, or `conv4`.
+        columns: {role: column of the table}; roles are `image` and `label`, or the kind's streams and for siamese
+            tables `different` or `same`. A role that is left out is looked for under its own name.
+        base: `conv4`, a timm name, or the user's own `module:function`.
+        cut: number of stages of the base network that are kept, from the input; None: all.
+        pooling: how the last feature map becomes features: `avg`, `max`, `gem` or `flatten`; None: as the network does.
         dim: neurons of the embedding layer.
         size: side of the square input in pixels; None: what the base network was made for.
         fit: `stretch`, `crop` or `pad` (artifact/preprocessing.py).
         epochs: passes over the training images.
-        loss: a name in trainer/losses.py; None: the kind's.
+        loss: a name in trainer/losses.py, or the user's own `module:function`; None: the kind's.
         distance: a name in trainer/distances.py; everything downstream uses it.
         normalize: put every vector on the unit sphere.
         margin: in units of the distance; None: the loss's default for that distance and normalisation.
@@ -101,12 +52,18 @@ class TrainConfig(_Options):
         weights: start from a local .safetensors, or .pt of plain tensors.
         seed: decides split, weights, batches and augmentation.
         max_bad_images: so many unreadable images are skipped; one more stops the run.
-        max_cache_mb: decoded pixels kept in memory; the rest is read again for each batch.
+        max_cache_mb: decoded pixels kept in memory.
+        max_disk_mb: decoded pixels kept on disk between runs, memory-mapped; 0: none.
+        cache: folder of those pixels; None: the user's cache folder.
+        workers: threads that read and decode; None: one per core, up to 16.
     """
 
     images: Path
     kind: str
+    columns: dict[str, str] = Field(default_factory=dict)
     base: str = "conv4"
+    cut: int | None = Field(default=None, ge=1)
+    pooling: Literal["avg", "max", "gem", "flatten"] | None = None
     dim: int = Field(default=64, ge=1, le=MAX_DIM)
     size: int | None = Field(default=None, ge=8, le=MAX_SIZE_PX)
     fit: str = "stretch"
@@ -123,9 +80,14 @@ class TrainConfig(_Options):
     seed: int = Field(default=0, ge=0, lt=2**32)
     max_bad_images: int = Field(default=0, ge=0)
     max_cache_mb: int = Field(default=1024, ge=0)
+    max_disk_mb: int = Field(default=8192, ge=0)
+    cache: Path | None = None
+    workers: int | None = Field(default=None, ge=1, le=256)
     sampling: SamplingConfig = SamplingConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
+    freeze: FreezeConfig = FreezeConfig()
     augment: AugmentConfig = AugmentConfig()
+    loop: LoopConfig = LoopConfig()
 
     def resolved(self) -> TrainConfig:
         """With loss and margins filled in and every combination checked; raises UsageError."""
@@ -146,7 +108,7 @@ def make_config(values: Mapping[str, Any]) -> TrainConfig:
     try:
         return TrainConfig.model_validate(dict(values))
     except ValidationError as error:
-        raise UsageError("; ".join(_complaint(dict(item)) for item in error.errors())) from None
+        raise UsageError("; ".join(complaint(dict(item), TrainConfig) for item in error.errors())) from None
 
 
 def to_yaml(config: TrainConfig) -> str:
@@ -169,7 +131,7 @@ def with_overrides(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[
         UsageError: no `=`, or a key that does not exist, with the nearest one that does.
     """
     result = {key: dict(value) if isinstance(value, Mapping) else value for key, value in values.items()}
-    keys = setting_keys()
+    keys = setting_keys(TrainConfig)
     for override in overrides:
         key, equals, text = override.partition("=")
         key = key.strip()
@@ -187,18 +149,6 @@ def with_overrides(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[
     return result
 
 
-def setting_keys() -> list[str]:
-    """Every key that `--set` takes: `epochs`, `optimizer.learning_rate`, ..."""
-    keys = []
-    for name, field in TrainConfig.model_fields.items():
-        group = field.annotation
-        if isinstance(group, type) and issubclass(group, _Options):
-            keys += [f"{name}.{inner}" for inner in group.model_fields]
-        else:
-            keys.append(name)
-    return keys
-
-
 def _number(value: Any) -> Any:
     """YAML 1.1 reads 1e-3 as text; people mean the number."""
     if isinstance(value, str):
@@ -208,68 +158,3 @@ def _number(value: Any) -> Any:
             return value
         return number if math.isfinite(number) else value
     return value
-
-
-_FLAGS = {name: f"--{name.replace('_', '-')}" for name in (
-    "kind", "base", "dim", "size", "epochs", "loss", "distance", "normalize", "margin", "mining", "validation",
-    "pretrained", "seed",
-)}  # fmt: skip
-
-
-def flag(key: str) -> str:
-    """How the command line spells a setting: `--dim`, or `--set optimizer.name=...` where it has no option."""
-    return _FLAGS.get(key, f"--set {key}=...")
-
-
-def _complaint(error: dict[str, Any]) -> str:
-    """`dim: expected at most 4096, got 5000 (--dim)` from one of pydantic's error records."""
-    key = ".".join(str(part) for part in error["loc"])
-    got = "nothing" if error["type"] == "missing" else repr(error["input"])
-    if error["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(key, setting_keys(), n=1, cutoff=0.0)[0]
-        return f"setting {key!r}: expected a known one, got {got}; nearest: {near}"
-    return f"{key}: expected {_expectation(error)}, got {got} ({flag(key)})"
-
-
-def _expectation(error: dict[str, Any]) -> str:
-    context = error.get("ctx", {})
-    bounds = _bounds(error["loc"])
-    match error["type"]:
-        case "greater_than_equal" | "less_than_equal" | "greater_than" | "less_than":
-            return bounds or f"at least {context.get('ge', context.get('gt'))}"
-        case "literal_error":
-            return f"one of {str(context['expected']).replace(' or ', ', ')}"
-        case "missing":
-            return "a value"
-        case "finite_number":
-            return f"a finite number{f' in {bounds}' if bounds else ''}"
-        case kind:
-            noun = {
-                "int": "a whole number",
-                "float": "a number",
-                "bool": "true or false",
-                "path": "a path",
-                "string": "a text",
-            }
-            return noun.get(kind.split("_")[0], str(error["msg"]).removeprefix("Input should be ").strip())
-
-
-def _bounds(location: Sequence[Any]) -> str:
-    """`1..4096` or `at least 0` from the field's own constraints."""
-    model: Any = TrainConfig
-    for part in location[:-1]:
-        model = model.model_fields[part].annotation
-    limits: dict[str, Any] = {}
-    for constraint in model.model_fields[location[-1]].metadata:
-        limits |= {name: getattr(constraint, name) for name in ("ge", "gt", "le", "lt") if hasattr(constraint, name)}
-    for inner in get_args(model.model_fields[location[-1]].annotation):
-        for constraint in getattr(inner, "__metadata__", ()):
-            found = getattr(constraint, "metadata", [constraint])
-            limits |= {name: getattr(c, name) for c in found for name in ("ge", "gt", "le", "lt") if hasattr(c, name)}
-    low = limits.get("ge", f"above {limits['gt']}" if "gt" in limits else None)
-    high = limits.get("le", f"below {limits['lt']}" if "lt" in limits else None)
-    if low is None or high is None:
-        return f"at least {low}" if low is not None else f"at most {high}" if high is not None else ""
-    if isinstance(low, str):
-        return f"{low}, at most {high}"
-    return f"{low}..{high}" if not isinstance(high, str) else f"at least {low}, {high}"

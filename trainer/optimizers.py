@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from trainer.config import OptimizerConfig
+from trainer.settings import OptimizerConfig
 
 Groups = list[dict[str, Any]]
 

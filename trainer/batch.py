@@ -1,0 +1,38 @@
+"""One batch: which images go through the branch, and which tuples of them the loss sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Indices only; pixels are fetched while the batch before it is trained on.
+
+    Attributes:
+        rows: int64 [N], the DISTINCT images, as indices into the training images.
+        tuples: int64 [T, streams], positions in `rows`, where tuples were drawn; None where the loss mines its own.
+        different: bool [T], of drawn siamese pairs: True where the two images are of different classes.
+    """
+
+    rows: Indices
+    tuples: Indices | None = None
+    different: npt.NDArray[np.bool_] | None = None
+
+
+class Batches(Protocol):
+    """Where batches come from: a pure function of (seed, epoch), so a resumed run deals the same ones."""
+
+    @property
+    def per_epoch(self) -> int:
+        """Batches of every epoch."""
+
+    def epoch(self, epoch: int, *, first: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch (from 0), from the batch `first` on."""

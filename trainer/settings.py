@@ -1,0 +1,160 @@
+"""The groups of a configuration: typed, frozen, each setting named `group.setting` on the command line and in files.
+
+Decision a reader would question: defaults that depend on the data or on other settings are None here and are resolved
+once, before training, so the saved file holds every number that was used.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """What every group and the whole configuration share: frozen, no unknown names, finite numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+
+class SamplingConfig(Settings):
+    """What a batch is.
+
+    Attributes:
+        strategy: `balanced` (P classes with K images each, mined into tuples), `rounds` (tuples drawn at random, as
+            DLPy does, and kept for some epochs), or `tuples` (the rows of a table whose columns are the streams).
+            None: `tuples` for such a table, else `balanced`.
+        classes_per_batch: P; None: as many as there are, up to 25.
+        images_per_class: K; None: about 100 images a batch, at least 4 of each class.
+        batches_per_epoch: None: as many as deal every image (or every tuple) once.
+        tuples_per_batch: of `rounds` and `tuples`.
+        tuples_per_round: of `rounds`; DLPy's n_samples.
+        epochs_per_round: of `rounds`; DLPy's max_epochs. Its max_iter is epochs / epochs_per_round.
+    """
+
+    strategy: Literal["balanced", "rounds", "tuples"] | None = None
+    classes_per_batch: int | None = Field(default=None, ge=2, le=4096)
+    images_per_class: int | None = Field(default=None, ge=2, le=4096)
+    batches_per_epoch: int | None = Field(default=None, ge=1)
+    tuples_per_batch: int = Field(default=32, ge=1, le=65_536)
+    tuples_per_round: int = Field(default=512, ge=1)
+    epochs_per_round: int = Field(default=1, ge=1)
+
+
+class OptimizerConfig(Settings):
+    """How the weights move.
+
+    Attributes:
+        name: `adamw`, or `sgd` with Nesterov momentum 0.9.
+        learning_rate: peak, after the warm-up.
+        base_rate: the base network's rate as a multiple of `learning_rate`, which is the embedding layer's.
+        stage_decay: each stage of the base network has this share of the rate of the stage above it.
+        weight_decay: decoupled; biases and normalisation layers are exempt.
+        schedule: `cosine` to zero over the run, `step` (times `step_factor` after each of `step_shares` of the run),
+            or `constant`; all after the warm-up.
+        warmup_share: share of all steps in which the rate rises linearly.
+        clip_norm: longest gradient, as a vector of all parameters; None: as it is.
+    """
+
+    name: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: float = Field(default=1e-3, gt=0, le=100)
+    base_rate: float = Field(default=1.0, gt=0, le=1000)
+    stage_decay: float = Field(default=1.0, gt=0, le=1)
+    weight_decay: float = Field(default=1e-4, ge=0, le=100)
+    schedule: Literal["cosine", "step", "constant"] = "cosine"
+    step_shares: tuple[float, ...] = (0.5, 0.75)
+    step_factor: float = Field(default=0.1, gt=0, le=1)
+    warmup_share: float = Field(default=0.05, ge=0, le=1)
+    clip_norm: float | None = Field(default=None, gt=0)
+
+
+class FreezeConfig(Settings):
+    """How long the base network's weights stand still.
+
+    Attributes:
+        epochs: epochs from the first in which only the embedding layer trains; as many as there are, or more: always.
+        unfreeze_every: after that, one more stage from the top is set free every so many epochs; 0: all at once.
+    """
+
+    epochs: int = Field(default=0, ge=0)
+    unfreeze_every: int = Field(default=0, ge=0)
+
+
+class AugmentConfig(Settings):
+    """Random changes of training images, whole batches at once; zeros and false switch each of them off.
+
+    Attributes:
+        rotate_deg: up to this many degrees either way.
+        translate: up to this share of the side, either way.
+        scale: 0.1 is between 1/1.1 and 1.1 times as large.
+        aspect: 0.1 is up to 1.1 times as wide as high, or as high as wide.
+        shear_deg: up to this many degrees either way, along both axes.
+        crop: smallest share of the area that a random crop keeps, enlarged to the whole; 1: no crop.
+        elastic: local displacements up to this share of the side.
+        thickness: share of the images whose strokes are made thicker or thinner.
+        flip: mirror half of the images left to right.
+        brightness, contrast, saturation: 0.2 is between 1/1.2 and 1.2 times as much.
+        hue: up to this share of the colour circle either way, at most 0.5.
+        grayscale, blur, erase: shares of the images that lose their colour, are blurred, get a rectangle erased.
+        turns: images turned by 90, 180 and 270 degrees are classes of their own (four times as many classes).
+        mirrors: mirror images are classes of their own (twice as many).
+    """
+
+    rotate_deg: float = Field(default=10.0, ge=0, le=180)
+    translate: float = Field(default=0.08, ge=0, le=0.5)
+    scale: float = Field(default=0.1, ge=0, le=4)
+    aspect: float = Field(default=0.0, ge=0, le=4)
+    shear_deg: float = Field(default=0.0, ge=0, le=60)
+    crop: float = Field(default=1.0, gt=0, le=1)
+    elastic: float = Field(default=0.0, ge=0, le=0.5)
+    thickness: float = Field(default=0.0, ge=0, le=1)
+    flip: bool = False
+    brightness: float = Field(default=0.0, ge=0, le=4)
+    contrast: float = Field(default=0.0, ge=0, le=4)
+    saturation: float = Field(default=0.0, ge=0, le=4)
+    hue: float = Field(default=0.0, ge=0, le=0.5)
+    grayscale: float = Field(default=0.0, ge=0, le=1)
+    blur: float = Field(default=0.0, ge=0, le=1)
+    erase: float = Field(default=0.0, ge=0, le=1)
+    turns: bool = False
+    mirrors: bool = False
+
+    @property
+    def changes_pixels(self) -> bool:
+        """Whether an image looks different each time; turns and mirrors make classes, they change nothing at random."""
+        quiet = AugmentConfig(rotate_deg=0, translate=0, scale=0, turns=self.turns, mirrors=self.mirrors)
+        return self != quiet
+
+
+class LoopConfig(Settings):
+    """How the loop runs; nothing here changes what is learned from, only how and how long.
+
+    Attributes:
+        precision: `fp32`, `bf16` or `fp16` (autocast: weights stay float32), or `auto`: bf16 where the device
+            multiplies it natively, else fp32.
+        compile: torch.compile the branch; pays on GPUs and long runs.
+        accumulate: batches whose gradients are averaged before each update.
+        average: decay of an exponential moving average of the weights, which is then what is validated and kept;
+            None: the weights themselves.
+        keep: `last` or `best` checkpoint, the best by `metric` on the held-out images.
+        metric: `recall@1`, `mAP@R` or `pct_correct`.
+        patience: stop after so many epochs without a better `metric`; None: never.
+        validate_every: epochs between two looks at the held-out images; the last epoch always has one.
+        save_every_s: seconds between two states from which a run cut off can continue; each epoch ends with one.
+        max_collapsed_steps: stop after so many steps in a row with all vectors at one point; 0: never.
+        tensorboard: write events for TensorBoard into the run folder.
+        device: `auto`, `cpu` or `cuda`.
+    """
+
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    compile: bool = False
+    accumulate: int = Field(default=1, ge=1, le=4096)
+    average: float | None = Field(default=None, gt=0, lt=1)
+    keep: Literal["last", "best"] = "last"
+    metric: Literal["recall@1", "mAP@R", "pct_correct"] = "recall@1"
+    patience: int | None = Field(default=None, ge=1)
+    validate_every: int = Field(default=1, ge=1)
+    save_every_s: float = Field(default=300.0, gt=0)
+    max_collapsed_steps: int = Field(default=200, ge=0)
+    tensorboard: bool = False
+    device: Literal["auto", "cpu", "cuda"] = "auto"
