@@ -47,7 +47,16 @@ class Branch(nn.Module):
         self.register_buffer("shift", shift.float().view(1, 1, 1, 3), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.features(images))
+
+    def features(self, images: Tensor) -> Tensor:
+        """Output of the base network: uint8 [N, H, W, 3] -> float [N, num_features]."""
         # the permuted view of NHWC pixels is channels_last already, the layout that convolutions like best on CPUs
         planes = (images.to(torch.float32) * self.scale + self.shift).permute(0, 3, 1, 2)
-        vectors: Tensor = self.embedding(self.base(planes))
+        features: Tensor = self.base(planes)
+        return features
+
+    def head(self, features: Tensor) -> Tensor:
+        """The embedding layer and what follows it: float32 [N, num_features] -> float32 [N, embedding_dim]."""
+        vectors: Tensor = self.embedding(features)
         return F.normalize(vectors, dim=1) if self.normalize else vectors

@@ -136,8 +136,9 @@ class LoopConfig(Settings):
         accumulate: batches whose gradients are averaged before each update.
         average: decay of an exponential moving average of the weights, which is then what is validated and kept;
             None: the weights themselves.
-        keep: `last` or `best` checkpoint, the best by `metric` on the held-out images.
-        metric: `recall@1`, `mAP@R` or `pct_correct`.
+        keep: `last` or `best` checkpoint, the best by `metric` on the held-out images; None: `best` with `patience`,
+            else `last`.
+        metric: `recall@1` or `mAP@R`; for tables of tuples `held_out_pct_correct`. None: the first that is measured.
         patience: stop after so many epochs without a better `metric`; None: never.
         validate_every: epochs between two looks at the held-out images; the last epoch always has one.
         save_every_s: seconds between two states from which a run cut off can continue; each epoch ends with one.
@@ -150,8 +151,8 @@ class LoopConfig(Settings):
     compile: bool = False
     accumulate: int = Field(default=1, ge=1, le=4096)
     average: float | None = Field(default=None, gt=0, lt=1)
-    keep: Literal["last", "best"] = "last"
-    metric: Literal["recall@1", "mAP@R", "pct_correct"] = "recall@1"
+    keep: Literal["last", "best"] | None = None
+    metric: Literal["recall@1", "mAP@R", "held_out_pct_correct"] | None = None
     patience: int | None = Field(default=None, ge=1)
     validate_every: int = Field(default=1, ge=1)
     save_every_s: float = Field(default=300.0, gt=0)
