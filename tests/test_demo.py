@@ -11,6 +11,8 @@ from artifact.errors import LookalikeError, OutputError
 from lookalike.cli import main
 from lookalike.demo import journey
 from lookalike.demo.digits import write_digits
+from lookalike.demo.output_folder import claimed
+from lookalike.demo.raw_pixels import evaluate_raw_pixels
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,7 @@ def test_raw_pixels_are_measured_as_the_reference_says(digits: Path) -> None:
     pixels = np.stack([np.asarray(Image.open(path)).ravel() for path in paths]).astype(float)
     labels = np.array([path.parent.name for path in paths])
     nearest = NearestNeighbors(n_neighbors=2).fit(pixels).kneighbors(pixels, return_distance=False)[:, 1]
-    measured = journey.evaluate_raw_pixels(digits / "held_out")
+    measured = evaluate_raw_pixels(digits / "held_out", {"height": 28, "width": 28})
     assert measured["recall@1"] == pytest.approx(np.mean(labels[nearest] == labels), abs=0.002)
     assert 0.5 < measured["purity"] < 0.62
 
@@ -50,7 +52,7 @@ def test_demo_does_the_whole_journey(
 ) -> None:
     """With two epochs instead of twenty: the summary's promises hold and the server is gone."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(journey, "TRAINING", (*journey.TRAINING, "--epochs", "2"))
+    monkeypatch.setattr(journey, "MORE_TRAINING", ("--epochs", "2"))
     assert main(["demo", "--output", "out"]) == 0
     printed = capfd.readouterr().out
     commands = re.findall(r"^  \$ lookalike (\w+)", printed, re.MULTILINE)
@@ -58,6 +60,7 @@ def test_demo_does_the_whole_journey(
     summary = json.loads(Path("out/summary.json").read_text())
     assert set(summary) >= {
         "data", "num_images", "kind", "embedding_dim", "distance", "recall_at_1", "recall_at_1_raw_pixels",
+        "recall_at_5", "recall_at_5_raw_pixels", "map_at_r", "map_at_r_raw_pixels", "num_held_out_classes",
         "kmeans_purity", "kmeans_purity_raw_pixels", "parity_max_abs", "digest", "vectors", "label_column",
         "repository", "model_names", "seconds",
     }  # fmt: skip
@@ -98,8 +101,8 @@ def test_demo_leaves_other_files_alone(tmp_path: Path) -> None:
         journey.run_demo("digits", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
     with (
-        journey._claimed(tmp_path / "demo"),
+        claimed(tmp_path / "demo"),
         pytest.raises(LookalikeError, match="another demo is running"),
-        journey._claimed(tmp_path / "demo"),
+        claimed(tmp_path / "demo"),
     ):
         pass

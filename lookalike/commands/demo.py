@@ -13,6 +13,7 @@ class DemoData(StrEnum):
     """Data sets of the demo."""
 
     digits = "digits"
+    emoji = "emoji"
 
 
 def register(app: typer.Typer) -> None:
@@ -21,7 +22,9 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    data: Annotated[DemoData, typer.Option(help="Which real images.")] = DemoData.digits,
+    data: Annotated[
+        DemoData, typer.Option(help="5,000 digits, or 6,000 emoji by six artists (fetched once, with npm).")
+    ] = DemoData.digits,
     output: Annotated[Path, typer.Option(help="Folder to write.", metavar="DIR")] = Path("demo-output"),
 ) -> None:
     """Train, export, serve, score, search, cluster and evaluate on real images; writes DIR/gallery.html."""

@@ -16,7 +16,9 @@ NUM_NEIGHBOURS = 10
 NUM_RIGHT, NUM_WRONG = 20, 12
 
 
-def write_gallery(page: Path, vectors: Path, images: Path, summary: Mapping[str, Any], *, label: str) -> None:
+def write_gallery(
+    page: Path, vectors: Path, images: Path, summary: Mapping[str, Any], *, label: str, compared: Mapping[str, str]
+) -> None:
     """Write the page.
 
     Args:
@@ -24,6 +26,7 @@ def write_gallery(page: Path, vectors: Path, images: Path, summary: Mapping[str,
         vectors: the branch table, whose ids are image paths relative to `images`.
         summary: what stands in summary.json.
         label: column of the class.
+        compared: {title: name in the summary} of the figures that stand beside those of raw pixels.
     """
     import jinja2
 
@@ -56,12 +59,13 @@ def write_gallery(page: Path, vectors: Path, images: Path, summary: Mapping[str,
         files("lookalike.demo").joinpath("gallery.html.jinja").read_text()
     )
     groups = [{"title": title, "queries": [query(row) for row in rows]} for title, rows in chosen.items()]
-    write_atomically(page, template.render(groups=groups, summary=summary).encode())
+    write_atomically(page, template.render(groups=groups, summary=summary, compared=compared).encode())
 
 
 def _spread(mask: Any, labels: Any, count: int) -> Sequence[int]:
-    """Up to `count` rows of the mask, taken from the classes in turn."""
-    by_class = [np.flatnonzero(mask & (labels == label)).tolist() for label in np.unique(labels)]
+    """Up to `count` rows of the mask, taken from the classes in turn; of many classes, from some far apart."""
+    by_class = [np.flatnonzero(mask & (labels == label)).tolist() for label in np.unique(labels[mask])]
+    by_class = by_class[:: max(len(by_class) // count, 1)]
     in_turn = [rows[place] for place in range(len(labels)) for rows in by_class if place < len(rows)]
     return in_turn[:count]
 

@@ -1,0 +1,33 @@
+"""What an embedding has to beat: the same figures with the pixels themselves as vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def evaluate_raw_pixels(held_out: Path, preprocessing: Mapping[str, Any]) -> dict[str, float]:
+    """Leave-one-out retrieval and k-means over the pixels that the network sees, by euclidean distance.
+
+    Args:
+        held_out: class folders.
+        preprocessing: the artifact's: size and fit of the pixels.
+
+    Returns:
+        As analysis.evaluation.evaluate: "recall@1", "recall@5", ..., "mAP@R", "purity", "nmi".
+    """
+    from analysis.clusters import kmeans
+    from analysis.metrics import clustering_metrics, retrieval_metrics
+    from artifact.preprocessing import Preprocessing, load_pixels
+
+    paths = sorted(held_out.glob("*/*.png"))
+    how = Preprocessing.from_dict(preprocessing)
+    bytes_ = np.stack([load_pixels(path.read_bytes(), how).ravel() for path in paths])
+    pixels = bytes_.astype(np.float32) / np.float32(255)
+    labels = [path.parent.name for path in paths]
+    clusters = kmeans(pixels, len(set(labels)))
+    metrics = retrieval_metrics(pixels, labels, distance="euclidean")
+    return metrics | clustering_metrics(clusters.assignments, labels)
