@@ -1,9 +1,13 @@
 """The losses, as pure functions of distances; each gives one value per tuple, and the miner says which tuples exist.
 
-A loss takes one of three forms of input: pairs, triplets or quartets of distances (trainer/mining.py). A new loss is
-one function and one line in LOSSES. The distance is chosen apart from the loss: FaceNet's triplet loss is `triplet`
+A loss takes one of three forms of input: pairs, triplets or quartets of distances (trainer/tuples.py), which broadcast
+together: one is any elementwise function. A new loss is one function and one line in LOSSES; a user's own is named
+`module:function` (trainer/own_loss.py). The distance is chosen apart from the loss: FaceNet's triplet loss is `triplet`
 with distance `squared_euclidean`, and Chen's quadruplet loss, published with squared distances, is `quadruplet` with
 the same.
+
+Decision a reader would question: no multi-similarity, NT-Xent or proxy loss. Each is a logarithm over all of an
+anchor's distances, not a value per tuple, so it would be a fourth form with miners and statistics of its own.
 """
 
 from __future__ import annotations
@@ -16,17 +20,20 @@ from torch import Tensor
 
 PAIR, TRIPLET, QUARTET = "pair", "triplet", "quartet"
 
+OTHER_CLASS, SAME_CLASS = "other_class", "same_class"
+"""A quartet's second negative: of a class that is neither the anchor's nor the first negative's; or of the latter."""
+
 
 def contrastive(distance: Tensor, different: Tensor, *, margin: float) -> Tensor:
     """(1-Y)/2 D^2 + Y/2 max(0, m - D)^2, where Y is 1 for a pair of different classes.
 
     Args:
-        distance: float [T].
-        different: bool [T], Y.
+        distance: float [...].
+        different: bool [...], Y.
         margin: m, in units of the distance.
 
     Returns:
-        float [T].
+        float [...].
 
     Source: Hadsell, Chopra and LeCun 2006, "Dimensionality Reduction by Learning an Invariant Mapping", equation 4.
     """
@@ -37,11 +44,11 @@ def triplet(positive: Tensor, negative: Tensor, *, margin: float) -> Tensor:
     """max(0, d_ap - d_an + m).
 
     Args:
-        positive, negative: float [T], distances of the anchor to its positive and its negative.
+        positive, negative: float [...], distances of the anchor to its positive and its negative.
         margin: m, in units of the distance.
 
     Returns:
-        float [T].
+        float [...].
 
     Source: Schroff, Kalenichenko and Philbin 2015, "FaceNet", equation 3 (with squared distances).
     """
@@ -52,11 +59,11 @@ def triplet_soft(positive: Tensor, negative: Tensor, *, margin: float) -> Tensor
     """log(1 + exp(d_ap - d_an + m)): never zero, so it keeps pulling when every triplet is already right.
 
     Args:
-        positive, negative: float [T], distances of the anchor to its positive and its negative.
+        positive, negative: float [...], distances of the anchor to its positive and its negative.
         margin: shifts the soft hinge; 0 in the paper.
 
     Returns:
-        float [T].
+        float [...].
 
     Source: Hermans, Beyer and Leibe 2017, "In Defense of the Triplet Loss for Person Re-Identification", section 2.
     """
@@ -67,16 +74,32 @@ def quadruplet(positive: Tensor, negative: Tensor, negatives: Tensor, *, margin:
     """max(0, d_ap - d_an + a1) + max(0, d_ap - d_n1n2 + a2); classes of anchor, n1 and n2 all different.
 
     Args:
-        positive, negative: float [T], distances of the anchor to its positive and its first negative.
-        negatives: float [T], distance between the two negatives.
+        positive, negative: float [...], distances of the anchor to its positive and its first negative.
+        negatives: float [...], distance between the two negatives.
         margin, margin2: a1 and a2, a1 > a2, in units of the distance.
 
     Returns:
-        float [T].
+        float [...].
 
     Source: Chen, Chen, Zhang and Huang 2017, "Beyond Triplet Loss", equation 7 (with squared distances).
     """
     return F.relu(positive - negative + margin) + F.relu(positive - negatives + margin2)
+
+
+def dlpy(positive: Tensor, negative: Tensor, negative2: Tensor, *, margin: float) -> Tensor:
+    """max(0, d_ap - d_an1 + m) + max(0, d_ap - d_an2 + m); n1 and n2 are two images of one class.
+
+    For tuples as SAS DLPy draws them. Its own quartet loss is unpublished; Chen's second term would push the two
+    negatives, which look alike, apart, so each is held away from the anchor instead.
+
+    Args:
+        positive, negative, negative2: float [...], distances of the anchor to its positive and both negatives.
+        margin: m, in units of the distance; DLPy's notebooks write it with a minus sign.
+
+    Returns:
+        float [...].
+    """
+    return F.relu(positive - negative + margin) + F.relu(positive - negative2 + margin)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +112,11 @@ class Loss:
         kinds: the kinds of model that may use it; a triplet holds the pairs (a, p) and (a, n), a quartet two triplets.
         mining: default miner.
         margins: default margin, {(distance, normalized): margin}.
+        margin_names: the margins that the function takes, `margin` and maybe `margin2`.
+        second_negative: of quartets, OTHER_CLASS (the function takes negative-negative2) or SAME_CLASS (it takes
+            anchor-negative2).
+        hinges: where the loss is the sum of max(0, first term - other term + its margin) over its other terms, the
+            names of their margins; all tuples of a batch are then summed in [N, N] memory (trainer/hinge.py).
     """
 
     function: Callable[..., Tensor]
@@ -96,9 +124,12 @@ class Loss:
     kinds: tuple[str, ...]
     mining: str
     margins: dict[tuple[str, bool], float]
+    margin_names: tuple[str, ...] = ("margin",)
+    second_negative: str | None = None
+    hinges: tuple[str, ...] = ()
 
 
-def _margins(unit: float, free: float) -> dict[tuple[str, bool], float]:
+def default_margins(unit: float, free: float) -> dict[tuple[str, bool], float]:
     """Default margins from the euclidean one on unit vectors and the one on free vectors.
 
     On unit vectors squared distances reach 4 where distances reach 2, so the margin doubles with them; cosine
@@ -114,18 +145,33 @@ def _margins(unit: float, free: float) -> dict[tuple[str, bool], float]:
     }
 
 
-_TRIPLET_KINDS = ("triplet", "quartet")
+KINDS_OF_FORM: dict[str, tuple[str, ...]] = {
+    PAIR: ("siamese", "triplet", "quartet"),
+    TRIPLET: ("triplet", "quartet"),
+    QUARTET: ("quartet",),
+}
 
 LOSSES: dict[str, Loss] = {
     "contrastive": Loss(
-        function=contrastive, form=PAIR, kinds=("siamese", "triplet", "quartet"), mining="all", margins=_margins(1, 1)
+        function=contrastive, form=PAIR, kinds=KINDS_OF_FORM[PAIR], mining="all", margins=default_margins(1, 1)
     ),
-    "triplet": Loss(function=triplet, form=TRIPLET, kinds=_TRIPLET_KINDS, mining="all", margins=_margins(0.2, 1)),
+    "triplet": Loss(
+        function=triplet, form=TRIPLET, kinds=KINDS_OF_FORM[TRIPLET], mining="all", margins=default_margins(0.2, 1),
+        hinges=("margin",),
+    ),
     "triplet_soft": Loss(
-        function=triplet_soft, form=TRIPLET, kinds=_TRIPLET_KINDS, mining="batch_hard", margins=_margins(0, 0)
+        function=triplet_soft, form=TRIPLET, kinds=KINDS_OF_FORM[TRIPLET], mining="batch_hard",
+        margins=default_margins(0, 0),
     ),
-    "quadruplet": Loss(function=quadruplet, form=QUARTET, kinds=("quartet",), mining="all", margins=_margins(0.2, 1)),
-}
+    "quadruplet": Loss(
+        function=quadruplet, form=QUARTET, kinds=KINDS_OF_FORM[QUARTET], mining="all", margins=default_margins(0.2, 1),
+        margin_names=("margin", "margin2"), second_negative=OTHER_CLASS, hinges=("margin", "margin2"),
+    ),
+    "dlpy": Loss(
+        function=dlpy, form=QUARTET, kinds=KINDS_OF_FORM[QUARTET], mining="all", margins=default_margins(0.2, 1),
+        second_negative=SAME_CLASS, hinges=("margin", "margin"),
+    ),
+}  # fmt: skip
 
 DEFAULT_LOSSES: dict[str, str] = {"siamese": "contrastive", "triplet": "triplet", "quartet": "quadruplet"}
 """The loss of a kind when none is asked for."""

@@ -1,28 +1,72 @@
 """From a batch's vectors to one loss and the numbers that explain it.
 
-Decisions a reader would question:
-- The mean is over tuples with a loss above zero: zeros would dilute the few informative tuples more and more while
-  training goes well. That holds the loss near the margin by construction, so % active and % correct stand beside it.
-- Of pairs, the means of same and of different pairs are added: in a balanced batch different pairs are P times more.
-- `correct` of pairs is the mean of two shares, same pairs nearer and different pairs farther than half the margin, so a
-  network that calls everything different reads 50 % and not 90 %.
+Tuples are mined from the batch's classes (trainer/mining.py) or were drawn one by one (trainer/explicit_tuples.py). All
+numbers are tensors on the vectors' device, so that nothing waits for it until the caller reads one.
+
+Decision a reader would question: `spread` is relative to the vectors' length and `mean_distance` is not. One point for
+all images, wherever it lies, has spread 0; a cloud that shrinks around the origin keeps its spread and loses its
+distances. A guard against collapse needs both.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from trainer.distances import DISTANCES
-from trainer.losses import LOSSES, PAIR, QUARTET
-from trainer.mining import Tuples, mine
+from trainer.distances import DISTANCES, PAIRED_DISTANCES
+from trainer.explicit_tuples import lay_out_explicit
+from trainer.hinge import reduce_hinges
+from trainer.losses import LOSSES, Loss
+from trainer.masks import class_masks
+from trainer.mining import mine
+from trainer.own_loss import check_values, find_loss
+from trainer.reduction import Reduced, mean_under, reduce
+from trainer.tuples import Tuples
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """Loss (a scalar with gradients) and statistics (scalars without) of one batch, all of them tensors.
+
+    Attributes:
+        loss: float [].
+        num_tuples: mined or drawn tuples, int64 [].
+        num_active: those with a loss above zero, int64 [].
+        share_correct: of the tuples looked at, in the right order (trainer/reduction.py); NaN without any.
+        share_easy, share_semi_hard, share_hard: of the same (trainer/hardness.py); they add up to 1. NaN without any,
+            and for drawn pairs, which have no order.
+        mean_distance, mean_positive, mean_negative: of all pairs of two images, those of one class, those of two; of
+            drawn tuples their own pairs. In units of the distance; NaN without any.
+        spread: root mean square distance of the vectors to their mean over their root mean square length, in [0, 1];
+            0 where all are one point.
+    """
+
+    loss: Tensor
+    num_tuples: Tensor
+    num_active: Tensor
+    share_correct: Tensor
+    share_easy: Tensor
+    share_semi_hard: Tensor
+    share_hard: Tensor
+    mean_distance: Tensor
+    mean_positive: Tensor
+    mean_negative: Tensor
+    spread: Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """What to minimise; names are keys of DISTANCES, MINERS and LOSSES, margins in units of the distance."""
+    """What to minimise.
+
+    Attributes:
+        loss: a key of LOSSES or a user's own `module:function`.
+        distance: a key of DISTANCES.
+        mining: a name in MINERS of the loss's form; not used for drawn tuples.
+        margin, margin2: in units of the distance; margin2 of losses that take one.
+    """
 
     loss: str
     distance: str
@@ -30,59 +74,78 @@ class Objective:
     margin: float
     margin2: float
 
-    def __call__(self, vectors: Tensor, labels: Tensor) -> Outcome:
-        """Mine and reduce one batch: vectors float32 [N, n], labels int64 [N]."""
+    @cached_property
+    def found(self) -> Loss:
+        """The loss of that name; raises UsageError as find_loss does."""
+        return find_loss(self.loss)
+
+    @property
+    def margins(self) -> dict[str, float]:
+        """The margins that the loss takes, by name."""
+        values = {"margin": self.margin, "margin2": self.margin2}
+        return {name: values[name] for name in self.found.margin_names}
+
+    def __call__(
+        self,
+        vectors: Tensor,
+        labels: Tensor | None = None,
+        *,
+        tuples: Tensor | None = None,
+        different: Tensor | None = None,
+    ) -> Outcome:
+        """Reduce one batch.
+
+        Args:
+            vectors: float [N, n] of the batch's distinct images; distances are float32 for half precision too.
+            labels: int64 [N], what to mine by; not needed with `tuples`. Left on the CPU they spare the GPU a wait.
+            tuples: int64 [T, streams], positions in `vectors` of tuples that were drawn.
+            different: bool [T], of drawn pairs: True for two classes.
+
+        Raises:
+            UsageError: drawn tuples that the loss has no use for, or a user's loss that gives another shape.
+        """
+        if tuples is not None:
+            paired = PAIRED_DISTANCES[self.distance]
+            drawn = lay_out_explicit(vectors, tuples, loss=self.found, paired=paired, different=different)
+            return self._watched(self._reduce(drawn), vectors, drawn.apart, drawn.same, drawn.different)
+        if labels is None:
+            raise ValueError("labels or tuples are needed")
         distances = DISTANCES[self.distance](vectors)
-        tuples = mine(distances, labels, form=LOSSES[self.loss].form, miner=self.mining)
-        values = self.values(tuples)
+        masks = class_masks(labels, device=distances.device)
+        if self.mining == "all" and self.found.hinges:
+            reduced = reduce_hinges(distances, masks, loss=self.found, margins=self.margins)
+        else:
+            reduced = self._reduce(mine(distances, masks, loss=self.found, miner=self.mining, margin=self.margin))
+        return self._watched(reduced, vectors, distances.detach(), masks.same, masks.different)
+
+    def _reduce(self, tuples: Tuples) -> Reduced:
+        values = self.found.function(*tuples.terms, **self.margins)
+        if self.loss not in LOSSES:
+            check_values(values, tuples.valid.shape, name=self.loss)
+        return reduce(tuples, values, margin=self.margin)
+
+    def _watched(self, reduced: Reduced, vectors: Tensor, apart: Tensor, same: Tensor, different: Tensor) -> Outcome:
         return Outcome(
-            loss=reduce(tuples, values),
-            num_tuples=len(tuples),
-            num_active=(values.detach() > 0).sum(),
-            share_correct=share_correct(tuples, margin=self.margin),
-            mean_distance=distances.detach().mean(),
+            loss=reduced.loss,
+            num_tuples=reduced.num_tuples,
+            num_active=reduced.num_active,
+            share_correct=reduced.share_correct,
+            share_easy=reduced.share_easy,
+            share_semi_hard=1 - reduced.share_easy - reduced.share_hard,
+            share_hard=reduced.share_hard,
+            mean_distance=mean_under(apart, same | different),
+            mean_positive=mean_under(apart, same),
+            mean_negative=mean_under(apart, different),
+            spread=spread(vectors.detach()),
         )
 
-    def values(self, tuples: Tuples) -> Tensor:
-        """Loss of each tuple: float [T]."""
-        margins = {"margin": self.margin} | ({"margin2": self.margin2} if tuples.form == QUARTET else {})
-        return LOSSES[self.loss].function(*tuples.terms, **margins)
 
+def spread(vectors: Tensor) -> Tensor:
+    """Root mean square distance to the mean vector over root mean square length: float [N, n] -> float [] in [0, 1].
 
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """Loss (a scalar with gradients) and statistics (scalars without) of one batch."""
-
-    loss: Tensor
-    num_tuples: int
-    num_active: Tensor
-    share_correct: Tensor
-    mean_distance: Tensor
-
-
-def _mean_active(values: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Mean of the values above zero under the mask; 0, still with a gradient path, where there is none."""
-    if mask is not None:
-        values = values[mask]
-    return values.sum() / (values.detach() > 0).sum().clamp(min=1)
-
-
-def reduce(tuples: Tuples, values: Tensor) -> Tensor:
-    """One loss from the values of the tuples: float [T] -> float []."""
-    if tuples.form == PAIR:
-        different = tuples.terms[1]
-        return _mean_active(values, ~different) + _mean_active(values, different)
-    return _mean_active(values)
-
-
-def share_correct(tuples: Tuples, *, margin: float) -> Tensor:
-    """Share of tuples in the right order, in [0, 1]: float []; NaN without tuples.
-
-    Triplets: d_ap < d_an. Quartets: d_ap below both d_an and d_n1n2. Pairs: see the module docstring.
+    0 where all vectors are equal, zero vectors included.
     """
-    if tuples.form == PAIR:
-        distance, different = tuples.terms[0].detach(), tuples.terms[1]
-        right = torch.where(different, distance > margin / 2, distance <= margin / 2).float()
-        return (right[different].mean() + right[~different].mean()) / 2
-    positive, *others = (term.detach() for term in tuples.terms)
-    return (positive < torch.stack(others).amin(dim=0)).float().mean()
+    points = vectors.double()
+    squares = points.square().sum()
+    apart = (points - points.mean(dim=0)).square().sum()
+    return torch.where(squares > 0, apart / squares, 0.0).clamp(max=1.0).sqrt().float()
