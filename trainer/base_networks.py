@@ -1,29 +1,31 @@
-"""Base networks: any image network of timm with its output layer removed, or our own Conv4.
+"""Base networks: any image network of timm with its output layer removed, our own Conv4, or a user's own.
 
-A new source is one function and one line in SOURCES. Published weights are fetched by timm; local ones are read from
-safetensors, or from a .pt file with `weights_only=True`, so no file can run code.
+A new source is a subclass of SourceNetwork and one line in SOURCES. The order is always the same: the whole network,
+published or local weights into it, then the cut, then the pooling.
 """
 
 from __future__ import annotations
 
-import contextlib
-import difflib
-import pickle
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from artifact.errors import TrainingError, UsageError
-from trainer import conv4
+from artifact.errors import UsageError
+from trainer.conv4 import conv4_network
+from trainer.pooling import POOLINGS, Pooled
+from trainer.source_network import SourceNetwork, Triple
+from trainer.stages import Stages, find_stages, run_once
+from trainer.timm_networks import timm_network
+from trainer.user_code import is_user_code
+from trainer.user_networks import user_network
+from trainer.weights_file import load_weights
 
-Triple = tuple[float, float, float]
+MANY_FEATURES = 65_536
+"""More than so many features make an embedding layer larger than most base networks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +38,13 @@ class BaseNetwork:
         num_features: width of its output.
         size: side of its input in pixels.
         mean, std: per channel, in units of [0, 1].
-        source: `timm VERSION` or `lookalike`.
+        source: `timm VERSION`, `lookalike` or the user's `module:function`.
         weights: where the first weights came from: `random`, `timm/NAME.TAG`, or `file NAME`.
         licence: of those weights, where known.
+        stages: what is set free, and gets its learning rate, one by one.
+        cut: number of stages that were kept, or None: the whole network.
+        pooling: a name in POOLINGS, or None: the network's own.
+        notes: what the user should hear before training, one line each.
     """
 
     name: str
@@ -50,176 +56,94 @@ class BaseNetwork:
     source: str
     weights: str
     licence: str | None
+    stages: Stages
+    cut: int | None = None
+    pooling: str | None = None
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """The facts that stand in the run and in every artifact."""
+        """The facts that stand in the run and in every artifact; cut and pooling only where there are such."""
         pretrained = self.weights.startswith("timm/")
-        facts = {"name": self.name, "source": self.source, "weights": self.weights}
-        return facts | {"pretrained": pretrained, "licence": self.licence}
+        facts: dict[str, Any] = {"name": self.name, "source": self.source, "weights": self.weights}
+        facts |= {"pretrained": pretrained, "licence": self.licence}
+        facts |= {"cut": self.cut} if self.cut is not None else {}
+        return facts | ({"pooling": self.pooling} if self.pooling is not None else {})
+
+
+SOURCES: dict[str, Callable[[str, int | None, bool], SourceNetwork]] = {
+    "lookalike": conv4_network,
+    "timm": timm_network,
+    "user": user_network,
+}
 
 
 def build_base(
-    name: str, *, size: int | None = None, pretrained: bool = False, weights: Path | None = None
+    name: str,
+    *,
+    size: int | None = None,
+    pretrained: bool = False,
+    weights: Path | None = None,
+    cut: int | None = None,
+    pooling: str | None = None,
 ) -> BaseNetwork:
     """Make a base network by name.
 
     Args:
-        name: `conv4`, or a model name of timm, with or without its tag (`resnet18`, `resnet18.a1_in1k`).
+        name: `conv4`, a model name of timm, with or without its tag (`resnet18`, `resnet18.a1_in1k`), or the user's own
+            `module:function` (trainer/user_networks.py).
         size: side of the input in pixels; None: what the network was made for.
         pretrained: load the weights that timm publishes for it.
-        weights: load a local .safetensors or .pt file instead.
+        weights: load a local .safetensors or .pt file of the whole network instead.
+        cut: number of stages that are kept, from the input; everything behind them is gone. None: the whole network.
+        pooling: `avg`, `max`, `gem` or `flatten` of the last feature map, over patches where the network works on
+            patches (its class token is then not used). None: as the network does, or the average behind a cut.
 
     Raises:
-        UsageError: unknown name, a size that the network cannot take, weights that do not exist or do not fit.
+        UsageError: unknown name, a size that the network cannot take, weights that do not exist or do not fit, a
+            network that cannot be cut or pooled in this way.
         TrainingError: published weights that could not be fetched.
     """
-    base = SOURCES["lookalike" if name == "conv4" else "timm"](name, size, pretrained)
-    if weights is None:
-        return base
-    _load_into(base, weights)
-    return BaseNetwork(**(vars(base) | {"weights": f"file {weights.name}", "licence": None}))
-
-
-def _conv4(name: str, size: int | None, pretrained: bool) -> BaseNetwork:
-    if pretrained:
-        raise UsageError("published weights of conv4", expected="none, there are no such", got="--pretrained")
-    size = size or conv4.NATURAL_SIZE_PX
-    module = conv4.Conv4()
+    if pooling is not None and pooling not in POOLINGS:
+        raise UsageError("pooling", expected=f"one of {', '.join(POOLINGS)}", got=repr(pooling), where="--pooling")
+    source = "lookalike" if name == "conv4" else "user" if is_user_code(name) else "timm"
+    whole = SOURCES[source](name, size, pretrained)
+    origin, licence = whole.weights, whole.licence
+    if weights is not None:
+        origin, licence = f"file {weights.name}", load_weights(whole.module, weights, name=name)
+    module, ends = _assemble(whole, cut, pooling), whole.ends[:cut]
+    # one image is all that watching takes; user networks have been seen with two
+    stages, features = find_stages(module, ends, torch.zeros(1, 3, whole.size, whole.size))
+    num_features = int(features.shape[1])
     return BaseNetwork(
-        name=name, module=module, num_features=module.num_features, size=size, mean=(0.5,) * 3, std=(0.5,) * 3,
-        source="lookalike", weights="random", licence=None,
+        name=name, module=module, num_features=num_features, size=whole.size, mean=whole.mean, std=whole.std,
+        source=whole.source, weights=origin, licence=licence, stages=stages, cut=cut, pooling=pooling,
+        notes=_notes(name, num_features, pooling),
     )  # fmt: skip
 
 
-def _timm(name: str, size: int | None, pretrained: bool) -> BaseNetwork:
-    from trainer.torchvision_guard import guard_torchvision
-
-    guard_torchvision()
-    import timm
-
-    try:
-        published: Any = timm.get_pretrained_cfg(name)
-    except RuntimeError:  # an unknown tag
-        published = None
-    if published is None:
-        raise _name_error(name, ["conv4", *timm.list_models()])
-    if pretrained and not published.has_weights:
-        raise UsageError(f"published weights of {name}", expected="none, there are no such", got="--pretrained")
-    natural = int(published.input_size[1])
-    size = size or natural
-    offline = pretrained and not _hub_answers()
-    resized: dict[str, Any] = {"img_size": size} if published.fixed_input_size and size != natural else {}
-    try:
-        with _cache_alone() if offline else contextlib.nullcontext():
-            module = timm.create_model(name, pretrained=pretrained, num_classes=0, **resized)
-        num_features = _output_width(module, size)
-    except Exception as error:  # downloads and 1,300 networks raise anything
-        if offline:
-            raise TrainingError(
-                f"published weights of {name} could not be fetched", got="no connection, and no copy of an earlier one",
-                mend="check the network, or give a local file with --weights FILE.safetensors",
-            ) from None  # fmt: skip
-        raise _build_error(name, size, pretrained, error) from None
-    return BaseNetwork(
-        name=name, module=module, num_features=num_features, size=size, mean=_triple(published.mean),
-        std=_triple(published.std), source=f"timm {timm.__version__}",
-        weights=f"timm/{published.architecture}.{published.tag}" if pretrained else "random",
-        licence=published.license if pretrained else None,
-    )  # fmt: skip
+def _assemble(whole: SourceNetwork, cut: int | None, pooling: str | None) -> nn.Module:
+    """The network that gives features: whole, or its first stages, with its own or another pooling."""
+    if cut is None and pooling is None:
+        gives_map = _num_axes(whole.module, whole.size) != 2
+        return Pooled(whole.module, "avg") if gives_map else whole.module
+    if cut is not None and whole.ends and not 1 <= cut <= len(whole.ends):
+        names = ", ".join(stage for stage, _ in whole.ends)
+        expected = f"1..{len(whole.ends)} stages ({names})"
+        raise UsageError(f"cut of {whole.name}", expected=expected, got=str(cut), where="--cut")
+    module = whole.last_map() if cut is None else whole.first_stages(cut)
+    if _num_axes(module, whole.size) > 2:
+        return Pooled(module, pooling or "avg")
+    if pooling is not None:
+        raise whole.not_pooled("one vector per image already")
+    return module
 
 
-def _hub_answers(timeout_s: float = 5) -> bool:
-    """Whether the weights' server takes a connection; a proxy is believed. The hub's own client tries for a minute."""
-    from huggingface_hub import constants
-
-    address = urlsplit(constants.ENDPOINT)
-    if getproxies().get(address.scheme):
-        return True
-    try:
-        port = address.port or (443 if address.scheme == "https" else 80)
-        socket.create_connection((address.hostname or "", port), timeout_s).close()
-    except OSError:
-        return False
-    return True
+def _num_axes(module: nn.Module, size: int) -> int:
+    return int(run_once(module, torch.zeros(1, 3, size, size)).ndim)
 
 
-@contextlib.contextmanager
-def _cache_alone() -> Iterator[None]:
-    """The hub's client looks at what it fetched earlier, and nowhere else."""
-    from huggingface_hub import constants
-
-    before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before
-
-
-SOURCES: dict[str, Callable[[str, int | None, bool], BaseNetwork]] = {"lookalike": _conv4, "timm": _timm}
-
-
-def _name_error(name: str, known: list[str]) -> UsageError:
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    mend = f"nearest: {', '.join(near)}" if near else "timm.list_models() lists them"
-    return UsageError("base network", expected="conv4 or a name of timm", got=repr(name), where="--base", mend=mend)
-
-
-def _build_error(name: str, size: int, pretrained: bool, error: Exception) -> Exception:
-    reason = f"{type(error).__name__}: {str(error).splitlines()[0][:160] if str(error) else ''}"
-    if pretrained:
-        mend = "check the network, or give a local file with --weights FILE.safetensors"
-        return TrainingError(f"published weights of {name} could not be fetched", got=reason, mend=mend)
-    mend = "choose another --size"
-    return UsageError(f"base network {name} at {size} px", expected="a size it can take", got=reason, mend=mend)
-
-
-def _output_width(module: nn.Module, size: int) -> int:
-    """Width of the features, by running one black image: timm's num_features is not it for every network."""
-    was_training = module.training
-    module.eval()
-    with torch.no_grad():
-        features = module(torch.zeros(1, 3, size, size))
-    module.train(was_training)
-    if features.ndim != 2:
-        raise ValueError(f"its output has {features.ndim} axes, expected [N, features]")
-    return int(features.shape[1])
-
-
-def _triple(values: Any) -> Triple:
-    red, green, blue = (float(value) for value in values)
-    return red, green, blue
-
-
-def _load_into(base: BaseNetwork, path: Path) -> None:
-    """Copy a file's tensors into the network; none may be missing, a removed output layer may be left over."""
-    tensors = read_tensors(path)
-    own = base.module.state_dict()
-    missing = [key for key in own if key not in tensors and not key.endswith("num_batches_tracked")]
-    unlike = [key for key in own if key in tensors and tensors[key].shape != own[key].shape]
-    if missing or unlike:
-        first = (missing + unlike)[0]
-        expected = f"{len(own)} tensors that fit, such as {first} {list(own[first].shape)}"
-        got = f"{len(missing)} missing and {len(unlike)} of another shape"
-        raise UsageError(f"weights for {base.name}", expected=expected, got=got, where=path)
-    base.module.load_state_dict(tensors, strict=False)
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Named tensors of a .safetensors or .pt file; a `state_dict` inside is unwrapped; raises UsageError."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        if path.suffix == ".safetensors":
-            return dict(load_file(path))
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise UsageError("weights", expected="a file", got="nothing there", where=path) from None
-    except (SafetensorError, pickle.UnpicklingError, OSError, RuntimeError, EOFError) as error:
-        expected = ".safetensors, or a .pt file of plain tensors"
-        got = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise UsageError("weights", expected=expected, got=got, where=path) from None
-    content = content.get("state_dict", content) if isinstance(content, dict) else content
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise UsageError("weights", expected="a mapping of names to tensors", got=type(content).__name__, where=path)
-    return content
+def _notes(name: str, num_features: int, pooling: str | None) -> tuple[str, ...]:
+    if num_features <= MANY_FEATURES:
+        return ()
+    mend = "use --pooling avg, or a smaller --size" if pooling == "flatten" else "use --pooling avg"
+    return (f"{name} gives {num_features:,} features, the embedding layer has that many weights a neuron; {mend}",)

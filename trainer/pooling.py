@@ -1,0 +1,82 @@
+"""How the last feature map becomes one vector of features; a new way is one class and one line in POOLINGS.
+
+Maps have their channels first: [N, C, H, W], or [N, C, tokens] of networks that work on patches, whose class token is
+left out. Everything here is exported as a few nodes of the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+GEM_POWER = 3.0
+GEM_EPSILON = 1e-6
+
+
+class AveragePooling(nn.Module):
+    """Mean over positions: [N, C, ...] -> [N, C]."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps.mean(dim=_positions(maps))
+
+
+class MaxPooling(nn.Module):
+    """Maximum over positions: [N, C, ...] -> [N, C]."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps.amax(dim=_positions(maps))
+
+
+class GemPooling(nn.Module):
+    """Generalised mean with one learned power: (mean of max(x, 1e-6)^p)^(1/p): [N, C, ...] -> [N, C].
+
+    p = 1 is the mean (of a map that is not negative), p towards infinity the maximum; it starts at 3. What is below
+    1e-6 counts as 1e-6, so it is made for maps behind a ReLU. Radenovic, Tolias, Chum 2018, "Fine-tuning CNN Image
+    Retrieval with No Human Annotation", equation 3.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.power = nn.Parameter(torch.full((1,), GEM_POWER))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps.clamp(min=GEM_EPSILON).pow(self.power).mean(dim=_positions(maps)).pow(1.0 / self.power)
+
+
+class FlattenPooling(nn.Module):
+    """Every position of every channel is a feature: [N, C, H, W] -> [N, C * H * W]; binds the network to its size."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps.flatten(1)
+
+
+POOLINGS: dict[str, Callable[[], nn.Module]] = {
+    "avg": AveragePooling,
+    "max": MaxPooling,
+    "gem": GemPooling,
+    "flatten": FlattenPooling,
+}
+
+
+class Pooled(nn.Module):
+    """A network that gives a feature map, and the pooling of that map: -> float32 [N, features].
+
+    Args:
+        network: float32 [N, 3, H, W] -> [N, C, ...].
+        pooling: a name in POOLINGS.
+    """
+
+    def __init__(self, network: nn.Module, pooling: str) -> None:
+        super().__init__()
+        self.network = network
+        self.pooling = POOLINGS[pooling]()
+
+    def forward(self, images: Tensor) -> Tensor:
+        features: Tensor = self.pooling(self.network(images))
+        return features
+
+
+def _positions(maps: Tensor) -> tuple[int, ...]:
+    return tuple(range(2, maps.ndim))
