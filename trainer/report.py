@@ -1,0 +1,271 @@
+"""report.html: a finished run in one page that needs nothing else, no network and no script.
+
+Decisions a reader would question:
+- It is written once, at the end, from the vectors that the last validation and the threshold use; no network runs here.
+- Everything is bounded: 2,000 queries against 20,000 images, 100,000 pairs of each sort, 2,000 points of the map, some
+  three hundred small pictures. So a page stays below 3 MB and costs seconds, however large the run.
+- What cannot be shown is said, in the place where it would stand.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from artifact.atomic import write_atomically
+from artifact.distances import Vectors
+from artifact.preprocessing import Pixels
+from trainer.config import TrainConfig, to_yaml
+from trainer.plot import number
+from trainer.projection import project
+from trainer.report_figures import Figure, curves, histogram, scatter, trade_off
+from trainer.report_pairs import pair_distances
+from trainer.report_retrieval import (
+    ClassRecall,
+    Ranking,
+    at_random,
+    confident,
+    neighbours,
+    rank_queries,
+    recall_by_class,
+    sample,
+    worst,
+)
+from trainer.watch import all_hints
+
+REPORT = "report.html"
+
+NUM_NEIGHBOURS = 8
+NUM_RANDOM, NUM_WORST, NUM_CONFIDENT = 10, 12, 8
+MAX_CLASSES = 40
+MAX_MAPPED = 2_000
+_THUMBNAIL_PX = 72
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldOut:
+    """The held-out images, as training ends.
+
+    Attributes:
+        vectors: float32 [N, n].
+        labels: int64 [N], indices into `classes`; None: no classes are known.
+        classes: names of the classes.
+        names: [N], what each image is called.
+        pixels: uint8 [n, height, width, 3] of the rows asked for.
+    """
+
+    vectors: Vectors
+    labels: Indices | None
+    classes: Sequence[str]
+    names: Sequence[str]
+    pixels: Callable[[Indices], Pixels]
+
+    def class_name(self, row: int) -> str:
+        return self.classes[int(self.labels[row])] if self.labels is not None else ""
+
+
+def write_report(
+    run: Path,
+    *,
+    config: TrainConfig,
+    facts: Mapping[str, Any],
+    lines: Sequence[Mapping[str, Any]],
+    held_out: HeldOut | None,
+    threshold: Mapping[str, Any] | None,
+) -> Path:
+    """Write report.html into a run folder, whole or not at all.
+
+    Args:
+        run: the run folder.
+        config: as used.
+        facts: what stands in facts.json.
+        lines: what stands in metrics.jsonl.
+        held_out: None where nothing was held out: then the page has its curves, and says what is missing.
+        threshold: the decision threshold, or None.
+
+    Returns:
+        The file.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string(files("trainer").joinpath("report.html.jinja").read_text(encoding="utf-8"))
+    page = template.render(
+        name=Path(run).resolve().name,
+        config=config,
+        headline=_headline(facts, lines, threshold),
+        hints=all_hints(lines, config),
+        curves=curves(lines),
+        held_out=_held_out(held_out, config, threshold),
+        summary=_summary(config, facts, threshold),
+        settings=to_yaml(config),
+    )
+    path = Path(run) / REPORT
+    write_atomically(path, page.encode("utf-8", errors="replace"))
+    return path
+
+
+def _held_out(held_out: HeldOut | None, config: TrainConfig, threshold: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What the page says of the held-out images; `missing` says why a part of it is not there."""
+    parts: dict[str, Any] = {"missing": [], "galleries": [], "classes": [], "more_classes": 0, "figures": [], "map": None}
+    if held_out is None or len(held_out.vectors) < 2:
+        return parts | {"missing": ["Nothing was held out, so there are no neighbours, no distances and no map."]}
+    if not np.isfinite(held_out.vectors).all():
+        return parts | {"missing": ["The vectors hold NaN or infinity: nothing can be compared."]}
+    parts["map"] = _map(held_out, seed=config.seed)
+    if held_out.labels is None:
+        return parts | {"missing": ["The held-out images have no classes, so right and wrong cannot be told."]}
+    distance, labels = config.distance, held_out.labels
+    ranking = rank_queries(held_out.vectors, labels, distance=distance, seed=config.seed)
+    if len(ranking.queries):
+        parts["galleries"] = _galleries(held_out, ranking, distance=distance, seed=config.seed)
+        every = recall_by_class(ranking, labels)
+        parts |= {"classes": [_class_row(held_out, each) for each in every[:MAX_CLASSES]]}
+        parts |= {"more_classes": max(0, len(every) - MAX_CLASSES)}
+    else:
+        parts["missing"].append("No class has two held-out images, so there is no right neighbour to find.")
+    pairs = pair_distances(held_out.vectors, labels, distance=distance, seed=config.seed)
+    if len(pairs.same) or len(pairs.different):
+        parts["figures"].append(histogram(pairs, threshold=threshold))
+    if len(pairs.same) and len(pairs.different):
+        parts["figures"].append(trade_off(pairs, threshold=threshold))
+    else:
+        parts["missing"].append("Same and different pairs are both needed for a threshold; there is one sort only.")
+    return parts
+
+
+def _map(held_out: HeldOut, *, seed: int) -> dict[str, Any]:
+    rows = sample(np.arange(len(held_out.vectors)), MAX_MAPPED, np.random.default_rng(seed))
+    places, share = project(held_out.vectors[rows])
+    classes = held_out.labels[rows].tolist() if held_out.labels is not None else [-1] * len(rows)
+    titles = [f"{held_out.class_name(row)}  {held_out.names[row]}".strip() for row in rows.tolist()]
+    figure: Figure = scatter(places, classes, class_names=held_out.classes, titles=titles)
+    return {"figure": figure, "share": share, "shown": len(rows), "all": len(held_out.vectors)}
+
+
+def _galleries(held_out: HeldOut, ranking: Ranking, *, distance: str, seed: int) -> list[dict[str, Any]]:
+    codes = held_out.labels
+    assert codes is not None
+    last = worst(ranking, NUM_WORST)
+    groups = [
+        ("At random", "", at_random(ranking, codes, NUM_RANDOM, seed=seed)),
+        ("Worst queries", "The first image of their own class comes last.", last),
+        ("Confidently wrong", "Of two classes and yet nearest: wrong labels show up here.",
+         confident(ranking, NUM_CONFIDENT, besides=last)),
+    ]  # fmt: skip
+    chosen = np.concatenate([rows for _, _, rows in groups])
+    distances, found = neighbours(held_out.vectors, ranking, chosen, NUM_NEIGHBOURS, distance=distance)
+    ranks = dict(zip(ranking.queries.tolist(), ranking.ranks.tolist(), strict=True))
+    shown = np.unique(np.concatenate([chosen, found.ravel()]))
+    pictures = _pictures(held_out, shown)
+    queries = iter(zip(distances.tolist(), found.tolist(), strict=True))
+
+    def query(row: int) -> dict[str, Any]:
+        near = [pictures[other] | {"distance": number(apart), "is_same": bool(codes[other] == codes[row])}
+                for apart, other in zip(*next(queries), strict=True)]  # fmt: skip
+        return pictures[row] | {"rank": ranks[row], "neighbours": near}
+
+    return [{"title": title, "note": note, "queries": [query(row) for row in rows.tolist()]} for title, note, rows in groups]
+
+
+def _pictures(held_out: HeldOut, rows: Indices) -> dict[int, dict[str, Any]]:
+    """{row: {name, label, data}} with a small picture as a data URL."""
+    found = {}
+    for row in rows.tolist():  # one at a time: the rows may lie on a disk
+        data = thumbnail(held_out.pixels(np.array([row], np.int64))[0])
+        found[row] = {"name": held_out.names[row], "label": held_out.class_name(row), "data": data}
+    return found
+
+
+def thumbnail(pixels: Pixels) -> str:
+    """A small picture as a data URL, PNG or JPEG, whichever is smaller: uint8 [height, width, 3]."""
+    from PIL import Image
+
+    image = Image.fromarray(pixels)
+    image.thumbnail((_THUMBNAIL_PX, _THUMBNAIL_PX))
+    found = {}
+    for kind, options in (("png", {"optimize": True}), ("jpeg", {"quality": 80, "optimize": True})):
+        buffer = io.BytesIO()
+        image.save(buffer, kind, **options)
+        found[kind] = buffer.getvalue()
+    kind = min(found, key=lambda each: len(found[each]))
+    return f"data:image/{kind};base64,{base64.b64encode(found[kind]).decode()}"
+
+
+def _class_row(held_out: HeldOut, each: ClassRecall) -> dict[str, Any]:
+    confused = "" if each.confused_with is None else held_out.classes[each.confused_with]
+    return {"name": held_out.classes[each.code], "queries": each.queries, "recall": each.recall, "confused": confused}
+
+
+def _headline(
+    facts: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], threshold: Mapping[str, Any] | None
+) -> list[tuple[str, str]]:
+    """(name, value) of the few numbers that sum a run up."""
+    last = lines[-1] if lines else {}
+    found = [(key, f"{last[key]:.1%}") for key in ("recall@1", "mAP@R") if _is_number(last.get(key))]
+    if threshold is not None:
+        found += [("equal error rate", f"{threshold['eer']:.2%}")] if _is_number(threshold.get("eer")) else []
+        found += [("threshold", number(float(threshold["value"])))] if _is_number(threshold.get("value")) else []
+    found += [("% correct", f"{last['pct_correct']:.1f} %")] if _is_number(last.get("pct_correct")) else []
+    found += [("loss", number(float(last["loss"])))] if _is_number(last.get("loss")) else []
+    found += [("training", duration(float(facts["seconds"])))] if _is_number(facts.get("seconds")) else []
+    found += [("speed", f"{last['images_per_s']:,.0f} img/s")] if _is_number(last.get("images_per_s")) else []
+    return found
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and bool(np.isfinite(value))
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `12 min`, `3 h 20 min`."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _summary(
+    config: TrainConfig, facts: Mapping[str, Any], threshold: Mapping[str, Any] | None
+) -> list[tuple[str, str]]:
+    """(name, value) of what somebody who did not train this asks first."""
+    base = facts.get("base") if isinstance(facts.get("base"), Mapping) else {}
+    versions = facts.get("versions") if isinstance(facts.get("versions"), Mapping) else {}
+    assert isinstance(base, Mapping)
+    assert isinstance(versions, Mapping)
+
+    def count(what: str) -> str:
+        images, classes = facts.get(f"num_{what}_images"), facts.get(f"num_{what}_classes")
+        return f"{images:,} images, {classes:,} classes" if isinstance(images, int) and isinstance(classes, int) else ""
+
+    margins = f"margin {config.margin:g}" if config.margin is not None else ""
+    rows = [
+        ("model", f"{config.kind}, {config.dim} dimensions{', unit length' if config.normalize else ''}, {config.distance}"),
+        ("base network", ", ".join(str(base[key]) for key in ("name", "weights", "licence") if base.get(key))),
+        ("input", f"{config.size} × {config.size} px, {config.fit}" if config.size else config.fit),
+        ("loss", ", ".join(part for part in (config.loss or "", margins, f"mining {config.mining}") if part)),
+        ("images", str(config.images)),
+        ("trained on", count("train")),
+        ("held out", count("validation")),
+        ("threshold", str((threshold or {}).get("protocol") or "")),
+        ("data", str(facts.get("data_sha256") or "")[:16]),
+        ("seed", str(config.seed)),
+        ("finished", str(facts.get("end_time") or "")),
+        ("versions", ", ".join(f"{key} {value}" for key, value in versions.items())),
+    ]
+    return [(name, value) for name, value in rows if value]
