@@ -42,14 +42,16 @@ def by_loops(
         precision = [sum(right[: r + 1]) / (r + 1) for r in range(len(right))]
         rows.append(
             [float(any(right[:k])) for k in ks]
+            + [sum(right[:k]) / k for k in ks]
             + [sum(p for p, hit in zip(precision, right, strict=True) if hit) / num_relevant]
             + [sum(precision[r] for r in range(num_relevant) if right[r]) / num_relevant]
         )
     means = np.mean(rows, axis=0)
-    names = [f"recall@{k}" for k in ks] + ["mAP", "mAP@R"]
+    names = [f"recall@{k}" for k in ks] + [f"P@{k}" for k in ks] + ["mAP", "mAP@R"]
     return {name: float(mean) for name, mean in zip(names, means, strict=True)} | {
         "queries": len(rows),
         "skipped": len(labels) - len(rows),
+        "mAP_queries": len(rows),
     }
 
 
@@ -96,7 +98,8 @@ def test_mean_average_precision_at_r_by_hand() -> None:
         reference_labels=["a", "b", "a", "a"],
     )
     assert found == pytest.approx(
-        {"recall@1": 1, "mAP": (1 + 2 / 3 + 3 / 4) / 3, "mAP@R": (1 + 2 / 3) / 3, "queries": 1, "skipped": 0}
+        {"recall@1": 1, "P@1": 1, "mAP": (1 + 2 / 3 + 3 / 4) / 3, "mAP@R": (1 + 2 / 3) / 3, "queries": 1, "skipped": 0}
+        | {"mAP_queries": 1}
     )
 
 

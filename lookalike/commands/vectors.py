@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -117,15 +118,39 @@ def evaluate(
     vectors: Annotated[Path, VECTORS],
     label: Annotated[str, typer.Option(help="Column that holds the class.", metavar="COLUMN")],
     column: Annotated[str, COLUMN] = "embedding",
+    queries: Annotated[int | None, typer.Option(min=1, help="Rank a sample of N.", metavar="N")] = None,
+    bootstrap: Annotated[int, typer.Option(min=0, help="Resamples of the classes.", metavar="N")] = 200,
+    per_class: Annotated[bool, typer.Option("--per-class", help="Add a line for each class, worst first.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Decides the samples and starts.")] = 0,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
-    """Measure vectors against labels: recall@k, mAP, mAP@R, and k-means purity and NMI."""
+    """Measure vectors against labels: retrieval, verification, ranking accuracy and k-means, with intervals."""
     from analysis.evaluation import evaluate as measure
     from lookalike import console
     from rows.vectors import VectorTable
 
-    facts = measure(VectorTable.open(vectors, column), label)
+    table = VectorTable.open(vectors, column)
+    facts = measure(table, label, queries=queries, bootstrap=bootstrap, per_class=per_class, seed=seed)
     if as_json:
         console.print_json(facts)
-    else:
-        console.print_facts("evaluated", facts)
+        return
+    shares = facts | (facts["verification"] or {})
+    rows = [
+        [name, *(console.show(value) if value is not None else "" for value in _with_interval(shares, name))]
+        for name in shares
+        if isinstance(shares[name], float) and not name.endswith(("_low", "_high"))
+    ]
+    console.print_table(["metric", "value", "low", "high"], rows)
+    named = ("num_rows", "num_unlabelled", "num_classes", "queries", "skipped", "mAP_queries", "tuples", "tuples_from",
+             "distance", "column")  # fmt: skip
+    pairs = {"pairs": shares.get("protocol")}
+    sys.stdout.write("\n")
+    console.print_facts("evaluated", {name: facts[name] for name in named} | pairs)
+    if per_class:
+        sys.stdout.write("\n")
+        worst_first = sorted(facts["per_class"], key=lambda row: (row["recall@1"], row["mAP@R"]))
+        console.print_table(list(worst_first[0]), [list(row.values()) for row in worst_first])
+
+
+def _with_interval(facts: dict[str, Any], name: str) -> list[float | None]:
+    return [facts[name], facts.get(f"{name}_low"), facts.get(f"{name}_high")]
