@@ -1,50 +1,65 @@
-"""Light random changes of a whole batch at once: rotation, shift, scale, mirror.
+"""Random changes of a whole batch at once: moves, strokes, colours, blur, erasure, in this order.
 
-One affine map per image and one `grid_sample` for the batch: 1 to 2 % of a Conv4 step, where a per-image pipeline costs
-more than the step itself. The defaults suit a plain folder: small moves that keep digits, products and faces what they
-are. Mirroring is off, because letters, digits and left shoes are not their mirror images.
+Decisions a reader would question:
+- A batch is changed by a handful of operations on all its images, each image by its own random numbers: 1 to 3 % of a
+  Conv4 step, where a per-image pipeline costs as much as the step itself (benchmarks/augmentation.py).
+- Pixels are float32 planes from the first operation to the last and are rounded once; they come back as uint8 because
+  that is what the branch takes, and the way there and back is 0.2 % of a step.
+- The defaults suit a plain folder: small moves that keep digits, products and faces what they are. Mirroring is off,
+  because letters, digits and left shoes are not their mirror images.
+- Every kind of change takes its numbers in turn, and as many whether it is on or off (a bend excepted), so a setting
+  that is switched on leaves the other changes of the same seed as they were.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - torch's own idiom
 from torch import Tensor
 
+from trainer.blur import blur, draw_sigmas
+from trainer.colour import draw_tones, has_tones, recolour
+from trainer.erasure import draw_rectangles, erase
 from trainer.settings import AugmentConfig
+from trainer.strokes import draw_amounts, thicken
+from trainer.warp import draw_moves, has_moves, warp
 
 
 def augment(images: Tensor, config: AugmentConfig, *, generator: torch.Generator) -> Tensor:
-    """Change every image of a batch by its own random affine map; what comes from outside repeats the border.
+    """Change every image of a batch at random, by its own numbers.
 
     Args:
-        images: uint8 [N, H, W, 3].
-        config: ranges; all zero and no flip returns the batch as it is.
-        generator: the only source of randomness (on the CPU).
+        images: uint8 [N, H, W, 3], on any device.
+        config: ranges and shares; where nothing is asked for, the batch comes back as it is.
+        generator: the only source of randomness (on the CPU, so a GPU sees the same numbers).
 
     Returns:
-        uint8 [N, H, W, 3].
+        uint8 [N, H, W, 3], on the device of `images`.
     """
-    if not config.changes_pixels:
+    if not config.changes_pixels or not len(images):
         return images
     count, height, width = images.shape[:3]
-    maps = affine_maps(count, config, aspect=width / height, generator=generator).to(images.device)
-    grid = F.affine_grid(maps, [count, 3, height, width], align_corners=False)
-    planes = images.permute(0, 3, 1, 2).float()
-    moved = F.grid_sample(planes, grid, mode="bilinear", padding_mode="border", align_corners=False)
-    return moved.round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+    moves = draw_moves(count, config, generator=generator)
+    strokes = draw_amounts(count, config.thickness, generator=generator)
+    tones = draw_tones(count, config, generator=generator)
+    blurs = draw_sigmas(count, config.blur, min(height, width), generator=generator)
+    rectangles = draw_rectangles(count, config.erase, height=height, width=width, generator=generator)
+    # half precision would cost levels where the caller's step runs in it
+    with torch.autocast(images.device.type, enabled=False):
+        planes = images.permute(0, 3, 1, 2).contiguous().float()
+        planes = warp(planes, moves) if has_moves(config) else planes
+        planes = _some(planes, thicken, *strokes)
+        planes = recolour(planes, tones) if has_tones(config) else planes
+        planes = _some(planes, blur, *blurs)
+        planes = _some(planes, erase, *rectangles)
+        # every operation stays within 0 and 255, so half a level and cutting the fraction is rounding
+        return planes.add_(0.5).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 
-def affine_maps(count: int, config: AugmentConfig, *, aspect: float, generator: torch.Generator) -> Tensor:
-    """Random maps from output to input positions in [-1, 1] coordinates: float32 [N, 2, 3]; aspect = width / height."""
-    angle, log_scale, shift_x, shift_y, mirror = torch.rand(5, count, generator=generator) * 2 - 1
-    angle = angle * math.radians(config.rotate_deg)
-    factor = torch.exp(log_scale * math.log1p(config.scale))
-    cos, sin = torch.cos(angle) * factor, torch.sin(angle) * factor
-    sign = torch.where(mirror < 0, -1.0, 1.0) if config.flip else torch.ones(count)
-    # Coordinates are stretched by the aspect, so a plain rotation matrix would shear images that are not square.
-    row_x = torch.stack([cos * sign, -sin / aspect, shift_x * 2 * config.translate], dim=1)
-    row_y = torch.stack([sin * aspect * sign, cos, shift_y * 2 * config.translate], dim=1)
-    return torch.stack([row_x, row_y], dim=1)
+def _some(planes: Tensor, change: Callable[[Tensor, Tensor], Tensor], chosen: Tensor, how: Tensor) -> Tensor:
+    """The planes with `change` applied to the chosen images, int64 [n]; all others are not touched."""
+    if not len(chosen):
+        return planes
+    chosen = chosen.to(planes.device)
+    return planes.index_copy(0, chosen, change(planes[chosen], how))
