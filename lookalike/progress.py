@@ -1,28 +1,63 @@
-"""Progress on stderr: a bar in a terminal, plain lines elsewhere; fed with the events that the libraries report."""
+"""Progress on stderr: a bar in a terminal, plain lines elsewhere; fed with the events that the libraries report.
+
+Decisions a reader would question:
+- Training takes two lines of the terminal: how far and how fast, and under it what is learned. One line of 80 columns
+  cannot hold both. Facts are shortened, and then left out from the end, where the terminal is narrow.
+- A log file gets a line for each epoch, and one a minute while an epoch or a table takes longer than that.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
+from rich.cells import cell_len
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
+from rich.text import Text
 
 from lookalike import console
 
+LOG_EVERY_S = 60.0
+_NARROW = 100
+_BAR_WIDTH = 18
+
+
+class _TwoLines(Progress):
+    """Bars, and under them what the newest has to say besides."""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield self.make_tasks_table(self.tasks)
+        below = [task.fields["below"] for task in self.tasks if task.fields["below"]]
+        if below:
+            yield Text(below[-1], no_wrap=True, overflow="ellipsis")
+
 
 class EventProgress:
-    """Draws events; a context manager whose `report` is passed to a library call."""
+    """Draws events; a context manager whose `report` is passed to a library call.
 
-    def __init__(self) -> None:
+    Args:
+        to: where to; None: stderr.
+        clock: seconds, rising.
+    """
+
+    def __init__(self, to: Console | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = to or console.err
+        self._draws = self._console.is_terminal
+        self._clock, self._logged = clock, clock()
         columns = (
             TextColumn("{task.description}"),
-            BarColumn(bar_width=30),
+            BarColumn(bar_width=_BAR_WIDTH),
+            TextColumn("{task.percentage:>3.0f} %"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[facts]}"),
+            TextColumn("{task.fields[facts]}", table_column=Column(no_wrap=True)),
         )
-        self._progress = Progress(*columns, console=console.err, disable=not console.err.is_terminal)
+        self._progress = _TwoLines(*columns, console=self._console, disable=not self._draws)
         self._tasks: dict[str, TaskID] = {}
+        self._validated: dict[str, Any] = {}
 
     def __enter__(self) -> EventProgress:
         self._progress.start()
@@ -37,35 +72,76 @@ class EventProgress:
         """Take one event; kinds that nothing draws are passed over."""
         match event["event"]:
             case "read":
-                self._bar("reading images", event["done"], event["total"], "")
+                self._bar("reading images", event["done"], event["total"], [f"{event['done']:,} of {event['total']:,}"])
             case "step":
-                self._bar("training", event["step"], event["steps"], training_facts(event))
+                self._step(event)
             case "epoch":
+                self._validated = {key: event[key] for key in ("recall@1",) if event.get(key) is not None}
                 self._line(f"epoch {event['epoch']}/{event['epochs']}: {training_facts(event)}")
             case "rows":
-                total = event.get("num_rows")
-                facts = f"{event['done']} rows, {event['images_per_s']:.0f} images/s, {event['num_errors']} bad"
-                self._bar("scoring", event["done"], total, facts)
+                facts = [f"{event['done']} rows", f"{event['images_per_s']:.0f} images/s", f"{event['num_errors']} bad"]
+                self._bar("scoring", event["done"], event.get("num_rows"), facts)
             case "warning":
                 self._line(f"warning: {event['message']}")
+            case "hint":
+                self._line(f"hint: {event['message']}")
             case "note":
                 self._line(event["message"])
 
-    def _bar(self, name: str, done: int, total: int | None, facts: str) -> None:
+    def _step(self, event: Mapping[str, Any]) -> None:
+        below = learning_facts({**event, **self._validated}, width=self._console.width if self._draws else None)
+        epochs = f"/{event['epochs']}" if "epochs" in event else ""
+        speed = [f"epoch {event['epoch']}{epochs}", f"{event['images_per_s']:.0f} img/s"]
+        self._bar("training", event["step"], event["steps"], speed, below=below)
+
+    def _bar(self, name: str, done: int, total: int | None, facts: Sequence[str], *, below: str = "") -> None:
+        if not self._draws:
+            self._log(name, done, total, [*facts, *([below] if below else [])])
+            return
         if name not in self._tasks:
-            self._tasks[name] = self._progress.add_task(name, total=total, facts=facts)
-        self._progress.update(self._tasks[name], completed=done, total=total, facts=facts)
+            self._tasks[name] = self._progress.add_task(name, total=total, facts="", below="")
+        text = ", ".join(facts)
+        self._progress.update(self._tasks[name], completed=done, total=total, facts=text, below=below)
+
+    def _log(self, name: str, done: int, total: int | None, facts: Sequence[str]) -> None:
+        if self._clock() - self._logged < LOG_EVERY_S:
+            return
+        share = f" {100 * done / total:.0f} %" if total else ""
+        self._line(f"{name}{share}: {', '.join(facts)}")
 
     def _line(self, text: str) -> None:
-        self._progress.console.print(text, markup=False)
+        self._logged = self._clock()
+        self._console.print(text, markup=False)
 
 
 def training_facts(event: Mapping[str, Any]) -> str:
-    """Loss, % active, % correct, speed, and recall@1 and mAP@R where the event has them."""
-    facts = [
-        f"loss {event['loss']:.4f}",
-        f"{event['pct_active']:.0f} % active",
-        f"{event['pct_correct']:.1f} % correct",
-    ]
-    facts += [f"{key} {event[key]:.3f}" for key in ("recall@1", "mAP@R") if event.get(key) is not None]
-    return ", ".join([*facts, f"{event['images_per_s']:.0f} images/s"])
+    """What is learned, held-out retrieval where the event has it, and the speed: the line of an epoch."""
+    retrieval = [f"mAP@R {event['mAP@R']:.3f}"] if event.get("mAP@R") is not None else []
+    return ", ".join([learning_facts(event), *retrieval, f"{event['images_per_s']:.0f} images/s"])
+
+
+def learning_facts(event: Mapping[str, Any], *, width: int | None = None) -> str:
+    """Loss, % active, % correct, how hard the tuples are and recall@1, as far as the event has them.
+
+    Args:
+        event: a `step` or `epoch` event.
+        width: columns there are; None: as many as it takes. Below 100 the words are shorter, and where that does not
+            fit, difficulty and then % active are left out.
+    """
+    short = width is not None and width < _NARROW
+    unit = "%" if short else " %"
+    split = [event.get(key) for key in ("pct_easy", "pct_semi_hard", "pct_hard")]
+    difficulty = ""
+    if all(isinstance(value, int | float) for value in split):
+        easy, semi_hard, hard = (f"{value:.0f}" for value in split)
+        difficulty = f"{easy} easy, {semi_hard} semi-hard, {hard} hard"
+        difficulty = f"easy/semi/hard {easy}/{semi_hard}/{hard}" if short else f"({difficulty})"
+    correct = f"{event['pct_correct']:.1f}{unit} correct"
+    recall = f"recall@1 {event['recall@1']:.3f}" if event.get("recall@1") is not None else ""
+    loss, active = f"loss {event['loss']:.4f}", f"{event['pct_active']:.0f}{unit} active"
+    whole = f"{correct}{', ' if short else ' '}{difficulty}" if difficulty else correct
+    for facts in ((loss, active, whole, recall), (loss, active, correct, recall), (loss, correct, recall)):
+        text = ", ".join(fact for fact in facts if fact)
+        if width is None or cell_len(text) <= width:
+            break
+    return text

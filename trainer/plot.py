@@ -1,4 +1,4 @@
-"""Small plots as inline SVG: axes, lines, areas, bars, points; whoever draws hands in numbers, the page hands in colours.
+"""Small plots as inline SVG: axes, lines, areas, points; who draws gives the numbers, the page gives the colours.
 
 Decision a reader would question: written by hand, not by matplotlib. Inline SVG takes its colours and type sizes from
 the page, so one drawing serves light and dark schemes and phones; points say what they are when pointed at; a curve is
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from html import escape
 
 WIDTH, HEIGHT = 420, 250
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 12, 12, 36
+_LEFT, _RIGHT, _TOP, _BOTTOM = 50, 12, 12, 36
 
 Point = tuple[float, float]
 
@@ -153,7 +153,9 @@ class Plot:
         for tick in self.y.ticks:
             y = self.at((self.x.low, tick))[1]
             parts.append(f'<path class="grid" d="M{_LEFT},{y}H{right}"/>')
-            parts.append(f'<text class="tick" x="{_LEFT - 6}" y="{y}" dy=".35em" text-anchor="end">{number(tick)}</text>')
+            parts.append(
+                f'<text class="tick" x="{_LEFT - 6}" y="{y}" dy=".35em" text-anchor="end">{number(tick)}</text>'
+            )
         parts.append(f'<path class="base" d="M{_LEFT},{bottom}H{right}"/>')
         for tick in self.x.ticks:
             x = self.at((tick, self.y.low))[0]

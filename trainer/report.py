@@ -26,7 +26,7 @@ from artifact.preprocessing import Pixels
 from trainer.config import TrainConfig, to_yaml
 from trainer.plot import number
 from trainer.projection import project
-from trainer.report_figures import Figure, curves, histogram, scatter, trade_off
+from trainer.report_figures import curves, histogram, recall_curve, scatter, trade_off
 from trainer.report_pairs import pair_distances
 from trainer.report_retrieval import (
     ClassRecall,
@@ -44,7 +44,7 @@ from trainer.watch import all_hints
 REPORT = "report.html"
 
 NUM_NEIGHBOURS = 8
-NUM_RANDOM, NUM_WORST, NUM_CONFIDENT = 10, 12, 8
+NUM_RANDOM, NUM_CONFIDENT, NUM_WORST = 6, 6, 12
 MAX_CLASSES = 40
 MAX_MAPPED = 2_000
 _THUMBNAIL_PX = 72
@@ -122,7 +122,14 @@ def write_report(
 
 def _held_out(held_out: HeldOut | None, config: TrainConfig, threshold: Mapping[str, Any] | None) -> dict[str, Any]:
     """What the page says of the held-out images; `missing` says why a part of it is not there."""
-    parts: dict[str, Any] = {"missing": [], "galleries": [], "classes": [], "more_classes": 0, "figures": [], "map": None}
+    parts: dict[str, Any] = {
+        "missing": [],
+        "figures": [],
+        "galleries": [],
+        "map": None,
+        "classes": [],
+        "more_classes": 0,
+    }
     if held_out is None or len(held_out.vectors) < 2:
         return parts | {"missing": ["Nothing was held out, so there are no neighbours, no distances and no map."]}
     if not np.isfinite(held_out.vectors).all():
@@ -144,6 +151,7 @@ def _held_out(held_out: HeldOut | None, config: TrainConfig, threshold: Mapping[
         parts["figures"].append(histogram(pairs, threshold=threshold))
     if len(pairs.same) and len(pairs.different):
         parts["figures"].append(trade_off(pairs, threshold=threshold))
+        parts["figures"].append(recall_curve(ranking.ranks))
     else:
         parts["missing"].append("Same and different pairs are both needed for a threshold; there is one sort only.")
     return parts
@@ -154,33 +162,37 @@ def _map(held_out: HeldOut, *, seed: int) -> dict[str, Any]:
     places, share = project(held_out.vectors[rows])
     classes = held_out.labels[rows].tolist() if held_out.labels is not None else [-1] * len(rows)
     titles = [f"{held_out.class_name(row)}  {held_out.names[row]}".strip() for row in rows.tolist()]
-    figure: Figure = scatter(places, classes, class_names=held_out.classes, titles=titles)
+    figure = scatter(places, classes, class_names=held_out.classes, titles=titles)
     return {"figure": figure, "share": share, "shown": len(rows), "all": len(held_out.vectors)}
 
 
-def _galleries(held_out: HeldOut, ranking: Ranking, *, distance: str, seed: int) -> list[dict[str, Any]]:
+def _galleries(held_out: HeldOut, ranking: Ranking, *, distance: str, seed: int) -> list[list[dict[str, Any]]]:
+    """Two columns of groups of queries, each with its neighbours."""
     codes = held_out.labels
     assert codes is not None
     last = worst(ranking, NUM_WORST)
     groups = [
         ("At random", "", at_random(ranking, codes, NUM_RANDOM, seed=seed)),
-        ("Worst queries", "The first image of their own class comes last.", last),
-        ("Confidently wrong", "Of two classes and yet nearest: wrong labels show up here.",
+        ("Confidently wrong", "Nearest of all and of two classes: wrong labels show up here.",
          confident(ranking, NUM_CONFIDENT, besides=last)),
+        ("Worst queries", "The first image of their own class comes last.", last),
     ]  # fmt: skip
     chosen = np.concatenate([rows for _, _, rows in groups])
-    distances, found = neighbours(held_out.vectors, ranking, chosen, NUM_NEIGHBOURS, distance=distance)
+    distances, near_rows = neighbours(held_out.vectors, ranking, chosen, NUM_NEIGHBOURS, distance=distance)
     ranks = dict(zip(ranking.queries.tolist(), ranking.ranks.tolist(), strict=True))
-    shown = np.unique(np.concatenate([chosen, found.ravel()]))
+    shown = np.unique(np.concatenate([chosen, near_rows.ravel()]))
     pictures = _pictures(held_out, shown)
-    queries = iter(zip(distances.tolist(), found.tolist(), strict=True))
+    queries = iter(zip(distances.tolist(), near_rows.tolist(), strict=True))
 
     def query(row: int) -> dict[str, Any]:
         near = [pictures[other] | {"distance": number(apart), "is_same": bool(codes[other] == codes[row])}
                 for apart, other in zip(*next(queries), strict=True)]  # fmt: skip
         return pictures[row] | {"rank": ranks[row], "neighbours": near}
 
-    return [{"title": title, "note": note, "queries": [query(row) for row in rows.tolist()]} for title, note, rows in groups]
+    found_groups = [
+        {"title": title, "note": note, "queries": [query(row) for row in rows.tolist()]} for title, note, rows in groups
+    ]
+    return [found_groups[:-1], found_groups[-1:]]
 
 
 def _pictures(held_out: HeldOut, rows: Indices) -> dict[int, dict[str, Any]]:
@@ -253,11 +265,12 @@ def _summary(
         images, classes = facts.get(f"num_{what}_images"), facts.get(f"num_{what}_classes")
         return f"{images:,} images, {classes:,} classes" if isinstance(images, int) and isinstance(classes, int) else ""
 
+    length = ", unit length" if config.normalize else ""
     margins = f"margin {config.margin:g}" if config.margin is not None else ""
     rows = [
-        ("model", f"{config.kind}, {config.dim} dimensions{', unit length' if config.normalize else ''}, {config.distance}"),
+        ("model", f"{config.kind}, {config.dim} dimensions{length}, {config.distance} distance"),
         ("base network", ", ".join(str(base[key]) for key in ("name", "weights", "licence") if base.get(key))),
-        ("input", f"{config.size} × {config.size} px, {config.fit}" if config.size else config.fit),
+        ("input", f"{config.size} x {config.size} px, {config.fit}" if config.size else config.fit),
         ("loss", ", ".join(part for part in (config.loss or "", margins, f"mining {config.mining}") if part)),
         ("images", str(config.images)),
         ("trained on", count("train")),

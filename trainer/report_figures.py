@@ -1,4 +1,4 @@
-"""The drawings of a run's report: curves over the epochs, distances of pairs, trade-off of errors, map of the vectors."""
+"""The drawings of a run's report: curves over epochs, distances of pairs, trade-off of errors, map of the vectors."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class _Curve:
 
 
 _CURVES: tuple[tuple[str, tuple[_Curve, ...], str], ...] = (
-    ("Loss", (_Curve("loss", "loss", "c1"),), "Mean over the tuples above zero, so it stays near the margin."),
+    ("Loss", (_Curve("loss", "loss", "c1"),), "Of the tuples that still have any; read it beside % active."),
     ("Held-out retrieval", (_Curve("recall@1", "recall@1", "c1"), _Curve("mAP@R", "mAP@R", "c2")), ""),
     ("Tuples", (_Curve("pct_correct", "% correct", "c1"), _Curve("pct_active", "% active", "c2")), ""),
     ("Mean distance", (_Curve("mean_negative", "different", "other"), _Curve("mean_positive", "same", "same")), ""),
@@ -61,9 +61,7 @@ def _values(rows: Sequence[Mapping[str, Any]], key: str) -> list[float]:
     return [float(row[key]) if isinstance(row.get(key), int | float) else math.nan for row in rows]
 
 
-def _curve_figure(
-    rows: Sequence[Mapping[str, Any]], title: str, wanted: Sequence[_Curve], note: str
-) -> Figure | None:
+def _curve_figure(rows: Sequence[Mapping[str, Any]], title: str, wanted: Sequence[_Curve], note: str) -> Figure | None:
     found = [(curve, _values(rows, curve.key)) for curve in wanted]
     found = [(curve, values) for curve, values in found if any(map(math.isfinite, values))]
     if not found:
@@ -95,9 +93,7 @@ def _difficulty(rows: Sequence[Mapping[str, Any]]) -> Figure | None:
     floor = [0.0] * len(kept)
     for (_, _, colour), values in zip(_DIFFICULTY, split, strict=True):
         ceiling = [low + values[index] for low, index in zip(floor, kept, strict=True)]
-        plot.area(
-            list(zip(epochs, ceiling, strict=True)), list(zip(epochs, floor, strict=True)), f"{colour} solid"
-        )
+        plot.area(list(zip(epochs, ceiling, strict=True)), list(zip(epochs, floor, strict=True)), f"{colour} solid")
         floor = ceiling
     legend = tuple((colour, name, f"{values[kept[-1]]:.1f} %") for (_, name, colour), values in
                    zip(_DIFFICULTY, split, strict=True))  # fmt: skip
@@ -125,7 +121,9 @@ def histogram(pairs: PairDistances, *, threshold: Mapping[str, Any] | None) -> F
     y = axis([0.0, *(float(share.max()) for share in shares.values())], from_zero=True)
     plot = Plot(x=x, y=y, title="Distances of same and different pairs")
     for name, share in shares.items():
-        top = [(float(edge), float(value)) for value, *ends in zip(share, edges, edges[1:]) for edge in ends]  # noqa: B905
+        heights = share.tolist()
+        top = [(at, height) for height, *ends in zip(heights, edges[:-1].tolist(), edges[1:].tolist(), strict=True)
+               for at in ends]  # fmt: skip
         plot.area(top, [(at, 0.0) for at, _ in top], name)
         plot.line(top, name)
     legend = [("same", "same class", f"{len(pairs.same):,} pairs"),
@@ -158,10 +156,34 @@ def trade_off(pairs: PairDistances, *, threshold: Mapping[str, Any] | None) -> F
     legend = [("c2", "equal error rate", f"{eer:.2%}")]
     frr, point = _number(threshold, "frr"), _number(threshold, "far")
     if math.isfinite(frr) and math.isfinite(point):
-        plot.dots([(max(point, _LOWEST_RATE), 1 - frr)], "other", [f"threshold: FAR {point:.2%}, FRR {frr:.2%}"], radius=5)
-        legend.append(("other", "threshold", f"FAR {point:.2%}, FRR {frr:.2%}"))
+        text = f"FAR {point:.2%}, FRR {frr:.2%}"
+        plot.dots([(max(point, _LOWEST_RATE), 1 - frr)], "other", [f"threshold: {text}"], radius=5)
+        legend.append(("other", "threshold", text))
     note = "Same pairs accepted, for every threshold; both errors are equal on the dashed line."
     return Figure(title="Trade-off (ROC)", svg=plot.svg(), legend=tuple(legend), note=note)
+
+
+def recall_curve(ranks: npt.NDArray[np.int64]) -> Figure:
+    """recall@k for every k: the share of queries with an image of their class among their k nearest.
+
+    Args:
+        ranks: int64 [Q], at least one; place of each query's first right image, 1 is the nearest.
+    """
+    ordered = np.sort(ranks)
+    depths = np.unique(np.concatenate([[1, 5, 10], np.geomspace(1, max(10, ordered[-1]), 60).round().astype(int)]))
+    recall = np.searchsorted(ordered, depths, side="right") / len(ordered)
+    plot = Plot(
+        x=log_axis(1, float(depths[-1]), label="k, nearest images looked at"),
+        y=axis([float(recall[0]), 1.0]),
+        title="Recall at every depth",
+    )
+    points = [(float(k), float(share)) for k, share in zip(depths, recall, strict=True)]
+    plot.line(points, "c1")
+    plot.dots(points, "c1", [f"recall@{k:.0f} {share:.2%}" for k, share in points], radius=2)
+    at = dict(points)
+    legend = tuple(("c1", f"recall@{k}", f"{at[k]:.1%}") for k in (1, 5, 10))
+    note = f"{len(ordered):,} queries; the last one finds its class at place {ordered[-1]:,}."
+    return Figure(title="Recall at k", svg=plot.svg(), legend=legend, note=note)
 
 
 def scatter(
@@ -179,7 +201,7 @@ def scatter(
     largest = [int(row) for row in np.argsort(-sizes, kind="stable")[:NUM_COLOURS] if sizes[row] > 0]
     colours = {row: f"c{index + 1}" for index, row in enumerate(largest)}
     low, high = np.quantile(places, [0.0, 1.0], axis=0)
-    x, y = (Axis(low=float(a), high=float(b) if b > a else float(a) + 1, ticks=()) for a, b in zip(low, high, strict=True))
+    x, y = (Axis(low=float(a), high=max(float(b), float(a) + 1e-9), ticks=()) for a, b in zip(low, high, strict=True))
     plot = Plot(x=x, y=y, title="Map of the vectors", width=640, height=520, frame=False)
     points: list[Point] = [(float(a), float(b)) for a, b in places]
     for colour in ("muted", *colours.values()):

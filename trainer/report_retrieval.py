@@ -102,7 +102,9 @@ def confident(ranking: Ranking, count: int, *, besides: Indices) -> Indices:
     return np.array(chosen, np.int64)
 
 
-def neighbours(vectors: Vectors, ranking: Ranking, chosen: Indices, k: int, *, distance: str) -> tuple[Vectors, Indices]:
+def neighbours(
+    vectors: Vectors, ranking: Ranking, chosen: Indices, k: int, *, distance: str
+) -> tuple[Vectors, Indices]:
     """The k nearest others of the chosen rows: float32 [chosen, k], rows int64 [chosen, k]."""
     k = min(k, len(ranking.references) - 1)
     found, at = nearest(vectors[ranking.references], vectors[chosen], k + 1, distance=distance)

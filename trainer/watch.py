@@ -1,4 +1,4 @@
-"""What the numbers of a run say to somebody who watches it: hints after an epoch, and a guard against collapse.
+"""What the numbers of a run say to somebody who watches it: hints after an epoch.
 
 Decisions a reader would question:
 - A hint is a pure function of the lines of metrics.jsonl, said after the first epoch at which its rule holds. So it is
@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from artifact.errors import TrainingError
+from trainer.collapse import collapse_advice, is_point, resting_loss
 from trainer.config import TrainConfig
 
 Line = Mapping[str, Any]
@@ -61,23 +61,26 @@ def all_hints(lines: Sequence[Line], config: TrainConfig) -> list[str]:
 
 
 def margin_too_large(lines: Sequence[Line], config: TrainConfig) -> str | None:
-    """The loss falls, the order of tuples or of held-out images does not get better, and few tuples reach the margin."""
+    """The loss falls while nothing gets into better order; or tuples are in order and yet none reaches the margin."""
     if len(lines) <= _WINDOW or not config.margin or _is_good(lines):
         return None
     before, now = lines[-1 - _WINDOW], lines[-1]
     if is_point(_number(now, "mean_negative"), _number(now, "loss"), config):
         return None
+    gap = _number(now, "mean_negative") - _number(now, "mean_positive")
+    if not (gap < config.margin if math.isfinite(gap) else _number(now, "pct_active") > 50):
+        return None
     fall = 1 - _number(now, "loss") / max(1e-12, _number(before, "loss"))
     recall = _gain(_validated(lines), "recall@1")
     stuck = _number(now, "pct_correct") - _number(before, "pct_correct") < 1 or (recall is not None and recall < _POINT)
-    gap = _number(now, "mean_negative") - _number(now, "mean_positive")
-    inside = gap < config.margin if math.isfinite(gap) else _number(now, "pct_active") > 50
-    if not (fall > 0.05 and stuck and inside):
+    if fall > 0.05 and stuck:
+        seen = f"in {_WINDOW} epochs the loss fell by {fall:.0%}, but the order of images did not get better"
+    elif _number(now, "pct_active") > 99 and _number(now, "pct_correct") > 85:
+        correct = f"{_number(now, 'pct_correct'):.0f} %"
+        seen = f"after {len(lines)} epochs {correct} of the tuples are in the right order, and none reaches the margin"
+    else:
         return None
-    return (
-        f"the margin may be too large: in {_WINDOW} epochs the loss fell by {fall:.0%}, but the order of images did "
-        f"not get better; try --margin {_smaller_margin(config):g}"
-    )
+    return f"the margin may be too large: {seen}; try --margin {_smaller_margin(config):g}"
 
 
 def collapsing(lines: Sequence[Line], config: TrainConfig) -> str | None:
@@ -85,7 +88,8 @@ def collapsing(lines: Sequence[Line], config: TrainConfig) -> str | None:
     now = lines[-1] if lines else {}
     if not is_point(_number(now, "mean_negative"), _number(now, "loss"), config):
         return None
-    return "all images are nearly at one point, so the loss stays where it is; try " + " or ".join(collapse_advice(config))
+    ways = " or ".join(collapse_advice(config))
+    return f"all images are nearly at one point, so the loss stays where it is; try {ways}"
 
 
 def mostly_easy(lines: Sequence[Line], config: TrainConfig) -> str | None:
@@ -130,7 +134,10 @@ def nothing_learned(lines: Sequence[Line], config: TrainConfig) -> str | None:
     learned = max(_number(line, "pct_correct") for line in lines) - _number(first, "pct_correct")
     if is_point(_number(now, "mean_negative"), _number(now, "loss"), config):
         return None
-    if not (abs(fall) < 0.05 and learned < 2 and (_recall_gain(lines) or 0.0) < 2 * _POINT):
+    if not (abs(fall) < 0.05 and learned < 2 and _number(now, "pct_correct") < 75):
+        return None
+    # the order of mined tuples stays poor by construction, and retrieval may yet get better
+    if config.mining != "all" and (_recall_gain(lines) or 0.0) >= 2 * _POINT:
         return None
     rate = max(10 * config.optimizer.learning_rate, _USUAL_RATE)
     return (
@@ -140,19 +147,21 @@ def nothing_learned(lines: Sequence[Line], config: TrainConfig) -> str | None:
 
 
 def unstable(lines: Sequence[Line], config: TrainConfig) -> str | None:
-    """The loss rises and fewer tuples are in order than before."""
+    """The loss rises and fewer tuples are in order than before; or the first steps threw the vectors about."""
     if len(lines) < 2:
         return None
-    now = lines[-1]
+    now, loss = lines[-1], _number(lines[-1], "loss")
     best = max(_number(line, "pct_correct") for line in lines[:-1])
     lowest = min(_number(line, "loss") for line in lines[:-1])
-    if not (_number(now, "loss") > 1.5 * lowest and _number(now, "pct_correct") < best - 5):
+    resting, first = resting_loss(config), _number(lines[0], "loss")
+    if loss > 1.5 * lowest and _number(now, "pct_correct") < best - 5:
+        seen = f"the loss has risen from {lowest:.3g} to {loss:.3g} and fewer tuples are in order"
+    elif len(lines) >= _WINDOW and not _is_good(lines) and config.mining == "all" and resting and first > 1.5 * resting:
+        seen = f"the loss of the first epoch was {first:.3g}, where equal vectors would have {resting:.3g}"
+    else:
         return None
     rate = config.optimizer.learning_rate
-    return (
-        f"the loss has risen from {lowest:.3g} to {_number(now, 'loss'):.3g} and fewer tuples are in order: the learning "
-        f"rate may be too high; try --set optimizer.learning_rate={rate / 10:g}"
-    )
+    return f"{seen}: the learning rate may be too high; try --set optimizer.learning_rate={rate / 10:g}"
 
 
 _RULES: tuple[Callable[[Sequence[Line], TrainConfig], str | None], ...] = (
@@ -163,75 +172,6 @@ _RULES: tuple[Callable[[Sequence[Line], TrainConfig], str | None], ...] = (
     nothing_learned,
     unstable,
 )
-
-
-class CollapseGuard:
-    """Stops a run whose vectors have all been at one point for so many steps in a row.
-
-    Feed it floats that are there anyway; every tenth step is often enough (`steps=10`), and costs no synchronisation
-    with the device at the others.
-
-    Attributes:
-        collapsed_steps: how many steps in a row so far; a resumed run starts with what was saved.
-    """
-
-    def __init__(self, config: TrainConfig, *, collapsed_steps: int = 0) -> None:
-        self.config, self.collapsed_steps = config, collapsed_steps
-
-    def step(self, spread: float, loss: float, *, steps: int = 1) -> None:
-        """Take the mean distance between a batch's vectors and its loss; `steps` since the last call.
-
-        Raises:
-            TrainingError: all at one point for loop.max_collapsed_steps steps, with the settings to change.
-        """
-        self.collapsed_steps = self.collapsed_steps + steps if is_point(spread, loss, self.config) else 0
-        limit = self.config.loop.max_collapsed_steps
-        if limit and self.collapsed_steps >= limit:
-            raise TrainingError(
-                f"collapse: all images have been at one point for {self.collapsed_steps} steps",
-                expected=f"distances near the margin ({self.config.margin or 0:g})",
-                got=f"a mean distance of {spread:.2g} and a loss that stays at {loss:.4g}",
-                mend="try " + " or ".join(collapse_advice(self.config)),
-            )
-
-
-_POINT_SHARE = 0.01
-"""Of the margin. Recorded: a collapsed run stays between 0.0002 and 0.005, a sound one leaves 0.1 behind in its first steps."""
-
-
-def is_point(spread: float, loss: float, config: TrainConfig) -> bool:
-    """Whether a batch lies on one point: a mean distance next to nothing, and the loss that equal vectors would have.
-
-    The loss is asked too, because early in a run with a margin of 1,000 every distance is small beside it.
-    """
-    if not spread < _POINT_SHARE * (config.margin or 1.0):  # NaN is no point
-        return False
-    resting = resting_loss(config)
-    return resting is None or abs(loss - resting) <= 0.1 * resting
-
-
-def resting_loss(config: TrainConfig) -> float | None:
-    """The loss of a batch whose vectors are all equal; None for a loss that is not known here.
-
-    The margin of triplets, the sum of both of quartets, half the square of it of pairs, log(1 + e^m) of the soft form.
-    """
-    margin, margin2 = config.margin or 0.0, config.margin2 or 0.0
-    resting = {
-        "contrastive": margin**2 / 2,
-        "triplet": margin,
-        "triplet_soft": math.log1p(math.exp(min(margin, 500.0))),
-        "quadruplet": margin + margin2,
-    }
-    return resting.get(str(config.loss))
-
-
-def collapse_advice(config: TrainConfig) -> list[str]:
-    """Settings that help against a collapse, the ones that this run has not got, most promising first."""
-    ways = ["--mining all"] if config.mining not in (None, "all") else []
-    ways += [f"--set optimizer.learning_rate={config.optimizer.learning_rate / 10:g}"]
-    ways += ["--distance euclidean"] if config.distance == "squared_euclidean" else []
-    ways += [] if config.normalize else ["--normalize"]
-    return ways
 
 
 def _number(line: Line, key: str) -> float:
