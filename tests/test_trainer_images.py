@@ -136,7 +136,7 @@ def test_pixels_are_those_of_the_shared_preprocessing_cached_or_not(tmp_path: Pa
     """Any budget gives the same pixels in the asked order, also through a view."""
     _folder(tmp_path, {"cat": 4, "dog": 4})
     images = _read(tmp_path, max_cache_bytes=cached * 12 * 12 * 3)
-    assert len(images.cache) == min(cached, 8)
+    assert images.store.num_kept == min(cached, 8)
     expected = np.stack([load_pixels((tmp_path / n).read_bytes(), PREPROCESSING) for n in images.files.names])
     order = np.array([7, 0, 3, 3, 5])
     np.testing.assert_array_equal(images.pixels(order), expected[order])

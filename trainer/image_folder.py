@@ -1,4 +1,4 @@
-"""Folders of images, one folder per class: which files there are, before any of them is read.
+"""Images before any of them is read: which there are, and of which class; here those of folders, one per class.
 
 Decisions a reader would question: the class is the first-level folder, however deep the image lies below it; hidden
 files and folders are skipped, and of the rest only files with the suffix of an image count, so notes and tables may lie
@@ -8,7 +8,7 @@ about. Whether a file really is an image is decided by its content, later.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from artifact.errors import DataError
+from rows.images import ImageRef
 
 Indices = npt.NDArray[np.int64]
 
@@ -24,19 +25,21 @@ IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """The images of a folder, sorted by name.
+    """The images of a folder, sorted by name, or those of a table, in its order.
 
     Attributes:
-        root: the folder.
-        names: relative POSIX paths.
-        labels: int64 [images], indices into `classes`.
-        classes: names of the first-level folders, sorted.
+        root: the folder, or the table.
+        names: relative POSIX paths, or what messages call the images of a table.
+        labels: int64 [images], indices into `classes`; zeros where there are no classes.
+        classes: names of the first-level folders, or values of the label column, sorted; empty for tables of tuples.
+        images: of a table: each image in order, as often as it is iterated; None: the files are at their names.
     """
 
     root: Path
     names: tuple[str, ...]
     labels: Indices
     classes: tuple[str, ...]
+    images: Iterable[ImageRef] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -44,8 +47,16 @@ class ImageFiles:
     def path(self, index: int) -> Path:
         return self.root / self.names[index]
 
+    def refs(self) -> Iterator[ImageRef]:
+        """Where each image is, in order."""
+        if self.images is not None:
+            return iter(self.images)
+        return (ImageRef(path=self.root / name) for name in self.names)
+
     def take(self, rows: Indices) -> ImageFiles:
-        """Some of the images; classes without an image are forgotten and labels renumbered."""
+        """Names and classes of some of the images; classes without an image are forgotten and labels renumbered."""
+        if not self.classes:
+            return ImageFiles(self.root, tuple(self.names[row] for row in rows), self.labels[rows], ())
         kept, labels = np.unique(self.labels[rows], return_inverse=True)
         classes = tuple(self.classes[index] for index in kept)
         return ImageFiles(self.root, tuple(self.names[row] for row in rows), labels.astype(np.int64), classes)

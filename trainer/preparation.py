@@ -1,37 +1,41 @@
 """From a configuration to data and network, before anything is written.
 
-Decision a reader would question: Conv4 takes images at their own size up to 64 px. It has no size it was made for, and
-a fixed one would blow 28 px digits up or throw away most of a photograph.
+Decisions a reader would question:
+- Conv4 takes images at their own size up to 64 px. It has no size it was made for, and a fixed one would blow 28 px
+  digits up or throw away most of a photograph.
+- Turned and mirrored classes are made after the split and on the training side only: a held-out image that is found
+  among its own mirror images says nothing.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from artifact.errors import DataError
+from artifact.errors import DataError, UsageError
 from artifact.preprocessing import ImageError, Preprocessing, inspect_image
+from rows.images import ImageRef
 from trainer.base_networks import BaseNetwork, build_base
 from trainer.config import TrainConfig
 from trainer.conv4 import NATURAL_SIZE_PX
-from trainer.image_folder import ImageFiles, check_classes, scan_folder
-from trainer.images import BadImage, Images, read_images
+from trainer.dataset import Dataset, Opened, Report, files_of, open_cache, open_dataset, read_dataset
+from trainer.held_out import Sides, split_dataset
+from trainer.image_folder import ImageFiles, check_classes
+from trainer.images import Images
 from trainer.option_checks import check_validation
 from trainer.run import Run, make_preprocessing
-from trainer.sampling import batch_shape
-from trainer.split import split_classes, split_images, without_copies
-from trainer.validation import can_validate
+from trainer.sampling import BALANCED, batch_shape, strategy_for
+from trainer.tuple_table import TupleFiles, TupleRows
 
-Report = Callable[[dict[str, Any]], None]
+__all__ = ["Prepared", "Report", "prepare", "read_split", "small_size"]
 
 _HEADERS = 64
+_FARTHEST_ROW = 4096
+"""A table that holds its images is not read to its end for their size."""
 _MIN_SIZE_PX = 16
-_MB = 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,16 +45,20 @@ class Prepared:
     Attributes:
         config: with nothing left open.
         base: the base network, with its first weights.
-        train: images to train on.
+        train: images to train on, turned and mirrored ones included.
         held_out: images to validate on, or None.
-        data_sha256: hash over the sorted content hashes of the image folder.
-        num_images, num_classes: of the image folder, held-out ones included.
+        tuples: over `train`, of a table of tuples; else None.
+        held_out_tuples: over `held_out`, which then has no classes; None where it has, or where nothing is held out.
+        data_sha256: hash over the sorted content hashes of the images, and over the tuples of a table.
+        num_images, num_classes: of the folder or table, held-out ones included; no classes where there are tuples.
     """
 
     config: TrainConfig
     base: BaseNetwork
     train: Images
     held_out: Images | None
+    tuples: TupleRows | None = None
+    held_out_tuples: TupleRows | None = None
     data_sha256: str
     num_images: int
     num_classes: int
@@ -64,107 +72,128 @@ def prepare(config: TrainConfig, *, report: Report) -> Prepared:
         DataError: images that no tuple of the kind can be drawn from, or too many bad ones.
     """
     config = config.resolved()
-    files = scan_folder(config.images)
-    check_classes(files, kind=config.kind)
-    size = config.size or (small_size(files) if config.base == "conv4" else None)
-    base = build_base(config.base, size=size, pretrained=config.pretrained, weights=config.weights)
+    opened, validation = _open(config)
+    config = _with_strategy(config, opened)
+    if not isinstance(opened, TupleFiles):
+        check_classes(opened, kind=config.kind)
+    size = config.size or (small_size(files_of(opened)) if config.base == "conv4" else None)
+    base = build_base(
+        config.base, size=size, pretrained=config.pretrained, weights=config.weights, cut=config.cut,
+        pooling=config.pooling,
+    )  # fmt: skip
     config = config.model_copy(update={"size": base.size})
-    preprocessing = make_preprocessing(config, base)
-    images = _read(files, config, preprocessing, report=report)
-    check_classes(images.files, kind=config.kind)
-    train, held_out = _split(images, config, preprocessing, report=report)
-    classes, per_class = batch_shape(
-        len(train.files.classes),
-        classes_per_batch=config.sampling.classes_per_batch,
-        images_per_class=config.sampling.images_per_class,
-    )
-    sampling = config.sampling.model_copy(update={"classes_per_batch": classes, "images_per_class": per_class})
+    dataset, sides = _read(config, opened, validation, make_preprocessing(config, base), report=report)
+    train = sides.train
+    if config.augment.turns or config.augment.mirrors:
+        train = train.with_turns(turns=config.augment.turns, mirrors=config.augment.mirrors)
     return Prepared(
-        config=config.model_copy(update={"sampling": sampling}),
+        config=_with_batch_shape(config, train),
         base=base,
         train=train,
-        held_out=held_out,
-        data_sha256=_data_sha256(images),
-        num_images=len(images),
-        num_classes=len(images.files.classes),
+        held_out=sides.held_out,
+        tuples=sides.tuples,
+        held_out_tuples=sides.held_out_tuples,
+        data_sha256=dataset.sha256,
+        num_images=len(dataset.images),
+        num_classes=len(dataset.images.files.classes),
     )
 
 
 def read_split(run: Run, *, report: Report) -> tuple[Images, Images | None]:
     """The images that a run was trained on, and those that it held out, as training split them.
 
+    Neither is turned or mirrored; those of a table of tuples have no classes.
+
     Raises:
         DataError: the images are not there any more, or have changed.
     """
-    images = _read(scan_folder(run.config.images), run.config, run.preprocessing, report=report)
-    if _data_sha256(images) != run.facts.get("data_sha256"):
-        raise DataError(
-            "images of the run", expected="as they were in training", got="changed", where=images.files.root
-        )
-    return _split(images, run.config, run.preprocessing, report=report)
-
-
-def _data_sha256(images: Images) -> str:
-    return hashlib.sha256("\n".join(sorted(images.hashes)).encode()).hexdigest()
+    opened, validation = _open(run.config)
+    expected = str(run.facts.get("data_sha256"))
+    _, sides = _read(run.config, opened, validation, run.preprocessing, report=report, expected=expected)
+    return sides.train, sides.held_out
 
 
 def small_size(files: ImageFiles) -> int:
     """Median of the shorter sides of a sample of the images, from their headers, within 16 and 64 px."""
     sides = []
-    for index in np.linspace(0, len(files) - 1, min(_HEADERS, len(files))).round().astype(int):
+    reach = len(files) if files.images is None else min(len(files), _FARTHEST_ROW)
+    chosen = np.linspace(0, reach - 1, min(_HEADERS, reach)).round().astype(int).tolist()
+    if files.images is None:
+        refs = [ImageRef(path=files.path(index)) for index in chosen]
+    else:
+        refs = [ref for index, ref in enumerate(islice(files.refs(), reach)) if index in chosen]
+    for ref in refs:
         try:
-            _, width, height = inspect_image(files.path(int(index)).read_bytes())
-        except (ImageError, OSError):
+            _, width, height = inspect_image(ref.read())
+        except ImageError:
             continue  # reported with its reason when all images are read
         sides.append(min(width, height))
     return int(np.clip(np.median(sides), _MIN_SIZE_PX, NATURAL_SIZE_PX)) if sides else NATURAL_SIZE_PX
 
 
-def _read(files: ImageFiles, config: TrainConfig, preprocessing: Preprocessing, *, report: Report) -> Images:
-    images, bad = read_images(
-        files,
-        preprocessing,
-        max_cache_bytes=config.max_cache_mb * _MB,
-        max_bad_images=config.max_bad_images,
-        progress=lambda done, total: report({"event": "read", "done": done, "total": total}),
-    )
-    if bad:
-        report({"event": "warning", "message": _skipped(bad)})
-    return images
-
-
-def _skipped(bad: list[BadImage]) -> str:
-    named = "; ".join(f"{image.name}: {image.reason}" for image in bad[:5])
-    return f"{len(bad)} images were skipped: {named}"
-
-
-def _split(
-    images: Images, config: TrainConfig, preprocessing: Preprocessing, *, report: Report
-) -> tuple[Images, Images | None]:
-    """Images to train on and, where that is possible, images to validate on."""
+def _open(config: TrainConfig) -> tuple[Opened, Opened | tuple[str, float]]:
+    """What is trained on, and what is validated on, or how much of the former."""
+    opened = open_dataset(config.images, kind=config.kind, columns=config.columns)
     validation = check_validation(config.validation)
-    held_out: Images | None
     if isinstance(validation, Path):
-        files = scan_folder(validation, what="validation folder")
-        train, held_out = images, _read(files, config, preprocessing, report=report)
-    else:
-        mode, share = validation
-        if mode == "images":
-            rows, held = split_images(images, share, seed=config.seed)
-        else:
-            min_train = 3 if config.kind == "quartet" else 2
-            rows, held = split_classes(images, share, seed=config.seed, min_train=min_train)
-        train, held_out = images.take(rows), images.take(held)
-    held_out, dropped = without_copies(held_out, train)
-    if dropped:
-        message = f"{dropped} held-out images are copies of training images and were left out"
-        report({"event": "warning", "message": message})
-    if can_validate(held_out):
-        return train, held_out
-    if isinstance(validation, Path):
-        raise DataError(
-            "validation folder", expected="two classes, one of them with two images", got="fewer", where=validation
+        return opened, open_dataset(
+            validation, kind=config.kind, columns=config.columns, what="validation folder", folder_has_columns=True
         )
-    message = "nothing was held out, so there are no held-out metrics and no threshold: the classes are too small"
-    report({"event": "warning", "message": f"{message}; use --validation classes:0.2 or a folder"})
-    return images, None
+    if isinstance(opened, TupleFiles) and validation[0] == "classes":
+        raise UsageError(
+            "validation of a table of tuples", expected="images:SHARE, or another table or folder",
+            got=config.validation, where="--validation",
+        )  # fmt: skip
+    return opened, validation
+
+
+def _with_strategy(config: TrainConfig, opened: Opened) -> TrainConfig:
+    """With the strategy filled in; what classes alone can have is refused for tuples."""
+    is_tuples = isinstance(opened, TupleFiles)
+    strategy = strategy_for(config.sampling.strategy, is_tuples=is_tuples)
+    for name, given in (("turns", config.augment.turns), ("mirrors", config.augment.mirrors)):
+        if is_tuples and given:
+            raise UsageError(
+                f"augment.{name}", expected="images with classes, for it makes more of them", got="a table of tuples",
+                where=f"--set augment.{name}=...",
+            )  # fmt: skip
+    return config.model_copy(update={"sampling": config.sampling.model_copy(update={"strategy": strategy})})
+
+
+def _with_batch_shape(config: TrainConfig, train: Images) -> TrainConfig:
+    """With P and K filled in, where batches are balanced."""
+    if config.sampling.strategy != BALANCED:
+        return config
+    classes, per_class = batch_shape(
+        len(train.files.classes),
+        classes_per_batch=config.sampling.classes_per_batch,
+        images_per_class=config.sampling.images_per_class,
+    )
+    shape = {"classes_per_batch": classes, "images_per_class": per_class}
+    return config.model_copy(update={"sampling": config.sampling.model_copy(update=shape)})
+
+
+def _read(
+    config: TrainConfig,
+    opened: Opened,
+    validation: Opened | tuple[str, float],
+    preprocessing: Preprocessing,
+    *,
+    report: Report,
+    expected: str | None = None,
+) -> tuple[Dataset, Sides]:
+    """Read all images and split them; DataError where their hash is not the expected one."""
+    total = sum(len(files_of(each)) for each in (opened, validation) if not isinstance(each, tuple))
+    cache = open_cache(config, preprocessing, num_images=total, report=report)
+    dataset = read_dataset(opened, config, preprocessing, cache=cache, report=report)
+    if expected is not None and dataset.sha256 != expected:
+        where = dataset.images.files.root
+        raise DataError("images of the run", expected="as they were in training", got="changed", where=where)
+    if not isinstance(opened, TupleFiles):
+        check_classes(dataset.images.files, kind=config.kind)
+    held_out: Dataset | tuple[str, float]
+    if isinstance(validation, tuple):
+        held_out = validation
+    else:
+        held_out = read_dataset(validation, config, preprocessing, cache=cache, report=report)
+    return dataset, split_dataset(dataset, held_out, kind=config.kind, seed=config.seed, report=report)

@@ -1,0 +1,301 @@
+"""Decoded pixels kept on disk between runs, so that a file is decoded once for each size it is wanted in.
+
+    FOLDER/KEY/*.pixels, *.index   rows of one preprocessing, see trainer/pixel_segment.py
+    FOLDER/files/*.npz             which content the files of a folder had, see trainer/file_hashes.py
+
+Decisions a reader would question:
+- KEY is a hash of all that decides a pixel: size, fit, method, and the versions of the libraries that decode. Rows are
+  found by the hash of the encoded file, so renaming, copying and splitting a data set decode nothing again.
+- What is oldest in use goes first when there is no room, a whole file of rows at a time; what the present run uses
+  never goes, so a data set larger than the bound keeps its first part on disk instead of chasing its own tail.
+- Two trainings on the same images at once: the second one waits, as long as the first one moves, and then finds
+  everything decoded. Nothing depends on that: without the lock both decode, and both are right.
+- A cache that cannot be read or written is no reason to stop a training: one warning, and it goes on without.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from artifact.preprocessing import Pixels, Preprocessing
+from trainer.pixel_segment import INDEX, PIXELS, PixelSegment
+
+T = TypeVar("T")
+
+Place = tuple[int, int]
+"""(segment, row of it)."""
+
+FILES = "files"
+_DECODERS = ("pillow", "simplejpeg", "cykooz-resizer")
+_SEGMENT_BYTES = 256 * 2**20
+_STALE_S = 60.0
+_ORPHAN_S = 3600.0
+_TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n# Decoded images of Lookalike; may be deleted at any time.\n"
+"""bford.info/cachedir: backups pass this folder over."""
+
+
+def default_folder() -> Path | None:
+    """$XDG_CACHE_HOME/lookalike/pixels, or ~/.cache/lookalike/pixels; None where there is no home."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or "")
+    try:
+        return (base if base.is_absolute() else Path.home() / ".cache") / "lookalike" / "pixels"
+    except RuntimeError:
+        return None
+
+
+class PixelCache:
+    """The rows of one preprocessing.
+
+    Args:
+        folder: of the whole cache; made when the first row is written.
+        preprocessing: decides KEY and the size of a row.
+        max_bytes: of the whole folder, all preprocessings together.
+        warn: called at most once, with one line, when the cache cannot be used.
+    """
+
+    def __init__(
+        self, folder: Path, preprocessing: Preprocessing, *, max_bytes: int, warn: Callable[[str], None]
+    ) -> None:
+        self.folder = folder
+        self.shape = (preprocessing.height, preprocessing.width, 3)
+        self.max_bytes = max_bytes
+        self._own = folder / cache_key(preprocessing)
+        self._warn = warn
+        self._broken = False
+        self._segments: list[PixelSegment | None] = []
+        self._places: dict[bytes, Place] = {}
+        self._used: set[Path] = set()  # of every reading: a run has held-out images to read too
+        self._writing: int | None = None
+        self._lock = threading.Lock()
+        self._lock_file: Path | None = None
+        row_bytes = math.prod(self.shape)
+        # a few dozen files at most, so that all of them can be mapped at once, and small ones in a small cache
+        self._segment_rows = max(1, min(max(_SEGMENT_BYTES, max_bytes // 64), max_bytes // 4) // row_bytes)
+
+    @contextmanager
+    def filling(self, what: str) -> Iterator[None]:
+        """While images of `what` (any name for the set) are read: others that read the same set wait meanwhile."""
+        handle = self._wait_for_lock(what)
+        try:
+            self._guarded(self._open)
+            yield
+        finally:
+            for segment in self._segments:
+                if segment is not None:
+                    segment.close()
+            self._writing = None
+            if handle is not None:
+                os.close(handle)
+
+    def find(self, digest: bytes) -> Place | None:
+        """Where the pixels of a content are; from now on they stay there for this run."""
+        with self._lock:
+            place = self._places.get(digest)
+            if place is not None:
+                self._use(place[0])
+            return place
+
+    def write(self, digests: Sequence[bytes], pixels: Pixels) -> list[Place]:
+        """Add rows: uint8 [n, height, width, 3]; the places of as many of the first as there was room for."""
+        places: list[Place] = []
+        while len(places) < len(digests) and not self._broken:
+            start = len(places)
+            number = self._guarded(self._writable)
+            if number is None:
+                break
+            segment = self._segments[number]
+            assert segment is not None  # a segment that is written to is used, and used ones are not removed
+            count = min(len(digests) - start, self._segment_rows - len(segment), self._room(len(digests) - start))
+            if count <= 0:
+                break
+            first = len(segment)
+            chosen = slice(start, start + count)
+
+            def append(segment: PixelSegment = segment, chosen: slice = chosen) -> bool:
+                segment.append(digests[chosen], pixels[chosen])
+                return True
+
+            if not self._guarded(append):
+                break
+            added = [(number, first + row) for row in range(count)]
+            with self._lock:
+                self._places.update(zip(digests[chosen], added, strict=True))
+            places += added
+        return places
+
+    def beat(self) -> None:
+        """Tell those who wait that this process moves."""
+        if self._lock_file is not None:
+            with suppress(OSError):
+                os.utime(self._lock_file)
+
+    def blocks(self) -> list[Pixels]:
+        """uint8 [rows, height, width, 3] of every segment, mapped from disk; place (s, r) is blocks()[s][r]."""
+        empty: npt.NDArray[np.uint8] = np.empty((0, *self.shape), np.uint8)
+        return [empty if segment is None else segment.pixels for segment in self._segments]
+
+    def _open(self) -> bool:
+        self._segments, self._places, self._writing = [], {}, None
+        for index in sorted(self._own.glob(f"*{INDEX}")):
+            try:
+                segment = PixelSegment(index.with_suffix(""), self.shape)
+            except FileNotFoundError:  # removed by another process in this moment
+                continue
+            number = len(self._segments)
+            self._segments.append(segment)
+            self._places.update((digest, (number, row)) for row, digest in enumerate(segment.digests))
+        return True
+
+    def _writable(self) -> int:
+        """A segment that has room and that no other process writes to; a new one where there is none."""
+        if self._writing is not None:
+            segment = self._segments[self._writing]
+            if segment is not None and len(segment) < self._segment_rows:
+                return self._writing
+            if segment is not None:
+                segment.close()
+        for number, segment in enumerate(self._segments):
+            if segment is not None and len(segment) < self._segment_rows and segment.lock():
+                return self._write_to(number, segment)
+        self._make_folder()
+        tag = self.folder / "CACHEDIR.TAG"
+        if not tag.exists():
+            tag.write_bytes(_TAG)
+        segment = PixelSegment.create(self._own, self.shape)
+        self._segments.append(segment)
+        return self._write_to(len(self._segments) - 1, segment)
+
+    def _make_folder(self) -> None:
+        """For the user's eyes only: the pixels may be photographs."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._own.mkdir(mode=0o700, exist_ok=True)
+
+    def _write_to(self, number: int, segment: PixelSegment) -> int:
+        with self._lock:
+            self._writing = number
+            self._use(number)
+            # another process may have appended since the segment was opened
+            self._places.update((digest, (number, row)) for row, digest in enumerate(segment.digests))
+        return number
+
+    def _use(self, number: int) -> None:
+        segment = self._segments[number]
+        if segment is not None and segment.path not in self._used:
+            self._used.add(segment.path)
+            with suppress(OSError):
+                segment.touch()
+
+    def _room(self, num_rows: int) -> int:
+        """How many of so many rows may be written, after removing what is oldest in use where that is needed."""
+        row_bytes = math.prod(self.shape)
+        wanted = num_rows * row_bytes
+        entries = list(_entries(self.folder))
+        total = sum(size for _, size, _ in entries)
+        for _, size, path in sorted(entries):
+            if total + wanted <= self.max_bytes:
+                break
+            if self._remove(path):
+                total -= size
+        return min(num_rows, max(0, self.max_bytes - total) // row_bytes)
+
+    def _remove(self, path: Path) -> bool:
+        """Remove one file of hashes, or both files of a segment that this run does not use."""
+        with self._lock:
+            if path in self._used:
+                return False
+            if path.suffix != ".npz":
+                for number, segment in enumerate(self._segments):
+                    if segment is not None and segment.path == path:
+                        self._segments[number] = None
+                        self._places = {key: place for key, place in self._places.items() if place[0] != number}
+                for suffix in (INDEX, PIXELS):  # in this order: pixels without an index are nobody's
+                    path.with_suffix(suffix).unlink(missing_ok=True)
+            else:
+                path.unlink(missing_ok=True)
+        return True
+
+    def _wait_for_lock(self, what: str) -> int | None:
+        """The lock of one set of images; None where there cannot be one, or where its holder does not move."""
+        file = self._own / f"{hashlib.sha256(what.encode(errors='surrogateescape')).hexdigest()[:16]}.lock"
+        try:
+            self._make_folder()
+            handle = os.open(file, os.O_CREAT | os.O_RDWR, 0o600)
+        except OSError as error:
+            self._give_up(error)
+            return None
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.utime(handle)
+            except BlockingIOError:
+                if time.time() - os.fstat(handle).st_mtime < _STALE_S:
+                    time.sleep(0.1)
+                    continue
+            except OSError:  # a file system without locks: both decode
+                pass
+            else:
+                self._lock_file = file
+                return handle
+            os.close(handle)
+            return None
+
+    def _guarded(self, action: Callable[[], T]) -> T | None:
+        """What the action returns; None, and from then on no writing, where the disk does not play along."""
+        try:
+            return action()
+        except (OSError, ValueError) as error:
+            self._give_up(error)
+            return None
+
+    def _give_up(self, error: Exception) -> None:
+        if not self._broken:
+            self._broken = True
+            reason = getattr(error, "strerror", None) or str(error)
+            self._warn(
+                f"decoded images cannot be kept on disk: {reason} ({self.folder}); training goes on without, name"
+                " another folder with --set cache=DIR, or none with --set max_disk_mb=0"
+            )
+
+
+def cache_key(preprocessing: Preprocessing) -> str:
+    """Hash of all that decides a pixel; mean and std do not, but for the colour that `pad` fills with."""
+    facts = {
+        "format": 1,
+        "size": [preprocessing.height, preprocessing.width],
+        "fit": preprocessing.fit,
+        "fill": list(preprocessing.mean) if preprocessing.fit == "pad" else None,
+        "resize": preprocessing.resize,
+        "color": preprocessing.color,
+        "decoders": {name: version(name) for name in _DECODERS},
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _entries(folder: Path) -> Iterator[tuple[float, int, Path]]:
+    """(time of last use, bytes, path without suffix) of all that may be removed."""
+    for file in folder.glob(f"{FILES}/*.npz"):
+        with suppress(OSError):
+            yield file.stat().st_mtime, file.stat().st_size, file
+    for file in folder.glob(f"*/*{PIXELS}"):
+        with suppress(OSError):
+            size = file.stat().st_size
+            try:
+                index = file.with_suffix(INDEX).stat()
+                yield index.st_mtime, size + index.st_size, file.with_suffix("")
+            except FileNotFoundError:  # left by a kill, unless another process is making it in this moment
+                if time.time() - file.stat().st_mtime > _ORPHAN_S:
+                    yield 0.0, size, file.with_suffix("")

@@ -1,0 +1,164 @@
+"""Which columns of a table are trained on: images with their classes, or one image a stream.
+
+Decisions a reader would question:
+- Columns are found by the name of their role, or named by the user. A table with both shapes is refused, not guessed.
+- The target of siamese pairs is `different` (1 = different) or `same` (1 = same). A column `label` is refused there: of
+  the libraries that call it so, some mean 1 = similar and others the opposite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from artifact.errors import DataError, UsageError
+from artifact.kinds import KINDS
+from rows.cells import is_image_column, is_text
+from rows.columns import SINGLE_STREAM_NAMES
+
+IMAGE, LABEL = "image", "label"
+CLASSES, TUPLES = "classes", "tuples"
+TARGETS = ("different", "same")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableColumns:
+    """The columns of a table, by role.
+
+    Attributes:
+        shape: `classes` (roles `image` and `label`) or `tuples` (the kind's streams, and of siamese tables a target).
+        images: image columns: {"image": column}, or one for every stream in the kind's order.
+        label: of `classes`.
+        target: of siamese tuples: (`different` or `same`, column).
+    """
+
+    shape: str
+    images: Mapping[str, str]
+    label: str | None = None
+    target: tuple[str, str] | None = None
+
+
+def table_roles(kind: str) -> tuple[str, ...]:
+    """Every role that a column may have in a table for this kind."""
+    return IMAGE, LABEL, *KINDS[kind].streams, *(TARGETS if kind == "siamese" else ())
+
+
+def check_roles(columns: Mapping[str, str], *, kind: str) -> None:
+    """Refuse roles that this kind does not have, columns with two roles, and two shapes at once; raises UsageError."""
+    roles = table_roles(kind)
+    for role, column in columns.items():
+        if role not in roles:
+            raise UsageError(
+                f'role "{role}" of a column', expected=f"one of {', '.join(roles)}", got=f"{role}={column}",
+                where="--columns", mend="write --columns ROLE=COLUMN",
+            )  # fmt: skip
+        sharing = [other for other in columns if columns[other] == column]
+        if len(sharing) > 1:
+            raise UsageError(f'column "{column}"', expected="one role", got=" and ".join(sharing), where="--columns")
+    of_classes = [role for role in columns if role in (IMAGE, LABEL)]
+    of_tuples = [role for role in columns if role not in (IMAGE, LABEL)]
+    if of_classes and of_tuples:
+        raise UsageError(
+            "columns of a table", expected=f"image and label, or {_listed(_tuple_roles(kind))}",
+            got=_listed(list(columns)), where="--columns",
+        )  # fmt: skip
+    if all(target in columns for target in TARGETS):
+        raise UsageError("target of pairs", expected="different or same", got="both", where="--columns")
+
+
+def find_roles(schema: pa.Schema, *, kind: str, columns: Mapping[str, str], where: str) -> TableColumns:
+    """Find the columns that are trained on.
+
+    Args:
+        schema: of the table.
+        kind: decides the streams.
+        columns: {role: column}; roles that are left out are looked for under their own name, and `image` under path,
+            file, filename and file_name too.
+        where: name of the table, for messages.
+
+    Raises:
+        UsageError: a role that is none, or two shapes at once.
+        DataError: a column that is not there or of the wrong type, a shape that is incomplete, or two of them.
+    """
+    check_roles(columns, kind=kind)
+    for role, column in columns.items():
+        if column not in schema.names:
+            raise DataError(
+                f'column "{column}"', expected=f"one of {', '.join(schema.names)}", got="no such column", where=where,
+                mend=f"name the right one with --columns {role}=...",
+            )  # fmt: skip
+    names = _by_name(schema, kind) | dict(columns)
+    streams = KINDS[kind].streams
+    has_classes, has_streams = IMAGE in names and LABEL in names, all(stream in names for stream in streams)
+    if columns:  # a column that is named says which shape is meant
+        has_classes = has_classes and any(role in columns for role in (IMAGE, LABEL))
+        has_streams = has_streams and not any(role in columns for role in (IMAGE, LABEL))
+    if has_classes and has_streams:
+        raise DataError(
+            "table of images", expected=f"image and label, or {_listed(_tuple_roles(kind))}",
+            got=f"both: {', '.join(schema.names)}", where=where,
+            mend=f"say which with --columns image={names[IMAGE]} or --columns {streams[0]}={names[streams[0]]}",
+        )  # fmt: skip
+    if has_classes:
+        found = TableColumns(shape=CLASSES, images={IMAGE: names[IMAGE]}, label=names[LABEL])
+    elif has_streams:
+        target = _target(names, columns, schema, where) if kind == "siamese" else None
+        found = TableColumns(shape=TUPLES, images={stream: names[stream] for stream in streams}, target=target)
+    else:
+        raise DataError(
+            f"table for a {kind} model", expected=f"columns image and label, or {_listed(_tuple_roles(kind))}",
+            got=', '.join(schema.names), where=where, mend="name them with --columns ROLE=COLUMN",
+        )  # fmt: skip
+    _check_types(schema, found, where)
+    return found
+
+
+def _by_name(schema: pa.Schema, kind: str) -> dict[str, str]:
+    found = {role: role for role in table_roles(kind) if role in schema.names}
+    for name in SINGLE_STREAM_NAMES:
+        if IMAGE not in found and name in schema.names:
+            found[IMAGE] = name
+    return found
+
+
+def _target(names: Mapping[str, str], columns: Mapping[str, str], schema: pa.Schema, where: str) -> tuple[str, str]:
+    targets = [target for target in TARGETS if target in columns] or [target for target in TARGETS if target in names]
+    if len(targets) == 1:
+        return targets[0], names[targets[0]]
+    got = "both" if targets else f"none among {', '.join(schema.names)}"
+    mend = "name it with --columns different=COLUMN or same=COLUMN"
+    if not targets and LABEL in schema.names:
+        got, mend = "label, which some read as 1 = same and others as 1 = different", f"say which: {mend}"
+    raise DataError(
+        "target of siamese pairs", expected="a column different (1 = different) or same (1 = same)", got=got,
+        where=where, mend=mend,
+    )  # fmt: skip
+
+
+def _check_types(schema: pa.Schema, found: TableColumns, where: str) -> None:
+    for role, column in found.images.items():
+        if schema.names.count(column) > 1:
+            raise DataError(f'column "{column}"', expected="one column of that name", got="several", where=where)
+        kind = schema.field(column).type
+        if not is_image_column(kind):
+            raise DataError(
+                f'image column "{column}"', expected="string paths, binary or {bytes, path}", got=str(kind),
+                where=where, mend=f"name the right column with --columns {role}=...",
+            )  # fmt: skip
+    if found.label is not None:
+        kind = schema.field(found.label).type
+        if not (is_text(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
+            raise DataError(
+                f'label column "{found.label}"', expected="strings or whole numbers", got=str(kind), where=where,
+                mend="name the right column with --columns label=...",
+            )  # fmt: skip
+
+
+def _tuple_roles(kind: str) -> list[str]:
+    return [*KINDS[kind].streams, *(["different (or same)"] if kind == "siamese" else [])]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
