@@ -1,134 +1,267 @@
-"""Miners against plain loops over every tuple."""
+"""Miners against plain loops over every tuple, and against pytorch-metric-learning where it has the same."""
 
 import itertools
 
 import pytest
 import torch
+from pytorch_metric_learning import distances as pml_distances
+from pytorch_metric_learning import miners as pml_miners
 
-from trainer.losses import PAIR, QUARTET, TRIPLET
-from trainer.mining import (
-    MINERS,
-    all_pairs,
-    all_triplets,
-    batch_hard_pairs,
-    batch_hard_triplets,
-    mine,
-    semi_hard_triplets,
-)
+from trainer.losses import LOSSES, OTHER_CLASS, PAIR, QUARTET, TRIPLET
+from trainer.masks import class_masks
+from trainer.mining import MINERS, mine
+from trainer.pair_mining import EPSILON, PAIR_MINERS
+from trainer.triplet_mining import TRIPLET_MINERS, Triplets
+from trainer.tuples import FILLER
 
 BATCHES = [
     torch.tensor([0, 0, 1, 1, 2, 2, 3, 3]),
     torch.tensor([5, 0, 5, 5, 0, 9, 5, 2]),  # unsorted, unbalanced, classes of one
     torch.tensor([0, 0, 0, 1, 1, 1, 1, 1]),
+    torch.tensor([4, 4, 4, 4, 4, 4, 4, 4]),  # no negative
+    torch.tensor([7, 6, 5, 4, 3, 2, 1, 0]),  # no positive
 ]
+MARGIN = 0.6
+EVERYONE = range(8)
+
+Tuple = tuple[int, ...]
 
 
-def _matrix(seed: int, size: int = 8) -> torch.Tensor:
-    points = torch.randn(size, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+def _points(seed: int) -> torch.Tensor:
+    return torch.randn(8, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def _matrix(seed: int) -> torch.Tensor:
+    points = _points(seed)
     return torch.cdist(points, points)
 
 
-def _rows(*indices: torch.Tensor) -> set[tuple[int, ...]]:
-    rows = list(zip(*(index.tolist() for index in indices), strict=True))
-    assert len(rows) == len(set(rows)), "a tuple was mined twice"
-    return set(rows)
-
-
 def _positives(labels: torch.Tensor, a: int) -> list[int]:
-    return [p for p in range(len(labels)) if p != a and labels[p] == labels[a]]
+    return [p for p in EVERYONE if p != a and labels[p] == labels[a]]
 
 
 def _negatives(labels: torch.Tensor, a: int) -> list[int]:
-    return [n for n in range(len(labels)) if labels[n] != labels[a]]
+    return [n for n in EVERYONE if labels[n] != labels[a]]
 
 
-@pytest.mark.parametrize("labels", BATCHES)
-@pytest.mark.parametrize("seed", range(3))
-def test_all_miners_give_every_tuple_once(labels: torch.Tensor, seed: int) -> None:
-    """Pairs without order, triplets with an ordered anchor."""
-    d = _matrix(seed)
-    assert _rows(*all_pairs(d, labels)) == set(itertools.combinations(range(8), 2))
-    expected = {(a, p, n) for a in range(8) for p in _positives(labels, a) for n in _negatives(labels, a)}
-    assert _rows(*all_triplets(d, labels)) == expected
+def _every_triplet(labels: torch.Tensor) -> list[Tuple]:
+    return [(a, p, n) for a in EVERYONE for p in _positives(labels, a) for n in _negatives(labels, a)]
 
 
-@pytest.mark.parametrize("labels", BATCHES)
-@pytest.mark.parametrize("seed", range(3))
-def test_batch_hard_takes_the_farthest_positive_and_the_nearest_negative(labels: torch.Tensor, seed: int) -> None:
-    """Per anchor that has both; pairs also from an image that has only one of them."""
-    d = _matrix(seed)
-    triplets, pairs = set(), []
-    for a in range(8):
+def _hardness(d: torch.Tensor, a: int, p: int, n: int) -> str:
+    if d[a, n] <= d[a, p]:
+        return "hard"
+    return "semi_hard" if d[a, n] <= d[a, p] + MARGIN else "easy"
+
+
+def _multi_similar(d: torch.Tensor, labels: torch.Tensor, a: int) -> tuple[list[int], list[int]]:
+    positives, negatives = _positives(labels, a), _negatives(labels, a)
+    return (
+        [p for p in positives if any(d[a, p] + EPSILON > d[a, n] for n in negatives)],
+        [n for n in negatives if any(d[a, n] - EPSILON < d[a, p] for p in positives)],
+    )
+
+
+def plain_triplets(miner: str, d: torch.Tensor, labels: torch.Tensor) -> list[Tuple]:
+    """What each miner takes, one tuple at a time."""
+    every = _every_triplet(labels)
+    if miner == "all":
+        return every
+    if miner in ("easy", "semi_hard", "hard"):
+        return [triplet for triplet in every if _hardness(d, *triplet) == miner]
+    chosen: list[Tuple] = []
+    for a in EVERYONE:
         positives, negatives = _positives(labels, a), _negatives(labels, a)
-        hardest = max(positives, key=lambda p: d[a, p]) if positives else None
-        nearest = min(negatives, key=lambda n: d[a, n]) if negatives else None
-        pairs += [(a, other) for other in (hardest, nearest) if other is not None]
-        if hardest is not None and nearest is not None:
-            triplets.add((a, hardest, nearest))
-    assert _rows(*batch_hard_triplets(d, labels)) == triplets
-    assert _rows(*batch_hard_pairs(d, labels)) == set(pairs)
+        if not positives or not negatives:
+            continue
+        if miner == "batch_hard":
+            chosen.append((a, max(positives, key=lambda p: d[a, p]), min(negatives, key=lambda n: d[a, n])))
+        elif miner == "nearest_semi_hard":
+            for p in positives:
+                beyond = [n for n in negatives if d[a, n] > d[a, p]]
+                n = min(beyond, key=lambda n: d[a, n]) if beyond else max(negatives, key=lambda n: d[a, n])
+                chosen.append((a, p, n))
+        else:
+            assert miner == "multi_similarity"
+            chosen += [(a, p, n) for p, n in itertools.product(*_multi_similar(d, labels, a))]
+    return chosen
+
+
+def plain_pairs(miner: str, d: torch.Tensor, labels: torch.Tensor) -> list[Tuple]:
+    """What each miner takes, one pair at a time."""
+    pairs = list(itertools.combinations(EVERYONE, 2))
+    if miner == "all":
+        return pairs
+    if miner in ("easy", "semi_hard", "hard"):
+        order = ("easy", "semi_hard", "hard")
+        worst = dict.fromkeys(pairs, "easy")
+        for a, p, n in _every_triplet(labels):
+            for i, j in ((min(a, p), max(a, p)), (min(a, n), max(a, n))):
+                worst[i, j] = max(worst[i, j], _hardness(d, a, p, n), key=order.index)
+        return [pair for pair in pairs if worst[pair] == miner]
+    chosen: list[Tuple] = []
+    for a in EVERYONE:
+        positives, negatives = _positives(labels, a), _negatives(labels, a)
+        if miner == "batch_hard":
+            chosen += [(a, max(positives, key=lambda p: d[a, p]))] if positives else []
+            chosen += [(a, min(negatives, key=lambda n: d[a, n]))] if negatives else []
+        else:
+            assert miner == "multi_similarity"
+            chosen += [(a, other) for group in _multi_similar(d, labels, a) for other in group]
+    return chosen
+
+
+def _listed(triplets: Triplets, mask: torch.Tensor) -> list[Tuple]:
+    """The (anchor, positive, negative) of a mask of triplets."""
+    rows = []
+    for a, place, column in mask.nonzero().tolist():
+        negative = column if triplets.negative is None else int(triplets.negative[a, place])
+        rows.append((a, int(triplets.positive[a, place]), negative))
+    return rows
 
 
 @pytest.mark.parametrize("labels", BATCHES)
+def test_class_masks_know_every_mate_and_no_one_else(labels: torch.Tensor) -> None:
+    """The table of positives holds each other image of the class once; the masks are each other's rest."""
+    masks = class_masks(labels)
+    for a in EVERYONE:
+        assert sorted(masks.positives[a][masks.has_positive[a]].tolist()) == _positives(labels, a)
+        assert masks.different[a].nonzero().flatten().tolist() == _negatives(labels, a)
+        assert masks.same[a].nonzero().flatten().tolist() == _positives(labels, a)
+
+
+@pytest.mark.parametrize("labels", BATCHES)
+@pytest.mark.parametrize("miner", PAIR_MINERS)
 @pytest.mark.parametrize("seed", range(3))
-def test_semi_hard_takes_the_nearest_negative_beyond_the_positive(labels: torch.Tensor, seed: int) -> None:
-    """And the farthest negative where none is beyond."""
-    d = _matrix(seed)
-    expected = set()
-    for a in range(8):
-        negatives = _negatives(labels, a)
-        for p in _positives(labels, a):
-            beyond = [n for n in negatives if d[a, n] > d[a, p]]
-            chosen = min(beyond, key=lambda n: d[a, n]) if beyond else max(negatives, key=lambda n: d[a, n])
-            expected.add((a, p, chosen))
-    assert _rows(*semi_hard_triplets(d, labels)) == expected
+def test_pair_miners_take_what_a_plain_loop_takes(labels: torch.Tensor, miner: str, seed: int) -> None:
+    """Each of them on balanced, unbalanced and degenerate batches."""
+    d, masks = _matrix(seed), class_masks(labels)
+    valid, mined = PAIR_MINERS[miner](d, masks, MARGIN)
+    assert not bool((mined & ~valid).any())
+    assert sorted(map(tuple, mined.nonzero().tolist())) == sorted(plain_pairs(miner, d, labels))
 
 
+@pytest.mark.parametrize("labels", BATCHES)
+@pytest.mark.parametrize("miner", TRIPLET_MINERS)
+@pytest.mark.parametrize("seed", range(3))
+def test_triplet_miners_take_what_a_plain_loop_takes(labels: torch.Tensor, miner: str, seed: int) -> None:
+    """Each of them on balanced, unbalanced and degenerate batches; every tuple once."""
+    d, masks = _matrix(seed), class_masks(labels)
+    triplets = TRIPLET_MINERS[miner](d, masks, MARGIN)
+    assert sorted(_listed(triplets, triplets.mined)) == sorted(plain_triplets(miner, d, labels))
+    assert set(_listed(triplets, triplets.mined)) <= set(_listed(triplets, triplets.valid))
+
+
+def test_easy_semi_hard_and_hard_are_parts_of_all() -> None:
+    """No tuple is lost or taken twice, on the borders either: all distances equal, with a margin and without."""
+    masks = class_masks(BATCHES[1])
+    for d in (_matrix(0), torch.ones(8, 8, dtype=torch.float64)):
+        for margin in (0.0, MARGIN):
+            for miners in (PAIR_MINERS, TRIPLET_MINERS):
+                parts = []
+                for name in ("easy", "semi_hard", "hard"):
+                    found = miners[name](d, masks, margin)  # type: ignore[operator]
+                    parts.append((found.mined if isinstance(found, Triplets) else found[1]).long())
+                every = miners["all"](d, masks, margin)  # type: ignore[operator]
+                whole = every.mined if isinstance(every, Triplets) else every[1]
+                assert torch.equal(sum(parts), whole.long())
+
+
+@pytest.mark.parametrize("labels", BATCHES)
+@pytest.mark.parametrize("name", ["easy", "semi_hard", "hard"])
+def test_triplets_of_a_hardness_are_those_of_pytorch_metric_learning(labels: torch.Tensor, name: str) -> None:
+    """Its TripletMarginMiner, with the same words and the same borders."""
+    points, d = _points(5), _matrix(5)
+    distance = pml_distances.LpDistance(normalize_embeddings=False)
+    oracle = pml_miners.TripletMarginMiner(MARGIN, name.replace("_", ""), distance=distance)
+    expected = list(zip(*(index.tolist() for index in oracle(points, labels)), strict=True))
+    triplets = TRIPLET_MINERS[name](d, class_masks(labels), MARGIN)
+    assert sorted(_listed(triplets, triplets.mined)) == sorted(expected)
+
+
+@pytest.mark.parametrize("labels", BATCHES)
+@pytest.mark.parametrize("inverted", [False, True])
+def test_multi_similarity_pairs_are_those_of_pytorch_metric_learning(labels: torch.Tensor, inverted: bool) -> None:
+    """With euclidean distances, and with cosine similarity as published."""
+    for seed in range(5):
+        points = _points(seed)
+        unit = torch.nn.functional.normalize(points)
+        d = 1 - unit @ unit.T if inverted else _matrix(seed)
+        lengths = pml_distances.LpDistance(normalize_embeddings=False)
+        distance = pml_distances.CosineSimilarity() if inverted else lengths
+        a1, p, a2, n = pml_miners.MultiSimilarityMiner(EPSILON, distance=distance)(points, labels)
+        expected = list(zip(a1.tolist() + a2.tolist(), p.tolist() + n.tolist(), strict=True))
+        _, mined = PAIR_MINERS["multi_similarity"](d, class_masks(labels), MARGIN)
+        assert sorted(map(tuple, mined.nonzero().tolist())) == sorted(expected)
+
+
+@pytest.mark.parametrize("loss", ["quadruplet", "dlpy"])
 @pytest.mark.parametrize("miner", MINERS[QUARTET])
-@pytest.mark.parametrize("labels", BATCHES[:2])
-@pytest.mark.parametrize("seed", range(3))
-def test_quartets_are_triplets_with_the_nearest_image_of_a_third_class(
-    labels: torch.Tensor, seed: int, miner: str
+@pytest.mark.parametrize("labels", BATCHES)
+def test_quartets_are_triplets_with_the_second_negative_of_their_loss(
+    labels: torch.Tensor, miner: str, loss: str
 ) -> None:
-    """The fourth image is never of the anchor's or the first negative's class."""
-    d = _matrix(seed)
-    triplets = mine(d, labels, form=TRIPLET, miner=miner)
-    quartets = mine(d, labels, form=QUARTET, miner=miner)
-    assert torch.equal(quartets.terms[0], triplets.terms[0])
-    assert torch.equal(quartets.terms[1], triplets.terms[1])
-    for positive, negative, between in zip(*quartets.terms, strict=True):
-        a, _ = (d == positive).nonzero()[0].tolist()
-        ends = (d == negative).nonzero().tolist()
-        expected = set()
-        for i, n in ends:  # the matrix holds both orders, and (d == positive) both ends of the positive pair
-            anchors = {int(x) for x in (d == positive).nonzero().flatten()}
-            if i in anchors and labels[i] == labels[a]:
-                third = [m for m in range(8) if labels[m] not in (labels[i], labels[n])]
-                expected.add(min(float(d[n, m]) for m in third))
-        assert float(between) in expected
+    """Chen's: the nearest to the first negative of a third class. DLPy's: the first's nearest class mate to the anchor."""
+    for seed in range(3):
+        d = _matrix(seed)
+        expected = []
+        for a, p, n in plain_triplets(miner, d, labels):
+            third = [m for m in EVERYONE if labels[m] not in (labels[a], labels[n])]
+            ends = [d[n, m] for m in third] if loss == "quadruplet" else [d[a, m] for m in _positives(labels, n)]
+            if ends:
+                expected.append((float(d[a, p]), float(d[a, n]), float(min(ends))))
+        tuples = mine(d, class_masks(labels), loss=LOSSES[loss], miner=miner, margin=MARGIN)
+        terms = [term.expand(tuples.valid.shape)[tuples.mined].tolist() for term in tuples.terms]
+        assert sorted(zip(*terms, strict=True)) == sorted(expected)
 
 
-def test_quartets_need_three_classes() -> None:
-    """Two classes give triplets but no quartet."""
-    d = _matrix(0)
-    assert len(mine(d, BATCHES[2], form=TRIPLET, miner="all")) == 3 * 2 * 5 + 5 * 4 * 3
-    assert len(mine(d, BATCHES[2], form=QUARTET, miner="all")) == 0
+def test_quartets_of_a_third_class_need_three_classes() -> None:
+    """Two classes give triplets and DLPy's quartets, but none of Chen's."""
+    d, masks = _matrix(0), class_masks(BATCHES[2])
+    sizes = {
+        name: int(mine(d, masks, loss=LOSSES[name], miner="all", margin=MARGIN).mined.sum())
+        for name in ("triplet", "dlpy", "quadruplet")
+    }
+    triplets = 3 * 2 * 5 + 5 * 4 * 3
+    assert sizes == {"triplet": triplets, "dlpy": triplets, "quadruplet": 0}
 
 
 def test_pairs_know_which_are_different() -> None:
     """The second term is Hadsell's Y, aligned with the distances."""
     labels, d = BATCHES[1], _matrix(4)
-    tuples = mine(d, labels, form=PAIR, miner="all")
-    pairs = itertools.combinations(range(8), 2)
-    for (i, j), distance, different in zip(pairs, *tuples.terms, strict=True):
-        assert distance == d[i, j]
-        assert bool(different) == bool(labels[i] != labels[j])
+    tuples = mine(d, class_masks(labels), loss=LOSSES["contrastive"], miner="all", margin=MARGIN)
+    for i, j in tuples.mined.nonzero().tolist():
+        assert tuples.terms[0][i, j] == d[i, j]
+        assert bool(tuples.terms[1][i, j]) == bool(labels[i] != labels[j])
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_tuples_that_do_not_exist_hold_a_harmless_distance(loss: str) -> None:
+    """The diagonal is at distance 0, where a user's logarithm or root has no gradient; no loss ever sees it."""
+    d = _matrix(0)
+    for labels in BATCHES:
+        for miner in MINERS[LOSSES[loss].form]:
+            tuples = mine(d, class_masks(labels), loss=LOSSES[loss], miner=miner, margin=MARGIN)
+            for term in tuples.terms:
+                if term.is_floating_point():
+                    assert float(term.min()) > 0
+                    assert bool(torch.isfinite(term).all())
+    assert FILLER > 0
 
 
 def test_mining_keeps_the_gradient_path() -> None:
     """Mined distances still lead back to the matrix."""
     d = _matrix(0).requires_grad_()
-    for form, miners in MINERS.items():
-        for miner in miners:
-            term = mine(d, BATCHES[0], form=form, miner=miner).terms[0]
+    for loss in LOSSES.values():
+        for miner in MINERS[loss.form]:
+            term = mine(d, class_masks(BATCHES[0]), loss=loss, miner=miner, margin=MARGIN).terms[0]
             assert torch.autograd.grad(term.sum(), d)[0].abs().sum() > 0
+
+
+def test_every_form_knows_the_miners_of_the_command_line() -> None:
+    """The same six names everywhere; triplets and quartets one more."""
+    names = {"all", "easy", "semi_hard", "hard", "batch_hard", "multi_similarity"}
+    assert set(MINERS[PAIR]) == names
+    assert set(MINERS[TRIPLET]) == set(MINERS[QUARTET]) == names | {"nearest_semi_hard"}
+    assert {loss.second_negative for loss in LOSSES.values() if loss.form != QUARTET} == {None}
+    assert LOSSES["quadruplet"].second_negative == OTHER_CLASS

@@ -24,8 +24,8 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 
 from artifact.distances import COSINE_EPSILON
 
-_NOISE = 1e-13
-"""Squared distances below this share of the squared lengths are rounding, of float64 products and float32 vectors."""
+_NOISE = 2e-13
+"""Squared distances below this share of the squared length are rounding, of float64 products and float32 vectors."""
 
 
 def euclidean(vectors: Tensor) -> Tensor:
@@ -102,9 +102,8 @@ class _Apart(torch.autograd.Function):
         points = vectors.double()
         points = points - points.mean(dim=0)
         lengths = points.square().sum(dim=1)
-        scale = lengths[:, None] + lengths
-        apart = torch.addmm(scale, points, points.T, alpha=-2)
-        apart.masked_fill_(apart < _NOISE * scale, 0.0)
+        apart = (lengths[:, None] + lengths).addmm_(points, points.T, alpha=-2)
+        apart.masked_fill_(apart < _NOISE * lengths[:, None], 0.0)  # so near, both lengths are one
         result = (apart if squared else apart.sqrt_()).to(_result(vectors))
         ctx.save_for_backward(points, *([] if squared else [result]))
         ctx.dtype = vectors.dtype  # type: ignore[attr-defined] # torch's way to keep what is no tensor
@@ -115,6 +114,5 @@ class _Apart(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         points, *euclidean = ctx.saved_tensors
         weights = (gradient / euclidean[0]).masked_fill_(euclidean[0] == 0, 0.0) if euclidean else 2 * gradient
-        weights = weights.double()
-        weights = weights + weights.T
+        weights = (weights + weights.T).double()
         return (weights.sum(dim=1, keepdim=True) * points - weights @ points).to(ctx.dtype), None

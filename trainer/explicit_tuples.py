@@ -14,6 +14,7 @@ from torch import Tensor
 
 from artifact.errors import UsageError
 from trainer.losses import OTHER_CLASS, PAIR, QUARTET, TRIPLET, Loss
+from trainer.pair_means import PairMeans, means_of_pairs
 from trainer.tuples import Tuples
 
 
@@ -24,8 +25,8 @@ def lay_out_explicit(
     loss: Loss,
     paired: Callable[[Tensor, Tensor], Tensor],
     different: Tensor | None = None,
-) -> Tuples:
-    """The distances of drawn tuples as a loss takes them.
+) -> tuple[Tuples, PairMeans]:
+    """The distances of drawn tuples as a loss takes them, and the means of what was computed.
 
     Args:
         vectors: float [N, n], of the distinct images.
@@ -47,23 +48,23 @@ def lay_out_explicit(
         if different is None:
             raise UsageError("pairs", expected="different, a bool for each", got="none")
         apart = paired(*images)
-        return _tuples(PAIR, (apart, different), apart=apart, different=different)
+        return _tuples(PAIR, apart, different), means_of_pairs(apart, different)
     anchor, *others = images
     positive, *negatives = (paired(anchor, other)[:, None] for other in others)
     negative = torch.cat(negatives, dim=1)  # [T, 1], of quartets [T, 2]
     apart = torch.cat([positive, negative], dim=1)
     differ = torch.arange(num_streams - 1, device=apart.device).expand(apart.shape) > 0
+    means = means_of_pairs(apart, differ)
     if loss.form == PAIR:
-        return _tuples(PAIR, (apart, differ), apart=apart, different=differ)
+        return _tuples(PAIR, apart, differ), means
     if loss.form == TRIPLET:
-        return _tuples(TRIPLET, (positive, negative), apart=apart, different=differ)
+        return _tuples(TRIPLET, positive, negative), means
     third = paired(images[2], images[3])[:, None] if loss.second_negative == OTHER_CLASS else negative[:, 1:]
-    return _tuples(QUARTET, (positive, negative[:, :1], third), apart=apart, different=differ)
+    return _tuples(QUARTET, positive, negative[:, :1], third), means
 
 
-def _tuples(form: str, terms: tuple[Tensor, ...], *, apart: Tensor, different: Tensor) -> Tuples:
+def _tuples(form: str, *terms: Tensor) -> Tuples:
     shape = torch.broadcast_shapes(*(term.shape for term in terms))
-    every = torch.ones(shape, dtype=torch.bool, device=apart.device)
+    every = torch.ones(shape, dtype=torch.bool, device=terms[0].device)
     order = None if form == PAIR else (terms[0].detach(), terms[1].detach())
-    return Tuples(form=form, terms=terms, valid=every, mined=every, order=order, apart=apart.detach(), same=~different,
-                  different=different)  # fmt: skip
+    return Tuples(form=form, terms=terms, valid=every, mined=every, order=order)

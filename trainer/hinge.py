@@ -9,7 +9,8 @@ Decisions a reader would question:
 - Two ways to one number. The other (trainer/reduction.py) takes any loss and any mask; this one is there because
   batch-all with a hinge is the default, and its cost hardly grows with K: see benchmarks/mining.py.
   tests/test_objective.py holds the two equal.
-- The two sums are large and nearly equal late in training, so they are added up in float64.
+- The two sums are large and nearly equal late in training, so they are added up in float64. The counts stand in a
+  matrix of weights, so the gradient is that matrix and costs nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from trainer.losses import OTHER_CLASS, Loss
 from trainer.masks import Masks
 from trainer.quartet_mining import of_a_third_class, of_the_negatives_class
 from trainer.reduction import Reduced
-from trainer.tuples import FILLER
 
 
 def reduce_hinges(distances: Tensor, masks: Masks, *, loss: Loss, margins: dict[str, float]) -> Reduced:
@@ -33,31 +33,29 @@ def reduce_hinges(distances: Tensor, masks: Masks, *, loss: Loss, margins: dict[
         loss: one with `hinges`.
         margins: value of each of its margins, in units of the distance.
     """
-    positive = distances.where(masks.same, FILLER).gather(1, masks.positives)  # [N, K - 1]
+    fixed, sizes = distances.detach(), [margins[name] for name in loss.hinges]
     others, exists = _other_terms(distances, masks, loss)
-    threshold = positive.detach().where(masks.has_positive, -torch.inf)
     rows = [other.detach().where(exists, torch.inf) for other in others]  # each [N, N]
-    sizes = [margins[name] for name in loss.hinges]
+    threshold = fixed.gather(1, masks.positives).where(masks.has_positive, -torch.inf)  # [N, K - 1]
 
     above = threshold + sizes[0]
-    counts, per_negative = count_below(rows[0], (above, _next(above), _next(threshold)))
-    active, within, hard = (count.sum() for count in counts)
-    per_positive, reached = counts[0], counts[0].double() * sizes[0]
-    total = -(others[0].double() * per_negative).sum()
-    wrong = hard
+    (active_of, within, hard), weights = count_below(rows[0], (above, _next(above), _next(threshold)))
+    active, wrong, offset, total = active_of.sum(), hard.sum(), sizes[0] * active_of.sum().double(), 0.0
     for other, row, size in zip(others[1:], rows[1:], sizes[1:], strict=True):
-        (count,), per_negative = count_below(row, (threshold + size,))
-        total = total - (other.double() * per_negative).sum()
-        per_positive, reached = per_positive + count, reached + count.double() * size
+        (counts,), of_others = count_below(row, (threshold + size,))
+        total = total - (other * of_others).sum(dtype=torch.float64)
+        offset, active_of = offset + size * counts.sum().double(), active_of + counts
         (either,), _ = count_below(torch.minimum(rows[0] - sizes[0], row - size), (threshold,))
         (misplaced,), _ = count_below(torch.minimum(rows[0], row), (_next(threshold),))
         active, wrong = either.sum(), misplaced.sum()
-    total = total + (positive.double() * per_positive).sum() + reached.sum()
+    weights = weights.neg_().scatter_add_(1, masks.positives, active_of.to(weights.dtype))
+    total = total + (distances * weights).sum(dtype=torch.float64) + offset
 
     num_tuples = (masks.has_positive.sum(dim=1) * exists.sum(dim=1)).sum()
     return Reduced(
         loss=(total / active.clamp(min=1)).to(distances.dtype), num_tuples=num_tuples, num_active=active,
-        share_correct=1 - wrong / num_tuples, share_easy=1 - within / num_tuples, share_hard=hard / num_tuples,
+        share_correct=1 - wrong / num_tuples, share_easy=1 - within.sum() / num_tuples,
+        share_hard=hard.sum() / num_tuples,
     )  # fmt: skip
 
 
@@ -69,15 +67,16 @@ def count_below(rows: Tensor, thresholds: tuple[Tensor, ...]) -> tuple[tuple[Ten
         thresholds: float [N, K] each; -inf has nothing below it.
 
     Returns:
-        int64 [N, K] for each of `thresholds`; int64 [N, M], for each entry the number of thresholds[0] above it.
+        int64 [N, K] for each of `thresholds`; float [N, M], for each entry the number of thresholds[0] above it.
     """
     num_rows, width = thresholds[0].shape
     ordered, order = torch.cat(thresholds, dim=1).sort(dim=1)
     place = torch.searchsorted(ordered, rows, right=True)  # thresholds that are not above the entry: [N, M]
-    held = place.new_zeros(num_rows, ordered.shape[1] + 1).scatter_add_(1, place, torch.ones_like(place))
+    one = place.new_ones(()).expand(place.shape)
+    held = place.new_zeros(num_rows, ordered.shape[1] + 1).scatter_add_(1, place, one)
     below = torch.empty_like(order).scatter_(1, order, held.cumsum(dim=1)[:, :-1])
-    first = torch.nn.functional.pad((order < width).cumsum(dim=1), (1, 0))  # of thresholds[0] up to each place
-    return below.split(width, dim=1), width - first.gather(1, place)
+    left = width - torch.nn.functional.pad((order < width).cumsum(dim=1), (1, 0))  # of thresholds[0] from each place on
+    return below.split(width, dim=1), left.to(rows.dtype).gather(1, place)
 
 
 def _next(values: Tensor) -> Tensor:
@@ -87,9 +86,8 @@ def _next(values: Tensor) -> Tensor:
 
 def _other_terms(distances: Tensor, masks: Masks, loss: Loss) -> tuple[list[Tensor], Tensor]:
     """What the positive is held against, float [N, N] over (anchor, negative), and which of them exist: bool [N, N]."""
-    negative = distances.where(masks.different, FILLER)
     if loss.second_negative is None:
-        return [negative], masks.different
+        return [distances], masks.different
     second = of_a_third_class if loss.second_negative == OTHER_CLASS else of_the_negatives_class
     apart, exists = second(distances, masks)
-    return [negative, apart], masks.different & exists
+    return [distances, apart], masks.different & exists

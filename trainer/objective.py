@@ -23,7 +23,8 @@ from trainer.losses import LOSSES, Loss
 from trainer.masks import class_masks
 from trainer.mining import mine
 from trainer.own_loss import check_values, find_loss
-from trainer.reduction import Reduced, mean_under, reduce
+from trainer.pair_means import PairMeans, means_of_matrix
+from trainer.reduction import Reduced, reduce
 from trainer.tuples import Tuples
 
 
@@ -106,8 +107,8 @@ class Objective:
         """
         if tuples is not None:
             paired = PAIRED_DISTANCES[self.distance]
-            drawn = lay_out_explicit(vectors, tuples, loss=self.found, paired=paired, different=different)
-            return self._watched(self._reduce(drawn), vectors, drawn.apart, drawn.same, drawn.different)
+            drawn, means = lay_out_explicit(vectors, tuples, loss=self.found, paired=paired, different=different)
+            return _outcome(self._reduce(drawn), means, vectors)
         if labels is None:
             raise ValueError("labels or tuples are needed")
         distances = DISTANCES[self.distance](vectors)
@@ -116,7 +117,7 @@ class Objective:
             reduced = reduce_hinges(distances, masks, loss=self.found, margins=self.margins)
         else:
             reduced = self._reduce(mine(distances, masks, loss=self.found, miner=self.mining, margin=self.margin))
-        return self._watched(reduced, vectors, distances.detach(), masks.same, masks.different)
+        return _outcome(reduced, means_of_matrix(distances, masks), vectors)
 
     def _reduce(self, tuples: Tuples) -> Reduced:
         values = self.found.function(*tuples.terms, **self.margins)
@@ -124,28 +125,23 @@ class Objective:
             check_values(values, tuples.valid.shape, name=self.loss)
         return reduce(tuples, values, margin=self.margin)
 
-    def _watched(self, reduced: Reduced, vectors: Tensor, apart: Tensor, same: Tensor, different: Tensor) -> Outcome:
-        return Outcome(
-            loss=reduced.loss,
-            num_tuples=reduced.num_tuples,
-            num_active=reduced.num_active,
-            share_correct=reduced.share_correct,
-            share_easy=reduced.share_easy,
-            share_semi_hard=1 - reduced.share_easy - reduced.share_hard,
-            share_hard=reduced.share_hard,
-            mean_distance=mean_under(apart, same | different),
-            mean_positive=mean_under(apart, same),
-            mean_negative=mean_under(apart, different),
-            spread=spread(vectors.detach()),
-        )
-
 
 def spread(vectors: Tensor) -> Tensor:
     """Root mean square distance to the mean vector over root mean square length: float [N, n] -> float [] in [0, 1].
 
     0 where all vectors are equal, zero vectors included.
     """
-    points = vectors.double()
+    points = vectors.float()
     squares = points.square().sum()
     apart = (points - points.mean(dim=0)).square().sum()
-    return torch.where(squares > 0, apart / squares, 0.0).clamp(max=1.0).sqrt().float()
+    return torch.where(squares > 0, apart / squares, 0.0).clamp(max=1.0).sqrt()
+
+
+def _outcome(reduced: Reduced, means: PairMeans, vectors: Tensor) -> Outcome:
+    return Outcome(
+        loss=reduced.loss, num_tuples=reduced.num_tuples, num_active=reduced.num_active,
+        share_correct=reduced.share_correct, share_easy=reduced.share_easy,
+        share_semi_hard=1 - reduced.share_easy - reduced.share_hard, share_hard=reduced.share_hard,
+        mean_distance=means.every, mean_positive=means.positive, mean_negative=means.negative,
+        spread=spread(vectors.detach()),
+    )  # fmt: skip

@@ -92,5 +92,5 @@ def mine_pairs(distances: Tensor, masks: Masks, *, miner: str, margin: float) ->
     valid, mined = PAIR_MINERS[miner](fixed, masks, margin)
     return Tuples(
         form=PAIR, terms=(distances.where(valid, FILLER), masks.different), valid=valid, mined=mined,
-        order=hardest_triplets(fixed, masks), apart=fixed, same=masks.same, different=masks.different,
+        order=hardest_triplets(fixed, masks),
     )  # fmt: skip

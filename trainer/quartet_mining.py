@@ -62,7 +62,11 @@ def of_the_negatives_class(distances: Tensor, masks: Masks) -> tuple[Tensor, Ten
     Returns:
         float [N, N] over (anchor, negative) with gradients, FILLER where there is none; bool [N, N], whether there is.
     """
-    mates = distances.detach()[:, masks.positives].masked_fill(~masks.has_positive, torch.inf)  # [N, N, K - 1]
-    chosen = masks.positives.expand(mates.shape).gather(2, mates.argmin(dim=2, keepdim=True))[:, :, 0]
+    fixed = distances.detach()
+    least, chosen = torch.full_like(fixed, torch.inf), torch.zeros_like(fixed, dtype=torch.int64)
+    for mate, is_one in zip(masks.positives.unbind(1), masks.has_positive.unbind(1), strict=True):  # N^2 memory so
+        apart = fixed.index_select(1, mate).masked_fill_(~is_one, torch.inf)
+        chosen = torch.where(apart < least, mate, chosen)
+        least = torch.minimum(least, apart)
     exists = masks.has_positive.any(dim=1).expand(chosen.shape)
     return distances.gather(1, chosen).where(exists, FILLER), exists

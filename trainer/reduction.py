@@ -11,13 +11,14 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from trainer.hardness import is_easy, is_hard
-from trainer.losses import PAIR
+from trainer.losses import PAIR, TRIPLET
 from trainer.tuples import Tuples
 
 
@@ -43,7 +44,8 @@ class Reduced:
 
 def reduce(tuples: Tuples, values: Tensor, *, margin: float) -> Reduced:
     """One loss from one value per tuple: values float [...] as `tuples.valid`."""
-    active = (values.detach() > 0) & tuples.mined
+    active = ~(values.detach() <= 0) & tuples.mined  # NaN is active: a loss that is no number must be seen
+    num_valid = tuples.valid.sum()
     if tuples.form == PAIR:
         different = tuples.terms[1]
         loss = _mean_active(values, active & different) + _mean_active(values, active & ~different)
@@ -52,11 +54,11 @@ def reduce(tuples: Tuples, values: Tensor, *, margin: float) -> Reduced:
     if tuples.order is None:
         easy = hard = torch.full_like(loss.detach(), torch.nan)
     else:
-        easy = mean_under(is_easy(*tuples.order, margin), tuples.valid)
-        hard = mean_under(is_hard(*tuples.order, margin), tuples.valid)
+        easy = (is_easy(*tuples.order, margin) & tuples.valid).sum() / num_valid
+        hard = (is_hard(*tuples.order, margin) & tuples.valid).sum() / num_valid
     return Reduced(
         loss=loss, num_tuples=tuples.mined.sum(), num_active=active.sum(), share_easy=easy, share_hard=hard,
-        share_correct=share_correct(tuples, margin=margin),
+        share_correct=1 - hard if tuples.form == TRIPLET else share_correct(tuples, margin=margin),
     )  # fmt: skip
 
 
@@ -69,21 +71,17 @@ def share_correct(tuples: Tuples, *, margin: float) -> Tensor:
     if tuples.form == PAIR:
         distance, different = tuples.terms[0].detach(), tuples.terms[1]
         right = torch.where(different, distance > margin / 2, distance <= margin / 2)
-        shares = [mean_under(right, tuples.valid & sort) for sort in (different, ~different)]
+        shares = [_share(right, tuples.valid & sort) for sort in (different, ~different)]
         return torch.stack(shares).nanmean()
     positive, *others = (term.detach() for term in tuples.terms)
-    right = positive < others[0]
-    for other in others[1:]:
-        right = right & (positive < other)
-    return mean_under(right, tuples.valid)
+    return _share(positive < functools.reduce(torch.minimum, others), tuples.valid)
 
 
-def mean_under(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean of the values where the mask is true: [...] -> float []; NaN where it is nowhere."""
-    kept = values & mask if values.dtype == torch.bool else values.where(mask, 0.0)
-    return kept.sum() / mask.sum()
+def _share(what: Tensor, mask: Tensor) -> Tensor:
+    """Share of the mask in which something holds: bool [...] twice -> float []; NaN where the mask is empty."""
+    return (what & mask).sum() / mask.sum()
 
 
 def _mean_active(values: Tensor, active: Tensor) -> Tensor:
     """Mean of the values of the active tuples; 0, still with a gradient path, where there is none."""
-    return values.where(active | values.isnan(), 0.0).sum() / active.sum().clamp(min=1)
+    return (values * active.to(values.dtype)).sum() / active.sum().clamp(min=1)

@@ -117,6 +117,5 @@ def lay_out(triplets: Triplets, distances: Tensor, masks: Masks) -> Tuples:
     negative = triplets.against(distances.where(masks.different, FILLER))
     return Tuples(
         form=TRIPLET, terms=(positive, negative), valid=triplets.valid, mined=triplets.mined,
-        order=(positive.detach(), negative.detach()), apart=distances.detach(), same=masks.same,
-        different=masks.different,
+        order=(positive.detach(), negative.detach()),
     )  # fmt: skip

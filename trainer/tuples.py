@@ -28,8 +28,7 @@ class Tuples:
         valid: bool [...], the tuples that the miner looked at.
         mined: bool [...], those of them that the loss sees.
         order: detached anchor-positive and anchor-negative distances that say how hard a tuple is
-            (trainer/hardness.py); None: pairs given one by one, which have no order.
-        apart, same, different: float [*], bool [*], bool [*]: the distances of pairs, for the means that are watched.
+            (trainer/hardness.py); None: drawn pairs, which have no order.
     """
 
     form: str
@@ -37,6 +36,3 @@ class Tuples:
     valid: Tensor
     mined: Tensor
     order: tuple[Tensor, Tensor] | None
-    apart: Tensor
-    same: Tensor
-    different: Tensor
