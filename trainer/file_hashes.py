@@ -83,7 +83,8 @@ class FileHashes:
             self._changed = False
 
     def _load(self) -> None:
-        with np.load(self._file, allow_pickle=False) as arrays:
+        # numpy leaves a damaged file open that it has opened itself
+        with open(self._file, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             names = arrays["names"].tobytes().split(b"\0")
             facts = [tuple(int(value) for value in row) for row in arrays["facts"].tolist()]
             digests = [row.tobytes() for row in arrays["digests"]]

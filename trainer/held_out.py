@@ -78,9 +78,9 @@ def _with_validation(dataset: Dataset, validation: Dataset, report: Report) -> S
         return Sides(train=train, tuples=tuples, held_out=held_out)
     seen = set(train.hashes)
     is_new = np.array([digest not in seen for digest in validation.images.hashes], bool)
-    kept = is_new[validation.tuples.images].all(axis=1)
-    dropped = len(kept) - int(kept.sum())
-    if dropped == len(kept):
+    kept = np.flatnonzero(is_new[validation.tuples.images].all(axis=1))
+    dropped = len(validation.tuples) - len(kept)
+    if not len(kept):
         raise DataError(
             "validation table", expected="tuples of images that are not trained on", got="none",
             where=validation.images.files.root, mend="name another table, or use --validation images:0.1",

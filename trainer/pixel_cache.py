@@ -6,7 +6,8 @@
 Decisions a reader would question:
 - KEY is a hash of all that decides a pixel: size, fit, method, and the versions of the libraries that decode. Rows are
   found by the hash of the encoded file, so renaming, copying and splitting a data set decode nothing again.
-- What is oldest in use goes first when there is no room, a whole file of rows at a time; what the present run uses
+- What is oldest in use goes first when there is no room, a whole file of rows at a time, so images that are used
+  together are written together; what the present run uses
   never goes, so a data set larger than the bound keeps its first part on disk instead of chasing its own tail.
 - Two trainings on the same images at once: the second one waits, as long as the first one moves, and then finds
   everything decoded. Nothing depends on that: without the lock both decode, and both are right.
@@ -105,9 +106,7 @@ class PixelCache:
         """Where the pixels of a content are; from now on they stay there for this run."""
         with self._lock:
             place = self._places.get(digest)
-            if place is not None:
-                self._use(place[0])
-            return place
+            return place if place is not None and self._use(place[0]) else None
 
     def write(self, digests: Sequence[bytes], pixels: Pixels) -> list[Place]:
         """Add rows: uint8 [n, height, width, 3]; the places of as many of the first as there was room for."""
@@ -127,7 +126,7 @@ class PixelCache:
 
             def append(segment: PixelSegment = segment, chosen: slice = chosen) -> bool:
                 segment.append(digests[chosen], pixels[chosen])
-                return True
+                return len(segment.pixels) > 0  # mapped while the file is surely there
 
             if not self._guarded(append):
                 break
@@ -146,7 +145,8 @@ class PixelCache:
     def blocks(self) -> list[Pixels]:
         """uint8 [rows, height, width, 3] of every segment, mapped from disk; place (s, r) is blocks()[s][r]."""
         empty: npt.NDArray[np.uint8] = np.empty((0, *self.shape), np.uint8)
-        return [empty if segment is None else segment.pixels for segment in self._segments]
+        used = [segment if segment is not None and segment.path in self._used else None for segment in self._segments]
+        return [empty if segment is None else segment.pixels for segment in used]
 
     def _open(self) -> bool:
         self._segments, self._places, self._writing = [], {}, None
@@ -161,7 +161,7 @@ class PixelCache:
         return True
 
     def _writable(self) -> int:
-        """A segment that has room and that no other process writes to; a new one where there is none."""
+        """A segment of these images that has room and that no other process writes to; else a new one."""
         if self._writing is not None:
             segment = self._segments[self._writing]
             if segment is not None and len(segment) < self._segment_rows:
@@ -169,7 +169,8 @@ class PixelCache:
             if segment is not None:
                 segment.close()
         for number, segment in enumerate(self._segments):
-            if segment is not None and len(segment) < self._segment_rows and segment.lock():
+            has_room = segment is not None and segment.path in self._used and len(segment) < self._segment_rows
+            if segment is not None and has_room and segment.lock():
                 return self._write_to(number, segment)
         self._make_folder()
         tag = self.folder / "CACHEDIR.TAG"
@@ -190,14 +191,27 @@ class PixelCache:
             self._use(number)
             # another process may have appended since the segment was opened
             self._places.update((digest, (number, row)) for row, digest in enumerate(segment.digests))
+            _ = segment.pixels
         return number
 
-    def _use(self, number: int) -> None:
+    def _use(self, number: int) -> bool:
+        """Map the segment and keep it from being removed; False where that cannot be."""
         segment = self._segments[number]
-        if segment is not None and segment.path not in self._used:
+        if segment is None:
+            return False
+        if segment.path not in self._used:
+            try:
+                _ = segment.pixels  # mapped when it is first asked for
+            except FileNotFoundError:  # removed by another process in this moment
+                self._segments[number] = None
+                return False
+            except OSError as error:
+                self._give_up(error)
+                return False
             self._used.add(segment.path)
             with suppress(OSError):
                 segment.touch()
+        return True
 
     def _room(self, num_rows: int) -> int:
         """How many of so many rows may be written, after removing what is oldest in use where that is needed."""

@@ -31,19 +31,18 @@ _sync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 
 
 class PixelSegment:
-    """Rows of pixels in one file; every method may raise OSError, and then nothing that stood there before is lost.
+    """Rows of pixels in one file; all of it may raise OSError, and then nothing that stood there before is lost.
 
     Attributes:
         path: without the suffixes.
         digests: SHA-256 of each row's encoded file.
-        pixels: uint8 [rows, height, width, 3], mapped from disk and read-only.
     """
 
     def __init__(self, path: Path, shape: tuple[int, int, int]) -> None:
-        """Map the rows that are there; FileNotFoundError where another process has just removed them."""
+        """Find the rows that are there; FileNotFoundError where another process has just removed them."""
         self.path, self.shape = path, shape
         self.digests: list[bytes] = []
-        self.pixels: Pixels = np.empty((0, *shape), np.uint8)
+        self._pixels: Pixels = np.empty((0, *shape), np.uint8)
         self._writer: int | None = None
         self._reload()
 
@@ -64,6 +63,15 @@ class PixelSegment:
 
     def __len__(self) -> int:
         return len(self.digests)
+
+    @property
+    def pixels(self) -> Pixels:
+        """uint8 [rows, height, width, 3], mapped from disk and read-only; asked for once, they outlive the file."""
+        if len(self._pixels) != len(self):
+            with open(self.path.with_suffix(PIXELS), "rb") as file:
+                mapped = mmap.mmap(file.fileno(), len(self) * self.row_bytes, access=mmap.ACCESS_READ)
+            self._pixels = np.frombuffer(mapped, np.uint8).reshape(len(self), *self.shape)
+        return self._pixels
 
     def lock(self) -> bool:
         """Become the one process that appends; False where another one is, or the file has been removed."""
@@ -106,15 +114,11 @@ class PixelSegment:
             self._writer = None
 
     def _reload(self) -> None:
-        """Read the index and map the pixels; half a hash, or one without its pixels, is not there."""
+        """Read the index; half a hash, or one without its pixels, is not there."""
         hashes = self.path.with_suffix(INDEX).read_bytes()
-        with open(self.path.with_suffix(PIXELS), "rb") as file:
-            count = min(len(hashes) // DIGEST_BYTES, os.fstat(file.fileno()).st_size // self.row_bytes)
-            if count == len(self.pixels):
-                return
-            mapped = mmap.mmap(file.fileno(), count * self.row_bytes, access=mmap.ACCESS_READ)
-        self.digests = [hashes[start : start + DIGEST_BYTES] for start in range(0, count * DIGEST_BYTES, DIGEST_BYTES)]
-        self.pixels = np.frombuffer(mapped, np.uint8).reshape(count, *self.shape)
+        size = os.stat(self.path.with_suffix(PIXELS)).st_size
+        ends = range(DIGEST_BYTES, min(len(hashes), size // self.row_bytes * DIGEST_BYTES) + 1, DIGEST_BYTES)
+        self.digests = [hashes[end - DIGEST_BYTES : end] for end in ends]
 
 
 def _write_all(handle: int, data: bytes, offset: int) -> None:

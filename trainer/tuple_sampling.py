@@ -93,7 +93,8 @@ class _Classes:
         return self._any_of(drawn, random)
 
     def _any_of(self, classes: Indices, random: np.random.Generator) -> Indices:
-        return self.order[self.starts[classes] + random.integers(0, self.sizes[classes])]
+        drawn: Indices = self.order[self.starts[classes] + random.integers(0, self.sizes[classes])]
+        return drawn
 
 
 def _anchors(classes: _Classes, count: int, random: np.random.Generator) -> Indices:

@@ -48,7 +48,7 @@ class TupleRows:
     def __len__(self) -> int:
         return len(self.images)
 
-    def take(self, chosen: Indices | Flags) -> TupleRows:
+    def take(self, chosen: Indices) -> TupleRows:
         """Some of the tuples, in the order asked for."""
         different = None if self.different is None else self.different[chosen]
         return TupleRows(images=self.images[chosen], different=different, rows=self.rows[chosen])
@@ -122,7 +122,8 @@ def usable_tuples(opened: TupleFiles, images: Images, bad: Sequence[BadImage]) -
     order = {digest: number for number, digest in enumerate(first)}
     numbers = np.full(len(opened.files), -1, np.int64)
     numbers[is_good] = [order[digest] for digest in images.hashes]
-    tuples = opened.tuples.take(is_good[opened.tuples.images].all(axis=1)).with_images(numbers)
+    complete = np.flatnonzero(is_good[opened.tuples.images].all(axis=1))
+    tuples = opened.tuples.take(complete).with_images(numbers)
     if not len(tuples):
         raise DataError(
             "table of tuples", expected="a tuple whose images can all be read", got="none",
