@@ -143,6 +143,18 @@ def test_local_weights_are_loaded_from_safetensors_and_pt(tmp_path: Path) -> Non
         assert base.to_dict()["weights"] == f"file {name}"
 
 
+@pytest.mark.parametrize("prefix", ["module.", "base."])
+def test_local_weights_may_have_the_prefix_of_what_wrote_them(prefix: str, tmp_path: Path) -> None:
+    """Data-parallel training and our own runs name the same tensors longer; DeiT's files hold them under `model`."""
+    torch.manual_seed(1)
+    tensors = build_base("conv4").module.state_dict()
+    named = {prefix + key: value for key, value in tensors.items()} | {"embedding.weight": torch.zeros(4, 128)}
+    torch.save({"model": named}, tmp_path / "w.pt")
+    base = build_base("conv4", weights=tmp_path / "w.pt")
+    assert all(torch.equal(value, tensors[key]) for key, value in base.module.state_dict().items())
+    assert base.licence is None
+
+
 def test_local_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     """Missing file, damaged file, code in a pickle, another network, another shape."""
     good = dict(build_base("conv4").module.state_dict())

@@ -27,11 +27,6 @@ def num_free_stages(epoch: int, num_stages: int, config: FreezeConfig) -> int:
     return min(num_stages, 1 + (epoch - config.epochs) // config.unfreeze_every)
 
 
-def base_stands_still(epoch: int, config: FreezeConfig) -> bool:
-    """Whether the base network gives the same features throughout this epoch, and has since the first."""
-    return epoch < config.epochs
-
-
 def apply_freeze(branch: Branch, base: BaseNetwork, config: FreezeConfig, epoch: int) -> int:
     """Put the branch into training mode as this epoch wants it; to be called at the start of each epoch.
 
@@ -48,7 +43,8 @@ def apply_freeze(branch: Branch, base: BaseNetwork, config: FreezeConfig, epoch:
     frozen = len(base.stages) - free
     branch.train()
     for name, module in branch.base.named_modules(remove_duplicate=False):
-        module.training = base.stages.of_module[name] >= frozen
+        if base.stages.of_module[name] < frozen:
+            module.training = False  # and nothing is switched on that the network itself keeps off
     for name, parameter in branch.base.named_parameters():
         trains = base.stages.of_parameter(name) >= frozen and name not in base.stages.fixed
         parameter.requires_grad_(trains)

@@ -23,6 +23,7 @@ from torch import Tensor
 from artifact.errors import OutputError
 from artifact.preprocessing import Pixels
 from trainer.branch import Branch
+from trainer.evaluation_mode import evaluating
 from trainer.settings import AugmentConfig, FreezeConfig
 
 MAX_MEMORY_BYTES = 2**30
@@ -70,20 +71,13 @@ class FrozenFeatures:
         shape = (len(images), branch.embedding.in_features)
         self.in_memory = 4 * shape[0] * shape[1] <= max_memory_bytes
         self._values = np.empty(shape, np.float32) if self.in_memory else _mapped(shape, folder)
-        modes = [(module, module.training) for module in branch.modules()]
-        branch.eval()
-        try:
+        with evaluating(branch), torch.no_grad():
             for start in range(0, len(images), _BATCH):
                 rows = np.arange(start, min(start + _BATCH, len(images)), dtype=np.int64)
                 pixels = torch.from_numpy(images.pixels(rows)).to(branch.scale.device)
-                with torch.no_grad():
-                    features = branch.features(pixels)
-                self._values[start : start + len(rows)] = features.float().cpu().numpy()
+                self._values[start : start + len(rows)] = branch.features(pixels).float().cpu().numpy()
                 if progress is not None:
                     progress(start + len(rows), len(images))
-        finally:
-            for module, mode in modes:
-                module.training = mode
 
     def __len__(self) -> int:
         return len(self._values)

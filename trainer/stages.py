@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trainer.evaluation_mode import evaluating
+
 
 @dataclass(frozen=True, kw_only=True)
 class Stages:
@@ -85,7 +87,7 @@ def find_stages(
 
 def run_once(module: nn.Module, images: Tensor) -> Any:
     """The network's output in evaluation mode, without gradients; modes are restored."""
-    with _evaluating(module), torch.no_grad():
+    with evaluating(module), torch.no_grad():
         return module(images)
 
 
@@ -98,7 +100,7 @@ def drop_unused(module: nn.Module, images: Tensor) -> None:
     hooks = [inner.register_forward_pre_hook(lambda inner, _: ran.add(id(inner))) for inner in module.modules()]
     before = {parameter: parameter.grad for parameter in module.parameters()}
     try:
-        with _evaluating(module), torch.enable_grad():
+        with evaluating(module), torch.enable_grad():
             for parameter in before:
                 parameter.grad = None
             module(images).sum().backward()
@@ -119,18 +121,3 @@ def _drop(module: nn.Module, ran: set[int], used: set[int]) -> None:
             setattr(module, name, nn.Identity())
         else:
             _drop(child, ran, used)
-
-
-class _evaluating:  # noqa: N801 - used as a function
-    """Evaluation mode for a while; each module's own mode is put back, not its parent's."""
-
-    def __init__(self, module: nn.Module) -> None:
-        self.modes = [(inner, inner.training) for inner in module.modules()]
-        self.module = module
-
-    def __enter__(self) -> None:
-        self.module.eval()
-
-    def __exit__(self, *error: object) -> None:
-        for inner, mode in self.modes:
-            inner.training = mode

@@ -66,6 +66,8 @@ class TimmNetwork(SourceNetwork):
     def first_stages(self, count: int) -> nn.Module:
         if not hasattr(self.module, "forward_intermediates"):
             raise self.not_cut("timm gives no activations of its stages")
+        if None in [end for _, end in self.ends] or len(dict(self.ends)) < len(self.ends):
+            raise self.not_cut("some of its stages run side by side")
         stages = TimmStages(self.module, count)
         try:
             self._network().prune_intermediate_layers([count - 1], prune_norm=True, prune_head=True)
