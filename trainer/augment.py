@@ -1,10 +1,10 @@
 """Random changes of a whole batch at once: moves, strokes, colours, blur, erasure, in this order.
 
 Decisions a reader would question:
-- A batch is changed by a handful of operations on all its images, each image by its own random numbers: 1 to 3 % of a
-  Conv4 step, where a per-image pipeline costs as much as the step itself (benchmarks/augmentation.py).
-- Pixels are float32 planes from the first operation to the last and are rounded once; they come back as uint8 because
-  that is what the branch takes, and the way there and back is 0.2 % of a step.
+- A batch is changed by a handful of operations on all its images, each image by its own random numbers: a few per cent
+  of a Conv4 step, where strong changes of one image after the other cost twice the step (benchmarks/augmentation.py).
+- Pixels are float32 planes from the first operation to the last and are rounded once, which halves the cost. They come
+  back as uint8 because that is what the branch takes; rounding and the way back are about 0.5 % of a Conv4 step.
 - The defaults suit a plain folder: small moves that keep digits, products and faces what they are. Mirroring is off,
   because letters, digits and left shoes are not their mirror images.
 - Every kind of change takes its numbers in turn, and as many whether it is on or off (a bend excepted), so a setting
