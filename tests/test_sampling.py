@@ -1,9 +1,19 @@
-"""Identity-balanced batches: balance, coverage, seeding."""
+"""Batches: balance, coverage, drawn tuples against plain loops, seeding and resuming."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from trainer.sampling import batch_shape, batches, epoch_batches, num_batches
+from artifact.errors import UsageError
+from artifact.preprocessing import Preprocessing
+from trainer.batch import Batch, Batches
+from trainer.config import make_config
+from trainer.image_folder import ImageFiles
+from trainer.images import Images
+from trainer.pixel_store import PixelStore
+from trainer.sampling import batch_shape, batches, epoch_batches, make_batches, num_batches, strategy_for
+from trainer.tuple_sampling import draw_tuples
 
 BALANCED = np.repeat(np.arange(10), 40)
 UNBALANCED = np.array([0] * 3 + [1] * 50 + [2] * 2 + [3] * 17 + [4] * 8)
@@ -68,3 +78,145 @@ def test_batch_shape_aims_at_a_hundred_images() -> None:
     assert batch_shape(5000, classes_per_batch=None, images_per_class=None) == (25, 4)
     assert batch_shape(5000, classes_per_batch=32, images_per_class=2) == (32, 2)
     assert batch_shape(3, classes_per_batch=32, images_per_class=2) == (3, 2)
+
+
+STRATEGIES = {
+    "balanced": {"strategy": "balanced", "classes_per_batch": 3, "images_per_class": 4},
+    "balanced, longer": {"classes_per_batch": 3, "images_per_class": 4, "batches_per_epoch": 37},
+    "rounds": {"strategy": "rounds", "tuples_per_round": 50, "tuples_per_batch": 8, "epochs_per_round": 2},
+    "rounds, shorter": {"strategy": "rounds", "tuples_per_round": 50, "tuples_per_batch": 8, "batches_per_epoch": 3},
+    "rounds, longer": {"strategy": "rounds", "tuples_per_round": 50, "tuples_per_batch": 8, "batches_per_epoch": 17},
+}
+
+
+def _images(labels: np.ndarray) -> Images:
+    classes = tuple(str(label) for label in np.unique(labels))
+    files = ImageFiles(Path("x"), tuple(f"{index}.png" for index in range(len(labels))), labels, classes)
+    hashes = tuple(f"{index:064x}" for index in range(len(labels)))
+    store = PixelStore(
+        blocks=[], block=np.full(len(labels), -1, np.int32), row=np.zeros(len(labels), np.int64), refs={},
+        preprocessing=Preprocessing(height=8, width=8), workers=1,
+    )  # fmt: skip
+    return Images(files=files, hashes=hashes, rows=np.arange(len(labels)), store=store)
+
+
+def _batches(sampling: dict[str, object], *, kind: str = "triplet", loss: str | None = None, seed: int = 5) -> Batches:
+    config = make_config({"images": "x", "kind": kind, "loss": loss, "seed": seed, "sampling": sampling})
+    return make_batches(config, _images(UNBALANCED), None)
+
+
+def _same(one: list[Batch], other: list[Batch]) -> bool:
+    return len(one) == len(other) and all(
+        np.array_equal(a.rows, b.rows)
+        and (a.tuples is None or np.array_equal(a.tuples, b.tuples))
+        and (a.different is None or np.array_equal(a.different, b.different))
+        for a, b in zip(one, other, strict=True)
+    )
+
+
+@pytest.mark.parametrize("sampling", STRATEGIES.values(), ids=STRATEGIES)
+@pytest.mark.parametrize("kind", ["siamese", "quartet"])
+def test_epochs_can_be_dealt_again_from_any_batch_on(sampling: dict[str, object], kind: str) -> None:
+    """epoch(first=k) is the tail of epoch(), per_epoch its length; other seeds and epochs deal otherwise."""
+    batches = _batches(sampling, kind=kind)
+    whole = list(batches.epoch(3))
+    assert len(whole) == batches.per_epoch
+    for first in (0, 1, len(whole) // 2, len(whole) - 1, len(whole)):
+        assert _same(list(_batches(sampling, kind=kind).epoch(3, first=first)), whole[first:])
+    assert not _same(list(batches.epoch(4)), whole)
+    assert not _same(list(_batches(sampling, kind=kind, seed=6).epoch(3)), whole)
+
+
+def _tuples(batches: Batches, epoch: int) -> np.ndarray:
+    """All tuples of an epoch as images, int [T, streams]; each batch has every image once."""
+    found = []
+    for batch in batches.epoch(epoch):
+        assert batch.tuples is not None
+        assert sorted(set(batch.rows.tolist())) == batch.rows.tolist()
+        assert set(batch.tuples.ravel().tolist()) == set(range(len(batch.rows)))
+        found.append(batch.rows[batch.tuples])
+    return np.concatenate(found)
+
+
+def test_rounds_keep_their_tuples_for_their_epochs() -> None:
+    """Epochs 0 and 1 go over the same 50 tuples in another order, 2 and 3 over others."""
+    batches = _batches(STRATEGIES["rounds"])
+    assert batches.per_epoch == 7
+    assert [len(batch.tuples) for batch in batches.epoch(0)] == [8, 8, 8, 8, 8, 8, 2]
+    epochs = [_tuples(batches, epoch) for epoch in range(4)]
+    ordered = [sorted(map(tuple, epoch.tolist())) for epoch in epochs]
+    assert ordered[0] == ordered[1] != ordered[2] == ordered[3]
+    assert epochs[0].tolist() != epochs[1].tolist()
+
+
+def test_rounds_longer_than_a_deal_deal_the_same_tuples_again() -> None:
+    """17 batches of 7 a deal: two whole deals and three batches."""
+    tuples = _tuples(_batches(STRATEGIES["rounds, longer"]), 0)
+    first, second, third = tuples[:50].tolist(), tuples[50:100].tolist(), tuples[100:].tolist()
+    assert len(third) == 24
+    assert sorted(first) == sorted(second)
+    assert first != second
+    assert all(row in first for row in third)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 64, 997])
+@pytest.mark.parametrize("kind", ["siamese", "triplet", "quartet", "dlpy"])
+def test_drawn_tuples_are_what_their_kind_says(kind: str, count: int) -> None:
+    """Every tuple in a plain loop: classes, no image twice, and anchors spread evenly."""
+    labels = np.concatenate([UNBALANCED, [5]])  # a class of one image is never an anchor, but may be a negative
+    random = np.random.default_rng(count)
+    shuffled = random.permutation(labels)
+    drawn = draw_tuples(
+        shuffled, kind="quartet" if kind == "dlpy" else kind, count=count, random=random, same_negatives=kind == "dlpy"
+    )
+    assert drawn.images.shape == (count, {"siamese": 2, "triplet": 3}.get(kind, 4))
+    anchors, seen = np.zeros(6, int), np.zeros(len(labels), int)
+    for row, images in enumerate(drawn.images.tolist()):
+        classes = [int(shuffled[image]) for image in images]
+        assert len(set(images)) == len(images)
+        anchors[classes[0]] += 1
+        seen[images[0]] += 1
+        if kind == "siamese":
+            assert drawn.different is not None
+            assert (classes[0] != classes[1]) == drawn.different[row]
+            continue
+        assert classes[1] == classes[0] != classes[2]
+        if kind == "quartet":
+            assert len({classes[0], classes[2], classes[3]}) == 3
+        elif kind == "dlpy":
+            assert classes[2] == classes[3]
+    assert anchors[5] == 0
+    assert anchors[:5].max() - anchors[:5].min() <= 1
+    for label in range(5):
+        assert np.ptp(seen[shuffled == label]) <= 1
+    if kind == "siamese":
+        assert int(drawn.different.sum()) in (count // 2, -(-count // 2))
+
+
+def test_drawn_images_are_uniform() -> None:
+    """Positives over the class without the anchor, negatives over classes and then over their images."""
+    labels = np.array([0] * 2 + [1] * 4 + [2] * 8)
+    drawn = draw_tuples(labels, kind="triplet", count=60_000, random=np.random.default_rng(0)).images
+    of_two = drawn[labels[drawn[:, 0]] == 2]
+    pairs = np.unique(of_two[:, :2], axis=0, return_counts=True)[1]
+    assert len(pairs) == 8 * 7
+    assert np.abs(pairs / pairs.mean() - 1).max() < 0.25
+    negatives = np.bincount(of_two[:, 2], minlength=14) / len(of_two)
+    np.testing.assert_allclose(negatives[:6], [0.25] * 2 + [0.125] * 4, atol=0.015)
+    quartets = draw_tuples(labels, kind="quartet", count=60_000, random=np.random.default_rng(0)).images
+    for column in (2, 3):  # either order of the two other classes
+        share = np.mean(labels[quartets[labels[quartets[:, 0]] == 0][:, column]] == 1)
+        assert share == pytest.approx(0.5, abs=0.02)
+
+
+def test_strategies_fit_the_data() -> None:
+    """What classes and tuples can have, in one line each."""
+    assert strategy_for(None, is_tuples=False) == "balanced"
+    assert strategy_for(None, is_tuples=True) == "tuples"
+    for strategy, is_tuples, message in (
+        ("tuples", False, "images with classes: expected balanced or rounds, got tuples"),
+        ("rounds", True, "a table of tuples: expected tuples, got rounds"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            strategy_for(strategy, is_tuples=is_tuples)
+        assert str(caught.value) == f"sampling strategy for {message} (--set sampling.strategy=...)"

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import trainer.dataset
 from artifact.errors import DataError
 from artifact.preprocessing import Preprocessing, load_pixels
+from trainer.config import make_config
 from trainer.image_folder import check_classes, scan_folder
-from trainer.images import Images, read_images
-from trainer.preparation import small_size
+from trainer.images import Images, _way_name, read_images
+from trainer.preparation import prepare, small_size
 from trainer.split import split_classes, split_images, without_copies
 
 PREPROCESSING = Preprocessing(height=12, width=12)
@@ -232,3 +234,67 @@ def test_links_upward_are_no_class(tmp_path: Path) -> None:
     for name, target in (("itself", "."), ("above", ".."), ("circle", "circle"), ("eel", "../elsewhere/eel")):
         (root / name).symlink_to(target)
     assert scan_folder(root).classes == ("cat", "dog", "eel")
+
+
+@pytest.mark.parametrize(("turns", "mirrors"), [(True, False), (False, True), (True, True), (False, False)])
+def test_turned_and_mirrored_images_are_classes_of_their_own(tmp_path: Path, turns: bool, mirrors: bool) -> None:
+    """Against Pillow's own transpose; the pixels are stored once."""
+    images = _read(_folder(tmp_path, {"cat": 2, "dog": 3}))
+    view = images.with_turns(turns=turns, mirrors=mirrors)
+    ways = (4 if turns else 1) * (2 if mirrors else 1)
+    assert (len(view), len(view.files.classes)) == (5 * ways, 2 * ways)
+    assert view.store is images.store
+    upright = images.pixels(np.arange(5))
+    pixels = view.pixels(np.arange(len(view)))
+    for index, label in enumerate(view.labels.tolist()):
+        name, _, way = view.files.classes[label].partition(" ")
+        assert view.files.names[index].split("/")[0] == name
+        picture = Image.fromarray(upright[index % 5])
+        if "mirrored" in way:
+            picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        for angle, turn in ((90, "ROTATE_90"), (180, "ROTATE_180"), (270, "ROTATE_270")):
+            if str(angle) in way:
+                picture = picture.transpose(Image.Transpose[turn])
+        np.testing.assert_array_equal(pixels[index], np.asarray(picture))
+    order = np.random.default_rng(0).permutation(len(view))
+    some = view.take(order[: len(order) // 2])
+    np.testing.assert_array_equal(some.pixels(np.arange(len(some))), pixels[order[: len(some)]])
+    assert len({pixels[index].tobytes() for index in range(len(view))}) == len(view)
+
+
+def test_turned_classes_are_named() -> None:
+    """Mirrored first, then turned counterclockwise."""
+    assert [_way_name(way) for way in range(8)] == [
+        "", " turned 90", " turned 180", " turned 270", " mirrored", " mirrored, turned 90", " mirrored, turned 180",
+        " mirrored, turned 270",
+    ]  # fmt: skip
+
+
+def test_turned_classes_are_trained_on_and_not_held_out(tmp_path: Path) -> None:
+    """P and K follow the number of classes with the turned ones."""
+    _folder(tmp_path, {"cat": 12, "dog": 12})
+    config = make_config({"images": tmp_path, "kind": "triplet", "size": 12, "augment": {"turns": True}})
+    prepared = prepare(config, report=lambda event: None)
+    assert prepared.held_out is not None
+    assert (len(prepared.train.files.classes), len(prepared.held_out.files.classes)) == (8, 2)
+    assert prepared.num_classes == 2
+    assert (prepared.config.sampling.classes_per_batch, prepared.config.sampling.images_per_class) == (8, 12)
+
+
+def test_small_data_leave_nothing_on_disk_unless_a_folder_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few megabytes are decoded again in a second."""
+    _folder(tmp_path / "images", {"cat": 6, "dog": 6})
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    values = {"images": tmp_path / "images", "kind": "triplet", "size": 12}
+    prepare(make_config(values), report=lambda event: None)
+    assert not (tmp_path / "home").exists()
+    monkeypatch.setattr(trainer.dataset, "_WORTH_A_FILE", 1000)
+    prepare(make_config(values | {"max_disk_mb": 0}), report=lambda event: None)
+    assert not (tmp_path / "home").exists()
+    for options, folder in (({}, "home/lookalike/pixels"), ({"cache": tmp_path / "mine"}, "mine")):
+        prepared = prepare(make_config(values | options), report=lambda event: None)
+        assert (tmp_path / folder / "CACHEDIR.TAG").is_file()
+        assert sum(file.stat().st_size for file in (tmp_path / folder).rglob("*.pixels")) == 12 * 12 * 12 * 3
+        assert prepared.train.store.num_kept == 12

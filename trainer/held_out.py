@@ -92,7 +92,7 @@ def _with_validation(dataset: Dataset, validation: Dataset, report: Report) -> S
 
 
 def _split_tuples(images: Images, tuples: TupleRows, share: float, seed: int, report: Report) -> Sides:
-    rows, held, apart = split_tuples(tuples, images, share, seed=seed)
+    rows, held, apart = split_tuples(tuples, images.hashes, share, seed=seed)
     if not len(held):
         _warn(report, "nothing was held out, so there are no held-out metrics: there is one tuple only")
         train, tuples = only_used(images, tuples)

@@ -78,6 +78,7 @@ class PixelCache:
         self._warn = warn
         self._broken = False
         self._segments: list[PixelSegment | None] = []
+        self._mapped: dict[int, Pixels] = {}
         self._places: dict[bytes, Place] = {}
         self._used: set[Path] = set()  # of every reading: a run has held-out images to read too
         self._writing: int | None = None
@@ -124,9 +125,10 @@ class PixelCache:
             first = len(segment)
             chosen = slice(start, start + count)
 
-            def append(segment: PixelSegment = segment, chosen: slice = chosen) -> bool:
+            def append(number: int = number, segment: PixelSegment = segment, chosen: slice = chosen) -> bool:
                 segment.append(digests[chosen], pixels[chosen])
-                return len(segment.pixels) > 0  # mapped while the file is surely there
+                self._mapped[number] = segment.pixels
+                return True
 
             if not self._guarded(append):
                 break
@@ -145,11 +147,10 @@ class PixelCache:
     def blocks(self) -> list[Pixels]:
         """uint8 [rows, height, width, 3] of every segment, mapped from disk; place (s, r) is blocks()[s][r]."""
         empty: npt.NDArray[np.uint8] = np.empty((0, *self.shape), np.uint8)
-        used = [segment if segment is not None and segment.path in self._used else None for segment in self._segments]
-        return [empty if segment is None else segment.pixels for segment in used]
+        return [self._mapped.get(number, empty) for number in range(len(self._segments))]
 
     def _open(self) -> bool:
-        self._segments, self._places, self._writing = [], {}, None
+        self._segments, self._mapped, self._places, self._writing = [], {}, {}, None
         for index in sorted(self._own.glob(f"*{INDEX}")):
             try:
                 segment = PixelSegment(index.with_suffix(""), self.shape)
@@ -191,7 +192,7 @@ class PixelCache:
             self._use(number)
             # another process may have appended since the segment was opened
             self._places.update((digest, (number, row)) for row, digest in enumerate(segment.digests))
-            _ = segment.pixels
+            self._mapped[number] = segment.pixels
         return number
 
     def _use(self, number: int) -> bool:
@@ -199,9 +200,9 @@ class PixelCache:
         segment = self._segments[number]
         if segment is None:
             return False
-        if segment.path not in self._used:
+        if number not in self._mapped:
             try:
-                _ = segment.pixels  # mapped when it is first asked for
+                self._mapped[number] = segment.pixels
             except FileNotFoundError:  # removed by another process in this moment
                 self._segments[number] = None
                 return False

@@ -10,26 +10,31 @@ Decisions a reader would question:
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 
 from trainer.image_folder import Indices
-from trainer.images import Images
 from trainer.tuple_table import TupleRows
 
 
-def split_tuples(tuples: TupleRows, images: Images, share: float, *, seed: int) -> tuple[Indices, Indices, bool]:
+def split_tuples(tuples: TupleRows, hashes: Sequence[str], share: float, *, seed: int) -> tuple[Indices, Indices, bool]:
     """Hold out `share` of the tuples, at least one of two or more.
+
+    Args:
+        tuples: of images, whose content hashes are `hashes`.
+        share: between 0 and 1.
+        seed: decides which.
 
     Returns:
         int64 indices (train, held out), sorted, and whether no image stands on both sides.
     """
     goal = min(max(1, round(share * len(tuples))), len(tuples) - 1)
     keys = [
-        hashlib.sha256(f"{seed}:{','.join(images.hashes[image] for image in row)}".encode()).hexdigest()
+        hashlib.sha256(f"{seed}:{','.join(hashes[image] for image in row)}".encode()).hexdigest()
         for row in tuples.images.tolist()
     ]
-    held = _fill(_components(tuples.images, len(images)), keys, goal)
+    held = _fill(_components(tuples.images, len(hashes)), keys, goal)
     apart = 2 * len(held) >= goal and goal > 0
     if not apart:  # copies of a row still stay on one side
         held = _fill(np.unique(np.array(keys), return_inverse=True)[1].astype(np.int64), keys, goal)
