@@ -25,6 +25,9 @@ LOG_EVERY_S = 60.0
 _NARROW = 100
 _BAR_WIDTH = 18
 
+_HELD_OUT = {"recall@1": "recall@1 {:.3f}", "held_out_pct_correct": "held-out {:.1f} % correct"}
+"""What is shown of the held-out images, and how: the first that the event has."""
+
 
 class _TwoLines(Progress):
     """Bars, and under them what the newest has to say besides."""
@@ -76,7 +79,9 @@ class EventProgress:
             case "step":
                 self._step(event)
             case "epoch":
-                self._validated = {key: event[key] for key in ("recall@1",) if event.get(key) is not None}
+                self._validated = {
+                    key: event[key] for key in _HELD_OUT if event.get(key) is not None
+                } or self._validated
                 self._line(f"epoch {event['epoch']}/{event['epochs']}: {training_facts(event)}")
             case "rows":
                 facts = [f"{event['done']} rows", f"{event['images_per_s']:.0f} images/s", f"{event['num_errors']} bad"]
@@ -137,7 +142,7 @@ def learning_facts(event: Mapping[str, Any], *, width: int | None = None) -> str
         difficulty = f"{easy} easy, {semi_hard} semi-hard, {hard} hard"
         difficulty = f"easy/semi/hard {easy}/{semi_hard}/{hard}" if short else f"({difficulty})"
     correct = f"{event['pct_correct']:.1f}{unit} correct"
-    recall = f"recall@1 {event['recall@1']:.3f}" if event.get("recall@1") is not None else ""
+    recall = next((form.format(event[key]) for key, form in _HELD_OUT.items() if event.get(key) is not None), "")
     loss, active = f"loss {event['loss']:.4f}", f"{event['pct_active']:.0f}{unit} active"
     whole = f"{correct}{', ' if short else ' '}{difficulty}" if difficulty else correct
     for facts in ((loss, active, whole, recall), (loss, active, correct, recall), (loss, correct, recall)):

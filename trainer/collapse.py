@@ -16,6 +16,8 @@ from trainer.config import TrainConfig
 _POINT_SHARE = 0.01
 """Of the margin. Recorded: collapsed runs come to rest between 0.001 and 0.006, sound ones start at 0.5 and more."""
 
+USUAL_ADAMW_RATE = 1e-3
+
 
 class CollapseGuard:
     """Stops a run whose vectors have all been at one point for so many steps in a row.
@@ -41,7 +43,7 @@ class CollapseGuard:
         if limit and self.collapsed_steps >= limit:
             raise TrainingError(
                 f"collapse: all images have been at one point for {self.collapsed_steps} steps",
-                expected=f"distances near the margin ({self.config.margin or 0:g})",
+                expected=f"distances near {self.config.margin or 1.0:g}",
                 got=f"a mean distance of {spread:.2g} and a loss that stays at {loss:.4g}",
                 mend="try " + " or ".join(collapse_advice(self.config)),
             )
@@ -52,7 +54,8 @@ def is_point(spread: float, loss: float, config: TrainConfig) -> bool:
 
     The loss is asked too, because early in a run with a margin of 1,000 every distance is small beside it.
     """
-    if not spread < _POINT_SHARE * (config.margin or 1.0):  # NaN is no point
+    margin = config.margin or 1.0
+    if not spread < _POINT_SHARE * margin:  # NaN is no point
         return False
     resting = resting_loss(config)
     return resting is None or abs(loss - resting) <= 0.1 * resting
@@ -61,7 +64,7 @@ def is_point(spread: float, loss: float, config: TrainConfig) -> bool:
 def resting_loss(config: TrainConfig) -> float | None:
     """The loss of a batch whose vectors are all equal; None for a loss that is not known here.
 
-    The margin of triplets, the sum of both of quartets, half the square of it of pairs, log(1 + e^m) of the soft form.
+    The margin of triplets, the sum of both terms of quartets, half its square of pairs, log(1 + e^m) of the soft form.
     """
     margin, margin2 = config.margin or 0.0, config.margin2 or 0.0
     resting = {
@@ -69,6 +72,7 @@ def resting_loss(config: TrainConfig) -> float | None:
         "triplet": margin,
         "triplet_soft": math.log1p(math.exp(min(margin, 500.0))),
         "quadruplet": margin + margin2,
+        "dlpy": 2 * margin,
     }
     return resting.get(str(config.loss))
 
@@ -76,7 +80,14 @@ def resting_loss(config: TrainConfig) -> float | None:
 def collapse_advice(config: TrainConfig) -> list[str]:
     """Settings that help against a collapse, the ones that this run has not got, most promising first."""
     ways = ["--mining all"] if config.mining not in (None, "all") else []
-    ways += [f"--set optimizer.learning_rate={config.optimizer.learning_rate / 10:g}"]
+    ways += [f"--set optimizer.learning_rate={lower_rate(config):g}"]
     ways += ["--distance euclidean"] if config.distance == "squared_euclidean" else []
     ways += [] if config.normalize else ["--normalize"]
     return ways
+
+
+def lower_rate(config: TrainConfig) -> float:
+    """A learning rate to try where the one in use is too high: a tenth of it, or AdamW's usual one if that is lower."""
+    optimizer = config.optimizer
+    tenth = optimizer.learning_rate / 10
+    return min(tenth, USUAL_ADAMW_RATE) if optimizer.name == "adamw" else tenth

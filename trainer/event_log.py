@@ -38,6 +38,7 @@ _GROUPS = {
     "images_per_s": "speed/images_per_s",
     "recall@1": "held_out/recall_at_1",
     "mAP@R": "held_out/map_at_r",
+    "held_out_pct_correct": "held_out/pct_correct",
 }
 
 

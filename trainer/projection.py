@@ -1,4 +1,8 @@
-"""Vectors in two dimensions, for looking at: the two directions in which they vary most."""
+"""Vectors in two dimensions, for looking at: the two directions in which they vary most.
+
+Decision a reader would question: power iteration from a fixed start, not a full decomposition. Two directions of 2,000
+vectors of 2,048 numbers take a tenth of a second so, and seconds the other way.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from artifact.distances import Vectors
+
+_EXTRA = 6
+_ROUNDS = 30
 
 
 def project(vectors: Vectors) -> tuple[npt.NDArray[np.float64], float]:
@@ -18,17 +25,17 @@ def project(vectors: Vectors) -> tuple[npt.NDArray[np.float64], float]:
         float64 [N, 2] with mean 0, and the share of the variance that these two directions hold, in [0, 1]. The sign
         of each direction is such that its largest coordinate is positive. Zeros where nothing varies.
 
-    Source: K. Pearson 1901, "On lines and planes of closest fit to systems of points in space".
+    Source: N. Halko, P.-G. Martinsson, J. Tropp 2011, "Finding structure with randomness", algorithm 4.4.
     """
     centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
-    wide = centred.shape[1] > len(centred)
-    gram = centred @ centred.T if wide else centred.T @ centred  # the smaller of the two has the same spectrum
-    values, directions = np.linalg.eigh(gram)
-    values, directions = np.clip(values[::-1][:2], 0, None), directions[:, ::-1][:, :2]
-    places = directions * np.sqrt(values) if wide else centred @ directions
-    places = np.pad(places, ((0, 0), (0, 2 - places.shape[1])))
-    total = float(np.trace(gram))
+    total = float(np.square(centred).sum())
     if total <= 0:
-        return np.zeros_like(places), 0.0
-    places *= np.where(places[np.abs(places).argmax(axis=0), [0, 1]] < 0, -1.0, 1.0)
-    return places, float(values.sum() / total)
+        return np.zeros((len(centred), 2)), 0.0
+    count = min(2 + _EXTRA, *centred.shape)
+    basis = np.random.default_rng(0).standard_normal((centred.shape[1], count))
+    for _ in range(_ROUNDS):
+        basis = np.linalg.qr(centred.T @ (centred @ basis))[0]
+    found, sizes, _ = np.linalg.svd(centred @ basis, full_matrices=False)
+    places = np.pad(found * sizes, ((0, 0), (0, 2)))[:, :2]
+    places = places * np.where(places[np.abs(places).argmax(axis=0), [0, 1]] < 0, -1.0, 1.0)
+    return places, float(np.square(places).sum() / total)

@@ -39,7 +39,7 @@ from trainer.report_retrieval import (
     sample,
     worst,
 )
-from trainer.watch import all_hints
+from trainer.watch import Watch
 
 REPORT = "report.html"
 
@@ -109,7 +109,7 @@ def write_report(
         name=Path(run).resolve().name,
         config=config,
         headline=_headline(facts, lines, threshold),
-        hints=all_hints(lines, config),
+        hints=Watch(config, lines).hints,
         curves=curves(lines),
         held_out=_held_out(held_out, config, threshold),
         summary=_summary(config, facts, threshold),

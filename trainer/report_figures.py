@@ -41,6 +41,7 @@ class _Curve:
 _CURVES: tuple[tuple[str, tuple[_Curve, ...], str], ...] = (
     ("Loss", (_Curve("loss", "loss", "c1"),), "Of the tuples that still have any; read it beside % active."),
     ("Held-out retrieval", (_Curve("recall@1", "recall@1", "c1"), _Curve("mAP@R", "mAP@R", "c2")), ""),
+    ("Held-out tuples", (_Curve("held_out_pct_correct", "% correct", "c1"),), ""),
     ("Tuples", (_Curve("pct_correct", "% correct", "c1"), _Curve("pct_active", "% active", "c2")), ""),
     ("Mean distance", (_Curve("mean_negative", "different", "other"), _Curve("mean_positive", "same", "same")), ""),
     ("Learning rate", (_Curve("learning_rate", "learning rate", "c1"),), "At the end of each epoch."),
@@ -50,10 +51,10 @@ _DIFFICULTY = (("pct_easy", "easy", "same"), ("pct_semi_hard", "semi-hard", "c2"
 
 def curves(lines: Sequence[Mapping[str, Any]]) -> list[Figure]:
     """What metrics.jsonl says, as curves; one that no line has a number for is left out."""
-    rows = [lines[index] for index in np.unique(np.linspace(0, len(lines) - 1, MAX_POINTS).round().astype(int))]
-    rows = rows if len(lines) > MAX_POINTS else list(lines)
+    shown = np.unique(np.linspace(0, len(lines) - 1, min(len(lines), MAX_POINTS)).round().astype(int))
+    rows = [lines[index] for index in shown]
     found = [_curve_figure(rows, title, wanted, note) for title, wanted, note in _CURVES]
-    found.insert(3, _difficulty(rows))
+    found.insert(4, _difficulty(rows))
     return [figure for figure in found if figure is not None]
 
 
@@ -68,7 +69,7 @@ def _curve_figure(rows: Sequence[Mapping[str, Any]], title: str, wanted: Sequenc
         return None
     epochs = _values(rows, "epoch")
     every = [value for _, values in found for value in values]
-    plot = Plot(x=_epoch_axis(epochs), y=axis(every, from_zero=title != "Held-out retrieval"), title=title)
+    plot = Plot(x=_epoch_axis(epochs), y=axis(every, from_zero=not title.startswith("Held-out")), title=title)
     for curve, values in found:
         points = list(zip(epochs, values, strict=True))
         plot.line([point for point in points if math.isfinite(point[1])], curve.colour)  # not each epoch is validated

@@ -12,7 +12,7 @@ from artifact.distances import DISTANCES, Vectors
 MAX_PAIRS = 100_000
 """Of each sort."""
 
-_CHUNK = 16_384
+_CHUNK_VALUES = 1 << 20
 _EVERY_PAIR_ROWS = 400
 
 Indices = npt.NDArray[np.int64]
@@ -51,8 +51,9 @@ def pair_distances(vectors: Vectors, codes: Indices, *, distance: str, seed: int
     else:
         first, second = _sample(codes, np.random.default_rng(seed))
     found = np.empty(len(first), np.float32)
-    for start in range(0, len(first), _CHUNK):
-        part = slice(start, start + _CHUNK)
+    chunk = max(1, _CHUNK_VALUES // vectors.shape[1])
+    for start in range(0, len(first), chunk):
+        part = slice(start, start + chunk)
         found[part] = DISTANCES[distance](vectors[first[part]], vectors[second[part]])
     is_same = codes[first] == codes[second]
     return PairDistances(same=np.sort(found[is_same]), different=np.sort(found[~is_same]))

@@ -1,0 +1,118 @@
+"""The progress display: what fits a terminal, and what a log file gets."""
+
+import io
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from lookalike.progress import LOG_EVERY_S, EventProgress, learning_facts, training_facts
+
+STEP: dict[str, Any] = {
+    "event": "step", "epoch": 3, "step": 300, "steps": 720, "loss": 0.76234, "pct_active": 100.0, "pct_correct": 100.0,
+    "pct_easy": 100.0, "pct_semi_hard": 0.4, "pct_hard": 0.2, "images_per_s": 12657.3,
+}  # fmt: skip
+EPOCH: dict[str, Any] = STEP | {"event": "epoch", "epochs": 20, "recall@1": 0.985, "mAP@R": 0.9123}
+
+
+def _terminal(width: int) -> Console:
+    return Console(
+        file=io.StringIO(), width=width, force_terminal=True, color_system=None, highlight=False, soft_wrap=True
+    )
+
+
+def _drawn(progress: EventProgress, console: Console) -> list[str]:
+    with console.capture() as captured:
+        console.print(*progress._progress.get_renderables(), sep="\n")
+    return [line.rstrip() for line in captured.get().splitlines()]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_progress_fits_the_terminal_with_every_fact(width: int) -> None:
+    """Two lines no wider than the terminal: bar, time left and speed; loss, activity, order, difficulty, recall."""
+    console = _terminal(width)
+    progress = EventProgress(console)
+    with progress:
+        progress.report(EPOCH)
+        progress.report(STEP)
+    first, second = _drawn(progress, console)
+    assert max(cell_len(first), cell_len(second)) <= width
+    assert first.startswith("training")
+    assert "42 %" in first
+    assert first.endswith("epoch 3, 12657 img/s")
+    assert all(part in second for part in ("loss 0.7623", "active", "correct", "semi", "hard", "recall@1 0.985"))
+
+
+def test_progress_leaves_the_least_important_out_where_the_terminal_is_narrow() -> None:
+    """Difficulty goes first, then % active; loss, order and recall stay."""
+    facts = STEP | {"recall@1": 0.985}
+    assert learning_facts(facts, width=60) == "loss 0.7623, 100% active, 100.0% correct, recall@1 0.985"
+    assert learning_facts(facts, width=45) == "loss 0.7623, 100.0% correct, recall@1 0.985"
+
+
+def test_progress_shows_the_last_recall_until_there_is_a_newer_one() -> None:
+    """An epoch that held-out images were not looked at in keeps the figure of the one before."""
+    console = _terminal(120)
+    progress = EventProgress(console)
+    with progress:
+        progress.report(STEP)
+        assert "recall@1" not in _drawn(progress, console)[1]
+        progress.report(EPOCH)
+        progress.report({key: value for key, value in EPOCH.items() if key not in ("recall@1", "mAP@R")})
+        progress.report(STEP)
+    assert "recall@1 0.985" in _drawn(progress, console)[1]
+
+
+def test_progress_of_a_log_file_is_one_line_an_epoch() -> None:
+    """Thousands of steps within a minute leave nothing behind but the epoch."""
+    file = io.StringIO()
+    with EventProgress(Console(file=file, width=80, soft_wrap=True), clock=lambda: 5.0) as progress:
+        for step in range(5_000):
+            progress.report(STEP | {"step": step})
+        progress.report(EPOCH)
+        progress.report({"event": "hint", "message": "try [this]"})
+        progress.report({"event": "end", "seconds": 1.0, "threshold": None})
+    assert file.getvalue().splitlines() == [
+        "epoch 3/20: loss 0.7623, 100 % active, 100.0 % correct (100 easy, 0 semi-hard, 0 hard), recall@1 0.985, "
+        "mAP@R 0.912, 12657 images/s",
+        "hint: try [this]",
+    ]
+
+
+def test_progress_of_a_log_file_speaks_once_a_minute_in_a_long_epoch() -> None:
+    """An hour in one epoch is sixty lines, each with how far it is."""
+    file, now = io.StringIO(), 0.0
+    progress = EventProgress(Console(file=file, width=80, soft_wrap=True), clock=lambda: now)
+    for second in range(3_600):
+        now = float(second)
+        progress.report(STEP | {"step": 1 + second // 6})
+    lines = file.getvalue().splitlines()
+    assert len(lines) == 3_600 // LOG_EVERY_S - 1
+    assert lines[0].startswith("training 2 %: epoch 3, 12657 img/s, loss 0.7623, 100 % active")
+
+
+def test_progress_draws_scoring_and_reading() -> None:
+    """Tables without a known number of rows are drawn too."""
+    console = _terminal(80)
+    progress = EventProgress(console)
+    with progress:
+        progress.report({"event": "read", "done": 64, "total": 4000})
+        progress.report({"event": "rows", "done": 512, "num_rows": None, "images_per_s": 99.6, "num_errors": 2})
+    reading, scoring = _drawn(progress, console)
+    assert reading.endswith("64 of 4,000")
+    assert scoring.endswith("512 rows, 100 images/s, 2 bad")
+
+
+def test_progress_passes_unknown_events_over() -> None:
+    """A newer library may report more."""
+    with EventProgress(_terminal(80)) as progress:
+        progress.report({"event": "tide"})
+
+
+def test_training_facts_are_those_that_the_event_has() -> None:
+    """Siamese runs without difficulty and runs without held-out images have shorter lines."""
+    event = {"loss": 1.0, "pct_active": 3.4, "pct_correct": 97.25, "images_per_s": 10.0, "recall@1": None}
+    assert training_facts(event) == "loss 1.0000, 3 % active, 97.2 % correct, 10 images/s"
+    tuples = event | {"held_out_pct_correct": 88.0}
+    assert training_facts(tuples) == "loss 1.0000, 3 % active, 97.2 % correct, held-out 88.0 % correct, 10 images/s"
