@@ -13,7 +13,7 @@ from pytorch_metric_learning import miners as pml_miners
 from artifact.distances import DISTANCES as NUMPY_DISTANCES
 from artifact.kinds import KINDS
 from trainer.distances import DISTANCES, NORMALIZED_BOUNDS
-from trainer.losses import DEFAULT_LOSSES, LOSSES, contrastive, quadruplet, triplet, triplet_soft
+from trainer.losses import DEFAULT_LOSSES, LOSSES, contrastive, dlpy, quadruplet, triplet, triplet_soft
 from trainer.mining import MINERS
 from trainer.objective import Objective
 
@@ -89,6 +89,30 @@ def test_quadruplet_is_chens_formula_with_two_margins() -> None:
     negatives = torch.tensor([3.0, 1.2, 1.1])
     values = quadruplet(positive, negative, negatives, margin=1.0, margin2=0.4)
     np.testing.assert_allclose(values, [0.5, 0.2, 0.5 + 0.3], rtol=1e-6)
+
+
+def test_dlpy_holds_each_negative_away_from_the_anchor() -> None:
+    """Two triplet terms with one margin, each active alone and together; the negatives are never pushed apart."""
+    positive, negative = torch.tensor([1.0, 1.0, 1.0]), torch.tensor([1.5, 3.0, 1.5])
+    negative2 = torch.tensor([3.0, 1.2, 1.1])
+    values = dlpy(positive, negative, negative2, margin=1.0)
+    np.testing.assert_allclose(values, [0.5, 0.8, 0.5 + 0.9], rtol=1e-6)
+
+
+def test_hinges_are_what_their_losses_say() -> None:
+    """Where a loss names hinges, their sum is the loss: trainer/hinge.py relies on it."""
+    generator = torch.Generator().manual_seed(0)
+    for name, loss in LOSSES.items():
+        if not loss.hinges:
+            continue
+        first, *others = torch.rand(1 + len(loss.hinges), 50, generator=generator)
+        margins = {"margin": 0.4, "margin2": 0.1}
+        expected = sum(
+            torch.clamp(first - other + margins[margin], min=0)
+            for other, margin in zip(others, loss.hinges, strict=True)
+        )
+        got = loss.function(first, *others, **{key: margins[key] for key in loss.margin_names})
+        torch.testing.assert_close(got, expected, msg=name)
 
 
 @pytest.mark.parametrize("distance", DISTANCES)

@@ -40,13 +40,14 @@ def squared_euclidean(vectors: Tensor) -> Tensor:
 
 def cosine(vectors: Tensor) -> Tensor:
     """1 - cosine similarity, in [0, 2]: float [N, n] -> float [N, N]; a zero vector is at distance 1 from all."""
-    unit = F.normalize(vectors.double(), dim=-1, eps=COSINE_EPSILON)
+    unit: Tensor = F.normalize(vectors.double(), dim=-1, eps=COSINE_EPSILON)
     return (1.0 - unit @ unit.T).to(_result(vectors))
 
 
 def paired_euclidean(left: Tensor, right: Tensor) -> Tensor:
     """Lengths of the differences of two rows: float [T, n] twice -> float [T]; gradient 0 between equal vectors."""
-    return torch.linalg.vector_norm(left.to(_result(left)) - right.to(_result(right)), dim=-1)
+    lengths: Tensor = torch.linalg.vector_norm(left.to(_result(left)) - right.to(_result(right)), dim=-1)
+    return lengths
 
 
 def paired_squared_euclidean(left: Tensor, right: Tensor) -> Tensor:
@@ -110,7 +111,7 @@ class _Apart(torch.autograd.Function):
         return result
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         points, *euclidean = ctx.saved_tensors
         weights = (gradient / euclidean[0]).masked_fill_(euclidean[0] == 0, 0.0) if euclidean else 2 * gradient

@@ -15,7 +15,7 @@ from torch import Tensor
 from artifact.errors import UsageError
 from trainer.losses import OTHER_CLASS, PAIR, QUARTET, TRIPLET, Loss
 from trainer.pair_means import PairMeans, means_of_pairs
-from trainer.tuples import Tuples
+from trainer.tuples import Tuples, common_shape
 
 
 def lay_out_explicit(
@@ -41,7 +41,7 @@ def lay_out_explicit(
     num_streams = tuples.shape[1]
     fewest = {PAIR: 2, TRIPLET: 3, QUARTET: 4}[loss.form]
     if not fewest <= num_streams <= 4:
-        expected = f"{fewest} to 4 images each"
+        expected = f"{fewest} to 4 images each" if fewest < 4 else "4 images each"
         raise UsageError(f"tuples for a loss of {loss.form}s", expected=expected, got=str(num_streams))
     images = [vectors.index_select(0, tuples[:, stream]) for stream in range(num_streams)]
     if num_streams == 2:
@@ -64,7 +64,6 @@ def lay_out_explicit(
 
 
 def _tuples(form: str, *terms: Tensor) -> Tuples:
-    shape = torch.broadcast_shapes(*(term.shape for term in terms))
-    every = torch.ones(shape, dtype=torch.bool, device=terms[0].device)
+    every = torch.ones(common_shape(terms), dtype=torch.bool, device=terms[0].device)
     order = None if form == PAIR else (terms[0].detach(), terms[1].detach())
     return Tuples(form=form, terms=terms, valid=every, mined=every, order=order)

@@ -40,7 +40,8 @@ def reduce_hinges(distances: Tensor, masks: Masks, *, loss: Loss, margins: dict[
 
     above = threshold + sizes[0]
     (active_of, within, hard), weights = count_below(rows[0], (above, _next(above), _next(threshold)))
-    active, wrong, offset, total = active_of.sum(), hard.sum(), sizes[0] * active_of.sum().double(), 0.0
+    active, wrong, offset = active_of.sum(), hard.sum(), sizes[0] * active_of.sum().double()
+    total = torch.zeros_like(offset)
     for other, row, size in zip(others[1:], rows[1:], sizes[1:], strict=True):
         (counts,), of_others = count_below(row, (threshold + size,))
         total = total - (other * of_others).sum(dtype=torch.float64)
@@ -76,7 +77,8 @@ def count_below(rows: Tensor, thresholds: tuple[Tensor, ...]) -> tuple[tuple[Ten
     held = place.new_zeros(num_rows, ordered.shape[1] + 1).scatter_add_(1, place, one)
     below = torch.empty_like(order).scatter_(1, order, held.cumsum(dim=1)[:, :-1])
     left = width - torch.nn.functional.pad((order < width).cumsum(dim=1), (1, 0))  # of thresholds[0] from each place on
-    return below.split(width, dim=1), left.to(rows.dtype).gather(1, place)
+    parts = tuple(below[:, start : start + width] for start in range(0, below.shape[1], width))
+    return parts, left.to(rows.dtype).gather(1, place)
 
 
 def _next(values: Tensor) -> Tensor:

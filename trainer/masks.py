@@ -40,6 +40,7 @@ def class_masks(labels: Tensor, *, device: torch.device | None = None) -> Masks:
         labels: int64 [N], any numbers.
         device: where the distances are; None: where the labels are.
     """
+    labels = labels.contiguous()  # searchsorted warns otherwise
     ordered, order = labels.sort(stable=True)
     first = torch.searchsorted(ordered, labels)
     size = torch.searchsorted(ordered, labels, right=True) - first
@@ -52,9 +53,7 @@ def class_masks(labels: Tensor, *, device: torch.device | None = None) -> Masks:
     labels, positives, has_positive = (x.to(device, non_blocking=True) for x in (labels, positives, has_positive))
     different = labels[:, None] != labels
     same = (~different).fill_diagonal_(False)
-    return Masks(
-        labels=labels, same=same, different=different, positives=positives, has_positive=has_positive
-    )
+    return Masks(labels=labels, same=same, different=different, positives=positives, has_positive=has_positive)
 
 
 def farthest(distances: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:

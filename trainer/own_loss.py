@@ -37,6 +37,7 @@ from trainer.losses import (
     default_margins,
 )
 from trainer.own_function import find_function, is_own
+from trainer.tuples import common_shape
 
 _WHERE = "--loss"
 
@@ -99,10 +100,11 @@ def check_values(values: Any, shape: torch.Size, *, name: str) -> None:
 def _read_signature(function: Callable[..., Any], name: str) -> tuple[str, str | None, tuple[str, ...]]:
     """Form, second negative, and the names of the margins."""
     try:
-        parameters = inspect.signature(function).parameters.values()
+        signature = inspect.signature(function)
     except (TypeError, ValueError):  # some builtins have none
         raise _signature_error(name, "a function without a readable signature") from None
-    got = f"({', '.join(str(parameter).split(':')[0] for parameter in parameters)})"
+    parameters = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+    got = str(signature.replace(parameters=parameters, return_annotation=signature.empty))
     needed = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     terms = tuple(p.name for p in needed if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
     terms = tuple(term for term in terms if term not in ("margin", "margin2"))
@@ -141,7 +143,7 @@ def _try_out(loss: Loss, name: str) -> None:
         reason = f"{type(error).__name__}: {str(error).splitlines()[0][:160] if str(error) else ''}"
         expected = f"a value per tuple from tensors of shape {shapes}, which broadcast"
         raise UsageError(what, expected=expected, got=reason, where=_WHERE) from error
-    check_values(values, torch.broadcast_shapes(*(term.shape for term in terms)), name=name)
+    check_values(values, common_shape(terms), name=name)
     if not values.requires_grad:
         mend = "compute it with torch, without .detach(), .item() or NumPy"
         raise UsageError(what, expected="a result that can be differentiated", got="one without gradients",

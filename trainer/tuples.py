@@ -10,10 +10,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 FILLER = 1.0
 """Distance of tuples that do not exist."""
+
+
+def common_shape(terms: tuple[Tensor, ...]) -> torch.Size:
+    """The shape that tensors of distances broadcast to."""
+    return torch.Size(torch.broadcast_shapes(*(term.shape for term in terms)))  # type: ignore[no-untyped-call] # torch's
 
 
 @dataclass(frozen=True, kw_only=True)
