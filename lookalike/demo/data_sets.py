@@ -19,6 +19,7 @@ class DataSet:
         unseen: what is held out, in words.
         write: writes the images into a folder; returns those of training and of held-out images.
         training: options of `lookalike train`.
+        clusters: whether k-means on raw pixels is measured; for hundreds of small classes it says little, slowly.
         prepare: fetches what the images are made of, with a title for that step; before anything is written.
     """
 
@@ -26,6 +27,7 @@ class DataSet:
     unseen: str
     write: Callable[[Path], tuple[Path, Path]]
     training: tuple[str, ...]
+    clusters: bool = True
     prepare: tuple[str, Callable[[], Path]] | None = None
 
 
@@ -43,6 +45,7 @@ DATA_SETS = {
             unseen="drawings of symbols that training never saw",
             write=write_emoji,
             training=("--kind", "triplet"),
+            clusters=False,
             prepare=("0. Drawings from six npm packages, rendered once", prepare_emoji),
         ),
     )

@@ -21,14 +21,9 @@ from lookalike.demo.triplets import ranking_accuracy, write_triplets
 LABEL = "label"
 MORE_TRAINING: tuple[str, ...] = ()
 """Options after those of the data set; tests shorten the training here."""
-COMPARED = {
-    "recall@1": "recall_at_1",
-    "recall@5": "recall_at_5",
-    "mAP@R": "map_at_r",
-    "k-means purity": "kmeans_purity",
-}
-"""Titles of the figures that stand beside raw pixels, and their names in summary.json."""
-_MEASURED = {"recall_at_1": "recall@1", "recall_at_5": "recall@5", "map_at_r": "mAP@R", "kmeans_purity": "purity"}
+MEASURED = {"recall_at_1": "recall@1", "recall_at_5": "recall@5", "map_at_r": "mAP@R", "kmeans_purity": "purity"}
+"""Figures in summary.json, and what `lookalike evaluate` calls them."""
+TITLES = {"recall_at_1": "recall@1", "recall_at_5": "recall@5", "map_at_r": "mAP@R", "kmeans_purity": "k-means purity"}
 
 
 def run_demo(data: str, output: Path) -> dict[str, Any]:
@@ -80,7 +75,8 @@ def _journey(data: DataSet, output: Path, steps: Steps) -> dict[str, Any]:
         steps.run("cluster", vectors, "-k", num_classes, "--output", output / "clusters.parquet")
     with steps.step("evaluate", "7. Evaluate, beside raw pixels"):
         measured = steps.run("evaluate", vectors, "--label", LABEL)
-        raw = evaluate_raw_pixels(held_out, described["preprocessing"])
+        raw = evaluate_raw_pixels(held_out, described["preprocessing"], clusters=data.clusters)
+        compared = [name for name, key in MEASURED.items() if key in raw]
     summary: dict[str, Any] = {
         "data": data.name,
         "num_images": num_train + num_held_out,
@@ -90,8 +86,8 @@ def _journey(data: DataSet, output: Path, steps: Steps) -> dict[str, Any]:
         "kind": trained["kind"],
         "embedding_dim": trained["embedding_dim"],
         "distance": described["distance"],
-        **{name: measured[key] for name, key in _MEASURED.items()},
-        **{f"{name}_raw_pixels": raw[key] for name, key in _MEASURED.items()},
+        **{name: measured[key] for name, key in MEASURED.items()},
+        **{f"{name}_raw_pixels": raw[MEASURED[name]] for name in compared},
         "ranking_accuracy": ranking_accuracy(pairs),
         "threshold": trained["threshold"],
         "parity_max_abs": max(branch["parity"]["max_abs"], full["parity"]["max_abs"]),
@@ -104,19 +100,20 @@ def _journey(data: DataSet, output: Path, steps: Steps) -> dict[str, Any]:
         "model_names": [branch["name"], full["name"]],
     }
     with steps.step("gallery", "8. A page to look at"):
-        write_gallery(output / "gallery.html", vectors, held_out, summary, label=LABEL, compared=COMPARED)
+        titles = {TITLES[name]: name for name in compared}
+        write_gallery(output / "gallery.html", vectors, held_out, summary, label=LABEL, compared=titles)
         console.out.print(f"  {output / 'gallery.html'}")
     summary["seconds"] = steps.seconds
     write_atomically(output / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
-    _print_summary(summary, output, data.unseen)
+    _print_summary(summary, output, data.unseen, titles)
     return summary
 
 
-def _print_summary(summary: dict[str, Any], output: Path, unseen: str) -> None:
+def _print_summary(summary: dict[str, Any], output: Path, unseen: str, titles: dict[str, str]) -> None:
     console.out.print()
     console.print_table(
         (f"on {summary['num_held_out']:,} {unseen}", "embedding", "raw pixels"),
-        [(title, summary[name], summary[f"{name}_raw_pixels"]) for title, name in COMPARED.items()],
+        [(title, summary[name], summary[f"{name}_raw_pixels"]) for title, name in titles.items()],
     )
     seconds = summary["seconds"]
     console.out.print(f"\n{sum(seconds.values()):.0f} s in all; {output / 'gallery.html'} shows the neighbours,")
