@@ -18,7 +18,7 @@ from artifact.errors import UsageError
 from trainer.conv4 import conv4_network
 from trainer.pooling import POOLINGS, Pooled
 from trainer.source_network import SourceNetwork, Triple
-from trainer.stages import Stages, find_stages, run_once
+from trainer.stages import Stages, find_stages
 from trainer.timm_networks import timm_network
 from trainer.user_code import is_user_code
 from trainer.user_networks import user_network
@@ -110,9 +110,14 @@ def build_base(
     origin, licence = whole.weights, whole.licence
     if weights is not None:
         origin, licence = f"file {weights.name}", load_weights(whole.module, weights, name=name)
-    module, ends = _assemble(whole, cut, pooling), whole.ends[:cut]
-    # one image is all that watching takes; user networks have been seen with two
-    stages, features = find_stages(module, ends, torch.zeros(1, 3, whole.size, whole.size))
+    module, ends = _taken_apart(whole, cut, pooling), whole.ends[:cut]
+    black = torch.zeros(1, 3, whole.size, whole.size)
+    stages, features = find_stages(module, ends, black)
+    if features.ndim > 2:
+        module = Pooled(module, pooling or "avg")
+        stages, features = find_stages(module, ends, black)
+    elif pooling is not None:
+        raise whole.not_pooled("one vector per image already")
     num_features = int(features.shape[1])
     return BaseNetwork(
         name=name, module=module, num_features=num_features, size=whole.size, mean=whole.mean, std=whole.std,
@@ -121,25 +126,15 @@ def build_base(
     )  # fmt: skip
 
 
-def _assemble(whole: SourceNetwork, cut: int | None, pooling: str | None) -> nn.Module:
-    """The network that gives features: whole, or its first stages, with its own or another pooling."""
-    if cut is None and pooling is None:
-        gives_map = _num_axes(whole.module, whole.size) != 2
-        return Pooled(whole.module, "avg") if gives_map else whole.module
-    if cut is not None and whole.ends and not 1 <= cut <= len(whole.ends):
+def _taken_apart(whole: SourceNetwork, cut: int | None, pooling: str | None) -> nn.Module:
+    """The whole network, its first stages, or all of it but its own pooling."""
+    if cut is None:
+        return whole.module if pooling is None else whole.last_map()
+    if whole.ends and not 1 <= cut <= len(whole.ends):
         names = ", ".join(stage for stage, _ in whole.ends)
         expected = f"1..{len(whole.ends)} stages ({names})"
         raise UsageError(f"cut of {whole.name}", expected=expected, got=str(cut), where="--cut")
-    module = whole.last_map() if cut is None else whole.first_stages(cut)
-    if _num_axes(module, whole.size) > 2:
-        return Pooled(module, pooling or "avg")
-    if pooling is not None:
-        raise whole.not_pooled("one vector per image already")
-    return module
-
-
-def _num_axes(module: nn.Module, size: int) -> int:
-    return int(run_once(module, torch.zeros(1, 3, size, size)).ndim)
+    return whole.first_stages(cut)
 
 
 def _notes(name: str, num_features: int, pooling: str | None) -> tuple[str, ...]:
