@@ -91,11 +91,13 @@ def rank_queries(
     found = np.empty((len(rows), 2 * len(ks) + 2))
 
     def rank_block(block: slice) -> None:
-        out, tile = buffers.get()
-        used = rows[block]
-        distances = right.distances(queries[used], out=out[: len(used)], tile=tile)
-        found[block] = _block_values(distances, starts[block], ends[block], place[block], whole[block], ks)
-        buffers.put((out, tile))
+        out, tile = buffers.get()  # as many as threads: never waits
+        try:
+            used = rows[block]
+            distances = right.distances(queries[used], out=out[: len(used)], tile=tile)
+            found[block] = _block_values(distances, starts[block], ends[block], place[block], whole[block], ks)
+        finally:
+            buffers.put((out, tile))
 
     num_threads = min(len(blocks), _num_cores())
     buffers: SimpleQueue[tuple[Vectors, Wide]] = SimpleQueue()
