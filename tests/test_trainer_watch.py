@@ -78,6 +78,20 @@ def _line(epoch: int, **values: float) -> dict[str, float]:
     return {"epoch": epoch, "loss": 0.5, "pct_active": 20.0, "pct_correct": 97.0} | values
 
 
+@pytest.mark.parametrize(
+    ("strategy", "advice"),
+    [
+        ("balanced", "try --mining semi_hard or batch_hard"),
+        ("rounds", "try --set sampling.strategy=balanced --mining semi_hard or batch_hard"),
+        ("tuples", "the table needs tuples whose negatives look more like the anchor"),
+    ],
+)
+def test_hint_on_easy_tuples_fits_where_tuples_come_from(strategy: str, advice: str) -> None:
+    """Tuples that are drawn cannot be mined harder; the advice says what can be done instead."""
+    said = Watch(_config("few_images", sampling={"strategy": strategy}), _lines("few_images")).hints
+    assert [hint.split("; ")[1] for hint in said] == [advice]
+
+
 def test_watch_tells_memorising_from_learning() -> None:
     """Held-out recall that falls while training tuples get better; a fall of both is something else."""
     config = _config("default_triplet")

@@ -79,7 +79,8 @@ def resting_loss(config: TrainConfig) -> float | None:
 
 def collapse_advice(config: TrainConfig) -> list[str]:
     """Settings that help against a collapse, the ones that this run has not got, most promising first."""
-    ways = ["--mining all"] if config.mining not in (None, "all") else []
+    mines = config.sampling.strategy in (None, "balanced")
+    ways = ["--mining all"] if mines and config.mining not in (None, "all") else []
     ways += [f"--set optimizer.learning_rate={lower_rate(config):g}"]
     ways += ["--distance euclidean"] if config.distance == "squared_euclidean" else []
     ways += [] if config.normalize else ["--normalize"]

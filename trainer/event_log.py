@@ -65,7 +65,7 @@ class EventLog:
         from torch.utils.tensorboard import SummaryWriter
 
         purge = first_step if first_step > 1 else None
-        self._writer: SummaryWriter = SummaryWriter(Path(run) / FOLDER, purge_step=purge)  # type: ignore[no-untyped-call]
+        self._writer: SummaryWriter = SummaryWriter(Path(run) / FOLDER, purge_step=purge)
 
     def __enter__(self) -> EventLog:
         return self
@@ -73,7 +73,7 @@ class EventLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._writer.close()  # type: ignore[no-untyped-call]
+        self._writer.close()
 
     def report(self, event: Mapping[str, Any]) -> None:
         """Write the numbers of a `step` or `epoch` event, and the words of a warning; others are passed over."""
@@ -82,13 +82,13 @@ class EventLog:
                 self._numbers(event, "")
             case "epoch":
                 self._numbers(event, "epoch/")
-                self._writer.flush()  # type: ignore[no-untyped-call]
+                self._writer.flush()
             case "warning" | "hint":
-                self._writer.add_text("notes", event["message"])  # type: ignore[no-untyped-call]
+                self._writer.add_text("notes", event["message"])
 
     def _numbers(self, event: Mapping[str, Any], prefix: str) -> None:
         for key, tag in _GROUPS.items():
             value = event.get(key)
             if isinstance(value, int | float) and math.isfinite(value):
                 name = tag if tag.startswith("held_out/") else prefix + tag
-                self._writer.add_scalar(name, value, event["step"])  # type: ignore[no-untyped-call]
+                self._writer.add_scalar(name, value, event["step"])

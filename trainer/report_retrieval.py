@@ -91,7 +91,8 @@ def worst(ranking: Ranking, count: int) -> Indices:
 
 def confident(ranking: Ranking, count: int, *, besides: Indices) -> Indices:
     """Up to `count` queries whose nearest image is of another class, the nearest such pairs first, each pair once."""
-    left_out, chosen = set(besides.tolist()), []
+    left_out: set[int] = set(besides.tolist())
+    chosen: list[int] = []
     for at in np.argsort(ranking.wrong_distance, kind="stable"):
         if ranking.ranks[at] == 1 or len(chosen) == count:
             continue

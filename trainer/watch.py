@@ -123,7 +123,8 @@ def collapsing(history: History, config: TrainConfig) -> str | None:
 def mostly_easy(history: History, config: TrainConfig) -> str | None:
     """Hardly a tuple of all teaches anything any more, and held-out images are not there yet."""
     recent = history.recent[-_WINDOW:]
-    if len(recent) < _WINDOW or config.mining != "all" or _is_good(history):
+    mines = config.sampling.strategy in (None, "balanced")
+    if len(recent) < _WINDOW or (mines and config.mining != "all") or _is_good(history):
         return None
     if not all(_number(line, "pct_easy") > 95 for line in recent):
         return None
@@ -132,7 +133,7 @@ def mostly_easy(history: History, config: TrainConfig) -> str | None:
         return None
     return (
         f"{_number(recent[-1], 'pct_easy'):.1f} % of the tuples are already easy, so little is learned from a batch; "
-        f"try --mining {_harder_mining(config)}"
+        + _harder_tuples(config)
     )
 
 
@@ -242,10 +243,14 @@ def _smaller_margin(config: TrainConfig) -> float:
     return usual if 0 < usual < margin else margin / 2
 
 
-def _harder_mining(config: TrainConfig) -> str:
+def _harder_tuples(config: TrainConfig) -> str:
+    """Where harder tuples come from: a miner, or where tuples are drawn and not mined, other tuples."""
     from trainer.losses import LOSSES
     from trainer.mining import MINERS
 
+    if config.sampling.strategy == "tuples":
+        return "the table needs tuples whose negatives look more like the anchor"
     loss = LOSSES.get(str(config.loss))
     known = MINERS.get(loss.form, ()) if loss is not None else ()
-    return " or ".join(name for name in ("semi_hard", "batch_hard") if name in known) or "batch_hard"
+    names = " or ".join(name for name in ("semi_hard", "batch_hard") if name in known) or "batch_hard"
+    return f"try {'--set sampling.strategy=balanced ' if config.sampling.strategy == 'rounds' else ''}--mining {names}"
