@@ -48,9 +48,11 @@ def _refusal(**values: Any) -> str:
         ({"distance": "l2"}, "distance: expected one of euclidean, squared_euclidean, cosine, got 'l2' (--distance)"),
         ({"loss": "quadruplet"},
          "loss of a triplet model: expected contrastive or triplet or triplet_soft, got quadruplet (--loss)"),
-        ({"loss": "contrastive", "mining": "semi_hard"},
-         "mining for the loss contrastive: expected one of all, batch_hard, got 'semi_hard' (--mining)"),
-        ({"margin": -0.1}, "margin: expected a finite number, 0 or more, got -0.1 (--margin)"),
+        ({"loss": "contrastive", "mining": "semihard"},
+         "mining for the loss contrastive: expected one of all, easy, semi_hard, hard, batch_hard, multi_similarity, "
+         "got 'semihard' (--mining); did you mean semi_hard?"),
+        ({"margin": -3}, "margin: expected a finite number, 0 or more, got -3 (--margin); "
+         "what DLPy writes as -3 is 3 here"),
         ({"margin": 2.5, "normalize": True},
          "margin for normalised vectors under the euclidean distance: expected at most 2, got 2.5 (--margin)"),
         ({"margin": 5, "normalize": True, "distance": "squared_euclidean"},

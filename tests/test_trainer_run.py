@@ -149,7 +149,7 @@ def test_run_states_its_facts(shapes: Path, tmp_path: Path) -> None:
     assert run.threshold["far"] <= 0.01
     assert run.threshold["pairs"] == 40 * 39 // 2
     assert run.checkpoint_sha256 == hashlib.sha256((run.path / "checkpoint.safetensors").read_bytes()).hexdigest()
-    files = {"config.yaml", "checkpoint.safetensors", "metrics.jsonl", "facts.json"}
+    files = {"config.yaml", "checkpoint.safetensors", "metrics.jsonl", "facts.json", "report.html"}
     assert {path.name for path in run.path.iterdir()} == files
 
 
@@ -320,9 +320,11 @@ def test_collapse_is_said_with_what_to_change(tmp_path: Path) -> None:
     events: list[dict[str, Any]] = []
     _fit(tmp_path / "blank", tmp_path / "run", epochs=1, mining="batch_hard", report=events.append)
     assert [event["message"] for event in events if event["event"] == "warning"] == [
-        "collapse: all images are at one point, so the loss stays at the margin; try"
-        " --set optimizer.learning_rate=0.0001 or --mining all"
+        "all images are nearly at one point, so the loss stays where it is; try --mining all or "
+        "--set optimizer.learning_rate=0.0001 or --normalize"
     ]
+    with pytest.raises(TrainingError, match=r"^collapse: all images have been at one point for 3 steps"):
+        _fit(tmp_path / "blank", tmp_path / "guarded", epochs=9, mining="batch_hard", loop={"max_collapsed_steps": 3})
 
 
 def test_tiny_classes_train_without_validation(shapes: Path, tmp_path: Path) -> None:

@@ -91,14 +91,16 @@ class TrainConfig(Settings):
 
     def resolved(self) -> TrainConfig:
         """With loss and margins filled in and every combination checked; raises UsageError."""
-        from trainer.losses import DEFAULT_LOSSES, LOSSES  # torch: only when a run is really meant
+        from trainer.losses import DEFAULT_LOSSES  # torch: only when a run is really meant
+        from trainer.own_loss import find_loss
 
         check_choices(self)
-        loss = self.loss or DEFAULT_LOSSES[self.kind]
-        margin = LOSSES[loss].margins[self.distance, self.normalize] if self.margin is None else self.margin
+        name = self.loss or DEFAULT_LOSSES[self.kind]
+        loss = find_loss(name)
+        margin = loss.margins[self.distance, self.normalize] if self.margin is None else self.margin
         margin2 = margin / 2 if self.margin2 is None else self.margin2
-        mining = self.mining or LOSSES[loss].mining
-        config = self.model_copy(update={"loss": loss, "margin": margin, "margin2": margin2, "mining": mining})
+        mining = self.mining or loss.mining
+        config = self.model_copy(update={"loss": name, "margin": margin, "margin2": margin2, "mining": mining})
         check_margins(config)
         return config
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from artifact.errors import UsageError
+from artifact.errors import LookalikeError, UsageError
 from trainer.batch import Indices
 
 _PATIENCE = datetime.timedelta(hours=3)
@@ -76,6 +76,20 @@ class Ranks:
         dist.broadcast_object_list(box, src=0, device=self.device)
         return box[0]
 
+    def first(self, act: Callable[[], None]) -> None:
+        """Let rank 0 do something while the others wait; what it refuses is refused on every rank."""
+        refused: LookalikeError | None = None
+        if self.is_first:
+            try:
+                act()
+            except LookalikeError as error:
+                refused = error
+        text = self.agree(None if refused is None else str(refused))
+        if refused is not None:
+            raise refused
+        if text is not None:
+            raise LookalikeError(text)
+
     def any(self, flag: bool) -> bool:
         """Whether the flag is set on any rank."""
         if self.size == 1:
@@ -83,11 +97,6 @@ class Ranks:
         found = torch.tensor([float(flag)], device=self.device)
         dist.all_reduce(found, op=dist.ReduceOp.MAX)
         return bool(found.item())
-
-    def wait(self) -> None:
-        """Go on when all are here."""
-        if self.size > 1:
-            dist.barrier()
 
 
 class _Gather(torch.autograd.Function):
@@ -108,6 +117,11 @@ class _Gather(torch.autograd.Function):
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         ranks: Ranks = context.ranks
         return gradients[0][ranks.rank :: ranks.size].contiguous() * ranks.size, None, None
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one that speaks: rank 0 of torchrun's, or the only one."""
+    return os.environ.get("RANK", "0") == "0" or os.environ.get("WORLD_SIZE", "1") == "1"
 
 
 @contextlib.contextmanager

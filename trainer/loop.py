@@ -1,55 +1,55 @@
 """Training: a configuration in, a run folder out.
 
 Decisions a reader would question:
-- Every distinct image of a batch goes through the branch once; the streams of a kind exist in the mined tuples only.
+- Every distinct image of a batch goes through the branch once; the streams of a kind exist as tuples of vectors only.
 - Nothing is printed here. `report` gets one dict per event (`read`, `step`, `epoch`, `warning`, `end`), and the command
   line draws them.
-- Everything random is a function of (seed, epoch), see trainer/checkpoint.py; the caller's generators are not touched.
+- Under torchrun every rank runs this function; the first one alone validates, reports and writes, and what it decides
+  holds for all.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from artifact.atomic import write_atomically
-from artifact.errors import RunError, TrainingError
-from artifact.preprocessing import Pixels
-from trainer.augment import augment
-from trainer.branch import Branch
-from trainer.checkpoint import load_state, save_checkpoint
+from artifact.errors import RunError
+from trainer.assessment import assess, find_threshold, measured_metrics, report_run
+from trainer.checkpoint import Position, load_state, save_checkpoint, save_state
 from trainer.config import TrainConfig
+from trainer.distributed import Ranks, joined
+from trainer.epoch import train_epoch
+from trainer.event_log import EventLog, require_tensorboard
 from trainer.facts import final_facts, first_facts
-from trainer.image_folder import Indices
-from trainer.images import Images
-from trainer.objective import Objective
-from trainer.optimizers import learning_rate, make_optimizer, set_learning_rate
+from trainer.interruption import Interruption
+from trainer.precision import is_slow, resolve_precision
 from trainer.preparation import Prepared, Report, prepare
 from trainer.run import (
+    CHECKPOINT,
     METRICS,
     STATE,
     Run,
     check_output,
     create_run,
     load_run,
-    make_branch,
+    load_weights,
     read_config,
     read_facts,
     write_facts,
 )
-from trainer.sampling import batches, num_batches
-from trainer.validation import find_threshold, validate
-
-_COLLAPSED = 1e-3
-"""A mean distance below this share of the margin is one point for every image, not a small embedding."""
+from trainer.selection import is_kept, is_out_of_patience, kept_line, resolve_selection
+from trainer.training import Training, make_training
+from trainer.validation import embed
+from trainer.watch import hints
 
 
 def fit(
@@ -66,7 +66,7 @@ def fit(
         config: what to train; see TrainConfig.
         output: the run folder, new or empty; with `resume`, that of an unfinished run.
         report: called with a dict per event: {"event": "step" | "epoch" | "warning" | ..., ...}.
-        resume: continue after the last finished epoch of `output` (or from the start where none is finished);
+        resume: continue where the state in `output` stands (or from the start where there is none yet);
             configuration and images must be the same.
         before: called with the resolved configuration before anything is written; what it raises ends the call.
 
@@ -75,144 +75,112 @@ def fit(
 
     Raises:
         UsageError, DataError, OutputError: before anything is written.
-        TrainingError: a loss that is not finite; the last finished epoch's checkpoint stays.
+        TrainingError: a loss that is not finite, or vectors that collapsed; what was kept last stays.
         RunError: nothing to resume, or a run of another configuration or other images.
+        KeyboardInterrupt, SystemExit: on Ctrl-C and SIGTERM, after the state was written.
     """
     started = time.monotonic()
-    say = report or (lambda event: None)
     output = Path(output)
-    if not resume:
-        check_output(output)
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(config.seed)
-        prepared = prepare(config, report=say)
-        if before is not None:
-            before(prepared.config)
-        branch = make_branch(prepared.config, prepared.base)
-        branch.to("cuda" if torch.cuda.is_available() else "cpu")
-        branch.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stub lacks it
-        optimizer = make_optimizer(branch, prepared.config.optimizer)
-        if resume:
-            _check_resume(output, prepared)
-            first_epoch = load_state(output, branch, optimizer) if (output / STATE).is_file() else 0
-            lines = _metrics_until(output, first_epoch)
-        else:
-            first_epoch, lines = 0, []
-            create_run(output, prepared.config, first_facts(prepared))
-        for epoch in range(first_epoch, prepared.config.epochs):
-            lines.append(_epoch(prepared, branch, optimizer, epoch, say))
-            # the state comes last: whatever was written before it is written again by a resumed run
-            write_atomically(output / METRICS, "".join(json.dumps(line) + "\n" for line in lines).encode())
-            save_checkpoint(output, branch, optimizer, epoch=epoch + 1)
-            say({"event": "epoch", "epochs": prepared.config.epochs} | lines[-1])
-    threshold = None
-    if prepared.held_out is not None:
-        distance, seed = prepared.config.distance, prepared.config.seed
-        threshold = find_threshold(branch, prepared.held_out, distance=distance, seed=seed)
-    seconds = time.monotonic() - started
-    write_facts(output, read_facts(output) | final_facts(lines[-1], threshold=threshold, seconds=seconds))
-    (output / STATE).unlink()
-    say({"event": "end", "seconds": seconds, "threshold": threshold})
+    with joined(config.loop.device) as ranks:
+        say: Report = report if report is not None and ranks.is_first else lambda event: None
+        if not resume:
+            ranks.first(lambda: check_output(output))
+        if config.loop.tensorboard:
+            require_tensorboard()  # before any image is read
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            torch.manual_seed(config.seed)
+            prepared = _prepare(config, ranks, say)
+            if before is not None:
+                ranks.first(partial(before, prepared.config))
+            training = make_training(prepared, ranks, output)
+            if resume:
+                _resume(output, training)
+            else:
+                ranks.first(lambda: create_run(output, prepared.config, first_facts(prepared)))
+            with _log(training, say) as log:
+                _train(training, output, log)
+        ranks.first(lambda: _finish(training, output, say, started))
     return load_run(output)
 
 
-def _epoch(
-    prepared: Prepared, branch: Branch, optimizer: torch.optim.Optimizer, epoch: int, say: Report
-) -> dict[str, Any]:
-    """Train one epoch and validate; the line for metrics.jsonl."""
-    config, train = prepared.config, prepared.train
-    objective = Objective(
-        loss=str(config.loss), distance=config.distance, mining=str(config.mining), margin=float(config.margin or 0),
-        margin2=float(config.margin2 or 0),
-    )  # fmt: skip
-    generator = torch.Generator().manual_seed(_epoch_seed(config.seed, epoch))
-    torch.manual_seed(_epoch_seed(config.seed, epoch))  # for base networks that drop units or paths
-    device = branch.scale.device
-    labels = torch.from_numpy(train.labels).to(device)
-    per_epoch = steps_per_epoch(config, train)
-    totals = np.zeros(4)
-    num_images, started = 0, time.monotonic()
-    distance = math.nan
-    branch.train()
-    for position, (rows, pixels) in enumerate(_ahead(train, _batches(config, train, epoch))):
-        step = epoch * per_epoch + position
-        images = augment(torch.from_numpy(pixels).to(device), config.augment, generator=generator)
-        set_learning_rate(optimizer, learning_rate(step, config.epochs * per_epoch, config.optimizer))
-        outcome = objective(branch(images), labels[torch.from_numpy(rows).to(device)])
-        loss = float(outcome.loss.detach())
-        if not math.isfinite(loss):
-            _refuse_loss(loss, step, config)
-        optimizer.zero_grad(set_to_none=True)
-        outcome.loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        num_images += len(rows)
-        active = float(outcome.num_active) / max(1, outcome.num_tuples)
-        totals += np.nan_to_num([loss, 100 * active, 100 * float(outcome.share_correct), 1.0])
-        distance = float(outcome.mean_distance)
-        speed = num_images / max(1e-9, time.monotonic() - started)
-        shown = _means(totals) | {"images_per_s": round(speed, 1)}
-        say({"event": "step", "epoch": epoch + 1, "step": step + 1, "steps": config.epochs * per_epoch} | shown)
-    line = {"epoch": epoch + 1, "step": (epoch + 1) * per_epoch} | shown
-    if prepared.held_out is not None:
-        line |= validate(branch, prepared.held_out, distance=config.distance)
-    if distance < _COLLAPSED * (config.margin or 1.0):
-        say({"event": "warning", "message": _collapse_message(config)})
-    return line
+def _prepare(config: TrainConfig, ranks: Ranks, say: Report) -> Prepared:
+    """Data, network, and what of the configuration follows from them and from the device."""
+    prepared = prepare(config, report=say)
+    precision = resolve_precision(config.loop.precision, ranks.device)
+    if is_slow(precision, ranks.device):
+        say({"event": "warning", "message": f"{precision} is slower than fp32 on this {ranks.device.type}"})
+    loop = resolve_selection(prepared.config.loop, measured_metrics(prepared))
+    loop = loop.model_copy(update={"precision": precision})
+    return replace(prepared, config=prepared.config.model_copy(update={"loop": loop}))
 
 
-def steps_per_epoch(config: TrainConfig, train: Images) -> int:
-    """Batches of one epoch."""
-    shape = config.sampling
-    if shape.batches_per_epoch is not None:
-        return shape.batches_per_epoch
-    classes, per_class = int(shape.classes_per_batch or 2), int(shape.images_per_class or 2)
-    return num_batches(train.labels, classes_per_batch=classes, images_per_class=per_class)
+@contextmanager
+def _log(training: Training, say: Report) -> Iterator[Report]:
+    """Events go to the caller and, where that is asked for, into a log for TensorBoard."""
+    if not (training.config.loop.tensorboard and training.ranks.is_first):
+        yield say
+        return
+    with EventLog(training.folder, first_step=training.step + 1) as log:
+
+        def both(event: dict[str, Any]) -> None:
+            log.report(event)
+            say(event)
+
+        yield both
 
 
-def _batches(config: TrainConfig, train: Images, epoch: int) -> Iterator[Indices]:
-    shape = config.sampling
-    return batches(
-        train.labels, classes_per_batch=int(shape.classes_per_batch or 2),
-        images_per_class=int(shape.images_per_class or 2), seed=config.seed, epoch=epoch,
-        batches_per_epoch=shape.batches_per_epoch,
-    )  # fmt: skip
+def _train(training: Training, output: Path, say: Report) -> None:
+    """All epochs that are left, each with its validation, its line of metrics and its state."""
+    config, ranks = training.config, training.ranks
+    save = partial(_save, training, output)
+    with Interruption() as interruption:
+        while training.position.epoch < config.epochs and not is_out_of_patience(training.lines, config.loop):
+            line = train_epoch(training, say, save=save, interruption=interruption)
+            is_last = line["epoch"] == config.epochs
+            if is_last or line["epoch"] % config.loop.validate_every == 0:
+                line |= ranks.agree(assess(training) if ranks.is_first else {})
+            training.lines.append(ranks.agree(line))
+            if ranks.is_first:
+                # the state comes last: whatever was written before it is written again by a resumed run
+                write_atomically(output / METRICS, "".join(json.dumps(x) + "\n" for x in training.lines).encode())
+                if is_kept(training.lines, config.loop):
+                    save_checkpoint(output, training.kept_branch)
+            save()
+            say({"event": "epoch", "epochs": config.epochs} | training.lines[-1])
+            for message in hints(training.lines, config):
+                say({"event": "warning", "message": message})
+            if ranks.any(interruption.received is not None):
+                interruption.stop()
 
 
-def _ahead(images: Images, batch_rows: Iterator[Indices]) -> Iterator[tuple[Indices, Pixels]]:
-    """Pixels of each batch, fetched in a thread while the batch before it is trained on."""
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        waiting = None
-        for rows in batch_rows:
-            coming = rows, pool.submit(images.pixels, rows)
-            if waiting is not None:
-                yield waiting[0], waiting[1].result()
-            waiting = coming
-        if waiting is not None:
-            yield waiting[0], waiting[1].result()
+def _save(training: Training, output: Path) -> None:
+    if training.ranks.is_first:
+        save_state(output, training.branch, training.optimizer, training.average, training.position)
 
 
-def _means(totals: np.ndarray[Any, Any]) -> dict[str, float]:
-    loss, active, correct = totals[:3] / totals[3]
-    return {"loss": float(loss), "pct_active": round(float(active), 2), "pct_correct": round(float(correct), 2)}
+def _finish(training: Training, output: Path, say: Report, started: float) -> None:
+    """Threshold, report and facts of the weights that were kept; then the state is not needed any more."""
+    load_weights(training.branch, output / CHECKPOINT)
+    held_out = training.prepared.held_out
+    vectors = None if held_out is None else embed(training.branch, held_out)
+    threshold = find_threshold(training, vectors)
+    metrics = kept_line(training.lines, training.config.loop)
+    facts = read_facts(output) | final_facts(metrics, threshold=threshold, seconds=time.monotonic() - started)
+    report_run(training, facts, vectors, say)
+    write_facts(output, facts)
+    (output / STATE).unlink()
+    say({"event": "end", "seconds": facts["seconds"], "threshold": threshold})
 
 
-def _epoch_seed(seed: int, epoch: int) -> int:
-    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
-
-
-def _refuse_loss(loss: float, step: int, config: TrainConfig) -> None:
-    rate = config.optimizer.learning_rate
-    raise TrainingError(
-        f"loss at step {step + 1}", expected="a finite number", got=str(loss),
-        mend=f"lower the learning rate (--set optimizer.learning_rate={rate / 10:g}), or use --normalize",
-    )  # fmt: skip
-
-
-def _collapse_message(config: TrainConfig) -> str:
-    ways = ["--set optimizer.learning_rate=" + f"{config.optimizer.learning_rate / 10:g}"]
-    ways += ["--mining all"] if config.mining != "all" else []
-    ways += ["--distance euclidean"] if config.distance == "squared_euclidean" else []
-    return f"collapse: all images are at one point, so the loss stays at the margin; try {' or '.join(ways)}"
+def _resume(output: Path, training: Training) -> None:
+    """Put a run back where its state stands."""
+    _check_resume(output, training.prepared)
+    if (output / STATE).is_file():
+        position = load_state(output, training.branch, training.optimizer, training.average)
+        training.scaler.load_state_dict(position.scaler)
+        training.position, training.lines = position, _metrics_until(output, position.epoch)
+    else:
+        training.position = Position()
 
 
 def _check_resume(output: Path, prepared: Prepared) -> None:
@@ -222,7 +190,7 @@ def _check_resume(output: Path, prepared: Prepared) -> None:
     facts = read_facts(output)
     if "end_time" in facts:
         raise RunError("run to resume", expected="an unfinished run", got="a finished run", where=output)
-    saved, wanted = read_config(output).model_dump(mode="json"), prepared.config.model_dump(mode="json")
+    saved, wanted = (_flat(config.model_dump(mode="json")) for config in (read_config(output), prepared.config))
     for key, value in wanted.items():
         if saved[key] != value:
             mend = "resume with the same settings, or train into another folder"
@@ -231,6 +199,14 @@ def _check_resume(output: Path, prepared: Prepared) -> None:
     if facts["data_sha256"] != prepared.data_sha256:
         mend = "train into another folder"
         raise RunError("images of the run to resume", expected="unchanged", got="changed", where=output, mend=mend)
+
+
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
+    """`group.setting` for every setting, so that a changed one is refused by its name."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= {f"{key}.{name}": inner for name, inner in value.items()} if isinstance(value, dict) else {key: value}
+    return flat
 
 
 def _metrics_until(output: Path, epoch: int) -> list[dict[str, Any]]:

@@ -33,13 +33,13 @@ def check_choices(config: TrainConfig) -> None:
     from trainer.distances import DISTANCES
     from trainer.losses import DEFAULT_LOSSES, LOSSES
     from trainer.mining import MINERS
+    from trainer.own_loss import find_loss
 
     check_choice("kind", config.kind, list(KINDS), where="--kind")
     check_choice("fit", config.fit, FITS, where="--set fit=...")
     check_choice("distance", config.distance, list(DISTANCES), where="--distance")
     name = config.loss or DEFAULT_LOSSES[config.kind]
-    check_choice("loss", name, list(LOSSES), where="--loss")
-    loss = LOSSES[name]
+    loss = find_loss(name)
     if config.kind not in loss.kinds:
         fitting = [other for other, value in LOSSES.items() if config.kind in value.kinds]
         raise UsageError(f"loss of a {config.kind} model", expected=" or ".join(fitting), got=name, where="--loss")
@@ -77,23 +77,25 @@ def check_validation(text: str) -> tuple[str, float] | Path:
 def check_margins(config: TrainConfig) -> None:
     """Margins that no network could meet, or that mean nothing, are refused with their bound; raises UsageError."""
     from trainer.distances import largest_distance
-    from trainer.losses import LOSSES, QUARTET
+    from trainer.own_loss import find_loss
 
     bound = largest_distance(config.distance, normalized=config.normalize)
-    quartet = LOSSES[str(config.loss)].form == QUARTET
-    for name, value in (("margin", config.margin), ("margin2", config.margin2 if quartet else None)):
+    has_second = "margin2" in find_loss(str(config.loss)).margin_names
+    for name, value in (("margin", config.margin), ("margin2", config.margin2 if has_second else None)):
         if value is None:
             continue
         where = "--margin" if name == "margin" else "--set margin2=..."
         if not (math.isfinite(value) and value >= 0):
-            raise UsageError(name, expected="a finite number, 0 or more", got=str(value), where=where)
+            mend = f"what DLPy writes as {value:g} is {-value:g} here" if value < 0 else None
+            raise UsageError(name, expected="a finite number, 0 or more", got=f"{value:g}", where=where, mend=mend)
         if bound is not None and value > bound:
             of = f"{'normalised ' if config.normalize else ''}vectors under the {config.distance} distance"
             raise UsageError(f"{name} for {of}", expected=f"at most {bound:g}", got=f"{value:g}", where=where)
     if config.loss == "contrastive" and config.margin == 0:
         raise UsageError("margin of the contrastive loss", expected="above 0", got="0", where="--margin")
-    if quartet and config.margin is not None and config.margin2 is not None and config.margin2 >= config.margin:
+    margin, margin2 = config.margin, config.margin2
+    if config.loss == "quadruplet" and margin is not None and margin2 is not None and margin2 >= margin:
         raise UsageError(
-            "margin2 of the quadruplet loss", expected=f"below margin ({config.margin:g})", got=f"{config.margin2:g}",
+            "margin2 of the quadruplet loss", expected=f"below margin ({margin:g})", got=f"{margin2:g}",
             where="--set margin2=...",
         )  # fmt: skip

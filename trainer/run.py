@@ -1,13 +1,11 @@
 """The run folder: what training writes, what export reads.
 
     config.yaml              every setting as used
-    checkpoint.safetensors   weights of the LAST finished epoch
+    checkpoint.safetensors   weights of the last finished epoch, or of the best one where that was asked for
     metrics.jsonl            one line per epoch
+    report.html              the finished run in one page
     facts.json               data, counts, versions, final metrics, decision threshold
     state.safetensors        only while unfinished: what `resume` needs
-
-Decision a reader would question: the last epoch's weights, not the best ones. The cosine schedule makes the last the
-best but for noise, and choosing by the held-out metrics would make those metrics, and the threshold, too good.
 """
 
 from __future__ import annotations
@@ -145,7 +143,7 @@ def load_run(path: Path) -> Run:
     if not (path / CHECKPOINT).is_file():
         raise RunError("run", expected=CHECKPOINT, got="none", where=path, mend="no epoch was finished; train again")
     with torch.random.fork_rng(devices=[]):  # building draws first weights; the caller's randomness is not ours
-        base = build_base(config.base, size=config.size)
+        base = build_base(config.base, size=config.size, cut=config.cut, pooling=config.pooling)
         branch = make_branch(config, base)
     return Run(
         path=path,

@@ -1,4 +1,4 @@
-"""train: images in class folders to a run, and with --deploy on to two published models."""
+"""train: images in class folders or a table to a run, and with --deploy on to two published models."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from artifact.errors import UsageError
 from artifact.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -22,16 +23,23 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    images: Annotated[Path, typer.Argument(help="Folder with one folder of images per class.", metavar="IMAGES")],
+    images: Annotated[
+        Path,
+        typer.Argument(help="Folder with one folder of images per class, or a table of them.", metavar="IMAGES|TABLE"),
+    ],
     kind: Annotated[Kind, typer.Option(help="Streams of the model.")],
     output: Annotated[Path, typer.Option(help="Run folder to write.", metavar="RUN")],
-    base: Annotated[str | None, typer.Option(help="Base network: conv4 or any timm name. [conv4]")] = None,
+    base: Annotated[
+        str | None, typer.Option(help="Base network: conv4, any timm name, or your module:function. [conv4]")
+    ] = None,
+    cut: Annotated[int | None, typer.Option(help="Stages of the base network that are kept. [all]")] = None,
+    pooling: Annotated[str | None, typer.Option(help="avg, max, gem or flatten. [the base network's own]")] = None,
     dim: Annotated[int | None, typer.Option(help="embedding_dim: neurons of the embedding layer. [64]")] = None,
     margin: Annotated[float | None, typer.Option(help="Default: follows from loss, distance, --normalize.")] = None,
     size: Annotated[int | None, typer.Option(help="Side of the input in pixels. [the base network's own]")] = None,
     fit: Annotated[str | None, typer.Option(help="stretch, crop or pad. [stretch]")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images. [20]")] = None,
-    loss: Annotated[str | None, typer.Option(help="Default: the kind's.")] = None,
+    loss: Annotated[str | None, typer.Option(help="A name, or your module:function. [the kind's]")] = None,
     distance: Annotated[str | None, typer.Option(help="euclidean, squared_euclidean or cosine. [euclidean]")] = None,
     normalize: Annotated[bool | None, typer.Option("--normalize/--no-normalize", help="Unit-length vectors.")] = None,
     mining: Annotated[str | None, typer.Option(help="Which tuples of a batch count. [all]")] = None,
@@ -40,6 +48,10 @@ def train(
     ] = None,
     pretrained: Annotated[bool, typer.Option("--pretrained", help="Start from timm's published weights.")] = False,
     weights: Annotated[Path | None, typer.Option(help="Start from a local .safetensors or .pt file.")] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(help="Columns of a table: image=a,label=b or anchor=a,positive=b,...", metavar="R=C,..."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Decides split, weights and batches. [0]")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run in RUN.")] = False,
     overrides: Annotated[
@@ -54,17 +66,21 @@ def train(
 ) -> None:
     """Train an embedding; every option has a default that trains something sensible on a plain folder."""
     from lookalike import console
+    from lookalike.commands.score import parse_columns
     from lookalike.progress import EventProgress
     from trainer.config import make_config, with_overrides
 
     given = {
         "base": base, "dim": dim, "margin": margin, "size": size, "fit": fit, "epochs": epochs, "loss": loss,
         "distance": distance, "normalize": normalize, "mining": mining, "validation": validation,
-        "pretrained": pretrained or None, "weights": weights, "seed": seed,
+        "pretrained": pretrained or None, "weights": weights, "seed": seed, "cut": cut, "pooling": pooling,
+        "columns": parse_columns(columns) or None,
     }  # fmt: skip
     values: dict[str, Any] = {"images": images, "kind": kind.value}
     values |= {key: value for key, value in given.items() if value is not None}
     config = make_config(with_overrides(values, overrides or []))
+    if name is not None and deploy is None:
+        raise UsageError("--name", expected="--deploy DIR beside it", got=repr(name), mend="a run is named by --output")
     if deploy is not None:
         from artifact.publishing import require_model_name
         from export.build import default_name
@@ -75,10 +91,13 @@ def train(
         if deploy is not None:
             _require_deployable(resolved, output, deploy, name)
 
+    from trainer.distributed import is_first_process
     from trainer.loop import fit as train_run
 
     with EventProgress() as progress:
         run = train_run(config, output, report=progress.report, resume=resume, before=before)
+    if not is_first_process():
+        return
     result: dict[str, Any] = {
         "run": str(output),
         "kind": run.kind,
