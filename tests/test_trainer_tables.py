@@ -258,8 +258,8 @@ def test_columns_that_make_no_sense_are_refused_in_one_line(tmp_path: Path) -> N
          " photo, kind (plain.csv); name them with --columns ROLE=COLUMN"),
         (DataError, pairs, {},
          "target of siamese pairs: expected a column different (1 = different) or same (1 = same), got label, which"
-         " some read as 1 = same and others as 1 = different (pairs.csv); say which: name it with --columns different=COLUMN"
-         " or same=COLUMN"),
+         " some read as 1 = same and others as 1 = different (pairs.csv); say which: name it with --columns"
+         " different=COLUMN or same=COLUMN"),
         (DataError, _write_csv(tmp_path / "none.csv", {"left": names, "right": names}), {},
          "target of siamese pairs: expected a column different (1 = different) or same (1 = same), got none among left,"
          " right (none.csv); name it with --columns different=COLUMN or same=COLUMN"),
@@ -369,7 +369,7 @@ def _triplets(folder: Path, rows: Sequence[Sequence[int]], name: str = "t.csv") 
 
 
 def test_held_out_tuples_share_no_image_where_that_can_be(tmp_path: Path) -> None:
-    """Chains of shared images stay together, whatever the seed; a table in one piece is split by row, and it is said."""
+    """Chains of shared images stay together, whatever the seed; one piece is split by row, and it is said."""
     _files(tmp_path, 40)
     chains = [(9 * g + a, 9 * g + b, 9 * g + c) for g in range(4) for a, b, c in ((0, 1, 2), (2, 3, 4), (5, 6, 0))]
     table = _triplets(tmp_path, chains)

@@ -122,7 +122,12 @@ def check_classes(files: ImageFiles, *, kind: str) -> None:
     lonely = [files.classes[index] for index in np.flatnonzero(counts < 2)]
     if lonely:
         expected, got = "at least 2 in every class (a positive needs another image)", f"1 in {_listed(lonely)}"
-        mend = "add images to these folders, or move them away"
+        is_folder = files.images is None and files.root.is_dir()
+        mend = (
+            "add images to these folders, or move them away"
+            if is_folder
+            else "add rows of these classes, or remove them"
+        )
         raise DataError("images of a class", expected=expected, got=got, where=files.root, mend=mend)
 
 

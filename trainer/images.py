@@ -154,7 +154,7 @@ def read_images(
     workers = workers or default_workers()
     with contextlib.ExitStack() as stack:
         if cache is not None:
-            stack.enter_context(cache.filling(str(files.root)))
+            stack.enter_context(cache.filling(os.path.realpath(files.root)))
         builder = StoreBuilder(
             preprocessing, max_images=len(files), max_memory_bytes=max_cache_bytes, cache=cache, workers=workers
         )

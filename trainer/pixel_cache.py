@@ -44,6 +44,7 @@ FILES = "files"
 _DECODERS = ("pillow", "simplejpeg", "cykooz-resizer")
 _SEGMENT_BYTES = 256 * 2**20
 _STALE_S = 60.0
+_SAID_AFTER_S = 2.0
 _ORPHAN_S = 3600.0
 _TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n# Decoded images of Lookalike; may be deleted at any time.\n"
 """bford.info/cachedir: backups pass this folder over."""
@@ -65,7 +66,7 @@ class PixelCache:
         folder: of the whole cache; made when the first row is written.
         preprocessing: decides KEY and the size of a row.
         max_bytes: of the whole folder, all preprocessings together.
-        warn: called at most once, with one line, when the cache cannot be used.
+        warn: called with one line, once when the cache cannot be used, and once when another process is waited for.
     """
 
     def __init__(
@@ -252,11 +253,15 @@ class PixelCache:
         except OSError as error:
             self._give_up(error)
             return None
+        started, has_said = time.monotonic(), False
         while True:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 os.utime(handle)
             except BlockingIOError:
+                if not has_said and time.monotonic() - started > _SAID_AFTER_S:
+                    has_said = True
+                    self._warn("another process decodes the same images; this one waits for it")
                 if time.time() - os.fstat(handle).st_mtime < _STALE_S:
                     time.sleep(0.1)
                     continue

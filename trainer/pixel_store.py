@@ -69,7 +69,8 @@ class PixelStore:
         """uint8 [n, height, width, 3]; DataError for a file that cannot be read any more."""
         block = self._block[images]
         if len(images) and block[0] != _NOWHERE and (block == block[0]).all():
-            return self._blocks[block[0]][self._row[images]]
+            copied: Pixels = self._blocks[block[0]][self._row[images]]
+            return copied
         pixels = np.empty((len(images), self._preprocessing.height, self._preprocessing.width, 3), np.uint8)
         places = zip(block.tolist(), self._row[images].tolist(), strict=True)
         for position, (number, row) in enumerate(places):
@@ -79,8 +80,7 @@ class PixelStore:
         if len(missing):
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="decode")
-            for position, decoded in zip(missing, self._pool.map(self._decode, images[missing].tolist()), strict=True):
-                pixels[position] = decoded
+            pixels[missing] = list(self._pool.map(self._decode, images[missing].tolist()))
         return pixels
 
     def _decode(self, image: int) -> Pixels:

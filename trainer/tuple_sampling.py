@@ -74,7 +74,8 @@ class _Classes:
         """Another image of each one's class."""
         own = self.own[images]
         step = 1 + random.integers(0, np.maximum(self.sizes[own] - 1, 1))
-        return self.order[self.starts[own] + (self.place[images] + step) % self.sizes[own]]
+        drawn: Indices = self.order[self.starts[own] + (self.place[images] + step) % self.sizes[own]]
+        return drawn
 
     def other_class(self, images: Indices, random: np.random.Generator, *, plural: bool = False) -> Indices:
         """An image of a class that is not each one's; with `plural` of one that has two images or more."""
