@@ -19,10 +19,11 @@ from artifact.distances import DISTANCES
 from trainer.config import make_config
 from trainer.plot import axis, log_axis, number
 from trainer.projection import project
-from trainer.report import HeldOut, duration, thumbnail, write_report
+from trainer.report import HeldOut, thumbnail, write_report
 from trainer.report_figures import curves, histogram, recall_curve, scatter, trade_off
 from trainer.report_pairs import PairDistances, pair_distances
 from trainer.report_retrieval import at_random, confident, neighbours, rank_queries, recall_by_class, worst
+from trainer.report_summary import duration
 
 CONFIG = make_config(
     {"images": "digits", "kind": "triplet", "loss": "triplet", "mining": "all", "margin": 1.0, "size": 28}

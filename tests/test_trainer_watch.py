@@ -92,6 +92,16 @@ def test_hint_on_easy_tuples_fits_where_tuples_come_from(strategy: str, advice: 
     assert [hint.split("; ")[1] for hint in said] == [advice]
 
 
+def test_watch_goes_by_the_order_of_tuples_where_nothing_is_held_out() -> None:
+    """The loss falls and % correct does not rise: the margin, unless the tuples are the hardest ones anyway."""
+    lines = [_line(at, loss=20 - at, pct_correct=80.0, mean_positive=1.0, mean_negative=4.0) for at in range(1, 6)]
+    large = {"margin": 20.0}
+    assert ["try --margin 1" in hint for hint in Watch(_config("default_triplet", **large), lines).hints] == [True]
+    assert Watch(_config("default_triplet", mining="batch_hard", **large), lines).hints == []
+    rising = [line | {"pct_correct": 70.0 + 3 * line["epoch"]} for line in lines]
+    assert Watch(_config("default_triplet", **large), rising).hints == []
+
+
 def test_watch_tells_memorising_from_learning() -> None:
     """Held-out recall that falls while training tuples get better; a fall of both is something else."""
     config = _config("default_triplet")

@@ -39,6 +39,7 @@ from trainer.report_retrieval import (
     sample,
     worst,
 )
+from trainer.report_summary import headline, summary
 from trainer.watch import Watch
 
 REPORT = "report.html"
@@ -108,11 +109,11 @@ def write_report(
     page = template.render(
         name=Path(run).resolve().name,
         config=config,
-        headline=_headline(facts, lines, threshold),
+        headline=headline(facts, lines, threshold),
         hints=Watch(config, lines).hints,
         curves=curves(lines),
         held_out=_held_out(held_out, config, threshold),
-        summary=_summary(config, facts, threshold),
+        summary=summary(config, facts, threshold),
         settings=to_yaml(config),
     )
     path = Path(run) / REPORT
@@ -222,63 +223,3 @@ def thumbnail(pixels: Pixels) -> str:
 def _class_row(held_out: HeldOut, each: ClassRecall) -> dict[str, Any]:
     confused = "" if each.confused_with is None else held_out.classes[each.confused_with]
     return {"name": held_out.classes[each.code], "queries": each.queries, "recall": each.recall, "confused": confused}
-
-
-def _headline(
-    facts: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], threshold: Mapping[str, Any] | None
-) -> list[tuple[str, str]]:
-    """(name, value) of the few numbers that sum a run up."""
-    last = lines[-1] if lines else {}
-    found = [(key, f"{last[key]:.1%}") for key in ("recall@1", "mAP@R") if _is_number(last.get(key))]
-    if threshold is not None:
-        found += [("equal error rate", f"{threshold['eer']:.2%}")] if _is_number(threshold.get("eer")) else []
-        found += [("threshold", number(float(threshold["value"])))] if _is_number(threshold.get("value")) else []
-    found += [("% correct", f"{last['pct_correct']:.1f} %")] if _is_number(last.get("pct_correct")) else []
-    found += [("loss", number(float(last["loss"])))] if _is_number(last.get("loss")) else []
-    found += [("training", duration(float(facts["seconds"])))] if _is_number(facts.get("seconds")) else []
-    found += [("speed", f"{last['images_per_s']:,.0f} img/s")] if _is_number(last.get("images_per_s")) else []
-    return found
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and bool(np.isfinite(value))
-
-
-def duration(seconds: float) -> str:
-    """`42 s`, `12 min`, `3 h 20 min`."""
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def _summary(
-    config: TrainConfig, facts: Mapping[str, Any], threshold: Mapping[str, Any] | None
-) -> list[tuple[str, str]]:
-    """(name, value) of what somebody who did not train this asks first."""
-    base = facts.get("base") if isinstance(facts.get("base"), Mapping) else {}
-    versions = facts.get("versions") if isinstance(facts.get("versions"), Mapping) else {}
-    assert isinstance(base, Mapping)
-    assert isinstance(versions, Mapping)
-
-    def count(what: str) -> str:
-        images, classes = facts.get(f"num_{what}_images"), facts.get(f"num_{what}_classes")
-        return f"{images:,} images, {classes:,} classes" if isinstance(images, int) and isinstance(classes, int) else ""
-
-    length = ", unit length" if config.normalize else ""
-    margins = f"margin {config.margin:g}" if config.margin is not None else ""
-    rows = [
-        ("model", f"{config.kind}, {config.dim} dimensions{length}, {config.distance} distance"),
-        ("base network", ", ".join(str(base[key]) for key in ("name", "weights", "licence") if base.get(key))),
-        ("input", f"{config.size} x {config.size} px, {config.fit}" if config.size else config.fit),
-        ("loss", ", ".join(part for part in (config.loss or "", margins, f"mining {config.mining}") if part)),
-        ("images", str(config.images)),
-        ("trained on", count("train")),
-        ("held out", count("validation")),
-        ("threshold", str((threshold or {}).get("protocol") or "")),
-        ("data", str(facts.get("data_sha256") or "")[:16]),
-        ("seed", str(config.seed)),
-        ("finished", str(facts.get("end_time") or "")),
-        ("versions", ", ".join(f"{key} {value}" for key, value in versions.items())),
-    ]
-    return [(name, value) for name, value in rows if value]
