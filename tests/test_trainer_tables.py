@@ -507,3 +507,29 @@ def test_split_of_a_run_is_read_again_from_its_table(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         read_split(run, report=lambda event: None)
     assert str(caught.value) == f"images of the run: expected as they were in training, got changed ({tuples})"
+
+
+def test_classes_can_be_validated_on_tuples(tmp_path: Path) -> None:
+    """Trained on a folder, judged by a table of tuples; those that show a training image are left out."""
+    _files(tmp_path, 12)
+    for number in range(20, 28):
+        path = tmp_path / "classes" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(_png(number if number < 27 else 11))
+    table = _triplets(tmp_path, [(0, 1, 2), (3, 4, 5), (6, 7, 11)])
+    prepared, warnings = _prepare(tmp_path / "classes", validation=str(table))
+    assert warnings == ["1 held-out tuples have images that are trained on and were left out"]
+    assert prepared.tuples is None
+    assert (len(prepared.train), prepared.num_classes) == (8, 2)
+    assert prepared.held_out_tuples is not None
+    assert prepared.held_out_tuples.images.tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_lonely_class_of_a_table_is_refused(tmp_path: Path) -> None:
+    """By name, with what can be done to a table."""
+    names = _files(tmp_path, 5)
+    table = _write_csv(tmp_path / "t.csv", {"path": names, "label": "aabbc"})
+    assert _refusal(DataError, table) == (
+        "images of a class: expected at least 2 in every class (a positive needs another image), got 1 in c"
+        f" ({table}); add rows of these classes, or remove them"
+    )

@@ -16,7 +16,6 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import math
@@ -33,6 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 from artifact.preprocessing import Pixels, Preprocessing
+from trainer.patient_lock import keep_alive, patient_lock
 from trainer.pixel_segment import INDEX, PIXELS, PixelSegment
 
 T = TypeVar("T")
@@ -43,8 +43,6 @@ Place = tuple[int, int]
 FILES = "files"
 _DECODERS = ("pillow", "simplejpeg", "cykooz-resizer")
 _SEGMENT_BYTES = 256 * 2**20
-_STALE_S = 60.0
-_SAID_AFTER_S = 2.0
 _ORPHAN_S = 3600.0
 _TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n# Decoded images of Lookalike; may be deleted at any time.\n"
 """bford.info/cachedir: backups pass this folder over."""
@@ -92,17 +90,18 @@ class PixelCache:
     @contextmanager
     def filling(self, what: str) -> Iterator[None]:
         """While images of `what` (any name for the set) are read: others that read the same set wait meanwhile."""
-        handle = self._wait_for_lock(what)
-        try:
-            self._guarded(self._open)
-            yield
-        finally:
-            for segment in self._segments:
-                if segment is not None:
-                    segment.close()
-            self._writing = None
-            if handle is not None:
-                os.close(handle)
+        name = hashlib.sha256(what.encode(errors="surrogateescape")).hexdigest()[:16]
+        self._guarded(self._make_folder)
+        self._lock_file = self._own / f"{name}.lock"
+        with patient_lock(self._lock_file, say_waiting=self._say_waiting):
+            try:
+                self._guarded(self._open)
+                yield
+            finally:
+                for segment in self._segments:
+                    if segment is not None:
+                        segment.close()
+                self._writing = None
 
     def find(self, digest: bytes) -> Place | None:
         """Where the pixels of a content are; from now on they stay there for this run."""
@@ -142,8 +141,7 @@ class PixelCache:
     def beat(self) -> None:
         """Tell those who wait that this process moves."""
         if self._lock_file is not None:
-            with suppress(OSError):
-                os.utime(self._lock_file)
+            keep_alive(self._lock_file)
 
     def blocks(self) -> list[Pixels]:
         """uint8 [rows, height, width, 3] of every segment, mapped from disk; place (s, r) is blocks()[s][r]."""
@@ -244,35 +242,6 @@ class PixelCache:
                 path.unlink(missing_ok=True)
         return True
 
-    def _wait_for_lock(self, what: str) -> int | None:
-        """The lock of one set of images; None where there cannot be one, or where its holder does not move."""
-        file = self._own / f"{hashlib.sha256(what.encode(errors='surrogateescape')).hexdigest()[:16]}.lock"
-        try:
-            self._make_folder()
-            handle = os.open(file, os.O_CREAT | os.O_RDWR, 0o600)
-        except OSError as error:
-            self._give_up(error)
-            return None
-        started, has_said = time.monotonic(), False
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.utime(handle)
-            except BlockingIOError:
-                if not has_said and time.monotonic() - started > _SAID_AFTER_S:
-                    has_said = True
-                    self._warn("another process decodes the same images; this one waits for it")
-                if time.time() - os.fstat(handle).st_mtime < _STALE_S:
-                    time.sleep(0.1)
-                    continue
-            except OSError:  # a file system without locks: both decode
-                pass
-            else:
-                self._lock_file = file
-                return handle
-            os.close(handle)
-            return None
-
     def _guarded(self, action: Callable[[], T]) -> T | None:
         """What the action returns; None, and from then on no writing, where the disk does not play along."""
         try:
@@ -280,6 +249,9 @@ class PixelCache:
         except (OSError, ValueError) as error:
             self._give_up(error)
             return None
+
+    def _say_waiting(self) -> None:
+        self._warn("another process decodes the same images; this one waits for it")
 
     def _give_up(self, error: Exception) -> None:
         if not self._broken:
