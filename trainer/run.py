@@ -24,7 +24,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from artifact.atomic import write_atomically
-from artifact.errors import LookalikeError, OutputError, RunError
+from artifact.errors import LookalikeError, OutputError, RunError, UsageError
 from artifact.preprocessing import Preprocessing
 from trainer.base_networks import BaseNetwork, build_base
 from trainer.branch import Branch
@@ -143,7 +143,7 @@ def load_run(path: Path) -> Run:
     if not (path / CHECKPOINT).is_file():
         raise RunError("run", expected=CHECKPOINT, got="none", where=path, mend="no epoch was finished; train again")
     with torch.random.fork_rng(devices=[]):  # building draws first weights; the caller's randomness is not ours
-        base = build_base(config.base, size=config.size, cut=config.cut, pooling=config.pooling)
+        base = _rebuild_base(path, config)
         branch = make_branch(config, base)
     return Run(
         path=path,
@@ -153,6 +153,13 @@ def load_run(path: Path) -> Run:
         preprocessing=make_preprocessing(config, base),
         facts=facts,
     )
+
+
+def _rebuild_base(path: Path, config: TrainConfig) -> BaseNetwork:
+    try:
+        return build_base(config.base, size=config.size, cut=config.cut, pooling=config.pooling)
+    except UsageError as error:  # a user's own module that is not there any more, another version of timm
+        raise RunError("base network of the run", got=str(error), where=path) from None
 
 
 def read_config(path: Path) -> TrainConfig:

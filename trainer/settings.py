@@ -49,7 +49,7 @@ class OptimizerConfig(Settings):
         learning_rate: peak, after the warm-up.
         base_rate: the base network's rate as a multiple of `learning_rate`, which is the embedding layer's.
         stage_decay: each stage of the base network has this share of the rate of the stage above it.
-        weight_decay: decoupled; biases and normalisation layers are exempt.
+        weight_decay: decoupled with adamw; biases and normalisation layers are exempt.
         schedule: `cosine` to zero over the run, `step` (times `step_factor` after each of `step_shares` of the run),
             or `constant`; all after the warm-up.
         warmup_share: share of all steps in which the rate rises linearly.
@@ -90,8 +90,8 @@ class AugmentConfig(Settings):
         aspect: 0.1 is up to 1.1 times as wide as high, or as high as wide.
         shear_deg: up to this many degrees either way, along both axes.
         crop: smallest share of the area that a random crop keeps, enlarged to the whole; 1: no crop.
-        elastic: local displacements up to this share of the side.
-        thickness: share of the images whose strokes are made thicker or thinner.
+        elastic: displacements, up to this share of the shorter side, at 4 x 4 nodes; beyond 0.1 the image folds.
+        thickness: share of the images whose strokes are made thicker or thinner; for drawings.
         flip: mirror half of the images left to right.
         brightness, contrast, saturation: 0.2 is between 1/1.2 and 1.2 times as much.
         hue: up to this share of the colour circle either way, at most 0.5.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -42,7 +42,7 @@ class Training:
         ranks: the processes that train together.
         folder: the run folder.
         branch: what is trained.
-        module: the branch in its precision, compiled where asked, joined over ranks.
+        own_module, module: the branch in its precision, compiled where asked; and the same joined over ranks.
         optimizer, scaler: what moves the weights; the scaler does nothing but in float16.
         average: the moving average of the weights, or None.
         batches: where batches come from.
@@ -55,7 +55,7 @@ class Training:
     ranks: Ranks
     folder: Path
     branch: Branch
-    module: nn.Module
+    own_module: nn.Module
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     average: AveragedModel | None
@@ -64,6 +64,8 @@ class Training:
     position: Position = field(default_factory=Position)
     lines: list[dict[str, Any]] = field(default_factory=list)
     frozen: FrozenFeatures | None = None
+    module: nn.Module = field(default_factory=nn.Identity)
+    num_free_stages: int = -1
 
     @property
     def config(self) -> TrainConfig:
@@ -83,13 +85,14 @@ class Training:
         """The branch whose weights are validated and written: the average where there is one."""
         if self.average is None:
             return self.branch
-        averaged: Branch = self.average.module
-        return averaged
+        return cast(Branch, self.average.module)
 
     def start_epoch(self) -> None:
         """Freeze and unfreeze what this epoch asks for, and switch to training mode."""
         epoch, config = self.position.epoch, self.config
-        apply_freeze(self.branch, self.prepared.base, config.freeze, epoch)
+        num_free = apply_freeze(self.branch, self.prepared.base, config.freeze, epoch)
+        if num_free != self.num_free_stages:  # ranks add up what trained when they were joined
+            self.module, self.num_free_stages = self.ranks.wrap(self.own_module), num_free
         if not features_stay(epoch, config.freeze, config.augment) or self.ranks.size > 1:
             self.frozen = None
         elif self.frozen is None:
@@ -147,7 +150,7 @@ def make_training(prepared: Prepared, ranks: Ranks, folder: Path) -> Training:
         ranks=ranks,
         folder=folder,
         branch=branch,
-        module=ranks.wrap(module),
+        own_module=module,
         optimizer=make_optimizer(branch, config.optimizer, prepared.base.stages),
         scaler=torch.amp.GradScaler(ranks.device.type, enabled=config.loop.precision == "fp16"),
         average=None if config.loop.average is None else make_average(branch, config.loop.average),
