@@ -45,15 +45,17 @@ def test_ranking_accuracy_is_what_training_reports() -> None:
     import torch
 
     from trainer.losses import QUARTET, TRIPLET
-    from trainer.mining import Tuples
     from trainer.reduction import share_correct
+    from trainer.tuples import Tuples
 
     for columns, form in ((3, TRIPLET), (4, QUARTET)):
         vectors, tuples = drawn(columns, seed=1)
         a, p, n, *rest = tuples.T
         pairs = [(a, p), (a, n)] + [(n, x) for x in rest]
         terms = tuple(torch.from_numpy(DISTANCES["euclidean"](vectors[x], vectors[y])) for x, y in pairs)
-        expected = float(share_correct(Tuples(form=form, terms=terms), margin=1.0))
+        every = torch.ones(len(tuples), dtype=torch.bool)
+        given = Tuples(form=form, terms=terms, valid=every, mined=every, order=None)
+        expected = float(share_correct(given, margin=1.0))
         assert ranking_accuracy(vectors, tuples, distance="euclidean")["ranking_accuracy"] == pytest.approx(expected)
 
 
