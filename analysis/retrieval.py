@@ -223,7 +223,7 @@ def _num_cores() -> int:
 @contextmanager
 def _one_blas_thread() -> Iterator[None]:
     """One BLAS thread per caller while this lasts, as scikit-learn does around its own threads."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has no stubs; scikit-learn brings it
+    from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1, user_api="blas"):
         yield

@@ -21,6 +21,13 @@ BENCHMARKS: dict[str, str] = {
     "start": "benchmarks.start",
     "preprocessing": "benchmarks.preprocessing",
     "demo": "benchmarks.demo",
+    "step": "benchmarks.step",
+    "mining": "benchmarks.mining",
+    "loading": "benchmarks.loading",
+    "augmentation": "benchmarks.augmentation",
+    "evaluation": "benchmarks.evaluation",
+    "omniglot": "benchmarks.omniglot",
+    "emoji": "benchmarks.emoji",
     "int8": "benchmarks.int8",
     "families": "benchmarks.families",
 }

@@ -97,7 +97,7 @@ def _require_no_empty(arguments: Sequence[str]) -> None:
 def _missing_extra(error: ModuleNotFoundError) -> str:
     """Name the extra that brings a package; anything else is a defect and keeps its traceback."""
     extras = {"torch": "train", "torchvision": "train", "timm": "train", "safetensors": "train", "onnxscript": "train"}
-    extras |= {"jinja2": "demo", "mlxtend": "demo"}
+    extras |= {"jinja2": "train", "mlxtend": "demo", "resvg_py": "demo", "tensorboard": "tensorboard"}
     extra = extras.get((error.name or "").split(".")[0])
     if extra is None:
         raise error

@@ -51,6 +51,12 @@ def _refusal(**values: Any) -> str:
         ({"loss": "contrastive", "mining": "semihard"},
          "mining for the loss contrastive: expected one of all, easy, semi_hard, hard, batch_hard, multi_similarity, "
          "got 'semihard' (--mining); did you mean semi_hard?"),
+        ({"mining": "easy"},
+         "mining for the loss triplet: expected one of all, semi_hard, hard, nearest_semi_hard, batch_hard, "
+         "multi_similarity, got easy, whose triplets all have loss 0 (--mining)"),
+        ({"loss": "triplet_soft", "mining": "semi_hard"},
+         "margin with --mining semi_hard: expected above 0, for semi-hard is less than a margin apart, got 0 "
+         "(--margin)"),
         ({"margin": -3}, "margin: expected a finite number, 0 or more, got -3 (--margin); "
          "what DLPy writes as -3 is 3 here"),
         ({"margin": 2.5, "normalize": True},

@@ -319,7 +319,7 @@ def test_collapse_is_said_with_what_to_change(tmp_path: Path) -> None:
         Image.new("RGB", (32, 32), "white").save(path, pnginfo=info)
     events: list[dict[str, Any]] = []
     _fit(tmp_path / "blank", tmp_path / "run", epochs=1, mining="batch_hard", report=events.append)
-    assert [event["message"] for event in events if event["event"] == "warning"] == [
+    assert [event["message"] for event in events if event["event"] == "hint"] == [
         "all images are nearly at one point, so the loss stays where it is; try --mining all or "
         "--set optimizer.learning_rate=0.0001 or --normalize"
     ]

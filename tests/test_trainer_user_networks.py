@@ -153,7 +153,11 @@ def test_seed_decides_a_users_network() -> None:
     ("name", "options", "message"),
     [
         ("own_nets:", {}, "base network: expected module:function, got 'own_nets:' (--base)"),
-        ("/a/b.py:make", {}, "base network: expected module:function, got '/a/b.py:make' (--base)"),
+        (
+            "/a/b.py:make", {},
+            "base network: expected module:function, got '/a/b.py:make' (--base); write the function f of a/b.py as "
+            "a.b:f",
+        ),
         (
             "own_netz:make", {},
             "base network own_netz:make: expected a module that can be imported, got no module own_netz in {folder} "

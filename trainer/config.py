@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError
 
 from artifact.errors import UsageError
 from trainer.config_complaints import complaint, setting_keys
-from trainer.option_checks import check_choices, check_margins
+from trainer.option_checks import check_choices, check_margins, default_margin
 from trainer.settings import AugmentConfig, FreezeConfig, LoopConfig, OptimizerConfig, SamplingConfig, Settings
 
 MAX_DIM = 4096
@@ -97,7 +97,7 @@ class TrainConfig(Settings):
         check_choices(self)
         name = self.loss or DEFAULT_LOSSES[self.kind]
         loss = find_loss(name)
-        margin = loss.margins[self.distance, self.normalize] if self.margin is None else self.margin
+        margin = default_margin(self) if self.margin is None else self.margin
         margin2 = margin / 2 if self.margin2 is None else self.margin2
         mining = self.mining or loss.mining
         config = self.model_copy(update={"loss": name, "margin": margin, "margin2": margin2, "mining": mining})

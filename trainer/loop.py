@@ -2,8 +2,8 @@
 
 Decisions a reader would question:
 - Every distinct image of a batch goes through the branch once; the streams of a kind exist as tuples of vectors only.
-- Nothing is printed here. `report` gets one dict per event (`read`, `step`, `epoch`, `warning`, `end`), and the command
-  line draws them.
+- Nothing is printed here. `report` gets one dict per event (`read`, `step`, `epoch`, `hint`, `warning`, `end`), and
+  the command line draws them.
 - Under torchrun every rank runs this function; the first one alone validates, reports and writes, and what it decides
   holds for all.
 """
@@ -49,7 +49,7 @@ from trainer.run import (
 from trainer.selection import is_kept, is_out_of_patience, kept_line, resolve_selection
 from trainer.training import Training, make_training
 from trainer.validation import embed
-from trainer.watch import hints
+from trainer.watch import Watch
 
 
 def fit(
@@ -132,7 +132,7 @@ def _log(training: Training, say: Report) -> Iterator[Report]:
 def _train(training: Training, output: Path, say: Report) -> None:
     """All epochs that are left, each with its validation, its line of metrics and its state."""
     config, ranks = training.config, training.ranks
-    save = partial(_save, training, output)
+    save, watch = partial(_save, training, output), Watch(config, training.lines)
     with Interruption() as interruption:
         while training.position.epoch < config.epochs and not is_out_of_patience(training.lines, config.loop):
             line = train_epoch(training, say, save=save, interruption=interruption)
@@ -147,8 +147,8 @@ def _train(training: Training, output: Path, say: Report) -> None:
                     save_checkpoint(output, training.kept_branch)
             save()
             say({"event": "epoch", "epochs": config.epochs} | training.lines[-1])
-            for message in hints(training.lines, config):
-                say({"event": "warning", "message": message})
+            for message in watch.epoch(training.lines[-1]):
+                say({"event": "hint", "message": message})
             if ranks.any(interruption.received is not None):
                 interruption.stop()
 

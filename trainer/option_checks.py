@@ -31,7 +31,7 @@ def check_choice(what: str, value: str, choices: Sequence[str], *, where: str) -
 def check_choices(config: TrainConfig) -> None:
     """Names that must be known, and combinations of them that must make sense; raises UsageError."""
     from trainer.distances import DISTANCES
-    from trainer.losses import DEFAULT_LOSSES, LOSSES
+    from trainer.losses import DEFAULT_LOSSES, LOSSES, OTHER_CLASS
     from trainer.mining import MINERS
     from trainer.own_loss import find_loss
 
@@ -45,7 +45,8 @@ def check_choices(config: TrainConfig) -> None:
         raise UsageError(f"loss of a {config.kind} model", expected=" or ".join(fitting), got=name, where="--loss")
     if config.mining is not None:
         check_choice(f"mining for the loss {name}", config.mining, MINERS[loss.form], where="--mining")
-    if config.kind == "quartet" and (config.sampling.classes_per_batch or 3) < 3:
+        _check_mining(config, name, config.mining, MINERS[loss.form])
+    if loss.second_negative == OTHER_CLASS and (config.sampling.classes_per_batch or 3) < 3:
         raise UsageError(
             "classes in a batch of a quartet model",
             expected="at least 3 (anchor and two negatives are of different classes)",
@@ -55,6 +56,30 @@ def check_choices(config: TrainConfig) -> None:
     if config.pretrained and config.weights is not None:
         raise UsageError("start weights", expected="--pretrained or weights, not both", got="both")
     check_validation(config.validation)
+
+
+def _check_mining(config: TrainConfig, loss: str, mining: str, miners: Sequence[str]) -> None:
+    """Refuse a miner that finds nothing this loss could learn from; raises UsageError."""
+    if mining == "easy" and loss == "triplet":
+        others = ", ".join(miner for miner in miners if miner != "easy")
+        raise UsageError(
+            f"mining for the loss {loss}", expected=f"one of {others}", got="easy, whose triplets all have loss 0",
+            where="--mining",
+        )  # fmt: skip
+    margin = config.margin if config.margin is not None else default_margin(config)
+    if mining == "semi_hard" and margin == 0:
+        raise UsageError(
+            "margin with --mining semi_hard", expected="above 0, for semi-hard is less than a margin apart", got="0",
+            where="--margin",
+        )  # fmt: skip
+
+
+def default_margin(config: TrainConfig) -> float:
+    """The margin of the loss for this distance and normalisation."""
+    from trainer.losses import DEFAULT_LOSSES
+    from trainer.own_loss import find_loss
+
+    return find_loss(config.loss or DEFAULT_LOSSES[config.kind]).margins[config.distance, config.normalize]
 
 
 def check_validation(text: str) -> tuple[str, float] | Path:

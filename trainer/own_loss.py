@@ -36,8 +36,8 @@ from trainer.losses import (
     Loss,
     default_margins,
 )
-from trainer.own_function import find_function, is_own
 from trainer.tuples import common_shape
+from trainer.user_code import failure, is_user_code, load_user_object
 
 _WHERE = "--loss"
 
@@ -61,12 +61,12 @@ def find_loss(name: str) -> Loss:
     """
     if name in LOSSES:
         return LOSSES[name]
-    if not is_own(name):
+    if not is_user_code(name):
         near = difflib.get_close_matches(name, LOSSES, n=1)
         mend = f"did you mean {near[0]}?" if near else None
         expected = f"one of {', '.join(LOSSES)}, or module:function"
         raise UsageError("loss", expected=expected, got=repr(name), where=_WHERE, mend=mend)
-    return own_loss(find_function(name, what="loss", where=_WHERE), name=name)
+    return own_loss(load_user_object(name, what="loss", where=_WHERE), name=name)
 
 
 def own_loss(function: Callable[..., Any], *, name: str) -> Loss:
@@ -140,9 +140,8 @@ def _try_out(loss: Loss, name: str) -> None:
         values = loss.function(*terms, **{key: margins[key] for key in loss.margin_names})
     except Exception as error:  # a user's function may raise anything
         shapes = ", ".join(str(list(term.shape)) for term in terms)
-        reason = f"{type(error).__name__}: {str(error).splitlines()[0][:160] if str(error) else ''}"
         expected = f"a value per tuple from tensors of shape {shapes}, which broadcast"
-        raise UsageError(what, expected=expected, got=reason, where=_WHERE) from error
+        raise UsageError(what, expected=expected, got=failure(error), where=_WHERE) from error
     check_values(values, common_shape(terms), name=name)
     if not values.requires_grad:
         mend = "compute it with torch, without .detach(), .item() or NumPy"

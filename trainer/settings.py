@@ -142,7 +142,8 @@ class LoopConfig(Settings):
         patience: stop after so many epochs without a better `metric`; None: never.
         validate_every: epochs between two looks at the held-out images; the last epoch always has one.
         save_every_s: seconds between two states from which a run cut off can continue; each epoch ends with one.
-        max_collapsed_steps: stop after so many steps in a row with all vectors at one point; 0: never.
+        max_collapsed_steps: stop after so many steps in a row with all vectors at one point (a mean distance below 1 %
+            of the margin, and the loss of equal vectors); 0: never.
         tensorboard: write events for TensorBoard into the run folder.
         device: `auto`, `cpu` or `cuda`.
     """

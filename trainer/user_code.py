@@ -37,7 +37,8 @@ def load_user_object(text: str, *, what: str, where: str) -> Callable[..., Any]:
     """
     path, _, attribute = text.partition(":")
     if not all(part.isidentifier() for part in (*path.split("."), attribute)):
-        raise UsageError(what, expected="module:function", got=repr(text), where=where)
+        mend = "write the function f of a/b.py as a.b:f" if "/" in text or ".py:" in text else None
+        raise UsageError(what, expected="module:function", got=repr(text), where=where, mend=mend)
     module = _import(path, what=f"{what} {text}", where=where)
     try:
         found = getattr(module, attribute)
