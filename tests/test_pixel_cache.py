@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,10 +15,11 @@ from PIL import Image
 
 import trainer.images
 from artifact.preprocessing import Preprocessing, load_pixels
+from trainer.cache_key import cache_key, default_folder
 from trainer.file_hashes import FileHashes, file_facts
 from trainer.image_folder import scan_folder
 from trainer.images import Images, read_images
-from trainer.pixel_cache import PixelCache, cache_key, default_folder
+from trainer.pixel_cache import PixelCache
 from trainer.pixel_segment import PixelSegment
 
 PREPROCESSING = Preprocessing(height=16, width=16)
@@ -312,6 +314,26 @@ def test_cache_does_not_wait_for_who_does_not_move(tmp_path: Path) -> None:
         images = _read(root, _cache(tmp_path / "cache"))
         _check(images, root)
         assert images.store.num_kept == 10
+
+
+def test_cache_may_be_deleted_at_any_time(tmp_path: Path) -> None:
+    """What was written before stays mapped, what comes is written anew, and nobody is warned."""
+    cache = _cache(tmp_path / "cache")
+    rows = np.random.default_rng(0).integers(0, 256, (6, 16, 16, 3), np.uint8)
+    digests = [bytes([number]) * 32 for number in range(1, 7)]
+    with cache.filling("set"):
+        places = cache.write(digests[:2], rows[:2])
+        shutil.rmtree(tmp_path / "cache")
+        places += cache.write(digests[2:5], rows[2:5])
+        places += cache.write(digests[5:], rows[5:])
+        assert [cache.find(digest) for digest in digests] == places
+        blocks = cache.blocks()
+    for row, (number, place) in zip(rows, places, strict=True):
+        np.testing.assert_array_equal(blocks[number][place], row)
+    assert cache.warnings == []  # type: ignore[attr-defined]
+    again = _cache(tmp_path / "cache")
+    with again.filling("set"):
+        assert [again.find(digest) is not None for digest in digests] == [False] * 2 + [True] * 4
 
 
 def test_cache_key_is_of_all_that_decides_a_pixel() -> None:

@@ -15,11 +15,12 @@ from typing import Any
 from artifact.errors import DataError, UsageError
 from artifact.preprocessing import Preprocessing
 from rows.tables import FORMATS
+from trainer.cache_key import default_folder
 from trainer.config import TrainConfig
 from trainer.image_folder import ImageFiles, scan_folder
 from trainer.image_table import is_table, open_class_table, open_source
 from trainer.images import BadImage, Images, read_images
-from trainer.pixel_cache import PixelCache, default_folder
+from trainer.pixel_cache import PixelCache
 from trainer.table_columns import CLASSES, check_roles, find_roles
 from trainer.tuple_table import TupleFiles, TupleRows, open_tuple_table, usable_tuples
 

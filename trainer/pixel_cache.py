@@ -17,14 +17,11 @@ Decisions a reader would question:
 from __future__ import annotations
 
 import hashlib
-import json
 import math
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,6 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from artifact.preprocessing import Pixels, Preprocessing
+from trainer.cache_key import cache_key
 from trainer.patient_lock import keep_alive, patient_lock
 from trainer.pixel_segment import INDEX, PIXELS, PixelSegment
 
@@ -41,20 +39,11 @@ Place = tuple[int, int]
 """(segment, row of it)."""
 
 FILES = "files"
-_DECODERS = ("pillow", "simplejpeg", "cykooz-resizer")
 _SEGMENT_BYTES = 256 * 2**20
+_MAX_REMOVALS = 10  # of files being written: somebody else fills the cache faster, so let them
 _ORPHAN_S = 3600.0
 _TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n# Decoded images of Lookalike; may be deleted at any time.\n"
 """bford.info/cachedir: backups pass this folder over."""
-
-
-def default_folder() -> Path | None:
-    """$XDG_CACHE_HOME/lookalike/pixels, or ~/.cache/lookalike/pixels; None where there is no home."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or "")
-    try:
-        return (base if base.is_absolute() else Path.home() / ".cache") / "lookalike" / "pixels"
-    except RuntimeError:
-        return None
 
 
 class PixelCache:
@@ -76,6 +65,7 @@ class PixelCache:
         self._own = folder / cache_key(preprocessing)
         self._warn = warn
         self._broken = False
+        self._removals = 0
         self._segments: list[PixelSegment | None] = []
         self._mapped: dict[int, Pixels] = {}
         self._places: dict[bytes, Place] = {}
@@ -123,18 +113,11 @@ class PixelCache:
             if count <= 0:
                 break
             first = len(segment)
-            chosen = slice(start, start + count)
-
-            def append(number: int = number, segment: PixelSegment = segment, chosen: slice = chosen) -> bool:
-                segment.append(digests[chosen], pixels[chosen])
-                self._mapped[number] = segment.pixels
-                return True
-
-            if not self._guarded(append):
-                break
+            if not self._append(number, segment, digests[start : start + count], pixels[start : start + count]):
+                continue
             added = [(number, first + row) for row in range(count)]
             with self._lock:
-                self._places.update(zip(digests[chosen], added, strict=True))
+                self._places.update(zip(digests[start : start + count], added, strict=True))
             places += added
         return places
 
@@ -158,6 +141,23 @@ class PixelCache:
             number = len(self._segments)
             self._segments.append(segment)
             self._places.update((digest, (number, row)) for row, digest in enumerate(segment.digests))
+        return True
+
+    def _append(self, number: int, segment: PixelSegment, digests: Sequence[bytes], pixels: Pixels) -> bool:
+        """False where nothing was written: because the disk does not play along, or the file has been removed."""
+        try:
+            segment.append(digests, pixels)
+            self._mapped[number] = segment.pixels
+        except FileNotFoundError:  # by another process that needed room, or by the user; what is mapped stays
+            segment.close()
+            self._writing = None
+            self._removals += 1
+            if self._removals > _MAX_REMOVALS:
+                self._broken = True
+            return False
+        except OSError as error:
+            self._give_up(error)
+            return False
         return True
 
     def _writable(self) -> int:
@@ -261,20 +261,6 @@ class PixelCache:
                 f"decoded images cannot be kept on disk: {reason} ({self.folder}); training goes on without, name"
                 " another folder with --set cache=DIR, or none with --set max_disk_mb=0"
             )
-
-
-def cache_key(preprocessing: Preprocessing) -> str:
-    """Hash of all that decides a pixel; mean and std do not, but for the colour that `pad` fills with."""
-    facts = {
-        "format": 1,
-        "size": [preprocessing.height, preprocessing.width],
-        "fit": preprocessing.fit,
-        "fill": list(preprocessing.mean) if preprocessing.fit == "pad" else None,
-        "resize": preprocessing.resize,
-        "color": preprocessing.color,
-        "decoders": {name: version(name) for name in _DECODERS},
-    }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _entries(folder: Path) -> Iterator[tuple[float, int, Path]]:

@@ -5,6 +5,8 @@ Decisions a reader would question:
   side, or the held-out recall would be a lie.
 - Of a class either at least two images are held out or none, because recall@1 is leave-one-out within the held-out set;
   and at least two stay to train on. A class of fewer than four different images is trained on as a whole.
+- Two images of every class would be a third of a folder with six images in each. So of classes whose share is less than
+  two images, some give two and the others none: as many as the share asks for, but 25 where there are so many.
 """
 
 from __future__ import annotations
@@ -17,22 +19,31 @@ from artifact.errors import DataError
 from trainer.image_folder import Indices
 from trainer.images import Images
 
+_MIN_SMALL_CLASSES = 25
+
 
 def split_images(images: Images, share: float, *, seed: int) -> tuple[Indices, Indices]:
-    """Hold out `share` of the different images of every class; int64 indices (train, held out), sorted."""
+    """Hold out `share` of the different images; int64 indices (train, held out), sorted."""
     groups: dict[str, list[int]] = {}
     for index, digest in enumerate(images.hashes):
         groups.setdefault(digest, []).append(index)
     by_class: dict[int, list[str]] = {}
     for digest, members in groups.items():  # one content in two classes counts for the first of them
         by_class.setdefault(int(images.labels[members[0]]), []).append(digest)
-    held: list[int] = []
+    chosen: list[str] = []
+    small: list[list[str]] = []
     for digests in by_class.values():
-        count = min(max(2, round(share * len(digests))), len(digests) - 2)
+        ordered = sorted(digests, key=lambda digest: _order(digest, seed))
+        count = min(round(share * len(digests)), len(digests) - 2)
         if count >= 2:
-            chosen = sorted(digests, key=lambda digest: _order(digest, seed))[:count]
-            held += [index for digest in chosen for index in groups[digest]]
-    return _sides(held, len(images))
+            chosen += ordered[:count]
+        elif len(digests) >= 4:
+            small.append(ordered)
+    wanted = round(share * sum(len(digests) for digests in small) / 2)
+    pairs = min(len(small), max(wanted, _MIN_SMALL_CLASSES))
+    for ordered in sorted(small, key=lambda digests: _order("".join(digests), seed))[:pairs]:
+        chosen += ordered[:2]
+    return _sides([index for digest in chosen for index in groups[digest]], len(images))
 
 
 def split_classes(images: Images, share: float, *, seed: int, min_train: int) -> tuple[Indices, Indices]:

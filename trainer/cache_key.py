@@ -1,0 +1,36 @@
+"""Where decoded pixels are kept: the user's cache folder, and in it one folder for each way of decoding."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from importlib.metadata import version
+from pathlib import Path
+
+from artifact.preprocessing import Preprocessing
+
+_DECODERS = ("pillow", "simplejpeg", "cykooz-resizer")
+
+
+def default_folder() -> Path | None:
+    """$XDG_CACHE_HOME/lookalike/pixels, or ~/.cache/lookalike/pixels; None where there is no home."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or "")
+    try:
+        return (base if base.is_absolute() else Path.home() / ".cache") / "lookalike" / "pixels"
+    except RuntimeError:
+        return None
+
+
+def cache_key(preprocessing: Preprocessing) -> str:
+    """Hash of all that decides a pixel; mean and std do not, but for the colour that `pad` fills with."""
+    facts = {
+        "format": 1,
+        "size": [preprocessing.height, preprocessing.width],
+        "fit": preprocessing.fit,
+        "fill": list(preprocessing.mean) if preprocessing.fit == "pad" else None,
+        "resize": preprocessing.resize,
+        "color": preprocessing.color,
+        "decoders": {name: version(name) for name in _DECODERS},
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
