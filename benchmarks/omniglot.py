@@ -55,15 +55,21 @@ PUBLISHED = {"pixels": 79.0, "ConvNet": 23.2, "ProtoNet": 30.1, "people": 4.5}
 SHARED: dict[str, Any] = {
     "base": "conv4",
     "size": 28,
-    # every drawing is trained on: two of each class are the fewest that can be held out
+    "dim": 64,
+    # two drawings of each class are the fewest that can be held out; they go unused
     "validation": "images:0.1",
-    "epochs": 20,
+    # 12 times 250 batches of 25 classes with 4 drawings
+    "epochs": 12,
+    "sampling": {"classes_per_batch": 25, "images_per_class": 4, "batches_per_epoch": 250},
+    "optimizer": {"name": "adamw", "learning_rate": 1e-3, "weight_decay": 1e-4, "warmup_share": 0.05},
+    "augment": {"rotate_deg": 10.0, "translate": 0.08, "scale": 0.1, "turns": True, "mirrors": True},
+    "loop": {"precision": "bf16", "validate_every": 12},
 }
 
 RECIPES: dict[str, dict[str, Any]] = {
-    "siamese": SHARED | {"loss": "contrastive"},
-    "triplet": SHARED | {"loss": "triplet"},
-    "quartet": SHARED | {"loss": "quadruplet"},
+    "siamese": SHARED | {"loss": "contrastive", "mining": "multi_similarity", "margin": 1.0, "normalize": True},
+    "triplet": SHARED | {"loss": "triplet", "mining": "all", "margin": 1.0},
+    "quartet": SHARED | {"loss": "quadruplet", "mining": "all", "margin": 1.0, "margin2": 0.5},
 }
 
 

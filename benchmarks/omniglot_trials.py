@@ -125,6 +125,8 @@ def trial_error(
 def pixels_error(runs: list[TrialRun], *, size_px: int) -> TrialError:
     """Euclidean distance between the pictures themselves."""
     spec = Preprocessing(height=size_px, width=size_px)
-    return trial_error(
-        runs, lambda pixels: pixels.reshape(len(pixels), -1) / np.float32(255), spec, distance="euclidean"
-    )
+    return trial_error(runs, _flat, spec, distance="euclidean")
+
+
+def _flat(pixels: Pixels) -> Vectors:
+    return np.asarray(pixels.reshape(len(pixels), -1), np.float32) / np.float32(255)
