@@ -189,6 +189,16 @@ def test_split_images_keeps_copies_on_one_side(tmp_path: Path) -> None:
     assert len(seen) > 1
 
 
+def test_split_images_takes_pairs_from_some_of_many_small_classes(tmp_path: Path) -> None:
+    """60 classes of 5 images at 20 %: 30 classes give two images each, not all of them a third of what they have."""
+    images = _read(_folder(tmp_path, {f"c{index:02d}": 5 for index in range(60)}))
+    train, held = split_images(images, 0.2, seed=0)
+    assert sorted(np.bincount(images.labels[held], minlength=60).tolist()) == [0] * 30 + [2] * 30
+    assert len(train) + len(held) == 300
+    few = split_images(images, 0.01, seed=0)[1]
+    assert len(few) == 2 * 25  # enough classes for a figure that means something
+
+
 def test_split_images_depends_on_content_and_not_on_names(tmp_path: Path) -> None:
     """The same pictures under other names are split the same way."""
     first = _read(_folder(tmp_path / "a", {"cat": 10, "dog": 10}))

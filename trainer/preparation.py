@@ -71,9 +71,12 @@ def prepare(config: TrainConfig, *, report: Report) -> Prepared:
         UsageError: settings that make no sense, before any image is read.
         DataError: images that no tuple of the kind can be drawn from, or too many bad ones.
     """
-    config = config.resolved()
+    given, config = config, config.resolved()
     opened, validation = _open(config)
     config = _with_strategy(config, opened)
+    if given.mining is not None and config.sampling.strategy != BALANCED:
+        expected = f"none, for tuples are drawn (sampling.strategy is {config.sampling.strategy})"
+        raise UsageError("mining", expected=expected, got=given.mining, where="--mining")
     if not isinstance(opened, TupleFiles):
         check_classes(opened, kind=config.kind)
     size = config.size or (small_size(files_of(opened)) if config.base == "conv4" else None)
@@ -82,6 +85,8 @@ def prepare(config: TrainConfig, *, report: Report) -> Prepared:
         pooling=config.pooling,
     )  # fmt: skip
     config = config.model_copy(update={"size": base.size})
+    for note in base.notes:
+        report({"event": "warning", "message": note})
     dataset, sides = _read(config, opened, validation, make_preprocessing(config, base), report=report)
     train = sides.train
     if config.augment.turns or config.augment.mirrors:
