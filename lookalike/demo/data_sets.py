@@ -32,7 +32,8 @@ class DataSet:
 
 
 EMOJI_TRAINING = (
-    "--kind", "triplet", "--base", "resnet10t", "--size", "64", "--dim", "128", "--normalize", "--epochs", "40",
+    "--kind", "triplet", "--base", "resnet10t", "--size", "64", "--dim", "128", "--epochs", "40",
+    "--loss", "contrastive_linear", "--mining", "multi_similarity", "--normalize",
     "--validation", "classes:0.05",  # whole symbols: two of every symbol's five drawings would be a third of all
     "--set", "cut=4", "--set", "pooling=flatten",  # where a shape stands tells symbols apart; averaged away, 15 points
     "--set", "optimizer.learning_rate=0.003",
