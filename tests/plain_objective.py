@@ -47,7 +47,8 @@ def plain_loss(loss: str, miner: str, distance: str, vectors: torch.Tensor, labe
         for i, j in plain_pairs(miner, d, labels):
             different = bool(labels[i] != labels[j])
             zero = torch.zeros((), dtype=torch.float64)
-            value = 0.5 * torch.maximum(zero, MARGIN - apart(i, j)) ** 2 if different else 0.5 * apart(i, j) ** 2
+            value = torch.maximum(zero, MARGIN - apart(i, j)) if different else apart(i, j)
+            value = 0.5 * value**2 if loss == "contrastive" else value
             groups[different].append(value)
         return mean_of_positive(groups[True]) + mean_of_positive(groups[False])
     values = []

@@ -140,6 +140,18 @@ def test_batch_hard_triplets_agree_with_pytorch_metric_learning(distance: str) -
     torch.testing.assert_close(_gradient(ours, vectors), _gradient(theirs, vectors), atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("mining", ["all", "multi_similarity"])
+def test_linear_contrastive_loss_agrees_with_pytorch_metric_learning(mining: str) -> None:
+    """Its ContrastiveLoss with a positive margin of 0, alone and behind its MultiSimilarityMiner; gradients too."""
+    vectors = _vectors(1).requires_grad_()
+    distance = pml_distances.LpDistance(normalize_embeddings=False)
+    ours = _objective("contrastive_linear", margin=2.0, mining=mining)(vectors, LABELS).loss
+    mined = pml_miners.MultiSimilarityMiner(distance=distance)(vectors, LABELS) if mining != "all" else None
+    theirs = pml_losses.ContrastiveLoss(pos_margin=0, neg_margin=2.0, distance=distance)(vectors, LABELS, mined)
+    assert ours.item() == pytest.approx(theirs.item(), abs=1e-6)
+    torch.testing.assert_close(_gradient(ours, vectors), _gradient(theirs, vectors), atol=1e-6, rtol=0)
+
+
 def test_contrastive_objective_adds_the_means_of_same_and_different_pairs() -> None:
     """A plain loop over all pairs, each group averaged over its pairs with a loss above zero."""
     vectors = _vectors()

@@ -138,7 +138,8 @@ def test_own_loss_with_a_root_keeps_finite_gradients() -> None:
     [
         (
             "tripel",
-            "loss: expected one of contrastive, triplet, triplet_soft, quadruplet, dlpy, or module:function, "
+            "loss: expected one of contrastive, contrastive_linear, triplet, triplet_soft, quadruplet, dlpy, or "
+            "module:function, "
             "got 'tripel' (--loss); did you mean triplet?",
         ),
         (

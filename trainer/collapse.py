@@ -69,6 +69,7 @@ def resting_loss(config: TrainConfig) -> float | None:
     margin, margin2 = config.margin or 0.0, config.margin2 or 0.0
     resting = {
         "contrastive": margin**2 / 2,
+        "contrastive_linear": margin,
         "triplet": margin,
         "triplet_soft": math.log1p(math.exp(min(margin, 500.0))),
         "quadruplet": margin + margin2,

@@ -40,6 +40,24 @@ def contrastive(distance: Tensor, different: Tensor, *, margin: float) -> Tensor
     return 0.5 * F.relu(margin - distance).square().where(different, distance.square())
 
 
+def contrastive_linear(distance: Tensor, different: Tensor, *, margin: float) -> Tensor:
+    """D for a pair of one class, max(0, m - D) for a pair of two: Hadsell's loss without the squares.
+
+    Its gradients stay as long as they are while a pair is still wrong; squared ones fade as same pairs come close.
+
+    Args:
+        distance: float [...].
+        different: bool [...].
+        margin: m, in units of the distance.
+
+    Returns:
+        float [...].
+
+    Source: the form of pytorch-metric-learning's ContrastiveLoss, with its positive margin at 0.
+    """
+    return F.relu(margin - distance).where(different, distance)
+
+
 def triplet(positive: Tensor, negative: Tensor, *, margin: float) -> Tensor:
     """max(0, d_ap - d_an + m).
 
@@ -154,6 +172,9 @@ KINDS_OF_FORM: dict[str, tuple[str, ...]] = {
 LOSSES: dict[str, Loss] = {
     "contrastive": Loss(
         function=contrastive, form=PAIR, kinds=KINDS_OF_FORM[PAIR], mining="all", margins=default_margins(1, 1)
+    ),
+    "contrastive_linear": Loss(
+        function=contrastive_linear, form=PAIR, kinds=KINDS_OF_FORM[PAIR], mining="all", margins=default_margins(1, 1)
     ),
     "triplet": Loss(
         function=triplet, form=TRIPLET, kinds=KINDS_OF_FORM[TRIPLET], mining="all", margins=default_margins(0.2, 1),

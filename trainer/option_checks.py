@@ -116,8 +116,8 @@ def check_margins(config: TrainConfig) -> None:
         if bound is not None and value > bound:
             of = f"{'normalised ' if config.normalize else ''}vectors under the {config.distance} distance"
             raise UsageError(f"{name} for {of}", expected=f"at most {bound:g}", got=f"{value:g}", where=where)
-    if config.loss == "contrastive" and config.margin == 0:
-        raise UsageError("margin of the contrastive loss", expected="above 0", got="0", where="--margin")
+    if config.loss in ("contrastive", "contrastive_linear") and config.margin == 0:
+        raise UsageError(f"margin of the {config.loss} loss", expected="above 0", got="0", where="--margin")
     margin, margin2 = config.margin, config.margin2
     if config.loss == "quadruplet" and margin is not None and margin2 is not None and margin2 >= margin:
         raise UsageError(
