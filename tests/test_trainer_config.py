@@ -47,8 +47,8 @@ def _refusal(**values: Any) -> str:
          "kind: expected one of siamese, triplet, quartet, got 'tripler' (--kind); did you mean triplet?"),
         ({"distance": "l2"}, "distance: expected one of euclidean, squared_euclidean, cosine, got 'l2' (--distance)"),
         ({"loss": "quadruplet"},
-         "loss of a triplet model: expected contrastive or contrastive_linear or triplet or triplet_soft, got quadruplet"
-         " (--loss)"),
+         "loss of a triplet model: expected contrastive or contrastive_linear or triplet or triplet_soft, got "
+         "quadruplet (--loss)"),
         ({"loss": "contrastive", "mining": "semihard"},
          "mining for the loss contrastive: expected one of all, easy, semi_hard, hard, batch_hard, multi_similarity, "
          "got 'semihard' (--mining); did you mean semi_hard?"),

@@ -36,17 +36,18 @@ def run_ranks(command: list[str], *, size: int = 2) -> list[subprocess.Completed
     return done
 
 
-@pytest.mark.parametrize(("count", "mining"), [(12, "all"), (13, "batch_hard")])
-def test_two_ranks_give_the_gradients_of_one_on_the_joined_batch(tmp_path: Path, count: int, mining: str) -> None:
+def test_two_ranks_give_the_gradients_of_one_on_the_joined_batch(tmp_path: Path) -> None:
     """Vectors are gathered for mining and gradients summed, also where a batch cannot be halved."""
-    done = run_ranks([sys.executable, str(HERE / "two_ranks.py"), str(tmp_path), str(count), mining])
+    done = run_ranks([sys.executable, str(HERE / "two_ranks.py"), str(tmp_path)])
     assert [process.returncode for process in done] == [0, 0], done[0].stderr + done[1].stderr
-    expected = two_ranks.gradients(count, mining=mining)
-    assert len(expected) == 7
-    for rank in range(2):
-        found = torch.load(tmp_path / f"rank{rank}.pt", weights_only=True)
-        for name, gradient in expected.items():
-            torch.testing.assert_close(found[name], gradient, rtol=1e-5, atol=1e-7)
+    ranks = [torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in range(2)]
+    for number, (count, mining) in enumerate(two_ranks.CASES):
+        with joined("cpu") as alone:
+            expected = two_ranks.gradients(count, mining=mining, ranks=alone)
+        assert len(expected) == 7
+        for found in ranks:
+            for name, gradient in expected.items():
+                torch.testing.assert_close(found[number][name], gradient, rtol=1e-5, atol=1e-7)
 
 
 def test_cuda_without_a_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,22 +85,38 @@ def _paused(settings: dict[str, Any], folder: Path, output: Path, *, step: int) 
     return process
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_run_cut_off_by_a_signal_continues_bit_by_bit(images: Path, tmp_path: Path, number: signal.Signals) -> None:
-    """Weights, metrics and threshold are those of a run that nobody stopped, with everything on that has a state."""
-    values = _settings(
-        images, augment={"flip": True, "brightness": 0.2}, base="conv4", sampling={"images_per_class": 2},
+@pytest.fixture(scope="module")
+def everything(images: Path) -> dict[str, Any]:
+    """Settings with all on that has a state."""
+    return _settings(
+        images, augment={"flip": True, "brightness": 0.2}, sampling={"images_per_class": 2},
         loop={"average": 0.9, "save_every_s": 1e-6, "accumulate": 2, "precision": "bf16"},
     )  # fmt: skip
-    whole = fit(make_config(values), tmp_path / "whole")
-    process = _paused(values, tmp_path, tmp_path / "cut", step=9)  # six steps an epoch
+
+
+@pytest.fixture(scope="module")
+def whole(everything: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run that nobody stopped."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    run = fit(make_config(everything), tmp_path_factory.mktemp("whole") / "run")
+    torch.set_num_threads(before)
+    return run
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_run_cut_off_by_a_signal_continues_bit_by_bit(
+    everything: dict[str, Any], whole: Run, tmp_path: Path, number: signal.Signals
+) -> None:
+    """Weights, metrics and threshold are those of a run that nobody stopped, with everything on that has a state."""
+    process = _paused(everything, tmp_path, tmp_path / "cut", step=9)  # six steps an epoch
     process.send_signal(number)
     process.communicate("go on\n", timeout=60)
     assert process.returncode == {signal.SIGKILL: -9, signal.SIGTERM: 143}.get(number, process.returncode) != 0
     with safe_open(tmp_path / "cut" / "state.safetensors", framework="pt") as stream:
         position = json.loads(stream.metadata()["lookalike"])
     assert (position["epoch"], position["batch"]) == (1, 2 if number == signal.SIGKILL else 4)
-    resumed = fit(make_config(values), tmp_path / "cut", resume=True)
+    resumed = fit(make_config(everything), tmp_path / "cut", resume=True)
     assert resumed.checkpoint_sha256 == whole.checkpoint_sha256
     assert _without_speed(resumed.path) == _without_speed(whole.path)
     assert resumed.threshold == whole.threshold

@@ -8,9 +8,12 @@ import torch
 from torch import nn
 
 from trainer.branch import Branch
-from trainer.distributed import joined
+from trainer.distributed import Ranks, joined
 from trainer.objective import Objective
 from trainer.precision import InPrecision
+
+CASES = ((12, "all"), (13, "batch_hard"))
+"""(images in the batch, miner); the second cannot be halved."""
 
 
 def make_branch() -> Branch:
@@ -27,21 +30,21 @@ def make_batch(count: int) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(images), torch.from_numpy(np.arange(count) // 3)
 
 
-def gradients(count: int, *, mining: str) -> dict[str, torch.Tensor]:
+def gradients(count: int, *, mining: str, ranks: Ranks) -> dict[str, torch.Tensor]:
     """Loss and gradients on the joined batch, computed by however many ranks there are."""
     images, labels = make_batch(count)
     branch = make_branch()
-    with joined("cpu") as ranks:
-        module = ranks.wrap(InPrecision(branch, "fp32"))
-        own = ranks.share(np.arange(count))
-        vectors = ranks.gather(module(images[torch.from_numpy(own)]), count)
-        objective = Objective(loss="triplet", distance="euclidean", mining=mining, margin=0.5, margin2=0.0)
-        loss = objective(vectors, labels).loss
-        loss.backward()
+    module = ranks.wrap(InPrecision(branch, "fp32"))
+    own = ranks.share(np.arange(count))
+    vectors = ranks.gather(module(images[torch.from_numpy(own)]), count)
+    objective = Objective(loss="triplet", distance="euclidean", mining=mining, margin=0.5, margin2=0.0)
+    loss = objective(vectors, labels).loss
+    loss.backward()
     return {"loss": loss.detach()} | {name: p.grad for name, p in branch.named_parameters() if p.grad is not None}
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    folder, size, mining = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-    torch.save(gradients(size, mining=mining), f"{folder}/rank{os.environ['RANK']}.pt")
+    with joined("cpu") as ranks:
+        found = [gradients(count, mining=mining, ranks=ranks) for count, mining in CASES]
+    torch.save(found, f"{sys.argv[1]}/rank{os.environ['RANK']}.pt")
