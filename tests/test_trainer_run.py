@@ -341,6 +341,15 @@ def test_tiny_classes_train_without_validation(shapes: Path, tmp_path: Path) -> 
     assert any(event["event"] == "warning" and "nothing was held out" in event["message"] for event in events)
 
 
+def test_without_validation_every_image_is_trained_on(shapes: Path, tmp_path: Path) -> None:
+    """Nothing is measured and there is no threshold; the report says what is missing."""
+    run = _fit(shapes, tmp_path / "run", validation="none", epochs=1)
+    assert (run.facts["num_train_images"], run.facts["num_validation_images"]) == (160, 0)
+    assert run.threshold is None
+    assert "recall@1" not in run.facts["metrics"]
+    assert "Nothing was held out" in (run.path / "report.html").read_text()
+
+
 def test_held_out_classes_are_not_trained_on(shapes: Path, tmp_path: Path) -> None:
     """Two of four classes are kept for validation."""
     run = _fit(shapes, tmp_path / "run", epochs=1, validation="classes:0.5")

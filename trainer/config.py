@@ -47,7 +47,8 @@ class TrainConfig(Settings):
         margin: in units of the distance; None: the loss's default for that distance and normalisation.
         margin2: the quadruplet loss's second margin; None: half of `margin`.
         mining: a name in trainer/mining.py; None: the loss's.
-        validation: `images:SHARE`, `classes:SHARE`, or a folder of class folders, or a table.
+        validation: `images:SHARE`, `classes:SHARE`, a folder of class folders, a table, or `none`: then there is no
+            threshold.
         pretrained: start from the base network's published weights (timm).
         weights: start from a local .safetensors, or .pt of plain tensors.
         seed: decides split, weights, batches and augmentation.

@@ -34,13 +34,13 @@ class Sides:
 
 
 def split_dataset(
-    dataset: Dataset, validation: Dataset | tuple[str, float], *, kind: str, seed: int, report: Report
+    dataset: Dataset, validation: Dataset | tuple[str, float] | None, *, kind: str, seed: int, report: Report
 ) -> Sides:
     """Hold out a share of the data, or take another set and leave out of it what is trained on.
 
     Args:
         dataset: all that was read.
-        validation: a set of its own, or (`images` or `classes`, share).
+        validation: a set of its own, (`images` or `classes`, share), or None to train on all.
         kind: decides how many classes must stay.
         seed: decides the split.
         report: gets warnings.
@@ -48,6 +48,8 @@ def split_dataset(
     Raises:
         DataError: classes that cannot be split, or a set of its own that nothing can be measured on.
     """
+    if validation is None:
+        return Sides(train=dataset.images, tuples=dataset.tuples)
     if isinstance(validation, Dataset):
         return _with_validation(dataset, validation, report)
     mode, share = validation

@@ -82,8 +82,10 @@ def default_margin(config: TrainConfig) -> float:
     return find_loss(config.loss or DEFAULT_LOSSES[config.kind]).margins[config.distance, config.normalize]
 
 
-def check_validation(text: str) -> tuple[str, float] | Path:
-    """Read `images:0.1`, `classes:0.2` or a folder's path; raises UsageError."""
+def check_validation(text: str) -> tuple[str, float] | Path | None:
+    """Read `images:0.1`, `classes:0.2`, `none` (None) or the path of a folder or table; raises UsageError."""
+    if text == "none":
+        return None
     mode, colon, share = text.partition(":")
     try:
         value = float(share)
@@ -91,7 +93,7 @@ def check_validation(text: str) -> tuple[str, float] | Path:
         value = math.nan
     if not colon or mode not in ("images", "classes"):
         if colon and not math.isnan(value):  # image:0.1 is no folder that anybody meant
-            expected = "images:SHARE, classes:SHARE or a folder"
+            expected = "images:SHARE, classes:SHARE, none or a folder"
             raise UsageError("validation", expected=expected, got=repr(text), where="--validation")
         return Path(text)
     if not 0 < value < 1:

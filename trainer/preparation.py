@@ -32,6 +32,9 @@ from trainer.tuple_table import TupleFiles, TupleRows
 
 __all__ = ["Prepared", "Report", "prepare", "read_split", "small_size"]
 
+Validation = Opened | tuple[str, float] | None
+"""Data of its own, how much of the training data, or nothing."""
+
 _HEADERS = 64
 _FARTHEST_ROW = 4096
 """A table that holds its images is not read to its end for their size."""
@@ -136,7 +139,7 @@ def small_size(files: ImageFiles) -> int:
     return int(np.clip(np.median(sides), _MIN_SIZE_PX, NATURAL_SIZE_PX)) if sides else NATURAL_SIZE_PX
 
 
-def _open(config: TrainConfig) -> tuple[Opened, Opened | tuple[str, float]]:
+def _open(config: TrainConfig) -> tuple[Opened, Validation]:
     """What is trained on, and what is validated on, or how much of the former."""
     opened = open_dataset(config.images, kind=config.kind, columns=config.columns)
     validation = check_validation(config.validation)
@@ -144,7 +147,7 @@ def _open(config: TrainConfig) -> tuple[Opened, Opened | tuple[str, float]]:
         return opened, open_dataset(
             validation, kind=config.kind, columns=config.columns, what="validation folder", folder_has_columns=True
         )
-    if isinstance(opened, TupleFiles) and validation[0] == "classes":
+    if isinstance(opened, TupleFiles) and validation is not None and validation[0] == "classes":
         raise UsageError(
             "validation of a table of tuples", expected="images:SHARE, or another table or folder",
             got=config.validation, where="--validation",
@@ -181,14 +184,16 @@ def _with_batch_shape(config: TrainConfig, train: Images) -> TrainConfig:
 def _read(
     config: TrainConfig,
     opened: Opened,
-    validation: Opened | tuple[str, float],
+    validation: Validation,
     preprocessing: Preprocessing,
     *,
     report: Report,
     expected: str | None = None,
 ) -> tuple[Dataset, Sides]:
     """Read all images and split them; DataError where their hash is not the expected one."""
-    total = sum(len(files_of(each)) for each in (opened, validation) if not isinstance(each, tuple))
+    total = sum(
+        len(files_of(each)) for each in (opened, validation) if each is not None and not isinstance(each, tuple)
+    )
     cache = open_cache(config, preprocessing, num_images=total, report=report)
     dataset = read_dataset(opened, config, preprocessing, cache=cache, report=report)
     if expected is not None and dataset.sha256 != expected:
@@ -196,8 +201,8 @@ def _read(
         raise DataError("images of the run", expected="as they were in training", got="changed", where=where)
     if not isinstance(opened, TupleFiles):
         check_classes(dataset.images.files, kind=config.kind)
-    held_out: Dataset | tuple[str, float]
-    if isinstance(validation, tuple):
+    held_out: Dataset | tuple[str, float] | None
+    if validation is None or isinstance(validation, tuple):
         held_out = validation
     else:
         held_out = read_dataset(validation, config, preprocessing, cache=cache, report=report)

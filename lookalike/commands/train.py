@@ -44,7 +44,7 @@ def train(
     normalize: Annotated[bool | None, typer.Option("--normalize/--no-normalize", help="Unit-length vectors.")] = None,
     mining: Annotated[str | None, typer.Option(help="Which tuples of a batch count. [all]")] = None,
     validation: Annotated[
-        str | None, typer.Option(help="images:SHARE, classes:SHARE or a folder. [images:0.1]")
+        str | None, typer.Option(help="images:SHARE, classes:SHARE, none or a folder. [images:0.1]")
     ] = None,
     pretrained: Annotated[bool, typer.Option("--pretrained", help="Start from timm's published weights.")] = False,
     weights: Annotated[Path | None, typer.Option(help="Start from a local .safetensors or .pt file.")] = None,
