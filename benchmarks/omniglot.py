@@ -54,6 +54,7 @@ PUBLISHED = {"pixels": 79.0, "ConvNet": 23.2, "ProtoNet": 30.1, "people": 4.5}
 
 SHARED: dict[str, Any] = {
     "base": "conv4",
+    "pooling": "avg",
     "size": 28,
     "dim": 64,
     "validation": "none",

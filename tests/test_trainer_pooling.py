@@ -75,12 +75,12 @@ def test_networks_pool_their_last_map_in_the_way_that_was_asked_for(name: str, s
 
 
 def test_average_of_a_cnn_is_its_own_pooling() -> None:
-    """Where the network averages, `avg` changes nothing; MobileNet's wide layer behind its pooling is kept."""
-    for name in ("resnet10t", "conv4"):
+    """Where the network averages, `avg` changes nothing, nor `flatten` where it flattens."""
+    for name, pooling in (("resnet10t", "avg"), ("conv4", "flatten")):
         torch.manual_seed(0)
         own = build_base(name, size=64)
         torch.manual_seed(0)
-        other = build_base(name, size=64, pooling="avg")
+        other = build_base(name, size=64, pooling=pooling)
         images = torch.randn(2, 3, 64, 64)
         with torch.no_grad():
             torch.testing.assert_close(own.module.eval()(images), other.module.eval()(images), atol=1e-5, rtol=1e-4)
