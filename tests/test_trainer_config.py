@@ -52,7 +52,7 @@ def _refusal(**values: Any) -> str:
         ({"loss": "contrastive", "mining": "semihard"},
          "mining for the loss contrastive: expected one of all, easy, semi_hard, hard, batch_hard, multi_similarity, "
          "got 'semihard' (--mining); did you mean semi_hard?"),
-        ({"mining": "easy"},
+        ({"loss": "triplet", "mining": "easy"},
          "mining for the loss triplet: expected one of all, semi_hard, hard, nearest_semi_hard, batch_hard, "
          "multi_similarity, got easy, whose triplets all have loss 0 (--mining)"),
         ({"loss": "triplet_soft", "mining": "semi_hard"},
@@ -64,7 +64,7 @@ def _refusal(**values: Any) -> str:
          "margin for normalised vectors under the euclidean distance: expected at most 2, got 2.5 (--margin)"),
         ({"margin": 5, "normalize": True, "distance": "squared_euclidean"},
          "margin for normalised vectors under the squared_euclidean distance: expected at most 4, got 5 (--margin)"),
-        ({"margin": 2.5, "distance": "cosine"},
+        ({"margin": 2.5, "normalize": False, "distance": "cosine"},
          "margin for vectors under the cosine distance: expected at most 2, got 2.5 (--margin)"),
         ({"kind": "quartet", "margin": 0.2, "margin2": 0.3},
          "margin2 of the quadruplet loss: expected below margin (0.2), got 0.3 (--set margin2=...)"),
@@ -103,10 +103,29 @@ def test_resolved_fills_in_what_follows_from_the_rest(kind: str, normalize: bool
     assert config.mining == loss.mining
 
 
+@pytest.mark.parametrize(
+    ("values", "loss", "normalize"),
+    [
+        ({"kind": "siamese"}, "contrastive_linear", True),
+        ({"kind": "triplet"}, "contrastive_linear", True),
+        ({"kind": "quartet"}, "quadruplet", False),
+        ({"loss": "triplet"}, "triplet", False),
+        ({"loss": "triplet", "normalize": True}, "triplet", True),
+        ({"normalize": False}, "contrastive_linear", False),
+    ],
+)
+def test_length_of_vectors_follows_the_loss_unless_it_is_given(
+    values: dict[str, Any], loss: str, normalize: bool
+) -> None:
+    """Linear contrastive losses want unit vectors; the hinges of triplets and quartets do better without."""
+    config = _config(**values).resolved()
+    assert (config.loss, config.normalize) == (loss, normalize)
+
+
 def test_margin_at_the_bound_is_taken() -> None:
     """The bound itself can be met by opposite vectors."""
     assert _config(margin=2, normalize=True).resolved().margin == 2
-    assert _config(margin=50).resolved().margin == 50
+    assert _config(margin=50, normalize=False).resolved().margin == 50
 
 
 def test_config_survives_its_own_yaml() -> None:

@@ -43,7 +43,7 @@ class TrainConfig(Settings):
         epochs: passes over the training images.
         loss: a name in trainer/losses.py, or the user's own `module:function`; None: the kind's.
         distance: a name in trainer/distances.py; everything downstream uses it.
-        normalize: put every vector on the unit sphere.
+        normalize: put every vector on the unit sphere; None: as suits the loss.
         margin: in units of the distance; None: the loss's default for that distance and normalisation.
         margin2: the quadruplet loss's second margin; None: half of `margin`.
         mining: a name in trainer/mining.py; None: the loss's.
@@ -71,7 +71,7 @@ class TrainConfig(Settings):
     epochs: int = Field(default=20, ge=1, le=100_000)
     loss: str | None = None
     distance: str = "euclidean"
-    normalize: bool = False
+    normalize: bool | None = None
     margin: float | None = None
     margin2: float | None = None
     mining: str | None = None
@@ -91,7 +91,7 @@ class TrainConfig(Settings):
     loop: LoopConfig = LoopConfig()
 
     def resolved(self) -> TrainConfig:
-        """With loss and margins filled in and every combination checked; raises UsageError."""
+        """With loss, normalisation and margins filled in and every combination checked; raises UsageError."""
         from trainer.losses import DEFAULT_LOSSES  # torch: only when a run is really meant
         from trainer.own_loss import find_loss
 
@@ -99,9 +99,12 @@ class TrainConfig(Settings):
         name = self.loss or DEFAULT_LOSSES[self.kind]
         loss = find_loss(name)
         margin = default_margin(self) if self.margin is None else self.margin
-        margin2 = margin / 2 if self.margin2 is None else self.margin2
-        mining = self.mining or loss.mining
-        config = self.model_copy(update={"loss": name, "margin": margin, "margin2": margin2, "mining": mining})
+        filled = {
+            "loss": name, "mining": self.mining or loss.mining, "margin": margin,
+            "margin2": margin / 2 if self.margin2 is None else self.margin2,
+            "normalize": loss.unit_length if self.normalize is None else self.normalize,
+        }  # fmt: skip
+        config = self.model_copy(update=filled)
         check_margins(config)
         return config
 

@@ -130,6 +130,7 @@ class Loss:
         kinds: the kinds of model that may use it; a triplet holds the pairs (a, p) and (a, n), a quartet two triplets.
         mining: default miner.
         margins: default margin, {(distance, normalized): margin}.
+        unit_length: whether vectors are put on the unit sphere unless the user says otherwise.
         margin_names: the margins that the function takes, `margin` and maybe `margin2`.
         second_negative: of quartets, OTHER_CLASS (the function takes negative-negative2) or SAME_CLASS (it takes
             anchor-negative2).
@@ -142,6 +143,7 @@ class Loss:
     kinds: tuple[str, ...]
     mining: str
     margins: dict[tuple[str, bool], float]
+    unit_length: bool = False
     margin_names: tuple[str, ...] = ("margin",)
     second_negative: str | None = None
     hinges: tuple[str, ...] = ()
@@ -174,7 +176,8 @@ LOSSES: dict[str, Loss] = {
         function=contrastive, form=PAIR, kinds=KINDS_OF_FORM[PAIR], mining="all", margins=default_margins(1, 1)
     ),
     "contrastive_linear": Loss(
-        function=contrastive_linear, form=PAIR, kinds=KINDS_OF_FORM[PAIR], mining="all", margins=default_margins(1, 1)
+        function=contrastive_linear, form=PAIR, kinds=KINDS_OF_FORM[PAIR], mining="all", margins=default_margins(1, 1),
+        unit_length=True,
     ),
     "triplet": Loss(
         function=triplet, form=TRIPLET, kinds=KINDS_OF_FORM[TRIPLET], mining="all", margins=default_margins(0.2, 1),
@@ -194,5 +197,9 @@ LOSSES: dict[str, Loss] = {
     ),
 }  # fmt: skip
 
-DEFAULT_LOSSES: dict[str, str] = {"siamese": "contrastive", "triplet": "triplet", "quartet": "quadruplet"}
-"""The loss of a kind when none is asked for."""
+DEFAULT_LOSSES: dict[str, str] = {
+    "siamese": "contrastive_linear",
+    "triplet": "contrastive_linear",
+    "quartet": "quadruplet",
+}
+"""The loss of a kind when none is asked for: the best measured one (docs/decisions/0010-default-losses.md)."""

@@ -79,7 +79,8 @@ def default_margin(config: TrainConfig) -> float:
     from trainer.losses import DEFAULT_LOSSES
     from trainer.own_loss import find_loss
 
-    return find_loss(config.loss or DEFAULT_LOSSES[config.kind]).margins[config.distance, config.normalize]
+    loss = find_loss(config.loss or DEFAULT_LOSSES[config.kind])
+    return loss.margins[config.distance, loss.unit_length if config.normalize is None else config.normalize]
 
 
 def check_validation(text: str) -> tuple[str, float] | Path | None:
@@ -106,7 +107,7 @@ def check_margins(config: TrainConfig) -> None:
     from trainer.distances import largest_distance
     from trainer.own_loss import find_loss
 
-    bound = largest_distance(config.distance, normalized=config.normalize)
+    bound = largest_distance(config.distance, normalized=bool(config.normalize))
     has_second = "margin2" in find_loss(str(config.loss)).margin_names
     for name, value in (("margin", config.margin), ("margin2", config.margin2 if has_second else None)):
         if value is None:

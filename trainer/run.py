@@ -1,11 +1,11 @@
 """The run folder: what training writes, what export reads.
 
-    config.yaml              every setting as used
-    checkpoint.safetensors   weights of the last finished epoch, or of the best one where that was asked for
-    metrics.jsonl            one line per epoch
-    report.html              the finished run in one page
-    facts.json               data, counts, versions, final metrics, decision threshold
-    state.safetensors        only while unfinished: what `resume` needs
+config.yaml              every setting as used
+checkpoint.safetensors   weights of the last finished epoch, or of the best one where that was asked for
+metrics.jsonl            one line per epoch
+report.html              the finished run in one page
+facts.json               data, counts, versions, final metrics, decision threshold
+state.safetensors        only while unfinished: what `resume` needs
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Run:
 
     @property
     def normalized(self) -> bool:
-        return self.config.normalize
+        return bool(self.config.normalize)
 
     @property
     def margin(self) -> float | None:
@@ -96,7 +96,7 @@ def make_branch(config: TrainConfig, base: BaseNetwork) -> Branch:
     """The untrained branch of a configuration."""
     return Branch(
         base.module, num_features=base.num_features, embedding_dim=config.dim, mean=base.mean, std=base.std,
-        normalize=config.normalize,
+        normalize=bool(config.normalize),
     )  # fmt: skip
 
 

@@ -242,7 +242,7 @@ def _smaller_margin(config: TrainConfig) -> float:
 
     margin = float(config.margin or 0)
     loss = LOSSES.get(str(config.loss))
-    usual = loss.margins.get((config.distance, config.normalize), margin) if loss is not None else margin
+    usual = loss.margins.get((config.distance, bool(config.normalize)), margin) if loss is not None else margin
     return usual if 0 < usual < margin else margin / 2
 
 

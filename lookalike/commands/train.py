@@ -41,7 +41,9 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images. [20]")] = None,
     loss: Annotated[str | None, typer.Option(help="A name, or your module:function. [the kind's]")] = None,
     distance: Annotated[str | None, typer.Option(help="euclidean, squared_euclidean or cosine. [euclidean]")] = None,
-    normalize: Annotated[bool | None, typer.Option("--normalize/--no-normalize", help="Unit-length vectors.")] = None,
+    normalize: Annotated[
+        bool | None, typer.Option("--normalize/--no-normalize", help="Unit-length vectors. [as suits the loss]")
+    ] = None,
     mining: Annotated[str | None, typer.Option(help="Which tuples of a batch count. [all]")] = None,
     validation: Annotated[
         str | None, typer.Option(help="images:SHARE, classes:SHARE, none or a folder. [images:0.1]")
