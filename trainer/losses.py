@@ -202,4 +202,4 @@ DEFAULT_LOSSES: dict[str, str] = {
     "triplet": "contrastive_linear",
     "quartet": "quadruplet",
 }
-"""The loss of a kind when none is asked for: the best measured one (docs/decisions/0010-default-losses.md)."""
+"""The loss of a kind when none is asked for: the best measured (docs/decisions/0003-default-recipe-of-training.md)."""
