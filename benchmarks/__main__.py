@@ -6,8 +6,10 @@ interleaved rounds; nothing else should run on the machine.
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -31,21 +33,30 @@ BENCHMARKS: dict[str, str] = {
     "int8": "benchmarks.int8",
     "families": "benchmarks.families",
 }
+DATA_VARIABLE = "LOOKALIKE_OMNIGLOT"
 RESULTS = Path(__file__).parent / "results"
 
 
-def main(names: list[str]) -> int:
-    unknown = set(names) - set(BENCHMARKS)
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure, and write benchmarks/results/.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; none: all")
+    parser.add_argument("--data", metavar="DIR", help="Omniglot's zips, for the benchmark omniglot")
+    given = parser.parse_args(arguments)
+    unknown = set(given.names) - set(BENCHMARKS)
     if unknown:
-        sys.stderr.write(f"benchmark {sorted(unknown)[0]!r}: expected one of {', '.join(BENCHMARKS)}\n")
-        return 2
-    for name in names or list(BENCHMARKS):
+        parser.error(f"benchmark {sorted(unknown)[0]!r}: expected one of {', '.join(BENCHMARKS)}")
+    if given.data is not None:
+        os.environ[DATA_VARIABLE] = given.data
+    for name in given.names or list(BENCHMARKS):
+        if name == "omniglot" and not given.names and not os.environ.get(DATA_VARIABLE):
+            print("omniglot: left out, for it needs --data DIR")
+            continue
         measure: Callable[[], dict[str, Any]] = import_module(BENCHMARKS[name]).run
         started = time.monotonic()
         result = {
             "benchmark": name,
             "date": datetime.date.today().isoformat(),
-            "command": f"python -m benchmarks {name}",
+            "command": f"python -m benchmarks {name}" + (" --data DIR" if name == "omniglot" else ""),
             "hardware": describe_hardware(),
             "result": measure(),
             "seconds": round(time.monotonic() - started, 1),

@@ -39,7 +39,7 @@ from trainer import fit, make_config
 from trainer.base_networks import build_base
 
 BASE, SIZE_PX, DIM = "resnet10t", 64, 128
-SECONDS = 120.0
+SECONDS = 90.0
 SEEDS = (0, 1, 2)
 RECIPE: dict[str, Any] = {
     "kind": "triplet", "base": BASE, "size": SIZE_PX, "dim": DIM, "pooling": "flatten", "normalize": True,

@@ -1,6 +1,6 @@
 """Omniglot "minimal": 20-way one-shot within alphabets, trained on five alphabets: siamese, triplet, quartet, pixels.
 
-    LOOKALIKE_OMNIGLOT=DIR python -m benchmarks omniglot
+    python -m benchmarks omniglot --data DIR
 
 DIR holds the two zips named in omniglot_trials.py. A line of the table is one training run of `lookalike train`'s own
 `fit` with the settings below, 4 to 15 CPU-minutes each; each line is written to a file as soon as it is known, and a
@@ -122,7 +122,7 @@ def settings(kind: str, *, images: Path, seed: int) -> dict[str, Any]:
 
 def _data() -> Path:
     if not os.environ.get(DATA_VARIABLE):
-        raise UsageError(DATA_VARIABLE, expected="the folder with Omniglot's zips", got="nothing")
+        raise UsageError(DATA_VARIABLE, expected="the folder with Omniglot's zips", got="nothing", mend="--data DIR")
     return Path(os.environ[DATA_VARIABLE])
 
 
