@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from trainer.augment import augment
+from trainer.base_networks import build_base
 from trainer.branch import Branch
-from trainer.conv4 import Conv4
 from trainer.settings import AugmentConfig
 from trainer.torchvision_guard import guard_torchvision
 
@@ -77,7 +77,8 @@ def steps() -> dict[str, Callable[[Tensor], None]]:
     guard_torchvision()
     import timm
 
-    bases = {"conv4": (Conv4(), 128), "resnet18": (timm.create_model("resnet18", num_classes=0), 512)}
+    conv4 = build_base("conv4", pooling="avg")  # one network for every size
+    bases = {"conv4": (conv4.module, conv4.num_features), "resnet18": (timm.create_model("resnet18", num_classes=0), 512)}
     return {name: _step(base, width) for name, (base, width) in bases.items()}
 
 
