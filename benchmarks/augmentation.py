@@ -78,8 +78,8 @@ def steps() -> dict[str, Callable[[Tensor], None]]:
     import timm
 
     conv4 = build_base("conv4", pooling="avg")  # one network for every size
-    bases = {"conv4": (conv4.module, conv4.num_features), "resnet18": (timm.create_model("resnet18", num_classes=0), 512)}
-    return {name: _step(base, width) for name, (base, width) in bases.items()}
+    resnet18 = timm.create_model("resnet18", num_classes=0)
+    return {"conv4": _step(conv4.module, conv4.num_features), "resnet18": _step(resnet18, 512)}
 
 
 def _step(base: torch.nn.Module, num_features: int) -> Callable[[Tensor], None]:
