@@ -279,5 +279,5 @@ npm error network request to https://registry.npmjs.org/@iconify-json%2ffxemoji 
 registry.npmjs.org
 npm error network This is a problem related to network connectivity.
 npm error network In most cases you are behind a proxy or have bad network settings.
-npm error A complete log of this run can be found in: /root/.npm/_logs/debug-0.log
+npm error A complete log of this run can be found in: /home/someone/.npm/_logs/debug-0.log
 """
