@@ -77,12 +77,21 @@ def _staging(file: Path) -> Iterator[Path]:
     for left in file.parent.glob(f"{prefix}*"):
         with contextlib.suppress(OSError), _locked(left):
             shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=file.parent))
-    try:
-        with _locked(folder):
-            yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.ExitStack() as held:
+        yield _own_folder(prefix, file.parent, held)
+
+
+def _own_folder(prefix: str, parent: Path, held: contextlib.ExitStack) -> Path:
+    """A new folder, removed with `held`. It is another process's to remove until it is locked; then try again."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        with contextlib.ExitStack() as taken:
+            taken.callback(shutil.rmtree, folder, ignore_errors=True)
+            with contextlib.suppress(BlockingIOError, FileNotFoundError):
+                taken.enter_context(_locked(folder))
+                if folder.exists():
+                    held.push(taken.pop_all())
+                    return folder
 
 
 @contextlib.contextmanager

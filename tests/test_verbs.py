@@ -2,8 +2,11 @@
 
 import json
 import multiprocessing
+import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -95,6 +98,24 @@ def test_two_extractions_to_one_file_leave_one_of_them_whole(root: Path, tmp_pat
         assert worker.exitcode == 0
     assert target.read_bytes() in [(tmp_path / f"{version}.onnx").read_bytes() for version in (1, 2)]
     assert not list(tmp_path.glob(".out*"))
+
+
+def test_staging_folder_removed_before_its_lock_is_made_again(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another extraction may take the new folder for a killed one's in the moment before it is locked."""
+    make, made = tempfile.mkdtemp, []
+
+    def removed_at_once(**where: Any) -> str:
+        made.append(make(**where))
+        if len(made) == 1:
+            os.rmdir(made[0])
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", removed_at_once)
+    extract(root, "tiny", tmp_path / "out.onnx", version=1)
+    assert (tmp_path / "out.onnx").read_bytes() == (tmp_path / "1.onnx").read_bytes()
+    assert len(made) == 2 and not list(tmp_path.glob(".out*"))
 
 
 def test_difference_names_every_changed_field(tmp_path: Path) -> None:
