@@ -115,7 +115,8 @@ def test_staging_folder_removed_before_its_lock_is_made_again(
     monkeypatch.setattr(tempfile, "mkdtemp", removed_at_once)
     extract(root, "tiny", tmp_path / "out.onnx", version=1)
     assert (tmp_path / "out.onnx").read_bytes() == (tmp_path / "1.onnx").read_bytes()
-    assert len(made) == 2 and not list(tmp_path.glob(".out*"))
+    assert len(made) == 2
+    assert not list(tmp_path.glob(".out*"))
 
 
 def test_difference_names_every_changed_field(tmp_path: Path) -> None:
