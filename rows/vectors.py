@@ -1,4 +1,4 @@
-"""Tables of vectors: part files written whole or not at all, and read back as one float32 matrix with its lineage.
+"""Tables of vectors with their lineage: read as one float32 matrix, or a batch of rows at a time in bounded memory.
 
 A table is a folder of part-*.parquet (what scoring writes), or one Parquet file. Any Parquet file with a column of type
 FixedSizeList<float> will do; without our metadata its lineage is unknown.
@@ -6,23 +6,25 @@ FixedSizeList<float> will do; without our metadata its lineage is unknown.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from artifact.distances import Vectors
-from artifact.errors import DataError, SpaceError
+from artifact.errors import DataError, SpaceError, UsageError
 from rows.lineage import Lineage, require_same_space
-from rows.parts import write_part
+from rows.parts import MANIFEST, folder_parts, part_batches, part_facts, read_column, read_manifest, write_part
 
-__all__ = ["VectorTable", "vector_array", "vector_schema", "write_part"]
+__all__ = ["MANIFEST", "VectorBatch", "VectorTable", "vector_array", "vector_schema", "write_part"]
 
-MANIFEST = "manifest.json"
+BATCH_BYTES = 1 << 25
+"""Of the vectors in one batch: 65,536 rows of 128 dims."""
 
 
 def vector_schema(
@@ -63,6 +65,24 @@ def vector_array(matrix: Vectors) -> pa.FixedSizeListArray[Any]:
     return pa.FixedSizeListArray.from_arrays(values, matrix.shape[1])
 
 
+@dataclass(frozen=True, kw_only=True)
+class VectorBatch:
+    """Some rows in table order.
+
+    Attributes:
+        first_row: number of the first of them in the table, from 0.
+        vectors: float32 [m, n], read-only.
+        columns: Arrow table of m rows, the columns asked for.
+    """
+
+    first_row: int
+    vectors: Vectors
+    columns: pa.Table
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+
 class VectorTable:
     """Vectors with their ids, copied columns and lineage; columns are read when they are asked for.
 
@@ -75,14 +95,18 @@ class VectorTable:
     """
 
     def __init__(self, parts: list[Path] | pa.Table, *, source: str, column: str = "embedding") -> None:
+        if isinstance(parts, str | Path):
+            raise UsageError(
+                "parts of a table", expected="VectorTable.open, for a path", got=f"the path {str(parts)!r}"
+            )
         self.source, self.vector_column = source, column
         self._parts = parts
         if isinstance(parts, pa.Table):
             schemas, counts = [parts.schema], [parts.num_rows]
         else:
-            opened = [_part_facts(part) for part in parts]
+            opened = [part_facts(part) for part in parts]
             schemas, counts = [schema for schema, _ in opened], [count for _, count in opened]
-        self.schema, self.num_rows = schemas[0], sum(counts)
+        self.schema, self.num_rows, self._counts = schemas[0], sum(counts), counts
         self.lineage = Lineage.from_metadata(self.schema.metadata, where=source)
         self.dim = _dim(self.schema, column, source)
         for number, schema in enumerate(schemas[1:], start=1):
@@ -104,10 +128,19 @@ class VectorTable:
         """
         path = Path(path)
         if path.is_dir():
-            return cls(_folder_parts(path), source=str(path), column=column)
+            return cls(folder_parts(path), source=str(path), column=column)
         if not path.exists():
             raise DataError("table of vectors", expected="a folder or a Parquet file", got="nothing there", where=path)
         return cls([path], source=str(path), column=column)
+
+    @classmethod
+    def of(cls, table: VectorTable | str | Path) -> VectorTable:
+        """A table as it is, or what `open` gives for a path; raises UsageError for anything else."""
+        if isinstance(table, VectorTable):
+            return table
+        if not isinstance(table, str | Path):
+            raise UsageError("table of vectors", expected="a VectorTable or a path", got=f"a {type(table).__name__}")
+        return cls.open(table)
 
     @classmethod
     def from_arrays(
@@ -143,12 +176,74 @@ class VectorTable:
         Raises:
             DataError: a row without a vector.
         """
-        chunks = [
-            _chunk_matrix(chunk, self.dim, self._missing_vector) for chunk in self.column(self.vector_column).chunks
-        ]
-        matrix = chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
+        if isinstance(self._parts, pa.Table) and self._parts[self.vector_column].num_chunks == 1:
+            matrix = self._chunk_matrix(self._parts[self.vector_column].chunk(0))
+        else:
+            matrix = np.empty((self.num_rows, self.dim), np.float32)
+            for batch in self.batches():
+                matrix[batch.first_row : batch.first_row + len(batch)] = batch.vectors
         matrix.flags.writeable = False
         return matrix
+
+    def batches(self, columns: Sequence[str] = (), *, num_rows: int | None = None) -> Iterator[VectorBatch]:
+        """All rows in order, some at a time; memory is that of a batch and of a megabyte a column.
+
+        Args:
+            columns: further columns to read.
+            num_rows: of a batch at most; by default what makes BATCH_BYTES of vectors.
+
+        Raises:
+            UsageError: num_rows below 1. DataError: no such column, a row without a vector, a damaged part.
+        """
+        if num_rows is not None and num_rows < 1:
+            raise UsageError("num_rows", expected="at least 1", got=str(num_rows))
+        for name in columns:
+            if name not in self.schema.names:
+                raise _no_column(self.schema, name, self.source)
+        yield from self._batches(columns, num_rows)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Vectors:
+        """The vectors of some rows, a batch of the table in memory besides; parts that hold none of them are not read.
+
+        Args:
+            rows: int64 [m], rising, within the table.
+
+        Returns:
+            float32 [m, n].
+        """
+        if len(rows) and (rows[0] < 0 or rows[-1] >= self.num_rows or (np.diff(rows) < 0).any()):
+            raise UsageError("rows", expected=f"rising numbers of 0 to {self.num_rows - 1}", got="others")
+        taken = np.empty((len(rows), self.dim), np.float32)
+        for batch in self._batches((), None, rows):
+            first, last = np.searchsorted(rows, (batch.first_row, batch.first_row + len(batch)))
+            taken[first:last] = batch.vectors[rows[first:last] - batch.first_row]
+        return taken
+
+    def _batches(
+        self, columns: Sequence[str], num_rows: int | None, rows: npt.NDArray[np.int64] | None = None
+    ) -> Iterator[VectorBatch]:
+        """All batches, or those of the parts that hold any of these rows (rising)."""
+        names = list(dict.fromkeys((*columns, self.vector_column)))
+        size = num_rows or max(1, BATCH_BYTES // (4 * self.dim))
+        parts: list[Any] = [self._parts] if isinstance(self._parts, pa.Table) else self._parts
+        first_row = 0
+        for part, count in zip(parts, self._counts, strict=True):
+            end_row = first_row + count
+            if rows is None or np.searchsorted(rows, first_row) < np.searchsorted(rows, end_row):
+                for chunk in part_batches(part, names, size):
+                    yield VectorBatch(
+                        first_row=first_row,
+                        vectors=self._chunk_matrix(chunk.column(self.vector_column)),
+                        columns=pa.Table.from_batches([chunk.select(list(columns))]),
+                    )
+                    first_row += chunk.num_rows
+            first_row = end_row
+
+    @property
+    def images(self) -> Path | None:
+        """The folder of images that was scored, where the job says so and it is still there: ids are paths in it."""
+        source = read_manifest(Path(self.source)).get("source")
+        return Path(source).resolve() if isinstance(source, str) and Path(source).is_dir() else None
 
     def column(self, name: str) -> pa.ChunkedArray[Any]:
         """One column of all rows, in table order; raises DataError where there is none of that name."""
@@ -156,17 +251,8 @@ class VectorTable:
             raise _no_column(self.schema, name, self.source)
         if isinstance(self._parts, pa.Table):
             return self._parts[name]
-        from pyarrow import parquet
-
-        kind = self.schema.field(name).type
-        chunks: list[pa.Array[Any]] = []
-        for part in self._parts:
-            try:
-                with parquet.ParquetFile(part) as opened:
-                    chunks += opened.read([name])[name].chunks
-            except (pa.ArrowException, OSError) as error:
-                raise _unreadable(part, error) from None
-        return pa.chunked_array(chunks, kind)
+        chunks = [chunk for part in self._parts for chunk in read_column(part, name)]
+        return pa.chunked_array(chunks, self.schema.field(name).type)
 
     def with_vectors(self, column: str) -> VectorTable:
         """The same table with `matrix` from another vector column."""
@@ -190,44 +276,13 @@ class VectorTable:
         if not schema.equals(self.schema):
             raise DataError("part", expected="the columns of the first part", got="other columns", where=part)
 
-    def _missing_vector(self) -> DataError:
-        return DataError(f'vector column "{self.vector_column}"', expected="a vector in every row", got="null",
-                         where=self.source)  # fmt: skip
-
-
-def _folder_parts(folder: Path) -> list[Path]:
-    manifest = folder / MANIFEST
-    if manifest.exists():
-        try:
-            state = json.loads(manifest.read_bytes()).get("state")
-        except (ValueError, AttributeError):
-            state = "unreadable"
-        if state != "complete":
-            raise DataError(
-                "scoring job",
-                expected=f'"state": "complete" in {MANIFEST}',
-                got=f'"{state}"',
-                where=folder,
-                mend="finish it with the same command",
-            )
-    parts = sorted(folder.glob("part-*.parquet"))
-    if not parts:
-        raise DataError("folder of vectors", expected="part-*.parquet", got="none", where=folder)
-    return parts
-
-
-def _part_facts(part: Path) -> tuple[pa.Schema, int]:
-    from pyarrow import parquet
-
-    try:
-        with parquet.ParquetFile(part) as opened:
-            return opened.schema_arrow, int(opened.metadata.num_rows)
-    except (pa.ArrowException, OSError) as error:
-        raise _unreadable(part, error) from None
-
-
-def _unreadable(part: Path, error: Exception) -> DataError:
-    return DataError("table of vectors", expected="a Parquet file", got=str(error)[:300], where=part)
+    def _chunk_matrix(self, chunk: Any) -> Vectors:
+        """FixedSizeList chunk as float32 [rows, n]; `flatten` (and not `values`) respects the offset of a slice."""
+        values = chunk.flatten()
+        if chunk.null_count or values.null_count:
+            raise DataError(f'vector column "{self.vector_column}"', expected="a vector in every row", got="null",
+                            where=self.source)  # fmt: skip
+        return np.asarray(values.to_numpy(zero_copy_only=False), np.float32).reshape(-1, self.dim)
 
 
 def _dim(schema: pa.Schema, column: str, source: str) -> int:
@@ -243,11 +298,3 @@ def _no_column(schema: pa.Schema, name: str, source: str) -> DataError:
     return DataError(
         f'column "{name}"', expected=f"one of {', '.join(schema.names)}", got="no such column", where=source
     )
-
-
-def _chunk_matrix(chunk: Any, dim: int, missing: Any) -> Vectors:
-    """One FixedSizeList chunk as float32 [rows, n]; `flatten` (and not `values`) respects the offset of a slice."""
-    values = chunk.flatten()
-    if chunk.null_count or values.null_count:
-        raise missing()
-    return np.asarray(values.to_numpy(zero_copy_only=False), np.float32).reshape(-1, dim)
