@@ -1,9 +1,12 @@
-"""One batch of pictures through a connection: read, packed, sent, and what cannot be read set aside."""
+"""One batch of pictures through a connection: read, packed, sent, and what cannot be read set aside.
+
+A batch is read, decoded and run by one thread, and several batches are under way at a time. Handing pictures to a pool
+of decoders and pixels back cost a fifth of the throughput, and a network with a thread for each core another tenth.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
 from functools import partial
 from typing import Any, TypeVar
 
@@ -26,22 +29,17 @@ class BatchRunner:
 
     Args:
         connection: who runs the artifact.
-        readers: the pool in which files are read and decoded.
         encoded: send the files, not their pixels.
     """
 
-    def __init__(self, connection: Connection, readers: Executor, *, encoded: bool) -> None:
-        self._connection, self._readers, self._encoded = connection, readers, encoded
+    def __init__(self, connection: Connection, *, encoded: bool) -> None:
+        self._connection, self._encoded = connection, encoded
         self._inputs = connection.manifest.inputs
 
     def run(self, pictures: list[Picture]) -> list[Vectors | ImageError]:
         """The vector of each picture, or why it cannot be read."""
-        results: list[Any]
-        if self._encoded:
-            results = list(self._readers.map(partial(_caught, read_encoded), pictures))
-        else:
-            read = partial(read_pixels, preprocessing=self._connection.manifest.pixels)
-            results = list(self._readers.map(partial(_caught, read), pictures))
+        pixels = partial(read_pixels, preprocessing=self._connection.manifest.pixels)
+        results: list[Any] = [_caught(read_encoded if self._encoded else pixels, source) for source in pictures]
         good = [place for place, result in enumerate(results) if not isinstance(result, ImageError)]
         for portion in _portions(good, [len(results[place]) for place in good]) if self._encoded else [good]:
             self._fill(results, portion)

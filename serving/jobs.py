@@ -11,13 +11,13 @@ from typing import Any
 import pyarrow as pa
 
 from artifact.errors import UsageError
-from rows.images import ImageRef
 from rows.lineage import Lineage
 from rows.tables import ImageTable, RowBatch
 from rows.vectors import vector_array, vector_schema
 from serving.output import COMPLETE, JobFolder, errors_schema, open_job_folder
-from serving.scorer import ROWS_PER_WINDOW, Scorer
-from serving.windows import ScoredRows, empty_columns
+from serving.row_windows import row_windows
+from serving.scorer import Scorer
+from serving.windows import ScoredRows, Seen, Window, empty_columns
 
 DEFAULT_ROWS_PER_PART = 8192
 
@@ -125,10 +125,13 @@ def _score_rest(
     part = _OpenPart(schema, table.id_type)
     ahead: list[RowBatch] = []
 
-    def windows() -> Iterator[dict[str, list[ImageRef]]]:
-        for batch in _batches(table, folder.next_row, rows_per_part):
+    def windows() -> Iterator[Window]:
+        seen = Seen(scorer.manifest.embedding_dim)
+        for batch in row_windows(table, folder.next_row, rows_per_part):
+            if batch.first_row % rows_per_part == 0:  # a part never looks back: it can be made again alone
+                seen = Seen(scorer.manifest.embedding_dim)
             ahead.append(batch)
-            yield batch.images
+            yield Window(batch.images, seen)
 
     answers = scorer.stream(windows())
     try:
@@ -185,25 +188,6 @@ class _OpenPart:
             errors=pa.concat_tables(self._errors),
             num_errors=self.num_errors,
         )
-
-
-def _batches(table: ImageTable, start_row: int, rows_per_part: int) -> Iterator[RowBatch]:
-    """The rest of the table in windows, none of which crosses the border of two parts."""
-    for batch in table.batches(min(ROWS_PER_WINDOW, rows_per_part), start_row):
-        at = 0
-        while at < len(batch):
-            room = rows_per_part - (batch.first_row + at) % rows_per_part
-            yield _slice(batch, at, min(len(batch), at + room))
-            at = min(len(batch), at + room)
-
-
-def _slice(batch: RowBatch, start: int, end: int) -> RowBatch:
-    return RowBatch(
-        first_row=batch.first_row + start,
-        ids=batch.ids[start:end],
-        images={name: refs[start:end] for name, refs in batch.images.items()},
-        copied=batch.copied.slice(start, end - start),
-    )
 
 
 def _part_schema(table: ImageTable, scorer: Scorer) -> pa.Schema:

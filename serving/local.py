@@ -1,4 +1,8 @@
-"""An artifact of a repository run in this process: no server, the same answers."""
+"""An artifact of a repository run in this process: no server, the same answers.
+
+One session, and as many runs of it at a time as there are cores, each in the thread that calls: that keeps every core
+busy with decoding and with the network, where one run on all cores would wait for its slowest part.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from artifact.preprocessing import Pixels, load_batch
 from artifact.repository import open_repository
 from serving.check import check_engine
 from serving.connection import Outputs
-from serving.engine import Engine
+from serving.engine import Engine, available_cores
 
 
 class LocalConnection:
@@ -19,7 +23,7 @@ class LocalConnection:
         repository: the repository's folder.
         model: name of the model.
         version: default the version that a server would serve.
-        threads: threads of one run; None for every core of this process.
+        threads: runs at a time, of one thread each; None for every core of this process.
         device: `cpu` or `cuda`.
 
     Raises:
@@ -29,7 +33,6 @@ class LocalConnection:
     """
 
     max_rows: int | None = None
-    in_flight = 2  # one is decoded while the other runs
 
     def __init__(
         self,
@@ -43,7 +46,8 @@ class LocalConnection:
         published = open_repository(repository).model(model)
         self.model = model
         self.version = published.newest_served() if version is None else version
-        self._engine = Engine(published.artifact(self.version), threads=threads, device=device)
+        self.in_flight = threads or available_cores()
+        self._engine = Engine(published.artifact(self.version), threads=1, device=device)
         self.manifest = check_engine(self._engine).manifest
         self.digest = self.manifest.digest
 

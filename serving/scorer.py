@@ -1,8 +1,9 @@
 """Images to vectors and distances, by an artifact in this process or on a server: the same answers either way.
 
 Decisions a reader would question:
-- Each distinct image of a window runs once, whatever the streams and rows that it stands in; a full artifact's streams
-  are slots for any images. The rows and their distances are put together here, by the same formulas as the graph's.
+- Each distinct image of a window (of a part, in a job) runs once, whatever the streams and rows that it stands in; a
+  full artifact's streams are slots for any images. The rows and their distances are put together here, by the same
+  formulas as the graph's.
 - send="auto" decodes here and sends pixels. That spreads decoding over the clients, whose cores would idle; it needs
   nothing but the network itself on the server; any version can be asked for; and every answer names its version.
   send="encoded" pays where the link is slow and the files are smaller than height x width x 3 bytes.
@@ -36,12 +37,13 @@ from serving.engine import available_cores
 from serving.local import LocalConnection
 from serving.pictures import ImageLike
 from serving.pipeline import in_order
-from serving.windows import ScoredRows, Window, empty_columns
+from serving.row_windows import ROWS_PER_WINDOW
+from serving.windows import ScoredRows, Seen, Window, empty_columns
 
 SENDS = ("auto", "pixels", "encoded")
 DEFAULT_BATCH_SIZE = 32
-ROWS_PER_WINDOW = 512
-"""Rows among which an image is run once."""
+_LEAST_IMAGES = 4
+"""A smaller batch is not worth its own call, though cores be idle."""
 
 
 class Scorer:
@@ -53,8 +55,8 @@ class Scorer:
         repository: folder of a model repository, to run the artifact in this process.
         version: default the one that is served.
         send: "pixels" decodes here, "encoded" sends the files; "auto" is "pixels", see the module's docstring.
-        batch_size: images of one request.
-        threads: of decoding, and of the network where it runs here; None for every core of this process.
+        batch_size: most images of one request.
+        threads: that decode, and run the network where it runs here; None for every core of this process.
         timeout_s: deadline of a request to a server, in seconds.
         device: `cpu` or `cuda`, where the network runs here.
 
@@ -67,6 +69,7 @@ class Scorer:
     Attributes:
         manifest, version, digest: of the artifact that answers.
         streams: the kind's streams, in order.
+        in_flight: batches under way at a time; twice as many are taken ahead of the one that is waited for.
     """
 
     def __init__(
@@ -98,9 +101,10 @@ class Scorer:
         inputs = self.manifest.inputs
         rows = max(1, batch_size // len(inputs))
         self._images_per_batch = min(rows, self._connection.max_rows or rows) * len(inputs)
-        self._readers = ThreadPoolExecutor(threads or available_cores(), "lookalike-scorer-read")
-        self._runner = BatchRunner(self._connection, self._readers, encoded=send == "encoded")
-        self._callers = ThreadPoolExecutor(self._connection.in_flight, "lookalike-scorer-call")
+        self._runner = BatchRunner(self._connection, encoded=send == "encoded")
+        # who waits for a server decodes nothing: beside the batches in flight every core has one to decode
+        self.in_flight = self._connection.in_flight + (0 if url is None else threads or available_cores())
+        self._workers = ThreadPoolExecutor(self.in_flight, "lookalike-scorer")
 
     @property
     def lineage(self) -> Lineage:
@@ -158,24 +162,27 @@ class Scorer:
         windows = ({name: rows[at : at + ROWS_PER_WINDOW] for name, rows in streams.items()} for at in starts)
         return self._whole(windows, list(streams))
 
-    def stream(self, windows: Iterable[Mapping[str, Sequence[ImageLike]]]) -> Generator[ScoredRows, None, None]:
+    def stream(
+        self, windows: Iterable[Window | Mapping[str, Sequence[ImageLike]]]
+    ) -> Generator[ScoredRows, None, None]:
         """One answer for each window of rows, in order, with several batches in flight; few windows in memory.
 
         Args:
             windows: {stream: images}, every stream with the same number of rows; `image` alone asks for `embedding`.
+                Or a Window, which may share its distinct images with those before it.
         """
         if self._closed:
             raise UsageError("the scorer is closed", mend="make another")
         waiting: deque[Window] = deque()
         results: list[Vectors | ImageError] = []
-        batches = in_order(self._tasks(windows, waiting), self._callers, ahead=2 * self._connection.in_flight)
+        batches = in_order(self._tasks(windows, waiting), self._workers, ahead=2 * self.in_flight)
         try:
             for batch in batches:
                 results += batch
-                while waiting and len(results) >= len(waiting[0].distinct):
+                while waiting and len(results) >= len(waiting[0].fresh):
                     window = waiting.popleft()
-                    yield window.answer(results[: len(window.distinct)], self.manifest)
-                    del results[: len(window.distinct)]
+                    yield window.answer(results[: len(window.fresh)], self.manifest)
+                    del results[: len(window.fresh)]
         finally:
             batches.close()
 
@@ -197,8 +204,7 @@ class Scorer:
         """Cancel what is in flight and end the threads; may be called twice."""
         self._closed = True
         self._connection.close()
-        self._callers.shutdown(cancel_futures=True)
-        self._readers.shutdown(cancel_futures=True)
+        self._workers.shutdown(cancel_futures=True)
 
     def __enter__(self) -> Self:
         return self
@@ -224,15 +230,18 @@ class Scorer:
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _tasks(
-        self, windows: Iterable[Mapping[str, Sequence[ImageLike]]], waiting: deque[Window]
+        self, windows: Iterable[Window | Mapping[str, Sequence[ImageLike]]], waiting: deque[Window]
     ) -> Iterator[Callable[[], list[Vectors | ImageError]]]:
-        """The batches of each window's distinct images; each window is noted in `waiting` before its first batch."""
-        size = self._images_per_batch
-        for streams in windows:
-            window = Window(streams)
+        """The batches of each window's fresh images; each window is noted in `waiting` before its first batch."""
+        num_slots = len(self.manifest.inputs)
+        for given in windows:
+            window = given if isinstance(given, Window) else Window(given, Seen(self.manifest.embedding_dim))
             waiting.append(window)
-            for at in range(0, max(1, len(window.distinct)), size):  # an empty window is one empty batch
-                yield partial(self._runner.run, window.distinct[at : at + size])
+            num_images = len(window.fresh)
+            share = max(_LEAST_IMAGES, -(-num_images // self._connection.in_flight))
+            size = min(self._images_per_batch, -(-share // num_slots) * num_slots)
+            for at in range(0, max(1, num_images), size):  # nothing to run is one empty batch
+                yield partial(self._runner.run, window.fresh[at : at + size])
 
 
 def _check_options(send: str, *, batch_size: int, threads: int | None, timeout_s: float, version: int | None) -> None:

@@ -6,7 +6,8 @@ artifact has none of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from artifact.distances import DISTANCES, Vectors
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT, KINDS, distance_name, embedding_name
 from artifact.manifest import Manifest
 from artifact.preprocessing import ImageError
+from rows.images import ImageRef
 from serving.pictures import ImageLike, Picture, picture
 
 Columns = dict[str, npt.NDArray[Any]]
@@ -43,46 +45,89 @@ class ScoredRows:
     bad: list[tuple[int, str, str]]
 
 
+class Seen:
+    """Images met so far, with a number each, and what became of them; windows that share one run no image twice.
+
+    Its memory grows by a key and a vector for each distinct image: give every part of a job its own.
+
+    Args:
+        dim: n of the vectors.
+    """
+
+    def __init__(self, dim: int) -> None:
+        self.numbers: dict[Hashable, int] = {}
+        self.reasons: dict[int, str] = {}
+        self._num_known = 0
+        self._vectors = np.zeros((64, dim), np.float32)
+
+    @property
+    def vectors(self) -> Vectors:
+        """float32 [at least as many as are known, n]: row i belongs to the image numbered i, zeros where it is bad."""
+        return self._vectors
+
+    def add(self, results: Sequence[Vectors | ImageError]) -> None:
+        """The vectors, or why there is none, of the next images by number."""
+        end = self._num_known + len(results)
+        if end > len(self._vectors):
+            grown = np.zeros((max(end, 2 * len(self._vectors)), self._vectors.shape[1]), np.float32)
+            grown[: self._num_known] = self._vectors[: self._num_known]
+            self._vectors = grown
+        for number, result in enumerate(results, start=self._num_known):
+            if isinstance(result, ImageError):
+                self.reasons[number] = str(result)
+            else:
+                self._vectors[number] = result
+        self._num_known = end
+
+
 class Window:
     """Rows of one stream or several.
 
     Args:
         streams: {stream: images}, as many in each.
+        seen: the images of the windows before it, which are answered before it.
 
     Attributes:
-        distinct: the images without repetition, in order of first sight.
+        fresh: the images that none of these windows has, each once, in order of first sight.
     """
 
-    def __init__(self, streams: Mapping[str, Sequence[ImageLike]]) -> None:
-        numbers: dict[Picture, int] = {}
+    def __init__(self, streams: Mapping[str, Sequence[ImageLike]], seen: Seen) -> None:
+        self.fresh: list[Picture] = []
+        self._seen = seen
         self._places = {
-            name: np.array([numbers.setdefault(picture(image), len(numbers)) for image in images], np.int64)
+            name: np.array([self._number(picture(image)) for image in images], np.int64)
             for name, images in streams.items()
         }
-        self.distinct = list(numbers)
 
     def answer(self, results: Sequence[Vectors | ImageError], manifest: Manifest) -> ScoredRows:
-        """Put the rows together from the vector of each distinct image, or why it could not be read."""
-        reasons = {number: str(result) for number, result in enumerate(results) if isinstance(result, ImageError)}
-        blank = np.zeros(manifest.embedding_dim, np.float32)  # in the place of an unreadable image; no row looks there
-        table = np.array([blank if isinstance(result, ImageError) else result for result in results], np.float32)
-        bad = sorted(
-            (row, name, reasons[number])
-            for name, places in self._places.items()
-            for row, number in enumerate(places.tolist())
-            if number in reasons
-        )
+        """Put the rows together from what became of each fresh image."""
+        seen = self._seen
+        seen.add(results)
         num_rows = len(next(iter(self._places.values())))
+        bad = sorted(
+            (row, name, seen.reasons[number])
+            for name, places in (self._places.items() if seen.reasons else ())
+            for row, number in enumerate(places.tolist())
+            if number in seen.reasons
+        )
         rows = np.setdiff1d(np.arange(num_rows), np.array([row for row, _, _ in bad], np.int64))
-        table = table.reshape(len(results), manifest.embedding_dim)
-        vectors = {name: table[places[rows]] for name, places in self._places.items()}
+        vectors = {name: seen.vectors[places[rows]] for name, places in self._places.items()}
         return ScoredRows(
             num_rows=num_rows,
-            num_images=len(results) - len(reasons),
+            num_images=sum(not isinstance(result, ImageError) for result in results),
             rows=rows,
             columns=columns_of(vectors, manifest),
             bad=bad,
         )
+
+    def _number(self, image: Picture) -> int:
+        # by content where the table holds the bytes: a part's worth of files must not stay in memory
+        key = hashlib.sha256(image.data).digest() if isinstance(image, ImageRef) and image.data is not None else image
+        known = len(self._seen.numbers)
+        number = self._seen.numbers.setdefault(key, known)
+        if number == known:
+            self.fresh.append(image)
+        return number
 
 
 def columns_of(vectors: Mapping[str, Vectors], manifest: Manifest) -> Columns:

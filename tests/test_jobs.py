@@ -181,7 +181,7 @@ def test_parts_end_where_they_should_whatever_the_windows(
     repository: Path, images: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Windows that do not divide a part are cut at its end."""
-    monkeypatch.setattr("serving.jobs.ROWS_PER_WINDOW", 7)
+    monkeypatch.setattr("serving.row_windows.ROWS_PER_WINDOW", 7)
     score(open_table(images[0].parent), repository, tmp_path / "out", rows_per_part=16)
     sizes = [parquet.read_table(part).num_rows for part in sorted((tmp_path / "out").glob("part-*"))]
     assert sizes == [16, 16, 5]

@@ -265,7 +265,7 @@ def test_stream_takes_windows_only_as_far_ahead_as_batches_are_in_flight(place: 
             np.testing.assert_allclose(
                 next(answers).columns["embedding"], expected_vectors([images[number % 41]]), atol=TOLERANCE
             )
-            assert taken <= number + 8
+            assert taken <= number + 2 * scorer.in_flight
         answers.close()
 
 
