@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from artifact.errors import LookalikeError, UsageError
-from lookalike.commands import adopt, artifacts, demo, described, published, score, serve, train, tune, vectors
+from lookalike.commands import adopt, artifacts, demo, described, published, push, score, serve, train, tune, vectors
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 # The base of every complaint of Typer's parser, which has no public name.
@@ -49,7 +49,7 @@ def root(
     """Options of the command itself; what it does stands in its subcommands."""
 
 
-for room in (demo, train, artifacts, adopt, described, tune, published, serve, score, vectors):
+for room in (demo, train, artifacts, adopt, described, tune, published, serve, score, vectors, push):
     room.register(app)
 
 
