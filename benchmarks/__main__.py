@@ -31,6 +31,8 @@ BENCHMARKS: dict[str, str] = {
     "omniglot": "benchmarks.omniglot",
     "emoji": "benchmarks.emoji",
     "int8": "benchmarks.int8",
+    "scoring": "benchmarks.scoring",
+    "memory": "benchmarks.memory",
     "families": "benchmarks.families",
 }
 DATA_VARIABLE = "LOOKALIKE_OMNIGLOT"
