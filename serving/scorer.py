@@ -38,6 +38,7 @@ from serving.local import LocalConnection
 from serving.pictures import ImageLike
 from serving.pipeline import in_order
 from serving.row_windows import ROWS_PER_WINDOW
+from serving.timings import Latency, Timings
 from serving.windows import ScoredRows, Seen, Window, empty_columns
 
 SENDS = ("auto", "pixels", "encoded")
@@ -76,21 +77,28 @@ class Scorer:
         self,
         model: str,
         *,
-        url: str | None = None,
+        url: str | Sequence[str] | None = None,
         repository: str | Path | None = None,
         version: int | None = None,
         send: str = "auto",
-        batch_size: int = DEFAULT_BATCH_SIZE,
+        batch_size: int | None = None,
         threads: int | None = None,
         timeout_s: float = 60.0,
+        retry_s: float = 120.0,
+        tls: bool | str | Path = False,
+        tls_certificate: str | Path | None = None,
+        tls_key: str | Path | None = None,
+        token: str | None = None,
         device: str = "cpu",
     ) -> None:
+        batch_size = batch_size or DEFAULT_BATCH_SIZE
         _check_options(send, batch_size=batch_size, threads=threads, timeout_s=timeout_s, version=version)
         if (url is None) == (repository is None):
             raise UsageError("where to score", expected="either a url or a repository", got="both" if url else "none")
         self._closed = False
         self._connection: Connection
         if url is not None:
+            assert isinstance(url, str)
             self._connection = GrpcConnection(url, model, version=version, timeout_s=timeout_s)
         else:
             assert repository is not None  # one of the two, see above
@@ -101,6 +109,7 @@ class Scorer:
         inputs = self.manifest.inputs
         rows = max(1, batch_size // len(inputs))
         self._images_per_batch = min(rows, self._connection.max_rows or rows) * len(inputs)
+        self._timings = Timings()
         self._runner = BatchRunner(self._connection, encoded=send == "encoded")
         # who waits for a server decodes nothing: beside the batches in flight every core has one to decode
         self.in_flight = self._connection.in_flight + (0 if url is None else threads or available_cores())
@@ -185,6 +194,10 @@ class Scorer:
                     del results[: len(window.fresh)]
         finally:
             batches.close()
+
+    def latency(self) -> Latency | None:
+        """How long the latest batches took; None before the first."""
+        return self._timings.latency()
 
     def confirm(self) -> None:
         """Raise ServerError unless the artifact that answers is still the same."""

@@ -1,0 +1,97 @@
+"""The options of every command that needs vectors from a model: where it runs, and how to get in there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from artifact.errors import UsageError
+
+if TYPE_CHECKING:
+    from serving.scorer import Scorer
+
+Url = Annotated[
+    str | None,
+    typer.Option("--url", help="Server to score with; several share the work.", metavar="HOST:PORT,..."),
+]
+Repository = Annotated[Path | None, typer.Option("--repository", help="Score in this process instead.", metavar="DIR")]
+Version = Annotated[int | None, typer.Option("--version", min=1, help="Version; default: the one served.")]
+Device = Annotated[str, typer.Option("--device", help="cpu or cuda, with --repository.")]
+Send = Annotated[str, typer.Option("--send", help="pixels or encoded files to the server; auto measures.")]
+BatchSize = Annotated[
+    int | None,
+    typer.Option("--batch-size", min=1, help="Images of a request; default: measured."),
+]
+TimeoutS = Annotated[float, typer.Option("--timeout", help="Deadline of a request.", metavar="SECONDS")]
+RetryS = Annotated[
+    float,
+    typer.Option("--retry", help="Wait this long for a server that went away; 0: not at all.", metavar="SECONDS"),
+]
+Tls = Annotated[bool, typer.Option("--tls", help="Encrypt; trust what the system trusts.")]
+TlsCa = Annotated[
+    Path | None,
+    typer.Option("--tls-ca", help="Encrypt; trust these authorities.", metavar="PEM"),
+]
+TlsCertificate = Annotated[
+    Path | None,
+    typer.Option("--tls-certificate", help="Who we are.", metavar="PEM"),
+]
+TlsKey = Annotated[Path | None, typer.Option("--tls-key", help="Key of --tls-certificate.", metavar="PEM")]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option("--token-file", help="Token for the server; or set LOOKALIKE_TOKEN.", metavar="FILE"),
+]
+"""A token itself is no option: every user of the machine could read it in the list of processes."""
+
+DEFAULT_TIMEOUT_S, DEFAULT_RETRY_S = 60.0, 120.0
+
+
+def open_scorer(
+    model: str,
+    *,
+    url: str | None = None,
+    repository: Path | None = None,
+    version: int | None = None,
+    device: str = "cpu",
+    send: str = "auto",
+    batch_size: int | None = None,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+    retry_s: float = DEFAULT_RETRY_S,
+    tls: bool = False,
+    tls_ca: Path | None = None,
+    tls_certificate: Path | None = None,
+    tls_key: Path | None = None,
+    token_file: Path | None = None,
+) -> Scorer:
+    """The Scorer that the options describe, a context manager; raises as Scorer does, in the options' names."""
+    if (url is None) == (repository is None):
+        raise UsageError("where to score", expected="exactly one of --url HOST:PORT and --repository DIR")
+    from serving.scorer import Scorer
+
+    return Scorer(
+        model,
+        url=url,
+        repository=repository,
+        version=version,
+        device=device,
+        send=send,
+        batch_size=batch_size,
+        timeout_s=timeout_s,
+        retry_s=retry_s,
+        tls=tls_ca or tls,
+        tls_certificate=tls_certificate,
+        tls_key=tls_key,
+        token=None if token_file is None else _token(token_file),
+    )
+
+
+def _token(file: Path) -> str:
+    try:
+        token = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError("--token-file", expected="a file with a token", got=str(error), where=file) from None
+    if not token:
+        raise UsageError("--token-file", expected="a file with a token", got="an empty one", where=file)
+    return token

@@ -1,0 +1,55 @@
+"""How long the latest batches took: what a person wants to see of a server, and what the batch size is chosen by."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+_KEPT = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latency:
+    """Of the latest batches, at most a thousand, without reading and decoding here.
+
+    Attributes:
+        num_batches: how many.
+        p50_s, p99_s: their median and 99th percentile, in seconds.
+    """
+
+    num_batches: int
+    p50_s: float
+    p99_s: float
+
+
+class Timings:
+    """Takes the time of every answered batch; may be called from several threads at a time.
+
+    Attributes:
+        listener: is told too: the number of images and the seconds that they took.
+    """
+
+    def __init__(self) -> None:
+        self._seconds: deque[float] = deque(maxlen=_KEPT)
+        self._lock = threading.Lock()
+        self.listener: Callable[[int, float], None] | None = None
+
+    def note(self, num_images: int, seconds: float) -> None:
+        """A batch of so many images took so long; a pause before it, for a server that was away, is not counted."""
+        with self._lock:
+            self._seconds.append(seconds)
+        if self.listener is not None:
+            self.listener(num_images, seconds)
+
+    def latency(self) -> Latency | None:
+        """None before the first batch."""
+        with self._lock:
+            seconds = list(self._seconds)
+        if not seconds:
+            return None
+        p50, p99 = np.percentile(seconds, [50, 99])
+        return Latency(num_batches=len(seconds), p50_s=float(p50), p99_s=float(p99))
