@@ -168,6 +168,12 @@ class Manifest(BaseModel):
         return self.model_dump(mode="json", exclude={"golden"})
 
     @property
+    def margin2(self) -> float | None:
+        """Second margin of the loss, where it takes one; it stands in `training`, for format 1 has no field for it."""
+        margin2 = self.training.get("margin2")
+        return float(margin2) if isinstance(margin2, int | float) else None
+
+    @property
     def is_branch(self) -> bool:
         return self.mode == BRANCH
 

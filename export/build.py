@@ -7,6 +7,7 @@ import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -20,6 +21,7 @@ from artifact.model_file import append_manifest, content_hash
 from artifact.preprocessing import load_pixels
 from artifact.publishing import publish, require_model_name
 from artifact.repository import PublishedModel
+from artifact.row_losses import FORMULAS
 from export.evaluation import Report
 from export.gates import Verdict
 from export.graph import OPSET, export_graph
@@ -116,7 +118,7 @@ def build(
         preprocessing=run.preprocessing.to_dict(),
         threshold=reduced.threshold if reduced else run.threshold,
         base=run.base,
-        training={key: value for key, value in run.facts.items() if key not in ("base", "threshold")},
+        training={k: v for k, v in run.facts.items() if k not in ("base", "threshold")} | _second_margin(run),
         precision=precision,
         quantization=reduced.quantization if reduced else None,
         opset=OPSET,
@@ -136,6 +138,12 @@ def _export(run: Run, mode: str) -> onnx.ModelProto:
         embedding_dim=run.embedding_dim,
         preprocessing=run.preprocessing,
     )
+
+
+def _second_margin(run: Run) -> dict[str, Any]:
+    """{"margin2": ...} where its loss takes one; a user's own loss is not loaded to find out."""
+    formula = FORMULAS.get(run.config.loss or "")
+    return {"margin2": run.config.margin2} if formula is not None and "margin2" in formula.margins else {}
 
 
 def _as_network(graph: onnx.ModelProto) -> Branch:
