@@ -11,10 +11,13 @@ import numpy as np
 import pyarrow as pa
 
 from artifact.errors import DataError, UsageError
-from rows.cells import is_bytes, is_image_column, is_text
+from rows.cells import IMAGE_KINDS, is_bytes, is_image_column, is_text, is_unmistakable, kind_name
 
 SINGLE_STREAM_NAMES = ("path", "file", "filename", "file_name")
 """Tried in order for a model of one stream when no column has the stream's name."""
+
+ARRAY_NAMES = ("images", "arr_0", "x")
+"""Tried after those, where the column can hold nothing but images; then the only such column is taken."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +79,8 @@ def find_columns(
         if not is_image_column(kind):
             raise DataError(
                 f'image column "{name}"',
-                expected="string paths, binary or {bytes, path}",
-                got=str(kind),
+                expected=IMAGE_KINDS,
+                got=kind_name(kind),
                 where=where,
                 mend=f"name the right column with --columns {flag}",
             )
@@ -125,7 +128,12 @@ def _check_mapping(streams: Sequence[str], columns: Mapping[str, str]) -> None:
 
 def _default_column(schema: pa.Schema, stream: str, *, alone: bool) -> str:
     names = (stream, *SINGLE_STREAM_NAMES) if alone else (stream,)
-    return next((name for name in names if name in schema.names), stream)
+    named = next((name for name in names if name in schema.names), None)
+    if named is not None or not alone:
+        return named or stream
+    images = [field.name for field in schema if is_unmistakable(field.type)]
+    usual = [name for name in ARRAY_NAMES if name in images]
+    return (usual or (images if len(images) == 1 else [stream]))[0]
 
 
 def _require(schema: pa.Schema, name: str, what: str, where: str, mend: str | None) -> None:

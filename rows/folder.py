@@ -7,17 +7,16 @@ as `\xff`, and the hidden column `path` holds the name as the operating system h
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from functools import cached_property
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
 
 from artifact.errors import DataError
 from rows.images import ImageRef, readable_name
-from rows.source import files_fingerprint
+from rows.location import Location, file_stamp
 
 SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .png .webp .gif .bmp .tif .tiff .ppm .pgm .pbm .pnm".split()  # noqa: SIM905 - one line
@@ -30,10 +29,14 @@ class FolderSource:
     """An image folder; the names are in memory (about 100 bytes an image), the images are not."""
 
     schema = SCHEMA
+    files: tuple[Location, ...] = ()
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Location) -> None:
         self.folder = folder
-        self.names = sorted(_walk(folder, "", (os.path.realpath(folder),)))
+        if isinstance(folder, Path):
+            self.names = sorted(_walk(folder, "", (os.path.realpath(folder),)))
+        else:
+            self.names = sorted(_list_remote(folder))
         if not self.names:
             raise DataError(
                 "image folder",
@@ -42,18 +45,19 @@ class FolderSource:
                 where=folder,
             )
 
-    @property
-    def num_rows(self) -> int:
+    def count_rows(self, columns: Sequence[str]) -> int | None:
         return len(self.names)
 
-    @cached_property
-    def _fingerprint(self) -> str:
-        return files_fingerprint((name, self.folder / name) for name in self.names)
-
     def fingerprint(self) -> str:
-        return self._fingerprint
+        """Over the names and, of a local folder, the size and time of each file."""
+        digest = hashlib.sha256()
+        for name in self.names:
+            stamp = file_stamp(self.folder / name) if isinstance(self.folder, Path) else ""
+            digest.update(os.fsencode(name) + b"\0" + stamp.encode() + b"\0")
+        return digest.hexdigest()
 
-    def chunks(self, columns: Sequence[str], *, start_row: int, max_rows: int) -> Iterator[pa.Table]:
+    def chunks(self, columns: Sequence[str], *, start_row: int, max_rows: int, max_bytes: int) -> Iterator[pa.Table]:
+        del max_bytes  # a name is short
         for first in range(start_row, len(self.names), max_rows):
             names = self.names[first : first + max_rows]
             ids = [readable_name(name) for name in names]
@@ -61,8 +65,8 @@ class FolderSource:
             table = pa.table([ids, labels, [os.fsencode(name) for name in names]], schema=SCHEMA)
             yield table.select(list(columns))
 
-    def images(self, values: pa.ChunkedArray[Any]) -> list[ImageRef]:
-        return [ImageRef(path=self.folder / os.fsdecode(name or b"")) for name in values.to_pylist()]
+    def images(self, table: pa.Table, column: str) -> list[ImageRef]:
+        return [ImageRef(path=self.folder / os.fsdecode(name or b"")) for name in table[column].to_pylist()]
 
 
 def has_image_suffix(name: str) -> bool:
@@ -94,3 +98,14 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:
         return False
+
+
+def _list_remote(folder: Location) -> Iterator[str]:
+    """Names in object storage, which has neither links nor folders that are empty."""
+    assert not isinstance(folder, Path)
+    root = folder.path.rstrip("/")
+    for found in folder.fs.find(root):
+        name = found.lstrip("/").removeprefix(root.lstrip("/")).lstrip("/")
+        parts = PurePosixPath(name).parts
+        if parts and has_image_suffix(name) and not any(part.startswith(".") for part in parts):
+            yield name

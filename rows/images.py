@@ -1,30 +1,66 @@
-"""One image of a table before it is decoded: a file on disk, or bytes that the table itself holds."""
+"""One image of a table before it is scaled: a file, a span of a file, encoded bytes, or pixels.
+
+Equal refs are the same image, so a set of refs holds each distinct image once: files by name, bytes and pixels by
+content.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from artifact.preprocessing import DEFAULT_LIMITS, ImageError
+import numpy as np
+from PIL import Image
+
+from artifact.preprocessing import DEFAULT_LIMITS, ImageError, Pixels
+from rows.location import Location
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRef:
-    """Where an encoded image is; equal refs are the same image, so a set of refs holds each distinct image once.
+    """Where an image is; light, but for `data` and `pixels`.
 
     Attributes:
         path: the file, or None.
-        data: the encoded bytes, or None. With neither, the row's cell was empty, and `read` says so: a row with a
-            missing image is a bad row, not the end of the job.
+        data: the encoded bytes, or None.
+        span: (offset, size) in bytes where the image is a part of the file `path`: a member of a tar.
+        digest: of `pixels`.
+        pixels: uint8 [h, w, 3], read-only and not always contiguous, or None.
+
+    With none of them the row's cell was empty, and `read` says so: a row with a missing image is a bad row, not the
+    end of the job.
     """
 
-    path: Path | None = None
+    path: Location | None = None
     data: bytes | None = None
+    span: tuple[int, int] | None = None
+    digest: bytes | None = None
+    pixels: Pixels | None = field(default=None, compare=False, repr=False)
+
+    @classmethod
+    def of_pixels(cls, pixels: Pixels) -> ImageRef:
+        """The ref of uint8 [h, w, 3], [h, w, 1] or [h, w]; grey becomes three equal channels."""
+        digest = hashlib.sha256(repr(pixels.shape).encode())
+        digest.update(np.ascontiguousarray(pixels).data)
+        grey = pixels[..., None] if pixels.ndim == 2 else pixels
+        return cls(digest=digest.digest(), pixels=np.broadcast_to(grey, (*grey.shape[:2], 3)))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the row has no image."""
+        return self.path is None and self.data is None and self.pixels is None
+
+    @property
+    def file(self) -> Path | None:
+        """The local file that is this image and nothing else, or None."""
+        return self.path if isinstance(self.path, Path) and self.span is None else None
 
     def read(self, max_bytes: int = DEFAULT_LIMITS.max_bytes) -> bytes:
-        """The encoded bytes.
+        """The encoded bytes; of pixels a PNG file, which gives the same pixels again.
 
         Args:
             max_bytes: larger files are refused before they are read.
@@ -34,17 +70,14 @@ class ImageRef:
         """
         if self.data is not None:
             return self.data
+        if self.pixels is not None:
+            return _png(self.pixels)
         if self.path is None:
             raise ImageError("no image: the cell is empty")
         try:
-            status = os.stat(self.path)
-            if not stat.S_ISREG(status.st_mode):  # a pipe would block for ever
-                kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a device or pipe"
-                raise ImageError(f"{kind}, not a file: {self._shown}")
-            if status.st_size > max_bytes:
-                raise ImageError(f"{status.st_size} bytes, over the limit of {max_bytes}: {self._shown}")
-            with open(self.path, "rb") as file:
-                return file.read()
+            if self.span is not None:
+                return self._read_span(*self.span, max_bytes)
+            return self._read_local(max_bytes) if isinstance(self.path, Path) else self._read_remote(max_bytes)
         except ImageError:
             raise
         except FileNotFoundError:
@@ -54,11 +87,56 @@ class ImageRef:
         except ValueError:  # a NUL byte in the name
             raise ImageError(f"not a file name: {str(self.path)!r}") from None
 
+    def _read_local(self, max_bytes: int) -> bytes:
+        assert isinstance(self.path, Path)
+        status = os.stat(self.path)
+        if not stat.S_ISREG(status.st_mode):  # a pipe would block for ever
+            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a device or pipe"
+            raise ImageError(f"{kind}, not a file: {self._shown}")
+        self._check_size(status.st_size, max_bytes)
+        with open(self.path, "rb") as file:
+            return file.read()
+
+    def _read_span(self, offset: int, size: int, max_bytes: int) -> bytes:
+        self._check_size(size, max_bytes)
+        file = os.open(str(self.path), os.O_RDONLY)
+        try:
+            data = os.pread(file, size, offset)
+        finally:
+            os.close(file)
+        if len(data) < size:
+            raise ImageError(f"cut short, {len(data)} of {size} bytes: {self._shown}")
+        return data
+
+    def _read_remote(self, max_bytes: int) -> bytes:
+        assert self.path is not None
+        assert not isinstance(self.path, Path)
+        try:
+            # one request, where asking for the size first would be two
+            data: bytes = self.path.fs.cat_file(self.path.path, end=max_bytes + 1)
+        except OSError:
+            raise
+        except Exception as error:  # network libraries have error trees of their own
+            raise ImageError(f"cannot be read ({type(error).__name__}): {self._shown}") from None
+        if len(data) > max_bytes:
+            raise ImageError(f"over the limit of {max_bytes} bytes: {self._shown}")
+        return data
+
+    def _check_size(self, size: int, max_bytes: int) -> None:
+        if size > max_bytes:
+            raise ImageError(f"{size} bytes, over the limit of {max_bytes}: {self._shown}")
+
     @property
     def _shown(self) -> str:
-        return readable_name(str(self.path))
+        return readable_name(str(self.path)) + (f", byte {self.span[0]}" if self.span else "")
 
 
 def readable_name(name: str) -> str:
     r"""A file name as valid Unicode: bytes that are not UTF-8 become `\xff`, so that it fits in tables and messages."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _png(pixels: Pixels) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "PNG", compress_level=1)
+    return file.getvalue()

@@ -1,91 +1,93 @@
-"""Parquet tables: one file, or a folder of them read in order of name; a batch of rows in memory at a time."""
+"""A Parquet file, read in pieces of bounded size whatever its row groups are."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from artifact.errors import DataError
-from rows.cells import image_refs
+from rows.cells import image_refs, is_bytes
 from rows.images import ImageRef
+from rows.location import Location, opened
 from rows.source import files_fingerprint
 
 _READ_BYTES = 1 << 20
 
 
 class ParquetSource:
-    """Parquet files of one schema; row groups before the start row are not read."""
+    """One Parquet file; row groups before the start row are not read, and others not as a whole."""
 
-    def __init__(self, path: Path) -> None:
-        self.folder = path if path.is_dir() else path.parent
-        self.files = parquet_files(path) if path.is_dir() else [path]
-        self.schema = read_schema(self.files[0])
-        counts = []
-        for file in self.files:
-            metadata = _open(file).metadata
-            if not metadata.schema.to_arrow_schema().equals(self.schema):
-                raise DataError(
-                    "table", expected=f"the columns of {self.files[0].name}", got="other columns", where=file.name
-                )
-            counts.append(int(metadata.num_rows))
-        self._counts = counts
-        if not self.num_rows:
-            raise DataError("table", expected="rows", got="none", where=path.name)
+    def __init__(self, path: Location, like: pa.Schema | None = None) -> None:
+        del like  # the footer says it all
+        self.path = path
+        self.files = (path,)
+        with _open(path) as file:
+            self.schema = file.schema_arrow
+            self._num_rows = int(file.metadata.num_rows)
 
-    @property
-    def num_rows(self) -> int:
-        return sum(self._counts)
+    def count_rows(self, columns: Sequence[str]) -> int | None:
+        return self._num_rows
 
     def fingerprint(self) -> str:
-        return files_fingerprint((file.name, file) for file in self.files)
+        return files_fingerprint(self.files)
 
-    def chunks(self, columns: Sequence[str], *, start_row: int, max_rows: int) -> Iterator[pa.Table]:
-        for file, count in zip(self.files, self._counts, strict=True):
-            if start_row < count:
-                yield from _file_chunks(file, list(columns), start_row, max_rows)
-            start_row = max(0, start_row - count)
+    def chunks(self, columns: Sequence[str], *, start_row: int, max_rows: int, max_bytes: int) -> Iterator[pa.Table]:
+        with _open(self.path) as file:
+            try:
+                for group in range(file.num_row_groups):
+                    facts = file.metadata.row_group(group)
+                    if start_row >= facts.num_rows:
+                        start_row -= facts.num_rows
+                        continue
+                    num_rows = max(1, min(max_rows, int(max_bytes // self._row_bytes(facts, columns))))
+                    for batch in file.iter_batches(num_rows, row_groups=[group], columns=list(columns)):
+                        skipped = min(start_row, batch.num_rows)
+                        start_row -= skipped
+                        if skipped < batch.num_rows:
+                            yield pa.Table.from_batches([batch.slice(skipped)])
+            except (pa.ArrowException, OSError) as error:
+                raise DataError(
+                    "table", expected="readable Parquet", got=str(error)[:300], where=self.path.name
+                ) from None
 
-    def images(self, values: pa.ChunkedArray[Any]) -> list[ImageRef]:
-        return image_refs(values, self.folder)
+    def images(self, table: pa.Table, column: str) -> list[ImageRef]:
+        return image_refs(table[column], self.path.parent)
+
+    def _row_bytes(self, group: Any, columns: Sequence[str]) -> float:
+        """What a row of the group is taken to hold in memory, from the footer."""
+        total = 1.0
+        for place in range(group.num_columns):
+            leaf = group.column(place)
+            name = next((name for name in columns if f"{leaf.path_in_schema}.".startswith(f"{name}.")), None)
+            if name is None:
+                continue
+            size = leaf.total_uncompressed_size / group.num_rows
+            if leaf.dictionary_page_offset is not None and self._may_hold_images(name):
+                # a value of a dictionary stands in the file once, and in memory in every row that names it
+                size = max(size, leaf.data_page_offset - leaf.dictionary_page_offset)
+            total += size
+        return total
+
+    def _may_hold_images(self, column: str) -> bool:
+        kind = self.schema.field(column).type
+        return pa.types.is_struct(kind) or is_bytes(kind)
 
 
-def parquet_files(folder: Path) -> list[Path]:
-    """The Parquet files directly in a folder, by name; hidden ones are half-written or not ours."""
-    return sorted(file for file in folder.glob("*.parquet") if not file.name.startswith((".", "_")))
-
-
-def read_schema(file: Path) -> pa.Schema:
-    """The Arrow schema of one file, with its metadata; raises DataError where it is not Parquet."""
-    return _open(file).schema_arrow
-
-
-def _file_chunks(file: Path, columns: list[str], start_row: int, max_rows: int) -> Iterator[pa.Table]:
+@contextmanager
+def _open(path: Location) -> Iterator[Any]:
     from pyarrow import parquet
 
-    # by default a whole column of a row group is read ahead: gigabytes, where the column holds images
-    with parquet.ParquetFile(file, buffer_size=_READ_BYTES, pre_buffer=False) as opened:
-        first = 0  # row group to start with
-        while start_row >= opened.metadata.row_group(first).num_rows:
-            start_row -= opened.metadata.row_group(first).num_rows
-            first += 1
-        groups = list(range(first, opened.num_row_groups))
+    with opened(path) as stream:
+        # Arrow reads a path with fewer copies than a file object
+        source: Any = path if isinstance(path, Path) else stream
         try:
-            for batch in opened.iter_batches(max_rows, row_groups=groups, columns=columns):
-                skipped = min(start_row, batch.num_rows)
-                start_row -= skipped
-                yield pa.Table.from_batches([batch.slice(skipped)])
+            # by default a whole column of a row group is read ahead: gigabytes, where the column holds images
+            file = parquet.ParquetFile(source, buffer_size=_READ_BYTES, pre_buffer=False)
         except (pa.ArrowException, OSError) as error:
-            raise DataError("table", expected="readable Parquet", got=str(error)[:300], where=file.name) from None
-
-
-def _open(file: Path) -> pa.parquet.ParquetFile:
-    from pyarrow import parquet
-
-    try:
-        with parquet.ParquetFile(file) as opened:
-            return opened
-    except (pa.ArrowException, OSError) as error:
-        raise DataError("table", expected="a Parquet file", got=str(error)[:300], where=file.name) from None
+            raise DataError("table", expected="a Parquet file", got=str(error)[:300], where=path.name) from None
+        with file:
+            yield file

@@ -5,54 +5,70 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
 
+from rows.cells import row_bytes
 from rows.images import ImageRef
+from rows.location import Location, stamps
 
 
 class Source(Protocol):
-    """One opened table of a format; FORMATS in rows/tables.py names them all.
-
-    Attributes:
-        schema: the columns.
-        num_rows: None where counting means reading everything.
-    """
+    """One opened table of a format; FORMATS in rows/formats.py names those of files."""
 
     @property
-    def schema(self) -> pa.Schema: ...
+    def schema(self) -> pa.Schema:
+        """The columns."""
+        ...
 
     @property
-    def num_rows(self) -> int | None: ...
+    def files(self) -> Sequence[Location]:
+        """The files of the table, which must not change while it is read; not the images that it names."""
+        ...
+
+    def count_rows(self, columns: Sequence[str]) -> int | None:
+        """Rows of these columns; None where counting means reading everything."""
+        ...
 
     def fingerprint(self) -> str:
-        """Hex digest that changes when a file of the table does."""
+        """Hex digest that changes when the table does."""
         ...
 
-    def chunks(self, columns: Sequence[str], *, start_row: int, max_rows: int) -> Iterator[pa.Table]:
-        """The rows from `start_row` on, in order, in tables of any size up to about `max_rows`."""
+    def chunks(self, columns: Sequence[str], *, start_row: int, max_rows: int, max_bytes: int) -> Iterator[pa.Table]:
+        """The rows from `start_row` on, in order, in tables of any size up to about `max_rows` and `max_bytes`."""
         ...
 
-    def images(self, values: pa.ChunkedArray[Any]) -> list[ImageRef]:
-        """The image of each cell of an image column."""
+    def images(self, table: pa.Table, column: str) -> list[ImageRef]:
+        """The image of each row of what `chunks` gave."""
         ...
 
 
-def rechunk(chunks: Iterable[pa.Table], num_rows: int) -> Iterator[pa.Table]:
-    """The same rows in tables of exactly `num_rows` (the last one may be shorter), holding back less than one."""
+def rechunk(chunks: Iterable[pa.Table], num_rows: int, max_bytes: int) -> Iterator[pa.Table]:
+    """The same rows in tables of `num_rows`, or fewer where more would hold over `max_bytes`; the last may be shorter.
+
+    Where a table ends depends on the rows alone, and not on how they came. No more than one is held back.
+    """
     held: list[pa.Table] = []
-    have = 0
+    have = have_bytes = 0
     for chunk in chunks:
-        while chunk.num_rows:
-            part = chunk.slice(0, num_rows - have)
-            chunk = chunk.slice(part.num_rows)
-            held.append(part)
-            have += part.num_rows
-            if have == num_rows:
+        ends = np.cumsum(row_bytes(chunk))
+        at = 0
+        while at < chunk.num_rows:
+            before = int(ends[at - 1]) if at else 0
+            fitting = int(np.searchsorted(ends, before + max_bytes - have_bytes, "right")) - at
+            take = min(num_rows - have, fitting)
+            if take < 1 and not held:
+                take = 1  # a row larger than the limit comes alone
+            if take > 0:
+                held.append(chunk.slice(at, take))
+                have += take
+                at += take
+                have_bytes += int(ends[at - 1]) - before
+            if have == num_rows or at < chunk.num_rows:
                 yield pa.concat_tables(held)
-                held, have = [], 0
+                held, have, have_bytes = [], 0, 0
     if have:
         yield pa.concat_tables(held)
 
@@ -65,20 +81,19 @@ def skip_rows(chunks: Iterable[pa.Table], num_rows: int) -> Iterator[pa.Table]:
         num_rows = max(0, num_rows - chunk.num_rows)
 
 
-def files_fingerprint(files: Iterable[tuple[str, Path]]) -> str:
-    """SHA-256 in hex over name, size in bytes and change time in ns of each file.
+def slices(table: pa.Table, max_rows: int, max_bytes: int) -> Iterator[pa.Table]:
+    """A table in memory in smaller ones."""
+    at = 0
+    while at < table.num_rows:
+        part = table.slice(at, max_rows)
+        fitting = int(np.searchsorted(np.cumsum(row_bytes(part)), max_bytes, "right"))
+        yield part.slice(0, max(1, fitting))
+        at += max(1, fitting)
 
-    Not over the contents: a table can hold terabytes of images. A touched file counts as changed: the safe side.
 
-    Args:
-        files: (name relative to the table, path); a file that is not there counts as such.
-    """
+def files_fingerprint(files: Sequence[Location]) -> str:
+    """SHA-256 in hex over the name and the stamp of each file (rows/location.py)."""
     digest = hashlib.sha256()
-    for name, path in files:
-        try:
-            status = os.stat(path)
-            facts = f"{status.st_size} {status.st_mtime_ns}"
-        except OSError:
-            facts = "missing"
-        digest.update(os.fsencode(name) + b"\0" + facts.encode() + b"\0")
+    for file, stamp in zip(files, stamps(files), strict=True):
+        digest.update(os.fsencode(file.name) + b"\0" + stamp.encode() + b"\0")
     return digest.hexdigest()

@@ -1,38 +1,26 @@
-"""Tables of images: open one of any format, find its columns, and read it in batches of rows.
-
-A new format is one file with a Source (rows/source.py) and one line in FORMATS.
-"""
+"""Tables of images: open one of any format, find its columns, and read it in batches of rows."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 
 from artifact.errors import DataError
+from rows.cells import is_text
 from rows.columns import Columns, find_columns
-from rows.delimited import DelimitedSource
-from rows.folder import FolderSource, has_image_suffix
+from rows.folder import FolderSource
+from rows.formats import FORMATS, TableLike, open_source
 from rows.images import ImageRef
-from rows.jsonlines import JsonLinesSource
-from rows.parquet import ParquetSource, parquet_files
+from rows.location import stamps
 from rows.source import Source, rechunk
 
-FORMATS: dict[str, Callable[[Path], Source]] = {
-    ".csv": DelimitedSource,
-    ".csv.gz": DelimitedSource,
-    ".tsv": DelimitedSource,
-    ".tsv.gz": DelimitedSource,
-    ".jsonl": JsonLinesSource,
-    ".jsonl.gz": JsonLinesSource,
-    ".ndjson": JsonLinesSource,
-    ".parquet": ParquetSource,
-    ".pq": ParquetSource,
-}
-"""File suffix -> how to open it. A folder is an image folder, or a table of Parquet files where it holds only those."""
+__all__ = ["DEFAULT_BATCH_BYTES", "FORMATS", "ImageTable", "RowBatch", "open_table"]
+
+DEFAULT_BATCH_BYTES = 64 * 2**20
+"""What the cells of a batch hold at most, unless a single row holds more."""
 
 _ROWS_PER_READ = 1024
 
@@ -58,25 +46,28 @@ class RowBatch:
 
 
 class ImageTable:
-    """A table of images; nothing but its schema is read until `batches` is iterated.
+    """A table of images; little but its schema is read until `batches` is iterated.
 
     Attributes:
-        source: the file or folder.
+        source: the table as it was named.
         streams: stream -> the column that holds its images.
         copied_schema: schema of RowBatch.copied.
     """
 
-    def __init__(self, path: Path, source: Source, columns: Columns) -> None:
-        self.source = path
+    def __init__(self, name: str, source: Source, columns: Columns, *, where: str) -> None:
+        self.source = name
         self.streams = dict(columns.streams)
         self.copied_schema = columns.copied_schema
+        self._where = where
         self._source = source
         self._columns = columns
+        self._stamps = stamps(source.files)
+        self._num_rows = source.count_rows(columns.read)
 
     @property
     def num_rows(self) -> int | None:
-        """Rows of the table; None where counting means reading everything (CSV, JSON lines)."""
-        return self._source.num_rows
+        """Rows of the table; None where counting means reading everything (CSV, JSON lines, tar, streams)."""
+        return self._num_rows
 
     @property
     def id_type(self) -> pa.DataType:
@@ -86,16 +77,39 @@ class ImageTable:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 in hex: changes when a file of the table changes (name, size, time) or other columns are read."""
+        """SHA-256 in hex: changes when a file of the table changes (name, size, time) or other columns are read.
+
+        Of a pa.Table it is over the contents; a stream of record batches has one of its own each time.
+        """
         digest = hashlib.sha256(self._source.fingerprint().encode())
         digest.update(repr((sorted(self.streams.items()), self._columns.id_column)).encode())
         digest.update(repr([(field.name, str(field.type)) for field in self.copied_schema]).encode())
         return digest.hexdigest()
 
-    def batches(self, rows_per_batch: int, start_row: int = 0) -> Iterator[RowBatch]:
-        """Read the rows from `start_row` on, in order; every batch but the last has exactly `rows_per_batch`.
+    def require_unchanged(self) -> None:
+        """Raise DataError where a file of the table is not the one that was opened; takes one look at each file.
 
-        Memory is bounded: a batch, and what the format reads at a time. Reading again gives the same rows.
+        Files are told apart by size and time of change, or by what an object store gives in their place. Images that a
+        table only names are not looked at, nor is what an image folder holds.
+        """
+        for file, before, now in zip(self._source.files, self._stamps, stamps(self._source.files), strict=True):
+            if now != before:
+                raise DataError(
+                    "table that is being read",
+                    expected="the file as it was when it was opened",
+                    got="nothing there" if now == "missing" else "another size or time",
+                    where=file,
+                    mend="write tables under another name first, then start again",
+                )
+
+    def batches(
+        self, rows_per_batch: int, start_row: int = 0, *, max_bytes: int = DEFAULT_BATCH_BYTES
+    ) -> Generator[RowBatch, None, None]:
+        """Read the rows from `start_row` on, in order, in batches of `rows_per_batch`.
+
+        A batch has fewer rows where more would hold over `max_bytes` in their cells (images that the table itself
+        holds, long texts), so not only the last one may be short; a row that holds more comes alone. Memory is
+        bounded by that. Reading again from the same row gives the same batches.
 
         Raises:
             ValueError: rows_per_batch < 1 or start_row < 0.
@@ -104,16 +118,21 @@ class ImageTable:
         if rows_per_batch < 1 or start_row < 0:
             raise ValueError(f"expected rows_per_batch >= 1 and start_row >= 0, got {rows_per_batch} and {start_row}")
         columns = self._columns
-        chunks = self._source.chunks(columns.read, start_row=start_row, max_rows=min(rows_per_batch, _ROWS_PER_READ))
+        chunks = self._source.chunks(
+            columns.read,
+            start_row=start_row,
+            max_rows=min(rows_per_batch, _ROWS_PER_READ),
+            max_bytes=max(1, max_bytes // 4),
+        )
         first = start_row
-        for table in rechunk(chunks, rows_per_batch):
-            copied = columns.copied(table, first)
-            yield RowBatch(
-                first_row=first,
-                ids=self._ids(copied, first),
-                images={stream: self._source.images(table[name]) for stream, name in self.streams.items()},
-                copied=copied,
-            )
+        for table in rechunk(chunks, rows_per_batch, max_bytes):
+            try:
+                copied = columns.copied(table, first)
+                ids = self._ids(copied, first)
+                images = {stream: self._source.images(table, name) for stream, name in self.streams.items()}
+            except UnicodeDecodeError:
+                raise self._not_utf8(table, first) from None
+            yield RowBatch(first_row=first, ids=ids, images=images, copied=copied)
             first += table.num_rows
 
     def _ids(self, copied: pa.Table, first: int) -> list[str]:
@@ -123,28 +142,44 @@ class ImageTable:
                 f'id column "{self._columns.id_column}"',
                 expected="a value in every row",
                 got=f"none in row {first + ids.index(None)}",
-                where=self.source.name,
+                where=self._where,
                 mend="fill it, or name another column as the id",
             )
         return [str(value) for value in ids]
 
+    def _not_utf8(self, table: pa.Table, first: int) -> DataError:
+        """Parquet and Arrow files can hold text that is none."""
+        for name in self._columns.read:
+            if not is_text(table.schema.field(name).type):
+                continue
+            for row, value in enumerate(table[name].cast(pa.large_binary()).to_pylist()):
+                shown = (value or b"").decode("utf-8", "backslashreplace")
+                if value is not None and shown.encode() != value:
+                    return DataError(
+                        f'column "{name}", row {first + row}', expected="text in UTF-8", got=shown[:200],
+                        where=self._where, mend="write the column as UTF-8",
+                    )  # fmt: skip
+        return DataError("text", expected="UTF-8", got=f"other bytes after row {first}", where=self._where)
+
 
 def open_table(
-    source: str | Path,
+    source: TableLike,
     *,
     streams: Sequence[str] = ("image",),
     columns: Mapping[str, str] | None = None,
     copy: Sequence[str] | None = None,
     id_column: str | None = None,
 ) -> ImageTable:
-    """Open an image folder or a CSV, TSV, JSON lines or Parquet table.
+    """Open a table of images; docs/tables.md names the formats.
 
     Args:
-        source: a file, a folder of images, or a folder of Parquet files. Relative image paths in a table are relative
-            to the folder that the table is in.
+        source: a file (local, or a URL such as s3://bucket/table.parquet), a folder of images or of table files, a
+            pattern ("shards/*.tar", "train-{000..009}.tar"), a list of files, a pa.Table or a pa.RecordBatchReader.
+            Relative image paths in a table are relative to the folder that the table is in.
         streams: the image inputs of the model.
         columns: stream -> column, where the name differs. By default the column of the stream's name; for a single
-            stream also "path", "file", "filename" and "file_name" are tried.
+            stream also "path", "file", "filename" and "file_name" are tried, then the only column that can hold
+            nothing but images.
         copy: columns to copy besides `id` and, where there is one, `label`.
         id_column: the column that becomes `id`; by default "id", else the image path of a single stream, else the
             row number. Ids are not checked to be unique: that takes memory for each row.
@@ -153,39 +188,16 @@ def open_table(
         DataError: no such file, no such format, no rows, no such column, or a column of the wrong type.
         UsageError: `columns` names no stream of the model, or one column twice.
     """
-    path = Path(source)
-    opened = _open_folder(path, streams) if path.is_dir() else _open_file(path)
-    found = find_columns(
-        opened.schema, streams=streams, columns=columns or {}, copy=copy or (), id_column=id_column, where=path.name
-    )
-    return ImageTable(path, opened, found)
-
-
-def _open_file(path: Path) -> Source:
-    if not path.exists():
-        raise DataError("table of images", expected="a file or a folder", got="nothing there", where=path)
-    for suffix, opener in FORMATS.items():
-        if path.name.lower().endswith(suffix):
-            return opener(path)
-    raise DataError(
-        "table of images", expected=f"an image folder or a file that ends in {' '.join(FORMATS)}", got=path.name
-    )
-
-
-def _open_folder(folder: Path, streams: Sequence[str]) -> Source:
-    if _is_parquet_folder(folder):
-        return ParquetSource(folder)
-    if len(streams) > 1:
+    opened, where = open_source(source)
+    if isinstance(opened, FolderSource) and len(streams) > 1:
         raise DataError(
             "table of images",
             expected=f"a table with an image column for each of {', '.join(streams)}",
             got="an image folder",
-            where=folder.name,
+            where=where,
         )
-    return FolderSource(folder)
-
-
-def _is_parquet_folder(folder: Path) -> bool:
-    if not parquet_files(folder):
-        return False
-    return not any(has_image_suffix(entry.name) or entry.is_dir() for entry in folder.iterdir())
+    found = find_columns(
+        opened.schema, streams=streams, columns=columns or {}, copy=copy or (), id_column=id_column, where=where
+    )
+    shown = where if isinstance(source, (pa.Table, pa.RecordBatchReader, list, tuple)) else str(source)
+    return ImageTable(shown, opened, found, where=where)

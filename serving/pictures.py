@@ -5,10 +5,8 @@ Equal pictures are one image and run once: paths by name, bytes and pixels by co
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -23,19 +21,7 @@ ImageLike = str | os.PathLike[str] | bytes | Image.Image | Pixels | ImageRef
 _PNG_MODES = ("1", "L", "LA", "P", "PA", "RGBA", "I", "I;16")
 
 
-@dataclass(frozen=True, slots=True)
-class PixelPicture:
-    """Pixels that a caller decoded: uint8 [h, w, 3]; equal by content."""
-
-    digest: bytes
-    pixels: Pixels = field(compare=False)
-
-    def read(self) -> bytes:
-        """A PNG file of them, which gives the same pixels again."""
-        return _png(Image.fromarray(self.pixels))
-
-
-Picture = ImageRef | PixelPicture
+Picture = ImageRef
 
 
 def picture(image: ImageLike) -> Picture:
@@ -61,14 +47,13 @@ def picture(image: ImageLike) -> Picture:
         raise _refusal(type(image).__name__)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise _refusal(f"{image.dtype} {list(image.shape)}")
-    pixels = np.ascontiguousarray(image)
-    return PixelPicture(hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).digest(), pixels)
+    return ImageRef.of_pixels(image)
 
 
 def read_pixels(source: Picture, preprocessing: Preprocessing) -> Pixels:
     """uint8 [height, width, 3]; raises ImageError."""
-    if isinstance(source, PixelPicture):
-        return resize_pixels(source.pixels, preprocessing)
+    if source.pixels is not None:
+        return resize_pixels(np.ascontiguousarray(source.pixels), preprocessing)
     return load_pixels(source.read(), preprocessing)
 
 

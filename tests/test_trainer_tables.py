@@ -16,6 +16,7 @@ from PIL import Image
 
 from artifact.errors import DataError, UsageError
 from artifact.preprocessing import load_pixels
+from rows import formats
 from trainer.config import make_config
 from trainer.loop import fit
 from trainer.preparation import Prepared, prepare, read_split
@@ -285,9 +286,9 @@ def test_columns_that_make_no_sense_are_refused_in_one_line(tmp_path: Path) -> N
 
 def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
     """Other files, and tables that are not there."""
-    suffixes = ".csv .csv.gz .tsv .tsv.gz .jsonl .jsonl.gz .ndjson .parquet .pq"
-    (tmp_path / "notes.txt").write_text("a table")
-    for name, got in (("notes.txt", "another file"), ("gone.csv", "nothing there")):
+    suffixes = " ".join(formats.FORMATS)
+    (tmp_path / "notes.md").write_text("a table")
+    for name, got in (("notes.md", "another file"), ("gone.csv", "nothing there")):
         assert _refusal(DataError, tmp_path / name) == (
             f"images: expected a folder with one folder of images per class, or a table ({suffixes}), got {got}"
             f" ({tmp_path / name})"

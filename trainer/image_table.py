@@ -17,29 +17,26 @@ from typing import Any
 import numpy as np
 
 from artifact.errors import DataError
+from rows import formats
 from rows.cells import is_text
 from rows.images import ImageRef
-from rows.parquet import ParquetSource, parquet_files
 from rows.source import Source
-from rows.tables import FORMATS
 from trainer.image_folder import ImageFiles, Indices
 from trainer.table_columns import CLASSES, TableColumns, find_roles
 
-_ROWS_PER_READ = 256
+_ROWS_PER_READ, _BYTES_PER_READ = 256, 1 << 24
 
 
 def is_table(path: Path) -> bool:
-    """Whether the path is a table file, or a folder of Parquet files and nothing to look into besides."""
+    """Whether the path is a table file, or a folder of such files and nothing else to look into."""
     if path.is_dir():
-        return bool(parquet_files(path)) and not any(entry.is_dir() for entry in path.iterdir())
-    return path.is_file() and path.name.lower().endswith(tuple(FORMATS))
+        return bool(formats.table_files(path))
+    return path.is_file() and formats.is_table_file(path.name)
 
 
 def open_source(path: Path) -> Source:
     """Open a table; raises DataError where it is not what its name says, or has no rows."""
-    if path.is_dir():
-        return ParquetSource(path)
-    return next(opener for suffix, opener in FORMATS.items() if path.name.lower().endswith(suffix))(path)
+    return formats.open_source(path)[0]
 
 
 @dataclass(frozen=True)
@@ -72,8 +69,8 @@ class TableImages:
     def by_row(self) -> Iterator[tuple[ImageRef, ...]]:
         """The images of each row."""
         names = list(dict.fromkeys(self.columns))
-        for table in self.source.chunks(names, start_row=0, max_rows=_ROWS_PER_READ):
-            yield from zip(*(self.source.images(table[name]) for name in self.columns), strict=True)
+        for table in self.source.chunks(names, start_row=0, max_rows=_ROWS_PER_READ, max_bytes=_BYTES_PER_READ):
+            yield from zip(*(self.source.images(table, name) for name in self.columns), strict=True)
 
 
 def open_class_table(path: Path, columns: TableColumns, source: Source) -> ImageFiles:
@@ -113,7 +110,7 @@ def _names(source: Source, column: str, num_rows: int) -> tuple[str, ...]:
 
 def column_values(source: Source, column: str) -> list[Any]:
     """All values of one column, in order."""
-    tables = source.chunks([column], start_row=0, max_rows=65_536)
+    tables = source.chunks([column], start_row=0, max_rows=65_536, max_bytes=_BYTES_PER_READ)
     return [value for table in tables for value in table[column].to_pylist()]
 
 

@@ -197,7 +197,7 @@ def _read_all(
     """Every file in order; a bounded number in flight."""
 
     def read(ref: ImageRef) -> _Read:
-        path = str(ref.path) if ref.path is not None and known is not None else None
+        path = str(ref.file) if ref.file is not None and known is not None else None
         facts = None
         if path is not None and known is not None:
             facts, digest = known.find(path)

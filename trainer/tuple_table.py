@@ -158,14 +158,14 @@ def _refuse_repeated(tuples: TupleRows, images: Images, opened: TupleFiles) -> N
 def _key(ref: ImageRef, row: int, stream: str) -> object:
     if ref.data is not None:
         return hashlib.sha256(ref.data).digest()
-    return str(ref.path) if ref.path is not None else (row, stream)
+    return ref.digest if ref.digest is not None else (row, stream) if ref.is_empty else (str(ref.path), ref.span)
 
 
 def _name(ref: ImageRef, row: int, stream: str, path: Path) -> str:
-    if ref.path is None:
-        return f"row {row}, {stream}"
+    if ref.file is None:
+        return f"row {row}, {stream}" if ref.path is None or ref.span is not None else str(ref.path)
     folder = path if path.is_dir() else path.parent
-    return ref.path.relative_to(folder).as_posix() if ref.path.is_relative_to(folder) else str(ref.path)
+    return ref.file.relative_to(folder).as_posix() if ref.file.is_relative_to(folder) else str(ref.file)
 
 
 def _targets(source: Source, target: tuple[str, str], path: Path) -> Flags:
