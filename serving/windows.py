@@ -2,6 +2,10 @@
 
 The distances are computed here, by artifact/distances.py, for any artifact: equal to those of a full graph; a branch
 artifact has none of its own.
+
+Decision a reader would question: a file is known by its name, of which `./a.png`, `a.png` and the whole path are one.
+A link to it, or a copy, runs again and gives the same vector: to look where each name leads would cost every table more
+than it would save a few.
 """
 
 from __future__ import annotations
@@ -18,7 +22,6 @@ from artifact.distances import DISTANCES, Vectors
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT, KINDS, distance_name, embedding_name
 from artifact.manifest import Manifest
 from artifact.preprocessing import ImageError
-from rows.images import ImageRef
 from serving.pictures import ImageLike, Picture, picture
 
 Columns = dict[str, npt.NDArray[Any]]
@@ -121,8 +124,12 @@ class Window:
         )
 
     def _number(self, image: Picture) -> int:
-        # by content where the table holds the bytes: a part's worth of files must not stay in memory
-        key = hashlib.sha256(image.data).digest() if isinstance(image, ImageRef) and image.data is not None else image
+        # by content where the table holds it: a part's worth of files or pixels must not stay in memory
+        key: Hashable = image
+        if image.data is not None:
+            key = hashlib.sha256(image.data).digest()
+        elif image.digest is not None:
+            key = image.digest
         known = len(self._seen.numbers)
         number = self._seen.numbers.setdefault(key, known)
         if number == known:
