@@ -82,7 +82,7 @@ class TarSource:
             return
         found: dict[str, pa.DataType] = {"id": pa.string()}
         for row in self._first_rows():
-            found |= {name: _IMAGE if isinstance(cell, dict) else pa.string() for name, cell in row.cells.items()}
+            found |= {name: pa.string() if name in _TEXTS.values() else _IMAGE for name in row.cells}
         self.schema = pa.schema(found)
 
     def count_rows(self, columns: Sequence[str]) -> int | None:
@@ -192,5 +192,6 @@ def _column(extension: str) -> str | None:
     if lower in _TEXTS:
         return _TEXTS[lower]
     if has_image_suffix(f"x.{extension}"):
-        return extension.rpartition(".")[0] or "image"
+        stem = extension.rpartition(".")[0]
+        return extension if stem in ("id", *_TEXTS.values()) else stem or "image"
     return None
