@@ -1,54 +1,40 @@
 """The output folder of a scoring job: its manifest, its parts, its lock, and what a killed job left behind.
 
-Every part says itself which rows of the table it answers and which of them were bad, in its own schema metadata. So a
-kill between a part and the manifest loses nothing: the parts alone tell where to go on. Bad rows are kept there as an
-Arrow stream, for ids have the table's type.
+The parts are the truth: each says itself which rows of the table it answers (serving/part_files.py), so they may come
+in any order, and the manifest only has to be right at the end. It is written a few times a minute meanwhile, for who
+looks; with every part, a job of many parts would write little else.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import fcntl
 import json
 import os
+import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from artifact.atomic import sync_folder, write_atomically
-from artifact.errors import OutputError
-from rows.vectors import MANIFEST, write_part
+from artifact.atomic import staged_file, sync_folder, write_atomically
+from artifact.errors import DataError, OutputError
+from rows.vectors import MANIFEST
+from serving.job_identity import JobIdentity
+from serving.part_files import ANOTHER_FOLDER, Part, read_errors, read_parts, write_scored_part
+from serving.part_scoring import ScoredPart, errors_schema
 
-FORMAT = "lookalike-scores/1"
+FORMAT = "lookalike-scores/2"
 LOCK_FILE = ".lookalike.lock"
 ERRORS_FILE = "errors.parquet"
-PART_METADATA = b"lookalike.part"
 RUNNING, COMPLETE = "running", "complete"
-_ANOTHER_FOLDER = "choose another with --output, or remove it"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """One part file: the rows of the table from `first_row` on that it answers, and how many are in it and are not."""
-
-    file: str
-    first_row: int
-    num_rows: int
-    num_scored: int
-    num_errors: int
-
-    @property
-    def end_row(self) -> int:
-        return self.first_row + self.num_rows
-
-
-def errors_schema(id_type: pa.DataType) -> pa.Schema:
-    """One line for each bad image: the row's id, the stream, the reason."""
-    return pa.schema({"id": id_type, "stream": pa.string(), "reason": pa.string()})
+EXTRAS = ("table_rows",)
+MANIFEST_EVERY_S = 10.0
+_MAX_REASONS = 1000
+_LEFTOVERS = (".part-*.tmp", f".{ERRORS_FILE}.*.tmp", f".{MANIFEST}.*", ".*.npy.*.tmp", ".*.npz.*.tmp")
 
 
 class JobFolder:
@@ -56,130 +42,196 @@ class JobFolder:
 
     Attributes:
         path: the folder.
-        parts: finished parts, in table order.
+        identity: of the job.
         state: `running` or `complete`.
+        extra: what else the manifest says, by the names in EXTRAS.
     """
 
-    def __init__(self, path: Path, job: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-        self.path, self.parts, self.state = path, [], RUNNING  # type: tuple[Path, list[Part], str]
-        self._job, self._facts = dict(job), dict(facts)
+    def __init__(self, path: Path, identity: JobIdentity) -> None:
+        self.path, self.identity, self.state = path, identity, RUNNING
+        self.extra: dict[str, Any] = {}
+        self.num_rows = self.num_scored = self.num_errors = 0
+        self._parts: dict[int, Part] = {}
+        self._written_s = 0.0
 
     @property
-    def next_row(self) -> int:
-        """First row of the table that no part answers."""
-        return self.parts[-1].end_row if self.parts else 0
+    def parts(self) -> list[Part]:
+        """Finished parts, in table order."""
+        return [part for _, part in sorted(self._parts.items())]
 
-    def add_part(self, table: pa.Table, *, num_rows: int, errors: pa.Table, num_errors: int) -> Part:
-        """Write the next part, then the manifest.
+    def __contains__(self, number: int) -> bool:
+        """Whether the part of this number is finished."""
+        return number in self._parts
+
+    def wants(self, number: int) -> bool:
+        """Whether the part of this number is the job's and missing."""
+        return self.identity.shard.has(number) and number not in self._parts
+
+    @property
+    def first_missing(self) -> int:
+        """Lowest number of a part that the job may still need."""
+        shard, number = self.identity.shard, self.identity.shard.number - 1
+        while number in self._parts:
+            number += shard.count
+        return number
+
+    def missing(self, table_rows: int) -> list[int]:
+        """Numbers of the parts that a table of so many rows still needs, rising."""
+        return [number for number in range(-(-table_rows // self.identity.rows_per_part)) if self.wants(number)]
+
+    def add_part(self, scored: ScoredPart) -> Part:
+        """Write a part, of any number, whole or not at all; one of that number that is there is replaced.
+
+        Raises:
+            OutputError: it cannot be written, or is no part of this job's shard.
+        """
+        if not self.identity.shard.has(scored.number) or not scored.num_rows:
+            raise OutputError("part of another shard", got=f"part {scored.number}", where=self.path)
+        self.adopt(write_scored_part(self.path, scored, self.identity.job))
+        sync_folder(self.path)
+        if time.monotonic() - self._written_s > MANIFEST_EVERY_S:
+            self.write_manifest()
+        return self._parts[scored.number]
+
+    def adopt(self, part: Part) -> None:
+        """Take over a part file that lies in the folder."""
+        old = self._parts.get(part.number)
+        self._parts[part.number] = part
+        self.num_rows += part.num_rows - (old.num_rows if old else 0)
+        self.num_scored += part.num_scored - (old.num_scored if old else 0)
+        self.num_errors += part.num_errors - (old.num_errors if old else 0)
+
+    def reopen(self) -> None:
+        """The job goes on though it was complete: parts will change."""
+        self.state = RUNNING
+        self.write_manifest()
+
+    def complete(self, table_rows: int) -> None:
+        """Write errors.parquet from what the parts say, then the manifest's last state.
 
         Args:
-            table: the scored rows, with the lineage in the schema metadata.
-            num_rows: rows of the input table that it answers.
-            errors: the bad images among those, as `errors_schema`.
-            num_errors: rows that have bad images.
-        """
-        name = f"part-{len(self.parts):05d}.parquet"
-        part = Part(
-            file=name,
-            first_row=self.next_row,
-            num_rows=num_rows,
-            num_scored=table.num_rows,
-            num_errors=num_errors,
-        )
-        facts = {**asdict(part), "job": self._job, "errors": _to_text(errors)}
-        metadata = {**(table.schema.metadata or {}), PART_METADATA: json.dumps(facts).encode()}
-        write_part(self.path / name, table.replace_schema_metadata(metadata))
-        sync_folder(self.path)
-        self.parts.append(part)
-        self.write_manifest()
-        return part
+            table_rows: rows of the whole table; those of the job's shard must all be answered.
 
-    def complete(self, id_type: pa.DataType) -> None:
-        """Write errors.parquet from what the parts say, then the manifest's last state."""
-        schema = errors_schema(id_type)
-        found = [_from_text(_part_facts(self.path / part.file)["errors"]) for part in self.parts if part.num_errors]
-        write_part(self.path / ERRORS_FILE, pa.concat_tables([schema.empty_table(), *found]))
+        Raises:
+            DataError: they are not: the table had other rows when it was read.
+        """
+        answered = self.identity.shard.num_rows(table_rows, self.identity.rows_per_part)
+        if self.num_rows != answered or self.missing(table_rows):
+            raise DataError(
+                "table that was read",
+                expected=f"{answered} rows",
+                got=f"{self.num_rows}",
+                where=self.identity.facts.get("source"),
+                mend="it changed meanwhile: start again",
+            )
+        self._write_errors()
         self.state = COMPLETE
+        if not self.identity.shard.is_whole:
+            self.extra["table_rows"] = table_rows
         self.write_manifest()
+
+    def commonest_reason(self) -> tuple[str, int]:
+        """Why most images are bad, up to the name of a file in it, and how many are for that; ("", 0) without any."""
+        reasons: Counter[str] = Counter()
+        for table in self._errors():
+            for reason in table["reason"].to_pylist():
+                kind = str(reason).partition(": ")[0]
+                reasons[kind if kind in reasons or len(reasons) < _MAX_REASONS else "others"] += 1
+        return reasons.most_common(1)[0] if reasons else ("", 0)
 
     def write_manifest(self) -> None:
         """manifest.json as things stand now."""
         content = {
             "format": FORMAT,
             "state": self.state,
-            "job": self._job,
-            **self._facts,
-            "num_rows": sum(part.num_rows for part in self.parts),
-            "num_scored": sum(part.num_scored for part in self.parts),
-            "num_errors": sum(part.num_errors for part in self.parts),
+            "job": dict(self.identity.job),
+            **({} if self.identity.shard.is_whole else {"shard": str(self.identity.shard)}),
+            **self.identity.facts,
+            "num_rows": self.num_rows,
+            "num_scored": self.num_scored,
+            "num_errors": self.num_errors,
+            **self.extra,
             "parts": [asdict(part) for part in self.parts],
         }
         write_atomically(self.path / MANIFEST, (json.dumps(content, indent=1) + "\n").encode())
+        self._written_s = time.monotonic()
 
     def resume(self, manifest: Mapping[str, Any]) -> None:
         """Take over what an earlier process finished, and remove what it was writing when it ended."""
-        for pattern in (".part-*.tmp", f".{ERRORS_FILE}.*.tmp", f".{MANIFEST}.*"):
+        for pattern in _LEFTOVERS:
             for leftover in self.path.glob(pattern):
                 leftover.unlink(missing_ok=True)
-        for path in sorted(self.path.glob("part-*.parquet")):
-            facts = _part_facts(path)
-            if facts.get("job") != self._job or facts["first_row"] != self.next_row:
-                raise OutputError(
-                    "part of another job",
-                    expected=f"row {self.next_row} of this one",
-                    got=f"row {facts['first_row']} of another" if "first_row" in facts else "no such part",
-                    where=path,
-                    mend=_ANOTHER_FOLDER,
-                )
-            self.parts.append(Part(**{key: facts[key] for key in Part.__dataclass_fields__}))
-        listed = manifest.get("parts", [])
-        there = [asdict(part) for part in self.parts]
+        for part in read_parts(self.path, self.identity.job):
+            self.adopt(part)
         self.state = manifest.get("state", RUNNING)
-        if listed != (there if self.state == COMPLETE else there[: len(listed)]):
+        self.extra = {key: manifest[key] for key in EXTRAS if key in manifest}
+        listed = {part["file"] for part in manifest.get("parts", [])}
+        there = {part.file for part in self.parts}
+        if not listed <= there or (self.state == COMPLETE and listed != there):
             raise OutputError(
                 "parts are missing",
                 expected=f"the {len(listed)} that {MANIFEST} lists",
                 got=str(len(there)),
                 where=self.path,
-                mend=_ANOTHER_FOLDER,
+                mend=ANOTHER_FOLDER,
             )
+
+    def _errors(self) -> Iterator[pa.Table]:
+        for part in self.parts:
+            if part.num_errors:
+                yield read_errors(self.path, part)
+
+    def _write_errors(self) -> None:
+        """errors.parquet, a part's bad images in memory at a time."""
+        from pyarrow import parquet
+
+        schema = errors_schema(self.identity.id_type).remove(0)
+        with (
+            staged_file(self.path / ERRORS_FILE) as staged,
+            parquet.ParquetWriter(staged, schema, compression="zstd") as writer,
+        ):
+            for table in self._errors():
+                writer.write_table(table.drop_columns(["row"]))
+        sync_folder(self.path)
 
 
 @contextlib.contextmanager
-def open_job_folder(path: Path, job: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[JobFolder]:
-    """Hold the output folder of a job, new or begun.
-
-    Args:
-        job: what makes two jobs the same one: only then does one go on where the other ended.
-        facts: what else the manifest shall say.
+def open_job_folder(path: Path, identity: JobIdentity) -> Iterator[JobFolder]:
+    """Hold the output folder of a job, new or begun; the manifest is up to date when it is let go.
 
     Raises:
         OutputError: the folder holds something else (which is left untouched), is in use, or cannot be written.
     """
-    _read_manifest(path, job)  # before anything is written there
+    _read_manifest(path, identity)  # before anything is written there
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock = (path / LOCK_FILE).open("a")
     except OSError as error:
-        raise OutputError("output folder", got=error.strerror, where=path, mend=_ANOTHER_FOLDER) from None
+        raise OutputError("output folder", got=error.strerror, where=path, mend=ANOTHER_FOLDER) from None
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise OutputError("output folder is in use by another job", where=path, mend="wait for it to end") from None
-        folder = JobFolder(path, job, facts)
-        folder.resume(_read_manifest(path, job))
+        folder = JobFolder(path, identity)
+        folder.resume(_read_manifest(path, identity))
         if folder.state == RUNNING:
             folder.write_manifest()
-        yield folder
+        try:
+            yield folder
+        except BaseException:
+            if folder.state == RUNNING:
+                with contextlib.suppress(OutputError):  # such as a full disk, which is what ended it
+                    folder.write_manifest()
+            raise
 
 
-def _read_manifest(path: Path, job: Mapping[str, Any]) -> dict[str, Any]:
+def _read_manifest(path: Path, identity: JobIdentity) -> dict[str, Any]:
     """The manifest of the job in the folder, empty where there is none yet; raises OutputError if it is not ours."""
     if not path.exists():
         return {}
     if not path.is_dir():
-        raise OutputError("output", expected="a folder", got="a file", where=path, mend=_ANOTHER_FOLDER)
+        raise OutputError("output", expected="a folder", got="a file", where=path, mend=ANOTHER_FOLDER)
     if not (path / MANIFEST).is_file():
         others = sorted(name for name in os.listdir(path) if name != LOCK_FILE and not name.startswith(f".{MANIFEST}."))
         if others:
@@ -188,60 +240,35 @@ def _read_manifest(path: Path, job: Mapping[str, Any]) -> dict[str, Any]:
                 expected="an empty one or that of this job",
                 got=f"{others[0]!r} in it" + (f" and {len(others) - 1} more" if len(others) > 1 else ""),
                 where=path,
-                mend=_ANOTHER_FOLDER,
+                mend=ANOTHER_FOLDER,
             )
         return {}
-    content: dict[str, Any] = {}
-    try:
-        content = json.loads((path / MANIFEST).read_bytes())
-        theirs = dict(content["job"])
-        ours = content["format"] == FORMAT and content["state"] in (RUNNING, COMPLETE)
-    except (ValueError, KeyError, TypeError, OSError):
-        ours, theirs = False, {}
-    if not ours:
-        raise OutputError(
-            "output folder", expected=f"a {MANIFEST} of {FORMAT}", got="another", where=path, mend=_ANOTHER_FOLDER
-        )
-    changed = [key for key in job if theirs.get(key) != job[key]]
+    content = read_job_manifest(path)
+    changed = identity.changed(content)
     if changed and not content.get("parts") and content["state"] == RUNNING and not any(path.glob("part-*.parquet")):
         return {}  # it failed before its first part, for example at a broken table that was mended since
     if changed:
         raise OutputError(
             "output folder belongs to another job",
-            expected=", ".join(f"{key} {_shown(job[key])}" for key in changed),
-            got=", ".join(f"{key} {_shown(theirs.get(key))}" for key in changed),
+            expected=", ".join(here for here, _ in changed.values()),
+            got=", ".join(there for _, there in changed.values()),
             where=path,
-            mend=_ANOTHER_FOLDER,
+            mend=ANOTHER_FOLDER,
         )
     return content
 
 
-def _shown(value: object) -> str:
-    return value[:12] if isinstance(value, str) else json.dumps(value)
-
-
-def _part_facts(path: Path) -> dict[str, Any]:
-    """What a part says about itself; raises OutputError where it is not one."""
-    from pyarrow import parquet
-
+def read_job_manifest(path: Path) -> dict[str, Any]:
+    """The manifest of the scoring job in a folder; raises OutputError where there is none."""
+    content: dict[str, Any] = {}
     try:
-        with parquet.ParquetFile(path) as opened:
-            metadata = opened.schema_arrow.metadata or {}
-        facts: dict[str, Any] = json.loads(metadata.get(PART_METADATA, b"{}"))
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise OutputError("part cannot be read", got=str(error)[:300], where=path, mend=_ANOTHER_FOLDER) from None
-    if not {"job", "errors", *Part.__dataclass_fields__} <= set(facts):
-        raise OutputError("part of another job", expected="one of this", where=path, mend=_ANOTHER_FOLDER)
-    return facts
-
-
-def _to_text(table: pa.Table) -> str:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return base64.b64encode(sink.getvalue()).decode()
-
-
-def _from_text(text: str) -> pa.Table:
-    with pa.ipc.open_stream(base64.b64decode(text)) as reader:
-        return reader.read_all()
+        content = json.loads((path / MANIFEST).read_bytes())
+        job, ours = content["job"], content["format"] == FORMAT and content["state"] in (RUNNING, COMPLETE)
+        ours = ours and isinstance(job, dict)
+    except (ValueError, KeyError, TypeError, OSError):
+        ours = False
+    if not ours:
+        raise OutputError(
+            "output folder", expected=f"a {MANIFEST} of {FORMAT}", got="another", where=path, mend=ANOTHER_FOLDER
+        )
+    return content

@@ -7,7 +7,9 @@ anyway, and the vectors are the same to the byte.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from itertools import groupby
 
 import pyarrow as pa
 
@@ -18,7 +20,49 @@ MAX_WINDOW_BYTES = 64 * 1024 * 1024
 """Of encoded images that the table itself holds."""
 
 
-def row_windows(table: ImageTable, start_row: int, rows_per_part: int) -> Iterator[RowBatch]:
+class PartWindows:
+    """The windows of the parts that are wanted, in table order; iterate it once.
+
+    A table that can tell its rows is opened again behind every gap; one that must be read from the start anyway is read
+    through, and the rows of other parts are passed over.
+
+    Args:
+        is_wanted: says of a part's number whether its rows shall come.
+
+    Attributes:
+        table_rows: rows of the table; None until they are known, which may be the end of the iteration.
+    """
+
+    def __init__(self, table: ImageTable, rows_per_part: int, is_wanted: Callable[[int], bool], first: int = 0) -> None:
+        self.table_rows = table.num_rows
+        self._table, self._rows_per_part = table, rows_per_part
+        self._is_wanted, self._first = is_wanted, first
+
+    def __iter__(self) -> Iterator[RowBatch]:
+        return self._read_through() if self.table_rows is None else self._jump(self.table_rows)
+
+    def _read_through(self) -> Iterator[RowBatch]:
+        end = self._first * self._rows_per_part
+        for window in row_windows(self._table, end, self._rows_per_part):
+            end = window.first_row + len(window)
+            if self._is_wanted(window.first_row // self._rows_per_part):
+                yield window
+        self.table_rows = end
+
+    def _jump(self, table_rows: int) -> Iterator[RowBatch]:
+        num_parts = -(-table_rows // self._rows_per_part)
+        for wanted, run in groupby(range(self._first, num_parts), self._is_wanted):
+            numbers = list(run)
+            if not wanted:
+                continue
+            with closing(row_windows(self._table, numbers[0] * self._rows_per_part, self._rows_per_part)) as windows:
+                for window in windows:
+                    if window.first_row // self._rows_per_part > numbers[-1]:
+                        break
+                    yield window
+
+
+def row_windows(table: ImageTable, start_row: int, rows_per_part: int) -> Generator[RowBatch, None, None]:
     """The rows from `start_row`, the first of a part, on."""
     held: list[RowBatch] = []
     num_rows = num_bytes = 0
@@ -32,7 +76,7 @@ def row_windows(table: ImageTable, start_row: int, rows_per_part: int) -> Iterat
             while end < last and num_bytes < MAX_WINDOW_BYTES:
                 num_bytes += sizes[end]
                 end += 1
-            held.append(_slice(batch, at, end))
+            held.append(slice_rows(batch, at, end))
             num_rows += end - at
             if end - at == to_border or num_rows == ROWS_PER_WINDOW or num_bytes >= MAX_WINDOW_BYTES:
                 yield _join(held)
@@ -42,14 +86,18 @@ def row_windows(table: ImageTable, start_row: int, rows_per_part: int) -> Iterat
         yield _join(held)
 
 
-def _bytes_per_row(batch: RowBatch) -> list[int]:
-    return [
-        sum(len(image.data) for image in images if image.data is not None)
-        for images in zip(*batch.images.values(), strict=True)
-    ]
+def take_rows(batch: RowBatch, places: list[int]) -> RowBatch:
+    """Some rows of a batch by their places in it, rising; `first_row` stays that of the batch."""
+    return RowBatch(
+        first_row=batch.first_row,
+        ids=[batch.ids[place] for place in places],
+        images={name: [refs[place] for place in places] for name, refs in batch.images.items()},
+        copied=batch.copied.take(pa.array(places, pa.int64())),
+    )
 
 
-def _slice(batch: RowBatch, start: int, end: int) -> RowBatch:
+def slice_rows(batch: RowBatch, start: int, end: int) -> RowBatch:
+    """The rows from place `start` to before `end`."""
     if (start, end) == (0, len(batch)):
         return batch
     return RowBatch(
@@ -58,6 +106,13 @@ def _slice(batch: RowBatch, start: int, end: int) -> RowBatch:
         images={name: refs[start:end] for name, refs in batch.images.items()},
         copied=batch.copied.slice(start, end - start),
     )
+
+
+def _bytes_per_row(batch: RowBatch) -> list[int]:
+    return [
+        sum(len(image.data) for image in images if image.data is not None)
+        for images in zip(*batch.images.values(), strict=True)
+    ]
 
 
 def _join(batches: list[RowBatch]) -> RowBatch:

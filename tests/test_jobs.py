@@ -15,15 +15,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from job_tables import folder_of_images, read_rows, score
 from pyarrow import parquet
 from scoring import BAD, DIM, MODELS, expected_vectors, publish_models, write_images
 
 from artifact.errors import DataError, OutputError, UsageError
 from artifact.kinds import KINDS, distance_name, embedding_name
 from rows.lineage import Lineage
-from rows.tables import ImageTable, open_table
+from rows.tables import open_table
 from rows.vectors import VectorTable
-from serving.jobs import JobResult, score_table
+from serving.jobs import score_table
 from serving.scorer import Scorer
 
 TOLERANCE = 1e-5
@@ -41,29 +42,6 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return write_images(tmp_path_factory.mktemp("images"), 37)
 
 
-def folder_of_images(folder: Path, num_images: int, *, bad: tuple[int, ...] = ()) -> Path:
-    """Images in two class folders; those numbered in `bad` are broken."""
-    for number, path in enumerate(write_images(folder / "all", num_images)):
-        target = folder / ("cats", "dogs")[number % 2] / path.name
-        target.parent.mkdir(exist_ok=True)
-        path.rename(target)
-        if number in bad:
-            target.write_bytes(BAD)
-    (folder / "all").rmdir()
-    return folder
-
-
-def score(
-    table: ImageTable, repository: Path, output: Path, model: str = "triplet_branch", **options: Any
-) -> JobResult:
-    with Scorer(model, repository=repository, batch_size=4, threads=1) as scorer:
-        return score_table(table, scorer, output, **options)
-
-
-def read_parts(output: Path) -> pa.Table:
-    return pa.concat_tables([parquet.read_table(path) for path in sorted(output.glob("part-*.parquet"))])
-
-
 def test_a_folder_becomes_parts_with_id_label_and_embedding(repository: Path, tmp_path: Path) -> None:
     """Order kept, parts of the size asked for, bad rows in errors.parquet, no other file left."""
     pictures = folder_of_images(tmp_path / "pictures", 23, bad=(4, 5, 19))
@@ -79,7 +57,7 @@ def test_a_folder_becomes_parts_with_id_label_and_embedding(repository: Path, tm
     ]  # fmt: skip
     names = sorted(path.relative_to(pictures).as_posix() for path in pictures.rglob("*.*"))
     good = [name for name in names if (pictures / name).read_bytes() != BAD]
-    rows = read_parts(tmp_path / "out")
+    rows = read_rows(tmp_path / "out")
     assert rows.column_names == ["id", "label", "embedding"]
     assert rows["id"].to_pylist() == good
     assert rows["label"].to_pylist() == [name.split("/")[0] for name in good]
@@ -133,7 +111,7 @@ def test_a_table_of_tuples_gives_vectors_distances_and_same(
     result = score(table, repository, tmp_path / "out", model, rows_per_part=8)
 
     assert (result.num_rows, result.num_scored, result.num_errors) == (31, 30, 1)
-    scored = read_parts(tmp_path / "out")
+    scored = read_rows(tmp_path / "out")
     kept = [row for row in range(31) if row != 7]
     assert scored["id"].to_pylist() == [100 + row for row in kept]
     assert scored["weight"].to_pylist() == [row / 2 for row in kept]
@@ -158,7 +136,7 @@ def test_a_table_of_bad_rows_alone_keeps_the_schema(repository: Path, tmp_path: 
     file.write_text("id,image\n" + "".join(f"r{row},nowhere{row}.png\n" for row in range(5)))
     result = score(open_table(file), repository, tmp_path / "out", rows_per_part=3)
     assert (result.num_rows, result.num_scored, result.num_errors, result.num_images) == (5, 0, 5, 0)
-    rows = read_parts(tmp_path / "out")
+    rows = read_rows(tmp_path / "out")
     assert rows.num_rows == 0
     assert rows.schema.field("embedding").type == pa.list_(pa.float32(), DIM)
     errors = parquet.read_table(tmp_path / "out" / "errors.parquet")
@@ -185,7 +163,7 @@ def test_parts_end_where_they_should_whatever_the_windows(
     score(open_table(images[0].parent), repository, tmp_path / "out", rows_per_part=16)
     sizes = [parquet.read_table(part).num_rows for part in sorted((tmp_path / "out").glob("part-*"))]
     assert sizes == [16, 16, 5]
-    assert read_parts(tmp_path / "out")["id"].to_pylist() == [path.name for path in images]
+    assert read_rows(tmp_path / "out")["id"].to_pylist() == [path.name for path in images]
 
 
 class StopError(Exception):
@@ -212,7 +190,7 @@ def test_a_stopped_job_goes_on_where_it_stopped(
     assert result.resumed_at == 5 * (kill_at - 1)
     assert result.num_images == 37 - result.resumed_at
     assert kept.items() <= {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("part-*")}.items()
-    assert read_parts(tmp_path / "out").equals(read_parts(tmp_path / "whole"))
+    assert read_rows(tmp_path / "out").equals(read_rows(tmp_path / "whole"))
 
 
 def test_a_kill_between_part_and_manifest_loses_nothing(repository: Path, tmp_path: Path) -> None:
@@ -280,7 +258,7 @@ def test_kill_9_at_random_moments_loses_and_doubles_no_row(repository: Path, tmp
     for _ in range(5):  # of 25 windows, each process does at most 4
         run_job(command, int(random.integers(1, 4)), random.uniform(0, 0.02))
     run_job(command, None)
-    rows = read_parts(tmp_path / "out")
+    rows = read_rows(tmp_path / "out")
     errors = parquet.read_table(tmp_path / "out" / "errors.parquet")
     names = sorted(path.relative_to(pictures).as_posix() for path in pictures.rglob("*.*"))
     bad = [name for name in names if (pictures / name).read_bytes() == BAD]
@@ -340,7 +318,7 @@ def test_folders_of_other_things_are_refused_untouched(repository: Path, images:
     )
     (output / "manifest.json").write_text('{"name": "an extension for a browser"}')
     assert refused(repository, pictures, output) == (
-        f"output folder: expected a manifest.json of lookalike-scores/1, got another ({output}); {mend}"
+        f"output folder: expected a manifest.json of lookalike-scores/2, got another ({output}); {mend}"
     )
     file = tmp_path / "file"
     file.touch()
@@ -348,24 +326,36 @@ def test_folders_of_other_things_are_refused_untouched(repository: Path, images:
 
 
 def test_folders_of_other_jobs_are_refused_untouched(repository: Path, images: list[Path], tmp_path: Path) -> None:
-    """Another artifact, other files, other options, other columns: each is named."""
+    """Another artifact, other files, other options, other columns: each is named, and in words."""
     mend = "choose another with --output, or remove it"
-    pictures, output = images[0].parent, tmp_path / "out"
-    score(open_table(pictures), repository, output)
-    job = json.loads((output / "manifest.json").read_text())["job"]
-    with Scorer("triplet_full", repository=repository) as scorer:
-        digest = scorer.digest
-    assert refused(repository, pictures, output, "triplet_full") == (
-        f"output folder belongs to another job: expected artifact {digest[:12]}, "
-        f"got artifact {job['artifact'][:12]} ({output}); {mend}"
+    output, file = tmp_path / "out", tmp_path / "t.csv"
+    file.write_text(f"id,path,a\n1,{images[0]},x\n")
+    score(open_table(file), repository, output)
+
+    def refusal(expected: str, got: str) -> str:
+        return f"output folder belongs to another job: expected {expected}, got {got} ({output}); {mend}"
+
+    assert refused(repository, file, output, "triplet_full") == refusal(
+        "artifact triplet_full version 1", "artifact triplet_branch version 1"
     )
-    assert refused(repository, pictures, output, rows_per_part=3) == (
-        f"output folder belongs to another job: expected rows_per_part 3, got rows_per_part 8192 ({output}); {mend}"
+    assert refused(repository, file, output, rows_per_part=3) == refusal("3 rows a part", "8192 rows a part")
+    folder = folder_of_images(tmp_path / "pictures", 4)
+    embedding = f"embedding: fixed_size_list<item: float>[{DIM}]"
+    assert refused(repository, folder, output) == refusal(
+        f"columns id: string, label: string, {embedding}, table {folder}",
+        f"columns id: string, {embedding}, table {file}",
     )
-    others = folder_of_images(tmp_path / "others", 4)
-    assert refused(repository, others, output) == (
-        f"output folder belongs to another job: expected table {open_table(others).fingerprint[:12]}, "
-        f"got table {job['table'][:12]} ({output}); {mend}"
+    other = tmp_path / "other.csv"
+    other.write_text(f"id,path,a\n1,{images[1]},x\n")
+    assert refused(repository, other, output) == refusal(f"table {other}", f"table {file}")
+    file.write_text(f"id,path,a\n1,{images[0]},x\n2,{images[1]},y\n")
+    assert refused(repository, file, output) == refusal(
+        f"table {file} as it is now", "that table before it changed, or with another id column"
+    )
+    again = publish_models(tmp_path / "again", tmp_path / "files", seed=5, models=["triplet_branch"])
+    assert refused(again, file, output) == refusal(
+        "artifact triplet_branch version 1 as it is now, table " + f"{file} as it is now",
+        "another one that had this name and version, that table before it changed, or with another id column",
     )
 
 
@@ -390,11 +380,11 @@ def test_parts_that_are_gone_or_strange_are_not_passed_over(
     assert refused(repository, pictures, output, rows_per_part=10) == (
         f"parts are missing: expected the 4 that manifest.json lists, got 3 ({output}); {mend}"
     )
-    (output / "part-00001.parquet").unlink()
+    (output / "part-00002.parquet").rename(output / "part-00003.parquet")
     assert refused(repository, pictures, output, rows_per_part=10) == (
-        f"part of another job: expected row 10 of this one, got row 20 of another "
-        f"({output / 'part-00002.parquet'}); {mend}"
+        f"part of another job: expected one of this ({output / 'part-00003.parquet'}); {mend}"
     )
+    (output / "part-00003.parquet").unlink()
     parquet.write_table(pa.table({"x": [1]}), output / "part-00001.parquet")
     assert refused(repository, pictures, output, rows_per_part=10) == (
         f"part of another job: expected one of this ({output / 'part-00001.parquet'}); {mend}"
