@@ -3,19 +3,25 @@
 FILE is readable by anyone with `faiss.read_index`; for the cosine distance its vectors have length 1, and so must their
 queries. FILE.rows.parquet holds ids, copied columns and lineage, and the SHA-256 of FILE: rows are renamed into place
 first, then the index, and a pair that does not belong together (a kill in between, a file copied alone) is refused.
+
+Decision a reader would question: an opened index is mapped, not read. Its pages are the system's file cache, shared by
+every process that searches it; nothing of it is copied. `save` never changes a file in place, so neither must anybody.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from analysis.neighbours import flat_index, prepare, search_index
+from analysis.index_kinds import AUTO, KINDS, RECALL, choose_kind
+from analysis.intervals import check_seed
+from analysis.neighbours import search_index
 from analysis.pairwise import check_vectors, table_distance
 from artifact.atomic import staged_file
 from artifact.distances import Vectors
@@ -26,41 +32,79 @@ from rows.vectors import VectorTable
 
 METADATA_KEY = b"lookalike.index"
 ROWS_SUFFIX = ".rows.parquet"
-FLAT = "flat"
 
 
 class Index:
-    """Exact search over a table of vectors.
+    """Search over a table of vectors.
 
     Attributes:
         rows: Arrow table of `id` and the copied columns, one row a vector.
         distance: a name in artifact.distances.DISTANCES.
         lineage: of the vectors, or None.
-        kind: "flat", exact; recorded so that an approximate kind can be added.
+        kind: a name in analysis.index_kinds.KINDS; "flat" is exact.
+        parameters: what the kind was built with, and its recall@10 against exact search, with "build_seconds".
+        images: the folder of images that the vectors were scored from, where that is known.
     """
 
-    def __init__(self, faiss_index: Any, rows: pa.Table, *, distance: str, lineage: Lineage | None) -> None:
+    def __init__(
+        self,
+        faiss_index: Any,
+        rows: pa.Table,
+        *,
+        distance: str,
+        lineage: Lineage | None,
+        kind: str,
+        parameters: dict[str, Any] | None = None,
+        images: Path | None = None,
+    ) -> None:
         self._faiss = faiss_index
-        self.rows, self.distance, self.lineage, self.kind = rows, distance, lineage, FLAT
+        self.rows, self.distance, self.lineage, self.kind = rows, distance, lineage, kind
+        self.parameters, self.images = parameters or {}, images
 
     @classmethod
-    def build(cls, table: VectorTable, *, distance: str | None = None) -> Index:
-        """Index every row of a table.
+    def build(
+        cls,
+        table: VectorTable | str | Path,
+        *,
+        distance: str | None = None,
+        kind: str = AUTO,
+        recall: float = RECALL,
+        seed: int = 0,
+    ) -> Index:
+        """Index every row of a table, a batch in memory at a time besides the index itself.
 
         Args:
+            table: or the path of one.
             distance: for vectors without lineage.
+            kind: "auto" (by size), or one of analysis.index_kinds.KINDS.
+            recall: what recall@10 of an approximate kind must reach, in (0, 1].
+            seed: the same seed gives the same index.
 
         Raises:
-            UsageError: no distance known. DataError: numbers that are not finite.
+            UsageError: no distance known, no such kind, a recall out of range, a negative seed.
+            DataError: numbers that are not finite.
         """
+        started = time.perf_counter()
+        if not 0.0 < recall <= 1.0:
+            raise UsageError("recall", expected="a share in (0, 1]", got=str(recall))
+        check_seed(seed)
+        table = VectorTable.of(table)
         distance = table_distance(table.lineage, distance, where=table.source)
-        matrix = check_vectors(table.matrix)
-        index = flat_index(table.dim, distance)
-        index.add(prepare(matrix, distance, np.zeros(table.dim, np.float32)))
+        kind = choose_kind(kind, table.num_rows, table.dim)
+        index, parameters = KINDS[kind](table, distance, recall=recall, seed=seed)
         rows = table.copied()
         if "id" not in rows.schema.names:
             rows = rows.add_column(0, "id", pa.array(table.ids))
-        return cls(index, rows, distance=distance, lineage=table.lineage)
+        parameters["build_seconds"] = round(time.perf_counter() - started, 3)
+        return cls(
+            index,
+            rows,
+            distance=distance,
+            lineage=table.lineage,
+            kind=kind,
+            parameters=parameters,
+            images=table.images,
+        )
 
     @property
     def num_rows(self) -> int:
@@ -105,7 +149,7 @@ class Index:
         k = min(k, self.num_rows)
         distances, found = search_index(
             self._faiss,
-            _Stored(self._faiss),
+            self._faiss.reconstruct_batch,
             queries,
             k,
             distance=self.distance,
@@ -132,7 +176,14 @@ class Index:
                 faiss.write_index(self._faiss, str(staged))
             except RuntimeError as error:  # what faiss says for every failure to write
                 raise OutputError("cannot write the index", got=str(error).splitlines()[0], where=path) from None
-            facts = {"kind": self.kind, "distance": self.distance, "num_rows": self.num_rows, "sha256": _sha256(staged)}
+            facts = {
+                "kind": self.kind,
+                "parameters": self.parameters,
+                "distance": self.distance,
+                "num_rows": self.num_rows,
+                "images": str(self.images) if self.images else None,
+                "sha256": _sha256(staged),
+            }
             metadata = {METADATA_KEY: json.dumps(facts, sort_keys=True).encode()}
             metadata |= self.lineage.to_metadata() if self.lineage else {}
             write_part(rows_file(path), self.rows.replace_schema_metadata(metadata))
@@ -161,25 +212,23 @@ class Index:
                 where=path,
                 mend="build the index again",
             )
-        if facts["kind"] != FLAT:
-            raise DataError("index", expected=f"kind {FLAT}", got=f"kind {facts['kind']}", where=path)
-        lineage = Lineage.from_metadata(rows.schema.metadata, where=beside)
-        return cls(faiss.read_index(str(path)), rows, distance=facts["distance"], lineage=lineage)
+        if facts["kind"] not in KINDS:
+            expected = f"kind {' or '.join(KINDS)}"
+            raise DataError("index", expected=expected, got=f"kind {facts['kind']}", where=path)
+        return cls(
+            faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC),
+            rows,
+            distance=facts["distance"],
+            lineage=Lineage.from_metadata(rows.schema.metadata, where=beside),
+            kind=facts["kind"],
+            parameters=facts.get("parameters"),
+            images=Path(facts["images"]) if facts.get("images") else None,
+        )
 
 
 def rows_file(file: Path) -> Path:
     """FILE.rows.parquet, beside FILE."""
     return file.with_name(file.name + ROWS_SUFFIX)
-
-
-class _Stored:
-    """The vectors inside a flat faiss index, by rows; so they are in memory once."""
-
-    def __init__(self, index: Any) -> None:
-        self._index = index
-
-    def __getitem__(self, rows: Any) -> Any:
-        return self._index.reconstruct_batch(rows)
 
 
 def _read_rows(path: Path) -> tuple[pa.Table, dict[str, Any]]:
@@ -189,7 +238,7 @@ def _read_rows(path: Path) -> tuple[pa.Table, dict[str, Any]]:
         with parquet.ParquetFile(path) as opened:
             rows = opened.read()
         facts = json.loads((rows.schema.metadata or {})[METADATA_KEY])
-        return rows, {key: facts[key] for key in ("kind", "distance", "sha256")}
+        return rows, facts | {key: facts[key] for key in ("kind", "distance", "sha256")}
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
             "index rows", expected="what Index.save wrote", got=str(error)[:200] or type(error).__name__, where=path

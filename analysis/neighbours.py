@@ -1,12 +1,14 @@
-"""Exact nearest neighbours by faiss.
+"""Nearest neighbours by faiss: exact among vectors in memory, and the search of any index that holds its vectors.
 
 Decisions a reader would question: faiss computes in float32 by |a|^2 + |b|^2 - 2ab, which loses its digits far from the
 origin. So euclidean vectors are moved to the mean of the references first (which changes no distance), some more
-candidates than asked for are taken, and their distances are computed again by the artifact's own function.
+candidates than asked for are taken, and their distances are computed again by the artifact's own function. That is done
+for some queries at a time, whose candidates fit in the cache: it then costs about a hundredth of the search.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,8 +23,10 @@ Indices = npt.NDArray[np.int64]
 EXTRA_CANDIDATES = 8
 """Taken besides the k asked for, so that rounding at the k-th place cannot lose a nearer one."""
 
-_CHUNK_VALUES = 1 << 24
-"""Numbers in the candidates of one chunk of queries: 64 MiB of float32."""
+_QUERIES_AT_ONCE = 8192
+
+_CACHED_VALUES = 1 << 17
+"""Numbers in the candidates whose distances are computed again at once: half a MiB of float32."""
 
 
 def nearest(
@@ -55,7 +59,7 @@ def nearest(
     index = flat_index(references.shape[1], distance)
     index.add(prepare(references, distance, centre))
     own = np.arange(len(queries)) if exclude_self else None
-    return search_index(index, references, queries, k, distance=distance, centre=centre, own=own)
+    return search_index(index, references.__getitem__, queries, k, distance=distance, centre=centre, own=own)
 
 
 def flat_index(dim: int, distance: str) -> Any:
@@ -84,7 +88,7 @@ def prepare(vectors: Vectors, distance: str, centre: Vectors) -> Vectors:
 
 def search_index(
     index: Any,
-    references: Any,
+    vectors_of: Callable[[Indices], Vectors],
     queries: Vectors,
     k: int,
     *,
@@ -95,28 +99,48 @@ def search_index(
     """Search a faiss index of prepared vectors and compute the distances again.
 
     Args:
-        index: holds `prepare(references)` in order.
-        references: anything that gives float32 [m, n] for an int64 array of m rows, such as the matrix itself.
+        index: flat or inverted lists; holds `prepare(references)` in order.
+        vectors_of: gives float32 [m, n] for int64 [m] rows, such as `index.reconstruct_batch`.
         own: the row of each query among the references, left out of its neighbours.
 
     Returns:
-        As `nearest`.
+        As `nearest`, of the rows that the index finds.
     """
     if queries.shape[1] != index.d:
         raise DataError("queries", expected=f"{index.d} dims as the references have", got=str(queries.shape[1]))
     wanted = min(index.ntotal, k + EXTRA_CANDIDATES)
+    size = max(1, _CACHED_VALUES // (wanted * index.d))
     distances = np.empty((len(queries), k), np.float32)
     rows = np.empty((len(queries), k), np.int64)
-    chunk_rows = max(1, _CHUNK_VALUES // (wanted * queries.shape[1]))
-    for first in range(0, len(queries), chunk_rows):
-        part = slice(first, first + chunk_rows)
-        chunk = queries[part]
-        _, found = index.search(prepare(chunk, distance, centre), wanted)  # int64 [q, wanted]
-        candidates = np.asarray(references[found.reshape(-1)]).reshape(*found.shape, -1)
-        apart = DISTANCES[distance](chunk[:, None, :], candidates)  # [q, wanted]
+    for first in range(0, len(queries), _QUERIES_AT_ONCE):
+        asked = queries[first : first + _QUERIES_AT_ONCE]
+        found = _candidates(index, prepare(asked, distance, centre), wanted, k + int(own is not None))
+        apart = np.empty(found.shape, np.float32)
+        for start in range(0, len(asked), size):
+            part = slice(start, start + size)
+            candidates = vectors_of(np.maximum(found[part], 0).reshape(-1)).reshape(*found[part].shape, -1)
+            apart[part] = DISTANCES[distance](asked[part, None, :], candidates)
+        apart[found < 0] = np.inf
         if own is not None:
-            apart[found == own[part, None]] = np.inf
+            apart[found == own[first : first + len(asked), None]] = np.inf
         order = np.lexsort((found, apart), axis=1)[:, :k]
-        distances[part] = np.take_along_axis(apart, order, axis=1)
-        rows[part] = np.take_along_axis(found, order, axis=1)
+        distances[first : first + len(asked)] = np.take_along_axis(apart, order, axis=1)
+        rows[first : first + len(asked)] = np.take_along_axis(found, order, axis=1)
     return distances, rows
+
+
+def _candidates(index: Any, queries: Vectors, wanted: int, needed: int) -> Indices:
+    """Rows int64 [Q, wanted], at least `needed` of them real (the rest -1): a query that found fewer looks further."""
+    import faiss
+
+    _, found = index.search(queries, wanted)
+    rows: Indices = found
+    short = np.flatnonzero(rows[:, needed - 1] < 0)
+    num_lists = getattr(index, "nprobe", 0)
+    while short.size and num_lists < index.nlist:
+        num_lists = min(2 * num_lists, index.nlist)
+        parameters: Any = faiss.IVFSearchParameters()
+        parameters.nprobe = num_lists
+        _, rows[short] = index.search(queries[short], wanted, params=parameters)
+        short = short[rows[short, needed - 1] < 0]
+    return rows

@@ -205,11 +205,11 @@ def test_index_of_a_later_kind_is_refused(tmp_path: Path) -> None:
     rows = parquet.read_table(rows_file(file))
     facts = json.loads(rows.schema.metadata[b"lookalike.index"])
     assert facts["kind"] == "flat"
-    metadata = rows.schema.metadata | {b"lookalike.index": json.dumps(facts | {"kind": "ivf"}).encode()}
+    metadata = rows.schema.metadata | {b"lookalike.index": json.dumps(facts | {"kind": "tree"}).encode()}
     parquet.write_table(rows.replace_schema_metadata(metadata), rows_file(file))
     with pytest.raises(DataError) as caught:
         Index.open(file)
-    assert str(caught.value) == f"index: expected kind flat, got kind ivf ({file})"
+    assert str(caught.value) == f"index: expected kind flat or ivf, got kind tree ({file})"
 
 
 def test_index_that_cannot_be_written_says_so_and_leaves_nothing(tmp_path: Path) -> None:

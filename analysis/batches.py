@@ -1,0 +1,44 @@
+"""Vectors of a table, checked: a batch at a time, or some rows of it. A bad number is named by its row in the table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from artifact.distances import Vectors
+from artifact.errors import DataError
+from rows.vectors import VectorBatch, VectorTable
+
+Indices = npt.NDArray[np.int64]
+
+
+def checked_batches(table: VectorTable, columns: Sequence[str] = ()) -> Iterator[VectorBatch]:
+    """Batches as VectorTable.batches gives them; raises DataError at the first row with a number that is not finite."""
+    for batch in table.batches(columns):
+        _require_finite(batch.vectors, None, batch.first_row, table.source)
+        yield batch
+
+
+def checked_rows(table: VectorTable, rows: Indices) -> Vectors:
+    """float32 [m, n] of some rows (rising); raises DataError where a number of theirs is not finite."""
+    taken = table.take(rows)
+    _require_finite(taken, rows, 0, table.source)
+    return taken
+
+
+def sample_rows(num_rows: int, count: int, rng: np.random.Generator) -> Indices:
+    """A uniform sample of rows, rising, or all of them."""
+    if count >= num_rows:
+        return np.arange(num_rows)
+    return np.sort(rng.choice(num_rows, count, replace=False))
+
+
+def _require_finite(vectors: Vectors, rows: Indices | None, first_row: int, source: str) -> None:
+    finite = np.isfinite(vectors)
+    if finite.all():
+        return
+    bad = int(np.flatnonzero(~finite.all(axis=1))[0])
+    row = first_row + bad if rows is None else int(rows[bad])
+    raise DataError("vectors", expected="finite numbers", got=f"NaN or infinity in row {row}", where=source)
