@@ -83,11 +83,6 @@ class Watch:
         return said
 
 
-def hints(lines: Sequence[Line], config: TrainConfig) -> list[str]:
-    """What there is to say after the last of these epochs, all of which are given, from the first."""
-    return Watch(config, lines[:-1]).epoch(lines[-1]) if lines else []
-
-
 def margin_too_large(history: History, config: TrainConfig) -> str | None:
     """The loss falls while nothing gets into better order; or tuples are in order and yet none reaches the margin."""
     if history.num_epochs <= _WINDOW or not config.margin or _is_good(history):
