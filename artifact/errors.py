@@ -83,6 +83,14 @@ class UnavailableError(ServerError):
     """Not now: the server is not there, not ready, stopping, or its queue is full."""
 
 
+class UnansweredError(UnavailableError):
+    """The server may be there, but the answer was not waited for any longer: too late, or cancelled."""
+
+
+class TooLargeError(ServerError):
+    """The server has no room for a request of this size."""
+
+
 class InvalidRequestError(ServerError):
     """A request that does not fit the model: data type, shape, size, or an image that cannot be read."""
 

@@ -6,6 +6,7 @@ of decoders and pixels back cost a fifth of the throughput, and a network with a
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, TypeVar
@@ -13,10 +14,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from artifact.distances import Vectors
+from artifact.errors import ServerError, TooLargeError, UnavailableError
 from artifact.preprocessing import BadImagesError, ImageError
+from serving.batch_size import BatchSize
 from serving.connection import Connection
 from serving.packing import pack, place_of, unpack
 from serving.pictures import Picture, read_encoded, read_pixels
+from serving.sending import ENCODED, PIXELS, Sending
 
 Read = TypeVar("Read")
 
@@ -29,28 +33,46 @@ class BatchRunner:
 
     Args:
         connection: who runs the artifact.
-        encoded: send the files, not their pixels.
+        sending: pixels or encoded files.
+        batch_size: is told what was too large for a server.
     """
 
-    def __init__(self, connection: Connection, *, encoded: bool) -> None:
-        self._connection, self._encoded = connection, encoded
+    def __init__(self, connection: Connection, *, sending: Sending, batch_size: BatchSize) -> None:
+        self._connection, self._sending, self._batch_size = connection, sending, batch_size
         self._inputs = connection.manifest.inputs
 
     def run(self, pictures: list[Picture]) -> list[Vectors | ImageError]:
         """The vector of each picture, or why it cannot be read."""
-        pixels = partial(read_pixels, preprocessing=self._connection.manifest.pixels)
-        results: list[Any] = [_caught(read_encoded if self._encoded else pixels, source) for source in pictures]
-        good = [place for place, result in enumerate(results) if not isinstance(result, ImageError)]
-        for portion in _portions(good, [len(results[place]) for place in good]) if self._encoded else [good]:
-            self._fill(results, portion)
+        sent = self._sending.next(len(pictures))
+        started = time.monotonic()
+        try:
+            results = self._run(pictures, sent)
+        except UnavailableError:
+            raise
+        except ServerError as error:
+            if sent != ENCODED or not self._sending.refuse_encoded(str(error)):
+                raise
+            return self._run(pictures, PIXELS)
+        self._sending.note(sent, len(pictures), time.monotonic() - started)
         return results
 
-    def _fill(self, results: list[Any], places: list[int]) -> None:
+    def _run(self, pictures: list[Picture], sent: str) -> list[Vectors | ImageError]:
+        if sent == PIXELS:
+            pixels = partial(read_pixels, preprocessing=self._connection.manifest.pixels)
+            results: list[Any] = [_caught(pixels, source) for source in pictures]
+        else:
+            results = [_caught(read_encoded, source) for source in pictures]
+        good = [place for place, result in enumerate(results) if not isinstance(result, ImageError)]
+        for portion in [good] if sent == PIXELS else _portions(good, [len(results[place]) for place in good]):
+            self._fill(results, portion, sent)
+        return results
+
+    def _fill(self, results: list[Any], places: list[int], sent: str) -> None:
         """Put a vector, or why there is none, in the place of each image that was read."""
         while places:
             feeds = pack([results[place] for place in places], self._inputs)
             try:
-                if self._encoded:
+                if sent == ENCODED:
                     outputs = self._connection.run_encoded(feeds)
                 else:
                     outputs = self._connection.run_pixels({name: np.stack(rows) for name, rows in feeds.items()})
@@ -60,6 +82,13 @@ class BatchRunner:
                     results[places[number]] = ImageError(reason)
                 places = [place for number, place in enumerate(places) if number not in bad]
                 continue
+            except TooLargeError:
+                if not self._batch_size.halve(len(places)):
+                    raise
+                half = len(places) // 2
+                self._fill(results, places[:half], sent)
+                self._fill(results, places[half:], sent)
+                return
             for place, vector in zip(places, unpack(outputs, self._inputs, len(places)), strict=True):
                 results[place] = vector
             return

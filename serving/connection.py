@@ -1,4 +1,4 @@
-"""What a Scorer needs of whoever runs the artifact: this process (serving/local.py) or a server (serving/client.py)."""
+"""What a Scorer needs of whoever runs the artifact: this process (serving/local.py) or servers (serving/fleet.py)."""
 
 from __future__ import annotations
 
@@ -32,6 +32,10 @@ class Connection(Protocol):
     manifest: Manifest
     max_rows: int | None
     in_flight: int
+
+    def takes_encoded(self) -> bool:
+        """Whether `run_encoded` can be used; raises UnavailableError where nobody can say."""
+        ...
 
     def run_pixels(self, feeds: Mapping[str, Pixels]) -> Outputs:
         """Run {input: uint8 [N, H, W, 3]}; gives {embedding output: float32 [N, n]}, further outputs if it likes.

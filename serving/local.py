@@ -6,6 +6,7 @@ busy with decoding and with the network, where one run on all cores would wait f
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from artifact.repository import open_repository
 from serving.check import check_engine
 from serving.connection import Outputs
 from serving.engine import Engine, available_cores
+from serving.timings import Timings
 
 
 class LocalConnection:
@@ -25,6 +27,7 @@ class LocalConnection:
         version: default the version that a server would serve.
         threads: runs at a time, of one thread each; None for every core of this process.
         device: `cpu` or `cuda`.
+        timings: are told of every batch.
 
     Raises:
         RepositoryError: no such folder.
@@ -42,22 +45,31 @@ class LocalConnection:
         version: int | None = None,
         threads: int | None = None,
         device: str = "cpu",
+        timings: Timings | None = None,
     ) -> None:
         published = open_repository(repository).model(model)
         self.model = model
         self.version = published.newest_served() if version is None else version
         self.in_flight = threads or available_cores()
+        self._timings = timings or Timings()
         self._engine = Engine(published.artifact(self.version), threads=1, device=device)
         self.manifest = check_engine(self._engine).manifest
         self.digest = self.manifest.digest
 
+    def takes_encoded(self) -> bool:
+        """See Connection."""
+        return True
+
     def run_pixels(self, feeds: Mapping[str, Pixels]) -> Outputs:
         """See Connection."""
-        return self._engine.run(feeds)
+        started = time.monotonic()
+        outputs = self._engine.run(feeds)
+        self._timings.note(sum(map(len, feeds.values())), time.monotonic() - started)
+        return outputs
 
     def run_encoded(self, feeds: Mapping[str, Sequence[bytes]]) -> Outputs:
         """See Connection."""
-        return self._engine.run(load_batch(feeds, self.manifest.pixels))
+        return self.run_pixels(load_batch(feeds, self.manifest.pixels))
 
     def confirm(self) -> None:
         """Nothing to ask: the verified graph is in memory, whatever is published meanwhile."""

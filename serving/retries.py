@@ -1,4 +1,4 @@
-"""When to try again: waits that double, each drawn at random up to its limit, so that many clients do not come at once."""
+"""When to try again: after waits that double, each drawn at random, so that many clients do not come at once."""
 
 from __future__ import annotations
 

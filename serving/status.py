@@ -6,7 +6,15 @@ from dataclasses import dataclass
 
 import grpc
 
-from artifact.errors import InvalidRequestError, LookalikeError, ModelNotFoundError, ServerError, UnavailableError
+from artifact.errors import (
+    InvalidRequestError,
+    LookalikeError,
+    ModelNotFoundError,
+    ServerError,
+    TooLargeError,
+    UnansweredError,
+    UnavailableError,
+)
 
 QUEUE_FULL = "Exceeds maximum queue size"
 BUSY = (QUEUE_FULL, "Concurrent RPC limit exceeded")
@@ -26,11 +34,17 @@ class Meaning:
 _CODES = grpc.StatusCode
 MEANINGS: dict[grpc.StatusCode, Meaning] = {
     _CODES.UNAVAILABLE: Meaning(UnavailableError, "the server takes no requests now", mend="try again later"),
-    _CODES.DEADLINE_EXCEEDED: Meaning(UnavailableError, "no answer in time", mend="give it longer, or send less"),
-    _CODES.CANCELLED: Meaning(UnavailableError, "the request was cancelled"),
+    _CODES.DEADLINE_EXCEEDED: Meaning(UnansweredError, "no answer in time", mend="give it longer, or send less"),
+    _CODES.CANCELLED: Meaning(UnansweredError, "the request was cancelled"),
     _CODES.NOT_FOUND: Meaning(ModelNotFoundError, "the server does not have the model"),
     _CODES.INVALID_ARGUMENT: Meaning(InvalidRequestError, "the server refused the request"),
-    _CODES.RESOURCE_EXHAUSTED: Meaning(ServerError, "the server has no room for the request", mend="send less at once"),
+    _CODES.RESOURCE_EXHAUSTED: Meaning(
+        TooLargeError, "the server has no room for the request", mend="send less at once"
+    ),
+    _CODES.UNAUTHENTICATED: Meaning(
+        ServerError, "the server wants to know who asks", mend="give it a token or a client certificate that it takes"
+    ),
+    _CODES.PERMISSION_DENIED: Meaning(ServerError, "the server does not let us in", mend="is this the right token?"),
     _CODES.UNIMPLEMENTED: Meaning(
         ServerError, "not a model server", expected="the Open Inference Protocol", mend="is this the right port?"
     ),
@@ -38,6 +52,11 @@ MEANINGS: dict[grpc.StatusCode, Meaning] = {
 _OTHER = Meaning(ServerError, "the server failed")
 
 _NO_SERVER = {
+    "CERTIFICATE_VERIFY_FAILED": "a certificate that is not trusted",
+    "Peer name": "a certificate for another host",
+    "Hostname Verification": "a certificate for another host",
+    "WRONG_VERSION_NUMBER": "no TLS, is it off there?",
+    "handshake failed": "no agreement on TLS",
     "Connection refused": "connection refused",
     "http1.x": "another protocol, is this the HTTP port?",
     "Failed parsing HTTP/2": "another protocol, is this the HTTP port?",

@@ -5,23 +5,16 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 _KEPT = 1000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Latency:
-    """Of the latest batches, at most a thousand, without reading and decoding here.
+class Latency(NamedTuple):
+    """Of the latest batches, at most a thousand, without reading and decoding here: median and 99th percentile."""
 
-    Attributes:
-        num_batches: how many.
-        p50_s, p99_s: their median and 99th percentile, in seconds.
-    """
-
-    num_batches: int
     p50_s: float
     p99_s: float
 
@@ -52,4 +45,4 @@ class Timings:
         if not seconds:
             return None
         p50, p99 = np.percentile(seconds, [50, 99])
-        return Latency(num_batches=len(seconds), p50_s=float(p50), p99_s=float(p99))
+        return Latency(float(p50), float(p99))

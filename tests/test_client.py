@@ -36,7 +36,8 @@ from artifact.preprocessing import BadImagesError
 from artifact.publishing import remove
 from rows.tables import open_table
 from rows.vectors import VectorTable
-from serving.client import GrpcConnection, parse_url
+from serving.channels import parse_url
+from serving.client import GrpcConnection
 from serving.jobs import score_table
 from serving.scorer import Scorer
 from serving.status import MEANINGS, QUEUE_FULL, status_error
@@ -335,7 +336,7 @@ def check_end_stops_the_job(folder: Path, images: list[Path], url: str, server: 
         if event["done"] == 20:
             server.close()
 
-    with Scorer("triplet_branch", url=url, batch_size=4) as scorer, pytest.raises(UnavailableError):
+    with Scorer("triplet_branch", url=url, batch_size=4, retry_s=0) as scorer, pytest.raises(UnavailableError):
         score_table(table, scorer, output, rows_per_part=10, report=stop)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("lookalike-scorer")]
     assert json.loads((output / "manifest.json").read_text())["state"] == "running"

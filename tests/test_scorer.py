@@ -19,7 +19,8 @@ from artifact.preprocessing import load_pixels
 from rows.images import ImageRef
 from rows.lineage import Lineage
 from serving.local import LocalConnection
-from serving.scorer import ROWS_PER_WINDOW, Scorer
+from serving.row_windows import ROWS_PER_WINDOW
+from serving.scorer import Scorer
 
 TOLERANCE = 1e-5
 
