@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from artifact.errors import UsageError
 from rows.tables import ImageTable
+from serving.loss_column import LossColumn
 from serving.part_scoring import part_schema
 from serving.scorer import Scorer
 from serving.shards import WHOLE, Shard
@@ -37,7 +38,13 @@ class JobIdentity:
 
     @classmethod
     def of(
-        cls, table: ImageTable, scorer: Scorer, *, rows_per_part: int, shard: Shard = WHOLE
+        cls,
+        table: ImageTable,
+        scorer: Scorer,
+        *,
+        rows_per_part: int,
+        shard: Shard = WHOLE,
+        loss: LossColumn | None = None,
     ) -> tuple[JobIdentity, pa.Schema]:
         """The identity of scoring a table, and the schema of its parts.
 
@@ -48,12 +55,12 @@ class JobIdentity:
         if rows_per_part < 1:
             raise UsageError("rows_per_part", expected="at least 1", got=str(rows_per_part))
         scorer.require_streams(list(table.streams))
-        schema = part_schema(table, scorer)
+        schema = part_schema(table, scorer, loss)
         job = {
             "table": table.fingerprint,
             "artifact": scorer.digest,
             "rows_per_part": rows_per_part,
-            "columns": [f"{field.name}: {field.type}" for field in schema],
+            "columns": [f"{field.name}: {field.type}" for field in schema] + ([str(loss)] if loss is not None else []),
         }
         facts = {"source": str(table.source), "streams": table.streams, "lineage": asdict(scorer.lineage)}
         return cls(job=job, facts=facts, id_type=table.id_type, shard=shard), schema

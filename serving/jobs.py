@@ -13,6 +13,7 @@ import pyarrow as pa
 from rows.tables import ImageTable
 from serving.job_identity import JobIdentity
 from serving.job_progress import JobProgress, latency_facts
+from serving.loss_column import loss_column
 from serving.output import COMPLETE, JobFolder, open_job_folder
 from serving.part_scoring import score_parts
 from serving.row_windows import PartWindows
@@ -62,6 +63,8 @@ def score_table(
     *,
     rows_per_part: int = DEFAULT_ROWS_PER_PART,
     shard: Shard = WHOLE,
+    loss: bool = False,
+    target: tuple[str, str] | None = None,
     report: Report | None = None,
 ) -> JobResult:
     """Score every row of a table into `output`.
@@ -73,17 +76,22 @@ def score_table(
     Args:
         table: a table with the streams of the artifact's kind, or with `image` alone.
         rows_per_part: rows of the table that a part answers; a kill costs one part at most, memory holds one.
+        loss: add the column `loss`, float32, of each tuple alone by the loss that the artifact was trained with; and of
+            pairs `different`, bool, in the place of their target (serving/loss_column.py).
+        target: of pairs with `loss`: (`different` or `same`, a copied column that is 1 where they are); by default the
+            copied column of either name.
         shard: answer this share of the parts only; `merge_shards` puts the folders of all together.
         report: called after each window of rows with {event: "rows", done, num_rows (None where the table cannot tell),
             num_errors, images_per_s, eta_s, p50_ms, p99_ms}, speeds of the last half minute, None where not known.
 
     Raises:
-        UsageError: the table's streams are not the artifact's.
+        UsageError: the table's streams are not the artifact's; or a loss is asked for that it does not say.
         OutputError: the folder is another job's, another artifact's or in use; or it cannot be written.
-        DataError: the table is broken further down, or changed meanwhile.
+        DataError: the table is broken further down, or changed meanwhile; or a loss of pairs has no target.
         ServerError: the server failed, or answers with another artifact than at the start; finished parts are kept.
     """
-    identity, schema = JobIdentity.of(table, scorer, rows_per_part=rows_per_part, shard=shard)
+    column = loss_column(scorer.manifest, table, target) if loss else None
+    identity, schema = JobIdentity.of(table, scorer, rows_per_part=rows_per_part, shard=shard, loss=column)
     started = time.monotonic()
     with open_job_folder(Path(output), identity) as folder:
         resumed_at, num_images = folder.num_rows, 0

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from rows.tables import ImageTable, RowBatch
 from rows.vectors import vector_array, vector_schema
+from serving.loss_column import LossColumn
 from serving.row_windows import PartWindows
 from serving.scorer import Scorer
 from serving.windows import ScoredRows, Seen, Window, empty_columns
@@ -43,12 +44,18 @@ class ScoredPart:
     num_images: int
 
 
-def part_schema(table: ImageTable, scorer: Scorer) -> pa.Schema:
+def part_schema(table: ImageTable, scorer: Scorer, loss: LossColumn | None = None) -> pa.Schema:
     """Schema of every part, the lineage in its metadata; raises DataError where a copied column has a taken name."""
+    added = loss.fields if loss is not None else []
     columns = empty_columns(list(table.streams), scorer.manifest)
     dims = {name: values.shape[1] for name, values in columns.items() if values.ndim == 2}
     scalars = {name: pa.from_numpy_dtype(values.dtype) for name, values in columns.items() if values.ndim == 1}
-    return vector_schema(table.copied_schema, dims, scalars=scalars, lineage=scorer.lineage)
+    scalars |= {field.name: field.type for field in added}
+    copied = loss.kept(table.copied_schema) if loss is not None else table.copied_schema
+    schema = vector_schema(copied, dims, scalars=scalars, lineage=scorer.lineage)
+    for field in added:  # with its metadata
+        schema = schema.set(schema.get_field_index(field.name), field)
+    return schema
 
 
 def errors_schema(id_type: pa.DataType) -> pa.Schema:
@@ -125,6 +132,7 @@ class OpenPart:
 
     def __init__(self, schema: pa.Schema, number: int, first_row: int) -> None:
         self._schema, self._errors_schema = schema, errors_schema(schema.field("id").type)
+        self._loss = LossColumn.from_schema(schema)
         self._number, self._first_row = number, first_row
         self._tables: list[pa.Table] = [schema.empty_table()]
         self._errors: list[pa.Table] = [self._errors_schema.empty_table()]
@@ -132,8 +140,11 @@ class OpenPart:
 
     def add(self, batch: RowBatch, scored: ScoredRows) -> None:
         """Append a window: its good rows here, its bad images there."""
-        columns = dict(zip(batch.copied.column_names, batch.copied.take(scored.rows).columns, strict=True))
+        copied = batch.copied.take(scored.rows)
+        columns = dict(zip(copied.column_names, copied.columns, strict=True))
         columns |= {name: _arrow(values) for name, values in scored.columns.items()}
+        if self._loss is not None:
+            columns |= self._loss.columns(scored.columns, copied, batch.first_row + scored.rows)
         self._tables.append(pa.table([columns[name] for name in self._schema.names], schema=self._schema))
         places = pa.array([row for row, _, _ in scored.bad], pa.int64())
         texts = [pa.array([error[place] for error in scored.bad], pa.string()) for place in (1, 2)]
