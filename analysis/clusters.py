@@ -1,159 +1,187 @@
-"""k-means: faiss iterations from k-means++ starts, the best of several.
+"""Clusters of a table of vectors of any size: sizes, medoids, distances and silhouettes, and a file of all rows.
 
-Decision a reader would question: faiss's own random starts are not used. On digit vectors its best of ten stopped at
-inertia 99.6 (purity .891), where one k-means++ start reached 26.7 (.985). Its built-in k-means++ came after 1.10.
+k-means is trained on all rows, or beyond ALL_ROWS on a sample of 256 rows a cluster (faiss's usual number, at least
+ALL_ROWS), and then every row goes to its nearest centroid, a batch of the table in memory at a time.
+
+Decision a reader would question: the medoid is the row nearest to the centroid. For squared euclidean and cosine
+distances that IS the row of least summed distance to the others of its cluster, where the centroid is their mean
+(k-means has converged, on these rows); for the euclidean distance, whose sums have no such shortcut, it is that by squares.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from analysis.batches import checked_batches, checked_rows, sample_rows
+from analysis.kmeans import Clusters, assign, kmeans
 from analysis.neighbours import centre_of, prepare
-from analysis.pairwise import check_distance, check_vectors, table_distance
+from analysis.pairwise import table_distance
+from analysis.silhouette import SILHOUETTE_ROWS, silhouette
 from artifact.distances import DISTANCES, Vectors
 from artifact.errors import UsageError
 from rows.parts import write_part
 from rows.vectors import VectorTable
 
-_ITERATIONS = 50
-_SEEDING_ROWS_PER_CLUSTER = 256
-"""k-means++ looks at a sample of this many rows a cluster at most; the iterations look at all rows."""
+ALL_ROWS = 100_000
+ROWS_PER_CLUSTER = 256
+
+STARTS = 5
+SEVERAL_STARTS_PRODUCTS = 10**10
+"""Training rows x dims x clusters up to which STARTS are tried; beyond it one, which takes a minute of two cores."""
+
+_TRAINING_BYTES = 1 << 29
+_OWN_COLUMNS = ("cluster", "centroid_distance", "is_medoid")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Clusters:
-    """Result of k-means.
+class TableClusters(Clusters):
+    """Clusters of a table, from the largest to the smallest.
 
     Attributes:
-        assignments: int32 [N], the cluster of each row, numbered from the largest to the smallest.
-        centroids: float32 [k, n]; for the cosine distance in the space of vectors of length 1.
-        inertia: sum of squared euclidean distances to the centroid (of vectors of length 1 for cosine).
-        sizes: int64 [k], rows of each cluster; 0 where there are fewer distinct vectors than k.
+        medoids: int64 [k], the row nearest to the centroid; -1 for an empty cluster.
+        medoid_ids: its id, or None.
+        mean_distances: float64 [k], of the rows of a cluster to its centroid, by the table's distance; NaN where empty.
+        silhouette: mean over all rows, or over a sample of `silhouette_rows`; None where it cannot be told.
+        silhouettes: float64 [k], of each cluster; NaN where no row of it was measured.
+        silhouette_rows: see analysis.silhouette.
+        training_rows: rows that the centroids come from.
+        num_rows: rows of the table.
+        distance: a name in artifact.distances.DISTANCES.
     """
 
-    assignments: npt.NDArray[np.int32]
-    centroids: Vectors
-    inertia: float
-    sizes: npt.NDArray[np.int64]
+    medoids: npt.NDArray[np.int64]
+    medoid_ids: list[str | None]
+    mean_distances: npt.NDArray[np.float64]
+    silhouette: float | None
+    silhouettes: npt.NDArray[np.float64]
+    silhouette_rows: int
+    training_rows: int
+    num_rows: int
+    distance: str
 
-
-def kmeans(vectors: Vectors, k: int, *, seed: int = 0, num_starts: int = 5, distance: str = "euclidean") -> Clusters:
-    """Cluster vectors into k groups; the same seed gives the same result.
-
-    Args:
-        vectors: float32 [N, n].
-        k: 1 to N.
-        num_starts: k-means++ starts; the one of least inertia is kept.
-        distance: with "cosine" the vectors are brought to length 1 first.
-
-    Raises:
-        UsageError: k out of range, num_starts < 1, seed < 0, an unknown distance.
-        DataError: shapes that do not fit, or numbers that are not finite.
-    """
-    check_distance(distance)
-    array = check_vectors(vectors)
-    if not 1 <= k <= len(array):
-        raise UsageError("k", expected=f"1 to {len(array)}, the number of vectors", got=str(k))
-    if num_starts < 1:
-        raise UsageError("num_starts", expected="at least 1", got=str(num_starts))
-    if seed < 0:
-        raise UsageError("seed", expected="at least 0", got=str(seed))
-    if distance == "cosine":
-        array = prepare(array, distance, centre_of(array, distance))
-    centre = centre_of(array, "euclidean")  # float32 products lose their digits far from the origin
-    centred = array - centre
-    rng = np.random.default_rng(seed)
-    starts = [_one_start(centred, k, rng) for _ in range(num_starts)]
-    inertia, assignments, centroids = min(starts, key=lambda start: start[0])
-    sizes = np.bincount(assignments, minlength=k)
-    order = np.argsort(-sizes, kind="stable")
-    number = np.empty(k, np.int32)
-    number[order] = np.arange(k, dtype=np.int32)
-    return Clusters(
-        assignments=number[assignments], centroids=(centroids + centre)[order], inertia=inertia, sizes=sizes[order]
-    )
+    def rows(self) -> list[dict[str, Any]]:
+        """{"cluster", "size", "medoid", "mean_distance", "silhouette"} of each; None for what there is not."""
+        return [
+            {
+                "cluster": cluster,
+                "size": int(size),
+                "medoid": self.medoid_ids[cluster],
+                "mean_distance": _known(self.mean_distances[cluster]),
+                "silhouette": _known(self.silhouettes[cluster]),
+            }
+            for cluster, size in enumerate(self.sizes)
+        ]
 
 
 def cluster_table(
-    table: VectorTable, k: int, output: str | Path, *, seed: int = 0, distance: str | None = None
-) -> Clusters:
-    """Cluster a table of vectors and write a Parquet file: id, copied columns, `cluster`, `centroid_distance`.
+    table: VectorTable | str | Path, k: int, output: str | Path, *, seed: int = 0, distance: str | None = None
+) -> TableClusters:
+    """Cluster a table of vectors and write a Parquet file.
+
+    Its columns: `id`, the copied ones, `cluster` (int32), `centroid_distance` (float32), `is_medoid` (bool).
 
     Args:
-        table: see rows.vectors.VectorTable.
+        table: or the path of one.
+        k: 1 to the number of rows.
         output: the file; the lineage is kept in its schema metadata.
+        seed: the same seed gives the same clusters.
         distance: for vectors without lineage.
 
     Raises:
         UsageError: k out of range, or no distance known. OutputError: the file cannot be written.
+        DataError: numbers that are not finite.
     """
+    table = VectorTable.of(table)
     distance = table_distance(table.lineage, distance, where=table.source)
-    clusters = kmeans(table.matrix, k, seed=seed, distance=distance)
-    own_centroid = clusters.centroids[clusters.assignments]
+    if not 1 <= k <= table.num_rows:
+        raise UsageError("k", expected=f"1 to {table.num_rows}, the number of vectors", got=str(k))
+    if seed < 0:
+        raise UsageError("seed", expected="at least 0", got=str(seed))
+    rng = np.random.default_rng(seed)
+    centroids, num_trained = _train(table, k, distance, seed, rng)
+    nearest, apart, inertia = _assign_all(table, centroids, distance)
+    sizes = np.bincount(nearest, minlength=k)
+    order = np.argsort(-sizes, kind="stable")  # the sample's order of sizes is not that of all rows
+    number = np.empty(k, np.int32)
+    number[order] = np.arange(k, dtype=np.int32)
+    assignments, sizes, centroids = number[nearest], sizes[order], centroids[order]
+    measured = sample_rows(table.num_rows, SILHOUETTE_ROWS, rng)
+    compared = silhouette(checked_rows(table, measured), assignments[measured], sizes, distance=distance)
+    medoids = _medoids(assignments, apart, k)
+    copied = _copied(table)
+    found = TableClusters(
+        assignments=assignments,
+        centroids=centroids,
+        inertia=inertia,
+        sizes=sizes,
+        medoids=medoids,
+        medoid_ids=[str(copied["id"][row].as_py()) if row >= 0 else None for row in medoids.tolist()],
+        mean_distances=np.bincount(assignments, weights=apart, minlength=k) / np.where(sizes, sizes, np.nan),
+        silhouette=compared.overall,
+        silhouettes=compared.clusters,
+        silhouette_rows=compared.num_rows,
+        training_rows=num_trained,
+        num_rows=table.num_rows,
+        distance=distance,
+    )
+    _write(output, copied, found, apart)
+    return found
+
+
+def _train(table: VectorTable, k: int, distance: str, seed: int, rng: np.random.Generator) -> tuple[Vectors, int]:
+    """Centroids float32 [k, n], and the number of rows that they come from."""
+    count = max(ALL_ROWS, ROWS_PER_CLUSTER * k)
+    rows = sample_rows(table.num_rows, max(k, min(count, _TRAINING_BYTES // (4 * table.dim))), rng)
+    vectors = checked_rows(table, rows)
+    starts = STARTS if vectors.size * k <= SEVERAL_STARTS_PRODUCTS else 1
+    return kmeans(vectors, k, seed=seed, num_starts=starts, distance=distance).centroids, len(rows)
+
+
+def _assign_all(table: VectorTable, centroids: Vectors, distance: str) -> tuple[npt.NDArray[np.int64], Vectors, float]:
+    """The centroid of each row int64 [N], its distance to it float32 [N], and the sum of squares (see Clusters)."""
+    centre = centre_of(centroids, distance)
+    moved = centroids - centre
+    assignments = np.empty(table.num_rows, np.int64)
+    apart = np.empty(table.num_rows, np.float32)
+    inertia = 0.0
+    for batch in checked_batches(table):
+        part = slice(batch.first_row, batch.first_row + len(batch))
+        squared, assignments[part] = assign(prepare(batch.vectors, distance, centre), moved)
+        apart[part] = DISTANCES[distance](batch.vectors, centroids[assignments[part]])
+        inertia += float(squared.sum(dtype=np.float64))
+    return assignments, apart, inertia
+
+
+def _medoids(assignments: npt.NDArray[np.int32], apart: Vectors, k: int) -> npt.NDArray[np.int64]:
+    """The row of each cluster that is nearest to its centroid, the first of equals; -1 where there is none."""
+    order = np.lexsort((apart, assignments))
+    clusters, firsts = np.unique(assignments[order], return_index=True)
+    medoids: npt.NDArray[np.int64] = np.full(k, -1)
+    medoids[clusters] = order[firsts]
+    return medoids
+
+
+def _copied(table: VectorTable) -> pa.Table:
+    """`id` and the other columns but vectors and those of an earlier clustering."""
     copied = table.copied()
     if "id" not in copied.schema.names:
         copied = copied.add_column(0, "id", pa.array(table.ids))
-    for name in ("cluster", "centroid_distance"):
-        if name in copied.schema.names:  # a table that was clustered before
-            copied = copied.drop_columns([name])
-    apart = DISTANCES[distance](table.matrix, own_centroid)
-    copied = copied.append_column("cluster", pa.array(clusters.assignments))
-    write_part(output, copied.append_column("centroid_distance", pa.array(apart)))
-    return clusters
+    return copied.drop_columns([name for name in _OWN_COLUMNS if name in copied.schema.names])
 
 
-def _one_start(vectors: Vectors, k: int, rng: np.random.Generator) -> tuple[float, npt.NDArray[np.int64], Vectors]:
-    """(inertia, assignments int64 [N], centroids float32 [k, n]) from one k-means++ start."""
-    import faiss
-
-    sample = vectors
-    if len(vectors) > _SEEDING_ROWS_PER_CLUSTER * k:
-        sample = vectors[rng.choice(len(vectors), _SEEDING_ROWS_PER_CLUSTER * k, replace=False)]
-    trained = faiss.Kmeans(
-        vectors.shape[1],
-        k,
-        niter=_ITERATIONS,
-        seed=int(rng.integers(1 << 31)),
-        min_points_per_centroid=1,  # faiss warns below 39
-        max_points_per_centroid=len(vectors),  # faiss would sample, and warn
-    )
-    trained.train(vectors, init_centroids=plus_plus(sample, k, rng))
-    centroids = np.ascontiguousarray(trained.centroids, np.float32)
-    trained.index.reset()
-    trained.index.add(centroids)
-    apart, found = trained.index.search(vectors, 1)
-    return float(apart.sum(dtype=np.float64)), found[:, 0], centroids
+def _write(output: str | Path, copied: pa.Table, found: TableClusters, apart: Vectors) -> None:
+    is_medoid = np.zeros(found.num_rows, bool)
+    is_medoid[found.medoids[found.medoids >= 0]] = True
+    for name, values in zip(_OWN_COLUMNS, (found.assignments, apart, is_medoid), strict=True):
+        copied = copied.append_column(name, pa.array(values))
+    write_part(output, copied)
 
 
-def plus_plus(vectors: Vectors, k: int, rng: np.random.Generator) -> Vectors:
-    """k-means++ starts: each next one drawn by squared distance, the best of a few draws kept.
-
-    Arthur, Vassilvitskii, "k-means++: The Advantages of Careful Seeding" (2007), with their greedy variant of
-    2 + log k candidates a step, as scikit-learn has it. In numpy, because scikit-learn takes 4 s to import.
-
-    Returns:
-        float32 [k, n], rows of `vectors`.
-    """
-    num_trials = 2 + int(np.log(k))
-    squares = np.einsum("ij,ij->i", vectors, vectors)  # [N]
-    chosen = [int(rng.integers(len(vectors)))]
-    closest = _squared_apart(vectors, squares, np.array(chosen))[0]  # [N], to the nearest start so far
-    while len(chosen) < k:
-        draws = rng.random(num_trials) * closest.sum(dtype=np.float64)
-        candidates = np.searchsorted(np.cumsum(closest, dtype=np.float64), draws).clip(max=len(vectors) - 1)
-        nearer = np.minimum(closest, _squared_apart(vectors, squares, candidates))  # [trials, N]
-        best = int(nearer.sum(axis=1, dtype=np.float64).argmin())
-        chosen.append(int(candidates[best]))
-        closest = nearer[best]
-    return np.ascontiguousarray(vectors[chosen])
-
-
-def _squared_apart(vectors: Vectors, squares: Vectors, rows: npt.NDArray[np.int64]) -> Vectors:
-    """float32 [rows, N], never negative."""
-    apart = squares[rows, None] + squares - 2 * (vectors[rows] @ vectors.T)
-    return np.maximum(apart, np.float32(0))
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
-from analysis.clusters import cluster_table, kmeans, plus_plus
+from analysis.clusters import cluster_table
 from analysis.evaluation import evaluate
+from analysis.kmeans import kmeans, plus_plus
 from analysis.metrics import clustering_metrics, retrieval_metrics
 from artifact.distances import cosine
 from artifact.errors import DataError, UsageError
@@ -128,7 +129,7 @@ def test_cluster_table_keeps_ids_columns_and_lineage(tmp_path: Path) -> None:
     table = VectorTable.from_arrays(vectors, {"id": ids, "label": labels}, lineage=lineage("cosine"))
     clusters = cluster_table(table, 12, tmp_path / "c.parquet")
     written = parquet.read_table(tmp_path / "c.parquet")
-    assert written.schema.names == ["id", "label", "cluster", "centroid_distance"]
+    assert written.schema.names == ["id", "label", "cluster", "centroid_distance", "is_medoid"]
     assert written["id"].to_pylist() == ids
     assert written["label"].to_pylist() == labels.tolist()
     assert written["cluster"].to_pylist() == clusters.assignments.tolist()

@@ -20,7 +20,7 @@ def evaluate_raw_pixels(held_out: Path, preprocessing: Mapping[str, Any], *, clu
     Returns:
         As analysis.evaluation.evaluate: "recall@1", "recall@5", ..., "mAP@R", and of clusters "purity", "nmi".
     """
-    from analysis.clusters import kmeans
+    from analysis.kmeans import kmeans
     from analysis.metrics import clustering_metrics, retrieval_metrics
     from artifact.preprocessing import Preprocessing, load_pixels
 
