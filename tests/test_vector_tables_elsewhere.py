@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from scoring import DIM, expected_vectors, publish_models, write_images
 
 from rows.tables import open_table
@@ -114,13 +119,19 @@ def test_lancedb_makes_a_table_and_searches_it(
         np.testing.assert_allclose(squared, [each[1] ** 2 for each in expected], atol=TOLERANCE)
 
 
-def test_embedding_atlas_takes_the_vectors(scored: Path) -> None:
-    """It reads the parts and lays the vectors out on a map."""
-    projection = pytest.importorskip(
-        "embedding_atlas.projection", reason="embedding-atlas is not installed: 300 MB, so it is in no extra"
-    )
-    import pandas as pd
-
-    frame = pd.read_parquet(sorted(scored.glob("part-*.parquet")))
-    projection.compute_vector_projection(frame, "embedding", x="x", y="y", neighbors="n")
-    assert np.isfinite(frame[["x", "y"]].to_numpy()).all()
+def test_embedding_atlas_lays_the_vectors_out(
+    scored: Path, ids: list[str], vectors: np.ndarray, tmp_path: Path
+) -> None:
+    """Its page, exported, holds every row with a place on the map and its true neighbours. Takes more than a minute."""
+    pytest.importorskip("embedding_atlas", reason="embedding-atlas is not installed: 600 MB, so it is in no extra")
+    program = Path(sys.executable).with_name("embedding-atlas")
+    parts = sorted(scored.glob("part-*.parquet"))
+    options = ["--vector", "embedding", "--umap-metric", "euclidean", "--export-application", tmp_path / "page.zip"]
+    subprocess.run([program, *parts, *options], check=True, capture_output=True)
+    with zipfile.ZipFile(tmp_path / "page.zip") as page:
+        rows = parquet.read_table(pa.BufferReader(page.read("data/dataset.parquet")))
+    assert rows["id"].to_pylist() == ids
+    assert np.isfinite([rows["projection_x"].to_numpy(), rows["projection_y"].to_numpy()]).all()
+    for row, found in enumerate(rows["__neighbors"].to_pylist()):
+        expected = nearest(vectors, ids, vectors[row])
+        assert [ids[each] for each in found["ids"][:NEAREST]] == [each for each, _ in expected]
