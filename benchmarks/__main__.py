@@ -31,6 +31,7 @@ BENCHMARKS: dict[str, str] = {
     "omniglot": "benchmarks.omniglot",
     "emoji": "benchmarks.emoji",
     "int8": "benchmarks.int8",
+    "tuples": "benchmarks.tuples",
     "scoring": "benchmarks.scoring",
     "memory": "benchmarks.memory",
     "families": "benchmarks.families",
