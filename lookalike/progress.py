@@ -86,6 +86,9 @@ class EventProgress:
             case "rows":
                 facts = [f"{event['done']} rows", f"{event['images_per_s']:.0f} images/s", f"{event['num_errors']} bad"]
                 self._bar("scoring", event["done"], event.get("num_rows"), facts)
+            case "pushed":
+                facts = [f"{event['done']} rows", f"{event['rows_per_s']:.0f} rows/s"]
+                self._bar("pushing", event["done"], event["num_rows"], facts)
             case "warning":
                 self._line(f"warning: {event['message']}")
             case "hint":

@@ -116,3 +116,11 @@ def test_training_facts_are_those_that_the_event_has() -> None:
     assert training_facts(event) == "loss 1.0000, 3 % active, 97.2 % correct, 10 images/s"
     tuples = event | {"held_out_pct_correct": 88.0}
     assert training_facts(tuples) == "loss 1.0000, 3 % active, 97.2 % correct, held-out 88.0 % correct, 10 images/s"
+
+
+def test_progress_of_a_push_says_how_many_rows_a_second() -> None:
+    """A log gets a line a minute."""
+    console, clock = Console(file=io.StringIO(), width=120), iter((0.0, LOG_EVERY_S + 1, LOG_EVERY_S + 1))
+    with EventProgress(console, clock=lambda: next(clock)) as progress:
+        progress.report({"event": "pushed", "done": 2000, "num_rows": 8000, "rows_per_s": 31.4})
+    assert console.file.getvalue() == "pushing 25 %: 2000 rows, 31 rows/s\n"  # type: ignore[attr-defined]

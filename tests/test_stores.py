@@ -125,12 +125,17 @@ def test_a_push_that_was_cut_off_is_finished_by_the_same_command(url: str, name:
     """What was written before the interrupt stays, and the second push brings all rows."""
     vectors = matrix(30)
 
+    notes: list[Any] = []
+
     def stop(event: Mapping[str, Any]) -> None:
-        if event["done"] == 20:
+        if event["event"] == "note":
+            notes.append(event["message"])
+        elif event["done"] == 20:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         push(table(vectors), url, name, batch_size=10, report=stop)
+    assert notes == ["20 of the 30 rows are there, and the same command does the rest"]
     with reading(url) as reader:
         assert len(reader.rows(name)) == 20
     assert push(table(vectors), url, name, batch_size=10).num_in_collection == 30

@@ -1,1 +1,1 @@
-"""Vectors into other programs' databases; one file for each, a line for each in STORES of push.py."""
+"""Vectors into other programs' databases; one file for each, a line for each in STORES of programs.py."""

@@ -12,14 +12,14 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any, cast
+from typing import Any
 
 import pyarrow as pa
 
 from analysis.pairwise import table_distance
 from analysis.stores.label import Label
-from analysis.stores.place import FORMS, Place, parse_place
+from analysis.stores.place import Place, parse_place
+from analysis.stores.programs import load_store, missing_package
 from analysis.stores.store import Rows, Store, StoreModule
 from artifact.errors import DataError, LookalikeError, ServerError, UnavailableError, UsageError
 from rows.vectors import VectorTable
@@ -27,22 +27,6 @@ from rows.vectors import VectorTable
 DEFAULT_BATCH_SIZE = 1000
 BYTES_PER_BATCH = 4 * 2**20
 """Vectors of one request, at most: as JSON text they are five times that, and Qdrant takes 32 MB."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Program:
-    """A store's file in this folder, and the extra that brings its package."""
-
-    module: str
-    extra: str
-
-
-STORES = {
-    "qdrant": Program(module="analysis.stores.qdrant", extra="qdrant"),
-    "milvus": Program(module="analysis.stores.milvus", extra="milvus"),
-    "postgresql": Program(module="analysis.stores.pgvector", extra="pgvector"),
-    "postgres": Program(module="analysis.stores.pgvector", extra="pgvector"),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +73,8 @@ def push(
         distance: for vectors without lineage; else it is the one the artifact was trained with.
         batch_size: rows of one request, at most; fewer where their vectors pass 4 MiB.
         recreate: remove the collection first, if an earlier push made it.
-        report: called after each batch with {event: "rows", done, num_rows, num_errors: 0, images_per_s: rows per s}.
+        report: called after each batch with {event: "pushed", done, num_rows, rows_per_s}, and with {event: "note",
+            message} where the push ends early.
 
     Raises:
         UsageError: no such kind of store, or a distance that is missing or wrong.
@@ -102,7 +87,7 @@ def push(
     if batch_size < 1:
         raise UsageError("batch_size", expected="at least 1", got=str(batch_size))
     place = parse_place(url)
-    module = _load(place)
+    module = load_store(place)
     columns = _columns(table)
     label = Label(
         column=table.vector_column,
@@ -111,19 +96,19 @@ def push(
         id_type="integer" if pa.types.is_integer(columns.field("id").type) else "text",
         lineage=table.lineage,
     )
-    started, done = time.monotonic(), 0
+    started = time.monotonic()
     with _opened(module, place) as store:
         created = _prepare(store, collection, label, columns, where=place.shown, recreate=recreate)
-        for rows in _batches(table, columns, batch_size):
+
+        def write(rows: Rows, done: int) -> None:
             try:
                 store.upsert(collection, label, _each_id_once(rows))
             except module.FAILURES as error:
-                raise _stopped(error, done, table.num_rows, place) from error
-            done += len(rows.vectors)
-            if report is not None:
-                speed = done / max(time.monotonic() - started, 1e-9)
-                report({"event": "rows", "done": done, "num_rows": table.num_rows, "num_errors": 0,
-                        "images_per_s": speed})  # fmt: skip
+                raise ServerError(
+                    "store refused rows", got=_one_line(error), where=place.shown, mend=_how_far(done, table.num_rows)
+                ) from error
+
+        done = _write_all(write, table, columns, batch_size, report or (lambda event: None))
         there = store.count(collection)
     seconds = time.monotonic() - started
     lost = done - there if created else 0
@@ -139,33 +124,6 @@ def push(
     )
 
 
-def require_store(url: str) -> None:
-    """See that a URL names a store whose package is here, before the time and memory of anything else.
-
-    Raises:
-        UsageError: no such kind of store.
-        LookalikeError: its package is not installed; the message says which extra brings it.
-    """
-    _load(parse_place(url))
-
-
-def _load(place: Place) -> StoreModule:
-    """The store's file; raises UsageError for an unknown program, LookalikeError without its package."""
-    if place.program not in STORES:
-        raise UsageError("URL of a store", expected=FORMS, got=place.shown)
-    try:
-        return cast(StoreModule, import_module(STORES[place.program].module))
-    except ModuleNotFoundError as error:
-        raise _missing_package(place, error) from None
-
-
-def _missing_package(place: Place, error: ModuleNotFoundError) -> LookalikeError:
-    extra = STORES[place.program].extra
-    return LookalikeError(
-        f"the package {error.name!r} is not installed", mend=f"`pip install 'lookalike[{extra}]'` brings it"
-    )
-
-
 @contextlib.contextmanager
 def _opened(module: StoreModule, place: Place) -> Iterator[Store]:
     """The connected store; what its package raises outside of a batch becomes one line."""
@@ -175,7 +133,7 @@ def _opened(module: StoreModule, place: Place) -> Iterator[Store]:
     except LookalikeError:
         raise
     except ModuleNotFoundError as error:
-        raise _missing_package(place, error) from None
+        raise missing_package(place, error) from None
     except module.FAILURES as error:
         raise UnavailableError("store", expected="an answer", got=_one_line(error), where=place.shown) from error
 
@@ -191,6 +149,32 @@ def _prepare(store: Store, collection: str, label: Label, columns: pa.Schema, *,
         store.drop(collection)
     store.create(collection, label, columns)
     return True
+
+
+def _write_all(
+    write: Callable[[Rows, int], None],
+    table: VectorTable,
+    columns: pa.Schema,
+    batch_size: int,
+    report: Callable[[Mapping[str, Any]], None],
+) -> int:
+    """Give every row to `write(rows, rows before them)`; the number of rows."""
+    started, done = time.monotonic(), 0
+    try:
+        for rows in _batches(table, columns, batch_size):
+            write(rows, done)
+            done += len(rows.vectors)
+            speed = done / max(time.monotonic() - started, 1e-9)
+            report({"event": "pushed", "done": done, "num_rows": table.num_rows, "rows_per_s": speed})
+    except BaseException as error:  # Ctrl-C too leaves nobody in doubt
+        if not isinstance(error, ServerError):
+            report({"event": "note", "message": _how_far(done, table.num_rows)})
+        raise
+    return done
+
+
+def _how_far(done: int, num_rows: int) -> str:
+    return f"{done} of the {num_rows} rows are there, and the same command does the rest"
 
 
 def _columns(table: VectorTable) -> pa.Schema:
@@ -224,15 +208,6 @@ def _each_id_once(rows: Rows) -> Rows:
         return rows
     kept = sorted(last.values())
     return Rows(vectors=rows.vectors[kept], columns=rows.columns.take(kept))
-
-
-def _stopped(error: Exception, done: int, num_rows: int, place: Place) -> LookalikeError:
-    return ServerError(
-        "store refused rows",
-        got=_one_line(error),
-        where=place.shown,
-        mend=f"{done} of the {num_rows} rows are there, and the same command does the rest",
-    )
 
 
 def _one_line(error: Exception) -> str:

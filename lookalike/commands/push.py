@@ -29,8 +29,8 @@ def push(
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Write vectors, ids and copied columns into another program's database; the same command again finishes it."""
+    from analysis.stores.programs import require_store
     from analysis.stores.push import push as push_table
-    from analysis.stores.push import require_store
     from lookalike import console
     from lookalike.progress import EventProgress
     from rows.vectors import VectorTable
