@@ -33,6 +33,7 @@ _HOMES = {
     "LookalikeError": "artifact.errors",
     "Server": "serving.server",
     "Scorer": "serving.scorer",
+    "AsyncScorer": "serving.async_scorer",
     "score_table": "serving.jobs",
     "open_table": "rows.tables",
     "VectorTable": "rows.vectors",

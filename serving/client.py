@@ -94,8 +94,6 @@ class GrpcConnection:
         request = service_pb2.ModelReadyRequest(name=self.model + ENCODED_SUFFIX)
         try:
             return bool(self._calls.call("ModelReady", request).ready)
-        except UnavailableError:
-            raise
         except LookalikeError:
             return False
 

@@ -34,7 +34,7 @@ class Connection(Protocol):
     in_flight: int
 
     def takes_encoded(self) -> bool:
-        """Whether `run_encoded` can be used; raises UnavailableError where nobody can say."""
+        """Whether `run_encoded` can be used; False where nobody can say."""
         ...
 
     def run_pixels(self, feeds: Mapping[str, Pixels]) -> Outputs:

@@ -21,38 +21,21 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from artifact.errors import LookalikeError, ServerError, UnansweredError, UnavailableError
+from artifact.errors import LookalikeError, UnansweredError, UnavailableError
 from artifact.preprocessing import Pixels
 from serving.channels import Access, parse_urls
 from serving.client import CONNECT_TIMEOUT_S, GrpcConnection
 from serving.connection import Outputs
+from serving.fleet_server import FleetServer, require_same
 from serving.retries import Backoff
 from serving.timings import Timings
 
 Answer = TypeVar("Answer")
 
 DEFAULT_RETRY_S = 120.0
+_QUICKLY_S = 1.0
 _PROBE_TIMEOUT_S = 5.0
-_IDLE_S = 1.0
 _MAX_IN_FLIGHT = 64
-
-
-class _Server:
-    """What is known of one server. `losses` counts how often it went away: an answer belongs to one count."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.connection: GrpcConnection | None = None
-        self.is_up = False
-        self.running = self.losses = 0
-        self.last_used = 0.0
-        self.failure: UnavailableError | None = None
-
-    def may_have_changed(self) -> bool:
-        """Whether it could have been restarted unnoticed."""
-        if self.connection is None or self.connection.names_digest or self.running:
-            return False
-        return time.monotonic() - self.last_used > _IDLE_S
 
 
 class _LostError(Exception):
@@ -98,12 +81,16 @@ class Fleet:
         self._connect = partial(
             GrpcConnection, model=model, version=version, access=access, timeout_s=timeout_s, timings=timings
         )
-        self._servers = [_Server(url) for url in parse_urls(urls)]
+        self._servers = [FleetServer(url) for url in parse_urls(urls)]
         self._state = threading.Condition()
         self._closed = threading.Event()
         self._fatal: LookalikeError | None = None
         try:
-            first = self._connect_all(connect_timeout_s)
+            # one that answers is enough to begin with: the others are taken in when they come
+            first = self._connect_all(min(connect_timeout_s, _QUICKLY_S)) if len(self._servers) > 1 else None
+            first = first or self._connect_all(connect_timeout_s)
+            if first is None:
+                raise next(server.failure for server in self._servers if server.failure is not None)
         except BaseException:
             self.close()
             raise
@@ -158,10 +145,10 @@ class Fleet:
         for connection in connections:
             connection.close()
 
-    def _connect_all(self, timeout_s: float) -> GrpcConnection:
-        """Connect to every server at a time; gives one that is there, all that are being of one artifact."""
+    def _connect_all(self, timeout_s: float) -> GrpcConnection | None:
+        """Connect to every server at a time; gives one that is there, if any, all that are being of one artifact."""
 
-        def connect(server: _Server) -> None:
+        def connect(server: FleetServer) -> None:
             try:
                 server.connection = self._connect(server.url, connect_timeout_s=timeout_s)
                 server.is_up, server.last_used = True, time.monotonic()
@@ -172,12 +159,9 @@ class Fleet:
             for result in [pool.submit(connect, server) for server in self._servers]:
                 result.result()
         there = [server.connection for server in self._servers if server.connection is not None]
-        if not there:
-            assert self._servers[0].failure is not None
-            raise self._servers[0].failure
         for connection in there[1:]:
-            _require_same(there[0], connection)
-        return there[0]
+            require_same(there[0], connection)
+        return there[0] if there else None
 
     def _run(self, act: Callable[[GrpcConnection], Answer]) -> Answer:
         """What `act` gives with some server."""
@@ -192,7 +176,7 @@ class Fleet:
                 if lost.failure is not None and now >= end:
                     raise lost.failure from None
 
-    def _attempt(self, server: _Server, losses: int, act: Callable[[GrpcConnection], Answer]) -> Answer:
+    def _attempt(self, server: FleetServer, losses: int, act: Callable[[GrpcConnection], Answer]) -> Answer:
         """What `act` gives with a server that was taken; raises _LostError where that does not count."""
         assert server.connection is not None
         try:
@@ -210,7 +194,7 @@ class Fleet:
             raise _LostError(None)
         return answer
 
-    def _take(self, end: float | None) -> tuple[_Server, int]:
+    def _take(self, end: float | None) -> tuple[FleetServer, int]:
         """The server with the least work, one more call counted, and its losses; waits for one until `end`."""
         with self._state:
             while True:
@@ -229,7 +213,7 @@ class Fleet:
                     raise next(failure for failure in failures if failure is not None)
                 self._state.wait(end - now if now < end else _PROBE_TIMEOUT_S)  # where one is only asked again
 
-    def _take_this(self, server: _Server) -> tuple[_Server, int] | None:
+    def _take_this(self, server: FleetServer) -> tuple[FleetServer, int] | None:
         with self._state:
             self._require_usable()
             if not server.is_up:
@@ -243,22 +227,22 @@ class Fleet:
         if self._fatal is not None:
             raise self._fatal
 
-    def _lose(self, server: _Server, losses: int, failure: UnavailableError) -> None:
+    def _lose(self, server: FleetServer, losses: int, failure: UnavailableError) -> None:
         """Leave a server out that was up when a call to it began, unless another call did so already."""
         with self._state:
             if server.losses == losses and server.is_up:
                 self._leave_out(server, failure)
 
-    def _leave_out(self, server: _Server, failure: UnavailableError | None) -> None:
+    def _leave_out(self, server: FleetServer, failure: UnavailableError | None) -> None:
         """Until it has been asked again: at once where it did not fail."""
         server.is_up, server.failure = False, failure
         server.losses += 1
         self._start_reviving(server, wait=failure is not None)
 
-    def _start_reviving(self, server: _Server, *, wait: bool = True) -> None:
+    def _start_reviving(self, server: FleetServer, *, wait: bool = True) -> None:
         threading.Thread(target=self._revive, args=(server, wait), name="lookalike-revive", daemon=True).start()
 
-    def _revive(self, server: _Server, wait: bool) -> None:
+    def _revive(self, server: FleetServer, wait: bool) -> None:
         """Ask a server that was left out until it answers, with the artifact that it had."""
         backoff = Backoff()
         timeout_s = min(self._timeout_s, _PROBE_TIMEOUT_S)
@@ -284,7 +268,7 @@ class Fleet:
                 self._state.notify_all()
             return
 
-    def _adopt(self, server: _Server, connection: GrpcConnection) -> None:
+    def _adopt(self, server: FleetServer, connection: GrpcConnection) -> None:
         """Take a connection to a server that was away when the others were connected to."""
         with self._state:
             server.connection = connection
@@ -292,16 +276,4 @@ class Fleet:
                 connection.close()
         there = next(one.connection for one in self._servers if one.connection not in (None, connection))
         assert there is not None
-        _require_same(there, connection)
-
-
-def _require_same(first: GrpcConnection, other: GrpcConnection) -> None:
-    if (first.version, first.digest) == (other.version, other.digest):
-        return
-    shown = [f"version {one.version} with digest {one.digest[:12]} at {one.url}" for one in (first, other)]
-    raise ServerError(
-        f"the servers serve different artifacts as model {first.model!r}",
-        expected=shown[0],
-        got=shown[1],
-        mend="publish the same artifact to all of them, or ask for a version that all have",
-    )
+        require_same(there, connection)

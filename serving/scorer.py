@@ -165,7 +165,7 @@ class Scorer:
         Raises:
             InvalidRequestError: names the image by its row. UsageError, ServerError: as `embed`.
         """
-        yield_bad = _is_yield(bad)
+        yield_bad = is_yield(bad)
         windows = image_windows(images, self.core.small_rows())
         return self._vectors(windows, yield_bad)
 
@@ -244,7 +244,8 @@ class Scorer:
             first_row += scored.num_rows
 
 
-def _is_yield(bad: str) -> bool:
+def is_yield(bad: str) -> bool:
+    """Whether what is bad is yielded, and not raised; raises UsageError for anything but the two."""
     if bad not in ("raise", "yield"):
         raise UsageError(f"bad {bad!r}", expected="one of raise, yield")
     return bad == "yield"

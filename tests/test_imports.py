@@ -62,8 +62,8 @@ def test_every_public_name_can_be_had() -> None:
     import lookalike
 
     assert sorted(lookalike.__all__) == [
-        "Index", "LookalikeError", "Preprocessing", "Scorer", "Server", "TrainConfig", "VectorTable", "__version__",
-        "adopt", "build", "check_artifact", "check_repository", "cluster_table", "compare_artifacts", "deploy",
+        "AsyncScorer", "Index", "LookalikeError", "Preprocessing", "Scorer", "Server", "TrainConfig", "VectorTable",
+        "__version__", "adopt", "build", "check_artifact", "check_repository", "cluster_table", "compare_artifacts", "deploy",
         "describe", "evaluate", "extract", "fit", "load_pixels", "load_run", "make_config",
         "open_repository", "open_table", "publish", "read_manifest", "remove", "rollback",
         "score_table",

@@ -1,0 +1,50 @@
+"""What is known of one of several servers, and that all of them must serve the same artifact."""
+
+from __future__ import annotations
+
+import time
+
+from artifact.errors import ServerError, UnavailableError
+from serving.client import GrpcConnection
+
+_IDLE_S = 1.0
+
+
+class FleetServer:
+    """One server; read and changed under the lock of whoever owns it.
+
+    Attributes:
+        connection: None until it has answered for the first time.
+        is_up: whether calls go there.
+        running: calls that are under way there.
+        losses: how often it went away; an answer belongs to the count at which its call began.
+        last_used: time of its last answer, by time.monotonic().
+        failure: why it is not up; None where it is only asked again.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.connection: GrpcConnection | None = None
+        self.is_up = False
+        self.running = self.losses = 0
+        self.last_used = 0.0
+        self.failure: UnavailableError | None = None
+
+    def may_have_changed(self) -> bool:
+        """Whether it could have been restarted unnoticed."""
+        if self.connection is None or self.connection.names_digest or self.running:
+            return False
+        return time.monotonic() - self.last_used > _IDLE_S
+
+
+def require_same(first: GrpcConnection, other: GrpcConnection) -> None:
+    """Raise ServerError, naming both, unless two servers serve one version of one artifact."""
+    if (first.version, first.digest) == (other.version, other.digest):
+        return
+    shown = [f"version {one.version} with digest {one.digest[:12]} at {one.url}" for one in (first, other)]
+    raise ServerError(
+        f"the servers serve different artifacts as model {first.model!r}",
+        expected=shown[0],
+        got=shown[1],
+        mend="publish the same artifact to all of them, or ask for a version that all have",
+    )
