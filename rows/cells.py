@@ -27,8 +27,10 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def is_bytes(kind: pa.DataType) -> bool:
-    """Binary of any layout."""
+    """Binary of any layout, dictionary-encoded ones included."""
     types = pa.types
+    if types.is_dictionary(kind):
+        kind = kind.value_type
     return bool(
         types.is_binary(kind)
         or types.is_large_binary(kind)
@@ -100,6 +102,8 @@ def row_bytes(table: pa.Table) -> npt.NDArray[np.int64]:
 def _cell_bytes(array: Any) -> Any:
     """int64 [rows], or one number for all of them."""
     kind = array.type
+    if pa.types.is_null(kind):
+        return 0
     if pa.types.is_dictionary(kind):
         if not len(array.dictionary):
             return 8

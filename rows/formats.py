@@ -88,8 +88,8 @@ def open_source(table: TableLike) -> tuple[Source, str]:
             raise DataError("table of images", expected="files", got="an empty list")
         name = places[0].name + (f" and {len(places) - 1} more" if len(places) > 1 else "")
         return _with_rows(_open_files(places), name), name
-    if isinstance(table, str) and (found := _matches(table)) is not None:
-        return _with_rows(_open_files(found), table), table
+    if isinstance(table, (str, os.PathLike)) and (found := _matches(os.fspath(table))) is not None:
+        return _with_rows(_open_files(found), str(table)), str(table)
     place = locate(table)
     if place.is_dir():
         files = table_files(place)

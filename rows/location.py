@@ -55,8 +55,9 @@ def locate(place: str | os.PathLike[str] | Location) -> Location:
 
 def beside(folder: Location, text: str) -> Location:
     """The file that a table in `folder` means by `text`: a URL, an absolute path, or one relative to the folder."""
-    if is_url(text) and _is_known(text.partition(":")[0].lower()):
-        return locate(text)
+    if is_url(text):
+        # a protocol that nobody knows is a file that is not there
+        return locate(text) if _is_known(text.partition(":")[0].lower()) else Path(text)
     if isinstance(folder, Path):
         return folder / text
     return (folder / text).resolve() if ".." in text else folder / text
