@@ -18,6 +18,7 @@ from artifact.errors import DataError, LookalikeError, OutputError, UsageError
 from artifact.kinds import KINDS
 from artifact.model_file import append_manifest
 from artifact.publishing import publish
+from lookalike.cli import main
 from rows.tables import open_table
 from serving.jobs import score_table
 from serving.scorer import Scorer
@@ -200,3 +201,29 @@ def test_a_job_with_another_reading_of_its_target_is_another_job(
     assert "1 in label = different" in refused(
         OutputError, repository, "siamese_branch", table, output, target=("different", "label")
     )
+
+
+def test_the_command_finds_the_target_by_its_name_or_by_its_role(
+    repository: Path, images: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--loss means tuples, also for a branch; a label is refused in one line until it is said which it is."""
+    names = [str(path) for path in images]
+    columns = {"left": names, "right": names[::-1], "label": [0, 1] * 6}
+    parquet.write_table(pa.table({**columns, "different": [1, 0] * 6}), tmp_path / "clear.parquet")
+    parquet.write_table(pa.table({**columns, "b": names[::-1]}).drop(["right"]), tmp_path / "label.parquet")
+
+    def score(table: str, output: str, *options: str) -> int:
+        arguments = ["--model", "siamese_branch", "--repository", str(repository), "--output", str(tmp_path / output)]
+        return main(["score", str(tmp_path / f"{table}.parquet"), *arguments, "--loss", *options])
+
+    assert score("clear", "a") == 0
+    assert score("label", "b", "--columns", "right=b,same=label") == 0
+    scored = [parquet.read_table(tmp_path / name / "part-00000.parquet") for name in ("a", "b")]
+    assert scored[0]["different"].to_pylist() == [True, False] * 6
+    for name in ("different", "loss", "distance_left_right"):
+        assert scored[0][name].equals(scored[1][name])
+    capsys.readouterr()
+    assert score("label", "c", "--columns", "right=b") == 1
+    assert "got label, which some read as 1 = same and others as 1 = different" in capsys.readouterr().err
+    assert score("clear", "c", "--columns", "different=different,same=label") == 2
+    assert capsys.readouterr().err == ("lookalike: target of pairs: expected different or same, got both (--columns)\n")

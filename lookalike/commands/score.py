@@ -30,6 +30,9 @@ def score(
     columns: Annotated[
         str | None, typer.Option(help="Streams' columns: anchor=a,positive=b", metavar="S=C,...")
     ] = None,
+    loss: Annotated[
+        bool, typer.Option("--loss", help="Add each tuple's loss; pairs need different=C or same=C.")
+    ] = False,
     copy: Annotated[str | None, typer.Option(help="Columns to copy to the output.", metavar="C,D")] = None,
     id_column: Annotated[str | None, typer.Option(help="Column of row ids.")] = None,
     send: Annotated[str, typer.Option(help="auto, pixels or encoded: what is sent to the server.")] = "auto",
@@ -48,16 +51,17 @@ def score(
     from serving.scorer import Scorer
 
     with Scorer(model, url=url, repository=repository, version=version, send=send, batch_size=batch_size) as scorer:
-        streams = _streams(mapping, scorer.manifest.kind, scorer.manifest.is_branch)
+        target = _take_target(mapping, table) if loss and len(scorer.streams) == 2 else None
+        streams = _streams(mapping, scorer.manifest.kind, scorer.manifest.is_branch and not loss)
         rows = open_table(
             table,
             streams=streams,
             columns=mapping,
-            copy=copy.split(",") if copy else None,
+            copy=[*(copy.split(",") if copy else []), *([target[1]] if target else [])],
             id_column=id_column,
         )
         with EventProgress() as progress:
-            result = score_table(rows, scorer, output, report=progress.report)
+            result = score_table(rows, scorer, output, loss=loss, target=target, report=progress.report)
     if result.note:
         console.note(result.note)
     facts = {"output": str(output)} | asdict(result)
@@ -81,8 +85,22 @@ def parse_columns(text: str | None) -> dict[str, str]:
     return mapping
 
 
+def _take_target(mapping: dict[str, str], table: Path) -> tuple[str, str]:
+    """(`different` or `same`, column) of a table of pairs, out of the mapping or by its name; raises DataError."""
+    from rows.formats import open_source
+    from serving.loss_column import TARGETS, find_target
+
+    named = [role for role in TARGETS if role in mapping]
+    if len(named) > 1:
+        raise UsageError("target of pairs", expected="different or same", got="both", where="--columns")
+    if named:
+        return named[0], mapping.pop(named[0])
+    source, where = open_source(table)
+    return find_target(source.schema.names, where=where)
+
+
 def _streams(mapping: dict[str, str], kind: str, is_branch: bool) -> Sequence[str]:
-    """Single-stream unless the artifact is full or the user maps the kind's streams."""
+    """Single-stream unless the artifact is full, a loss is asked for or the user maps the kind's streams."""
     streams = KINDS[kind].streams
     if is_branch and set(mapping) <= {BRANCH_INPUT}:
         return (BRANCH_INPUT,)
