@@ -54,6 +54,7 @@ class AsyncScorer:
     def __init__(self, model: str, **options: Unpack[ScorerOptions]) -> None:
         self._model, self._options = model, options
         self._scorer: Scorer | None = None
+        self._turns: asyncio.Semaphore | None = None
         self._helpers = ThreadPoolExecutor(_HELPERS, "lookalike-async")
 
     @property
@@ -69,7 +70,7 @@ class AsyncScorer:
     async def embed(self, images: Images, *, as_arrow: Literal[True]) -> pa.FixedSizeListArray[Any]: ...
     async def embed(self, images: Images, *, as_arrow: bool = False) -> Vectors | pa.FixedSizeListArray[Any]:
         """The vectors of N images, float32 [N, n]; see Scorer.embed."""
-        async with self._turns:
+        async with self._turn():
             answers = [scored async for scored in self.stream(image_windows(images))]
         columns = await self._help(joined, answers, [BRANCH_INPUT], self.scorer.manifest)
         return vector_array(columns[BRANCH_OUTPUT]) if as_arrow else columns[BRANCH_OUTPUT]
@@ -81,7 +82,7 @@ class AsyncScorer:
     async def score(self, streams: Streams, *, as_arrow: bool = False) -> dict[str, npt.NDArray[Any]] | pa.Table:
         """Vectors and distances of N tuples; see Scorer.score."""
         names, windows = self.scorer.core.tuple_windows(streams)
-        async with self._turns:
+        async with self._turn():
             answers = [scored async for scored in self.stream(windows)]
         columns = await self._help(joined, answers, names, self.scorer.manifest)
         return as_table(columns, self.scorer.lineage) if as_arrow else columns
@@ -131,7 +132,7 @@ class AsyncScorer:
     async def close(self) -> None:
         """Cancel what is in flight and end the threads; may be called twice."""
         if self._scorer is not None:
-            await asyncio.get_running_loop().run_in_executor(None, self._scorer.close)
+            await asyncio.to_thread(self._scorer.close)
         self._helpers.shutdown(wait=False, cancel_futures=True)
 
     async def __aenter__(self) -> Self:
@@ -142,13 +143,18 @@ class AsyncScorer:
             connecting.add_done_callback(_close_result)  # it may connect all the same
             self._helpers.shutdown(wait=False)
             raise
-        self._turns = asyncio.Semaphore(2 * self._scorer.in_flight)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    def _turn(self) -> asyncio.Semaphore:
+        """To be held by a call: more at a time than keep the threads busy would only fill the memory."""
+        if self._turns is None:
+            self._turns = asyncio.Semaphore(2 * self.scorer.in_flight)
+        return self._turns
 
     def _connect(self) -> Scorer:
         return Scorer(self._model, **self._options)

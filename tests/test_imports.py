@@ -63,8 +63,8 @@ def test_every_public_name_can_be_had() -> None:
 
     assert sorted(lookalike.__all__) == [
         "AsyncScorer", "Index", "LookalikeError", "Preprocessing", "Scorer", "Server", "TrainConfig", "VectorTable",
-        "__version__", "adopt", "build", "check_artifact", "check_repository", "cluster_table", "compare_artifacts", "deploy",
-        "describe", "evaluate", "extract", "fit", "load_pixels", "load_run", "make_config",
+        "__version__", "adopt", "build", "check_artifact", "check_repository", "cluster_table", "compare_artifacts",
+        "deploy", "describe", "evaluate", "extract", "fit", "load_pixels", "load_run", "make_config",
         "open_repository", "open_table", "publish", "read_manifest", "remove", "rollback",
         "score_table",
     ]  # fmt: skip
