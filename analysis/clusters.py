@@ -5,7 +5,8 @@ ALL_ROWS), and then every row goes to its nearest centroid, a batch of the table
 
 Decision a reader would question: the medoid is the row nearest to the centroid. For squared euclidean and cosine
 distances that IS the row of least summed distance to the others of its cluster, where the centroid is their mean
-(k-means has converged, on these rows); for the euclidean distance, whose sums have no such shortcut, it is that by squares.
+(k-means has converged, on these rows); for the euclidean distance, whose sums have no such shortcut, it is that by
+squares.
 """
 
 from __future__ import annotations

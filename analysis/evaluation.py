@@ -63,7 +63,8 @@ def evaluate(
 
     Returns:
         {"recall@1", "recall@5", "recall@10", "P@1", "P@5", "P@10", "mAP", "mAP@R", "queries", "skipped",
-        "mAP_queries", "queries_from" ("all", or of how many they are a sample), and with `per_class` "per_class": see analysis.metrics.retrieval_metrics;
+        "mAP_queries", and with `per_class` "per_class": see analysis.metrics.retrieval_metrics;
+        "queries_from": "all", or of how many the queries are a sample;
         "purity", "nmi": k-means, k = number of classes, or None;
         "ranking_accuracy", "tuples": see analysis.tuples, of the table's own tuples where it has distance columns, else
         of random triplets ("tuples_from" says which), None where there are none;

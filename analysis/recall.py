@@ -15,7 +15,7 @@ from analysis.neighbours import EXTRA_CANDIDATES, Indices, prepare, search_index
 from artifact.distances import DISTANCES, Vectors
 
 ROUNDING = 1e-6
-"""Share of a distance by which two computations of it may differ."""
+"""Share of a distance by which two computations of it may differ; of 1 for the cosine distance, a difference from 1."""
 
 
 class ExactDistances:
@@ -58,4 +58,6 @@ class ExactDistances:
         distances, _ = search_index(
             index, index.reconstruct_batch, self.queries, self.k, distance=self._distance, centre=origin, own=self.rows
         )
-        return float((distances <= self.nearest[:, -1:] * np.float32(1 + ROUNDING)).mean())
+        last = self.nearest[:, -1:]
+        rounding = ROUNDING if self._distance == "cosine" else ROUNDING * last
+        return float((distances <= last + rounding).mean())

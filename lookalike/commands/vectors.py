@@ -24,21 +24,26 @@ def register(app: typer.Typer) -> None:
 def index(
     vectors: Annotated[Path, VECTORS],
     output: Annotated[Path, typer.Option(help="Index file to write.", metavar="FILE")],
+    kind: Annotated[str, typer.Option(help="flat (exact), ivf (lists), or auto: by size.")] = "auto",
+    recall: Annotated[float, typer.Option(help="recall@10 that ivf must reach on a sample.")] = 0.97,
+    seed: Annotated[int, typer.Option(min=0, help="Decides the lists and the sample.")] = 0,
     column: Annotated[str, COLUMN] = "embedding",
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
-    """Build a search index over a table of vectors."""
+    """Build a search index over a table of vectors; its recall against exact search is measured."""
     from analysis.index import Index
     from lookalike import console
     from rows.vectors import VectorTable
 
-    built = Index.build(VectorTable.open(vectors, column))
+    built = Index.build(VectorTable.open(vectors, column), kind=kind, recall=recall, seed=seed)
     built.save(output)
     facts: dict[str, Any] = {
         "index": str(output),
         "kind": built.kind,
         "num_rows": built.num_rows,
         "distance": built.distance,
+        **built.parameters,
+        "images": str(built.images) if built.images else None,
     }
     if as_json:
         console.print_json(facts)
@@ -48,41 +53,61 @@ def index(
 
 def search(
     index: Annotated[Path, typer.Argument(help="Index file.", metavar="INDEX")],
-    query: Annotated[Path, typer.Argument(help="An image, or a table of vectors.", metavar="IMAGE|VECTORS")],
+    query: Annotated[
+        Path,
+        typer.Argument(help="An image, a folder or table of images, or a table of vectors.", metavar="IMAGES|VECTORS"),
+    ],
     k: Annotated[int, typer.Option("-k", min=1, help="Neighbours per query.")] = 10,
-    model: Annotated[str | None, typer.Option(help="Model of the same space, for an image.", metavar="NAME")] = None,
+    model: Annotated[str | None, typer.Option(help="Model of the same space, for images.", metavar="NAME")] = None,
     url: Annotated[str | None, typer.Option(help="Server that has the model.", metavar="HOST:PORT")] = None,
     repository: Annotated[Path | None, typer.Option(help="Run the model in this process instead.")] = None,
+    gallery: Annotated[Path | None, typer.Option(help="Write a page with the pictures.", metavar="FILE.html")] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that the ids of the index are paths in; by default the one that was scored.", metavar="DIR"
+        ),
+    ] = None,
     column: Annotated[str, COLUMN] = "embedding",
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
-    """Find the nearest vectors to an image or to each vector of a table."""
+    """Find the nearest vectors to an image, to each of some images, or to each vector of a table."""
     from analysis.index import Index
     from lookalike import console
-    from rows.lineage import require_same_space
-    from rows.vectors import VectorTable
+    from lookalike.commands.queries import picture_finder, read_queries
 
+    if images is not None and not images.is_dir():
+        raise UsageError("--images", expected="a folder", got=str(images))
     opened = Index.open(index)
-    is_image = query.is_file() and query.suffix.lower() != ".parquet"
-    if not is_image:
-        table = VectorTable.open(query, column)
-        require_same_space(opened.lineage, table.lineage)
-        ids, matrix = table.ids, table.matrix
-    else:
-        if model is None or (url is None) == (repository is None):
-            raise UsageError("an image needs a model", expected="--model NAME and one of --url and --repository")
-        from serving.scorer import Scorer
+    queries = read_queries(
+        query,
+        column=column,
+        lineage=opened.lineage,
+        model=model,
+        url=url,
+        repository=repository,
+        images=images,
+    )
+    found = opened.search(queries.vectors, k)
+    if gallery is not None:
+        from lookalike.gallery import write_search_gallery
 
-        with Scorer(model, url=url, repository=repository) as scorer:
-            require_same_space(opened.lineage, scorer.lineage)
-            ids, matrix = [str(query)], scorer.embed([query])
-    found = opened.search(matrix, k)
+        facts = {"index": index.name, "num_rows": opened.num_rows, "distance": opened.distance,
+                 "lineage": opened.lineage}  # fmt: skip
+        pictures = picture_finder(images or opened.images)
+        shown = list(zip(queries.ids, queries.pictures, strict=True))
+        write_search_gallery(gallery, shown, found, picture_of=pictures, facts=facts)
+        console.note(f"{gallery} shows the pictures")
+    if opened.kind != "flat":
+        console.note(
+            f"approximate: recall@10 was {opened.parameters.get('recall@10', 'not measured')} when it was built"
+        )
     if as_json:
-        console.print_json([{"query": each, "neighbours": rows} for each, rows in zip(ids, found, strict=True)])
+        console.print_json([{"query": each, "neighbours": rows} for each, rows in zip(queries.ids, found, strict=True)])
         return
     lines = [
         {"query": each, "rank": rank} | row
-        for each, rows in zip(ids, found, strict=True)
+        for each, rows in zip(queries.ids, found, strict=True)
         for rank, row in enumerate(rows, start=1)
     ]
     console.print_table(list(lines[0]), [list(line.values()) for line in lines])
@@ -96,7 +121,7 @@ def cluster(
     column: Annotated[str, COLUMN] = "embedding",
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
-    """Group vectors by k-means: id, cluster and distance to its centre for every row."""
+    """Group vectors by k-means: sizes, medoids and silhouettes, and for every row its cluster and distance."""
     from analysis.clusters import cluster_table
     from lookalike import console
     from rows.vectors import VectorTable
@@ -105,13 +130,21 @@ def cluster(
     facts = {
         "output": str(output),
         "num_clusters": k,
-        "sizes": [int(size) for size in clusters.sizes],
+        "num_rows": clusters.num_rows,
         "inertia": float(clusters.inertia),
+        "distance": clusters.distance,
+        "silhouette": clusters.silhouette,
+        "silhouette_rows": clusters.silhouette_rows,
+        "training_rows": clusters.training_rows,
     }
+    rows = clusters.rows()
     if as_json:
-        console.print_json(facts)
-    else:
-        console.print_facts("clustered", facts)
+        console.print_json(facts | {"sizes": [int(size) for size in clusters.sizes], "clusters": rows})
+        return
+    cells = [["" if value is None else console.show(value) for value in row.values()] for row in rows]
+    console.print_table(list(rows[0]), cells)
+    sys.stdout.write("\n")
+    console.print_facts("clustered", facts)
 
 
 def evaluate(
@@ -141,8 +174,8 @@ def evaluate(
         if isinstance(shares[name], float) and not name.endswith(("_low", "_high"))
     ]
     console.print_table(["metric", "value", "low", "high"], rows)
-    named = ("num_rows", "num_unlabelled", "num_classes", "queries", "skipped", "mAP_queries", "tuples", "tuples_from",
-             "distance", "column")  # fmt: skip
+    named = ("num_rows", "num_unlabelled", "num_classes", "queries", "queries_from", "skipped", "mAP_queries", "tuples",
+             "tuples_from", "distance", "column")  # fmt: skip
     pairs = {"pairs": shares.get("protocol")}
     sys.stdout.write("\n")
     console.print_facts("evaluated", {name: facts[name] for name in named} | pairs)

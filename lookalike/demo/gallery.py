@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from artifact.atomic import write_atomically
+from lookalike.gallery import data_url, write_page
 
 NUM_NEIGHBOURS = 10
 NUM_RIGHT, NUM_WRONG = 20, 12
@@ -28,8 +26,6 @@ def write_gallery(
         label: column of the class.
         compared: {title: name in the summary} of the figures that stand beside those of raw pixels.
     """
-    import jinja2
-
     from analysis.neighbours import nearest
     from rows.vectors import VectorTable
 
@@ -41,11 +37,11 @@ def write_gallery(
     ids = list(table.ids)
 
     def picture(row: int) -> dict[str, Any]:
-        return {"id": ids[row], "label": labels[row], "data": _data_url(images / ids[row])}
+        return {"id": ids[row], "caption": labels[row], "data": _picture(images / ids[row])}
 
     def query(row: int) -> dict[str, Any]:
         neighbours = [
-            picture(other) | {"distance": distance, "is_same": labels[other] == labels[row]}
+            picture(other) | {"caption": f"{distance:.2f}", "kind": "same" if labels[other] == labels[row] else "other"}
             for other, distance in zip(found[row].tolist(), distances[row].tolist(), strict=True)
         ]
         return picture(row) | {"neighbours": neighbours}
@@ -55,11 +51,8 @@ def write_gallery(
         "Held-out images and their nearest neighbours": _spread(~is_wrong, labels, NUM_RIGHT),
         "Where the nearest neighbour is of another class": _spread(is_wrong, labels, NUM_WRONG),
     }
-    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
-        files("lookalike.demo").joinpath("gallery.html.jinja").read_text()
-    )
     groups = [{"title": title, "queries": [query(row) for row in rows]} for title, rows in chosen.items()]
-    write_atomically(page, template.render(groups=groups, summary=summary, compared=compared).encode())
+    write_page(page, "demo/gallery.html.jinja", groups=groups, summary=summary, compared=compared)
 
 
 def _spread(mask: Any, labels: Any, count: int) -> Sequence[int]:
@@ -70,6 +63,6 @@ def _spread(mask: Any, labels: Any, count: int) -> Sequence[int]:
     return in_turn[:count]
 
 
-def _data_url(path: Path) -> str:
+def _picture(path: Path) -> str:
     kind = {".jpg": "jpeg", ".jpeg": "jpeg"}.get(path.suffix.lower(), path.suffix.lower().lstrip("."))
-    return f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+    return data_url(path.read_bytes(), kind)
