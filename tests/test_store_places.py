@@ -6,11 +6,15 @@ import json
 import socket
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
+from qdrant_client import QdrantClient
 from test_imports import ROOT
 
 from analysis.stores.place import parse_place
@@ -18,7 +22,7 @@ from analysis.stores.push import push
 from analysis.stores.qdrant import point_id
 from artifact.errors import UnavailableError, UsageError
 from lookalike.cli import main
-from rows.vectors import VectorTable
+from rows.vectors import VectorTable, vector_array
 
 VECTORS = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
 
@@ -121,11 +125,6 @@ def test_ids_of_qdrant_are_integers_or_stay_the_same_uuid() -> None:
 
 def test_vectors_without_lineage_need_a_distance(tmp_path: Path, capsys: Any) -> None:
     """As for an index: nobody can guess it."""
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    from rows.vectors import vector_array
-
     file = tmp_path / "v.parquet"
     parquet.write_table(pa.table({"id": list("abcde"), "embedding": vector_array(VECTORS)}), file)
     command = ["push", str(file), f"qdrant://{tmp_path}/q", "--collection", "x"]
@@ -133,3 +132,18 @@ def test_vectors_without_lineage_need_a_distance(tmp_path: Path, capsys: Any) ->
     assert "name one of euclidean, squared_euclidean, cosine" in capsys.readouterr().err
     assert main([*command, "--distance", "squared_euclidean", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["num_in_collection"] == 5
+
+
+def test_one_vector_column_goes_and_the_other_columns_that_are_no_vectors(tmp_path: Path) -> None:
+    """Of a table of tuples: the named stream's vectors, with the distances as they stand in the row."""
+    columns = {"id": list("abcde"), "embedding_left": vector_array(VECTORS), "distance_left_right": [0.5] * 5}
+    table = VectorTable.from_arrays(-VECTORS, columns, column="embedding_right")
+    push(table, f"qdrant://{tmp_path}/q", "x", distance="euclidean")
+    with closing(QdrantClient(path=str(tmp_path / "q"))) as client:
+        points = client.scroll("x", with_vectors=True)[0]
+    assert len(points) == 5
+    for point in points:
+        assert point.payload is not None
+        row = "abcde".index(point.payload["id"])
+        assert point.payload == {"id": "abcde"[row], "distance_left_right": 0.5}
+        np.testing.assert_allclose(np.asarray(point.vector), -VECTORS[row], rtol=1e-6)

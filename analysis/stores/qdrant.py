@@ -1,4 +1,4 @@
-"""Qdrant: a server, or a folder of qdrant-client's own (its local mode: exact search, for trials, as it commits each row by itself).
+"""Qdrant: a server, or a folder of qdrant-client's own: its local mode, for trials, as it commits each row by itself.
 
 Decisions a reader would question:
 - Qdrant takes unsigned integers and UUIDs as ids only. Any other id becomes the UUIDv5 of it, always the same one; the
