@@ -7,7 +7,7 @@ in the manifest (where the table lies, the artifact's name and version) say what
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -69,16 +69,25 @@ class JobIdentity:
     def rows_per_part(self) -> int:
         return int(self.job["rows_per_part"])
 
-    def changed(self, manifest: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-        """{what differs: (how it is here, how it is in the manifest)}; empty where it is the same job."""
+    def with_job(self, job: Mapping[str, Any]) -> JobIdentity:
+        """The same with the identity of before the table was mended."""
+        return replace(self, job=job)
+
+    def changed(self, manifest: Mapping[str, Any], *, mended: bool = False) -> dict[str, tuple[str, str]]:
+        """{what differs: (how it is here, how it is in the manifest)}; empty where it is the same job.
+
+        Args:
+            mended: a table of the same place and columns is the same one.
+        """
         theirs = manifest["job"]
         changed = [key for key in self.job if theirs.get(key) != self.job[key]]
-        words = {key: _WORDS[key](self._said, manifest) for key in changed if key != "table"}
-        same_source = self.facts.get("source") == manifest.get("source")
-        if "table" in changed and not ("columns" in changed and same_source):  # which are in the fingerprint
-            words["table"] = _table(self._said, manifest)
+        words = {key: _WORDS[key](self._said, manifest) for key in changed}
+        same_place = all(self.facts.get(key) == manifest.get(key) for key in ("source", "streams"))
+        is_known = manifest.get("mended") == self.job["table"] or (mended and same_place)
+        if is_known or ("columns" in words and same_place):  # which are in the fingerprint
+            words.pop("table", None)
         if str(self.shard) != manifest.get("shard", str(WHOLE)):
-            words["shard"] = (f"shard {self.shard}", f"shard {manifest.get('shard', WHOLE)}")
+            words["shard"] = (self.shard.words, Shard.parse(manifest.get("shard", str(WHOLE))).words)
         return words
 
     @property
@@ -92,7 +101,7 @@ def _table(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[str, str
         return f"table {here}", f"table {there}"
     if ours.get("streams") != theirs.get("streams"):
         return f"images from {_pairs(ours['streams'])}", f"images from {_pairs(theirs.get('streams', {}))}"
-    return f"table {here} as it is now", "that table before it changed, or with another id column"
+    return f"table {here} as it is now", "that table before it changed (or with another id column)"
 
 
 def _artifact(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[str, str]:
@@ -119,4 +128,4 @@ def _pairs(streams: Mapping[str, str]) -> str:
     return ", ".join(f"{stream}={column}" for stream, column in streams.items())
 
 
-_WORDS = {"artifact": _artifact, "rows_per_part": _rows_per_part, "columns": _columns}
+_WORDS = {"table": _table, "artifact": _artifact, "rows_per_part": _rows_per_part, "columns": _columns}

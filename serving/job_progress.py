@@ -24,6 +24,7 @@ class JobProgress:
         scorer: whose latency is told, where it has any.
         num_rows: rows that the job answers; None where that is not known yet.
         done, num_errors: of them, answered before this call, and bad.
+        report: who is told after each window.
         clock: seconds, rising.
     """
 
@@ -34,14 +35,16 @@ class JobProgress:
         num_rows: int | None,
         done: int,
         num_errors: int,
+        report: Callable[[Mapping[str, Any]], None] | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._report = report
         self._scorer, self._num_rows, self._clock = scorer, num_rows, clock
         self._done, self._num_errors, self._num_images = done, num_errors, 0
         self._recent = deque([(clock(), done, 0)])  # (when, rows done, images run)
 
-    def add(self, scored: ScoredRows) -> Mapping[str, Any]:
-        """Take a window; gives the event of it (see score_table)."""
+    def add(self, scored: ScoredRows) -> None:
+        """Take a window, and report it (see score_table)."""
         self._done += scored.num_rows
         self._num_errors += scored.num_rows - len(scored.rows)
         self._num_images += scored.num_images
@@ -53,20 +56,23 @@ class JobProgress:
         seconds = max(now - then, 1e-9)
         rows_per_s = (self._done - done) / seconds
         left = None if self._num_rows is None else self._num_rows - self._done
-        return {
-            "event": "rows",
-            "done": self._done,
-            "num_rows": self._num_rows,
-            "num_errors": self._num_errors,
-            "images_per_s": (self._num_images - num_images) / seconds,
-            "eta_s": None if left is None or not rows_per_s else left / rows_per_s,
-            **latency_facts(self._scorer),
-        }
+        if self._report is not None:
+            self._report(
+                {
+                    "event": "rows",
+                    "done": self._done,
+                    "num_rows": self._num_rows,
+                    "num_errors": self._num_errors,
+                    "images_per_s": (self._num_images - num_images) / seconds,
+                    "eta_s": None if left is None or not rows_per_s else left / rows_per_s,
+                    **latency_facts(self._scorer),
+                }
+            )
 
 
 def latency_facts(scorer: Scorer) -> dict[str, float | None]:
     """{p50_ms, p99_ms} of the scorer's batches; None before there was one."""
-    latency = getattr(scorer, "latency", lambda: None)()
+    latency = scorer.latency()
     p50_s, p99_s = latency or (None, None)
     return {
         "p50_ms": None if p50_s is None else round(1e3 * p50_s, 3),

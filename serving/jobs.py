@@ -4,56 +4,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from rows.tables import ImageTable
+from serving.arrays import require_format, write_arrays
 from serving.job_identity import JobIdentity
 from serving.job_progress import JobProgress, latency_facts
+from serving.job_result import JobResult, job_note, job_warnings
 from serving.loss_column import loss_column
 from serving.output import COMPLETE, JobFolder, open_job_folder
+from serving.part_files import Part
 from serving.part_scoring import score_parts
+from serving.retrying import require_same_rows, retry_parts
 from serving.row_windows import PartWindows
 from serving.scorer import Scorer
 from serving.shards import WHOLE, Shard
-from serving.windows import ScoredRows
+
+__all__ = ["DEFAULT_ROWS_PER_PART", "JobResult", "score_table"]
 
 DEFAULT_ROWS_PER_PART = 8192
 
 Report = Callable[[Mapping[str, Any]], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class JobResult:
-    """A finished job.
-
-    Attributes:
-        num_rows: rows of the table (of the shard) = num_scored + num_errors.
-        num_scored: rows in the parts.
-        num_errors: rows with an image that cannot be read; errors.parquet has a line for each such image.
-        parts: names of the part files, in table order.
-        resumed_at: rows that were there before this call.
-        num_images: distinct images, part by part, that this call ran.
-        seconds: what this call took.
-        images_per_s: num_images / seconds.
-        p50_ms, p99_ms: how long the scorer's batches took; None where none was run.
-        note: what the user may want to know: that nothing was left to do, or where an earlier job was continued.
-    """
-
-    num_rows: int
-    num_scored: int
-    num_errors: int
-    parts: tuple[str, ...]
-    resumed_at: int
-    num_images: int
-    seconds: float
-    images_per_s: float
-    p50_ms: float | None
-    p99_ms: float | None
-    note: str | None
+Engine = Callable[[ImageTable, Scorer, JobFolder, pa.Schema, Report | None], tuple[int, int]]
+"""Writes the missing parts of a job; gives the number of images run, and of rows of the table."""
 
 
 def score_table(
@@ -65,6 +41,9 @@ def score_table(
     shard: Shard = WHOLE,
     loss: bool = False,
     target: tuple[str, str] | None = None,
+    retry_errors: bool = False,
+    output_format: str = "parquet",
+    engine: Engine | None = None,
     report: Report | None = None,
 ) -> JobResult:
     """Score every row of a table into `output`.
@@ -76,29 +55,43 @@ def score_table(
     Args:
         table: a table with the streams of the artifact's kind, or with `image` alone.
         rows_per_part: rows of the table that a part answers; a kill costs one part at most, memory holds one.
+        shard: answer this share of the parts only; `merge_shards` puts the folders of all together.
         loss: add the column `loss`, float32, of each tuple alone by the loss that the artifact was trained with; and of
             pairs `different`, bool, in the place of their target (serving/loss_column.py).
         target: of pairs with `loss`: (`different` or `same`, a copied column that is 1 where they are); by default the
             copied column of either name.
-        shard: answer this share of the parts only; `merge_shards` puts the folders of all together.
+        retry_errors: run the rows that were bad before this call again; the table may have changed meanwhile, by
+            mended images, as long as its ids are the same.
+        output_format: `npy` or `npz` writes arrays beside the parts when all rows are answered (serving/arrays.py).
+        engine: makes the parts that are missing; None for the scorer, in this process.
         report: called after each window of rows with {event: "rows", done, num_rows (None where the table cannot tell),
             num_errors, images_per_s, eta_s, p50_ms, p99_ms}, speeds of the last half minute, None where not known.
 
     Raises:
-        UsageError: the table's streams are not the artifact's; or a loss is asked for that it does not say.
+        UsageError: the table's streams are not the artifact's; no such format; a loss that the artifact does not say.
         OutputError: the folder is another job's, another artifact's or in use; or it cannot be written.
         DataError: the table is broken further down, or changed meanwhile; or a loss of pairs has no target.
         ServerError: the server failed, or answers with another artifact than at the start; finished parts are kept.
     """
+    require_format(output_format)
     column = loss_column(scorer.manifest, table, target) if loss else None
     identity, schema = JobIdentity.of(table, scorer, rows_per_part=rows_per_part, shard=shard, loss=column)
     started = time.monotonic()
-    with open_job_folder(Path(output), identity) as folder:
-        resumed_at, num_images = folder.num_rows, 0
-        was_complete = folder.state == COMPLETE
+    with open_job_folder(Path(output), identity, mended=retry_errors) as folder:
+        if retry_errors and folder.identity.job["table"] != identity.job["table"]:
+            require_same_rows(table, folder)
+        was_complete, resumed_at, table_rows = folder.state == COMPLETE, folder.num_rows, folder.table_rows
+        bad = [part for part in folder.parts if part.num_errors] if retry_errors else []
+        num_images = num_mended = 0
         if not was_complete:
-            num_images, table_rows = _score_missing(table, scorer, folder, schema, report)
+            num_images, table_rows = (engine or _score_missing)(table, scorer, folder, schema, report)
+        if bad:
+            folder.reopen(identity.job["table"])
+            num_retried_images, num_mended = _retry(table, scorer, folder, schema, bad, report)
+            num_images += num_retried_images
+        if folder.state != COMPLETE:
             folder.complete(table_rows)
+        arrays = write_arrays(folder, output_format)
         seconds = time.monotonic() - started
         return JobResult(
             num_rows=folder.num_rows,
@@ -110,7 +103,16 @@ def score_table(
             seconds=seconds,
             images_per_s=num_images / max(seconds, 1e-9),
             **latency_facts(scorer),
-            note=_note(was_complete, resumed_at),
+            num_mended=num_mended,
+            num_duplicate_ids=int(folder.extra["num_duplicate_ids"]),
+            arrays=arrays,
+            note=job_note(
+                was_complete=was_complete,
+                resumed_at=resumed_at,
+                num_retried=sum(part.num_errors for part in bad),
+                num_mended=num_mended,
+            ),
+            warnings=job_warnings(folder),
         )
 
 
@@ -121,15 +123,9 @@ def _score_missing(
     identity = folder.identity
     windows = PartWindows(table, identity.rows_per_part, folder.wants, folder.first_missing)
     num_rows = None if table.num_rows is None else identity.shard.num_rows(table.num_rows, identity.rows_per_part)
-    progress = JobProgress(scorer, num_rows=num_rows, done=folder.num_rows, num_errors=folder.num_errors)
-
-    def on_window(scored: ScoredRows) -> None:
-        event = progress.add(scored)
-        if report is not None:
-            report(event)
-
+    progress = JobProgress(scorer, num_rows=num_rows, done=folder.num_rows, num_errors=folder.num_errors, report=report)
     num_images = 0
-    parts = score_parts(windows, table, scorer, schema, identity.rows_per_part, on_window)
+    parts = score_parts(windows, table, scorer, schema, identity.rows_per_part, progress.add)
     try:
         for part in parts:
             folder.add_part(part)
@@ -140,7 +136,11 @@ def _score_missing(
     return num_images, windows.table_rows
 
 
-def _note(was_complete: bool, resumed_at: int) -> str | None:
-    if was_complete:
-        return "the job was complete already: nothing to do"
-    return f"continued at row {resumed_at} where an earlier job had stopped" if resumed_at else None
+def _retry(
+    table: ImageTable, scorer: Scorer, folder: JobFolder, schema: pa.Schema, bad: list[Part], report: Report | None
+) -> tuple[int, int]:
+    """Run the bad rows of some parts again; gives the number of images run, and of rows that are scored now."""
+    num_bad, num_errors = sum(part.num_errors for part in bad), folder.num_errors
+    progress = JobProgress(scorer, num_rows=num_bad, done=0, num_errors=0, report=report)
+    num_images = retry_parts(table, scorer, folder, schema, bad, progress.add)
+    return num_images, num_errors - folder.num_errors

@@ -23,15 +23,17 @@ import pyarrow as pa
 from artifact.atomic import staged_file, sync_folder, write_atomically
 from artifact.errors import DataError, OutputError
 from rows.vectors import MANIFEST
+from serving.duplicate_ids import duplicate_ids
 from serving.job_identity import JobIdentity
-from serving.part_files import ANOTHER_FOLDER, Part, read_errors, read_parts, write_scored_part
+from serving.part_files import ANOTHER_FOLDER, Part, read_errors, read_ids, read_parts, write_scored_part
 from serving.part_scoring import ScoredPart, errors_schema
 
 FORMAT = "lookalike-scores/2"
 LOCK_FILE = ".lookalike.lock"
 ERRORS_FILE = "errors.parquet"
+NPZ_FILE = "vectors.npz"
 RUNNING, COMPLETE = "running", "complete"
-EXTRAS = ("table_rows",)
+EXTRAS = ("table_rows", "num_duplicate_ids", "duplicate_id", "mended", "arrays")
 MANIFEST_EVERY_S = 10.0
 _MAX_REASONS = 1000
 _LEFTOVERS = (".part-*.tmp", f".{ERRORS_FILE}.*.tmp", f".{MANIFEST}.*", ".*.npy.*.tmp", ".*.npz.*.tmp")
@@ -75,6 +77,11 @@ class JobFolder:
             number += shard.count
         return number
 
+    @property
+    def table_rows(self) -> int:
+        """Rows of the whole table, of a job that is complete."""
+        return int(self.extra.get("table_rows", self.num_rows))
+
     def missing(self, table_rows: int) -> list[int]:
         """Numbers of the parts that a table of so many rows still needs, rising."""
         return [number for number in range(-(-table_rows // self.identity.rows_per_part)) if self.wants(number)]
@@ -101,9 +108,15 @@ class JobFolder:
         self.num_scored += part.num_scored - (old.num_scored if old else 0)
         self.num_errors += part.num_errors - (old.num_errors if old else 0)
 
-    def reopen(self) -> None:
-        """The job goes on though it was complete: parts will change."""
+    def reopen(self, table: str) -> None:
+        """The job goes on though it was complete: parts will change, by a table of this fingerprint."""
         self.state = RUNNING
+        self.extra.pop("arrays", None)
+        for column in self.identity.job["columns"]:  # arrays of the parts as they were
+            (self.path / f"{str(column).partition(': ')[0]}.npy").unlink(missing_ok=True)
+        (self.path / NPZ_FILE).unlink(missing_ok=True)
+        if table != self.identity.job["table"]:
+            self.extra["mended"] = table
         self.write_manifest()
 
     def complete(self, table_rows: int) -> None:
@@ -125,6 +138,9 @@ class JobFolder:
                 mend="it changed meanwhile: start again",
             )
         self._write_errors()
+        parts = self.parts
+        num_duplicates, example = duplicate_ids(lambda: (read_ids(self.path, part) for part in parts), self.num_rows)
+        self.extra |= {"num_duplicate_ids": num_duplicates, "duplicate_id": example}
         self.state = COMPLETE
         if not self.identity.shard.is_whole:
             self.extra["table_rows"] = table_rows
@@ -196,13 +212,16 @@ class JobFolder:
 
 
 @contextlib.contextmanager
-def open_job_folder(path: Path, identity: JobIdentity) -> Iterator[JobFolder]:
+def open_job_folder(path: Path, identity: JobIdentity, *, mended: bool = False) -> Iterator[JobFolder]:
     """Hold the output folder of a job, new or begun; the manifest is up to date when it is let go.
+
+    Args:
+        mended: a table that changed in place is let in; whoever asks for it compares the rows.
 
     Raises:
         OutputError: the folder holds something else (which is left untouched), is in use, or cannot be written.
     """
-    _read_manifest(path, identity)  # before anything is written there
+    _read_manifest(path, identity, mended)  # before anything is written there
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock = (path / LOCK_FILE).open("a")
@@ -213,8 +232,9 @@ def open_job_folder(path: Path, identity: JobIdentity) -> Iterator[JobFolder]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise OutputError("output folder is in use by another job", where=path, mend="wait for it to end") from None
-        folder = JobFolder(path, identity)
-        folder.resume(_read_manifest(path, identity))
+        manifest = _read_manifest(path, identity, mended)
+        folder = JobFolder(path, identity.with_job(manifest["job"]) if manifest else identity)
+        folder.resume(manifest)
         if folder.state == RUNNING:
             folder.write_manifest()
         try:
@@ -226,7 +246,7 @@ def open_job_folder(path: Path, identity: JobIdentity) -> Iterator[JobFolder]:
             raise
 
 
-def _read_manifest(path: Path, identity: JobIdentity) -> dict[str, Any]:
+def _read_manifest(path: Path, identity: JobIdentity, mended: bool) -> dict[str, Any]:
     """The manifest of the job in the folder, empty where there is none yet; raises OutputError if it is not ours."""
     if not path.exists():
         return {}
@@ -244,7 +264,7 @@ def _read_manifest(path: Path, identity: JobIdentity) -> dict[str, Any]:
             )
         return {}
     content = read_job_manifest(path)
-    changed = identity.changed(content)
+    changed = identity.changed(content, mended=mended)
     if changed and not content.get("parts") and content["state"] == RUNNING and not any(path.glob("part-*.parquet")):
         return {}  # it failed before its first part, for example at a broken table that was mended since
     if changed:

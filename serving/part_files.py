@@ -100,6 +100,21 @@ def read_errors(folder: Path, part: Part) -> pa.Table:
     return _from_text(_part_facts(folder / part.file)["errors"])
 
 
+def read_ids(folder: Path, part: Part) -> list[str]:
+    """The ids of all rows that a part answers, as text: the scored ones, then the bad ones; raises OutputError."""
+    from pyarrow import parquet
+
+    path = folder / part.file
+    try:
+        ids = parquet.read_table(path, columns=["id"], partitioning=None)["id"].to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(path, error) from None
+    if part.num_errors:
+        bad = read_errors(folder, part)
+        ids += dict(zip(bad["row"].to_pylist(), bad["id"].to_pylist(), strict=True)).values()
+    return [str(value) for value in ids]
+
+
 def _part_facts(path: Path) -> dict[str, Any]:
     """What a part says about itself; raises OutputError where it is not one."""
     from pyarrow import parquet

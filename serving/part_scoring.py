@@ -12,6 +12,8 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from rows.tables import ImageTable, RowBatch
@@ -105,7 +107,7 @@ def score_parts(
             yield Window(rows.images, seen)
 
     def confirmed(part: OpenPart) -> ScoredPart:
-        getattr(table, "require_unchanged", lambda: None)()
+        table.require_unchanged()
         scorer.confirm()
         return part.finish()
 
@@ -116,7 +118,7 @@ def score_parts(
             rows = ahead.popleft()
             if part is None:
                 part = OpenPart(schema, rows.first_row // rows_per_part, rows.first_row)
-            part.add(rows, scored)
+            part.add(rows, scored, np.arange(rows.first_row, rows.first_row + len(rows)))
             on_window(scored)
             if part.num_rows == rows_per_part:
                 yield confirmed(part)
@@ -138,17 +140,17 @@ class OpenPart:
         self._errors: list[pa.Table] = [self._errors_schema.empty_table()]
         self.num_rows = self._num_images = 0
 
-    def add(self, batch: RowBatch, scored: ScoredRows) -> None:
-        """Append a window: its good rows here, its bad images there."""
+    def add(self, batch: RowBatch, scored: ScoredRows, numbers: npt.NDArray[np.int64]) -> None:
+        """Append a window, whose rows have these numbers in the table: its good rows here, its bad images there."""
         copied = batch.copied.take(scored.rows)
         columns = dict(zip(copied.column_names, copied.columns, strict=True))
         columns |= {name: _arrow(values) for name, values in scored.columns.items()}
         if self._loss is not None:
-            columns |= self._loss.columns(scored.columns, copied, batch.first_row + scored.rows)
+            columns |= self._loss.columns(scored.columns, copied, numbers[scored.rows])
         self._tables.append(pa.table([columns[name] for name in self._schema.names], schema=self._schema))
         places = pa.array([row for row, _, _ in scored.bad], pa.int64())
         texts = [pa.array([error[place] for error in scored.bad], pa.string()) for place in (1, 2)]
-        rows = pa.array([batch.first_row + row for row, _, _ in scored.bad], pa.int64())
+        rows = pa.array([int(numbers[row]) for row, _, _ in scored.bad], pa.int64())
         bad = [rows, batch.copied["id"].take(places), *texts]
         self._errors.append(pa.table(bad, schema=self._errors_schema))
         self.num_rows += scored.num_rows

@@ -13,11 +13,12 @@ from itertools import groupby
 
 import pyarrow as pa
 
+from rows.images import ImageRef
 from rows.tables import ImageTable, RowBatch
 
 ROWS_PER_WINDOW = 512
 MAX_WINDOW_BYTES = 64 * 1024 * 1024
-"""Of encoded images that the table itself holds."""
+"""Of images, encoded or as pixels, that the table itself holds."""
 
 
 class PartWindows:
@@ -109,10 +110,14 @@ def slice_rows(batch: RowBatch, start: int, end: int) -> RowBatch:
 
 
 def _bytes_per_row(batch: RowBatch) -> list[int]:
-    return [
-        sum(len(image.data) for image in images if image.data is not None)
-        for images in zip(*batch.images.values(), strict=True)
-    ]
+    return [sum(map(_num_bytes, images)) for images in zip(*batch.images.values(), strict=True)]
+
+
+def _num_bytes(image: ImageRef) -> int:
+    """What an image holds in memory; nothing where the table only names it."""
+    if image.data is not None:
+        return len(image.data)
+    return 0 if image.pixels is None else image.pixels.nbytes
 
 
 def _join(batches: list[RowBatch]) -> RowBatch:

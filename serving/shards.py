@@ -41,6 +41,11 @@ class Shard:
     def is_whole(self) -> bool:
         return self.count == 1
 
+    @property
+    def words(self) -> str:
+        """For messages."""
+        return "the whole table" if self.is_whole else f"shard {self}"
+
     def __str__(self) -> str:
         return f"{self.number}/{self.count}"
 

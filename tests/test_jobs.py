@@ -342,20 +342,20 @@ def test_folders_of_other_jobs_are_refused_untouched(repository: Path, images: l
     folder = folder_of_images(tmp_path / "pictures", 4)
     embedding = f"embedding: fixed_size_list<item: float>[{DIM}]"
     assert refused(repository, folder, output) == refusal(
-        f"columns id: string, label: string, {embedding}, table {folder}",
-        f"columns id: string, {embedding}, table {file}",
+        f"table {folder}, columns id: string, label: string, {embedding}",
+        f"table {file}, columns id: string, {embedding}",
     )
     other = tmp_path / "other.csv"
     other.write_text(f"id,path,a\n1,{images[1]},x\n")
     assert refused(repository, other, output) == refusal(f"table {other}", f"table {file}")
     file.write_text(f"id,path,a\n1,{images[0]},x\n2,{images[1]},y\n")
     assert refused(repository, file, output) == refusal(
-        f"table {file} as it is now", "that table before it changed, or with another id column"
+        f"table {file} as it is now", "that table before it changed (or with another id column)"
     )
     again = publish_models(tmp_path / "again", tmp_path / "files", seed=5, models=["triplet_branch"])
     assert refused(again, file, output) == refusal(
-        "artifact triplet_branch version 1 as it is now, table " + f"{file} as it is now",
-        "another one that had this name and version, that table before it changed, or with another id column",
+        f"table {file} as it is now, artifact triplet_branch version 1 as it is now",
+        "that table before it changed (or with another id column), another one that had this name and version",
     )
 
 
