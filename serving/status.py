@@ -51,9 +51,9 @@ MEANINGS: dict[grpc.StatusCode, Meaning] = {
 }
 _OTHER = Meaning(ServerError, "the server failed")
 
+_CLOSED = "the connection was closed"
 _NO_SERVER = {
     "CERTIFICATE_VERIFY_FAILED": "a certificate that is not trusted",
-    "Peer name": "a certificate for another host",
     "Hostname Verification": "a certificate for another host",
     "WRONG_VERSION_NUMBER": "no TLS, is it off there?",
     "handshake failed": "no agreement on TLS",
@@ -64,10 +64,10 @@ _NO_SERVER = {
     "Domain name": "no such host",
     "No route to host": "no route to host",
     "Network is unreachable": "the network is unreachable",
-    "Socket closed": "the connection was closed",
-    "Connection reset": "the connection was closed",
-    "recvmsg": "the connection was closed",
-    "GOAWAY": "the connection was closed",
+    "Socket closed": _CLOSED,
+    "Connection reset": _CLOSED,
+    "recvmsg": _CLOSED,
+    "GOAWAY": _CLOSED,
     "failed to connect": "no connection",
 }
 """Parts of grpcio's texts for UNAVAILABLE that come from the transport and not from a server."""
@@ -85,7 +85,8 @@ def status_error(error: grpc.RpcError, *, address: str, timeout_s: float, connec
     if code is _CODES.UNAVAILABLE:
         for part, reason in _NO_SERVER.items():
             if part in details:
-                return no_server(reason, address)
+                hint = ", does it want TLS?" if connecting and reason == _CLOSED else ""
+                return no_server(reason + hint, address)
     if code is _CODES.DEADLINE_EXCEEDED and connecting:
         return no_server(f"no answer within {round(timeout_s, 2):g} s", address)
     meaning = MEANINGS.get(code, _OTHER)

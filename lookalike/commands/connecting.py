@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,6 +69,7 @@ def open_scorer(
     """The Scorer that the options describe, a context manager; raises as Scorer does, in the options' names."""
     if (url is None) == (repository is None):
         raise UsageError("where to score", expected="exactly one of --url HOST:PORT and --repository DIR")
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its core would add lines of its own to our errors
     from serving.scorer import Scorer
 
     return Scorer(
