@@ -61,7 +61,7 @@ def test_recall_that_is_reported_is_what_plain_faiss_finds(tmp_path: Path) -> No
     """Every row is a query: leave-one-out recall of the file, read by faiss alone, against brute force."""
     import faiss
 
-    vectors = mixture(900, dim=24)
+    vectors = np.random.default_rng(0).normal(size=(900, 24)).astype(np.float32)
     built = Index.build(table(vectors), distance="euclidean", kind="ivf", recall=0.97)
     built.save(tmp_path / "i")
     plain = faiss.read_index(str(tmp_path / "i"))
