@@ -28,6 +28,7 @@ BENCHMARKS: dict[str, str] = {
     "loading": "benchmarks.loading",
     "augmentation": "benchmarks.augmentation",
     "evaluation": "benchmarks.evaluation",
+    "search": "benchmarks.search",
     "omniglot": "benchmarks.omniglot",
     "emoji": "benchmarks.emoji",
     "int8": "benchmarks.int8",
