@@ -151,7 +151,7 @@ class Fleet:
         def connect(server: FleetServer) -> None:
             try:
                 server.connection = self._connect(server.url, connect_timeout_s=timeout_s)
-                server.is_up, server.last_used = True, time.monotonic()
+                server.is_up = server.is_confirmed = True
             except UnavailableError as error:
                 server.failure = error
 
@@ -188,8 +188,7 @@ class Fleet:
             raise _LostError(error) from None
         finally:
             with self._state:
-                server.running -= 1
-                server.last_used = time.monotonic()
+                server.end()
         if server.losses != losses:  # it went away meanwhile: nobody knows yet who answered
             raise _LostError(None)
         return answer
@@ -203,8 +202,7 @@ class Fleet:
                 if up:
                     server = min(up, key=lambda one: (one.running, one.last_used))
                     if not server.may_have_changed():
-                        server.running += 1
-                        return server, server.losses
+                        return server, server.begin()
                     self._leave_out(server, None)
                 now = time.monotonic()
                 end = now + self._retry_s if end is None else end
@@ -218,8 +216,7 @@ class Fleet:
             self._require_usable()
             if not server.is_up:
                 return None
-            server.running += 1
-            return server, server.losses
+            return server, server.begin()
 
     def _require_usable(self) -> None:
         if self._closed.is_set():
@@ -264,7 +261,7 @@ class Fleet:
                     self._state.notify_all()
                 return
             with self._state:
-                server.is_up, server.last_used = True, time.monotonic()
+                server.is_up = server.is_confirmed = True
                 self._state.notify_all()
             return
 

@@ -19,20 +19,32 @@ class FleetServer:
         running: calls that are under way there.
         losses: how often it went away; an answer belongs to the count at which its call began.
         last_used: time of its last answer, by time.monotonic().
+        is_confirmed: it has been asked, and no call went there since.
         failure: why it is not up; None where it is only asked again.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.connection: GrpcConnection | None = None
-        self.is_up = False
+        self.is_up = self.is_confirmed = False
         self.running = self.losses = 0
         self.last_used = 0.0
         self.failure: UnavailableError | None = None
 
+    def begin(self) -> int:
+        """One more call is under way; gives `losses`."""
+        self.running += 1
+        self.is_confirmed = False
+        return self.losses
+
+    def end(self) -> None:
+        """A call has ended."""
+        self.running -= 1
+        self.last_used = time.monotonic()
+
     def may_have_changed(self) -> bool:
         """Whether it could have been restarted unnoticed."""
-        if self.connection is None or self.connection.names_digest or self.running:
+        if self.connection is None or self.connection.names_digest or self.running or self.is_confirmed:
             return False
         return time.monotonic() - self.last_used > _IDLE_S
 

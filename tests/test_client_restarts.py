@@ -13,11 +13,14 @@ import grpc
 import numpy as np
 import pytest
 from scoring import expected_vectors, publish_models, write_images
+from secure_server import secure_server
 from serving_urls import ServerProcess, free_port
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from artifact.errors import ServerError, UnavailableError, UsageError
 from artifact.publishing import remove
+from serving.client import DIGEST_IN_ANSWER
+from serving.grpc_service import GrpcService
 from serving.retries import Backoff
 from serving.scorer import Scorer
 from serving.server import Server
@@ -80,6 +83,37 @@ def test_a_server_killed_and_started_again_costs_a_pause_and_nothing_else(tmp_pa
             f"the server changed model '{MODEL}' meanwhile: expected version 1 with digest {scorer.digest[:12]}, "
             "got version 1 with digest "
         )
+
+
+class NamelessService(GrpcService):
+    """Answers as Triton does: with a version, without a digest."""
+
+    def _infer(self, request: Any, context: grpc.ServicerContext) -> Any:
+        response = super()._infer(request, context)
+        del response.parameters[DIGEST_IN_ANSWER]
+        return response
+
+
+@pytest.mark.parametrize("failing", [True, False])
+def test_a_restart_is_noticed_where_answers_name_no_digest(
+    repository: Path, tmp_path: Path, images: list[Path], monkeypatch: pytest.MonkeyPatch, failing: bool
+) -> None:
+    """The version is the same, the artifact another: whether or not a call failed between, ModelConfig tells."""
+    monkeypatch.setattr("serving.fleet_server._IDLE_S", 3600 if failing else 0)
+    other = publish_models(tmp_path / "repository", tmp_path / "files", seed=1, models=[MODEL])
+    with secure_server(repository, service=NamelessService) as port:
+        scorer = Scorer(MODEL, url=f"127.0.0.1:{port}", send="pixels")
+        np.testing.assert_allclose(scorer.embed(images), expected_vectors(images), atol=1e-5)
+    with scorer, ThreadPoolExecutor(1) as pool:
+        if failing:
+            waiting = pool.submit(scorer.embed, images)
+            while "answers" in scorer.servers.values():
+                assert not waiting.done()
+        with secure_server(other, service=NamelessService, port=port):
+            if not failing:
+                waiting = pool.submit(scorer.embed, images)
+            with pytest.raises(ServerError, match=r"changed model .* got version 1 with digest"):
+                waiting.result(30)
 
 
 def test_closing_ends_a_pause_at_once(repository: Path, images: list[Path]) -> None:
