@@ -85,14 +85,14 @@ def _walk(folder: Path, prefix: str, above: tuple[str, ...]) -> Iterator[str]:
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        if not _is_folder(entry):
+        if not is_folder(entry):
             if has_image_suffix(entry.name):
                 yield prefix + entry.name
         elif (real := os.path.realpath(entry.path)) not in above:
             yield from _walk(folder / entry.name, f"{prefix}{entry.name}/", (*above, real))
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def is_folder(entry: os.DirEntry[str]) -> bool:
     """False for a link that leads round in a circle, as for any other broken one."""
     try:
         return entry.is_dir()

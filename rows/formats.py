@@ -8,7 +8,8 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -19,7 +20,7 @@ from rows.arrays import NumpySource
 from rows.arrow import IpcSource, StreamSource, TableSource
 from rows.delimited import DelimitedSource
 from rows.filelist import FileListSource
-from rows.folder import FolderSource, has_image_suffix
+from rows.folder import FolderSource, has_image_suffix, is_folder
 from rows.images import readable_name
 from rows.jsonlines import JsonLinesSource
 from rows.location import Location, is_url, locate
@@ -60,6 +61,8 @@ FORMATS: dict[str, Opener] = {
 
 _NOT_IN_FOLDERS = (".txt", ".lst")
 """Notes and listings lie beside all kinds of files, so a folder is no table of them."""
+
+_FILES_AT_ONCE = 16
 
 Place: TypeAlias = "str | os.PathLike[str] | UPath"
 TableLike: TypeAlias = "Place | list[Place] | tuple[Place, ...] | pa.Table | pa.RecordBatchReader"
@@ -104,10 +107,15 @@ def table_files(folder: Location) -> list[Location]:
     Hidden files are passed over, and those that start with "_": half-written, or not ours. Raises DataError where
     there are two formats.
     """
-    entries = [entry for entry in folder.iterdir() if not entry.name.startswith((".", "_"))]
-    if any(has_image_suffix(entry.name) or entry.is_dir() for entry in entries):
-        return []
-    files = sorted((entry for entry in entries if _suffix(entry.name) not in (None, *_NOT_IN_FOLDERS)), key=_by_name)
+    names: list[str] = []
+    for name, is_nested in _entries(folder):
+        if name.startswith((".", "_")):
+            continue
+        if is_nested or has_image_suffix(name):
+            return []
+        if _suffix(name) not in (None, *_NOT_IN_FOLDERS):
+            names.append(name)
+    files = [folder / name for name in sorted(names)]
     _opener(files)
     return files
 
@@ -117,8 +125,14 @@ def is_table_file(name: str) -> bool:
     return _suffix(name) is not None
 
 
-def _by_name(file: Location) -> str:
-    return file.name
+def _entries(folder: Location) -> Iterator[tuple[str, bool]]:
+    """(name, whether it is a folder) of what is directly in a folder, without a request for each."""
+    if isinstance(folder, Path):
+        with os.scandir(folder) as entries:
+            yield from ((entry.name, is_folder(entry)) for entry in entries)
+    else:
+        for facts in folder.fs.ls(folder.path, detail=True):
+            yield facts["name"].rstrip("/").rpartition("/")[2], facts["type"] == "directory"
 
 
 def _open_files(files: Sequence[Location]) -> Source:
@@ -135,7 +149,8 @@ def _open_files(files: Sequence[Location]) -> Source:
     first = opener(files[0], None)
     if len(files) == 1:
         return first
-    return SeveralFiles([first, *(opener(file, first.schema) for file in files[1:])])
+    with ThreadPoolExecutor(_FILES_AT_ONCE) as pool:  # object stores answer slowly, and many at once
+        return SeveralFiles([first, *pool.map(lambda file: opener(file, first.schema), files[1:])])
 
 
 def _opener(files: Sequence[Location]) -> Opener | None:
@@ -157,7 +172,7 @@ def _suffix(name: str) -> str | None:
 def _matches(pattern: str) -> list[Location] | None:
     """The files that a pattern means, braces in their order and the rest by name; None for the name of one place."""
     expanded = _expand(pattern)
-    if len(expanded) == 1 and not glob.has_magic(pattern):
+    if (len(expanded) == 1 and not glob.has_magic(pattern)) or pattern.startswith(("http://", "https://")):
         return None
     if not is_url(pattern) and Path(pattern).exists():
         return None

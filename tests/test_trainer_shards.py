@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from row_tables import write_members
 
+from trainer import file_hashes
 from trainer.config import make_config
 from trainer.preparation import Prepared, prepare
 
@@ -32,8 +33,9 @@ CLASSES = [("boot", "mule", "clog")[row % 3] for row in range(24)]
 
 
 @pytest.mark.parametrize("form", ["tar", "tgz", "npz"])
-def test_shard_of_classes_is_as_good_as_a_folder(form: str, tmp_path: Path) -> None:
+def test_shard_of_classes_is_as_good_as_a_folder(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Same data hash and classes as the files in class folders, read twice: images of one file are not one image."""
+    monkeypatch.setattr(file_hashes, "_QUIET_NS", -(10**15))  # a file just written is remembered too
     for row, name in enumerate(CLASSES):
         (tmp_path / "folder" / name).mkdir(parents=True, exist_ok=True)
         (tmp_path / "folder" / name / f"{row}.png").write_bytes(png(PIXELS[row]))

@@ -268,8 +268,8 @@ def test_columns_that_make_no_sense_are_refused_in_one_line(tmp_path: Path) -> N
          _write_csv(tmp_path / "maybe.csv", {"left": names, "right": names[::-1], "same": ["1", "0", "x", ""]}), {},
          "column \"same\", row 2: expected 1 (same) or 0, got 'x' (maybe.csv)"),
         (DataError, _write_parquet(tmp_path / "wrong.parquet", {"image": [1, 2], "label": ["a", "b"]}), {},
-         'image column "image": expected string paths, binary or {bytes, path}, got int64 (wrong.parquet); name the'
-         " right column with --columns image=..."),
+         'image column "image": expected string paths, binary, {bytes, path} or uint8 [h, w, 3], got int64 '
+         "(wrong.parquet); name the right column with --columns image=..."),
         (DataError, _write_parquet(tmp_path / "float.parquet", {"image": names, "label": [0.5, 1, 2, 3]}), {},
          'label column "label": expected strings or whole numbers, got double (float.parquet); name the right column'
          " with --columns label=..."),

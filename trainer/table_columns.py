@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from artifact.errors import DataError, UsageError
 from artifact.kinds import KINDS
-from rows.cells import is_image_column, is_text
+from rows.cells import IMAGE_KINDS, is_image_column, is_text, kind_name
 from rows.columns import SINGLE_STREAM_NAMES
 
 IMAGE, LABEL = "image", "label"
@@ -144,7 +144,7 @@ def _check_types(schema: pa.Schema, found: TableColumns, where: str) -> None:
         kind = schema.field(column).type
         if not is_image_column(kind):
             raise DataError(
-                f'image column "{column}"', expected="string paths, binary or {bytes, path}", got=str(kind),
+                f'image column "{column}"', expected=IMAGE_KINDS, got=kind_name(kind),
                 where=where, mend=f"name the right column with --columns {role}=...",
             )  # fmt: skip
     if found.label is not None:
