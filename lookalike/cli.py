@@ -16,7 +16,20 @@ from typing import Annotated
 import typer
 
 from artifact.errors import LookalikeError, UsageError
-from lookalike.commands import adopt, artifacts, demo, described, published, push, score, serve, train, tune, vectors
+from lookalike.commands import (
+    adopt,
+    artifacts,
+    demo,
+    described,
+    merge,
+    published,
+    push,
+    score,
+    serve,
+    train,
+    tune,
+    vectors,
+)
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 # The base of every complaint of Typer's parser, which has no public name.
@@ -49,7 +62,7 @@ def root(
     """Options of the command itself; what it does stands in its subcommands."""
 
 
-for room in (demo, train, artifacts, adopt, described, tune, published, serve, score, vectors, push):
+for room in (demo, train, artifacts, adopt, described, tune, published, serve, score, merge, vectors, push):
     room.register(app)
 
 

@@ -2,7 +2,8 @@
 
 Decisions a reader would question:
 - Training takes two lines of the terminal: how far and how fast, and under it what is learned. One line of 80 columns
-  cannot hold both. Facts are shortened, and then left out from the end, where the terminal is narrow.
+  cannot hold both. Facts are shortened, and then left out from the end, where the terminal is narrow. Scoring has
+  bad rows and latencies in its second line.
 - A log file gets a line for each epoch, and one a minute while an epoch or a table takes longer than that.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
 from types import TracebackType
 from typing import Any
 
@@ -84,8 +86,7 @@ class EventProgress:
                 } or self._validated
                 self._line(f"epoch {event['epoch']}/{event['epochs']}: {training_facts(event)}")
             case "rows":
-                facts = [f"{event['done']} rows", f"{event['images_per_s']:.0f} images/s", f"{event['num_errors']} bad"]
-                self._bar("scoring", event["done"], event.get("num_rows"), facts)
+                self._rows(event)
             case "pushed":
                 facts = [f"{event['done']} rows", f"{event['rows_per_s']:.0f} rows/s"]
                 self._bar("pushing", event["done"], event["num_rows"], facts)
@@ -101,6 +102,14 @@ class EventProgress:
         epochs = f"/{event['epochs']}" if "epochs" in event else ""
         speed = [f"epoch {event['epoch']}{epochs}", f"{event['images_per_s']:.0f} img/s"]
         self._bar("training", event["step"], event["steps"], speed, below=below)
+
+    def _rows(self, event: Mapping[str, Any]) -> None:
+        total = event.get("num_rows")
+        done = f"{event['done']:,} of {total:,} rows" if total is not None else f"{event['done']:,} rows"
+        speed = [done, f"{event['images_per_s']:.0f} img/s"]
+        if not self._draws and event.get("eta_s") is not None:  # a bar tells it itself
+            speed.append(f"{timedelta(seconds=round(event['eta_s']))} left")
+        self._bar("scoring", event["done"], total, speed, below=rows_facts(event))
 
     def _bar(self, name: str, done: int, total: int | None, facts: Sequence[str], *, below: str = "") -> None:
         if not self._draws:
@@ -120,6 +129,14 @@ class EventProgress:
     def _line(self, text: str) -> None:
         self._logged = self._clock()
         self._console.print(text, markup=False)
+
+
+def rows_facts(event: Mapping[str, Any]) -> str:
+    """Bad rows, and how long batches take, as far as a `rows` event has it."""
+    facts = [f"{event['num_errors']:,} bad"]
+    if event.get("p50_ms") is not None:
+        facts.append(f"batches in {event['p50_ms']:.0f} ms (p50), {event['p99_ms']:.0f} ms (p99)")
+    return ", ".join(facts)
 
 
 def training_facts(event: Mapping[str, Any]) -> str:

@@ -4,8 +4,8 @@ Decisions a reader would question:
 - The parts stay: a job is resumed, retried and analysed by them. The arrays are one more copy for those who want
   `np.load`, and are made again whenever the parts changed.
 - Files are written from start to end and not mapped into memory: a map of a file on a full disk ends the process.
-- Text becomes an array of fixed width, so that nothing is pickled. A column that NumPy has no plain type for (with
-  empty cells, nested, or with a text over 1024 characters) or whose name is no file's is left out: it is in the parts, in the same order.
+- Text becomes an array of fixed width, so that nothing is pickled. A column is left out where NumPy has no plain type
+  for it (empty cells, nested values, a text over 1024 characters) or its name has a slash: the parts have it.
 """
 
 from __future__ import annotations

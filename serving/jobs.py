@@ -23,7 +23,7 @@ from serving.row_windows import PartWindows
 from serving.scorer import Scorer
 from serving.shards import WHOLE, Shard
 
-__all__ = ["DEFAULT_ROWS_PER_PART", "JobResult", "score_table"]
+__all__ = ["DEFAULT_ROWS_PER_PART", "Engine", "JobResult", "Report", "score_table"]
 
 DEFAULT_ROWS_PER_PART = 8192
 
@@ -63,7 +63,7 @@ def score_table(
         retry_errors: run the rows that were bad before this call again; the table may have changed meanwhile, by
             mended images, as long as its ids are the same.
         output_format: `npy` or `npz` writes arrays beside the parts when all rows are answered (serving/arrays.py).
-        engine: makes the parts that are missing; None for the scorer, in this process.
+        engine: who makes the missing parts, such as serving.ray_scoring.RayEngine; by default this process.
         report: called after each window of rows with {event: "rows", done, num_rows (None where the table cannot tell),
             num_errors, images_per_s, eta_s, p50_ms, p99_ms}, speeds of the last half minute, None where not known.
 

@@ -92,16 +92,47 @@ def test_progress_of_a_log_file_speaks_once_a_minute_in_a_long_epoch() -> None:
     assert lines[0].startswith("training 2 %: epoch 3, 12657 img/s, loss 0.7623, 100 % active")
 
 
+ROWS: dict[str, Any] = {
+    "event": "rows", "done": 123_456, "num_rows": 1_000_000, "images_per_s": 99.6, "num_errors": 2, "eta_s": 8_765.4,
+    "p50_ms": 12.3, "p99_ms": 45.6,
+}  # fmt: skip
+
+
 def test_progress_draws_scoring_and_reading() -> None:
-    """Tables without a known number of rows are drawn too."""
+    """How far and how fast, then bad rows and latencies; within the terminal."""
     console = _terminal(80)
     progress = EventProgress(console)
     with progress:
         progress.report({"event": "read", "done": 64, "total": 4000})
-        progress.report({"event": "rows", "done": 512, "num_rows": None, "images_per_s": 99.6, "num_errors": 2})
-    reading, scoring = _drawn(progress, console)
+        progress.report(ROWS)
+    reading, scoring, below = _drawn(progress, console)
     assert reading.endswith("64 of 4,000")
-    assert scoring.endswith("512 rows, 100 images/s, 2 bad")
+    assert max(map(cell_len, (scoring, below))) <= 80
+    assert scoring.endswith("123,456 of 1,000,000 rows, 100 img/s")
+    assert below == "2 bad, batches in 12 ms (p50), 46 ms (p99)"
+
+
+def test_progress_of_a_table_without_a_known_length_says_what_it_knows() -> None:
+    """No share, no time left, no latency before the first batch."""
+    file, now = io.StringIO(), 0.0
+    progress = EventProgress(Console(file=file, width=80, soft_wrap=True), clock=lambda: now)
+    now = LOG_EVERY_S
+    progress.report(ROWS | {"num_rows": None, "eta_s": None, "p50_ms": None, "p99_ms": None})
+    assert file.getvalue() == "scoring: 123,456 rows, 100 img/s, 2 bad\n"
+
+
+def test_progress_of_scoring_into_a_log_file_is_a_line_a_minute() -> None:
+    """An hour is sixty lines, each with the time left."""
+    file, now = io.StringIO(), 0.0
+    progress = EventProgress(Console(file=file, width=80, soft_wrap=True), clock=lambda: now)
+    for second in range(3_600):
+        now = float(second)
+        progress.report(ROWS | {"done": second})
+    lines = file.getvalue().splitlines()
+    assert len(lines) == 3_600 // LOG_EVERY_S - 1
+    assert lines[-1] == (
+        "scoring 0 %: 3,540 of 1,000,000 rows, 100 img/s, 2:26:05 left, 2 bad, batches in 12 ms (p50), 46 ms (p99)"
+    )
 
 
 def test_progress_passes_unknown_events_over() -> None:

@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from artifact.errors import UsageError
+from artifact.errors import DataError, UsageError
 from artifact.kinds import BRANCH_INPUT, KINDS
+from lookalike.commands import connecting
+from lookalike.commands.stopping import EXIT_TERMINATED, Terminated, terminable
+
+if TYPE_CHECKING:
+    from rows.tables import ImageTable
+    from serving.scorer import Scorer
 
 EXIT_BAD_ROWS = 3
+FULL_SUFFIX = "_full"
+"""What `export` and `train --deploy` put behind the name of a run's full model."""
 
 
 def register(app: typer.Typer) -> None:
@@ -21,12 +29,15 @@ def register(app: typer.Typer) -> None:
 
 
 def score(
-    table: Annotated[Path, typer.Argument(help="Image folder, CSV, JSON lines or Parquet.", metavar="TABLE")],
+    table: Annotated[
+        str, typer.Argument(help="Image folder, or a table of them: a file, a pattern, a URL.", metavar="TABLE")
+    ],
     model: Annotated[str, typer.Option(help="Name of a published model.", metavar="NAME")],
     output: Annotated[Path, typer.Option(help="Folder for the vectors.", metavar="DIR")],
-    url: Annotated[str | None, typer.Option(help="Server to score with.", metavar="HOST:PORT")] = None,
-    repository: Annotated[Path | None, typer.Option(help="Score in this process instead.", metavar="DIR")] = None,
-    version: Annotated[int | None, typer.Option(help="Version; default: the one served.")] = None,
+    url: connecting.Url = None,
+    repository: connecting.Repository = None,
+    version: connecting.Version = None,
+    device: connecting.Device = "cpu",
     columns: Annotated[
         str | None, typer.Option(help="Streams' columns: anchor=a,positive=b", metavar="S=C,...")
     ] = None,
@@ -35,8 +46,23 @@ def score(
     ] = False,
     copy: Annotated[str | None, typer.Option(help="Columns to copy to the output.", metavar="C,D")] = None,
     id_column: Annotated[str | None, typer.Option(help="Column of row ids.")] = None,
-    send: Annotated[str, typer.Option(help="auto, pixels or encoded: what is sent to the server.")] = "auto",
-    batch_size: Annotated[int, typer.Option(min=1, help="Images of one request.")] = 32,
+    shard: Annotated[
+        str | None, typer.Option(help="Score the I-th of N shares; `merge` joins them.", metavar="I/N")
+    ] = None,
+    rows_per_part: Annotated[int, typer.Option(min=1, help="Rows of a part file.")] = 8192,
+    retry_errors: Annotated[bool, typer.Option("--retry-errors", help="Try the bad rows again.")] = False,
+    output_format: Annotated[
+        str, typer.Option("--format", help="parquet; npy and npz add arrays beside it.", metavar="FORMAT")
+    ] = "parquet",
+    send: connecting.Send = "auto",
+    batch_size: connecting.BatchSize = None,
+    timeout_s: connecting.TimeoutS = connecting.DEFAULT_TIMEOUT_S,
+    retry_s: connecting.RetryS = connecting.DEFAULT_RETRY_S,
+    tls: connecting.Tls = False,
+    tls_ca: connecting.TlsCa = None,
+    tls_certificate: connecting.TlsCertificate = None,
+    tls_key: connecting.TlsKey = None,
+    token_file: connecting.TokenFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON to stdout.")] = False,
 ) -> None:
     """Score a table: one vector per image, or one per stream with the distances between them."""
@@ -46,31 +72,56 @@ def score(
 
     from lookalike import console
     from lookalike.progress import EventProgress
-    from rows.tables import open_table
     from serving.jobs import score_table
-    from serving.scorer import Scorer
+    from serving.shards import WHOLE, Shard
 
-    with Scorer(model, url=url, repository=repository, version=version, send=send, batch_size=batch_size) as scorer:
-        target = _take_target(mapping, table) if loss and len(scorer.streams) == 2 else None
-        streams = _streams(mapping, scorer.manifest.kind, scorer.manifest.is_branch and not loss)
-        rows = open_table(
-            table,
-            streams=streams,
-            columns=mapping,
-            copy=[*(copy.split(",") if copy else []), *([target[1]] if target else [])],
-            id_column=id_column,
-        )
-        with EventProgress() as progress:
-            result = score_table(rows, scorer, output, loss=loss, target=target, report=progress.report)
-    if result.note:
-        console.note(result.note)
-    facts = {"output": str(output)} | asdict(result)
+    share = WHOLE if shard is None else Shard.parse(shard)
+    try:
+        with (
+            terminable(),
+            connecting.open_scorer(
+                model, url=url, repository=repository, version=version, device=device, send=send,
+                batch_size=batch_size, timeout_s=timeout_s, retry_s=retry_s, tls=tls, tls_ca=tls_ca,
+                tls_certificate=tls_certificate, tls_key=tls_key, token_file=token_file,
+            ) as scorer,
+            EventProgress() as progress,
+        ):  # fmt: skip
+            target = _take_target(mapping, table) if loss and len(scorer.streams) == 2 else None
+            result = score_table(
+                _open_rows(table, scorer, model, mapping, copy, id_column, target, loss),
+                scorer,
+                output,
+                rows_per_part=rows_per_part,
+                shard=share,
+                loss=loss,
+                target=target,
+                retry_errors=retry_errors,
+                output_format=output_format,
+                report=progress.report,
+            )
+    except KeyboardInterrupt as stop:
+        console.note(_how_far(output))
+        if isinstance(stop, Terminated):
+            raise typer.Exit(EXIT_TERMINATED) from None
+        raise
+    print_result("scored", output, asdict(result), as_json=as_json)
+
+
+def print_result(title: str, output: Path, facts: dict[str, Any], *, as_json: bool) -> None:
+    """A finished job to stdout, what is odd about it to stderr; raises Exit with 3 where there are bad rows."""
+    from lookalike import console
+
+    for line in (facts["note"], *facts["warnings"]):
+        if line:
+            console.note(line)
+    facts = {"output": str(output)} | facts
     if as_json:
         console.print_json(facts)
     else:
-        console.print_facts("scored", facts | {"parts": len(result.parts), "note": None})
-    if result.num_errors:
-        console.note(f"{result.num_errors} rows with bad images, listed in {output / 'errors.parquet'}")
+        shown = {"parts": len(facts["parts"]), "arrays": facts["arrays"] or None, "note": None, "warnings": None}
+        console.print_facts(title, facts | shown)
+    if facts["num_errors"]:
+        console.note(f"{facts['num_errors']} rows with bad images, listed in {output / 'errors.parquet'}")
         raise typer.Exit(EXIT_BAD_ROWS)
 
 
@@ -85,7 +136,42 @@ def parse_columns(text: str | None) -> dict[str, str]:
     return mapping
 
 
-def _take_target(mapping: dict[str, str], table: Path) -> tuple[str, str]:
+def _open_rows(
+    table: str,
+    scorer: Scorer,
+    model: str,
+    mapping: dict[str, str],
+    copy: str | None,
+    id_column: str | None,
+    target: tuple[str, str] | None,
+    loss: bool,
+) -> ImageTable:
+    """The table with the streams that the model takes; an image folder for a full model names the model to use."""
+    from rows.tables import open_table
+
+    manifest = scorer.manifest
+    copied = [*(copy.split(",") if copy else []), *([target[1]] if target else [])]
+    streams = _streams(mapping, manifest.kind, manifest.is_branch and not loss)
+    try:
+        return open_table(table, streams=streams, columns=mapping, copy=copied, id_column=id_column)
+    except DataError as error:
+        if manifest.is_branch or error.got != "an image folder":
+            raise
+        branch = model.removesuffix(FULL_SUFFIX)
+        named = f"model {branch!r}" if branch != model else "model of the same run"
+        mend = f"score single images with the branch {named}"
+        raise DataError(error.what, expected=error.expected, got=error.got, where=error.where, mend=mend) from None
+
+
+def _how_far(output: Path) -> str:
+    """What is done of a job that was stopped."""
+    from rows.parts import read_manifest
+
+    num_rows = read_manifest(output).get("num_rows", 0)
+    return f"{num_rows} rows are done and kept; the same command goes on from there"
+
+
+def _take_target(mapping: dict[str, str], table: str) -> tuple[str, str]:
     """(`different` or `same`, column) of a table of pairs, out of the mapping or by its name; raises DataError."""
     from rows.formats import open_source
     from serving.loss_column import TARGETS, find_target
