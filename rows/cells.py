@@ -5,6 +5,7 @@ Pixels are Arrow's fixed-shape tensors of uint8: one size for the whole column, 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,11 @@ def image_refs(values: pa.ChunkedArray[Any], folder: Location) -> list[ImageRef]
     """The image of each cell; relative paths are relative to `folder`, empty cells give an empty ref."""
     if is_tensor(values.type):
         return [ref for chunk in values.chunks for ref in _pixel_refs(chunk)]
+    if is_text(values.type) and isinstance(folder, Path):  # by far the most, so without a call for each
+        return [
+            ImageRef(folder / value if "://" not in value else beside(folder, value)) if value else ImageRef()
+            for value in values.to_pylist()
+        ]
     return [_image_ref(value, folder) for value in values.to_pylist()]
 
 
