@@ -11,7 +11,7 @@ import typer
 
 from artifact.errors import DataError, UsageError
 from artifact.kinds import BRANCH_INPUT, KINDS
-from lookalike.commands import connecting
+from lookalike.commands import connecting, engines
 from lookalike.commands.stopping import EXIT_TERMINATED, Terminated, terminable
 
 if TYPE_CHECKING:
@@ -54,6 +54,10 @@ def score(
     output_format: Annotated[
         str, typer.Option("--format", help="parquet; npy and npz add arrays beside it.", metavar="FORMAT")
     ] = "parquet",
+    engine: engines.EngineName = "local",
+    address: engines.Address = None,
+    actors: engines.Actors = None,
+    actor_cpus: engines.ActorCpus = None,
     send: connecting.Send = "auto",
     batch_size: connecting.BatchSize = None,
     timeout_s: connecting.TimeoutS = connecting.DEFAULT_TIMEOUT_S,
@@ -76,6 +80,10 @@ def score(
     from serving.shards import WHOLE, Shard
 
     share = WHOLE if shard is None else Shard.parse(shard)
+    made_by = engines.open_engine(
+        engine, model=model, repository=repository, device=device, batch_size=batch_size, address=address,
+        actors=actors, actor_cpus=actor_cpus,
+    )  # fmt: skip
     try:
         with (
             terminable(),
@@ -97,6 +105,7 @@ def score(
                 target=target,
                 retry_errors=retry_errors,
                 output_format=output_format,
+                engine=made_by,
                 report=progress.report,
             )
     except KeyboardInterrupt as stop:
