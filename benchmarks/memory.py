@@ -100,9 +100,17 @@ def score(repository: Path, table: Path, output: Path) -> dict[str, Any]:
     started = time.perf_counter()
     with Scorer(MODEL, repository=repository) as scorer:
         score_table(open_table(table), scorer, output)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return {"peak_mib": peak / unit, "seconds": time.perf_counter() - started}
+    return {"peak_mib": peak_mib(), "seconds": time.perf_counter() - started}
+
+
+def peak_mib() -> float:
+    """The most memory this process has had; on Linux ru_maxrss would count what its parent had before it started."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        return (
+            int(next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM"))) / 2**10
+        )
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 if __name__ == "__main__":
