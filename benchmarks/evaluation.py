@@ -7,7 +7,6 @@ one process in interleaved rounds, and the values must be equal.
 from __future__ import annotations
 
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -17,6 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.hardware import peak_mib
+
 NUM_ROWS, DIMS = 100_000, 128
 CASES = {"10000 classes of 10": (10_000, 1.5), "100 classes of 1000": (100, 3.0), "10 classes of 10000": (10, 4.0)}
 """Classes, and the spread of a class in units of the spread of their centres: hard enough that ranks are mixed."""
@@ -24,7 +25,6 @@ CASES = {"10000 classes of 10": (10_000, 1.5), "100 classes of 1000": (100, 3.0)
 SMALL_ROWS, SMALL_CLASSES = 5_000, 500
 ROUNDS = 5
 TOLERANCE = 1e-5
-PEAK_UNITS_PER_MIB = 2**20 if sys.platform == "darwin" else 2**10
 
 Rows = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
 
@@ -64,7 +64,7 @@ def measure(case: str, measured: str) -> dict[str, Any]:
     return {
         "seconds": round(time.perf_counter() - started, 1),
         "processor_seconds": round(time.process_time() - used, 1),
-        "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / PEAK_UNITS_PER_MIB),
+        "peak_mib": round(peak_mib()),
         "found": {name: round(value, 5) if isinstance(value, float) else value for name, value in found.items()},
     }
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ import pyarrow as pa
 from PIL import Image
 from pyarrow import parquet
 
+from benchmarks.hardware import peak_mib
 from benchmarks.scoring_data import MODEL, publish_network
 
 SMALL, LARGE = 10_000, 200_000
@@ -101,16 +101,6 @@ def score(repository: Path, table: Path, output: Path) -> dict[str, Any]:
     with Scorer(MODEL, repository=repository) as scorer:
         score_table(open_table(table), scorer, output)
     return {"peak_mib": peak_mib(), "seconds": time.perf_counter() - started}
-
-
-def peak_mib() -> float:
-    """The most memory this process has had; on Linux ru_maxrss would count what its parent had before it started."""
-    status = Path("/proc/self/status")
-    if status.is_file():
-        return (
-            int(next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM"))) / 2**10
-        )
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 import math
-import resource
 import statistics
 import subprocess
 import sys
@@ -30,6 +29,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.hardware import peak_mib
+
 NUM_ROWS, DIMS = 1_000_000, 128
 NUM_GAUSSIANS, SPREAD = 10_000, 0.3
 ROWS_PER_PART = 50_000
@@ -37,7 +38,6 @@ NUM_QUERIES, K = 1_000, 10
 FLAT_ROWS = 100_000
 NUM_CLUSTERS = 100
 ROUNDS = 9
-PEAK_UNITS_PER_MIB = 2**20 if sys.platform == "darwin" else 2**10
 
 Vectors = npt.NDArray[np.float32]
 
@@ -186,7 +186,7 @@ def main(arguments: list[str]) -> None:
     started = time.perf_counter()
     found = CASES[arguments[0]](*arguments[1:])
     seconds = round(time.perf_counter() - started, 1)
-    peak = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / PEAK_UNITS_PER_MIB)
+    peak = round(peak_mib())
     print(json.dumps({"seconds": seconds, "peak_mib": peak, **found}))
 
 
