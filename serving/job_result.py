@@ -51,7 +51,7 @@ def job_note(*, was_complete: bool, resumed_at: int, num_retried: int, num_mende
     if resumed_at and not was_complete:
         notes.append(f"continued at row {resumed_at} where an earlier job had stopped")
     if num_retried:
-        notes.append(f"tried {num_retried} bad rows again: {num_mended} are scored now")
+        notes.append(f"bad rows tried again: {num_retried}, scored now: {num_mended}")
     if was_complete and not num_retried:
         notes.append("the job was complete already: nothing to do")
     return "; ".join(notes) or None

@@ -114,6 +114,7 @@ def _open_shard(path: Path) -> Iterator[_Opened]:
             expected="an output folder of `lookalike score --shard I/N`",
             got="another" if path.is_dir() else "no folder",
             where=path,
+            mend="merge the folders of shards only",
         ) from None
     if manifest["state"] != COMPLETE:
         raise DataError(
@@ -133,7 +134,11 @@ def _open_shard(path: Path) -> Iterator[_Opened]:
         listed = {part["file"] for part in manifest["parts"]}
         if {part.file for part in parts} != listed:
             raise DataError(
-                f"parts of shard {shard} are missing", expected=str(len(listed)), got=str(len(parts)), where=path
+                f"parts of shard {shard} are missing",
+                expected=str(len(listed)),
+                got=str(len(parts)),
+                where=path,
+                mend="score it again",
             )
         yield _Opened(path, manifest, shard, parts)
 

@@ -43,11 +43,13 @@ class PartWindows:
         return self._read_through() if self.table_rows is None else self._jump(self.table_rows)
 
     def _read_through(self) -> Iterator[RowBatch]:
-        end = self._first * self._rows_per_part
-        for window in row_windows(self._table, end, self._rows_per_part):
+        end = None
+        for window in row_windows(self._table, self._first * self._rows_per_part, self._rows_per_part):
             end = window.first_row + len(window)
             if self._is_wanted(window.first_row // self._rows_per_part):
                 yield window
+        if end is None:  # the table ended before: read it again to know where
+            end = sum(len(batch) for batch in self._table.batches(ROWS_PER_WINDOW)) if self._first else 0
         self.table_rows = end
 
     def _jump(self, table_rows: int) -> Iterator[RowBatch]:

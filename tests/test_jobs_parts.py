@@ -106,3 +106,17 @@ def test_shards_have_every_row_once(rows: int, rows_per_part: int, count: int) -
     assert all(len(each) == 1 for each in owners)
     for shard in range(1, count + 1):
         assert Shard(shard, count).num_rows(rows, rows_per_part) == owners.count([shard])
+
+
+def test_a_job_whose_every_part_is_there_is_completed(repository: Path, tmp_path: Path) -> None:
+    """Killed before its last step: also where the table must be read to know that it has no more rows."""
+    for table in tables(tmp_path):
+        whole, output = tmp_path / f"whole-{table.num_rows}", tmp_path / f"out-{table.num_rows}"
+        score(table, repository, whole, rows_per_part=6)
+        with Scorer("triplet_branch", repository=repository, batch_size=4, threads=1) as scorer:
+            identity, schema = JobIdentity.of(table, scorer, rows_per_part=6)
+            with open_job_folder(output, identity) as folder:
+                for number in range(5):
+                    folder.add_part(score_part(table, scorer, schema, number=number, rows_per_part=6))
+        assert score(table, repository, output, rows_per_part=6).num_images == 0
+        assert files_of(output) == files_of(whole)

@@ -1,4 +1,4 @@
-"""SIGTERM as Ctrl-C, for a command whose work can be gone on with: it lets go of what it holds and says how far it is."""
+"""SIGTERM as Ctrl-C, for a command whose work can be continued: it lets go of what it holds and says how far it is."""
 
 from __future__ import annotations
 
