@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -21,7 +19,7 @@ import numpy as np
 import pytest
 from google.protobuf import text_format
 from scoring import BAD, expected_vectors, publish_models, write_images
-from serving_urls import SERVERS, serve
+from serving_urls import SERVERS, ServerProcess, serve
 from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 
 from artifact.errors import (
@@ -36,11 +34,10 @@ from artifact.preprocessing import BadImagesError
 from artifact.publishing import remove
 from rows.tables import open_table
 from rows.vectors import VectorTable
-from serving.channels import parse_url
 from serving.client import GrpcConnection
 from serving.jobs import score_table
 from serving.scorer import Scorer
-from serving.status import MEANINGS, QUEUE_FULL, status_error
+from serving.status import QUEUE_FULL
 
 MODELS = ["triplet_branch", "siamese_full", "quartet_branch", "siamese_branch"]
 
@@ -77,26 +74,6 @@ def url(request: pytest.FixtureRequest, repository: Path) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return write_images(tmp_path_factory.mktemp("images"), 30)
-
-
-@pytest.mark.parametrize("text", ["localhost:8001", "10.0.0.7:1", "[::1]:65535", "model-server.example.org:8001"])
-def test_parse_url_takes_host_and_port(text: str) -> None:
-    """As it stands."""
-    assert parse_url(text) == text
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["nonsense", "http://localhost:8001", "grpc://a:1", "localhost:", ":8001", "localhost:0", "localhost:65536",
-     "localhost:8001/v2", "a b:1", "", "::1:8001", "localhost:8001\n"],
-)  # fmt: skip
-def test_parse_url_refuses_anything_else(text: str) -> None:
-    """One line that says what is wanted."""
-    with pytest.raises(UsageError) as error:
-        Scorer("triplet_branch", url=text)
-    assert str(error.value) == " ".join(
-        f"url {text!r}: expected HOST:PORT of the gRPC port, without a scheme; for example localhost:8001".split()
-    )
 
 
 def test_no_server_is_said_at_once_with_how_to_start_one() -> None:
@@ -345,28 +322,12 @@ def check_end_stops_the_job(folder: Path, images: list[Path], url: str, server: 
     assert (result.resumed_at, result.num_rows) == (10, 30)
 
 
-SERVER = """
-import sys
-from serving.server import Server
-with Server(sys.argv[1], grpc_port=0) as server:
-    print(server.url, flush=True)
-    sys.stdin.read()
-"""
-
-
 def test_a_server_that_hangs_is_given_up_by_deadline_or_by_closing(repository: Path, images: list[Path]) -> None:
     """A stopped process keeps its connections open and answers nothing."""
-    command = [sys.executable, "-c", SERVER, str(repository)]
-    with (
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server,
-        ExitStack() as end,
-    ):
-        end.callback(server.kill)  # a stopped process would be waited for otherwise
-        assert server.stdout is not None
-        url = server.stdout.readline().strip()
-        patient = end.enter_context(Scorer("triplet_branch", url=url))
-        hasty = end.enter_context(Scorer("triplet_branch", url=url, timeout_s=0.3))
-        server.send_signal(signal.SIGSTOP)
+    with ServerProcess(repository) as server, ExitStack() as end:
+        patient = end.enter_context(Scorer("triplet_branch", url=server.url))
+        hasty = end.enter_context(Scorer("triplet_branch", url=server.url, timeout_s=0.3))
+        server.process.send_signal(signal.SIGSTOP)
         with pytest.raises(UnavailableError) as late:
             hasty.embed(images)
         with ThreadPoolExecutor(1) as pool:
@@ -378,48 +339,3 @@ def test_a_server_that_hangs_is_given_up_by_deadline_or_by_closing(repository: P
     assert str(late.value).startswith("no answer in time: expected one within 0.3 s (127.0.0.1:")
     assert isinstance(failure, (UnavailableError, CancelledError, RuntimeError))  # the last two: before the first call
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("lookalike-scorer")]
-
-
-class Failure(grpc.RpcError):
-    """What grpcio raises, with a status of choice."""
-
-    def __init__(self, code: grpc.StatusCode, details: str) -> None:
-        self._code, self._details = code, details
-
-    def code(self) -> grpc.StatusCode:
-        return self._code
-
-    def details(self) -> str:
-        return self._details
-
-
-@pytest.mark.parametrize("code", list(grpc.StatusCode))
-def test_every_status_has_one_line_with_the_servers_text(code: grpc.StatusCode) -> None:
-    """Also those that have no entry in the table."""
-    error = status_error(Failure(code, "because\nof this"), address="host:1", timeout_s=2.5)
-    assert isinstance(error, MEANINGS[code].error if code in MEANINGS else ServerError)
-    late = code is grpc.StatusCode.DEADLINE_EXCEEDED
-    assert ("expected one within 2.5 s" if late else "got because of this") in str(error)
-    assert "(host:1)" in str(error)
-
-
-@pytest.mark.parametrize(
-    ("details", "reason"),
-    [
-        ("failed to connect to all addresses; last error: UNKNOWN: ipv4:10.0.0.1:1: Failed to connect to remote host: "
-         "connect: Connection refused (111)", "connection refused"),
-        ("DNS resolution failed for nowhere.invalid:8001: C-ares status is not ARES_SUCCESS", "no such host"),
-        ("Socket closed", "the connection was closed"),
-    ],
-)  # fmt: skip
-def test_failures_of_the_transport_say_that_no_server_answers(details: str, reason: str) -> None:
-    """A server's own UNAVAILABLE (queue full, stopping) is told apart from there being none."""
-    error = status_error(Failure(grpc.StatusCode.UNAVAILABLE, details), address="host:1", timeout_s=1)
-    assert str(error) == (
-        f"no server answers: expected a model server's gRPC port, got {reason} (host:1); "
-        "start one with `lookalike serve REPOSITORY`"
-    )
-    busy = Failure(grpc.StatusCode.UNAVAILABLE, "Exceeds maximum queue size")
-    assert str(status_error(busy, address="host:1", timeout_s=1)) == (
-        "the server takes no requests now: got Exceeds maximum queue size (host:1); try again later"
-    )

@@ -92,8 +92,10 @@ def open_scorer(
 def _token(file: Path) -> str:
     try:
         token = file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError("--token-file", expected="a file with a token", got=str(error), where=file) from None
+    except OSError as error:
+        raise UsageError("--token-file", expected="a file with a token", got=error.strerror, where=file) from None
+    except UnicodeDecodeError:
+        raise UsageError("--token-file", expected="a file with a token", got="another", where=file) from None
     if not token:
         raise UsageError("--token-file", expected="a file with a token", got="an empty one", where=file)
     return token
