@@ -85,6 +85,7 @@ def find_columns(
                 mend=f"name the right column with --columns {flag}",
             )
         found[stream] = name
+    _require_apart(found)
     identity = id_column or ("id" if "id" in schema.names else None)
     id_is_path = identity is None and len(streams) == 1 and is_text(schema.field(found[streams[0]]).type)
     if id_is_path:
@@ -120,8 +121,12 @@ def _check_mapping(streams: Sequence[str], columns: Mapping[str, str]) -> None:
                 got=f"{stream}={columns[stream]}",
                 mend="write --columns STREAM=COLUMN",
             )
-    for column in columns.values():
-        sharing = [stream for stream in columns if columns[stream] == column]
+
+
+def _require_apart(found: Mapping[str, str]) -> None:
+    """One column for two streams would make pairs of an image with itself, and say nothing."""
+    for column in found.values():
+        sharing = [stream for stream in found if found[stream] == column]
         if len(sharing) > 1:
             raise UsageError(f'column "{column}"', expected="one stream", got=" and ".join(sharing))
 

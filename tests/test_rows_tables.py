@@ -190,6 +190,10 @@ MISUSES: dict[str, tuple[dict[str, Any], str]] = {
         {"streams": ("left", "right"), "columns": {"left": "photo", "right": "photo"}},
         'column "photo": expected one stream, got left and right',
     ),
+    "a column that another stream has by its name": (
+        {"streams": ("photo", "left"), "columns": {"left": "photo"}},
+        'column "photo": expected one stream, got photo and left',
+    ),
     "an unknown column to copy": (
         {"columns": {"image": "photo"}, "copy": ["lable"]},
         'copied column "lable": expected one of id, photo, label, n, got no such column, the nearest is "label" '
