@@ -178,7 +178,7 @@ class AsyncScorer:
     async def _vectors(
         self, images: Images | AsyncIterable[ImageLike], yield_bad: bool
     ) -> AsyncGenerator[Vectors | ImageError, None]:
-        size, first_row = self.scorer.core.small_rows(), 0
+        size, first_row = self.scorer.core.small_rows, 0
         windows: Any = image_windows(images, size) if not isinstance(images, AsyncIterable) else _windows(images, size)
         async with aclosing(self.stream(windows)) as answers:
             async for scored in answers:
@@ -192,11 +192,11 @@ def _close_result(connecting: Future[Scorer]) -> None:
         connecting.result().close()
 
 
-async def _windows(images: AsyncIterable[ImageLike], size: int) -> AsyncGenerator[Streams, None]:
+async def _windows(images: AsyncIterable[ImageLike], size: Callable[[], int]) -> AsyncGenerator[Streams, None]:
     chunk: list[ImageLike] = []
     async for image in images:
         chunk.append(image)
-        if len(chunk) == size:
+        if len(chunk) >= size():
             yield {BRANCH_INPUT: chunk}
             chunk = []
     if chunk:

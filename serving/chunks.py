@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,24 +19,25 @@ ArrowColumn: TypeAlias = "pa.Array[Any] | pa.ChunkedArray[Any]"
 Images: TypeAlias = "Iterable[ImageLike] | ArrowColumn"
 
 
-def chunks(images: Images, size: int) -> Iterator[Sequence[ImageLike]]:
-    """At most `size` images at a time, in order; memory is that of one chunk, where `images` is lazy.
+def chunks(images: Images, size: Callable[[], int]) -> Iterator[Sequence[ImageLike]]:
+    """The images in order, some at a time; memory is that of one chunk, where `images` is lazy.
+
+    Args:
+        size: images of the next chunk, asked before each: it may change on the way.
 
     Raises:
         UsageError: one image instead of several, or a column that holds none.
     """
     if isinstance(images, pa.Array | pa.ChunkedArray):
-        for at in range(0, len(images), size):
-            yield image_list(images[at : at + size])
+        at = 0
+        while at < len(images):
+            rows = images[at : at + size()]
+            yield image_list(rows)
+            at += len(rows)
         return
     refuse_one(images)
-    chunk: list[ImageLike] = []
-    for image in images:
-        chunk.append(image)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
+    source = iter(images)
+    while chunk := list(islice(source, size())):
         yield chunk
 
 

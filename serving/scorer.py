@@ -166,7 +166,7 @@ class Scorer:
             InvalidRequestError: names the image by its row. UsageError, ServerError: as `embed`.
         """
         yield_bad = is_yield(bad)
-        windows = image_windows(images, self.core.small_rows())
+        windows = image_windows(images, self.core.small_rows)
         return self._vectors(windows, yield_bad)
 
     @overload

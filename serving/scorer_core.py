@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
@@ -133,8 +133,8 @@ class ScorerCore:
             self.batch_size.note(num_images, seconds)
 
 
-def image_windows(images: Images, size: int = ROWS_PER_WINDOW) -> Iterator[Streams]:
-    """Windows of the stream `image`; raises UsageError where `images` is a single one."""
+def image_windows(images: Images, size: Callable[[], int] = lambda: ROWS_PER_WINDOW) -> Iterator[Streams]:
+    """Windows of the stream `image`, see `chunks`."""
     return ({BRANCH_INPUT: chunk} for chunk in chunks(images, size))
 
 

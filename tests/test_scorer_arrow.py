@@ -18,6 +18,7 @@ from tiny_artifact import linear_vectors
 from artifact.errors import InvalidRequestError, UsageError
 from artifact.preprocessing import ImageError
 from rows.lineage import Lineage
+from serving.chunks import chunks
 from serving.scorer import Scorer
 
 TOLERANCE = 1e-5
@@ -119,6 +120,15 @@ def test_embed_iter_is_lazy_and_in_order(place: dict[str, Any], images: list[Pat
         for number in range(1, 200):
             np.testing.assert_allclose(next(vectors), expected_vectors([images[number % 41]])[0], atol=TOLERANCE)
             assert taken <= number + 2 * scorer.in_flight * 4 + scorer.core.small_rows()
+
+
+@pytest.mark.parametrize("images", [[b"%d" % row for row in range(20)], pa.array([b"%d" % row for row in range(20)])])
+def test_chunks_take_the_size_of_the_moment(images: Any) -> None:
+    """A batch size that is found on the way; every image once, in order."""
+    sizes = iter((3, 5, 1, 40, 40))
+    found = list(chunks(images, lambda: next(sizes)))
+    assert [len(chunk) for chunk in found] == [3, 5, 1, 11]
+    assert [int(getattr(image, "data", image)) for chunk in found for image in chunk] == list(range(20))
 
 
 def test_embed_iter_raises_at_a_bad_image_or_yields_it(place: dict[str, Any], images: list[Path]) -> None:
