@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
-import select
 import signal
 import subprocess
 import sys
@@ -233,42 +231,6 @@ table, repository, output = sys.argv[1:]
 with Scorer("triplet_branch", repository=repository, batch_size=4, threads=1) as scorer:
     score_table(open_table(table), scorer, output, rows_per_part=16, report=report)
 """
-
-
-def run_job(command: list[str], num_windows: int | None, wait_s: float = 0.0) -> None:
-    """Run a job in lockstep; after so many windows let it go on and kill it within `wait_s`, whatever it is doing."""
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as job:
-        assert job.stdin is not None
-        assert job.stdout is not None
-        for number, _ in enumerate(job.stdout, start=1):
-            job.stdin.write(b"\n")
-            job.stdin.flush()
-            if number == num_windows:
-                select.select([job.stdout], [], [], wait_s)  # until the next window, or so long
-                job.send_signal(signal.SIGKILL)
-                break
-    assert job.returncode == (0 if num_windows is None else -signal.SIGKILL)
-
-
-def test_kill_9_at_random_moments_loses_and_doubles_no_row(repository: Path, tmp_path: Path) -> None:
-    """A real process, killed again and again while it scores or writes, then left to finish."""
-    pictures = folder_of_images(tmp_path / "pictures", 400, bad=(17, 170, 171, 399))
-    command = [sys.executable, "-c", JOB, str(pictures), str(repository), str(tmp_path / "out")]
-    random = np.random.default_rng(int.from_bytes(os.urandom(4)))
-    for _ in range(5):  # of 25 windows, each process does at most 4
-        run_job(command, int(random.integers(1, 4)), random.uniform(0, 0.02))
-    run_job(command, None)
-    rows = read_rows(tmp_path / "out")
-    errors = parquet.read_table(tmp_path / "out" / "errors.parquet")
-    names = sorted(path.relative_to(pictures).as_posix() for path in pictures.rglob("*.*"))
-    bad = [name for name in names if (pictures / name).read_bytes() == BAD]
-    good = [name for name in names if name not in bad]
-    assert rows["id"].to_pylist() == good
-    assert errors["id"].to_pylist() == bad
-    vectors = VectorTable.open(tmp_path / "out").matrix
-    np.testing.assert_allclose(vectors, expected_vectors([pictures / name for name in good]), atol=TOLERANCE)
-    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    assert (manifest["num_rows"], manifest["num_scored"], manifest["num_errors"]) == (400, 396, 4)
 
 
 def test_ctrl_c_ends_the_process_and_keeps_its_parts(repository: Path, tmp_path: Path) -> None:
