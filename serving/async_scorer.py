@@ -26,6 +26,7 @@ from artifact.preprocessing import ImageError
 from rows.vectors import vector_array
 from serving.answers import as_table, joined, vectors_of
 from serving.chunks import Images
+from serving.flow import closed_meanwhile
 from serving.pictures import ImageLike
 from serving.scorer import Scorer, is_yield
 from serving.scorer_core import Streams, image_windows
@@ -118,7 +119,7 @@ class AsyncScorer:
                         flow.put(await self._help(core.window, window))
                 if flow.oldest is None:
                     return
-                await asyncio.wrap_future(flow.oldest)
+                await _done(flow.oldest)
                 for scored in await self._help(flow.take):
                     yield scored
         finally:
@@ -163,7 +164,11 @@ class AsyncScorer:
         self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Result:
         """What a function gives, run in a thread that may be kept busy."""
-        return await asyncio.get_running_loop().run_in_executor(self._helpers, lambda: function(*args, **kwargs))
+        try:
+            future = self._helpers.submit(function, *args, **kwargs)
+        except RuntimeError:  # the pool's way to say that it was shut down
+            raise closed_meanwhile() from None
+        return await _done(future)
 
     async def _iterate(self, items: Iterable[Item] | AsyncIterable[Item]) -> AsyncGenerator[Item, None]:
         if isinstance(items, AsyncIterable):
@@ -185,6 +190,17 @@ class AsyncScorer:
                 for vector in vectors_of(scored, first_row, yield_bad=yield_bad):
                     yield vector
                 first_row += scored.num_rows
+
+
+async def _done(future: Future[Result]) -> Result:
+    """The result of a future; cancelled with the task that waits, and only then."""
+    try:
+        return await asyncio.wrap_future(future)
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if future.cancelled() and task is not None and not task.cancelling():
+            raise closed_meanwhile() from None
+        raise
 
 
 def _close_result(connecting: Future[Scorer]) -> None:

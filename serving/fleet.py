@@ -58,6 +58,7 @@ class Fleet:
         retry_s: how long a call waits for a server when all are away, in seconds; 0 for not at all.
         connect_timeout_s: how long to wait for the first answers.
         timings: are told of every batch.
+        report: gets a line when a server goes away and when it is back.
 
     Raises:
         UsageError, ModelNotFoundError, UnavailableError: as GrpcConnection; unavailable only if all are.
@@ -75,8 +76,9 @@ class Fleet:
         retry_s: float = DEFAULT_RETRY_S,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         timings: Timings | None = None,
+        report: Callable[[str], None] | None = None,
     ) -> None:
-        self.model = model
+        self.model, self._report = model, report or (lambda line: None)
         self._timeout_s, self._retry_s = timeout_s, retry_s
         self._connect = partial(
             GrpcConnection, model=model, version=version, access=access, timeout_s=timeout_s, timings=timings
@@ -241,7 +243,11 @@ class Fleet:
 
     def _revive(self, server: FleetServer, wait: bool) -> None:
         """Ask a server that was left out until it answers, with the artifact that it had."""
-        backoff = Backoff()
+        backoff, failure = Backoff(), server.failure
+        if failure is not None:
+            self._report(
+                f"server {server.url} went away ({failure.got or failure.what}); asking again until it is back"
+            )
         timeout_s = min(self._timeout_s, _PROBE_TIMEOUT_S)
         while not self._closed.wait(backoff.next_s() if wait else 0):
             wait = True
@@ -263,6 +269,8 @@ class Fleet:
             with self._state:
                 server.is_up = server.is_confirmed = True
                 self._state.notify_all()
+            if failure is not None:
+                self._report(f"server {server.url} is back, with the same artifact")
             return
 
     def _adopt(self, server: FleetServer, connection: GrpcConnection) -> None:

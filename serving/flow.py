@@ -7,10 +7,12 @@ same.
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import Executor, Future
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
 from functools import partial
 
 from artifact.distances import Vectors
+from artifact.errors import UnansweredError
 from artifact.manifest import Manifest
 from artifact.preprocessing import ImageError
 from serving.batch_runner import BatchRunner
@@ -28,7 +30,7 @@ class Flow:
 
     Args:
         runner: runs a batch.
-        pool: where.
+        submit: hands a batch to a pool; its future is cancelled, or this raises, where the pool was closed meanwhile.
         batch_size: images of a batch.
         manifest: of the artifact.
         shares: batches that the images of a window are spread over, at least.
@@ -38,14 +40,14 @@ class Flow:
     def __init__(
         self,
         runner: BatchRunner,
-        pool: Executor,
+        submit: Callable[[Callable[[], Results]], Future[Results]],
         *,
         batch_size: BatchSize,
         manifest: Manifest,
         shares: int,
         ahead: int,
     ) -> None:
-        self._runner, self._pool, self._batch_size = runner, pool, batch_size
+        self._runner, self._hand_over, self._batch_size = runner, submit, batch_size
         self._manifest, self._shares, self._ahead = manifest, shares, ahead
         self._windows: deque[Window] = deque()
         self._uncut: deque[tuple[Window, int]] = deque()
@@ -70,8 +72,15 @@ class Flow:
         self._submit()
 
     def take(self) -> list[ScoredRows]:
-        """The windows that are answered with the oldest batch, in order; waits for it, and raises what it raised."""
-        self._results += self._batches.popleft().result()
+        """The windows that are answered with the oldest batch, in order; waits for it, and raises what it raised.
+
+        Raises:
+            UnansweredError: the pool was closed by somebody else.
+        """
+        try:
+            self._results += self._batches.popleft().result()
+        except CancelledError:
+            raise closed_meanwhile() from None
         self._submit()
         answers = []
         while self._windows and len(self._results) >= len(self._windows[0].fresh):
@@ -90,7 +99,7 @@ class Flow:
         while self._uncut and len(self._batches) < self._ahead and not self._is_cancelled:
             window, at = self._uncut.popleft()
             images = window.fresh[at : at + self._size(len(window.fresh))]  # nothing to run is one empty batch
-            self._batches.append(self._pool.submit(partial(self._runner.run, images)))
+            self._batches.append(self._hand_over(partial(self._runner.run, images)))
             if at + len(images) < len(window.fresh):
                 self._uncut.appendleft((window, at + len(images)))
 
@@ -99,3 +108,8 @@ class Flow:
         most = max(1, self._batch_size.size // num_slots) * num_slots
         share = max(_LEAST_IMAGES, -(-num_images // self._shares))
         return min(most, -(-share // num_slots) * num_slots)
+
+
+def closed_meanwhile() -> UnansweredError:
+    """What those get who wait while another thread closes the Scorer."""
+    return UnansweredError("the scorer was closed while it was used")

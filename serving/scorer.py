@@ -15,7 +15,7 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, overload
@@ -55,6 +55,7 @@ class Scorer:
         tls_certificate, tls_key: PEM files that show a server who asks.
         token: sent as `authorization: Bearer`, over TLS or to this machine only; default LOOKALIKE_TOKEN, if it is set.
         device: `cpu` or `cuda`, where the network runs here.
+        report: gets a line when a server goes away, and when it is back; called in another thread.
 
     Raises:
         UsageError: an option that makes no sense.
@@ -85,11 +86,12 @@ class Scorer:
         tls_key: str | Path | None = None,
         token: str | None = None,
         device: str = "cpu",
+        report: Callable[[str], None] | None = None,
     ) -> None:
         options = ScorerOptions(
             url=url, repository=repository, version=version, send=send, batch_size=batch_size, threads=threads,
             timeout_s=timeout_s, retry_s=retry_s, tls=tls, tls_certificate=tls_certificate, tls_key=tls_key,
-            token=token, device=device,
+            token=token, device=device, report=report,
         )  # fmt: skip
         self.core = ScorerCore(model, options)
         self.manifest, self.streams, self.in_flight = self.core.manifest, self.core.streams, self.core.in_flight

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeAlias
 
 import pyarrow as pa
@@ -18,7 +18,7 @@ from serving.chunks import ArrowColumn, Images, chunks, image_list
 from serving.connection import Connection
 from serving.engine import available_cores
 from serving.fleet import Fleet
-from serving.flow import Flow
+from serving.flow import Flow, Results, closed_meanwhile
 from serving.local import LocalConnection
 from serving.pictures import ImageLike
 from serving.row_windows import ROWS_PER_WINDOW
@@ -81,7 +81,7 @@ class ScorerCore:
             raise UsageError("the scorer is closed", mend="make another")
         return Flow(
             self._runner,
-            self._workers,
+            self._submit,
             batch_size=self.batch_size,
             manifest=self.manifest,
             shares=self.connection.in_flight,
@@ -128,6 +128,14 @@ class ScorerCore:
         self.connection.close()
         self._workers.shutdown(cancel_futures=True)
 
+    def _submit(self, run: Callable[[], Results]) -> Future[Results]:
+        try:
+            return self._workers.submit(run)
+        except RuntimeError:  # the pool's way to say that it was shut down
+            if self.is_closed:
+                raise closed_meanwhile() from None
+            raise
+
     def _note(self, num_images: int, seconds: float) -> None:
         if self.sending.choice is not None:  # while two ways go by turns, their times say nothing of the size
             self.batch_size.note(num_images, seconds)
@@ -150,7 +158,7 @@ def _connect(model: str, options: ScorerOptions, timings: Timings) -> Connection
     )
     return Fleet(
         url, model, version=version, access=access, timeout_s=options["timeout_s"], retry_s=options["retry_s"],
-        timings=timings,
+        timings=timings, report=options["report"],
     )  # fmt: skip
 
 

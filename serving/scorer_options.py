@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -27,6 +27,7 @@ class ScorerOptions(TypedDict, total=False):
     tls_key: str | Path | None
     token: str | None
     device: str
+    report: Callable[[str], None] | None
 
 
 def check_options(options: ScorerOptions) -> None:

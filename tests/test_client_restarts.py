@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from secure_server import secure_server
 from serving_urls import ServerProcess, free_port
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from artifact.errors import ServerError, UnavailableError, UsageError
+from artifact.errors import ServerError, UnansweredError, UnavailableError, UsageError
 from artifact.publishing import remove
 from serving.client import DIGEST_IN_ANSWER
 from serving.grpc_service import GrpcService
@@ -58,7 +59,8 @@ def infer_counts(url: str) -> int:
 def test_a_server_killed_and_started_again_costs_a_pause_and_nothing_else(tmp_path: Path, images: list[Path]) -> None:
     """Every row comes, in order, with the right vector; started again with another artifact it stops the stream."""
     models = publish_models(tmp_path / "repository", tmp_path / "files", models=[MODEL])
-    with ServerProcess(models) as server, Scorer(MODEL, url=server.url, batch_size=2) as scorer:
+    lines: list[str] = []
+    with ServerProcess(models) as server, Scorer(MODEL, url=server.url, batch_size=2, report=lines.append) as scorer:
         answers = scorer.stream(windows(images))
         scored = [next(answers) for _ in range(3)]
         server.kill()
@@ -68,6 +70,9 @@ def test_a_server_killed_and_started_again_costs_a_pause_and_nothing_else(tmp_pa
             scored += rest.result(60)
         np.testing.assert_allclose(stacked(scored), expected_vectors(images), atol=1e-5)
         scorer.confirm()
+        assert len(lines) == 2
+        assert re.fullmatch(rf"server {server.url} went away \(.+\); asking again until it is back", lines[0])
+        assert lines[1] == f"server {server.url} is back, with the same artifact"
 
         answers = scorer.stream(windows(images))
         next(answers)
@@ -125,7 +130,7 @@ def test_closing_ends_a_pause_at_once(repository: Path, images: list[Path]) -> N
         while scorer.servers[server.url] == "answers":  # until the first call has failed
             assert not waiting.done()
         scorer.close()
-        with pytest.raises(UnavailableError, match=r"^the connection is closed"):
+        with pytest.raises(UnansweredError, match=r"^the (connection is closed|scorer was closed while it was used)"):
             waiting.result(20)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("lookalike-scorer")]
 

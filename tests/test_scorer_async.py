@@ -13,7 +13,7 @@ import pytest
 from scoring import BAD, expected_vectors, publish_models, write_images
 from serving_urls import SERVERS, serve
 
-from artifact.errors import InvalidRequestError, ModelNotFoundError, UsageError
+from artifact.errors import InvalidRequestError, ModelNotFoundError, UnansweredError, UsageError
 from artifact.preprocessing import ImageError
 from serving.async_scorer import AsyncScorer
 from serving.local import LocalConnection
@@ -138,6 +138,34 @@ def test_a_cancelled_call_ends_at_once_and_the_loop_runs_on(
 
     asyncio.run(main())
     assert len(runs) <= 2 + 3
+
+
+def test_closing_while_calls_wait_is_an_error_and_no_cancelling(
+    repository: Path, images: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task that nobody cancelled must not look cancelled."""
+    held, begun = threading.Event(), threading.Event()
+    run = LocalConnection.run_pixels
+
+    def wait_and_run(self: LocalConnection, feeds: Any) -> Any:
+        begun.set()
+        assert held.wait(20)
+        return run(self, feeds)
+
+    monkeypatch.setattr(LocalConnection, "run_pixels", wait_and_run)
+
+    async def main() -> list[Any]:
+        async with AsyncScorer("triplet_branch", repository=repository, batch_size=1, threads=1) as scorer:
+            calls = [asyncio.create_task(scorer.embed(images)) for _ in range(3)]
+            await asyncio.to_thread(begun.wait, 20)
+            closing = asyncio.create_task(scorer.close())
+            await asyncio.sleep(0)
+            held.set()
+            await closing
+            return await asyncio.gather(*calls, return_exceptions=True)
+
+    for error in asyncio.run(main()):
+        assert isinstance(error, UnansweredError | UsageError), repr(error)  # the latter: not begun by then
 
 
 def test_errors_of_connecting_come_from_entering(repository: Path) -> None:

@@ -46,7 +46,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def flow(runner: Runner, manifest: Any, *, threads: int = 2, ahead: int = 4, size: int = 2) -> Iterator[Flow]:
     with ThreadPoolExecutor(threads) as pool:
         options: dict[str, Any] = {"batch_size": BatchSize(size), "manifest": manifest, "shares": 1, "ahead": ahead}
-        flow = Flow(runner, pool, **options)  # type: ignore[arg-type]
+        flow = Flow(runner, pool.submit, **options)  # type: ignore[arg-type]
         try:
             yield flow
         finally:

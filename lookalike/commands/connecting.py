@@ -70,6 +70,7 @@ def open_scorer(
     if (url is None) == (repository is None):
         raise UsageError("where to score", expected="exactly one of --url HOST:PORT and --repository DIR")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its core would add lines of its own to our errors
+    from lookalike import console
     from serving.scorer import Scorer
 
     return Scorer(
@@ -86,6 +87,7 @@ def open_scorer(
         tls_certificate=tls_certificate,
         tls_key=tls_key,
         token=None if token_file is None else _token(token_file),
+        report=console.note,
     )
 
 
