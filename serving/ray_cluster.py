@@ -26,9 +26,10 @@ def ray_cluster(address: str | None = None) -> Iterator[Any]:
     """The module `ray`, connected; what was started here ends with the context.
 
     Args:
-        address: HOST:PORT of a cluster, "auto" for the one that this machine is a node of, "local" for one of this
-            machine alone, started here. None: where RAY_ADDRESS says, else "local". A process that is connected
-            already stays so, and then only None makes sense.
+        address: HOST:PORT of a cluster, whose node this machine must be; or "local" for one of this machine alone,
+            started here. None: where RAY_ADDRESS says, else "local". A process that is connected already stays so,
+            and then only None makes sense. Ray's "auto" is refused: it may turn on a token that the cluster does not
+            ask for, and then actors never start.
 
     Raises:
         LookalikeError: Ray is not installed.
@@ -59,12 +60,12 @@ def ray_cluster(address: str | None = None) -> Iterator[Any]:
 
 
 def require_cluster(address: str) -> None:
-    """Raise UnavailableError unless a Ray cluster answers at HOST:PORT; other forms of address are left to Ray."""
-    if address in ("local", "auto"):
+    """Raise UnavailableError unless a Ray cluster answers at HOST:PORT; UsageError for an address of another form."""
+    if address == "local":
         return
     host, colon, port = address.rpartition(":")
     if "://" in address or not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise UsageError("Ray address", expected="HOST:PORT, auto or local", got=repr(address), mend=_MEND)
+        raise UsageError("Ray address", expected="HOST:PORT or local", got=repr(address), mend=_MEND)
     try:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT_S).close()
     except OSError as error:

@@ -30,7 +30,7 @@ from serving.row_windows import PartWindows
 from serving.scorer import Scorer
 
 NUMBER = "number"
-MAX_TRIES = 4
+MAX_TRIES = 3
 """Of a part: nodes may die under it, and it may be what ends them."""
 _START = -1
 _COUNTS = ("number", "first_row", "num_rows", "num_errors", "num_images")

@@ -29,9 +29,9 @@ class Nodes:
         return address
 
     @contextmanager
-    def another(self) -> Iterator[Any]:
-        """One more node of 1 CPU, for a while."""
-        node = self._cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES)
+    def another(self, num_cpus: int = 1) -> Iterator[Any]:
+        """One more node, for a while."""
+        node = self._cluster.add_node(num_cpus=num_cpus, object_store_memory=STORE_BYTES)
         try:
             yield node
         finally:

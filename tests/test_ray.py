@@ -35,7 +35,7 @@ pytest.importorskip("ray", reason="the extra lookalike[ray] is not installed")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
 
 MODEL = "triplet_branch"
-NUM_IMAGES, ROWS_PER_PART = 1100, 20
+NUM_IMAGES, ROWS_PER_PART = 300, 10
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of images, three of them broken."""
     paths = write_images(tmp_path_factory.mktemp("images"), NUM_IMAGES)
-    for number in (3, 500, NUM_IMAGES - 1):
+    for number in (3, 150, NUM_IMAGES - 1):
         paths[number].write_bytes(BAD)
     return paths[0].parent
 
@@ -93,7 +93,7 @@ def test_a_job_outlives_a_node_and_gives_the_bytes_of_a_job_at_home(
 
         def kill(event: Mapping[str, Any]) -> None:
             events.append(event)
-            if len(events) == 10:
+            if len(events) == 3:
                 nodes.kill(node)
 
         engine = RayEngine(model=MODEL, repository=repository, options=RayOptions(address=nodes.address, actors=2))
@@ -106,6 +106,26 @@ def test_a_job_outlives_a_node_and_gives_the_bytes_of_a_job_at_home(
         "event": "rows", "done": NUM_IMAGES, "num_rows": NUM_IMAGES, "num_errors": 3, "images_per_s": 0, "eta_s": 0.0,
         "p50_ms": None, "p99_ms": None,
     }  # fmt: skip
+
+
+def test_a_job_that_no_node_is_left_for_ends_and_is_kept(
+    nodes: Nodes, repository: Path, images: Path, tmp_path: Path
+) -> None:
+    """It says that nodes died, instead of waiting for ever; what they did is there."""
+    table = open_table(images)
+    with nodes.another(num_cpus=2) as node:
+
+        def kill(event: Mapping[str, Any]) -> None:
+            if event["done"] == ROWS_PER_PART:
+                nodes.kill(node)
+
+        options = RayOptions(address=nodes.address, actors=1, actor_cpus=2, wait_s=0.5)
+        engine = RayEngine(model=MODEL, repository=repository, options=options)
+        with pytest.raises(UnavailableError, match=r"^Ray nodes died: expected one with room for an actor of 2 CPU"):
+            score_here(table, repository, tmp_path / "out", rows_per_part=ROWS_PER_PART, engine=engine, report=kill)
+    result = score_here(table, repository, tmp_path / "out", rows_per_part=ROWS_PER_PART)
+    assert 0 < result.resumed_at < NUM_IMAGES
+    assert (result.num_rows, result.num_errors) == (NUM_IMAGES, 3)
 
 
 def test_the_command_goes_on_with_a_job_and_prints_nothing_but_json(
@@ -159,7 +179,7 @@ def test_what_ends_its_process_is_tried_a_few_times(
         ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the nodes do not have the tests
         with pytest.raises(ServerError) as error:
             list(scored_parts(ray, job, plan, [0, 1], wait_s=30))
-    assert str(error.value).startswith("starting an actor: expected a process that lives through it, got 4 that ended")
+    assert str(error.value).startswith("starting an actor: expected a process that lives through it, got 3 that ended")
     assert len((tmp_path / "tries").read_text()) == MAX_TRIES
 
 

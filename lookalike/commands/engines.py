@@ -19,8 +19,8 @@ Address = Annotated[
     str | None,
     typer.Option("--address", help="Ray cluster; default: RAY_ADDRESS, else this machine.", metavar="HOST:PORT"),
 ]
-Actors = Annotated[int | None, typer.Option("--actors", min=1, help="Sessions on the cluster; default: it full.")]
-ActorCpus = Annotated[int | None, typer.Option("--actor-cpus", min=1, help="CPUs of each; default: of a node.")]
+Actors = Annotated[int | None, typer.Option("--actors", min=1, help="Sessions on the cluster; default: what fits.")]
+ActorCpus = Annotated[int | None, typer.Option("--actor-cpus", min=1, help="CPUs of each; default: so that few idle.")]
 
 
 def open_engine(
