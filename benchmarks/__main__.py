@@ -35,6 +35,7 @@ BENCHMARKS: dict[str, str] = {
     "tuples": "benchmarks.tuples",
     "scoring": "benchmarks.scoring",
     "memory": "benchmarks.memory",
+    "kills": "benchmarks.kills",
     "families": "benchmarks.families",
 }
 DATA_VARIABLE = "LOOKALIKE_OMNIGLOT"

@@ -1,7 +1,8 @@
 """kill -9 at random moments of scoring, merging and retrying: the folder in the end is that of a run never killed.
 
-Real processes of the command line. They are started together, load everything, and wait for their turn: what is killed
-is the work and not the import. Moments are drawn from the time that the work took here without a kill.
+Real processes of the command line. They are started together, load everything, and wait for their turn; scoring is
+killed some time after its first rows: what is hit is the work and not the start. Moments are drawn from the time that
+the work took here without a kill.
 """
 
 from __future__ import annotations
@@ -26,6 +27,14 @@ NUM_ROWS, BAD_IMAGES = 600, (3, 17)
 WAITING = """
 import sys
 import lookalike.progress, serving.jobs, serving.merging, serving.local, lookalike.cli
+
+report = lookalike.progress.EventProgress.report
+
+def begun(self, event):
+    print("rows", flush=True)
+    lookalike.progress.EventProgress.report = report
+
+lookalike.progress.EventProgress.report = begun
 sys.stdin.readline()
 sys.exit(lookalike.cli.main(sys.argv[1:]))
 """
@@ -58,7 +67,7 @@ def kill_again_and_again(command: list[str], num_kills: int, seconds: float, cod
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", WAITING, *command], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+            [sys.executable, "-c", WAITING, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, env=environment,
         )
         for _ in range(num_kills + 1)
@@ -67,8 +76,11 @@ def kill_again_and_again(command: list[str], num_kills: int, seconds: float, cod
     try:
         for process in processes[:-1]:
             assert process.stdin is not None
+            assert process.stdout is not None
             process.stdin.write("\n")
             process.stdin.flush()
+            if command[0] == "score":
+                process.stdout.readline()  # its first rows
             try:
                 process.wait(random.uniform(0, seconds))
             except subprocess.TimeoutExpired:
