@@ -111,6 +111,16 @@ def test_pixels_and_encoded_give_the_same_bits_for_one_batch(place: Place, image
     np.testing.assert_array_equal(*answers)
 
 
+def test_what_is_found_while_running_leaves_the_vectors_right(place: Place, images: list[Path]) -> None:
+    """Pixels and encoded files by turns, batches of a growing size; then one of the two."""
+    with place.scorer("triplet_branch") as scorer:
+        for _ in range(40):
+            np.testing.assert_allclose(scorer.embed(images), expected_vectors(images), atol=TOLERANCE)
+            if scorer.sending is not None:
+                break
+        assert scorer.sending in ("pixels", "encoded")
+
+
 def test_embed_takes_paths_bytes_pil_images_arrays_and_refs(place: Place, images: list[Path]) -> None:
     """Every form of one image gives one vector."""
     path = images[3]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scoring import BAD, expected_vectors, publish_models, write_images
-from serving_urls import SERVERS, serve
+from serving_urls import serve
 
 from artifact.errors import InvalidRequestError, ModelNotFoundError, UnansweredError, UsageError
 from artifact.preprocessing import ImageError
@@ -28,13 +28,13 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return publish_models(folder / "repository", folder / "files", models=["triplet_branch", "siamese_full"])
 
 
-@pytest.fixture(scope="module", params=["local", *SERVERS])
+@pytest.fixture(scope="module", params=["local", "embedded"])
 def place(request: pytest.FixtureRequest, repository: Path) -> Iterator[dict[str, Any]]:
     """Where to score: the options of a Scorer."""
     if request.param == "local":
         yield {"repository": repository}
         return
-    with serve(request.param, repository) as url:
+    with serve("embedded", repository) as url:
         yield {"url": url}
 
 

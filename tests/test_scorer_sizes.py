@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from scoring import expected_vectors, publish_models, write_images
-from serving_urls import SERVERS, serve
 
 from artifact.errors import TooLargeError
 from serving.batch_size import FIRST_SIZE, BatchSize
@@ -93,10 +92,9 @@ def test_a_request_too_large_for_the_server_is_sent_in_halves(repository: Path, 
             scorer.embed(images[:50])
 
 
-@pytest.mark.parametrize("name", SERVERS)
-def test_what_is_sent_is_chosen_and_said(repository: Path, images: list[Path], name: str) -> None:
+def test_what_is_sent_is_chosen_and_said(repository: Path, images: list[Path]) -> None:
     """By measuring where a server takes both, with right vectors all the while; by hand; and in this process."""
-    with serve(name, repository) as url, Scorer("triplet_branch", url=url) as scorer:
+    with Server(repository, grpc_port=0) as server, Scorer("triplet_branch", url=server.url) as scorer:
         assert (scorer.sending, scorer.sending_reason) == (None, "being measured with the first batches")
         for _ in range(3):
             np.testing.assert_allclose(scorer.embed(images), expected_vectors(images), atol=1e-5)
@@ -106,7 +104,7 @@ def test_what_is_sent_is_chosen_and_said(repository: Path, images: list[Path], n
         latency = scorer.latency()
         assert latency is not None
         assert 0 < latency.p50_s <= latency.p99_s
-        with Scorer("triplet_branch", url=url, send="encoded") as by_hand:
+        with Scorer("triplet_branch", url=server.url, send="encoded") as by_hand:
             assert (by_hand.sending, by_hand.sending_reason) == ("encoded", "asked for")
     with Scorer("triplet_branch", repository=repository) as local:
         assert (local.sending, local.batch_size, local.latency(), local.servers) == ("pixels", 32, None, {})
