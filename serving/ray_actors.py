@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import re
 import threading
 import time
 from collections.abc import Generator, Sequence
@@ -124,6 +125,9 @@ class _Answers:
 
 def _shown(ray: Any, error: BaseException) -> BaseException:
     """Ray's error as one of ours; a defect stays as it is."""
+    missing = re.search(r"No module named '[^']+'", str(error))
+    if missing is not None:
+        return ServerError("Ray node", got=missing[0], mend="install Lookalike where every node finds it")
     if isinstance(error, ray.exceptions.RayActorError):
         return ServerError(
             "Ray actor died", got=one_line(error), mend="run the same command again, which goes on from here"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from artifact.errors import LookalikeError, UnavailableError, UsageError
 
 CONNECT_TIMEOUT_S = 10.0
 _ALIVE = "/ray.rpc.NodeInfoGcsService/CheckAlive"
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _MEND = "give the address that `ray start --head` printed, HOST:PORT with port 6379 unless it was changed"
 
 
@@ -94,8 +96,8 @@ def _require_head(address: str) -> None:
 
 
 def one_line(error: BaseException) -> str:
-    """Ray's messages run over pages; the first 300 characters say what is wrong."""
-    text = " ".join(str(error).split())
+    """Ray's messages run over pages, in colours; the first 300 characters say what is wrong."""
+    text = " ".join(_COLOUR.sub("", str(error)).split())
     return text if len(text) <= 300 else text[:300] + "..."
 
 

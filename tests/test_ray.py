@@ -172,10 +172,12 @@ def vectors_of(table: pa.Table) -> np.ndarray:
 def test_what_ends_its_process_is_tried_a_few_times(
     nodes: Nodes, repository: Path, images: Path, tmp_path: Path
 ) -> None:
-    """An error says so; it does not go round for ever."""
+    """An error says so; it does not go round for ever. Nor does an actor that lacks a package."""
     job = part_job(open_table(images), repository, probe=DeadlyImage(tmp_path / "tries"))
     plan = ActorPlan(actors=1, cpus=1)
     with ray_cluster(nodes.address) as ray:
+        with pytest.raises(ServerError, match=r"^Ray node: got No module named 'test_ray'; install Lookalike where"):
+            list(scored_parts(ray, job, plan, [0], wait_s=30))
         ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the nodes do not have the tests
         with pytest.raises(ServerError) as error:
             list(scored_parts(ray, job, plan, [0, 1], wait_s=30))
