@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from job_tables import csv_of_images, folder_of_images, read_manifest, read_rows, score
 from pyarrow import parquet
@@ -154,6 +155,28 @@ def test_a_running_job_is_finished_first_and_then_retried(repository: Path, tmp_
     assert (result.num_mended, result.num_errors, errors_of(output)) == (1, 1, ["r14"])
     assert result.note == "continued at row 6 where an earlier job had stopped; bad rows tried again: 1, scored now: 1"
     assert read_rows(output)["id"].to_pylist() == [f"r{row}" for row in range(18) if row != 14]
+
+
+def test_mended_tuples_have_their_distances_and_their_loss(repository: Path, tmp_path: Path) -> None:
+    """The rows of a folder whose images were never bad, an image in many rows."""
+    paths = [str(path) for path in write_images(tmp_path / "images", 12)]
+    rows = {"anchor": paths, "positive": paths[3:] + paths[:3], "negative": paths[7:] + paths[:7]}
+    parquet.write_table(pa.table({"id": range(12), **rows}), tmp_path / "t.parquet")
+    table = open_table(tmp_path / "t.parquet", streams=tuple(rows))
+    score(table, repository, tmp_path / "whole", rows_per_part=5, loss=True)
+    good = Path(paths[4]).read_bytes()
+    Path(paths[4]).write_bytes(BAD)
+    result = score(table, repository, tmp_path / "out", rows_per_part=5, loss=True)
+    assert result.num_errors == 3
+    Path(paths[4]).write_bytes(good)
+    result = score(table, repository, tmp_path / "out", rows_per_part=5, loss=True, retry_errors=True)
+    assert (result.num_errors, result.num_mended) == (0, 3)
+    expected, got = read_rows(tmp_path / "whole"), read_rows(tmp_path / "out")
+    assert got.schema.equals(expected.schema, check_metadata=False)
+    assert got["id"].to_pylist() == list(range(12))
+    assert "loss" in got.column_names
+    for name in got.column_names[1:]:
+        np.testing.assert_allclose(np.stack(got[name].to_numpy()), np.stack(expected[name].to_numpy()), atol=1e-5)
 
 
 def test_shards_are_retried_each_for_itself(repository: Path, tmp_path: Path) -> None:
