@@ -193,6 +193,9 @@ class Fleet:
                 server.end()
         if server.losses != losses:  # it went away meanwhile: nobody knows yet who answered
             raise _LostError(None)
+        if server.is_reported:
+            server.backoff = Backoff()
+            self._tell(server, None)
         return answer
 
     def _take(self, end: float | None) -> tuple[FleetServer, int]:
@@ -243,13 +246,12 @@ class Fleet:
 
     def _revive(self, server: FleetServer, wait: bool) -> None:
         """Ask a server that was left out until it answers, with the artifact that it had."""
-        backoff, failure = Backoff(), server.failure
-        if failure is not None:
-            self._report(
-                f"server {server.url} went away ({failure.got or failure.what}); asking again until it is back"
-            )
         timeout_s = min(self._timeout_s, _PROBE_TIMEOUT_S)
-        while not self._closed.wait(backoff.next_s() if wait else 0):
+        while True:
+            if server.failure is not None:
+                self._tell(server, server.failure)
+            if self._closed.wait(server.backoff.next_s() if wait else 0):
+                return
             wait = True
             try:
                 if server.connection is None:
@@ -269,9 +271,17 @@ class Fleet:
             with self._state:
                 server.is_up = server.is_confirmed = True
                 self._state.notify_all()
-            if failure is not None:
-                self._report(f"server {server.url} is back, with the same artifact")
             return
+
+    def _tell(self, server: FleetServer, failure: UnavailableError | None) -> None:
+        """Report that a server went away, or that it is back: each once, whoever notices."""
+        with self._state:
+            is_news = server.is_reported == (failure is None)
+            server.is_reported = failure is not None
+        if is_news and failure is not None:
+            self._report(f"server {server.url} went away ({failure.got or failure.what}); asked again until it is back")
+        elif is_news:
+            self._report(f"server {server.url} is back, with the same artifact")
 
     def _adopt(self, server: FleetServer, connection: GrpcConnection) -> None:
         """Take a connection to a server that was away when the others were connected to."""

@@ -6,6 +6,7 @@ import time
 
 from artifact.errors import ServerError, UnavailableError
 from serving.client import GrpcConnection
+from serving.retries import Backoff
 
 _IDLE_S = 1.0
 
@@ -21,6 +22,8 @@ class FleetServer:
         last_used: time of its last answer, by time.monotonic().
         is_confirmed: it has been asked, and no call went there since.
         failure: why it is not up; None where it is only asked again.
+        backoff: the waits before it is asked again; they grow until a call succeeds, not only the asking.
+        is_reported: that it is away has been said, and not yet that it is back.
     """
 
     def __init__(self, url: str) -> None:
@@ -30,6 +33,8 @@ class FleetServer:
         self.running = self.losses = 0
         self.last_used = 0.0
         self.failure: UnavailableError | None = None
+        self.backoff = Backoff()
+        self.is_reported = False
 
     def begin(self) -> int:
         """One more call is under way; gives `losses`."""

@@ -71,7 +71,7 @@ def test_a_server_killed_and_started_again_costs_a_pause_and_nothing_else(tmp_pa
         np.testing.assert_allclose(stacked(scored), expected_vectors(images), atol=1e-5)
         scorer.confirm()
         assert len(lines) == 2
-        assert re.fullmatch(rf"server {server.url} went away \(.+\); asking again until it is back", lines[0])
+        assert re.fullmatch(rf"server {server.url} went away \(.+\); asked again until it is back", lines[0])
         assert lines[1] == f"server {server.url} is back, with the same artifact"
 
         answers = scorer.stream(windows(images))
