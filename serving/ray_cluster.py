@@ -9,8 +9,10 @@ from __future__ import annotations
 import logging
 import os
 import re
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
@@ -49,12 +51,15 @@ def ray_cluster(address: str | None = None) -> Iterator[Any]:
     require_cluster(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is started here tells nobody
     own = {"include_dashboard": False} if address == "local" else {}
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     with redirect_stdout(sys.stderr):  # where Ray tells of nodes that die
         try:
             ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **own)
         except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
             ray.shutdown()
             raise UnavailableError("Ray cluster cannot be used", got=one_line(error), where=address) from None
+        if threading.current_thread() is threading.main_thread():  # Ray puts its own in the place of ours
+            signal.signal(signal.SIGTERM, on_sigterm or signal.SIG_DFL)
         try:
             yield ray
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterator, Mapping
@@ -186,8 +187,10 @@ def test_what_ends_its_process_is_tried_a_few_times(
 
 
 def test_a_cluster_too_small_or_too_busy_says_so(nodes: Nodes) -> None:
-    """Instead of a queue without end."""
+    """Instead of a queue without end; and SIGTERM stays whose it was."""
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     with ray_cluster(nodes.address) as ray:
+        assert signal.getsignal(signal.SIGTERM) is on_sigterm
         with pytest.raises(UnavailableError) as error:
             find_room(ray, RayOptions(actors=3))
         assert "too small: expected room for 3 actors of 1 CPU, got room for 1 (" in str(error.value)
