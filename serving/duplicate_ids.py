@@ -1,8 +1,8 @@
 """How many rows of a job have an id that an earlier row has, in bounded memory.
 
-Ids are counted by a 64-bit hash, 8 million of them in memory at a time (64 MB): a longer job is read over as often as
-that takes, each time for another share of the hashes. Two different ids among a hundred million share a hash once in
-four thousand jobs, so the number is a report and nothing depends on it.
+Ids are counted by a 64-bit hash, 4 million of them at a time (64 MB while they are joined): a longer job's ids are read
+over as often as that takes, each time for another share of the hashes. Two different ids among a hundred million share
+a hash once in four thousand jobs, so the number is a report and nothing depends on it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-IDS_AT_A_TIME = 8_000_000
+IDS_AT_A_TIME = 4_000_000
 
 
 def duplicate_ids(ids: Callable[[], Iterator[list[str]]], num_rows: int) -> tuple[int, str | None]:
@@ -29,7 +29,9 @@ def duplicate_ids(ids: Callable[[], Iterator[list[str]]], num_rows: int) -> tupl
         for some in ids():
             of_some = _hashes(some)
             hashes.append(of_some if passes == 1 else of_some[of_some % passes == number])
-        ordered = np.sort(np.concatenate(hashes))
+        ordered = np.concatenate(hashes)
+        hashes.clear()
+        ordered.sort()
         again = np.flatnonzero(ordered[1:] == ordered[:-1])
         num_duplicates += len(again)
         if len(again) and example is None:
