@@ -7,8 +7,8 @@ Decisions a reader would question:
 - send="pixels" spreads decoding over the clients, whose cores would idle; it needs nothing but the network itself on
   the server; any version can be asked for; and every answer names its version. send="encoded" pays where the link is
   slow and the files are smaller than height x width x 3 bytes. "auto" measures, see serving/sending.py.
-- Batches in this process have 32 images, whatever the machine: the same table then gives the same batches, and so the
-  same vectors to the byte.
+- Batches in this process follow from the artifact alone, whatever the machine: the same table then gives the same
+  batches, and so the same vectors to the byte.
 - There is no deadline of a whole call: its parts have theirs (timeout_s for a try, retry_s for servers that are away),
   so none hangs, and how long a table takes is the table's.
 """
@@ -47,7 +47,8 @@ class Scorer:
         repository: folder of a model repository, to run the artifact in this process.
         version: default the one that is served.
         send: "pixels" decodes here, "encoded" sends the files, "auto" takes what the first batches show to be faster.
-        batch_size: images of one request; None finds it while running, in this process it is 32.
+        batch_size: images of one request; None finds it while running, in this process it
+            is 8 to 32 by the size of the artifact's images.
         threads: that decode, and run the network where it runs here; None for every core of this process.
         timeout_s: deadline of one try of a request to a server, in seconds.
         retry_s: how long to wait for servers that went away, in seconds; 0 for not at all.

@@ -27,7 +27,12 @@ from serving.sending import PIXELS, Sending
 from serving.timings import Timings
 from serving.windows import Seen, Window
 
-LOCAL_BATCH_SIZE = 32
+_LOCAL_PIXELS, _LOCAL_LEAST, _LOCAL_MOST = 8 * 224 * 224, 8, 32
+"""Of a batch in this process: what a core's cache holds of a network's layers (8 images of 224 px ran 17 % faster than
+32). It follows from the artifact alone, so the same rows make the same batches, and the same vectors to the byte."""
+
+_LOCAL_SHARES = 8
+"""Batches that the images of a window are spread over; a number of cores here would show in the vectors' last bits."""
 
 Streams: TypeAlias = "Mapping[str, Sequence[ImageLike] | ArrowColumn] | pa.Table"
 
@@ -58,6 +63,7 @@ class ScorerCore:
         # who waits for a server decodes nothing: beside the batches in flight every core has one to decode
         decoding = 0 if is_local else options["threads"] or available_cores()
         self.in_flight = self.connection.in_flight + decoding
+        self._shares = _LOCAL_SHARES if is_local else self.connection.in_flight
         self._workers = ThreadPoolExecutor(self.in_flight, "lookalike-scorer")
 
     @property
@@ -84,7 +90,7 @@ class ScorerCore:
             self._submit,
             batch_size=self.batch_size,
             manifest=self.manifest,
-            shares=self.connection.in_flight,
+            shares=self._shares,
             ahead=2 * self.in_flight,
         )
 
@@ -175,8 +181,10 @@ def _choose_sending(send: str, connection: Connection, *, is_local: bool) -> Sen
 def _choose_batch_size(options: ScorerOptions, connection: Connection) -> BatchSize:
     slots, pixels = len(connection.manifest.inputs), connection.manifest.pixels
     most = connection.max_rows * slots if connection.max_rows else None
-    asked = LOCAL_BATCH_SIZE if options["repository"] is not None else None
-    asked = options["batch_size"] or asked
+    asked = options["batch_size"]
+    if asked is None and options["repository"] is not None:
+        fitting = _LOCAL_PIXELS // (pixels.height * pixels.width) if options["device"] == "cpu" else _LOCAL_MOST
+        asked = max(_LOCAL_LEAST, min(fitting, _LOCAL_MOST))
     if asked is not None:
         return BatchSize(min(asked, most or asked))
     fitting = max(slots, MAX_REQUEST_BYTES // (pixels.height * pixels.width * 3))
