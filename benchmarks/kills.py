@@ -30,7 +30,7 @@ _BAD_EVERY = 97
 _AHEAD = 3
 _WAITING = """
 import sys
-import lookalike.progress, serving.jobs, serving.local, serving.client, lookalike.cli
+import lookalike.progress, serving.jobs.scoring, serving.client.local, serving.client.grpc_connection, lookalike.cli
 
 report = lookalike.progress.EventProgress.report
 

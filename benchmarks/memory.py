@@ -94,8 +94,8 @@ WRITERS: dict[str, Callable[[Path, int], Path]] = {"folder": write_folder, "csv"
 def score(repository: Path, table: Path, output: Path) -> dict[str, Any]:
     """Run the job here, and say what this process needed."""
     from rows.tables import open_table
-    from serving.jobs import score_table
-    from serving.scorer import Scorer
+    from serving.client.scorer import Scorer
+    from serving.jobs.scoring import score_table
 
     started = time.perf_counter()
     with Scorer(MODEL, repository=repository) as scorer:

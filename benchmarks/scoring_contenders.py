@@ -75,8 +75,8 @@ def job(folders: list[Path], **where: Any) -> Answer:
     """The job that `lookalike score` runs, table of vectors included."""
     from rows.tables import open_table
     from rows.vectors import VectorTable
-    from serving.jobs import score_table
-    from serving.scorer import Scorer
+    from serving.client.scorer import Scorer
+    from serving.jobs.scoring import score_table
 
     with tempfile.TemporaryDirectory() as output, Scorer(MODEL, **where) as scorer:
         scorer.embed(images_of(folders)[:WARM_UP])

@@ -29,9 +29,9 @@ from artifact.preprocessing import Preprocessing, load_pixels
 from artifact.publishing import publish
 from export.graph import OPSET, export_graph
 from rows.tables import open_table
+from serving.client.scorer import Scorer
 from serving.engine import available_cores
-from serving.jobs import DEFAULT_ROWS_PER_PART, JobResult, score_table
-from serving.scorer import Scorer
+from serving.jobs.scoring import DEFAULT_ROWS_PER_PART, JobResult, score_table
 from trainer.base_networks import build_base
 from trainer.branch import Branch
 

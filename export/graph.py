@@ -24,7 +24,7 @@ from artifact.kinds import FULL, KINDS, Kind, input_names, output_widths
 from artifact.model_notes import strip_notes
 from artifact.preprocessing import Preprocessing
 from export.merged import merge_training_parts
-from serving.folding import fold_constants
+from serving.adoption.folding import fold_constants
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -49,7 +49,7 @@ def folder_parts(folder: Path) -> list[Path]:
                 where=folder,
                 mend="finish it with the same command",
             )
-    parts = sorted(folder.glob("part-*.parquet"))
+    parts = sorted(folder.glob("part-*.parquet"), key=lambda part: (len(part.name), part.name))  # 99999 before 100000
     if not parts:
         raise DataError("folder of vectors", expected="part-*.parquet", got="none", where=folder)
     return parts

@@ -287,14 +287,15 @@ class VectorTable:
 
 def _dim(schema: pa.Schema, column: str, source: str) -> int:
     if column not in schema.names:
-        raise _no_column(schema, column, source)
+        streams = [name for name in schema.names if name.startswith("embedding_")]
+        raise _no_column(schema, column, source, mend=f"name one with --column {streams[0]}" if streams else None)
     kind = schema.field(column).type
     if not pa.types.is_fixed_size_list(kind) or not pa.types.is_floating(kind.value_type):
         raise DataError(f'vector column "{column}"', expected="fixed_size_list<float>[n]", got=str(kind), where=source)
     return int(kind.list_size)
 
 
-def _no_column(schema: pa.Schema, name: str, source: str) -> DataError:
+def _no_column(schema: pa.Schema, name: str, source: str, *, mend: str | None = None) -> DataError:
     return DataError(
-        f'column "{name}"', expected=f"one of {', '.join(schema.names)}", got="no such column", where=source
+        f'column "{name}"', expected=f"one of {', '.join(schema.names)}", got="no such column", where=source, mend=mend
     )

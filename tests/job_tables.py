@@ -11,8 +11,8 @@ from pyarrow import parquet
 from scoring import BAD, write_images
 
 from rows.tables import ImageTable
-from serving.jobs import JobResult, score_table
-from serving.scorer import Scorer
+from serving.client.scorer import Scorer
+from serving.jobs.scoring import JobResult, score_table
 
 
 def folder_of_images(folder: Path, num_images: int, *, bad: tuple[int, ...] = ()) -> Path:

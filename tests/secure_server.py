@@ -14,10 +14,10 @@ from typing import Any
 import grpc
 from tritonclient.grpc.service_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 
-from serving.grpc_service import GrpcService
-from serving.models import ModelStore
-from serving.servables import Settings
-from serving.server import unreported
+from serving.embedded.grpc_service import GrpcService
+from serving.embedded.models import ModelStore
+from serving.embedded.servables import Settings
+from serving.embedded.server import unreported
 
 
 def unavailable() -> str | None:

@@ -18,7 +18,7 @@ from PIL import Image
 from tiny_artifact import write_tiny_artifact
 
 from artifact.publishing import publish
-from serving.server import Server
+from serving.embedded.server import Server
 
 WAIT_S = 20.0
 

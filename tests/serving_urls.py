@@ -12,13 +12,13 @@ from types import TracebackType
 
 from triton_server import TritonServer, unavailable
 
-from serving.server import Server
+from serving.embedded.server import Server
 
 SERVERS = ["embedded"] if unavailable() else ["embedded", "triton"]
 
 _PROGRAM = """
 import sys
-from serving.server import Server
+from serving.embedded.server import Server
 with Server(sys.argv[1], grpc_port=int(sys.argv[2])) as server:
     print(server.url, flush=True)
     sys.stdin.read()

@@ -29,12 +29,12 @@ from artifact.errors import LookalikeError
 from artifact.model_file import read_manifest
 from artifact.preprocessing import load_pixels
 from artifact.repository import open_repository
-from serving.adopt import Adopted, adopt
+from serving.adoption.adopt import Adopted, adopt
 from serving.check import check_artifact
+from serving.client.scorer import Scorer
+from serving.embedded.server import Server
 from serving.engine import Engine
 from serving.probe import probe_pixels
-from serving.scorer import Scorer
-from serving.server import Server
 
 SIZE = 64
 

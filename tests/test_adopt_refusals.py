@@ -9,7 +9,7 @@ from foreign_networks import MEAN, STD, save, small_graph
 from onnx import TensorProto, helper, numpy_helper
 
 from artifact.errors import LookalikeError
-from serving.adopt import adopt
+from serving.adoption.adopt import adopt
 
 
 @pytest.mark.parametrize("place", ["../secret", "absolute", "link", "short", "missing"])

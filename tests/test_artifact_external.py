@@ -17,8 +17,8 @@ from artifact.manifest import Content, Manifest, canonical_json, digest_of
 from artifact.model_file import _entry, append_manifest, content_hash, read_manifest, verify_artifact, verify_content
 from artifact.publishing import publish
 from serving.check import check_artifact
+from serving.client.scorer import Scorer
 from serving.engine import Engine
-from serving.scorer import Scorer
 
 DATA = "weights.data"
 

@@ -12,8 +12,8 @@ import pytest
 from server_fixtures import WAIT_S, eventually
 
 from artifact.errors import ServerError, UnavailableError
-from serving.batcher import CANCELLED, QUEUE_FULL, STOPPING, TIMED_OUT, Batcher, QueuePolicy
-from serving.statistics import Statistics
+from serving.embedded.batcher import CANCELLED, QUEUE_FULL, STOPPING, TIMED_OUT, Batcher, QueuePolicy
+from serving.embedded.statistics import Statistics
 
 POLICY = QueuePolicy(max_requests=100, max_rows=8)
 

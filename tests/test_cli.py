@@ -498,8 +498,8 @@ def test_help_names_every_command(cli: Cli) -> None:
     """--help lists the journey; --version is the package's."""
     out = cli("--help")[1]
     for name in ("demo", "train", "export", "adopt", "describe", "check", "diff", "tune", "install", "extract",
-                 "versions", "rollback", "remove", "serve", "score", "index", "search",
-                 "cluster", "evaluate"):  # fmt: skip
+                 "versions", "rollback", "remove", "serve", "score", "merge", "index", "search",
+                 "cluster", "evaluate", "push"):  # fmt: skip
         assert f"  {name} " in out
     from importlib.metadata import version
 

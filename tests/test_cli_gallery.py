@@ -46,6 +46,8 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cli(scored: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """Run a command in a copy of that folder, with the index `i`; gives exit code, stdout and stderr."""
     shutil.copytree(scored, tmp_path / "copy")
+    manifest = tmp_path / "copy" / "v" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(str(scored), str(tmp_path / "copy")))  # as if scored there
     monkeypatch.chdir(tmp_path / "copy")
 
     def run(*arguments: object) -> tuple[int, str, str]:

@@ -35,10 +35,10 @@ from artifact.preprocessing import BadImagesError
 from artifact.publishing import remove
 from rows.tables import open_table
 from rows.vectors import VectorTable
-from serving.client import GrpcConnection
-from serving.jobs import score_table
-from serving.scorer import Scorer
-from serving.status import QUEUE_FULL
+from serving.client.grpc_connection import GrpcConnection
+from serving.client.scorer import Scorer
+from serving.client.status import QUEUE_FULL
+from serving.jobs.scoring import score_table
 
 MODELS = ["triplet_branch", "siamese_full", "quartet_branch", "siamese_branch"]
 

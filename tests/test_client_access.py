@@ -12,8 +12,8 @@ from scoring import expected_vectors, publish_models, write_images
 from secure_server import Pair, make_authority, make_certificate, secure_server, unavailable
 
 from artifact.errors import LookalikeError, ServerError, UnavailableError, UsageError
-from serving.channels import TOKEN_VARIABLE, Access
-from serving.scorer import Scorer
+from serving.client.channels import TOKEN_VARIABLE, Access
+from serving.client.scorer import Scorer
 
 MODEL = "triplet_branch"
 

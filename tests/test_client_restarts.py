@@ -20,11 +20,11 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from artifact.errors import ServerError, UnansweredError, UnavailableError, UsageError
 from artifact.publishing import remove
-from serving.client import DIGEST_IN_ANSWER
-from serving.grpc_service import GrpcService
-from serving.retries import Backoff
-from serving.scorer import Scorer
-from serving.server import Server
+from serving.client.grpc_connection import DIGEST_IN_ANSWER
+from serving.client.retries import Backoff
+from serving.client.scorer import Scorer
+from serving.embedded.grpc_service import GrpcService
+from serving.embedded.server import Server
 
 MODEL = "triplet_branch"
 
@@ -104,7 +104,7 @@ def test_a_restart_is_noticed_where_answers_name_no_digest(
     repository: Path, tmp_path: Path, images: list[Path], monkeypatch: pytest.MonkeyPatch, failing: bool
 ) -> None:
     """The version is the same, the artifact another: whether or not a call failed between, ModelConfig tells."""
-    monkeypatch.setattr("serving.fleet_server._IDLE_S", 3600 if failing else 0)
+    monkeypatch.setattr("serving.client.fleet_server._IDLE_S", 3600 if failing else 0)
     other = publish_models(tmp_path / "repository", tmp_path / "files", seed=1, models=[MODEL])
     with secure_server(repository, service=NamelessService) as port:
         scorer = Scorer(MODEL, url=f"127.0.0.1:{port}", send="pixels")

@@ -6,9 +6,9 @@ import grpc
 import pytest
 
 from artifact.errors import ServerError, UnansweredError, UnavailableError, UsageError
-from serving.channels import parse_url
-from serving.scorer import Scorer
-from serving.status import MEANINGS, status_error
+from serving.client.channels import parse_url
+from serving.client.scorer import Scorer
+from serving.client.status import MEANINGS, status_error
 
 
 @pytest.mark.parametrize("text", ["localhost:8001", "10.0.0.7:1", "[::1]:65535", "model-server.example.org:8001"])

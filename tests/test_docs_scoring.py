@@ -11,7 +11,7 @@ from scoring import write_images
 from tiny_artifact import write_tiny_artifact
 
 from artifact.publishing import publish
-from serving.server import Server
+from serving.embedded.server import Server
 
 TEXT = (Path(__file__).parent.parent / "docs" / "scoring.md").read_text()
 PYTHON = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)

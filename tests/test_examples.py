@@ -20,7 +20,7 @@ from tritonclient.grpc import service_pb2 as messages
 
 from artifact.publishing import publish
 from lookalike.demo.emoji_packages import npm_reason
-from serving.server import Server
+from serving.embedded.server import Server
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 NODE, PYTHON = EXAMPLES / "node", EXAMPLES / "python"

@@ -11,7 +11,7 @@ from artifact.preprocessing import Preprocessing
 from benchmarks.families import EMBEDDING_DIM, FAMILIES, branch_digests, make_branch, measure
 from export.graph import export_graph
 from export.merged import merge_training_parts
-from serving.folding import fold_constants
+from serving.adoption.folding import fold_constants
 from trainer.conv4 import Conv4
 
 CHEAP = {

@@ -33,7 +33,7 @@ from export.quantize import plan_quantization, quantize
 from export.reduce import Int8Settings, embedder
 from lookalike.cli import main
 from serving.check import check_artifact
-from serving.scorer import Scorer
+from serving.client.scorer import Scorer
 from trainer.base_networks import build_base
 from trainer.branch import Branch
 from trainer.image_folder import scan_folder

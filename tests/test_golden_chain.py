@@ -22,8 +22,8 @@ from artifact.distances import DISTANCES
 from artifact.kinds import KINDS, distance_name, embedding_name
 from artifact.preprocessing import load_pixels
 from export.build import deploy
-from serving.scorer import Scorer
-from serving.server import Server
+from serving.client.scorer import Scorer
+from serving.embedded.server import Server
 from trainer.run import Run
 
 TOLERANCE = 1e-4

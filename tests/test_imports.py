@@ -62,10 +62,13 @@ def test_every_public_name_can_be_had() -> None:
     import lookalike
 
     assert sorted(lookalike.__all__) == [
-        "AsyncScorer", "Index", "LookalikeError", "Preprocessing", "Scorer", "Server", "TrainConfig", "VectorTable",
+        "AsyncScorer", "Index", "LookalikeError", "Preprocessing", "RayEngine", "RayOptions", "Scorer", "Server",
+        "Shard",
+        "TrainConfig", "VectorTable",
         "__version__", "adopt", "build", "check_artifact", "check_repository", "cluster_table", "compare_artifacts",
-        "deploy", "describe", "evaluate", "extract", "fit", "load_pixels", "load_run", "make_config",
-        "open_repository", "open_table", "publish", "read_manifest", "remove", "rollback",
+        "deploy", "describe", "embed_dataset", "evaluate", "extract", "fit", "load_pixels", "load_run", "make_config",
+        "merge_shards",
+        "open_repository", "open_table", "publish", "push", "read_manifest", "remove", "rollback",
         "score_table",
     ]  # fmt: skip
     for name in lookalike.__all__:
@@ -87,6 +90,6 @@ def test_a_missing_extra_is_named() -> None:
 
 def test_onnxruntime_telemetry_is_off_before_its_import() -> None:
     """Whatever of ours imports onnxruntime first, the switch is in the environment by then."""
-    for first in ("serving.engine", "serving.scorer", "export.parity"):
+    for first in ("serving.engine", "serving.client.scorer", "export.parity"):
         done = run(f"import os, {first}\nprint(os.environ['ORT_DISABLE_TELEMETRY'])")
         assert done.stdout.strip() == "1", done.stderr

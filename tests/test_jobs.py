@@ -20,8 +20,8 @@ from artifact.kinds import KINDS, distance_name, embedding_name
 from rows.lineage import Lineage
 from rows.tables import open_table
 from rows.vectors import VectorTable
-from serving.jobs import score_table
-from serving.scorer import Scorer
+from serving.client.scorer import Scorer
+from serving.jobs.scoring import score_table
 
 TOLERANCE = 1e-5
 TESTS = Path(__file__).parent
@@ -155,7 +155,7 @@ def test_parts_end_where_they_should_whatever_the_windows(
     repository: Path, images: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Windows that do not divide a part are cut at its end."""
-    monkeypatch.setattr("serving.row_windows.ROWS_PER_WINDOW", 7)
+    monkeypatch.setattr("serving.jobs.row_windows.ROWS_PER_WINDOW", 7)
     score(open_table(images[0].parent), repository, tmp_path / "out", rows_per_part=16)
     sizes = [parquet.read_table(part).num_rows for part in sorted((tmp_path / "out").glob("part-*"))]
     assert sizes == [16, 16, 5]
@@ -218,8 +218,8 @@ def test_a_kill_between_part_and_manifest_loses_nothing(repository: Path, tmp_pa
 JOB = """
 import sys
 from rows.tables import open_table
-from serving.jobs import score_table
-from serving.scorer import Scorer
+from serving.jobs.scoring import score_table
+from serving.client.scorer import Scorer
 
 def report(event):
     print(event["done"], flush=True)

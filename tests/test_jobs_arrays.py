@@ -15,9 +15,9 @@ from scoring import BAD, DIM, publish_models, write_images
 from artifact.errors import UsageError
 from rows.tables import open_table
 from rows.vectors import VectorTable
-from serving.duplicate_ids import duplicate_ids
-from serving.merging import merge_shards
-from serving.shards import Shard
+from serving.jobs.duplicate_ids import duplicate_ids
+from serving.jobs.merging import merge_shards
+from serving.jobs.shards import Shard
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def test_duplicate_ids_are_the_same_number_in_any_number_of_passes(
     monkeypatch: pytest.MonkeyPatch, at_a_time: int
 ) -> None:
     """Beside a set; the more passes the less memory."""
-    monkeypatch.setattr("serving.duplicate_ids.IDS_AT_A_TIME", at_a_time)
+    monkeypatch.setattr("serving.jobs.duplicate_ids.IDS_AT_A_TIME", at_a_time)
     ids = [str(value) for value in np.random.default_rng(5).integers(0, 300, 500)]
 
     def chunks() -> Iterator[list[str]]:

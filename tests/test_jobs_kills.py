@@ -26,7 +26,7 @@ from lookalike.cli import main
 NUM_ROWS, BAD_IMAGES = 600, (3, 17)
 WAITING = """
 import sys
-import lookalike.progress, serving.jobs, serving.merging, serving.local, lookalike.cli
+import lookalike.progress, serving.jobs.scoring, serving.jobs.merging, serving.client.local, lookalike.cli
 
 report = lookalike.progress.EventProgress.report
 

@@ -13,11 +13,11 @@ from scoring import BAD, publish_models, write_images
 
 from artifact.errors import DataError, OutputError
 from rows.tables import ImageTable, open_table
-from serving.job_identity import JobIdentity
-from serving.output import JobFolder, open_job_folder
-from serving.part_scoring import ScoredPart, score_part
-from serving.scorer import Scorer
-from serving.shards import Shard
+from serving.client.scorer import Scorer
+from serving.jobs.identity import JobIdentity
+from serving.jobs.output import JobFolder, open_job_folder
+from serving.jobs.part_scoring import ScoredPart, score_part
+from serving.jobs.shards import Shard
 
 
 @pytest.fixture(scope="module")

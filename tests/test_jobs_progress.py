@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scoring import publish_models, write_images
 
-from serving.job_progress import RECENT_S, JobProgress
-from serving.scorer import Scorer
-from serving.windows import ScoredRows
+from serving.client.scorer import Scorer
+from serving.client.windows import ScoredRows
+from serving.jobs.progress import RECENT_S, JobProgress
 
 
 def scored(num_rows: int, num_images: int, num_bad: int = 0) -> ScoredRows:

@@ -14,8 +14,8 @@ from scoring import BAD, expected_vectors, publish_models, write_images
 from artifact.errors import DataError, OutputError
 from rows.tables import open_table
 from rows.vectors import VectorTable
-from serving.merging import merge_shards
-from serving.shards import Shard
+from serving.jobs.merging import merge_shards
+from serving.jobs.shards import Shard
 
 
 @pytest.fixture(scope="module")

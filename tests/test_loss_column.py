@@ -20,8 +20,8 @@ from artifact.model_file import append_manifest
 from artifact.publishing import publish
 from lookalike.cli import main
 from rows.tables import open_table
-from serving.jobs import score_table
-from serving.scorer import Scorer
+from serving.client.scorer import Scorer
+from serving.jobs.scoring import score_table
 
 TOLERANCE = 1e-5
 LOSSES = {

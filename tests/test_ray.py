@@ -21,15 +21,15 @@ from scoring import BAD, DIM, expected_vectors, publish_models, write_images
 from artifact.errors import DataError, LookalikeError, RepositoryError, ServerError, UnavailableError
 from rows.images import ImageRef
 from rows.tables import ImageTable, open_table
-from serving.jobs import JobResult, score_table
-from serving.part_scoring import part_schema
-from serving.ray_actors import scored_parts
-from serving.ray_cluster import ray_cluster
-from serving.ray_dataset import embed_dataset
-from serving.ray_parts import MAX_TRIES, PartJob, PartScorer, Tries, read_answer
-from serving.ray_resources import ActorPlan, RayOptions, find_room
-from serving.ray_scoring import RayEngine
-from serving.scorer import Scorer
+from serving.client.scorer import Scorer
+from serving.jobs.part_scoring import part_schema
+from serving.jobs.scoring import JobResult, score_table
+from serving.on_ray.actors import scored_parts
+from serving.on_ray.cluster import ray_cluster
+from serving.on_ray.dataset import embed_dataset
+from serving.on_ray.parts import MAX_TRIES, PartJob, PartScorer, Tries, read_answer
+from serving.on_ray.resources import ActorPlan, RayOptions, find_room
+from serving.on_ray.scoring import RayEngine
 
 pytest.importorskip("ray", reason="the extra lookalike[ray] is not installed")
 # Ray copies its own settings, those of old names among them

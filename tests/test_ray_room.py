@@ -11,8 +11,8 @@ import grpc
 import pytest
 
 from artifact.errors import LookalikeError, UnavailableError, UsageError
-from serving.ray_cluster import ray_cluster, require_cluster
-from serving.ray_resources import NodeRoom, plan_actors
+from serving.on_ray.cluster import ray_cluster, require_cluster
+from serving.on_ray.resources import NodeRoom, plan_actors
 
 pytest.importorskip("ray", reason="the extra lookalike[ray] is not installed")
 
@@ -84,11 +84,11 @@ def test_an_address_of_another_form_is_refused(address: str) -> None:
 def test_where_no_cluster_answers_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody there, somebody silent, and another gRPC server; Ray would try for five minutes."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        monkeypatch.setattr("serving.ray_cluster.CONNECT_TIMEOUT_S", 0.3)
+        monkeypatch.setattr("serving.on_ray.cluster.CONNECT_TIMEOUT_S", 0.3)
         with pytest.raises(UnavailableError, match=r"^no Ray cluster: got no answer within 0.3 s"):
             require_cluster(f"127.0.0.1:{listener.getsockname()[1]}")
         port = listener.getsockname()[1]
-    monkeypatch.setattr("serving.ray_cluster.CONNECT_TIMEOUT_S", 10.0)
+    monkeypatch.setattr("serving.on_ray.cluster.CONNECT_TIMEOUT_S", 10.0)
     with pytest.raises(UnavailableError, match=r"^no Ray cluster: got Connection refused"):
         require_cluster(f"127.0.0.1:{port}")
     server = grpc.server(ThreadPoolExecutor(1))

@@ -16,7 +16,7 @@ from artifact.errors import DataError
 from artifact.preprocessing import Preprocessing, load_pixels
 from rows.images import ImageRef
 from rows.tables import open_table
-from serving.pictures import picture, read_pixels
+from serving.client.pictures import picture, read_pixels
 
 
 def pixels_of(refs: list[ImageRef]) -> np.ndarray[Any, Any]:

@@ -16,8 +16,8 @@ from scoring import expected_vectors, publish_models
 
 from rows.tables import open_table
 from rows.vectors import VectorTable
-from serving.jobs import score_table
-from serving.scorer import Scorer
+from serving.client.scorer import Scorer
+from serving.jobs.scoring import score_table
 
 NUM_IMAGES = 9
 

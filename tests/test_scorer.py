@@ -18,9 +18,9 @@ from artifact.kinds import KINDS, distance_name, embedding_name
 from artifact.preprocessing import load_pixels
 from rows.images import ImageRef
 from rows.lineage import Lineage
-from serving.local import LocalConnection
-from serving.row_windows import ROWS_PER_WINDOW
-from serving.scorer import Scorer
+from serving.client.local import LocalConnection
+from serving.client.scorer import Scorer
+from serving.client.windows import ROWS_PER_WINDOW
 
 TOLERANCE = 1e-5
 
@@ -212,7 +212,7 @@ def test_large_files_are_sent_in_several_requests(
     place: Place, images: list[Path], monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
     """A batch whose files are too many bytes for one message, bad ones among them."""
-    monkeypatch.setattr("serving.batch_runner.MAX_REQUEST_BYTES", 3000)
+    monkeypatch.setattr("serving.client.batch_runner.MAX_REQUEST_BYTES", 3000)
     with place.scorer(model, send="encoded") as scorer:
         (scored,) = scorer.stream([{"image": [*images[:9], BAD * 500, *images[9:]]}])
     assert sum(path.stat().st_size for path in images) > 10 * 3000

@@ -18,8 +18,8 @@ from tiny_artifact import linear_vectors
 from artifact.errors import InvalidRequestError, UsageError
 from artifact.preprocessing import ImageError
 from rows.lineage import Lineage
-from serving.chunks import chunks
-from serving.scorer import Scorer
+from serving.client.chunks import chunks
+from serving.client.scorer import Scorer
 
 TOLERANCE = 1e-5
 

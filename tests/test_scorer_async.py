@@ -15,9 +15,9 @@ from serving_urls import serve
 
 from artifact.errors import InvalidRequestError, ModelNotFoundError, UnansweredError, UsageError
 from artifact.preprocessing import ImageError
-from serving.async_scorer import AsyncScorer
-from serving.local import LocalConnection
-from serving.scorer import Scorer
+from serving.client.async_scorer import AsyncScorer
+from serving.client.local import LocalConnection
+from serving.client.scorer import Scorer
 
 TOLERANCE = 1e-5
 

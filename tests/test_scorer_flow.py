@@ -13,9 +13,9 @@ import pytest
 from scoring import publish_models
 
 from artifact.repository import open_repository
-from serving.batch_size import BatchSize
-from serving.flow import Flow
-from serving.windows import Seen, Window
+from serving.client.batch_size import BatchSize
+from serving.client.flow import Flow
+from serving.client.windows import Seen, Window
 
 DIM = 4
 

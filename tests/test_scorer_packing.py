@@ -9,8 +9,8 @@ import pytest
 
 from artifact.kinds import KINDS, embedding_name, input_names
 from rows.images import ImageRef
-from serving.packing import pack, place_of, unpack
-from serving.windows import Seen, Window
+from serving.client.packing import pack, place_of, unpack
+from serving.client.windows import Seen, Window
 
 INPUTS = [input_names(kind, mode) for kind in KINDS for mode in ("branch", "full")]
 

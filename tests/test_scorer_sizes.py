@@ -11,12 +11,12 @@ import pytest
 from scoring import expected_vectors, publish_models, write_images
 
 from artifact.errors import TooLargeError
-from serving.batch_size import FIRST_SIZE, BatchSize
-from serving.client import GrpcConnection
-from serving.scorer import Scorer
-from serving.sending import ENCODED, PIXELS, Sending
-from serving.server import Server
-from serving.timings import Timings
+from serving.client.batch_size import FIRST_SIZE, BatchSize
+from serving.client.grpc_connection import GrpcConnection
+from serving.client.scorer import Scorer
+from serving.client.sending import ENCODED, PIXELS, Sending
+from serving.client.timings import Timings
+from serving.embedded.server import Server
 
 
 def found(seconds_of: Callable[[int], float], *, most: int = 256, timeout_s: float = 60.0) -> BatchSize:

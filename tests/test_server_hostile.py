@@ -12,7 +12,7 @@ import pytest
 from server_fixtures import client_of, index_of, infer, noise, png, publish_tiny, refusal
 from tiny_artifact import linear_vectors
 
-from serving.server import Server
+from serving.embedded.server import Server
 
 
 @pytest.mark.parametrize(

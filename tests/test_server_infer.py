@@ -20,9 +20,9 @@ from tritonclient.grpc import service_pb2_grpc as services
 
 from artifact.kinds import KINDS
 from artifact.preprocessing import Limits
-from serving.batcher import QUEUE_FULL
-from serving.grpc_messages import DIGEST_PARAMETER
-from serving.server import Server
+from serving.embedded.batcher import QUEUE_FULL
+from serving.embedded.grpc_messages import DIGEST_PARAMETER
+from serving.embedded.server import Server
 
 NOT_AN_IMAGE = "not an image in any of JPEG, PNG, WEBP, GIF, BMP, TIFF, PPM (starts with b'not an i')"
 

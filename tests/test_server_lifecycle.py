@@ -19,8 +19,8 @@ from server_fixtures import WAIT_S, client_of, eventually, infer, noise, png, pu
 from tiny_artifact import linear_vectors
 
 from artifact.errors import ServerError, UsageError
-from serving.batcher import STOPPING
-from serving.server import Server
+from serving.embedded.batcher import STOPPING
+from serving.embedded.server import Server
 
 SERVE = """
 import os, sys
@@ -30,7 +30,7 @@ def watch(event, arguments):
         print("telemetry off:", os.environ.get("ORT_DISABLE_TELEMETRY"), flush=True)
 
 sys.addaudithook(watch)
-from serving.server import serve
+from serving.embedded.server import serve
 serve(sys.argv[1], grpc_port=0, grace_s=20, report=lambda line: print(line, flush=True))
 print("torch" in sys.modules, flush=True)
 """

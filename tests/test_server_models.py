@@ -17,7 +17,7 @@ from artifact.errors import RepositoryError
 from artifact.manifest import Manifest
 from artifact.model_file import append_manifest, read_manifest
 from artifact.publishing import publish, rollback
-from serving.server import Server
+from serving.embedded.server import Server
 
 
 def test_rollback_and_load_change_the_version(tmp_path: Path) -> None:

@@ -35,8 +35,8 @@ from triton_server import TritonServer, unavailable  # noqa: E402
 from artifact.publishing import publish, rollback  # noqa: E402
 from artifact.repository import open_repository  # noqa: E402
 from artifact.triton_config import read_config, write_config  # noqa: E402
-from serving.server import Server  # noqa: E402
-from serving.tuning import tune  # noqa: E402
+from serving.embedded.server import Server  # noqa: E402
+from serving.embedded.tuning import tune  # noqa: E402
 
 # Pillow warns of a cut-off file in the process that reads it; an error here would be another reason than the server's.
 pytestmark = pytest.mark.filterwarnings("ignore:Corrupt EXIF data:UserWarning")

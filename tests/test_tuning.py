@@ -21,11 +21,11 @@ from artifact.repository import open_repository
 from artifact.triton_config import read_config
 from artifact.tuning import INTRA_THREADS, TUNING_PARAMETER, settings_for
 from lookalike.cli import main
-from serving import instances, tuning
-from serving.client import GrpcConnection
-from serving.instances import instances_here
-from serving.server import Server
-from serving.tuning import Layout, Measured, choose, is_noisy, layouts, measure, tune
+from serving.client.grpc_connection import GrpcConnection
+from serving.embedded import instances, tuning
+from serving.embedded.instances import instances_here
+from serving.embedded.server import Server
+from serving.embedded.tuning import Layout, Measured, choose, is_noisy, layouts, measure, tune
 
 VARIANTS = ("cpu", "cuda", "tensorrt")
 

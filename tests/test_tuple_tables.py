@@ -16,8 +16,8 @@ from artifact.errors import DataError, UsageError
 from artifact.kinds import KINDS, distance_name, embedding_name
 from rows.tables import open_table
 from rows.vectors import VectorTable
-from serving.jobs import JobResult, score_table
-from serving.scorer import Scorer
+from serving.client.scorer import Scorer
+from serving.jobs.scoring import JobResult, score_table
 
 TOLERANCE = 1e-5
 NUM_IMAGES, NUM_ROWS, ROWS_PER_PART = 13, 60, 25

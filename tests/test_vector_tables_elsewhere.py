@@ -14,8 +14,8 @@ from pyarrow import parquet
 from scoring import DIM, expected_vectors, publish_models, write_images
 
 from rows.tables import open_table
-from serving.jobs import score_table
-from serving.scorer import Scorer
+from serving.client.scorer import Scorer
+from serving.jobs.scoring import score_table
 
 NUM_ROWS, NEAREST = 30, 5
 TOLERANCE = 1e-5

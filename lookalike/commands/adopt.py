@@ -57,7 +57,7 @@ def adopt(
 ) -> None:
     """Adopt a foreign ONNX network as an artifact, and publish it (default: ./model_repository)."""
     from lookalike import console
-    from serving.adopt import adopt as adopt_network
+    from serving.adoption.adopt import adopt as adopt_network
 
     if repository is None and to_file is None:
         repository = DEFAULT_REPOSITORY

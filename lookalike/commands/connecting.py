@@ -11,7 +11,7 @@ import typer
 from artifact.errors import UsageError
 
 if TYPE_CHECKING:
-    from serving.scorer import Scorer
+    from serving.client.scorer import Scorer
 
 Url = Annotated[
     str | None,
@@ -71,7 +71,7 @@ def open_scorer(
         raise UsageError("where to score", expected="exactly one of --url HOST:PORT and --repository DIR")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its core would add lines of its own to our errors
     from lookalike import console
-    from serving.scorer import Scorer
+    from serving.client.scorer import Scorer
 
     return Scorer(
         model,

@@ -10,7 +10,7 @@ import typer
 from artifact.errors import UsageError
 
 if TYPE_CHECKING:
-    from serving.jobs import Engine
+    from serving.jobs.scoring import Engine
 
 ENGINES = ("local", "ray")
 
@@ -45,9 +45,9 @@ def open_engine(
         return None
     if repository is None:
         raise UsageError("--engine ray", expected="--repository DIR that every node can read", got="--url")
-    from serving.ray_cluster import import_ray
-    from serving.ray_resources import RayOptions
-    from serving.ray_scoring import RayEngine
+    from serving.on_ray.cluster import import_ray
+    from serving.on_ray.resources import RayOptions
+    from serving.on_ray.scoring import RayEngine
 
     import_ray()
     options = RayOptions(address=address, actors=actors, actor_cpus=actor_cpus)

@@ -25,6 +25,6 @@ def merge(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON to stdout.")] = False,
 ) -> None:
     """Put the shards of a job together, as if it had been one."""
-    from serving.merging import merge_shards
+    from serving.jobs.merging import merge_shards
 
     print_result("merged", output, asdict(merge_shards(shards, output, output_format=output_format)), as_json=as_json)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from artifact.distances import Vectors
 from artifact.errors import DataError, UsageError
@@ -13,6 +14,9 @@ from lookalike.gallery import image_inside
 from rows.images import ImageRef
 from rows.lineage import Lineage, require_same_space
 from rows.vectors import VectorTable
+
+if TYPE_CHECKING:
+    from serving.client.scorer import Scorer
 
 _ROWS = 256
 
@@ -37,9 +41,7 @@ def read_queries(
     *,
     column: str,
     lineage: Lineage | None,
-    model: str | None,
-    url: str | None,
-    repository: Path | None,
+    open_scorer: Callable[[], Scorer] | None,
     images: Path | None = None,
 ) -> Queries:
     """Queries from an image, a folder or table of images, or a table of vectors.
@@ -47,7 +49,7 @@ def read_queries(
     Args:
         column: the vector column of a table of vectors.
         lineage: of the index.
-        model, url, repository: what turns images into vectors.
+        open_scorer: opens what turns images into vectors; None where no model was named.
         images: where the pictures of a table of vectors are, if the folder that was scored is not there.
 
     Raises:
@@ -58,11 +60,9 @@ def read_queries(
         require_same_space(lineage, table.lineage)
         pictures = [image_inside(table.images or images, name) for name in table.ids]
         return Queries(ids=table.ids, vectors=table.matrix, pictures=pictures)
-    if model is None or (url is None) == (repository is None):
+    if open_scorer is None:
         raise UsageError("an image needs a model", expected="--model NAME and one of --url and --repository")
-    from serving.scorer import Scorer
-
-    with Scorer(model, url=url, repository=repository) as scorer:
+    with open_scorer() as scorer:
         require_same_space(lineage, scorer.lineage)
         ids, refs = _images(query)
         return Queries(ids=ids, vectors=scorer.embed(_encoded(ids, refs)), pictures=refs)

@@ -16,7 +16,7 @@ from lookalike.commands.stopping import EXIT_TERMINATED, Terminated, terminable
 
 if TYPE_CHECKING:
     from rows.tables import ImageTable
-    from serving.scorer import Scorer
+    from serving.client.scorer import Scorer
 
 EXIT_BAD_ROWS = 3
 FULL_SUFFIX = "_full"
@@ -76,8 +76,8 @@ def score(
 
     from lookalike import console
     from lookalike.progress import EventProgress
-    from serving.jobs import score_table
-    from serving.shards import WHOLE, Shard
+    from serving.jobs.scoring import score_table
+    from serving.jobs.shards import WHOLE, Shard
 
     share = WHOLE if shard is None else Shard.parse(shard)
     made_by = engines.open_engine(
@@ -183,7 +183,7 @@ def _how_far(output: Path) -> str:
 def _take_target(mapping: dict[str, str], table: str) -> tuple[str, str]:
     """(`different` or `same`, column) of a table of pairs, out of the mapping or by its name; raises DataError."""
     from rows.formats import open_source
-    from serving.loss_column import TARGETS, find_target
+    from serving.jobs.loss_column import TARGETS, find_target
 
     named = [role for role in TARGETS if role in mapping]
     if len(named) > 1:

@@ -29,7 +29,7 @@ def serve(
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its core would add a line of its own to our errors
 
     from lookalike import console
-    from serving.server import serve as run_server
+    from serving.embedded.server import serve as run_server
 
     run_server(
         repository,

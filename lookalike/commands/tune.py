@@ -48,7 +48,7 @@ def run_tuning(
 ) -> Tuning:
     """Measure, after a note that says how long it takes."""
     from lookalike import console
-    from serving.tuning import tune as measure_and_write
+    from serving.embedded.tuning import tune as measure_and_write
 
     console.note(f"measuring {name} on this machine for {seconds:g} s")
     tuning = measure_and_write(repository, name, version=version, device=device, seconds=seconds)

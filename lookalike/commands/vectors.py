@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from artifact.errors import UsageError
+from lookalike.commands import connecting
 
 VECTORS = typer.Argument(help="Folder that `lookalike score` wrote, or a Parquet file.", metavar="VECTORS")
 COLUMN = typer.Option("--column", help="Vector column: embedding, or embedding_<stream>.")
@@ -59,8 +61,9 @@ def search(
     ],
     k: Annotated[int, typer.Option("-k", min=1, help="Neighbours per query.")] = 10,
     model: Annotated[str | None, typer.Option(help="Model of the same space, for images.", metavar="NAME")] = None,
-    url: Annotated[str | None, typer.Option(help="Server that has the model.", metavar="HOST:PORT")] = None,
-    repository: Annotated[Path | None, typer.Option(help="Run the model in this process instead.")] = None,
+    url: connecting.Url = None,
+    repository: connecting.Repository = None,
+    version: connecting.Version = None,
     gallery: Annotated[Path | None, typer.Option(help="Write a page with the pictures.", metavar="FILE.html")] = None,
     images: Annotated[
         Path | None,
@@ -69,6 +72,11 @@ def search(
         ),
     ] = None,
     column: Annotated[str, COLUMN] = "embedding",
+    tls: connecting.Tls = False,
+    tls_ca: connecting.TlsCa = None,
+    tls_certificate: connecting.TlsCertificate = None,
+    tls_key: connecting.TlsKey = None,
+    token_file: connecting.TokenFile = None,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Find the nearest vectors to an image, to each of some images, or to each vector of a table."""
@@ -79,13 +87,17 @@ def search(
     if images is not None and not images.is_dir():
         raise UsageError("--images", expected="a folder", got=str(images))
     opened = Index.open(index)
+    open_scorer = None
+    if model is not None and (url is None) != (repository is None):
+        open_scorer = partial(
+            connecting.open_scorer, model, url=url, repository=repository, version=version, tls=tls, tls_ca=tls_ca,
+            tls_certificate=tls_certificate, tls_key=tls_key, token_file=token_file,
+        )  # fmt: skip
     queries = read_queries(
         query,
         column=column,
         lineage=opened.lineage,
-        model=model,
-        url=url,
-        repository=repository,
+        open_scorer=open_scorer,
         images=images,
     )
     found = opened.search(queries.vectors, k)

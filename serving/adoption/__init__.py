@@ -1,0 +1,1 @@
+"""Foreign ONNX image networks made into artifacts."""

@@ -1,0 +1,1 @@
+"""The Scorer and who runs the artifact for it: this process, or servers."""

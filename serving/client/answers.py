@@ -1,0 +1,56 @@
+"""Answered windows put together: the columns of all of them, as arrays or as an Arrow table with its lineage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from artifact.distances import Vectors
+from artifact.errors import InvalidRequestError
+from artifact.kinds import BRANCH_OUTPUT
+from artifact.manifest import Manifest
+from artifact.preprocessing import ImageError, format_bad_images
+from rows.lineage import Lineage
+from rows.vectors import vector_array
+from serving.client.windows import ScoredRows, empty_columns
+
+
+def joined(answers: Iterable[ScoredRows], streams: Sequence[str], manifest: Manifest) -> dict[str, npt.NDArray[Any]]:
+    """The columns of all windows in one; raises InvalidRequestError after all have run, naming every bad image."""
+    parts = [empty_columns(streams, manifest)]
+    bad: list[tuple[int, str, str]] = []
+    num_rows = 0
+    for scored in answers:
+        bad += [(num_rows + row, name, reason) for row, name, reason in scored.bad]
+        num_rows += scored.num_rows
+        parts.append(scored.columns)
+    if bad:
+        raise InvalidRequestError(format_bad_images(bad, num_rows * len(streams)))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def vectors_of(scored: ScoredRows, first_row: int, *, yield_bad: bool) -> Iterator[Vectors | ImageError]:
+    """The vector of each row of a window of images, and of each that is bad its error.
+
+    Raises:
+        InvalidRequestError: at a bad one, unless they are to be yielded.
+    """
+    reasons = {row: reason for row, _, reason in scored.bad}
+    vectors = iter(scored.columns[BRANCH_OUTPUT])
+    for row in range(scored.num_rows):
+        if row not in reasons:
+            yield next(vectors)
+        elif yield_bad:
+            yield ImageError(reasons[row])
+        else:
+            raise InvalidRequestError(f"cannot read image {first_row + row}", got=reasons[row])
+
+
+def as_table(columns: dict[str, npt.NDArray[Any]], lineage: Lineage) -> pa.Table:
+    """An Arrow table of the columns; matrices become FixedSizeList<float>."""
+    arrays = {name: vector_array(values) if values.ndim == 2 else pa.array(values) for name, values in columns.items()}
+    return pa.table(arrays).replace_schema_metadata(lineage.to_metadata())

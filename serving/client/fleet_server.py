@@ -1,0 +1,67 @@
+"""What is known of one of several servers, and that all of them must serve the same artifact."""
+
+from __future__ import annotations
+
+import time
+
+from artifact.errors import ServerError, UnavailableError
+from serving.client.grpc_connection import GrpcConnection
+from serving.client.retries import Backoff
+
+_IDLE_S = 1.0
+
+
+class FleetServer:
+    """One server; read and changed under the lock of whoever owns it.
+
+    Attributes:
+        connection: None until it has answered for the first time.
+        is_up: whether calls go there.
+        running: calls that are under way there.
+        losses: how often it went away; an answer belongs to the count at which its call began.
+        last_used: time of its last answer, by time.monotonic().
+        is_confirmed: it has been asked, and no call went there since.
+        failure: why it is not up; None where it is only asked again.
+        backoff: the waits before it is asked again; they grow until a call succeeds, not only the asking.
+        is_reported: that it is away has been said, and not yet that it is back.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.connection: GrpcConnection | None = None
+        self.is_up = self.is_confirmed = False
+        self.running = self.losses = 0
+        self.last_used = 0.0
+        self.failure: UnavailableError | None = None
+        self.backoff = Backoff()
+        self.is_reported = False
+
+    def begin(self) -> int:
+        """One more call is under way; gives `losses`."""
+        self.running += 1
+        self.is_confirmed = False
+        return self.losses
+
+    def end(self) -> None:
+        """A call has ended."""
+        self.running -= 1
+        self.last_used = time.monotonic()
+
+    def may_have_changed(self) -> bool:
+        """Whether it could have been restarted unnoticed."""
+        if self.connection is None or self.connection.names_digest or self.running or self.is_confirmed:
+            return False
+        return time.monotonic() - self.last_used > _IDLE_S
+
+
+def require_same(first: GrpcConnection, other: GrpcConnection) -> None:
+    """Raise ServerError, naming both, unless two servers serve one version of one artifact."""
+    if (first.version, first.digest) == (other.version, other.digest):
+        return
+    shown = [f"version {one.version} with digest {one.digest[:12]} at {one.url}" for one in (first, other)]
+    raise ServerError(
+        f"the servers serve different artifacts as model {first.model!r}",
+        expected=shown[0],
+        got=shown[1],
+        mend="publish the same artifact to all of them, or ask for a version that all have",
+    )

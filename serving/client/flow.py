@@ -1,0 +1,115 @@
+"""Windows of rows on their way: cut into batches, run by a pool, answered in order, few of them in memory.
+
+It waits for nothing itself: its driver does, blocking (Scorer) or on an event loop (AsyncScorer), so that both do the
+same.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from functools import partial
+
+from artifact.distances import Vectors
+from artifact.errors import UnansweredError
+from artifact.manifest import Manifest
+from artifact.preprocessing import ImageError
+from serving.client.batch_runner import BatchRunner
+from serving.client.batch_size import BatchSize
+from serving.client.windows import ScoredRows, Window
+
+_LEAST_IMAGES = 4
+"""A smaller batch is not worth its own call, though cores be idle."""
+
+Results = list[Vectors | ImageError]
+
+
+class Flow:
+    """The windows of one stream; to be used by one thread at a time.
+
+    Args:
+        runner: runs a batch.
+        submit: hands a batch to a pool; its future is cancelled, or this raises, where the pool was closed meanwhile.
+        batch_size: images of a batch.
+        manifest: of the artifact.
+        shares: batches that the images of a window are spread over, at least.
+        ahead: batches that may be under way or wait to be taken.
+    """
+
+    def __init__(
+        self,
+        runner: BatchRunner,
+        submit: Callable[[Callable[[], Results]], Future[Results]],
+        *,
+        batch_size: BatchSize,
+        manifest: Manifest,
+        shares: int,
+        ahead: int,
+    ) -> None:
+        self._runner, self._hand_over, self._batch_size = runner, submit, batch_size
+        self._manifest, self._shares, self._ahead = manifest, shares, ahead
+        self._windows: deque[Window] = deque()
+        self._uncut: deque[tuple[Window, int]] = deque()
+        self._batches: deque[Future[Results]] = deque()
+        self._results: Results = []
+        self._is_cancelled = False
+
+    @property
+    def wants(self) -> bool:
+        """Whether the next window may be put."""
+        return len(self._batches) < self._ahead and not self._uncut
+
+    @property
+    def oldest(self) -> Future[Results] | None:
+        """The batch to wait for; None where nothing is under way."""
+        return self._batches[0] if self._batches else None
+
+    def put(self, window: Window) -> None:
+        """Begin with the next window."""
+        self._windows.append(window)
+        self._uncut.append((window, 0))
+        self._submit()
+
+    def take(self) -> list[ScoredRows]:
+        """The windows that are answered with the oldest batch, in order; waits for it, and raises what it raised.
+
+        Raises:
+            UnansweredError: the pool was closed by somebody else.
+        """
+        try:
+            self._results += self._batches.popleft().result()
+        except CancelledError:
+            raise closed_meanwhile() from None
+        self._submit()
+        answers = []
+        while self._windows and len(self._results) >= len(self._windows[0].fresh):
+            window = self._windows.popleft()
+            answers.append(window.answer(self._results[: len(window.fresh)], self._manifest))
+            del self._results[: len(window.fresh)]
+        return answers
+
+    def cancel(self) -> None:
+        """Drop what has not begun; may be called twice."""
+        self._is_cancelled = True
+        for future in list(self._batches):
+            future.cancel()
+
+    def _submit(self) -> None:
+        while self._uncut and len(self._batches) < self._ahead and not self._is_cancelled:
+            window, at = self._uncut.popleft()
+            images = window.fresh[at : at + self._size(len(window.fresh))]  # nothing to run is one empty batch
+            self._batches.append(self._hand_over(partial(self._runner.run, images)))
+            if at + len(images) < len(window.fresh):
+                self._uncut.appendleft((window, at + len(images)))
+
+    def _size(self, num_images: int) -> int:
+        num_slots = len(self._manifest.inputs)
+        most = max(1, self._batch_size.size // num_slots) * num_slots
+        share = max(_LEAST_IMAGES, -(-num_images // self._shares))
+        return min(most, -(-share // num_slots) * num_slots)
+
+
+def closed_meanwhile() -> UnansweredError:
+    """What those get who wait while another thread closes the Scorer."""
+    return UnansweredError("the scorer was closed while it was used")

@@ -1,0 +1,254 @@
+"""Images to vectors and distances, by an artifact in this process or on servers: the same answers either way.
+
+Decisions a reader would question:
+- Each distinct image of a window (of a part, in a job) runs once, whatever the streams and rows that it stands in; a
+  full artifact's streams are slots for any images. The rows and their distances are put together here, by the same
+  formulas as the graph's.
+- send="pixels" spreads decoding over the clients, whose cores would idle; it needs nothing but the network itself on
+  the server; any version can be asked for; and every answer names its version. send="encoded" pays where the link is
+  slow and the files are smaller than height x width x 3 bytes. "auto" measures, see serving/client/sending.py.
+- Batches in this process follow from the artifact alone, whatever the machine: the same table then gives the same
+  batches, and so the same vectors to the byte.
+- There is no deadline of a whole call: its parts have theirs (timeout_s for a try, retry_s for servers that are away),
+  so none hangs, and how long a table takes is the table's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, overload
+
+import numpy.typing as npt
+import pyarrow as pa
+
+from artifact.distances import Vectors
+from artifact.errors import UsageError
+from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
+from artifact.preprocessing import ImageError
+from rows.lineage import Lineage
+from rows.vectors import vector_array
+from serving.client.answers import as_table, joined, vectors_of
+from serving.client.chunks import Images
+from serving.client.fleet import DEFAULT_RETRY_S, Fleet
+from serving.client.scorer_core import ScorerCore, Streams, image_windows
+from serving.client.scorer_options import ScorerOptions
+from serving.client.timings import Latency
+from serving.client.windows import ScoredRows, Window
+
+
+class Scorer:
+    """Embeds images and scores tuples with one artifact; a context manager.
+
+    Args:
+        model: name of the model.
+        url: HOST:PORT of a server's gRPC port; several, with commas or as a list, share the work; or
+        repository: folder of a model repository, to run the artifact in this process.
+        version: default the one that is served.
+        send: "pixels" decodes here, "encoded" sends the files, "auto" takes what the first batches show to be faster.
+        batch_size: images of one request; None finds it while running, in this process it
+            is 8 to 32 by the size of the artifact's images.
+        threads: that decode, and run the network where it runs here; None for every core of this process.
+        timeout_s: deadline of one try of a request to a server, in seconds.
+        retry_s: how long to wait for servers that went away, in seconds; 0 for not at all.
+        tls: True to encrypt and trust what the system trusts, or a PEM file of the authorities to trust.
+        tls_certificate, tls_key: PEM files that show a server who asks.
+        token: sent as `authorization: Bearer`, over TLS or to this machine only; default LOOKALIKE_TOKEN, if it is set.
+        device: `cpu` or `cuda`, where the network runs here.
+        report: gets a line when a server goes away, and when it is back; called in another thread.
+
+    Raises:
+        UsageError: an option that makes no sense.
+        UnavailableError, ServerError: no such server, or it cannot be used; or servers of different artifacts.
+        ModelNotFoundError: no such model or version.
+        RepositoryError, ArtifactError: the repository or the artifact in it is not sound.
+
+    Attributes:
+        manifest, version, digest: of the artifact that answers.
+        streams: the kind's streams, in order.
+        in_flight: batches under way at a time; twice as many are taken ahead of the one that is waited for.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        url: str | Sequence[str] | None = None,
+        repository: str | Path | None = None,
+        version: int | None = None,
+        send: str = "auto",
+        batch_size: int | None = None,
+        threads: int | None = None,
+        timeout_s: float = 60.0,
+        retry_s: float = DEFAULT_RETRY_S,
+        tls: bool | str | Path = False,
+        tls_certificate: str | Path | None = None,
+        tls_key: str | Path | None = None,
+        token: str | None = None,
+        device: str = "cpu",
+        report: Callable[[str], None] | None = None,
+    ) -> None:
+        options = ScorerOptions(
+            url=url, repository=repository, version=version, send=send, batch_size=batch_size, threads=threads,
+            timeout_s=timeout_s, retry_s=retry_s, tls=tls, tls_certificate=tls_certificate, tls_key=tls_key,
+            token=token, device=device, report=report,
+        )  # fmt: skip
+        self.core = ScorerCore(model, options)
+        self.manifest, self.streams, self.in_flight = self.core.manifest, self.core.streams, self.core.in_flight
+        self.version, self.digest = self.core.connection.version, self.core.connection.digest
+
+    @property
+    def lineage(self) -> Lineage:
+        """Where the vectors come from."""
+        return self.core.lineage
+
+    @property
+    def sending(self) -> str | None:
+        """`pixels` or `encoded`: what is sent; None while that is measured."""
+        return self.core.sending.choice
+
+    @property
+    def sending_reason(self) -> str:
+        """Why, in words."""
+        return self.core.sending.why
+
+    @property
+    def batch_size(self) -> int:
+        """Images of the next request."""
+        return self.core.batch_size.size
+
+    @property
+    def servers(self) -> dict[str, str]:
+        """{HOST:PORT: "answers", or why it does not}; none in this process."""
+        connection = self.core.connection
+        return connection.states() if isinstance(connection, Fleet) else {}
+
+    def latency(self) -> Latency | None:
+        """How long the latest batches took; None before the first."""
+        return self.core.timings.latency()
+
+    @overload
+    def embed(self, images: Images, *, as_arrow: Literal[False] = False) -> Vectors: ...
+    @overload
+    def embed(self, images: Images, *, as_arrow: Literal[True]) -> pa.FixedSizeListArray[Any]: ...
+    def embed(self, images: Images, *, as_arrow: bool = False) -> Vectors | pa.FixedSizeListArray[Any]:
+        """The vectors of N images, in their order.
+
+        Args:
+            images: paths, encoded bytes, PIL images or uint8 arrays [h, w, 3], mixed as you like; may be a generator,
+                or one array [N, h, w, 3]. Or an Arrow column of paths, bytes, {bytes, path} or uint8 tensors.
+            as_arrow: give an Arrow array.
+
+        Returns:
+            float32 [N, n]; or FixedSizeList<float>[n] of length N.
+
+        Raises:
+            InvalidRequestError: names every image that cannot be read.
+            UsageError: something that is no image.
+            ServerError: the server failed.
+        """
+        answers = self.stream(image_windows(images))
+        vectors: Vectors = joined(answers, [BRANCH_INPUT], self.manifest)[BRANCH_OUTPUT]
+        return vector_array(vectors) if as_arrow else vectors
+
+    @overload
+    def embed_iter(self, images: Images, *, bad: Literal["raise"] = "raise") -> Iterator[Vectors]: ...
+    @overload
+    def embed_iter(self, images: Images, *, bad: Literal["yield"]) -> Iterator[Vectors | ImageError]: ...
+    def embed_iter(self, images: Images, *, bad: str = "raise") -> Iterator[Vectors | ImageError]:
+        """The vector of each image, float32 [n], in order; lazily, with a bounded number of images in memory.
+
+        Images are taken ahead of the vector that is asked for, as many as `2 * in_flight` batches have.
+
+        Args:
+            images: as `embed`; may be endless.
+            bad: "raise" at the first image that cannot be read, or "yield" an ImageError in its place.
+
+        Raises:
+            InvalidRequestError: names the image by its row. UsageError, ServerError: as `embed`.
+        """
+        yield_bad = is_yield(bad)
+        windows = image_windows(images, self.core.small_rows)
+        return self._vectors(windows, yield_bad)
+
+    @overload
+    def score(self, streams: Streams, *, as_arrow: Literal[False] = False) -> dict[str, npt.NDArray[Any]]: ...
+    @overload
+    def score(self, streams: Streams, *, as_arrow: Literal[True]) -> pa.Table: ...
+    def score(self, streams: Streams, *, as_arrow: bool = False) -> dict[str, npt.NDArray[Any]] | pa.Table:
+        """Vectors and distances of N tuples.
+
+        Args:
+            streams: {stream: N images} for every stream of the artifact's kind, or an Arrow table of such columns;
+                images as for `embed`.
+            as_arrow: give an Arrow table, with the lineage in the metadata of its schema.
+
+        Returns:
+            {`embedding_<stream>`: float32 [N, n], `distance_<a>_<b>`: float32 [N], `same`: bool [N]}; `same`, whether
+            the kind's first pair is within the threshold, is absent where the artifact has none.
+
+        Raises:
+            UsageError: other streams than the kind's, or of different lengths.
+            InvalidRequestError: names every image that cannot be read.
+            ServerError: the server failed.
+        """
+        names, windows = self.core.tuple_windows(streams)
+        columns = joined(self.stream(windows), names, self.manifest)
+        return as_table(columns, self.lineage) if as_arrow else columns
+
+    def stream(self, windows: Iterable[Window | Streams]) -> Generator[ScoredRows, None, None]:
+        """One answer for each window of rows, in order, with several batches in flight; few windows in memory.
+
+        Args:
+            windows: {stream: images}, every stream with the same number of rows; `image` alone asks for `embedding`.
+                Or a Window, which may share its distinct images with those before it.
+        """
+        flow, source = self.core.flow(), iter(windows)
+        try:
+            has_more = True
+            while True:
+                while has_more and flow.wants:
+                    window = next(source, None)
+                    if window is None:
+                        has_more = False
+                    else:
+                        flow.put(self.core.window(window))
+                if flow.oldest is None:
+                    return
+                yield from flow.take()
+        finally:
+            flow.cancel()
+
+    def confirm(self) -> None:
+        """Raise ServerError unless the artifact that answers is still the same."""
+        self.core.connection.confirm()
+
+    def require_streams(self, names: Sequence[str]) -> None:
+        """Raise UsageError unless `names` are the kind's streams, or `image` alone."""
+        self.core.require_streams(names)
+
+    def close(self) -> None:
+        """Cancel what is in flight and end the threads; may be called twice."""
+        self.core.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _vectors(self, windows: Iterable[Streams], yield_bad: bool) -> Iterator[Vectors | ImageError]:
+        first_row = 0
+        for scored in self.stream(windows):
+            yield from vectors_of(scored, first_row, yield_bad=yield_bad)
+            first_row += scored.num_rows
+
+
+def is_yield(bad: str) -> bool:
+    """Whether what is bad is yielded, and not raised; raises UsageError for anything but the two."""
+    if bad not in ("raise", "yield"):
+        raise UsageError(f"bad {bad!r}", expected="one of raise, yield")
+    return bad == "yield"

@@ -1,0 +1,190 @@
+"""What a Scorer and an AsyncScorer share: the connection, the pool of threads, and what is chosen while running."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeAlias
+
+import pyarrow as pa
+
+from artifact.errors import UsageError
+from artifact.kinds import BRANCH_INPUT, KINDS
+from rows.lineage import Lineage
+from serving.client.batch_runner import MAX_REQUEST_BYTES, BatchRunner
+from serving.client.batch_size import FIRST_SIZE, BatchSize
+from serving.client.channels import Access
+from serving.client.chunks import ArrowColumn, Images, chunks, image_list
+from serving.client.connection import Connection
+from serving.client.fleet import Fleet
+from serving.client.flow import Flow, Results, closed_meanwhile
+from serving.client.local import LocalConnection
+from serving.client.pictures import ImageLike
+from serving.client.scorer_options import ScorerOptions, check_options
+from serving.client.sending import PIXELS, Sending
+from serving.client.timings import Timings
+from serving.client.windows import ROWS_PER_WINDOW, Seen, Window
+from serving.engine import available_cores
+
+_LOCAL_PIXELS, _LOCAL_LEAST, _LOCAL_MOST = 8 * 224 * 224, 8, 32
+"""Of a batch in this process: what a core's cache holds of a network's layers (8 images of 224 px ran 17 % faster than
+32). It follows from the artifact alone, so the same rows make the same batches, and the same vectors to the byte."""
+
+_LOCAL_SHARES = 8
+"""Batches that the images of a window are spread over; a number of cores here would show in the vectors' last bits."""
+
+Streams: TypeAlias = "Mapping[str, Sequence[ImageLike] | ArrowColumn] | pa.Table"
+
+
+class ScorerCore:
+    """One artifact ready to run; opens the connection, ends it with `close`.
+
+    Args:
+        model: name of the model.
+        options: every argument of Scorer.
+
+    Raises:
+        LookalikeError: as Scorer.
+    """
+
+    def __init__(self, model: str, options: ScorerOptions) -> None:
+        check_options(options)
+        self.is_closed = False
+        self.timings = Timings()
+        self.connection = _connect(model, options, self.timings)
+        self.manifest = self.connection.manifest
+        self.streams = KINDS[self.manifest.kind].streams
+        is_local = options["repository"] is not None
+        self.sending = _choose_sending(options["send"], self.connection, is_local=is_local)
+        self.batch_size = _choose_batch_size(options, self.connection)
+        self.timings.listener = self._note
+        self._runner = BatchRunner(self.connection, sending=self.sending, batch_size=self.batch_size)
+        # who waits for a server decodes nothing: beside the batches in flight every core has one to decode
+        decoding = 0 if is_local else options["threads"] or available_cores()
+        self.in_flight = self.connection.in_flight + decoding
+        self._shares = _LOCAL_SHARES if is_local else self.connection.in_flight
+        self._workers = ThreadPoolExecutor(self.in_flight, "lookalike-scorer")
+
+    @property
+    def lineage(self) -> Lineage:
+        """Where the vectors come from."""
+        manifest = self.manifest
+        return Lineage(
+            artifact=manifest.name,
+            version=self.connection.version,
+            digest=self.connection.digest,
+            space=manifest.space,
+            distance=manifest.distance,
+            normalized=manifest.normalized,
+            kind=manifest.kind,
+            mode=manifest.mode,
+        )
+
+    def flow(self) -> Flow:
+        """A stream of windows through the pool."""
+        if self.is_closed:
+            raise UsageError("the scorer is closed", mend="make another")
+        return Flow(
+            self._runner,
+            self._submit,
+            batch_size=self.batch_size,
+            manifest=self.manifest,
+            shares=self._shares,
+            ahead=2 * self.in_flight,
+        )
+
+    def window(self, given: Window | Streams) -> Window:
+        """The window of {stream: images}; a Window as it is."""
+        if isinstance(given, Window):
+            return given
+        names = given.column_names if isinstance(given, pa.Table) else list(given)
+        return Window({name: image_list(given[name]) for name in names}, Seen(self.manifest.embedding_dim))
+
+    def small_rows(self) -> int:
+        """Images of a window that keeps every batch in flight full, and no more: for those who wait for the first."""
+        return min(ROWS_PER_WINDOW, self.batch_size.size * self.connection.in_flight)
+
+    def tuple_windows(self, streams: Streams) -> tuple[list[str], Iterator[Streams]]:
+        """The names of the streams, and their rows in windows; raises UsageError, see Scorer.score."""
+        columns = {name: streams[name] for name in streams.column_names} if isinstance(streams, pa.Table) else streams
+        self.require_streams(list(columns))
+        lengths = {len(rows) for rows in columns.values()}
+        if len(lengths) != 1:
+            got = ", ".join(f"{name} {len(rows)}" for name, rows in columns.items())
+            raise UsageError("streams", expected="as many images in each", got=got)
+        starts = range(0, max(lengths), ROWS_PER_WINDOW)
+        return list(columns), (
+            {name: rows[at : at + ROWS_PER_WINDOW] for name, rows in columns.items()} for at in starts
+        )
+
+    def require_streams(self, names: Sequence[str]) -> None:
+        """Raise UsageError unless `names` are the kind's streams, or `image` alone."""
+        if set(names) not in ({BRANCH_INPUT}, set(self.streams)):
+            raise UsageError(
+                "streams",
+                expected=f"{', '.join(self.streams)} (or {BRANCH_INPUT} alone)",
+                got=", ".join(names) or "none",
+                where=f"model {self.connection.model!r} of kind {self.manifest.kind}",
+            )
+
+    def close(self) -> None:
+        """Cancel what is in flight and end the threads; may be called twice."""
+        self.is_closed = True
+        self.connection.close()
+        self._workers.shutdown(cancel_futures=True)
+
+    def _submit(self, run: Callable[[], Results]) -> Future[Results]:
+        try:
+            return self._workers.submit(run)
+        except RuntimeError:  # the pool's way to say that it was shut down
+            if self.is_closed:
+                raise closed_meanwhile() from None
+            raise
+
+    def _note(self, num_images: int, seconds: float) -> None:
+        if self.sending.choice is not None:  # while two ways go by turns, their times say nothing of the size
+            self.batch_size.note(num_images, seconds)
+
+
+def image_windows(images: Images, size: Callable[[], int] = lambda: ROWS_PER_WINDOW) -> Iterator[Streams]:
+    """Windows of the stream `image`, see `chunks`."""
+    return ({BRANCH_INPUT: chunk} for chunk in chunks(images, size))
+
+
+def _connect(model: str, options: ScorerOptions, timings: Timings) -> Connection:
+    url, repository, version = options["url"], options["repository"], options["version"]
+    if url is None:
+        assert repository is not None  # one of the two, see check_options
+        return LocalConnection(
+            repository, model, version=version, threads=options["threads"], device=options["device"], timings=timings
+        )
+    access = Access(
+        tls=options["tls"], certificate=options["tls_certificate"], key=options["tls_key"], token=options["token"]
+    )
+    return Fleet(
+        url, model, version=version, access=access, timeout_s=options["timeout_s"], retry_s=options["retry_s"],
+        timings=timings, report=options["report"],
+    )  # fmt: skip
+
+
+def _choose_sending(send: str, connection: Connection, *, is_local: bool) -> Sending:
+    if send != "auto":
+        return Sending(send, "asked for")
+    if is_local:
+        return Sending(PIXELS, "in this process there is nothing to send")
+    if not connection.takes_encoded():
+        return Sending(PIXELS, "the server does not take encoded images for this version")
+    return Sending(None, "being measured with the first batches")
+
+
+def _choose_batch_size(options: ScorerOptions, connection: Connection) -> BatchSize:
+    slots, pixels = len(connection.manifest.inputs), connection.manifest.pixels
+    most = connection.max_rows * slots if connection.max_rows else None
+    asked = options["batch_size"]
+    if asked is None and options["repository"] is not None:
+        fitting = _LOCAL_PIXELS // (pixels.height * pixels.width) if options["device"] == "cpu" else _LOCAL_MOST
+        asked = max(_LOCAL_LEAST, min(fitting, _LOCAL_MOST))
+    if asked is not None:
+        return BatchSize(min(asked, most or asked))
+    fitting = max(slots, MAX_REQUEST_BYTES // (pixels.height * pixels.width * 3))
+    return BatchSize(FIRST_SIZE, most=min(fitting, most or fitting), timeout_s=options["timeout_s"])

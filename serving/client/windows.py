@@ -1,0 +1,157 @@
+"""A window of rows: which distinct images it holds, and their vectors back into rows with the distances between them.
+
+The distances are computed here, by artifact/distances.py, for any artifact: equal to those of a full graph; a branch
+artifact has none of its own.
+
+Decision a reader would question: a file is known by its name, of which `./a.png`, `a.png` and the whole path are one.
+A link to it, or a copy, runs again and gives the same vector: to look where each name leads would cost every table more
+than it would save a few.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from artifact.distances import DISTANCES, Vectors
+from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT, KINDS, distance_name, embedding_name
+from artifact.manifest import Manifest
+from artifact.preprocessing import ImageError
+from serving.client.pictures import ImageLike, Picture, picture
+
+Columns = dict[str, npt.NDArray[Any]]
+SAME = "same"
+ROWS_PER_WINDOW = 512
+"""Rows that are put together at a time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredRows:
+    """The answer for one window.
+
+    Attributes:
+        num_rows: rows of the window.
+        num_images: distinct images that were run.
+        rows: numbers, from 0, of the rows whose every image could be read; K of them.
+        columns: one value each for those rows: `embedding` float32 [K, n]; or `embedding_<stream>`,
+            `distance_<a>_<b>` float32 [K] and, where the artifact has a threshold, `same` bool [K].
+        bad: (row, stream, reason) of every image that could not be read, by row.
+    """
+
+    num_rows: int
+    num_images: int
+    rows: npt.NDArray[np.int64]
+    columns: Columns
+    bad: list[tuple[int, str, str]]
+
+
+class Seen:
+    """Images met so far, with a number each, and what became of them; windows that share one run no image twice.
+
+    Its memory grows by a key and a vector for each distinct image: give every part of a job its own.
+
+    Args:
+        dim: n of the vectors.
+    """
+
+    def __init__(self, dim: int) -> None:
+        self.numbers: dict[Hashable, int] = {}
+        self.reasons: dict[int, str] = {}
+        self._num_known = 0
+        self._vectors = np.zeros((64, dim), np.float32)
+
+    @property
+    def vectors(self) -> Vectors:
+        """float32 [at least as many as are known, n]: row i belongs to the image numbered i, zeros where it is bad."""
+        return self._vectors
+
+    def add(self, results: Sequence[Vectors | ImageError]) -> None:
+        """The vectors, or why there is none, of the next images by number."""
+        end = self._num_known + len(results)
+        if end > len(self._vectors):
+            grown = np.zeros((max(end, 2 * len(self._vectors)), self._vectors.shape[1]), np.float32)
+            grown[: self._num_known] = self._vectors[: self._num_known]
+            self._vectors = grown
+        for number, result in enumerate(results, start=self._num_known):
+            if isinstance(result, ImageError):
+                self.reasons[number] = str(result)
+            else:
+                self._vectors[number] = result
+        self._num_known = end
+
+
+class Window:
+    """Rows of one stream or several.
+
+    Args:
+        streams: {stream: images}, as many in each.
+        seen: the images of the windows before it, which are answered before it.
+
+    Attributes:
+        fresh: the images that none of these windows has, each once, in order of first sight.
+    """
+
+    def __init__(self, streams: Mapping[str, Sequence[ImageLike]], seen: Seen) -> None:
+        self.fresh: list[Picture] = []
+        self._seen = seen
+        self._places = {
+            name: np.array([self._number(picture(image)) for image in images], np.int64)
+            for name, images in streams.items()
+        }
+
+    def answer(self, results: Sequence[Vectors | ImageError], manifest: Manifest) -> ScoredRows:
+        """Put the rows together from what became of each fresh image."""
+        seen = self._seen
+        seen.add(results)
+        num_rows = len(next(iter(self._places.values())))
+        bad = sorted(
+            (row, name, seen.reasons[number])
+            for name, places in (self._places.items() if seen.reasons else ())
+            for row, number in enumerate(places.tolist())
+            if number in seen.reasons
+        )
+        rows = np.setdiff1d(np.arange(num_rows), np.array([row for row, _, _ in bad], np.int64))
+        vectors = {name: seen.vectors[places[rows]] for name, places in self._places.items()}
+        return ScoredRows(
+            num_rows=num_rows,
+            num_images=sum(not isinstance(result, ImageError) for result in results),
+            rows=rows,
+            columns=columns_of(vectors, manifest),
+            bad=bad,
+        )
+
+    def _number(self, image: Picture) -> int:
+        # by content where the table holds it: a part's worth of files or pixels must not stay in memory
+        key: Hashable = image
+        if image.data is not None:
+            key = hashlib.sha256(image.data).digest()
+        elif image.digest is not None:
+            key = image.digest
+        known = len(self._seen.numbers)
+        number = self._seen.numbers.setdefault(key, known)
+        if number == known:
+            self.fresh.append(image)
+        return number
+
+
+def columns_of(vectors: Mapping[str, Vectors], manifest: Manifest) -> Columns:
+    """The columns of ScoredRows from {stream: float32 [K, n]}."""
+    if set(vectors) == {BRANCH_INPUT}:
+        return {BRANCH_OUTPUT: vectors[BRANCH_INPUT]}
+    kind = KINDS[manifest.kind]
+    columns: Columns = {embedding_name(name): vectors[name] for name in kind.streams}
+    for a, b in kind.pairs:
+        columns[distance_name((a, b))] = DISTANCES[manifest.distance](vectors[a], vectors[b])
+    if manifest.threshold:
+        columns[SAME] = columns[distance_name(kind.pairs[0])] <= np.float32(manifest.threshold["value"])
+    return columns
+
+
+def empty_columns(streams: Sequence[str], manifest: Manifest) -> Columns:
+    """The columns for no rows: their names, types and widths."""
+    return columns_of({name: np.empty((0, manifest.embedding_dim), np.float32) for name in streams}, manifest)

@@ -1,0 +1,1 @@
+"""The embedded server: a repository over gRPC, as Triton answers."""

@@ -1,0 +1,48 @@
+"""Encoded images to pixels on the server: our own `load_batch` in a bounded pool; Python in a repository never runs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from artifact.errors import UnavailableError
+from artifact.preprocessing import Limits, Pixels, Preprocessing, load_batch
+from serving.embedded.batcher import CANCELLED, QUEUE_FULL
+
+
+class Decoder:
+    """A pool of decoding threads that all models of a server share.
+
+    Args:
+        threads: that decode at the same time.
+        max_requests: that may wait or be decoded; more are refused.
+        limits: what is refused from an image's header.
+    """
+
+    def __init__(self, threads: int, max_requests: int, limits: Limits) -> None:
+        self._limits = limits
+        self._room = threading.BoundedSemaphore(max_requests)
+        self._pool = ThreadPoolExecutor(threads, "lookalike-decode")
+
+    def decode(
+        self, streams: Mapping[str, Sequence[bytes]], preprocessing: Preprocessing, *, is_active: Callable[[], bool]
+    ) -> dict[str, Pixels]:
+        """{stream: N encoded images} to {stream: uint8 [N, height, width, 3]}.
+
+        Raises:
+            BadImagesError: naming every bad row, stream and reason.
+            UnavailableError: too many requests, or nobody waits for this one any more.
+        """
+        if not self._room.acquire(blocking=False):
+            raise UnavailableError(QUEUE_FULL)
+        try:
+            if not is_active():
+                raise UnavailableError(CANCELLED)
+            return load_batch(streams, preprocessing, self._limits, apply=self._pool.map)
+        finally:
+            self._room.release()
+
+    def close(self) -> None:
+        """End the threads; images that still wait are dropped."""
+        self._pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,167 @@
+"""What a model takes and gives, and the check of a request against it: Triton's checks in Triton's order and words.
+
+The words are those of tritonserver 2.51, tried against it, so that whoever moves from one server to the other sees no
+change. Where Triton goes through inputs in the order of its hash table, the reverse of the request's, so do we.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+
+from artifact.errors import InvalidRequestError
+from serving.embedded.tensors import DATATYPES, Tensor, TensorSpec, split_strings, wrong_count
+
+Inputs = dict[str, npt.NDArray[Any]] | dict[str, list[bytes]]
+
+_BATCH_NOTE = (
+    "NOTE: Setting a non-zero max_batch_size in the model config requires a batch dimension to be prepended to each "
+    "input shape. If you want to specify the full shape including the batch dim in your input dims config, try setting "
+    "max_batch_size to zero. See the model configuration docs for more info on max_batch_size."
+)
+
+
+def request_label(request_id: str) -> str:
+    """What Triton's refusals of a request that it had begun to read start with."""
+    return f"[request id: {request_id or '<id_unknown>'}] "
+
+
+def parse_version(text: str) -> int | None:
+    """The version that a request names; None if it names none. Raises InvalidRequestError in Triton's words."""
+    if not text:
+        return None
+    try:
+        number = int(text) if text.isascii() and "_" not in text else None
+    except ValueError:
+        number = None
+    if number is None or number >= 2**63:
+        raise InvalidRequestError(
+            f"failed to get model version from specified version string '{text}' (details: stol), version should be "
+            "an integral value > 0"
+        )
+    if number < 0:
+        raise InvalidRequestError(f"invalid model version specified '{text}' , version should be an integral value > 0")
+    return number
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A model's inputs and outputs.
+
+    Attributes:
+        model: the name that requests say.
+        max_rows: largest batch of a request.
+        inputs, outputs: in order; the inputs are all UINT8 or all BYTES.
+        step: what the refusals from inside the model begin with: nothing, or for an ensemble Triton's
+            "in ensemble 'NAME', ".
+    """
+
+    model: str
+    max_rows: int
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    step: str = ""
+
+    def read_outputs(self, names: Sequence[str]) -> list[TensorSpec]:
+        """The outputs that a request asks for, in the model's order; all of them if it names none."""
+        known = {spec.name for spec in self.outputs}
+        for name in names:
+            if name not in known:
+                raise InvalidRequestError(f"unexpected inference output '{name}' for model '{self.model}'")
+        return [spec for spec in self.outputs if not names or spec.name in names]
+
+    def read_inputs(self, tensors: Sequence[Tensor], *, label: str) -> tuple[int, Inputs]:
+        """Check a request's inputs and give N and {input: uint8 [N, *dims]} or {input: N encoded images}.
+
+        The arrays are views of the request's bytes.
+
+        Raises:
+            InvalidRequestError: anything that does not fit; most texts begin with `label`.
+        """
+        self._require_names(tensors, label)
+        num_rows = self._require_rows(tensors, label)
+        by_name = {tensor.name: tensor for tensor in tensors}
+        specs = {spec.name: spec for spec in self.inputs}
+        for tensor in reversed(tensors):
+            if tensor.name not in specs:
+                raise InvalidRequestError(f"unexpected inference input '{tensor.name}' for model '{self.model}'")
+            self._require_type(tensor, specs[tensor.name], label)
+        inputs: dict[str, Any] = {
+            spec.name: self._read(by_name[spec.name], spec, num_rows, label) for spec in self.inputs
+        }
+        if num_rows < 1:  # an empty batch whose bytes are those of a row
+            raise self._wrong_shape(tensors[0], specs[tensors[0].name], label)
+        return num_rows, inputs
+
+    def _require_names(self, tensors: Sequence[Tensor], label: str) -> None:
+        names = [tensor.name for tensor in tensors]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise InvalidRequestError(f"{label}input '{name}' already exists in request")
+        if len(names) != len(self.inputs):
+            missing = [spec.name for spec in self.inputs if spec.name not in names]
+            raise InvalidRequestError(
+                f"{label}expected {len(self.inputs)} inputs but got {len(names)} inputs for model '{self.model}'. "
+                f"Got input(s) {_listed(names[::-1])}, but missing required input(s) {_listed(missing)}. "
+                "Please provide all required input(s)."
+            )
+
+    def _require_rows(self, tensors: Sequence[Tensor], label: str) -> int:
+        num_rows: int | None = None
+        for tensor in reversed(tensors):
+            if not tensor.shape:
+                raise InvalidRequestError(
+                    f"{label}input '{tensor.name}' has no shape but model requires batch dimension for '{self.model}'"
+                )
+            if num_rows not in (None, tensor.shape[0]):
+                raise InvalidRequestError(
+                    f"{label}input '{tensor.name}' batch size does not match other inputs for '{self.model}'"
+                )
+            num_rows = tensor.shape[0]
+        num_rows = num_rows or 0
+        if num_rows > self.max_rows:
+            raise InvalidRequestError(
+                f"{label}inference request batch-size must be <= {self.max_rows} for '{self.model}'"
+            )
+        return num_rows
+
+    def _require_type(self, tensor: Tensor, spec: TensorSpec, label: str) -> None:
+        if tensor.datatype != spec.datatype:
+            got = tensor.datatype if tensor.datatype in DATATYPES else "<invalid>"
+            raise InvalidRequestError(
+                f"{label}inference input '{spec.name}' data-type is '{got}', but model '{self.model}' "
+                f"expects '{spec.datatype}'"
+            )
+        if tensor.shape[1:] != spec.dims or tensor.shape[0] < 0:
+            raise self._wrong_shape(tensor, spec, label)
+
+    def _read(self, tensor: Tensor, spec: TensorSpec, num_rows: int, label: str) -> npt.NDArray[Any] | list[bytes]:
+        count = max(1, num_rows)  # Triton asks the bytes of one row of an empty batch
+        data, place, model = tensor.data, f"inference input '{spec.name}'", f"model '{self.model}'"
+        if spec.datatype == "BYTES":
+            if isinstance(data, bytes):
+                return split_strings(data, count, label=label, place=place, model=model, step=self.step)
+            if len(data) != count:
+                raise wrong_count(len(data), count, label=label, place=place, model=model)
+            return list(data)
+        assert isinstance(data, bytes)  # only BYTES come as elements
+        if len(data) != count * spec.row_bytes:
+            raise InvalidRequestError(
+                f"{label}input byte size mismatch for input '{spec.name}' for model '{self.model}'. "
+                f"Expected {count * spec.row_bytes}, got {len(data)}"
+            )
+        return spec.array(data, count)
+
+    def _wrong_shape(self, tensor: Tensor, spec: TensorSpec, label: str) -> InvalidRequestError:
+        expected, got = (",".join(map(str, shape)) for shape in ((-1, *spec.dims), tensor.shape))
+        return InvalidRequestError(
+            f"{label}unexpected shape for input '{spec.name}' for model '{self.model}'. Expected [{expected}], "
+            f"got [{got}]. {_BATCH_NOTE}"
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return "[" + ",".join(f"'{name}'" for name in names) + "]"

@@ -1,0 +1,1 @@
+"""Tables scored into folders of vectors: parts, manifest, resume, shards."""

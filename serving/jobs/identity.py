@@ -1,0 +1,137 @@
+"""What makes two scoring jobs the same one, and in words what makes them two.
+
+Only a job's own folder is continued. The identity holds hashes, which say that something differs; the facts beside them
+in the manifest (where the table lies, the artifact's name and version) say what.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+
+from artifact.errors import UsageError
+from rows.tables import ImageTable
+from serving.client.scorer import Scorer
+from serving.jobs.loss_column import LossColumn
+from serving.jobs.part_scoring import part_schema
+from serving.jobs.shards import WHOLE, Shard
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobIdentity:
+    """A job as its folder knows it.
+
+    Attributes:
+        job: table (fingerprint), artifact (digest), rows_per_part and columns: stands in the manifest and in each part.
+        facts: source, streams and lineage, for the manifest.
+        id_type: Arrow type of `id`.
+        shard: which share of the table; parts do not know of it, so that those of all shards make the whole job's.
+    """
+
+    job: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    id_type: pa.DataType
+    shard: Shard = WHOLE
+
+    @classmethod
+    def of(
+        cls,
+        table: ImageTable,
+        scorer: Scorer,
+        *,
+        rows_per_part: int,
+        shard: Shard = WHOLE,
+        loss: LossColumn | None = None,
+    ) -> tuple[JobIdentity, pa.Schema]:
+        """The identity of scoring a table, and the schema of its parts.
+
+        Raises:
+            UsageError: the table's streams are not the artifact's, or rows_per_part is below 1.
+            DataError: a copied column has a name that the output uses.
+        """
+        if rows_per_part < 1:
+            raise UsageError("rows_per_part", expected="at least 1", got=str(rows_per_part))
+        scorer.require_streams(list(table.streams))
+        schema = part_schema(table, scorer, loss)
+        job = {
+            "table": table.fingerprint,
+            "artifact": scorer.digest,
+            "rows_per_part": rows_per_part,
+            "columns": [f"{field.name}: {field.type}" for field in schema] + ([str(loss)] if loss is not None else []),
+        }
+        facts = {"source": _absolute(table.source), "streams": table.streams, "lineage": asdict(scorer.lineage)}
+        return cls(job=job, facts=facts, id_type=table.id_type, shard=shard), schema
+
+    @property
+    def rows_per_part(self) -> int:
+        return int(self.job["rows_per_part"])
+
+    def with_job(self, job: Mapping[str, Any]) -> JobIdentity:
+        """The same with the identity of before the table was mended."""
+        return replace(self, job=job)
+
+    def changed(self, manifest: Mapping[str, Any], *, mended: bool = False) -> dict[str, tuple[str, str]]:
+        """{what differs: (how it is here, how it is in the manifest)}; empty where it is the same job.
+
+        Args:
+            mended: a table of the same place and columns is the same one.
+        """
+        theirs = manifest["job"]
+        changed = [key for key in self.job if theirs.get(key) != self.job[key]]
+        words = {key: _WORDS[key](self._said, manifest) for key in changed}
+        same_place = all(self.facts.get(key) == manifest.get(key) for key in ("source", "streams"))
+        is_known = manifest.get("mended") == self.job["table"] or (mended and same_place)
+        if is_known or ("columns" in words and same_place):  # which are in the fingerprint
+            words.pop("table", None)
+        if str(self.shard) != manifest.get("shard", str(WHOLE)):
+            words["shard"] = (self.shard.words, Shard.parse(manifest.get("shard", str(WHOLE))).words)
+        return words
+
+    @property
+    def _said(self) -> Mapping[str, Any]:
+        return {"job": self.job, **self.facts}
+
+
+def _absolute(source: str) -> str:
+    """A file or folder of this machine by its whole path, so that the pictures are found from any folder."""
+    return os.path.abspath(source) if os.path.lexists(source) else source
+
+
+def _table(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[str, str]:
+    here, there = ours.get("source"), theirs.get("source")
+    if here != there:
+        return f"table {here}", f"table {there}"
+    if ours.get("streams") != theirs.get("streams"):
+        return f"images from {_pairs(ours['streams'])}", f"images from {_pairs(theirs.get('streams', {}))}"
+    return f"table {here} as it is now", "that table before it changed (or with another id column)"
+
+
+def _artifact(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[str, str]:
+    here, there = (f"{facts.get('artifact')} version {facts.get('version')}" for facts in _lineages(ours, theirs))
+    if here == there:
+        return f"artifact {here} as it is now", "another one that had this name and version"
+    return f"artifact {here}", f"artifact {there}"
+
+
+def _rows_per_part(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[str, str]:
+    return f"{ours['job']['rows_per_part']} rows a part", f"{theirs['job'].get('rows_per_part')} rows a part"
+
+
+def _columns(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[str, str]:
+    here, there = ours["job"]["columns"], theirs["job"].get("columns", [])
+    return f"columns {', '.join(here)}", f"columns {', '.join(there)}"
+
+
+def _lineages(*sides: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [side.get("lineage") or {} for side in sides]
+
+
+def _pairs(streams: Mapping[str, str]) -> str:
+    return ", ".join(f"{stream}={column}" for stream, column in streams.items())
+
+
+_WORDS = {"table": _table, "artifact": _artifact, "rows_per_part": _rows_per_part, "columns": _columns}

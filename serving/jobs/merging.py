@@ -1,0 +1,183 @@
+"""The shards of a job put together: a folder as one job would have written it, without running an image.
+
+Parts are linked where the file system can, for they never change in place, and copied otherwise. The folder becomes a
+finished job with its last step, so a killed merge leaves a folder that says it is not, and the same command ends it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pyarrow import parquet
+
+from artifact.atomic import staged_file, sync_folder
+from artifact.errors import DataError, OutputError, UsageError
+from serving.jobs.arrays import require_format, write_arrays
+from serving.jobs.identity import JobIdentity
+from serving.jobs.output import COMPLETE, LOCK_FILE, JobFolder, open_job_folder, read_job_manifest
+from serving.jobs.part_files import Part, read_parts
+from serving.jobs.result import job_warnings
+from serving.jobs.shards import Shard
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergeResult:
+    """A merged job; figures as those of JobResult."""
+
+    num_rows: int
+    num_scored: int
+    num_errors: int
+    parts: tuple[str, ...]
+    num_duplicate_ids: int
+    arrays: tuple[str, ...]
+    note: str | None
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Opened:
+    path: Path
+    manifest: Mapping[str, Any]
+    shard: Shard
+    parts: list[Part]
+
+
+def merge_shards(shards: Sequence[str | Path], output: str | Path, *, output_format: str = "parquet") -> MergeResult:
+    """Put the output folders of all shards of one job together in `output`; the folders stay as they are.
+
+    Args:
+        shards: the folders, in any order.
+        output: new, or that of a merge that was killed.
+        output_format: as for score_table.
+
+    Raises:
+        UsageError: no folder.
+        DataError: one is no shard, not complete, of another table, artifact or part size, there twice, or missing.
+        OutputError: `output` holds something else, or cannot be written; a shard is in use, or damaged.
+    """
+    require_format(output_format)
+    if not shards:
+        raise UsageError("shards", expected="the output folder of each", got="none")
+    with contextlib.ExitStack() as stack:
+        opened = [stack.enter_context(_open_shard(Path(path))) for path in shards]
+        identity = _one_job(opened)
+        folder = stack.enter_context(open_job_folder(Path(output), identity))
+        was_complete = folder.state == COMPLETE
+        if not was_complete:
+            for shard in opened:
+                _take_over(shard, folder)
+            folder.complete(int(opened[0].manifest["table_rows"]))
+        arrays = write_arrays(folder, output_format)
+        return MergeResult(
+            num_rows=folder.num_rows,
+            num_scored=folder.num_scored,
+            num_errors=folder.num_errors,
+            parts=tuple(part.file for part in folder.parts),
+            num_duplicate_ids=folder.extra["num_duplicate_ids"],
+            arrays=arrays,
+            note="the shards were merged already: nothing to do" if was_complete else None,
+            warnings=job_warnings(folder),
+        )
+
+
+def _take_over(shard: _Opened, folder: JobFolder) -> None:
+    """Link or copy the parts of a shard that the folder has not."""
+    for part in shard.parts:
+        if part.number in folder:
+            continue
+        source, target = shard.path / part.file, folder.path / part.file
+        try:
+            os.link(source, target)
+        except OSError:  # another file system, or one without links
+            with staged_file(target) as staged:
+                shutil.copyfile(source, staged)
+        folder.adopt(part)
+    sync_folder(folder.path)
+
+
+@contextlib.contextmanager
+def _open_shard(path: Path) -> Iterator[_Opened]:
+    """A finished shard, held so that nobody changes it meanwhile."""
+    try:
+        manifest = read_job_manifest(path)
+        shard = Shard.parse(str(manifest["shard"]))
+    except (OutputError, UsageError, KeyError):
+        raise DataError(
+            "shard of a job",
+            expected="an output folder of `lookalike score --shard I/N`",
+            got="another" if path.is_dir() else "no folder",
+            where=path,
+            mend="merge the folders of shards only",
+        ) from None
+    if manifest["state"] != COMPLETE:
+        raise DataError(
+            f"shard {shard} is not complete",
+            got=f"{manifest.get('num_rows', 0)} rows so far",
+            where=path,
+            mend="finish it with the command that began it",
+        )
+    with contextlib.ExitStack() as stack:
+        if (path / LOCK_FILE).is_file():
+            lock = stack.enter_context((path / LOCK_FILE).open())
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                raise OutputError(f"shard {shard} is in use by another job", where=path, mend="wait for it") from None
+        parts = list(read_parts(path, manifest["job"]))
+        listed = {part["file"] for part in manifest["parts"]}
+        if {part.file for part in parts} != listed:
+            raise DataError(
+                f"parts of shard {shard} are missing",
+                expected=str(len(listed)),
+                got=str(len(parts)),
+                where=path,
+                mend="score it again",
+            )
+        yield _Opened(path, manifest, shard, parts)
+
+
+def _one_job(shards: Sequence[_Opened]) -> JobIdentity:
+    """The identity of the whole job; raises DataError unless each of its shards is there once."""
+    first = shards[0]
+    facts = {key: first.manifest.get(key) for key in ("source", "streams", "lineage")}
+    identity = JobIdentity(job=first.manifest["job"], facts=facts, id_type=_id_type(shards))
+    by_number: dict[int, Path] = {}
+    for shard in shards:
+        changed = identity.changed({**shard.manifest, "shard": str(identity.shard)})
+        if shard.shard.count != first.shard.count:
+            changed["count"] = (f"one of {first.shard.count}", f"shard {shard.shard}")
+        if changed:
+            raise DataError(
+                "shards of two jobs",
+                expected=f"{', '.join(here for here, _ in changed.values())} as in {first.path}",
+                got=", ".join(there for _, there in changed.values()),
+                where=shard.path,
+            )
+        if shard.shard.number in by_number:
+            where = f"{by_number[shard.shard.number]} and {shard.path}"
+            raise DataError(f"shard {shard.shard} is given twice", where=where, mend="name each once")
+        by_number[shard.shard.number] = shard.path
+    count = first.shard.count
+    missing = [str(Shard(number, count)) for number in range(1, count + 1) if number not in by_number]
+    if missing:
+        raise DataError(
+            "shards are missing",
+            expected=f"all {count}",
+            got=f"none of {', '.join(missing)}",
+            mend="score and name them too",
+        )
+    return identity
+
+
+def _id_type(shards: Sequence[_Opened]) -> Any:
+    for shard in shards:
+        for part in shard.parts:
+            return parquet.read_schema(shard.path / part.file).field("id").type
+    raise DataError("shards of a job", expected="at least one with a part", got="none")

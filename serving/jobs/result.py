@@ -1,0 +1,73 @@
+"""What a finished scoring job says of itself: its figures, what this call did, and what is odd about the rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from serving.jobs.output import JobFolder
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobResult:
+    """A finished job.
+
+    Attributes:
+        num_rows: rows of the table (of the shard) = num_scored + num_errors.
+        num_scored: rows in the parts.
+        num_errors: rows with an image that cannot be read; errors.parquet has a line for each such image.
+        parts: names of the part files, in table order.
+        resumed_at: rows that were there before this call.
+        num_images: distinct images, part by part, that this call ran.
+        seconds: what this call took.
+        images_per_s: num_images / seconds.
+        p50_ms, p99_ms: how long the scorer's latest batches took; None where none was run.
+        num_mended: rows that were bad and are scored now, by `retry_errors`.
+        num_duplicate_ids: rows whose id an earlier row has.
+        arrays: names of the files that `output_format` asked for.
+        note: what the user may want to know: that nothing was left to do, or where an earlier job was continued.
+        warnings: what the user will want to know: most rows are bad, or ids are not unique.
+    """
+
+    num_rows: int
+    num_scored: int
+    num_errors: int
+    parts: tuple[str, ...]
+    resumed_at: int
+    num_images: int
+    seconds: float
+    images_per_s: float
+    p50_ms: float | None
+    p99_ms: float | None
+    num_mended: int
+    num_duplicate_ids: int
+    arrays: tuple[str, ...]
+    note: str | None
+    warnings: tuple[str, ...]
+
+
+def job_note(*, was_complete: bool, resumed_at: int, num_retried: int, num_mended: int) -> str | None:
+    """What this call did besides scoring a table from its first row."""
+    notes = []
+    if resumed_at and not was_complete:
+        notes.append(f"continued at row {resumed_at} where an earlier job had stopped")
+    if num_retried:
+        notes.append(f"bad rows tried again: {num_retried}, scored now: {num_mended}")
+    if was_complete and not num_retried:
+        notes.append("the job was complete already: nothing to do")
+    return "; ".join(notes) or None
+
+
+def job_warnings(folder: JobFolder) -> tuple[str, ...]:
+    """What is odd about the rows of a finished job: a line each."""
+    warnings = []
+    if 2 * folder.num_errors > folder.num_rows:
+        reason, number = folder.commonest_reason()
+        warnings.append(
+            f"more than half of the rows are bad, {folder.num_errors} of {folder.num_rows}; "
+            f"the commonest reason, of {number} images: {reason}"
+        )
+    if number := int(folder.extra["num_duplicate_ids"]):
+        have = "row has an id" if number == 1 else "rows have ids"
+        example = folder.extra["duplicate_id"]
+        warnings.append(f"{number} {have} that an earlier row has, such as {example!r}; all rows are scored")
+    return tuple(warnings)

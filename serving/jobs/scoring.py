@@ -1,0 +1,146 @@
+"""Score a table of images into a folder of vectors, in bounded memory; a killed job goes on where it stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from rows.tables import ImageTable
+from serving.client.scorer import Scorer
+from serving.jobs.arrays import require_format, write_arrays
+from serving.jobs.identity import JobIdentity
+from serving.jobs.loss_column import loss_column
+from serving.jobs.output import COMPLETE, JobFolder, open_job_folder
+from serving.jobs.part_files import Part
+from serving.jobs.part_scoring import score_parts
+from serving.jobs.progress import JobProgress, latency_facts
+from serving.jobs.result import JobResult, job_note, job_warnings
+from serving.jobs.retrying import require_same_rows, retry_parts
+from serving.jobs.row_windows import PartWindows
+from serving.jobs.shards import WHOLE, Shard
+
+__all__ = ["DEFAULT_ROWS_PER_PART", "Engine", "JobResult", "Report", "score_table"]
+
+DEFAULT_ROWS_PER_PART = 8192
+
+Report = Callable[[Mapping[str, Any]], None]
+Engine = Callable[[ImageTable, Scorer, JobFolder, pa.Schema, Report | None], tuple[int, int]]
+"""Writes the missing parts of a job; gives the number of images run, and of rows of the table."""
+
+
+def score_table(
+    table: ImageTable,
+    scorer: Scorer,
+    output: str | Path,
+    *,
+    rows_per_part: int = DEFAULT_ROWS_PER_PART,
+    shard: Shard = WHOLE,
+    loss: bool = False,
+    target: tuple[str, str] | None = None,
+    retry_errors: bool = False,
+    output_format: str = "parquet",
+    engine: Engine | None = None,
+    report: Report | None = None,
+) -> JobResult:
+    """Score every row of a table into `output`.
+
+    Writes part-*.parquet (`id`, copied columns, `embedding` or `embedding_<stream>`, `distance_*` and `same`; lineage
+    in the schema metadata), errors.parquet (`id`, `stream`, `reason`; a row with a bad image is there and in no part)
+    and manifest.json. Each is written whole or not at all. The same call again goes on where a killed one stopped.
+
+    Args:
+        table: a table with the streams of the artifact's kind, or with `image` alone.
+        rows_per_part: rows of the table that a part answers; a kill costs one part at most, memory holds one.
+        shard: answer this share of the parts only; `merge_shards` puts the folders of all together.
+        loss: add the column `loss`, float32, of each tuple alone by the loss that the artifact was trained with; and of
+            pairs `different`, bool, in the place of their target (serving/jobs/loss_column.py).
+        target: of pairs with `loss`: (`different` or `same`, a copied column that is 1 where they are); by default the
+            copied column of either name.
+        retry_errors: run the rows that were bad before this call again; the table may have changed meanwhile, by
+            mended images, as long as its ids are the same.
+        output_format: `npy` or `npz` writes arrays beside the parts when all rows are answered (see arrays.py).
+        engine: who makes the missing parts, such as serving.on_ray.scoring.RayEngine; by default this process.
+        report: called after each window of rows with {event: "rows", done, num_rows (None where the table cannot tell),
+            num_errors, images_per_s, eta_s, p50_ms, p99_ms}, speeds of the last half minute, None where not known.
+
+    Raises:
+        UsageError: the table's streams are not the artifact's; no such format; a loss that the artifact does not say.
+        OutputError: the folder is another job's, another artifact's or in use; or it cannot be written.
+        DataError: the table is broken further down, or changed meanwhile; or a loss of pairs has no target.
+        ServerError: the server failed, or answers with another artifact than at the start; finished parts are kept.
+    """
+    require_format(output_format)
+    column = loss_column(scorer.manifest, table, target) if loss else None
+    identity, schema = JobIdentity.of(table, scorer, rows_per_part=rows_per_part, shard=shard, loss=column)
+    started = time.monotonic()
+    with open_job_folder(Path(output), identity, mended=retry_errors) as folder:
+        if retry_errors and folder.identity.job["table"] != identity.job["table"]:
+            require_same_rows(table, folder)
+        was_complete, resumed_at, table_rows = folder.state == COMPLETE, folder.num_rows, folder.table_rows
+        bad = [part for part in folder.parts if part.num_errors] if retry_errors else []
+        num_images = num_mended = 0
+        if not was_complete:
+            num_images, table_rows = (engine or _score_missing)(table, scorer, folder, schema, report)
+        if bad:
+            folder.reopen(identity.job["table"])
+            num_retried_images, num_mended = _retry(table, scorer, folder, schema, bad, report)
+            num_images += num_retried_images
+        if folder.state != COMPLETE:
+            folder.complete(table_rows)
+        arrays = write_arrays(folder, output_format)
+        seconds = time.monotonic() - started
+        return JobResult(
+            num_rows=folder.num_rows,
+            num_scored=folder.num_scored,
+            num_errors=folder.num_errors,
+            parts=tuple(part.file for part in folder.parts),
+            resumed_at=resumed_at,
+            num_images=num_images,
+            seconds=seconds,
+            images_per_s=num_images / max(seconds, 1e-9),
+            **latency_facts(scorer),
+            num_mended=num_mended,
+            num_duplicate_ids=int(folder.extra["num_duplicate_ids"]),
+            arrays=arrays,
+            note=job_note(
+                was_complete=was_complete,
+                resumed_at=resumed_at,
+                num_retried=sum(part.num_errors for part in bad),
+                num_mended=num_mended,
+            ),
+            warnings=job_warnings(folder),
+        )
+
+
+def _score_missing(
+    table: ImageTable, scorer: Scorer, folder: JobFolder, schema: pa.Schema, report: Report | None
+) -> tuple[int, int]:
+    """Write the parts that are missing; gives the number of images run, and of rows of the table."""
+    identity = folder.identity
+    windows = PartWindows(table, identity.rows_per_part, folder.wants, folder.first_missing)
+    num_rows = None if table.num_rows is None else identity.shard.num_rows(table.num_rows, identity.rows_per_part)
+    progress = JobProgress(scorer, num_rows=num_rows, done=folder.num_rows, num_errors=folder.num_errors, report=report)
+    num_images = 0
+    parts = score_parts(windows, table, scorer, schema, identity.rows_per_part, progress.add)
+    try:
+        for part in parts:
+            folder.add_part(part)
+            num_images += part.num_images
+    finally:
+        parts.close()
+    assert windows.table_rows is not None  # read to its end
+    return num_images, windows.table_rows
+
+
+def _retry(
+    table: ImageTable, scorer: Scorer, folder: JobFolder, schema: pa.Schema, bad: list[Part], report: Report | None
+) -> tuple[int, int]:
+    """Run the bad rows of some parts again; gives the number of images run, and of rows that are scored now."""
+    num_bad, num_errors = sum(part.num_errors for part in bad), folder.num_errors
+    progress = JobProgress(scorer, num_rows=num_bad, done=0, num_errors=0, report=report)
+    num_images = retry_parts(table, scorer, folder, schema, bad, progress.add)
+    return num_images, num_errors - folder.num_errors

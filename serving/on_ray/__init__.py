@@ -1,0 +1,1 @@
+"""The parts of a job made on a Ray cluster."""
