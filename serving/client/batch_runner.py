@@ -6,20 +6,23 @@ of decoders and pixels back cost a fifth of the throughput, and a network with a
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 
 from artifact.distances import Vectors
-from artifact.errors import ServerError, TooLargeError, UnavailableError
+from artifact.errors import ModelNotFoundError, ServerError, TooLargeError, UnavailableError, UsageError
 from artifact.preprocessing import BadImagesError, ImageError
 from serving.client.batch_size import BatchSize
 from serving.client.connection import Connection
 from serving.client.packing import pack, place_of, unpack
 from serving.client.pictures import Picture, read_encoded, read_pixels
+from serving.client.reading import Fetched, Reader
 from serving.client.sending import ENCODED, PIXELS, Sending
 
 Read = TypeVar("Read")
@@ -35,28 +38,42 @@ class BatchRunner:
         connection: who runs the artifact.
         sending: pixels or encoded files.
         batch_size: is told what was too large for a server.
+        cores: batches that may be decoded and run at a time, where that is done here; the others read their files.
     """
 
-    def __init__(self, connection: Connection, *, sending: Sending, batch_size: BatchSize) -> None:
+    def __init__(
+        self, connection: Connection, *, sending: Sending, batch_size: BatchSize, cores: int | None = None
+    ) -> None:
         self._connection, self._sending, self._batch_size = connection, sending, batch_size
+        self._turn = nullcontext() if cores is None else threading.BoundedSemaphore(cores)
+        self._reader = Reader()
         self._inputs = connection.manifest.inputs
 
     def run(self, pictures: list[Picture]) -> list[Vectors | ImageError]:
         """The vector of each picture, or why it cannot be read."""
+        fetched = self._reader.fetch(pictures)
+        with self._turn:
+            return self._send(fetched)
+
+    def close(self) -> None:
+        """Read nothing more."""
+        self._reader.close()
+
+    def _send(self, pictures: list[Fetched]) -> list[Vectors | ImageError]:
         sent = self._sending.next(len(pictures))
         started = time.monotonic()
         try:
             results = self._run(pictures, sent)
         except UnavailableError:
             raise
-        except ServerError as error:
+        except (ServerError, ModelNotFoundError, UsageError) as error:
             if sent != ENCODED or not self._sending.refuse_encoded(str(error)):
                 raise
             return self._run(pictures, PIXELS)
         self._sending.note(sent, len(pictures), time.monotonic() - started)
         return results
 
-    def _run(self, pictures: list[Picture], sent: str) -> list[Vectors | ImageError]:
+    def _run(self, pictures: list[Fetched], sent: str) -> list[Vectors | ImageError]:
         if sent == PIXELS:
             pixels = partial(read_pixels, preprocessing=self._connection.manifest.pixels)
             results: list[Any] = [_caught(pixels, source) for source in pictures]
@@ -108,7 +125,9 @@ def _portions(places: list[int], sizes: list[int]) -> Iterator[list[int]]:
         yield portion
 
 
-def _caught(read: Callable[[Picture], Read], source: Picture) -> Read | ImageError:
+def _caught(read: Callable[[Picture], Read], source: Fetched) -> Read | ImageError:
+    if isinstance(source, ImageError):
+        return source
     try:
         return read(source)
     except ImageError as error:

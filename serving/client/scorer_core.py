@@ -30,6 +30,9 @@ _LOCAL_PIXELS, _LOCAL_LEAST, _LOCAL_MOST = 8 * 224 * 224, 8, 32
 """Of a batch in this process: what a core's cache holds of a network's layers (8 images of 224 px ran 17 % faster than
 32). It follows from the artifact alone, so the same rows make the same batches, and the same vectors to the byte."""
 
+_READING = 4
+"""Batches that read their files while those in this process are decoded and run."""
+
 _LOCAL_SHARES = 8
 """Batches that the images of a window are spread over; a number of cores here would show in the vectors' last bits."""
 
@@ -58,10 +61,11 @@ class ScorerCore:
         self.sending = _choose_sending(options["send"], self.connection, is_local=is_local)
         self.batch_size = _choose_batch_size(options, self.connection)
         self.timings.listener = self._note
-        self._runner = BatchRunner(self.connection, sending=self.sending, batch_size=self.batch_size)
-        # who waits for a server decodes nothing: beside the batches in flight every core has one to decode
-        decoding = 0 if is_local else options["threads"] or available_cores()
-        self.in_flight = self.connection.in_flight + decoding
+        cores = self.connection.in_flight if is_local else None
+        self._runner = BatchRunner(self.connection, sending=self.sending, batch_size=self.batch_size, cores=cores)
+        # beside those that run here some read their files, and beside those at a server every core has one to decode
+        besides = _READING if is_local else options["threads"] or available_cores()
+        self.in_flight = self.connection.in_flight + besides
         self._shares = _LOCAL_SHARES if is_local else self.connection.in_flight
         self._workers = ThreadPoolExecutor(self.in_flight, "lookalike-scorer")
 
@@ -131,6 +135,7 @@ class ScorerCore:
         """Cancel what is in flight and end the threads; may be called twice."""
         self.is_closed = True
         self.connection.close()
+        self._runner.close()
         self._workers.shutdown(cancel_futures=True)
 
     def _submit(self, run: Callable[[], Results]) -> Future[Results]:

@@ -1,0 +1,52 @@
+"""The files of a batch, read before its turn on a core: a core that waits for a disk or a bucket computes nothing.
+
+Files of this machine are read one after the other by the thread that runs the batch; of object storage many at a time,
+since each costs a round trip. What is very large is read in its turn, so that memory stays bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from artifact.preprocessing import ImageError
+from serving.client.pictures import Picture
+
+MAX_BYTES_AHEAD = 16 * 1024 * 1024
+_REMOTE_THREADS = 32
+
+Fetched = Picture | ImageError
+
+
+class Reader:
+    """Reads files; may be used from several threads at a time. End it with `close`."""
+
+    def __init__(self) -> None:
+        self._remote = ThreadPoolExecutor(_REMOTE_THREADS, "lookalike-read")  # a thread begins with its first use
+
+    def fetch(self, pictures: Sequence[Picture]) -> list[Fetched]:
+        """The pictures with their bytes in memory, or why there are none; some as they were, once these are many."""
+        if any(picture.path is not None and not isinstance(picture.path, Path) for picture in pictures):
+            return list(self._remote.map(_fetched, pictures))
+        fetched: list[Fetched] = []
+        num_bytes = 0
+        for picture in pictures:
+            got = _fetched(picture) if num_bytes < MAX_BYTES_AHEAD else picture
+            num_bytes += len(got.data) if not isinstance(got, ImageError) and got.data is not None else 0
+            fetched.append(got)
+        return fetched
+
+    def close(self) -> None:
+        """Drop what has not begun."""
+        self._remote.shutdown(wait=False, cancel_futures=True)
+
+
+def _fetched(picture: Picture) -> Fetched:
+    if picture.path is None:
+        return picture
+    try:
+        return replace(picture, path=None, span=None, data=picture.read())
+    except ImageError as error:
+        return error
