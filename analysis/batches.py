@@ -1,4 +1,7 @@
-"""Vectors of a table, checked: a batch at a time, or some rows of it. A bad number is named by its row in the table."""
+"""Rows of a table for what works on it: vectors, checked, a batch or some of them at a time, and columns.
+
+A number that is not finite is named by its row in the table.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from artifact.distances import Vectors
 from artifact.errors import DataError
@@ -26,6 +30,15 @@ def checked_rows(table: VectorTable, rows: Indices) -> Vectors:
     taken = table.take(rows)
     _require_finite(taken, rows, 0, table.source)
     return taken
+
+
+def rows_with_ids(table: VectorTable) -> pa.Table:
+    """Every column that holds no vectors, `id` among them (row numbers as text where the table has none)."""
+    copied = table.copied()
+    if "id" in copied.schema.names:
+        return copied
+    columns = {"id": pa.array(table.ids), **{name: copied[name] for name in copied.schema.names}}
+    return pa.table(columns).replace_schema_metadata(copied.schema.metadata)
 
 
 def sample_rows(num_rows: int, count: int, rng: np.random.Generator) -> Indices:

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from analysis.batches import checked_batches, checked_rows, sample_rows
+from analysis.batches import checked_batches, checked_rows, rows_with_ids, sample_rows
 from analysis.kmeans import Clusters, assign, kmeans
 from analysis.neighbours import centre_of, prepare
 from analysis.pairwise import table_distance
@@ -170,9 +170,7 @@ def _medoids(assignments: npt.NDArray[np.int32], apart: Vectors, k: int) -> npt.
 
 def _copied(table: VectorTable) -> pa.Table:
     """`id` and the other columns but vectors and those of an earlier clustering."""
-    copied = table.copied()
-    if "id" not in copied.schema.names:
-        copied = copied.add_column(0, "id", pa.array(table.ids))
+    copied = rows_with_ids(table)
     return copied.drop_columns([name for name in _OWN_COLUMNS if name in copied.schema.names])
 
 

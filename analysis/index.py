@@ -4,8 +4,11 @@ FILE is readable by anyone with `faiss.read_index`; for the cosine distance its 
 queries. FILE.rows.parquet holds ids, copied columns and lineage, and the SHA-256 of FILE: rows are renamed into place
 first, then the index, and a pair that does not belong together (a kill in between, a file copied alone) is refused.
 
-Decision a reader would question: an opened index is mapped, not read. Its pages are the system's file cache, shared by
-every process that searches it; nothing of it is copied. `save` never changes a file in place, so neither must anybody.
+Decisions a reader would question:
+- An opened index is mapped. Its pages are the system's file cache, shared by every process that searches it; nothing of
+  it is copied. `save` never changes a file in place, so neither must anybody. Opening reads FILE once all the same, for
+  its SHA-256: a second for each gigabyte or two, after which its pages are in that cache.
+- Rows found are taken from one record batch at a time: `Table.take` puts whole columns together first, at every search.
 """
 
 from __future__ import annotations
@@ -19,9 +22,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from analysis.batches import rows_with_ids
 from analysis.index_kinds import AUTO, KINDS, RECALL, choose_kind
 from analysis.intervals import check_seed
-from analysis.neighbours import search_index
+from analysis.neighbours import Indices, search_index
 from analysis.pairwise import check_vectors, table_distance
 from artifact.atomic import staged_file
 from artifact.distances import Vectors
@@ -60,6 +64,8 @@ class Index:
         self._faiss = faiss_index
         self.rows, self.distance, self.lineage, self.kind = rows, distance, lineage, kind
         self.parameters, self.images = parameters or {}, images
+        self._batches = rows.to_batches()
+        self._ends = np.cumsum([len(batch) for batch in self._batches])
 
     @classmethod
     def build(
@@ -92,9 +98,7 @@ class Index:
         distance = table_distance(table.lineage, distance, where=table.source)
         kind = choose_kind(kind, table.num_rows, table.dim)
         index, parameters = KINDS[kind](table, distance, recall=recall, seed=seed)
-        rows = table.copied()
-        if "id" not in rows.schema.names:
-            rows = rows.add_column(0, "id", pa.array(table.ids))
+        rows = rows_with_ids(table)
         parameters["build_seconds"] = round(time.perf_counter() - started, 3)
         return cls(
             index,
@@ -156,7 +160,7 @@ class Index:
             centre=np.zeros(self.dim, np.float32),
         )
         num_queries = len(queries)
-        result = self.rows.take(found.reshape(-1)).replace_schema_metadata(None)
+        result = self._rows_at(found.reshape(-1))
         columns: dict[str, Any] = {
             "query": np.repeat(np.arange(num_queries), k),
             "rank": np.tile(np.arange(1, k + 1, dtype=np.int32), num_queries),
@@ -165,6 +169,17 @@ class Index:
         for name in result.schema.names:
             columns.setdefault(name, result[name])
         return pa.table(columns)
+
+    def _rows_at(self, places: Indices) -> pa.Table:
+        """Rows by their numbers, in that order; int64 [m], any number of times each."""
+        wanted, back = np.unique(places, return_inverse=True)
+        taken = [self.rows.schema.empty_table()]
+        numbers = np.searchsorted(self._ends, wanted, side="right")  # of the batch that each lies in
+        for number in np.unique(numbers).tolist():
+            batch = self._batches[number]
+            inside = wanted[numbers == number] - (self._ends[number] - len(batch))
+            taken.append(pa.Table.from_batches([batch.take(pa.array(inside))]))
+        return pa.concat_tables(taken).take(back).replace_schema_metadata(None)
 
     def save(self, file: str | Path) -> None:
         """Write FILE and FILE.rows.parquet; raises OutputError where that cannot be done."""

@@ -84,8 +84,9 @@ def build_ivf(table: VectorTable, distance: str, *, recall: float, seed: int) ->
     index.cp.niter, index.cp.seed = _ITERATIONS, seed % (1 << 31)
     index.cp.min_points_per_centroid = 1  # faiss warns below 39
     index.cp.max_points_per_centroid = len(sample)
-    rest = np.setdiff1d(np.arange(len(rows)), asked) if len(rows) > num_training else np.arange(len(rows))
-    index.train(sample[rest])
+    if len(rows) > num_training:
+        sample = sample[np.setdiff1d(np.arange(len(rows)), asked)]  # under the same name: not held twice in training
+    index.train(sample)
     del sample
     for batch in checked_batches(table):
         prepared = prepare(batch.vectors, distance, origin)

@@ -105,6 +105,9 @@ def search_index(
 
     Returns:
         As `nearest`, of the rows that the index finds.
+
+    Raises:
+        DataError: queries of another n, or numbers so large that their distances are infinite in float32.
     """
     if queries.shape[1] != index.d:
         raise DataError("queries", expected=f"{index.d} dims as the references have", got=str(queries.shape[1]))
@@ -137,10 +140,13 @@ def _candidates(index: Any, queries: Vectors, wanted: int, needed: int) -> Indic
     rows: Indices = found
     short = np.flatnonzero(rows[:, needed - 1] < 0)
     num_lists = getattr(index, "nprobe", 0)
-    while short.size and num_lists < index.nlist:
-        num_lists = min(2 * num_lists, index.nlist)
+    all_lists = getattr(index, "nlist", 0)
+    while short.size and num_lists < all_lists:
+        num_lists = min(2 * num_lists, all_lists)
         parameters: Any = faiss.IVFSearchParameters()
         parameters.nprobe = num_lists
         _, rows[short] = index.search(queries[short], wanted, params=parameters)
         short = short[rows[short, needed - 1] < 0]
+    if short.size:  # faiss finds nothing at an infinite distance
+        raise DataError("vectors", expected="squared distances within float32", got="larger ones")
     return rows

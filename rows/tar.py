@@ -5,8 +5,8 @@ Decisions a reader would question:
 - Of a plain tar on this machine only the headers are read; a ref names the span of its image. Compressed and remote
   tars cannot be read from the middle, so their images travel as bytes.
 - Which columns there are is told by the first hundred rows. A row without one of them has an empty cell there.
-- Python's tarfile takes a damaged header for the end of the archive, and rows would be lost without a word; here it is
-  an error.
+- Python's tarfile takes a damaged header, and one that is missing, for the end of the archive, and rows would be lost
+  without a word; here both are errors. An archive ends with a block of zeros, which every writer puts there.
 """
 
 from __future__ import annotations
@@ -43,18 +43,23 @@ _UNPACK: dict[str, Any] = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}
 """Not tarfile's own: that unpacks each ten kilobytes at once, into gigabytes where they are all zeros."""
 
 
-_InvalidHeaderError: Any = vars(tarfile)["InvalidHeaderError"]  # of which the stubs do not know
+_Invalid, _Truncated, _Empty = (  # of which the stubs do not know
+    vars(tarfile)[f"{fault}HeaderError"] for fault in ("Invalid", "Truncated", "Empty")
+)
 
 
 class _StrictInfo(tarfile.TarInfo):
-    """Headers of which a damaged one is an error and not the end."""
+    """Headers of which one that is damaged, cut off or missing is an error and not the end."""
 
     @classmethod
     def fromtarfile(cls, tar: tarfile.TarFile) -> _StrictInfo:
         try:
             return super().fromtarfile(tar)
-        except _InvalidHeaderError as error:
-            raise _DamagedHeaderError(f"{error} at byte {tar.offset}") from None
+        except (_Invalid, _Truncated, _Empty) as error:
+            if tar.offset == 0 and not isinstance(error, _Invalid):
+                raise  # an empty file, or no tar at all: tarfile says so itself
+            fault = "no end of the archive" if isinstance(error, _Empty) else error
+            raise _DamagedHeaderError(f"{fault} at byte {tar.offset}") from None
 
 
 class _DamagedHeaderError(Exception):

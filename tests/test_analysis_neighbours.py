@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from analysis.index import Index, rows_file
@@ -127,6 +128,30 @@ def test_index_finds_what_brute_force_finds_after_a_round_trip(distance: str, tm
     assert found["label"].to_pylist() == (rows.reshape(-1) % 3).tolist()
     np.testing.assert_allclose(found["distance"].to_numpy(), distances.reshape(-1), rtol=1e-5, atol=1e-6)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["shoes.faiss", "shoes.faiss.rows.parquet"]
+
+
+def test_rows_come_from_every_chunk_of_the_table() -> None:
+    """Copied columns in many chunks, of every width, null ones among them; no column is put together for a search."""
+    vectors_, words = vectors(60, 1), pa.chunked_array([["a"] * 7, [], [None] * 50, ["ccc"] * 3])
+    rows = pa.table(
+        {"id": pa.chunked_array([range(20), range(20, 60)]), "word": words, "more": [[i] for i in range(60)]}
+    )
+    index = Index.build(VectorTable.from_arrays(vectors_), distance="euclidean")
+    index = Index(index._faiss, rows, distance="euclidean", lineage=None, kind="flat")
+    _, found = brute(vectors_, vectors(9, 2), 20, "euclidean")
+    expected = rows.combine_chunks().take(found.reshape(-1)).to_pydict()
+    assert index.search_table(vectors(9, 2), 20).select(["id", "word", "more"]).to_pydict() == expected
+    assert len(set(expected["id"])) > 30
+
+
+@pytest.mark.parametrize("kind", ["flat", "ivf"])
+def test_distances_beyond_float32_are_one_line(kind: str) -> None:
+    """Finite numbers whose squares are not: faiss finds nothing."""
+    large = vectors(60, 1) * np.float32(1e20)
+    index = Index.build(VectorTable.from_arrays(vectors(60, 1)), distance="euclidean", kind=kind)
+    for queries in (large[:2], large):
+        with pytest.raises(DataError, match="^vectors: expected squared distances within float32, got larger ones$"):
+            index.search(queries, 3)
 
 
 def test_search_gives_a_list_of_rows_for_each_query() -> None:

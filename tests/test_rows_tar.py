@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
 from pathlib import Path
@@ -82,6 +83,29 @@ def test_damaged_header_is_not_the_end(tmp_path: Path) -> None:
     path.write_bytes(b"no tar at all" * 100)
     with pytest.raises(DataError, match=r"^table: expected a tar that can be read to its end, got "):
         open_table(path)
+
+
+@pytest.mark.parametrize("name", ["t.tar", "t.tar.gz"])
+@pytest.mark.parametrize(("num_bytes", "fault"), [(2048, "no end of the archive"), (2048 + 99, "truncated header")])
+def test_a_tar_cut_off_at_a_header_is_not_its_end(name: str, num_bytes: int, fault: str, tmp_path: Path) -> None:
+    """Where tarfile itself would stop without a word, too; the whole rows before it are given."""
+    plain = write_members(tmp_path / "whole.tar", {f"{i}.png": b"x" for i in range(4)}).read_bytes()[:num_bytes]
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(plain) if name.endswith(".gz") else plain)
+    with tarfile.open(path) as tar:
+        assert len(tar.getnames()) == 2
+    found: list[RowBatch] = []
+    with pytest.raises(DataError, match=f"{fault} at byte 2048"):
+        found.extend(open_table(path).batches(1))
+    assert [batch.ids for batch in found][:1] == [["0"]]
+
+
+def test_one_block_of_zeros_is_an_end(tmp_path: Path) -> None:
+    """The second, and the padding of tar programs, are not needed."""
+    path = write_members(tmp_path / "t.tar", {"0.png": b"x", "1.png": b"y"})
+    path.write_bytes(path.read_bytes()[: 2 * 1024 + 512])
+    (batch,) = open_table(path).batches(9)
+    assert batch.ids == ["0", "1"]
 
 
 def test_names_that_are_not_utf8_and_links(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from test_imports import ROOT
 from analysis.stores.place import parse_place
 from analysis.stores.push import push
 from analysis.stores.qdrant import point_id
-from artifact.errors import UnavailableError, UsageError
+from artifact.errors import LookalikeError, UnavailableError, UsageError
 from lookalike.cli import main
 from rows.vectors import VectorTable, vector_array
 
@@ -58,6 +58,32 @@ def test_a_password_is_never_shown() -> None:
         push(small_table(), url, "x", distance="euclidean")
     assert "secret" not in str(caught.value)
     assert "postgresql://me:***@127.0.0.1:1/db" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:se#cret@127.0.0.1:1/db",
+        "postgresql://me:se?cret@127.0.0.1:1/db",
+        "postgresql://me:se/cret@127.0.0.1:1/db",
+        "postgresql://me:se cret@127.0.0.1:1/db",
+        "postgresql://me:%zzcret@127.0.0.1:1/db",
+        "postgresql://me:se@cret@127.0.0.1:1/db",
+        "postgresql://127.0.0.1:1/db?password=secret",
+        "postgresql://127.0.0.1:1/db?user=me&password=se%zzcret&connect_timeout=1",
+        "postgresql://127.0.0.1:1/db?sslpassword=secret&connect_timeout=1",
+        "qdrant://127.0.0.1:1?api_key=secret",
+        "redis://me:secret@host",
+        "host=127.0.0.1 password=secret",
+    ],
+)
+def test_no_way_to_write_a_password_shows_it(url: str) -> None:
+    """In no line of the chain of errors: what cannot be parsed is quoted by urllib and libpq, and masked by us."""
+    with pytest.raises(LookalikeError) as caught:
+        push(small_table(), url, "x", distance="euclidean")
+    shown = str(caught.value)
+    assert "***" in shown
+    assert not any(part in shown for part in ("se#", "se?", "se/", "se ", "se@", "%zz", "cret"))
 
 
 @pytest.mark.parametrize("url", ["", "x", "http://localhost:6333", "redis://localhost", "qdrant://", "qdrant://h:x"])

@@ -234,6 +234,40 @@ def test_a_refused_batch_says_how_many_rows_are_there(postgres: str, name: str) 
         assert len(reader.rows(name)) == 20
 
 
+def test_columns_of_another_type_are_cast_without_loss_or_refused(postgres: str, name: str) -> None:
+    """Integers where doubles are would lose digits and doubles where integers are would be rounded; nothing is written."""
+    import psycopg
+
+    push(table(matrix(2), size=[1, 2], share=[0.5, 0.25], word=["a", "b"]), postgres, name)
+    refused: list[tuple[dict[str, Any], str]] = [
+        ({"size": [1.5, 2.5]}, 'column "size" of collection .* expected bigint, got double precision'),
+        ({"share": [2**53 + 1, 2]}, 'column "share" of collection .* expected double precision, got bigint'),
+        ({"word": [{"a": 1}] * 2}, 'column "word" of collection .* expected text, got jsonb'),
+    ]
+    for columns, words in refused:
+        events: list[Mapping[str, Any]] = []
+        with pytest.raises(OutputError, match=words):
+            push(table(-matrix(2), **columns), postgres, name, report=events.append)
+        assert events == []
+    with reading(postgres) as reader:
+        assert reader.rows(name)["cats/000.png"]["share"] == 0.5
+    with psycopg.connect(postgres) as connection:
+        connection.execute(f'ALTER TABLE "{name}" ALTER COLUMN size TYPE numeric(30)')
+    push(table(matrix(2), size=[2**60 + 1, 7]), postgres, name)
+    with reading(postgres) as reader:
+        assert reader.rows(name)["cats/000.png"]["size"] == 2**60 + 1
+
+
+def test_a_row_is_replaced_whole(url: str, name: str) -> None:
+    """A column that the second table lacks is not left over from the first."""
+    push(table(matrix(2), ["x", "y"], label=["a", "b"]), url, name)
+    push(table(-matrix(1), ["x"]), url, name)
+    with reading(url) as reader:
+        rows = reader.rows(name)
+    assert (rows["x"].get("label"), rows["y"]["label"]) == (None, "b")
+    np.testing.assert_allclose(np.asarray(rows["x"]["vector"]), -matrix(1)[0], rtol=1e-6)
+
+
 def test_a_row_without_an_id_is_refused(tmp_path: Path) -> None:
     """There is no way to write it twice as one."""
     with pytest.raises(DataError, match='column "id": expected an id in every row, got null'):

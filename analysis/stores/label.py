@@ -16,7 +16,7 @@ from rows.lineage import Lineage, require_same_space
 KEY = "lookalike"
 """Name under which stores with named metadata keep the label."""
 
-_OTHER = "choose another --collection, or replace this one with --recreate"
+OTHER = "choose another --collection, or replace this one with --recreate"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,10 +74,14 @@ class Label:
         try:
             require_same_space(self.lineage, pushed.lineage, names=(f'collection "{collection}"', "the pushed table"))
         except SpaceError as error:
-            raise SpaceError(error.what, expected=error.expected, got=error.got, where=where, mend=_OTHER) from None
+            raise SpaceError(error.what, expected=error.expected, got=error.got, where=where, mend=OTHER) from None
         for fact in ("column", "dim", "distance", "id_type"):
             there, ours = getattr(self, fact), getattr(pushed, fact)
             if there != ours:
                 raise OutputError(
-                    f'{fact} of collection "{collection}"', expected=str(there), got=str(ours), where=where, mend=_OTHER
+                    f'{fact} of collection "{collection}"',
+                    expected=str(there),
+                    got=str(ours),
+                    where=where,
+                    mend=OTHER,
                 )

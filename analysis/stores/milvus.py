@@ -2,6 +2,7 @@
 
 Decisions a reader would question:
 - Copied columns are dynamic fields, so any column of any type finds a place and a later table may bring others.
+- A server replaces a row whole; Milvus Lite lays the new columns over the old ones, so there the old row goes first.
 - The label stands both in the collection's properties and its description: Milvus Lite keeps only the former.
 """
 
@@ -48,7 +49,7 @@ def connect(place: Place) -> Iterator[MilvusStore]:
     try:
         client = MilvusClient(uri, token=os.environ.get("MILVUS_TOKEN", ""), timeout=TIMEOUT_S)
         try:
-            yield MilvusStore(client)
+            yield MilvusStore(client, is_lite=place.address is None)
         finally:
             client.close()
     finally:
@@ -58,8 +59,8 @@ def connect(place: Place) -> Iterator[MilvusStore]:
 class MilvusStore:
     """A Store."""
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    def __init__(self, client: Any, *, is_lite: bool) -> None:
+        self._client, self._is_lite = client, is_lite
 
     def find(self, collection: str) -> str | None:
         if not self._client.has_collection(collection):
@@ -80,6 +81,8 @@ class MilvusStore:
     def upsert(self, collection: str, label: Label, rows: Rows) -> None:
         found = zip(plain_rows(rows.columns), rows.vectors, strict=True)
         data = [{**row, label.column: vector} for row, vector in found]
+        if self._is_lite:
+            self._client.delete(collection, ids=[row["id"] for row in data])
         self._client.upsert(collection, data)
 
     def count(self, collection: str) -> int:

@@ -2,7 +2,9 @@
 
 Decisions a reader would question:
 - No index is made: pgvector then searches exactly. An approximate one is the owner's choice, one line of SQL.
-- The label is the table's comment. Each batch goes by COPY into a temporary table and from there in one statement.
+- The label is the table's comment. Each batch goes by COPY into a temporary table of the batch's own types (binary COPY
+  converts nothing), and from there in place of the rows with its ids, all or nothing.
+- A column that is there keeps its type, so values of another are refused where PostgreSQL would round them to fit.
 """
 
 from __future__ import annotations
@@ -18,10 +20,10 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.types.json import Jsonb
 
-from analysis.stores.label import Label
+from analysis.stores.label import OTHER, Label
 from analysis.stores.place import Place
 from analysis.stores.store import Rows, plain_value
-from artifact.errors import ServerError
+from artifact.errors import OutputError, ServerError, UsageError
 
 FAILURES: tuple[type[Exception], ...] = (psycopg.Error,)
 CONNECT_TIMEOUT_S = 10
@@ -34,11 +36,14 @@ COLUMN_TYPES: dict[str, Callable[[pa.DataType], bool]] = {
     "double precision": pa.types.is_floating,
     "text": lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind),
     "bytea": lambda kind: pa.types.is_binary(kind) or pa.types.is_large_binary(kind),
-    "timestamptz": lambda kind: pa.types.is_timestamp(kind) and kind.tz is not None,
-    "timestamp": pa.types.is_timestamp,
+    "timestamp with time zone": lambda kind: pa.types.is_timestamp(kind) and kind.tz is not None,
+    "timestamp without time zone": pa.types.is_timestamp,
     "date": pa.types.is_date,
 }
 """PostgreSQL type -> whether an Arrow type becomes it, the first that does; all others become jsonb."""
+
+TAKEN_BY = {"bigint": ("integer", "smallint", "numeric", "text"), "text": ("character varying",)}
+"""Our type -> others that a column may have by now: they hold each value as it is, or PostgreSQL refuses it."""
 
 
 def column_type(kind: pa.DataType) -> str:
@@ -51,8 +56,13 @@ def column_type(kind: pa.DataType) -> str:
 @contextmanager
 def connect(place: Place) -> Iterator[PgvectorStore]:
     """Open a database, by libpq's rules (PGPASSWORD, ~/.pgpass, sslmode); the extension is made where it is not."""
-    told = conninfo_to_dict(place.url)
-    conninfo = make_conninfo(place.url, connect_timeout=told.get("connect_timeout", CONNECT_TIMEOUT_S))
+    try:
+        told = conninfo_to_dict(place.url)
+        conninfo = make_conninfo(place.url, connect_timeout=told.get("connect_timeout", CONNECT_TIMEOUT_S))
+    except psycopg.ProgrammingError:  # libpq quotes the URL, password included
+        raise UsageError(
+            "URL of PostgreSQL", expected="one with special characters percent-encoded", got=place.shown
+        ) from None
     with psycopg.connect(conninfo, autocommit=True) as connection:
         if connection.execute("SELECT 1 FROM pg_extension WHERE extname = 'vector'").fetchone() is None:
             try:
@@ -84,34 +94,35 @@ class PgvectorStore:
         return (found[1] or "") if found[0] else None
 
     def create(self, collection: str, label: Label, columns: pa.Schema) -> None:
-        types = {field.name: column_type(field.type) for field in columns}
-        types |= {"id": types["id"] + " PRIMARY KEY", label.column: f"vector({label.dim}) NOT NULL"}
-        pairs = [sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind)) for name, kind in types.items()]
+        types = _types(columns, label)
+        types |= {"id": types["id"] + " PRIMARY KEY", label.column: types[label.column] + " NOT NULL"}
         with self._connection.transaction():
-            self._connection.execute(
-                sql.SQL("CREATE TABLE {} ({})").format(_table(collection), sql.SQL(", ").join(pairs))
-            )
+            self._connection.execute(sql.SQL("CREATE TABLE {} ({})").format(_table(collection), _definitions(types)))
             self._connection.execute(
                 sql.SQL("COMMENT ON TABLE {} IS {}").format(_table(collection), sql.Literal(label.to_text()))
             )
 
     def upsert(self, collection: str, label: Label, rows: Rows) -> None:
-        names = [*rows.columns.column_names, label.column]
-        kinds = [column_type(field.type) for field in rows.columns.schema]
-        columns = sql.SQL(", ").join(map(sql.Identifier, names))
-        update = sql.SQL(", ").join(sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name)) for name in names[1:])
-        values = [_values(column, kind) for column, kind in zip(rows.columns.columns, kinds, strict=True)]
+        copied = _without_nulls(rows.columns)
+        types = _types(copied.schema, label)
+        self._require_types(collection, types)
+        columns = sql.SQL(", ").join(map(sql.Identifier, types))
+        update = sql.SQL(", ").join(sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name)) for name in types)
+        values = [_values(copied[name], types[name]) for name in copied.column_names]
         with self._connection.transaction(), self._connection.cursor() as cursor:
             cursor.execute(
-                sql.SQL("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {} FROM {} LIMIT 0").format(
-                    _STAGED, columns, _table(collection)
-                )
+                sql.SQL("CREATE TEMPORARY TABLE {} ({}) ON COMMIT DROP").format(_STAGED, _definitions(types))
             )
             with cursor.copy(sql.SQL("COPY {} ({}) FROM STDIN WITH (FORMAT BINARY)").format(_STAGED, columns)) as copy:
-                copy.set_types([*kinds, "vector"])
+                copy.set_types([*(types[name] for name in copied.column_names), "vector"])
                 for row in zip(*values, rows.vectors, strict=True):
                     copy.write_row(row)
             cursor.execute(
+                sql.SQL("DELETE FROM {} AS old USING {} AS new WHERE old.id = new.id").format(
+                    _table(collection), _STAGED
+                )
+            )
+            cursor.execute(  # a conflict is a row that another push has written since
                 sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} ON CONFLICT (id) DO UPDATE SET {}").format(
                     _table(collection), columns, columns, _STAGED, update
                 )
@@ -124,6 +135,35 @@ class PgvectorStore:
 
     def drop(self, collection: str) -> None:
         self._connection.execute(sql.SQL("DROP TABLE {}").format(_table(collection)))
+
+    def _require_types(self, collection: str, types: dict[str, str]) -> None:
+        """Refuse a batch whose values would be changed to fit a column that is there."""
+        found = self._connection.execute(
+            "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
+            " WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped",
+            (_table(collection).as_string(self._connection),),
+        )
+        there: dict[str, str] = dict(found.fetchall())
+        for name, kind in types.items():
+            held = there.get(name, kind)  # what is missing PostgreSQL says itself
+            if held != kind and held.partition("(")[0] not in TAKEN_BY.get(kind, ()):
+                raise OutputError(f'column "{name}" of collection "{collection}"', expected=held, got=kind, mend=OTHER)
+
+
+def _without_nulls(columns: pa.Table) -> pa.Table:
+    """Without columns of no type, all of them null: as good as not there, whatever the type of the store's column."""
+    return columns.select([field.name for field in columns.schema if not pa.types.is_null(field.type)])
+
+
+def _types(columns: pa.Schema, label: Label) -> dict[str, str]:
+    """{column: its PostgreSQL type}, the vectors last."""
+    return {field.name: column_type(field.type) for field in columns} | {label.column: f"vector({label.dim})"}
+
+
+def _definitions(types: dict[str, str]) -> sql.Composed:
+    """As CREATE TABLE takes them."""
+    pairs = [sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind)) for name, kind in types.items()]
+    return sql.SQL(", ").join(pairs)
 
 
 def _table(collection: str) -> sql.Identifier:

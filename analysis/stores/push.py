@@ -21,7 +21,7 @@ from analysis.stores.label import Label
 from analysis.stores.place import Place, parse_place
 from analysis.stores.programs import load_store, missing_package
 from analysis.stores.store import Rows, Store, StoreModule
-from artifact.errors import DataError, LookalikeError, ServerError, UnavailableError, UsageError
+from artifact.errors import DataError, LookalikeError, OutputError, ServerError, UnavailableError, UsageError
 from rows.vectors import VectorTable
 
 DEFAULT_BATCH_SIZE = 1000
@@ -167,7 +167,7 @@ def _write_all(
             speed = done / max(time.monotonic() - started, 1e-9)
             report({"event": "pushed", "done": done, "num_rows": table.num_rows, "rows_per_s": speed})
     except BaseException as error:  # Ctrl-C too leaves nobody in doubt
-        if not isinstance(error, ServerError):
+        if not isinstance(error, ServerError | OutputError):  # neither of which the same command mends so
             report({"event": "note", "message": _how_far(done, table.num_rows)})
         raise
     return done
