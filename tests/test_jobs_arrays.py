@@ -15,8 +15,11 @@ from scoring import BAD, DIM, publish_models, write_images
 from artifact.errors import UsageError
 from rows.tables import open_table
 from rows.vectors import VectorTable
+from serving.client.scorer import Scorer
 from serving.jobs.duplicate_ids import duplicate_ids
+from serving.jobs.identity import JobIdentity
 from serving.jobs.merging import merge_shards
+from serving.jobs.output import open_job_folder
 from serving.jobs.shards import Shard
 
 
@@ -68,6 +71,39 @@ def test_arrays_hold_what_the_parts_hold(repository: Path, tmp_path: Path, outpu
     assert (arrays["kind"].dtype, arrays["good"].dtype, arrays["id"].dtype.kind) == (np.int16, np.bool_, "U")
     assert VectorTable.open(output, "embedding_anchor").num_rows == rows.num_rows
     assert read_manifest(output)["arrays"] == list(result.arrays)
+
+
+def test_columns_that_make_no_array_stay_in_the_parts(repository: Path, tmp_path: Path) -> None:
+    """Vectors with holes or of other types, names that are no file here; what lies elsewhere by such a name stays."""
+    paths = [str(path) for path in write_images(tmp_path / "images", 4)]
+    holed = [[1.0, None], [2.0, 3.0], [4.0, 5.0], [6.0, 7.0]]
+    lists = {
+        "whole": ([[row, -row] for row in range(4)], pa.float32()),
+        "empty": ([None, [1, 2], [3, 4], [5, 6]], pa.float32()), "holed": (holed, pa.float32()),
+        "int": ([[2**53 + 1, row] for row in range(4)], pa.int64()), "text": ([["a", "b"]] * 4, pa.string()),
+        "../up": ([[0, 0]] * 4, pa.float32()),
+    }  # fmt: skip
+    columns = {name: pa.array(values, pa.list_(kind, 2)) for name, (values, kind) in lists.items()}
+    names = ["a/b", "../x", "..", ".hidden", "a\\b", "a: b", "n" * 300, "plain"]
+    columns |= {name: pa.array(range(4)) for name in names}
+    parquet.write_table(pa.table({"image": paths, **columns}), tmp_path / "t.parquet")
+    output, beside = tmp_path / "out", [tmp_path / "x.npy", tmp_path / "up.npy"]
+    for path in beside:
+        path.write_bytes(b"not ours")
+    table = open_table(tmp_path / "t.parquet", copy=list(columns))
+    result = score(table, repository, output, rows_per_part=3, output_format="npy")
+    assert result.arrays == ("id.npy", "whole.npy", "plain.npy", "embedding.npy")
+    np.testing.assert_array_equal(np.load(output / "whole.npy"), np.array(lists["whole"][0], np.float32))
+    rows = read_rows(output)
+    assert {name: rows[name].to_pylist() for name in columns} == {
+        name: column.to_pylist() for name, column in columns.items()
+    }
+    with Scorer("triplet_branch", repository=repository) as scorer:
+        identity, _ = JobIdentity.of(table, scorer, rows_per_part=3)
+    with open_job_folder(output, identity) as folder:
+        folder.reopen(table.fingerprint)
+    assert not list(output.glob("*.npy"))
+    assert [path.read_bytes() for path in beside] == [b"not ours"] * 2
 
 
 def test_arrays_of_a_finished_job_are_made_when_they_are_asked_for(repository: Path, tmp_path: Path) -> None:

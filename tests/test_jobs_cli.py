@@ -17,6 +17,7 @@ from job_tables import csv_of_images, files_of, read_manifest
 from scoring import BAD, publish_models, write_images
 
 from lookalike.cli import main
+from serving.jobs.identity import MAX_ROWS_PER_PART
 
 NUM_ROWS = 200
 COMMAND = [sys.executable, "-m", "lookalike"]
@@ -105,6 +106,10 @@ def test_options_that_make_no_sense_are_usage_errors(
         (("--shard", "3/2"), "shard '3/2': expected I/N with I from 1 to N, for example 1/4"),
         (("--format", "csv"), "format 'csv': expected one of parquet, npy, npz"),
         (("--rows-per-part", "0"), "'--rows-per-part'"),
+        (
+            ("--rows-per-part", str(MAX_ROWS_PER_PART + 1)),
+            f"'--rows-per-part': Input should be less than or equal to {MAX_ROWS_PER_PART}",
+        ),
     ):
         assert main(scoring(table, repository, tmp_path / "out", *options)) == 2
         assert words in capsys.readouterr().err

@@ -152,7 +152,7 @@ def test_streams_and_columns_that_do_not_fit_are_refused(repository: Path, image
     )
     with pytest.raises(DataError, match='copied column "embedding_left": expected a name that the output does not use'):
         score(pairs, repository, output, "siamese_branch")
-    with pytest.raises(UsageError, match="rows_per_part: expected at least 1, got 0"):
+    with pytest.raises(UsageError, match="rows_per_part: expected 1 to 65536, got 0"):
         score(pairs, repository, output, "siamese_branch", rows_per_part=0)
     assert not output.exists()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from job_tables import csv_of_images, files_of, folder_of_images, score
 from pyarrow import parquet
@@ -14,9 +15,10 @@ from scoring import BAD, publish_models, write_images
 from artifact.errors import DataError, OutputError
 from rows.tables import ImageTable, open_table
 from serving.client.scorer import Scorer
-from serving.jobs.identity import JobIdentity
+from serving.jobs.identity import MAX_ROWS_PER_PART, JobIdentity
 from serving.jobs.output import JobFolder, open_job_folder
-from serving.jobs.part_scoring import ScoredPart, score_part
+from serving.jobs.part_files import read_errors, write_scored_part
+from serving.jobs.part_scoring import ScoredPart, errors_schema, score_part
 from serving.jobs.shards import Shard
 
 
@@ -89,6 +91,22 @@ def test_a_folder_is_complete_only_with_every_row(repository: Path, tmp_path: Pa
             folder.add_part(part(3))
             folder.complete(26)
             _assert_sums(folder, tmp_path / "out")
+
+
+def test_the_largest_part_of_nothing_but_bad_rows_can_be_read(tmp_path: Path) -> None:
+    """All that Parquet reads of metadata is 100 MB; here are four long addresses a row, as a table of quartets has."""
+    num_images = 4 * MAX_ROWS_PER_PART
+    rows = np.repeat(np.arange(MAX_ROWS_PER_PART), 4)
+    ids = [f"https://images.example.com/{row * 7919:032x}/{row:064d}.jpg" for row in rows]
+    reasons = [
+        f"no such file: https://images.example.com/{row * 104729:032x}/{row:064d}.jpg" for row in range(num_images)
+    ]
+    errors = pa.table([rows, ids, ["anchor"] * num_images, reasons], schema=errors_schema(pa.string()))
+    counts = {"number": 0, "first_row": 0, "num_rows": MAX_ROWS_PER_PART, "num_errors": MAX_ROWS_PER_PART}
+    table = pa.table({"id": pa.array([], pa.string())})
+    scored = ScoredPart(**counts, table=table, errors=errors, num_images=num_images)
+    part = write_scored_part(tmp_path, scored, {"rows_per_part": MAX_ROWS_PER_PART})
+    assert read_errors(tmp_path, part).equals(errors)
 
 
 def _assert_sums(folder: JobFolder, output: Path) -> None:

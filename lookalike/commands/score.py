@@ -49,7 +49,7 @@ def score(
     shard: Annotated[
         str | None, typer.Option(help="Score the I-th of N shares; `merge` joins them.", metavar="I/N")
     ] = None,
-    rows_per_part: Annotated[int, typer.Option(min=1, help="Rows of a part file.")] = 8192,
+    rows_per_part: Annotated[int, typer.Option(min=1, max=65536, help="Rows of a part file.")] = 8192,
     retry_errors: Annotated[bool, typer.Option("--retry-errors", help="Try the bad rows again.")] = False,
     output_format: Annotated[
         str, typer.Option("--format", help="parquet; npy and npz add arrays beside it.", metavar="FORMAT")

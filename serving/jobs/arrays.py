@@ -5,7 +5,8 @@ Decisions a reader would question:
   `np.load`, and are made again whenever the parts changed.
 - Files are written from start to end and not mapped into memory: a map of a file on a full disk ends the process.
 - Text becomes an array of fixed width, so that nothing is pickled. A column is left out where NumPy has no plain type
-  for it (empty cells, nested values, a text over 1024 characters) or its name has a slash: the parts have it.
+  for it (empty cells, nested values, a text over 1024 characters), where it is one of vectors with empty places or of
+  another type than float32, or where its name is none of a plain file: the parts have it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ import pyarrow.compute as pc
 
 from artifact.atomic import staged_file, sync_folder
 from artifact.errors import UsageError
-from serving.jobs.output import NPZ_FILE, JobFolder
+from serving.jobs.array_files import NPZ_FILE, array_file, has_array_file
+from serving.jobs.output import JobFolder
 
 FORMATS = ("parquet", "npy", "npz")
 _MAX_TEXT = 1024
@@ -54,7 +56,7 @@ def write_arrays(folder: JobFolder, output_format: str) -> tuple[str, ...]:
     if output_format == "parquet":
         return ()
     arrays = _find_arrays(folder)
-    names = [NPZ_FILE] if output_format == "npz" else [f"{array.name}.npy" for array in arrays]
+    names = [NPZ_FILE] if output_format == "npz" else [array_file(array.name) for array in arrays]
     written = dict.fromkeys(folder.extra.get("arrays", []))
     if not set(names) <= set(written) or not all((folder.path / name).is_file() for name in names):
         (_write_npz if output_format == "npz" else _write_npy)(folder, arrays)
@@ -66,14 +68,14 @@ def write_arrays(folder: JobFolder, output_format: str) -> tuple[str, ...]:
 
 def _write_npy(folder: JobFolder, arrays: list[_Array]) -> None:
     for array in arrays:
-        with staged_file(folder.path / f"{array.name}.npy") as staged, staged.open("wb") as file:
+        with staged_file(folder.path / array_file(array.name)) as staged, staged.open("wb") as file:
             _write_array(file, array, folder)
 
 
 def _write_npz(folder: JobFolder, arrays: list[_Array]) -> None:
     with staged_file(folder.path / NPZ_FILE) as staged, zipfile.ZipFile(staged, "w") as archive:
         for array in arrays:
-            member = zipfile.ZipInfo(f"{array.name}.npy", _EPOCH)
+            member = zipfile.ZipInfo(array_file(array.name), _EPOCH)
             # vectors are noise to a compressor; texts of fixed width are mostly zeros
             member.compress_type = zipfile.ZIP_DEFLATED if array.dtype.kind == "U" else zipfile.ZIP_STORED
             with archive.open(member, "w", force_zip64=True) as file:
@@ -94,7 +96,7 @@ def _write_array(file: IO[bytes], array: _Array, folder: JobFolder) -> None:
 def _numpy(column: pa.ChunkedArray[Any], array: _Array) -> npt.NDArray[Any]:
     if array.row_shape:
         vectors: Any = column.combine_chunks()
-        return np.asarray(vectors.flatten()).astype(array.dtype, copy=False)
+        return np.asarray(vectors.flatten())
     values = column.to_pylist() if array.dtype.kind == "U" else column.to_numpy()
     return np.array(values, array.dtype)
 
@@ -108,10 +110,11 @@ def _find_arrays(folder: JobFolder) -> list[_Array]:
 
 def _array(folder: JobFolder, field: pa.Field[Any]) -> _Array | None:
     kind: Any = field.type
-    if pa.types.is_fixed_size_list(kind):
-        return _Array(field.name, np.dtype(np.float32), (kind.list_size,))
-    if "/" in field.name:
+    if not has_array_file(field.name):
         return None
+    if pa.types.is_fixed_size_list(kind):
+        is_plain = pa.types.is_float32(kind.value_type) and not any(map(_has_hole, _column(folder, field.name)))
+        return _Array(field.name, np.dtype(np.float32), (kind.list_size,)) if is_plain else None
     is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
     if not (is_text or pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
         return None
@@ -124,6 +127,11 @@ def _array(folder: JobFolder, field: pa.Field[Any]) -> _Array | None:
     if is_text:
         return _Array(field.name, np.dtype(f"<U{width}"), ()) if width <= _MAX_TEXT else None
     return _Array(field.name, np.dtype(kind.to_pandas_dtype()), ())
+
+
+def _has_hole(vectors: Any) -> bool:
+    """Whether a vector, or a number of one, is null."""
+    return bool(vectors.null_count) or any(chunk.flatten().null_count for chunk in vectors.chunks)
 
 
 def _schema(folder: JobFolder) -> pa.Schema | None:

@@ -20,6 +20,9 @@ from serving.jobs.loss_column import LossColumn
 from serving.jobs.part_scoring import part_schema
 from serving.jobs.shards import WHOLE, Shard
 
+MAX_ROWS_PER_PART = 65_536
+"""A part's bad images stand in its metadata, and Parquet reads no more than 100 MB of that."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class JobIdentity:
@@ -50,11 +53,11 @@ class JobIdentity:
         """The identity of scoring a table, and the schema of its parts.
 
         Raises:
-            UsageError: the table's streams are not the artifact's, or rows_per_part is below 1.
+            UsageError: the table's streams are not the artifact's, or rows_per_part is not from 1 to MAX_ROWS_PER_PART.
             DataError: a copied column has a name that the output uses.
         """
-        if rows_per_part < 1:
-            raise UsageError("rows_per_part", expected="at least 1", got=str(rows_per_part))
+        if not 1 <= rows_per_part <= MAX_ROWS_PER_PART:
+            raise UsageError("rows_per_part", expected=f"1 to {MAX_ROWS_PER_PART}", got=str(rows_per_part))
         scorer.require_streams(list(table.streams))
         schema = part_schema(table, scorer, loss)
         job = {

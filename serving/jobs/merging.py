@@ -54,7 +54,7 @@ def merge_shards(shards: Sequence[str | Path], output: str | Path, *, output_for
 
     Args:
         shards: the folders, in any order.
-        output: new, or that of a merge that was killed.
+        output: new, or that of an earlier merge of them: killed, or of before some of them were retried.
         output_format: as for score_table.
 
     Raises:
@@ -69,8 +69,11 @@ def merge_shards(shards: Sequence[str | Path], output: str | Path, *, output_for
         opened = [stack.enter_context(_open_shard(Path(path))) for path in shards]
         identity = _one_job(opened)
         folder = stack.enter_context(open_job_folder(Path(output), identity))
-        was_complete = folder.state == COMPLETE
+        was_complete = folder.state == COMPLETE and not any(
+            folder.lacks(part) for shard in opened for part in shard.parts
+        )
         if not was_complete:
+            folder.reopen(_mended(opened) or identity.job["table"])
             for shard in opened:
                 _take_over(shard, folder)
             folder.complete(int(opened[0].manifest["table_rows"]))
@@ -88,14 +91,14 @@ def merge_shards(shards: Sequence[str | Path], output: str | Path, *, output_for
 
 
 def _take_over(shard: _Opened, folder: JobFolder) -> None:
-    """Link or copy the parts of a shard that the folder has not."""
+    """Link or copy the parts of a shard that the folder has not, or has as they were before a retry."""
     for part in shard.parts:
-        if part.number in folder:
+        if not folder.lacks(part):
             continue
         source, target = shard.path / part.file, folder.path / part.file
         try:
             os.link(source, target)
-        except OSError:  # another file system, or one without links
+        except OSError:  # another file system, one without links, or a part that is replaced
             with staged_file(target) as staged:
                 shutil.copyfile(source, staged)
         folder.adopt(part)
@@ -150,7 +153,9 @@ def _one_job(shards: Sequence[_Opened]) -> JobIdentity:
     identity = JobIdentity(job=first.manifest["job"], facts=facts, id_type=_id_type(shards))
     by_number: dict[int, Path] = {}
     for shard in shards:
-        changed = identity.changed({**shard.manifest, "shard": str(identity.shard)})
+        # what a retry knows of its own rows does not make another table theirs
+        told = {key: value for key, value in shard.manifest.items() if key != "mended"}
+        changed = identity.changed({**told, "shard": str(identity.shard)})
         if shard.shard.count != first.shard.count:
             changed["count"] = (f"one of {first.shard.count}", f"shard {shard.shard}")
         if changed:
@@ -174,6 +179,12 @@ def _one_job(shards: Sequence[_Opened]) -> JobIdentity:
             mend="score and name them too",
         )
     return identity
+
+
+def _mended(shards: Sequence[_Opened]) -> str | None:
+    """The fingerprint of the table as it is since images of it were mended, where all shards say the same."""
+    told = {shard.manifest.get("mended") for shard in shards}
+    return told.pop() if len(told) == 1 else None
 
 
 def _id_type(shards: Sequence[_Opened]) -> Any:

@@ -23,6 +23,7 @@ import pyarrow as pa
 from artifact.atomic import staged_file, sync_folder, write_atomically
 from artifact.errors import DataError, OutputError
 from rows.vectors import MANIFEST
+from serving.jobs.array_files import NPZ_FILE, array_file, has_array_file
 from serving.jobs.duplicate_ids import duplicate_ids
 from serving.jobs.identity import JobIdentity
 from serving.jobs.part_files import ANOTHER_FOLDER, Part, read_errors, read_ids, read_parts, write_scored_part
@@ -31,7 +32,6 @@ from serving.jobs.part_scoring import ScoredPart, errors_schema
 FORMAT = "lookalike-scores/2"
 LOCK_FILE = ".lookalike.lock"
 ERRORS_FILE = "errors.parquet"
-NPZ_FILE = "vectors.npz"
 RUNNING, COMPLETE = "running", "complete"
 EXTRAS = ("table_rows", "num_duplicate_ids", "duplicate_id", "mended", "arrays")
 MANIFEST_EVERY_S = 10.0
@@ -68,6 +68,11 @@ class JobFolder:
     def wants(self, number: int) -> bool:
         """Whether the part of this number is the job's and missing."""
         return self.identity.shard.has(number) and number not in self._parts
+
+    def lacks(self, part: Part) -> bool:
+        """Whether that part is missing here, or was taken over before a retry gave it more rows."""
+        have = self._parts.get(part.number)
+        return have is None or have.num_scored < part.num_scored
 
     @property
     def first_missing(self) -> int:
@@ -112,9 +117,9 @@ class JobFolder:
         """The job goes on though it was complete: parts will change, by a table of this fingerprint."""
         self.state = RUNNING
         self.extra.pop("arrays", None)
-        for column in self.identity.job["columns"]:  # arrays of the parts as they were
-            (self.path / f"{str(column).partition(': ')[0]}.npy").unlink(missing_ok=True)
-        (self.path / NPZ_FILE).unlink(missing_ok=True)
+        columns = [str(column).partition(": ")[0] for column in self.identity.job["columns"]]
+        for file in (NPZ_FILE, *map(array_file, filter(has_array_file, columns))):  # of the parts as they were
+            (self.path / file).unlink(missing_ok=True)
         if table != self.identity.job["table"]:
             self.extra["mended"] = table
         self.write_manifest()

@@ -1,7 +1,8 @@
 """A part file and what it says about itself: its job, the rows of the table that it answers, and which of them are bad.
 
 All of that stands in the schema metadata of the file, so the parts alone tell how far a job is and a kill between a
-part and the manifest loses nothing. Bad rows are kept there as an Arrow stream, for ids have the table's type.
+part and the manifest loses nothing. Bad rows are kept there as an Arrow stream, for ids have the table's type, and
+compressed: a part of nothing but bad rows must stay below the 100 MB of metadata that Parquet reads.
 """
 
 from __future__ import annotations
@@ -140,7 +141,8 @@ def _foreign(path: Path) -> OutputError:
 
 def _to_text(table: pa.Table) -> str:
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
         writer.write_table(table.combine_chunks())
     return base64.b64encode(sink.getvalue()).decode()
 

@@ -65,17 +65,28 @@ def errors_schema(id_type: pa.DataType) -> pa.Schema:
     return pa.schema({"row": pa.int64(), "id": id_type, "stream": pa.string(), "reason": pa.string()})
 
 
-def score_part(table: ImageTable, scorer: Scorer, schema: pa.Schema, *, number: int, rows_per_part: int) -> ScoredPart:
+def score_part(
+    table: ImageTable,
+    scorer: Scorer,
+    schema: pa.Schema,
+    *,
+    number: int,
+    rows_per_part: int,
+    table_rows: int | None = None,
+) -> ScoredPart:
     """Score the rows of one part: those from number * rows_per_part on, up to rows_per_part of them.
 
     Args:
         schema: what `part_schema` gives.
+        table_rows: of the table, where somebody counted them: a CSV is then read no further than the part.
 
     Raises:
         DataError: the table is broken there, or changed since it was opened.
         ServerError: the server failed, or answers with another artifact than at the start.
     """
     windows = PartWindows(table, rows_per_part, lambda each: each == number, number)
+    if table_rows is not None:
+        windows.table_rows = table_rows
     for part in score_parts(windows, table, scorer, schema, rows_per_part):
         return part
     none = OpenPart(schema, number, number * rows_per_part)
