@@ -37,6 +37,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.con
 
 MODEL = "triplet_branch"
 NUM_IMAGES, ROWS_PER_PART = 300, 10
+FIRST = pa.table({"number": [0]})
 
 
 @pytest.fixture(scope="module")
@@ -110,19 +111,23 @@ def test_a_job_outlives_a_node_and_gives_the_bytes_of_a_job_at_home(
 
 
 def test_a_job_that_no_node_is_left_for_ends_and_is_kept(
-    nodes: Nodes, repository: Path, images: Path, tmp_path: Path
+    nodes: Nodes, repository: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It says that nodes died, instead of waiting for ever; what they did is there."""
+    """It says that nodes died, instead of waiting for a node that another job holds; what they did is there."""
+    monkeypatch.setattr("serving.on_ray.actors._LOOK_EVERY_S", 0.2)
     table = open_table(images)
-    with nodes.another(num_cpus=2) as node:
+    with nodes.another() as node, ray_cluster(nodes.address) as ray:
+        strategies = ray.util.scheduling_strategies
+        head = strategies.NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        others = ray.remote(num_cpus=1)(Tries).options(scheduling_strategy=head).remote()
+        assert ray.get(others.begin.remote(0)) == 1
 
         def kill(event: Mapping[str, Any]) -> None:
             if event["done"] == ROWS_PER_PART:
                 nodes.kill(node)
 
-        options = RayOptions(address=nodes.address, actors=1, actor_cpus=2, wait_s=0.5)
-        engine = RayEngine(model=MODEL, repository=repository, options=options)
-        with pytest.raises(UnavailableError, match=r"^Ray nodes died: expected one with room for an actor of 2 CPU"):
+        engine = RayEngine(model=MODEL, repository=repository, options=RayOptions(actors=1, wait_s=0.5))
+        with pytest.raises(UnavailableError, match=r"^Ray nodes died: expected one with free room for an actor of 1 C"):
             score_here(table, repository, tmp_path / "out", rows_per_part=ROWS_PER_PART, engine=engine, report=kill)
     result = score_here(table, repository, tmp_path / "out", rows_per_part=ROWS_PER_PART)
     assert 0 < result.resumed_at < NUM_IMAGES
@@ -219,14 +224,22 @@ def test_an_actor_says_what_its_node_does_not_see(nodes: Nodes, repository: Path
     ]
     with ray_cluster(nodes.address) as ray:
         tries = ray.remote(num_cpus=0)(Tries).remote()
+        worker = PartScorer(part_job(opened, repository), ActorPlan(actors=9, cpus=1), tries)
+        assert read_answer(worker(FIRST).to_pylist()[0]).num_rows == 1
+        assert ray.get(tries.begin.remote(-1)) == 1  # a start that came to something is not counted
         for number, (kind, words, job) in enumerate(cases):
             if number == len(cases) - 1:
                 table.write_text("image\n" + f"{images}/00001.jpg\n" * 2)
-            answers = PartScorer(job, ActorPlan(actors=9, cpus=1), tries)(pa.table({"number": [0]}))
-            with pytest.raises(kind) as error:
-                read_answer(answers.to_pylist()[0])
-            assert words in str(error.value)
-            assert f"(on Ray node {socket.gethostname()})" in str(error.value)
+            assert_error(PartScorer(job, ActorPlan(actors=9, cpus=1), tries), kind, words)
+        assert_error(worker, DataError, "another size or time")  # while it scores a part
+
+
+def assert_error(worker: PartScorer, kind: type[LookalikeError], words: str) -> None:
+    """Asked for the first part it tells this, and once where."""
+    with pytest.raises(kind) as error:
+        read_answer(worker(FIRST).to_pylist()[0])
+    assert words in str(error.value)
+    assert str(error.value).count(f"(on Ray node {socket.gethostname()})") == 1
 
 
 class DeadlyImage:

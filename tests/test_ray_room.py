@@ -12,7 +12,7 @@ import pytest
 
 from artifact.errors import LookalikeError, UnavailableError, UsageError
 from serving.on_ray.cluster import ray_cluster, require_cluster
-from serving.on_ray.resources import NodeRoom, plan_actors
+from serving.on_ray.resources import NodeRoom, plan_actors, without
 
 pytest.importorskip("ray", reason="the extra lookalike[ray] is not installed")
 
@@ -72,6 +72,14 @@ def test_too_much_asked_for_says_what_would_fit() -> None:
         plan_actors([])
     with pytest.raises(UsageError, match="actors: expected at least 1, got 0"):
         plan_actors(nodes(4), actors=0)
+
+
+def test_cpus_left_to_others_are_no_less_than_none() -> None:
+    """Of the widest node, in the words for a cluster that is busy as well."""
+    assert [node.cpus for node in without(1, nodes(3, 8, 2))] == [2, 3, 7]
+    with pytest.raises(UnavailableError, match=r"got room for 0 \(n1 0 CPU, n0 0 CPU\); add nodes"):
+        plan_actors(without(1, nodes(0.5, 0)))
+    assert without(1, []) == []
 
 
 @pytest.mark.parametrize("address", ["head", "ray://head:10001", "head:port", ":6379", "head:0", "auto"])

@@ -1,8 +1,9 @@
 """A pool of actors on a Ray cluster that makes the parts of a job, and what happens where nodes die.
 
 Ray Data restarts an actor whose node died on another one and gives it its part again, as often as it takes. While no
-node has room it waits without a word, so this side looks at the nodes meanwhile. And tries are counted, or an image
-that ends the process of whoever reads it would go round for ever.
+node has room it waits without a word, so this side looks meanwhile: a job whose actors are all gone, with no node that
+has free room for one, ends after a while. A part may take as long as it likes, for its actor is there. And tries are
+counted, or an image that ends the process of whoever reads it would go round for ever.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from artifact.errors import ServerError, UnavailableError
 from serving.jobs.part_scoring import ScoredPart
 from serving.on_ray.cluster import one_line
 from serving.on_ray.parts import NUMBER, PartJob, PartScorer, Tries, read_answer
-from serving.on_ray.resources import ActorPlan, all_nodes
+from serving.on_ray.resources import ActorPlan, free_nodes, num_started
 
 _LOOK_EVERY_S = 2.0
 _STOP_WITHIN_S = 5.0
@@ -34,7 +35,7 @@ def scored_parts(
 
     Args:
         ray: the module, connected.
-        wait_s: for a node to come where none that lives has room for an actor.
+        wait_s: for room where no actor lives any more, and no node has any that others do not use.
 
     Raises:
         LookalikeError: what an actor met, and on which node.
@@ -68,12 +69,12 @@ def scored_parts(
                 if part.number in left:
                     left.remove(part.number)
                     yield part
-            if answer is not None or plan.room(all_nodes(ray)):
+            if answer is not None or num_started(ray, PartScorer.__name__) or plan.room(free_nodes(ray)):
                 room_at = time.monotonic()
             elif time.monotonic() - room_at > wait_s:
                 raise UnavailableError(
                     "Ray nodes died",
-                    expected=f"one with room for an actor of {plan.size}",
+                    expected=f"one with free room for an actor of {plan.size}",
                     got=f"none for {wait_s:g} s",
                     mend="add nodes and run the same command again, which goes on from here",
                 )
@@ -86,6 +87,9 @@ class _Answers:
 
     def __init__(self, dataset: Any) -> None:
         self._dataset = dataset
+        self._make_executor: Any = getattr(dataset, "_create_executor", None)
+        self._executor: Any = None
+        dataset._create_executor = self._keep_executor  # the dataset itself shows it with the first block only
         self._found: queue.Queue[pa.Table | BaseException] = queue.Queue(maxsize=1)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._take, name="lookalike-ray", daemon=True)
@@ -99,12 +103,21 @@ class _Answers:
             return None
 
     def stop(self) -> None:
-        """Take no more and end the actors; those that are still starting end with the connection to the cluster."""
+        """Take no more and end the actors, those that are starting or wait for room among them.
+
+        What does not end within seconds ends with the connection to the cluster.
+        """
         self._stopped.set()
-        executor = getattr(self._dataset, "_current_executor", None)  # there is no public way to end it
-        if executor is not None:
-            executor.shutdown(force=True)
-        self._thread.join(_STOP_WITHIN_S)
+        end = time.monotonic() + _STOP_WITHIN_S
+        while self._thread.is_alive() and time.monotonic() < end:
+            if self._executor is not None:
+                self._executor.shutdown(force=True)  # does nothing before it has begun
+            self._thread.join(0.1)
+
+    def _keep_executor(self) -> Any:
+        """Ray Data's, which there is no public way to end."""
+        self._executor = self._make_executor()
+        return self._executor
 
     def _take(self) -> None:
         try:

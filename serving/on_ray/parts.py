@@ -25,8 +25,7 @@ from artifact.preprocessing import ImageError
 from rows.images import ImageRef
 from rows.tables import ImageTable
 from serving.client.scorer import Scorer
-from serving.jobs.part_scoring import ScoredPart, score_parts
-from serving.jobs.row_windows import PartWindows
+from serving.jobs.part_scoring import ScoredPart, score_part
 from serving.on_ray.resources import ActorPlan
 
 NUMBER = "number"
@@ -75,6 +74,10 @@ class Tries:
         self._counts[number] += 1
         return self._counts[number]
 
+    def forget(self, number: int) -> None:
+        """Count from none again."""
+        del self._counts[number]
+
 
 class PartScorer:
     """The actor: `__call__` takes numbers of parts and gives the parts.
@@ -102,8 +105,10 @@ class PartScorer:
                     raise self._failed
                 self._require_few_tries(number, MAX_TRIES, f"part {number} of the table")
                 answers.append(_answer(self._score(number)))
+                self._tries.forget.remote(_START)  # starts are counted until one of them comes to something
             except LookalikeError as error:
-                answers.append({"number": number, "error_class": type(error).__name__, "error": str(error)})
+                shown = error if error is self._failed else _at_node(error)
+                answers.append({"number": number, "error_class": type(shown).__name__, "error": str(shown)})
         return pa.Table.from_pylist(answers, schema=_ANSWER)
 
     def _open(self) -> Scorer:
@@ -147,11 +152,19 @@ class PartScorer:
 
     def _score(self, number: int) -> ScoredPart:
         job = self._job
-        windows = PartWindows(job.table, job.rows_per_part, lambda each: each == number, number)
-        windows.table_rows = job.table_rows  # so that the table is not read to its end to count it
-        for part in score_parts(windows, job.table, self._scorer, job.schema, job.rows_per_part):
-            return part
-        raise DataError("table that was read", expected=f"rows of part {number}", got="none", where=job.table.source)
+        part = score_part(
+            job.table,
+            self._scorer,
+            job.schema,
+            number=number,
+            rows_per_part=job.rows_per_part,
+            table_rows=job.table_rows,
+        )
+        if not part.num_rows:
+            raise DataError(
+                "table that was read", expected=f"rows of part {number}", got="none", where=job.table.source
+            )
+        return part
 
 
 def read_answer(row: Mapping[str, Any]) -> ScoredPart:

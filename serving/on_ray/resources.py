@@ -121,10 +121,10 @@ def find_room(ray: Any, options: RayOptions, *, gpus: int = 0, most: int | None 
         UnavailableError: the cluster is too small, or so busy that there is still no room after `options.wait_s`.
     """
     wanted: dict[str, Any] = {"actor_cpus": options.actor_cpus, "gpus": gpus, "most": most}
-    plan = plan_actors(_without(spare, all_nodes(ray)), actors=options.actors, **wanted)
+    plan = plan_actors(without(spare, all_nodes(ray)), actors=options.actors, **wanted)
     least = ActorPlan(actors=1, cpus=options.actor_cpus or 1, gpus=gpus) if options.actors is None else plan
     end = time.monotonic() + options.wait_s
-    while least.room(free := _without(spare, free_nodes(ray))) < least.actors:
+    while least.room(free := without(spare, free_nodes(ray))) < least.actors:
         if time.monotonic() >= end:
             what = f"Ray cluster is busy, still after {options.wait_s:g} s"
             raise _too_small(what, least, free, least.room(free))
@@ -152,10 +152,25 @@ def free_nodes(ray: Any) -> list[NodeRoom]:
     ]
 
 
-def _without(spare: int, nodes: list[NodeRoom]) -> list[NodeRoom]:
+def num_started(ray: Any, class_name: str) -> int:
+    """How many actors of this process, of classes that have this in their names, have a process of their own.
+
+    One whose class is still loading a model is among them; one that waits for room is not.
+    """
+    from ray._private.state import actors  # the public list of actors needs a dashboard
+
+    job = ray.JobID.from_hex(ray.get_runtime_context().get_job_id())
+    found: dict[str, dict[str, Any]] = actors(job_id=job)
+    return sum(
+        class_name in actor["ActorClassName"] and actor["State"] != "DEAD" and actor["Address"]["Port"] != 0
+        for actor in found.values()
+    )
+
+
+def without(spare: int, nodes: list[NodeRoom]) -> list[NodeRoom]:
     """The nodes with so many CPUs less in the widest of them."""
     rising = sorted(nodes, key=lambda node: node.cpus)
-    return rising[:-1] + [replace(node, cpus=node.cpus - spare) for node in rising[-1:]]
+    return rising[:-1] + [replace(node, cpus=max(0, node.cpus - spare)) for node in rising[-1:]]
 
 
 def _per_node(node: NodeRoom, cpus: int, gpus: int) -> int:
