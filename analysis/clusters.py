@@ -26,7 +26,7 @@ from analysis.pairwise import table_distance
 from analysis.silhouette import SILHOUETTE_ROWS, silhouette
 from artifact.distances import DISTANCES, Vectors
 from artifact.errors import UsageError
-from rows.parts import write_part
+from rows.parts import require_not_input, write_part
 from rows.vectors import VectorTable
 
 ALL_ROWS = 100_000
@@ -95,10 +95,11 @@ def cluster_table(
         distance: for vectors without lineage.
 
     Raises:
-        UsageError: k out of range, or no distance known. OutputError: the file cannot be written.
-        DataError: numbers that are not finite.
+        UsageError: k out of range, no distance known, or an output that is the table.
+        DataError: numbers that are not finite. OutputError: the file cannot be written.
     """
     table = VectorTable.of(table)
+    require_not_input(output, table.source)
     distance = table_distance(table.lineage, distance, where=table.source)
     if not 1 <= k <= table.num_rows:
         raise UsageError("k", expected=f"1 to {table.num_rows}, the number of vectors", got=str(k))

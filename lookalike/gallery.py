@@ -37,16 +37,18 @@ def write_search_gallery(
     queries: Sequence[tuple[str, ImageRef]],
     found: Sequence[Sequence[dict[str, Any]]],
     *,
+    num_queries: int,
     picture_of: Callable[[str], ImageRef],
     facts: dict[str, Any],
 ) -> None:
     """A row for each query, its neighbours beside it with their distances; a picture that is not there shows its id.
 
     Args:
-        queries: id and image of each.
+        queries: id and image of each that is shown, MAX_QUERIES at most.
         found: what Index.search gives for them.
+        num_queries: how many there are in all.
         picture_of: the image of an id in the index.
-        facts: "index", "num_rows", "distance", "lineage" of the index.
+        facts: "index", "num_rows", "distance", "lineage" of the index, and "recall": text where it is approximate.
 
     Raises:
         OutputError: the page cannot be written.
@@ -66,13 +68,13 @@ def write_search_gallery(
                 for row in rows
             ],
         }
-        for (query, image), rows in zip(queries[:MAX_QUERIES], found, strict=False)
+        for (query, image), rows in zip(queries, found, strict=True)
     ]
     write_page(
         page,
         "search_gallery.html.jinja",
         queries=shown,
-        left_out=max(0, len(queries) - MAX_QUERIES),
+        left_out=num_queries - len(queries),
         side_px=96,
         rendering="auto",
         **facts,

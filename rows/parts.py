@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from artifact.atomic import staged_file
-from artifact.errors import DataError
+from artifact.errors import DataError, UsageError
 
 MANIFEST = "manifest.json"
 
@@ -53,6 +53,18 @@ def folder_parts(folder: Path) -> list[Path]:
     if not parts:
         raise DataError("folder of vectors", expected="part-*.parquet", got="none", where=folder)
     return parts
+
+
+def require_not_input(output: str | Path, table: str | Path) -> None:
+    """See that a file to be written is neither the table that it is made from nor one of its parts.
+
+    Raises:
+        UsageError: it is, by whatever path or link, or would be taken for a part.
+    """
+    target, source = Path(output).resolve(), Path(table).resolve()
+    own = target.match("part-*.parquet") or target.name == MANIFEST
+    if target == source or (target.parent == source and own):
+        raise UsageError("output", expected="another file than those of the table", got=str(output))
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

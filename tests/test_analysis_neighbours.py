@@ -57,7 +57,7 @@ def test_the_distances_disagree_on_these_vectors() -> None:
     assert (found[0] != found[1]).mean() > 0.2
 
 
-def test_vectors_far_from_the_origin_keep_their_neighbours() -> None:
+def test_referencesfar_from_the_origin_keep_their_neighbours() -> None:
     """A float32 product would rank these by rounding noise."""
     references = vectors(3000, 3, 2) + np.float32(3000)
     distances, rows = nearest(references, references, 3, distance="euclidean", exclude_self=True)
@@ -66,7 +66,7 @@ def test_vectors_far_from_the_origin_keep_their_neighbours() -> None:
     np.testing.assert_allclose(distances, expected[0], rtol=1e-5)
 
 
-def test_equal_vectors_are_neighbours_at_zero_in_order_of_row() -> None:
+def test_equal_referencesare_neighbours_at_zero_in_order_of_row() -> None:
     """Duplicates, more of them than k + 1: no row is its own neighbour, and no distance but 0."""
     references = np.repeat(vectors(3, 4), 30, axis=0)
     distances, rows = nearest(references, references, 4, distance="euclidean", exclude_self=True)
@@ -132,13 +132,13 @@ def test_index_finds_what_brute_force_finds_after_a_round_trip(distance: str, tm
 
 def test_rows_come_from_every_chunk_of_the_table() -> None:
     """Copied columns in many chunks, of every width, null ones among them; no column is put together for a search."""
-    vectors_, words = vectors(60, 1), pa.chunked_array([["a"] * 7, [], [None] * 50, ["ccc"] * 3])
+    references, words = vectors(60, 1), pa.chunked_array([["a"] * 7, [], [None] * 50, ["ccc"] * 3])
     rows = pa.table(
         {"id": pa.chunked_array([range(20), range(20, 60)]), "word": words, "more": [[i] for i in range(60)]}
     )
-    index = Index.build(VectorTable.from_arrays(vectors_), distance="euclidean")
+    index = Index.build(VectorTable.from_arrays(references), distance="euclidean")
     index = Index(index._faiss, rows, distance="euclidean", lineage=None, kind="flat")
-    _, found = brute(vectors_, vectors(9, 2), 20, "euclidean")
+    _, found = brute(references, vectors(9, 2), 20, "euclidean")
     expected = rows.combine_chunks().take(found.reshape(-1)).to_pydict()
     assert index.search_table(vectors(9, 2), 20).select(["id", "word", "more"]).to_pydict() == expected
     assert len(set(expected["id"])) > 30
@@ -150,7 +150,7 @@ def test_distances_beyond_float32_are_one_line(kind: str) -> None:
     large = vectors(60, 1) * np.float32(1e20)
     index = Index.build(VectorTable.from_arrays(vectors(60, 1)), distance="euclidean", kind=kind)
     for queries in (large[:2], large):
-        with pytest.raises(DataError, match="^vectors: expected squared distances within float32, got larger ones$"):
+        with pytest.raises(DataError, match=r"^vectors: expected squared distances within float32, got larger ones$"):
             index.search(queries, 3)
 
 
@@ -181,7 +181,7 @@ def test_more_neighbours_than_rows_gives_all_rows() -> None:
     assert Index.build(table()).search_table(vectors(2, 5), 1000).num_rows == 120
 
 
-def test_index_refuses_vectors_of_another_space() -> None:
+def test_index_refuses_referencesof_another_space() -> None:
     """And queries of another dim, and k = 0."""
     index = Index.build(table())
     with pytest.raises(SpaceError) as caught:
@@ -247,7 +247,7 @@ def test_index_that_cannot_be_written_says_so_and_leaves_nothing(tmp_path: Path)
         assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]
 
 
-def test_vectors_without_lineage_need_a_distance() -> None:
+def test_referenceswithout_lineage_need_a_distance() -> None:
     """And with lineage no other one is taken."""
     foreign = VectorTable.from_arrays(vectors(4, 0), {"id": list("abcd")})
     with pytest.raises(UsageError) as caught:

@@ -53,6 +53,13 @@ def test_each_cluster_is_described_by_its_rows(distance: str, tmp_path: Path) ->
     assert found.silhouette == pytest.approx(silhouette_score(vectors, found.assignments, metric=metric), abs=1e-5)
 
 
+def test_vectors_alone_are_clustered_by_row_number(tmp_path: Path) -> None:
+    """A table with no other column: its ids are the numbers of its rows."""
+    found = cluster_table(VectorTable.from_arrays(blobs(9)[0]), 1, tmp_path / "c.parquet", distance="cosine")
+    assert parquet.read_table(tmp_path / "c.parquet")["id"].to_pylist() == list("012345678")
+    assert found.rows()[0]["medoid"] == str(found.medoids[0])
+
+
 def test_large_tables_are_trained_on_a_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every row is still in the cluster of its nearest centroid, and the result is about as good."""
     vectors, _ = blobs(5000)

@@ -12,12 +12,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
+from pyarrow import parquet
 from tiny_artifact import write_tiny_artifact
 
 from artifact.publishing import publish
 from lookalike.cli import main
+from lookalike.commands import queries
 from lookalike.gallery import PICTURE_PX, image_inside, thumbnail
 from rows.images import ImageRef
 
@@ -134,13 +137,67 @@ def test_queries_may_be_a_list(cli: Cli) -> None:
         assert [near["id"] for near in alone["neighbours"]] == [near["id"] for near in row["neighbours"]]
 
 
+@pytest.mark.parametrize("query", ["v", "images"])
+def test_answers_come_in_blocks(cli: Cli, monkeypatch: pytest.MonkeyPatch, query: str) -> None:
+    """One JSON document and one page, whatever the blocks; pictures are kept of the queries that the page shows."""
+    command = ("search", "i", query, *(MODEL if query == "images" else ()), "-k", 3)
+    whole = cli(*command, "--json")[1]
+    for name, value in (("_QUERIES", 4), ("_ANSWERS", 1), ("MAX_QUERIES", 2)):
+        monkeypatch.setattr(queries, name, value)
+    code, out, _ = cli(*command, "--json", "--gallery", "g.html")
+    assert (code, out) == (0, whole)
+    assert out == json.dumps(json.loads(out), indent=2) + "\n"
+    page = Path("g.html").read_text()
+    assert (page.count('<div class="query">'), len(pictures(page))) == (2, 2 * 4)
+    assert "7 more queries are not shown" in page
+    lines = cli(*command)[1].splitlines()
+    assert [line.split()[0] for line in lines].count("query") == 5  # the header of each block
+    found = [(row["query"], near["id"]) for row in json.loads(whole) for near in row["neighbours"]]
+    rows = [line for line in lines if not line.startswith("query ")]
+    assert all(a in line and b in line for (a, b), line in zip(found, rows, strict=True))
+
+
+def test_parts_of_another_program_may_be_images(cli: Cli) -> None:
+    """Spark names a table's files as a scoring job does: what is in them decides, where no manifest does."""
+    Path("spark").mkdir()
+    names = ["images/c0/2.png", "images/c1/3.png"]
+    table = pa.table({"id": ["a", "b"], "image": [Path(name).read_bytes() for name in names]})
+    parquet.write_table(table, "spark/part-00000-6f1c.snappy.parquet")
+    Path("spark/_SUCCESS").touch()
+    found = json.loads(cli("search", "i", "spark", *MODEL, "-k", 1, "--json")[1])
+    assert [(row["query"], row["neighbours"][0]["id"]) for row in found] == [("a", "c0/2.png"), ("b", "c1/3.png")]
+    Path("v/manifest.json").unlink()
+    assert cli("search", "i", "v", "-k", 1)[0] == 0
+
+
+@pytest.mark.parametrize("command", [("cluster", "-k", "2"), ("index",)])
+def test_a_table_is_not_written_over(cli: Cli, command: tuple[str, ...]) -> None:
+    """Neither one file, nor a part, nor what would be read as one; by a link too."""
+    shutil.copy("v/part-00000.parquet", "one.parquet")
+    Path("link").symlink_to("v")
+    name, *options = command
+    for table, output in (
+        ("one.parquet", "../copy/one.parquet"), ("v", "v/part-00000.parquet"), ("v", "link/part-00007.parquet"),
+        ("link", "v/manifest.json"), ("v", "v"),
+    ):  # fmt: skip
+        before = Path("v/part-00000.parquet").read_bytes()
+        code, out, err = cli(name, table, *options, "--output", output)
+        assert (code, out) == (2, "")
+        assert f"output: expected another file than those of the table, got {output}" in err
+        assert Path("one.parquet").read_bytes() == Path("v/part-00000.parquet").read_bytes() == before
+    assert cli(name, "v", *options, "--output", "v/beside.parquet")[0] == 0
+
+
 def test_index_says_what_it_built(cli: Cli) -> None:
     """Kind, parameters and recall; a search of an approximate one says that it is."""
     facts = json.loads(cli("index", "v", "--output", "j", "--kind", "ivf", "--recall", "0.9", "--seed", 4, "--json")[1])
     assert (facts["kind"], facts["recall_target"], facts["seed"], facts["num_rows"]) == ("ivf", 0.9, 4, 9)
     assert facts["recall@10"] >= 0.9
     assert facts["images"] == str(Path("images").resolve())
-    assert "approximate: recall@10 was" in cli("search", "j", "v", "-k", 2)[2]
+    for index, said in (("i", False), ("j", True)):
+        _, _, err = cli("search", index, "v", "-k", 2, "--gallery", "g.html")
+        assert ("approximate: recall@10 was" in err) is said
+        assert ("approximate: recall@10 was" in Path("g.html").read_text()) is said
     assert "recall@10" in cli("index", "v", "--output", "j")[1]
 
 

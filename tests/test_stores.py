@@ -235,7 +235,7 @@ def test_a_refused_batch_says_how_many_rows_are_there(postgres: str, name: str) 
 
 
 def test_columns_of_another_type_are_cast_without_loss_or_refused(postgres: str, name: str) -> None:
-    """Integers where doubles are would lose digits and doubles where integers are would be rounded; nothing is written."""
+    """Integers among doubles would lose digits, doubles among integers be rounded; nothing is written."""
     import psycopg
 
     push(table(matrix(2), size=[1, 2], share=[0.5, 0.25], word=["a", "b"]), postgres, name)

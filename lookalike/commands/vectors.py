@@ -33,10 +33,13 @@ def index(
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Build a search index over a table of vectors; its recall against exact search is measured."""
-    from analysis.index import Index
+    from analysis.index import Index, rows_file
     from lookalike import console
+    from rows.parts import require_not_input
     from rows.vectors import VectorTable
 
+    for file in (output, rows_file(output)):
+        require_not_input(file, vectors)
     built = Index.build(VectorTable.open(vectors, column), kind=kind, recall=recall, seed=seed)
     built.save(output)
     facts: dict[str, Any] = {
@@ -82,6 +85,7 @@ def search(
     """Find the nearest vectors to an image, to each of some images, or to each vector of a table."""
     from analysis.index import Index
     from lookalike import console
+    from lookalike.commands.answers import JsonAnswers, TableAnswers
     from lookalike.commands.queries import picture_finder, read_queries
 
     if images is not None and not images.is_dir():
@@ -93,36 +97,31 @@ def search(
             connecting.open_scorer, model, url=url, repository=repository, version=version, tls=tls, tls_ca=tls_ca,
             tls_certificate=tls_certificate, tls_key=tls_key, token_file=token_file,
         )  # fmt: skip
-    queries = read_queries(
-        query,
-        column=column,
-        lineage=opened.lineage,
-        open_scorer=open_scorer,
-        images=images,
+    num_queries, blocks = read_queries(
+        query, k=min(k, opened.num_rows), column=column, lineage=opened.lineage, open_scorer=open_scorer, images=images
     )
-    found = opened.search(queries.vectors, k)
-    if gallery is not None:
-        from lookalike.gallery import write_search_gallery
-
-        facts = {"index": index.name, "num_rows": opened.num_rows, "distance": opened.distance,
-                 "lineage": opened.lineage}  # fmt: skip
-        pictures = picture_finder(images or opened.images)
-        shown = list(zip(queries.ids, queries.pictures, strict=True))
-        write_search_gallery(gallery, shown, found, picture_of=pictures, facts=facts)
-        console.note(f"{gallery} shows the pictures")
+    recall = None
     if opened.kind != "flat":
-        console.note(
-            f"approximate: recall@10 was {opened.parameters.get('recall@10', 'not measured')} when it was built"
-        )
-    if as_json:
-        console.print_json([{"query": each, "neighbours": rows} for each, rows in zip(queries.ids, found, strict=True)])
-        return
-    lines = [
-        {"query": each, "rank": rank} | row
-        for each, rows in zip(queries.ids, found, strict=True)
-        for rank, row in enumerate(rows, start=1)
-    ]
-    console.print_table(list(lines[0]), [list(line.values()) for line in lines])
+        measured = opened.parameters.get("recall@10", "not measured")
+        recall = f"approximate: recall@10 was {measured} when it was built"
+    answers = JsonAnswers() if as_json else TableAnswers()
+    for number, block in enumerate(blocks):
+        found = opened.search(block.vectors, k)
+        if number == 0 and gallery is not None:
+            from lookalike.gallery import write_search_gallery
+
+            shown = list(zip(block.ids, block.pictures, strict=False))
+            facts = {"index": index.name, "num_rows": opened.num_rows, "distance": opened.distance,
+                     "lineage": opened.lineage, "recall": recall}  # fmt: skip
+            pictures = picture_finder(images or opened.images)
+            write_search_gallery(
+                gallery, shown, found[: len(shown)], num_queries=num_queries, picture_of=pictures, facts=facts
+            )
+            console.note(f"{gallery} shows the pictures")
+        if number == 0 and recall is not None:
+            console.note(recall)
+        answers.add(block.ids, found)
+    answers.end()
 
 
 def cluster(
