@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 from collections import deque
@@ -20,7 +21,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from artifact.errors import ServerError, UnansweredError, UnavailableError, UsageError
 from artifact.publishing import remove
-from serving.client.grpc_connection import DIGEST_IN_ANSWER
+from serving.client.grpc_connection import DIGEST_IN_ANSWER, GrpcConnection
 from serving.client.retries import Backoff
 from serving.client.scorer import Scorer
 from serving.embedded.grpc_service import GrpcService
@@ -57,10 +58,16 @@ def infer_counts(url: str) -> int:
 
 
 def test_a_server_killed_and_started_again_costs_a_pause_and_nothing_else(tmp_path: Path, images: list[Path]) -> None:
-    """Every row comes, in order, with the right vector; started again with another artifact it stops the stream."""
+    """Every row comes, in order, with the right vector, whatever the caller's report does; started again with another
+    artifact it stops the stream."""
     models = publish_models(tmp_path / "repository", tmp_path / "files", models=[MODEL])
     lines: list[str] = []
-    with ServerProcess(models) as server, Scorer(MODEL, url=server.url, batch_size=2, report=lines.append) as scorer:
+
+    def report(line: str) -> None:
+        lines.append(line)
+        raise BrokenPipeError("whoever read this is gone")
+
+    with ServerProcess(models) as server, Scorer(MODEL, url=server.url, batch_size=2, report=report) as scorer:
         answers = scorer.stream(windows(images))
         scored = [next(answers) for _ in range(3)]
         server.kill()
@@ -121,10 +128,11 @@ def test_a_restart_is_noticed_where_answers_name_no_digest(
                 waiting.result(30)
 
 
-def test_closing_ends_a_pause_at_once(repository: Path, images: list[Path]) -> None:
+@pytest.mark.parametrize("retry_s", [3600, math.inf])
+def test_closing_ends_a_pause_at_once(repository: Path, images: list[Path], retry_s: float) -> None:
     """However long the Scorer would have waited."""
     with Server(repository, grpc_port=0) as server:
-        scorer = Scorer(MODEL, url=server.url, retry_s=3600)
+        scorer = Scorer(MODEL, url=server.url, retry_s=retry_s)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(scorer.embed, images)
         while scorer.servers[server.url] == "answers":  # until the first call has failed
@@ -142,6 +150,47 @@ def test_patience_ends_with_the_reason(repository: Path, images: list[Path]) -> 
     for scorer in (patient, hasty):
         with scorer, pytest.raises(UnavailableError, match=f"{server.url}"):
             scorer.embed(images)
+
+
+def test_a_server_that_cannot_be_asked_again_ends_the_calls(
+    repository: Path, images: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A defect of ours in the thread that asks is one line, not a wait for nobody."""
+
+    def fail(self: GrpcConnection, timeout_s: float | None = None) -> None:
+        raise KeyError("broken")
+
+    monkeypatch.setattr(GrpcConnection, "confirm", fail)
+    with Server(repository, grpc_port=0) as server:
+        scorer = Scorer(MODEL, url=server.url)
+    with scorer, pytest.raises(ServerError) as error:
+        scorer.embed(images)
+    assert str(error.value) == f"asking a server again failed: got KeyError('broken') ({server.url})"
+
+
+def test_files_answered_by_a_newer_version_are_noticed(tmp_path: Path, images: list[Path]) -> None:
+    """The version that was asked for is still served, but NAME_encoded runs the newest; pixels are none the worse."""
+    models = publish_models(tmp_path / "repository", tmp_path / "files", models=[MODEL])
+    with Server(models, grpc_port=0) as server:
+        files, pixels = (GrpcConnection(server.url, MODEL, version=1) for _ in range(2))
+        files.run_encoded({"image": [images[0].read_bytes()]})
+        files.confirm()
+        publish_models(models, tmp_path / "files", seed=1, models=[MODEL])
+        config = models / MODEL / "config.pbtxt"
+        text, count = re.subn(r"version_policy \{.*?\n\}", "version_policy { all {} }", config.read_text(), flags=re.S)
+        assert count == 1
+        config.write_text(text)
+        with grpc.insecure_channel(server.url) as channel:
+            stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+            stub.RepositoryModelLoad(service_pb2.RepositoryModelLoadRequest(model_name=MODEL), timeout=20)
+        pixels.confirm()
+        pixels.run_pixels({"image": np.zeros((1, 8, 8, 3), np.uint8)})
+        with pytest.raises(UsageError, match="send pixels instead"):
+            pixels.run_encoded({"image": [images[0].read_bytes()]})
+        with pytest.raises(ServerError, match=r"changed model .*: expected version 1 .*, got version 2"):
+            files.confirm()
+        for connection in (files, pixels):
+            connection.close()
 
 
 def test_several_servers_share_the_work_and_one_that_is_killed_is_left_out(

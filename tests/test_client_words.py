@@ -5,10 +5,10 @@ from __future__ import annotations
 import grpc
 import pytest
 
-from artifact.errors import ServerError, UnansweredError, UnavailableError, UsageError
+from artifact.errors import ServerError, TooLargeError, UnansweredError, UnavailableError, UsageError
 from serving.client.channels import parse_url
 from serving.client.scorer import Scorer
-from serving.client.status import MEANINGS, status_error
+from serving.client.status import BUSY, MEANINGS, is_busy, status_error
 
 
 @pytest.mark.parametrize("text", ["localhost:8001", "10.0.0.7:1", "[::1]:65535", "model-server.example.org:8001"])
@@ -74,6 +74,19 @@ def test_failures_of_the_transport_say_that_no_server_answers(details: str, reas
     assert str(status_error(busy, address="host:1", timeout_s=1)) == (
         "the server takes no requests now: got Exceeds maximum queue size (host:1); try again later"
     )
+
+
+def test_a_busy_server_takes_no_requests_now_whatever_the_status() -> None:
+    """grpcio says that too many calls run at a time with the status for a request that is too large."""
+    for code in (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE):
+        for words in BUSY:
+            error = status_error(Failure(code, words), address="host:1", timeout_s=1)
+            assert isinstance(error, UnavailableError)
+            assert is_busy(error)
+            assert str(error) == f"the server takes no requests now: got {words} (host:1); try again later"
+    large = status_error(Failure(grpc.StatusCode.RESOURCE_EXHAUSTED, "too much"), address="host:1", timeout_s=1)
+    assert isinstance(large, TooLargeError)
+    assert not is_busy(large)
 
 
 def test_only_absence_may_be_tried_again() -> None:

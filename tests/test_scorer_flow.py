@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from scoring import publish_models
 
 from artifact.repository import open_repository
+from rows.images import ImageRef
 from serving.client.batch_size import BatchSize
 from serving.client.flow import Flow
 from serving.client.windows import Seen, Window
@@ -95,6 +97,29 @@ def test_a_large_window_is_cut_as_far_as_batches_may_be_ahead(manifest: Any) -> 
         assert under_test.oldest is None
     assert numbers_of([answer]) == [list(range(20))]
     assert runner.batches == [[at, at + 1] for at in range(0, 20, 2)]
+
+
+def test_windows_of_large_images_are_few(manifest: Any) -> None:
+    """256 MiB of files and pixels are enough, however many batches may be ahead; one window is taken at any size."""
+    pixels = np.broadcast_to(np.uint8(0), (8192, 8192, 3))  # 192 MiB, as far as anybody can tell
+
+    def large(*numbers: int) -> Window:
+        refs = [ImageRef(path=Path(str(number)), pixels=pixels) for number in numbers]
+        return Window({"image": refs}, Seen(DIM))
+
+    with flow(Runner(), manifest, ahead=100) as under_test:
+        under_test.put(large(0, 1))
+        assert not under_test.wants
+        (first,) = under_test.take()
+        for number in (2, 3):
+            assert under_test.wants
+            under_test.put(large(number))
+        assert not under_test.wants
+        (second,) = under_test.take()
+        assert under_test.wants
+        (third,) = under_test.take()
+    assert numbers_of([first, second, third]) == [[0, 1], [2], [3]]
+    assert Window({"image": [b"12345", b"67", b"67"]}, Seen(DIM)).num_bytes == 7
 
 
 def test_the_first_failure_is_raised_and_what_has_not_begun_is_dropped(manifest: Any) -> None:

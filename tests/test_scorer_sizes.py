@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scoring import expected_vectors, publish_models, write_images
 
-from artifact.errors import TooLargeError
+from artifact.errors import LookalikeError, ModelNotFoundError, TooLargeError, UsageError
 from serving.client.batch_size import FIRST_SIZE, BatchSize
 from serving.client.grpc_connection import GrpcConnection
 from serving.client.scorer import Scorer
@@ -169,6 +169,26 @@ def test_a_refusal_while_measuring_means_pixels(
             pytest.raises(TooLargeError, match="no decoder here"),
         ):
             scorer.embed(images)
+
+
+@pytest.mark.parametrize("error", [ModelNotFoundError, UsageError, TooLargeError])
+def test_a_refusal_after_files_were_found_faster_means_pixels_too(
+    repository: Path, images: list[Path], monkeypatch: pytest.MonkeyPatch, error: type[LookalikeError]
+) -> None:
+    """The ensemble is unloaded, runs another version, or fails in the midst of a job."""
+
+    def refuse(self: GrpcConnection, feeds: Any) -> Any:
+        raise error("gone", mend="send pixels instead")
+
+    with Server(repository, grpc_port=0) as server, Scorer("triplet_branch", url=server.url, batch_size=8) as scorer:
+        scorer.core.sending.choice = ENCODED  # as measured
+        np.testing.assert_allclose(scorer.embed(images[:40]), expected_vectors(images[:40]), atol=1e-5)
+        assert scorer.sending == ENCODED
+        monkeypatch.setattr(GrpcConnection, "run_encoded", refuse)
+        np.testing.assert_allclose(scorer.embed(images[:40]), expected_vectors(images[:40]), atol=1e-5)
+        assert (scorer.sending, scorer.sending_reason) == (
+            PIXELS, "encoded files were refused: gone; send pixels instead",
+        )  # fmt: skip
 
 
 def test_latency_is_the_median_and_the_99th_percentile_of_the_latest() -> None:

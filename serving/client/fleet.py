@@ -5,7 +5,7 @@ away calls wait.
 
 Decisions a reader would question:
 - Only what a server answers with UNAVAILABLE, or its absence, is tried again. A missed deadline is not: the batch may
-  be what the server hangs on.
+  be what the server hangs on. One that is only busy stays in and is asked again: its other answers count.
 - Whoever comes back is asked for version and digest before its answers count; what it answered in between is thrown
   away and asked for again. Another artifact stops everything: its vectors would be mixed with those before.
 - Triton's answers do not name their digest, so such a server is asked again after a moment without calls too: it may
@@ -17,17 +17,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
-from artifact.errors import LookalikeError, UnansweredError, UnavailableError
+from artifact.errors import LookalikeError, ServerError, UnansweredError, UnavailableError
 from artifact.preprocessing import Pixels
 from serving.client.channels import Access, parse_urls
 from serving.client.connection import Outputs
-from serving.client.fleet_server import FleetServer, require_same
+from serving.client.fleet_server import FleetServer, connect_all, require_same
 from serving.client.grpc_connection import CONNECT_TIMEOUT_S, GrpcConnection
 from serving.client.retries import Backoff
+from serving.client.status import is_busy
 from serving.client.timings import Timings
 
 Answer = TypeVar("Answer")
@@ -39,7 +40,7 @@ _MAX_IN_FLIGHT = 64
 
 
 class _LostError(Exception):
-    """A server went away: why, or None where another call saw it."""
+    """A server went away, or is busy: why, or None where another call saw it."""
 
     def __init__(self, failure: UnavailableError | None) -> None:
         super().__init__(failure)
@@ -58,7 +59,7 @@ class Fleet:
         retry_s: how long a call waits for a server when all are away, in seconds; 0 for not at all.
         connect_timeout_s: how long to wait for the first answers.
         timings: are told of every batch.
-        report: gets a line when a server goes away and when it is back.
+        report: gets a line when a server goes away and when it is back; what it raises is dropped.
 
     Raises:
         UsageError, ModelNotFoundError, UnavailableError: as GrpcConnection; unavailable only if all are.
@@ -89,8 +90,9 @@ class Fleet:
         self._fatal: LookalikeError | None = None
         try:
             # one that answers is enough to begin with: the others are taken in when they come
-            first = self._connect_all(min(connect_timeout_s, _QUICKLY_S)) if len(self._servers) > 1 else None
-            first = first or self._connect_all(connect_timeout_s)
+            quickly_s = min(connect_timeout_s, _QUICKLY_S)
+            first = connect_all(self._servers, self._connect, quickly_s) if len(self._servers) > 1 else None
+            first = first or connect_all(self._servers, self._connect, connect_timeout_s)
             if first is None:
                 raise next(server.failure for server in self._servers if server.failure is not None)
         except BaseException:
@@ -136,6 +138,7 @@ class Fleet:
                 except _LostError as lost:
                     if lost.failure is not None and self._retry_s <= 0:
                         raise lost.failure from None
+                    self._lose(*taken, None)  # who is only busy is asked again before its answers count
         self._run(lambda connection: None)  # at least one is there, and none was found to have changed
 
     def close(self) -> None:
@@ -147,27 +150,10 @@ class Fleet:
         for connection in connections:
             connection.close()
 
-    def _connect_all(self, timeout_s: float) -> GrpcConnection | None:
-        """Connect to every server at a time; gives one that is there, if any, all that are being of one artifact."""
-
-        def connect(server: FleetServer) -> None:
-            try:
-                server.connection = self._connect(server.url, connect_timeout_s=timeout_s)
-                server.is_up = server.is_confirmed = True
-            except UnavailableError as error:
-                server.failure = error
-
-        with ThreadPoolExecutor(len(self._servers)) as pool:
-            for result in [pool.submit(connect, server) for server in self._servers]:
-                result.result()
-        there = [server.connection for server in self._servers if server.connection is not None]
-        for connection in there[1:]:
-            require_same(there[0], connection)
-        return there[0] if there else None
-
     def _run(self, act: Callable[[GrpcConnection], Answer]) -> Answer:
         """What `act` gives with some server."""
         end: float | None = None
+        backoff = Backoff()  # for a server that is busy; one that is away has its own
         while True:
             server, losses = self._take(end)
             try:
@@ -177,6 +163,8 @@ class Fleet:
                 end = now + self._retry_s if end is None else end
                 if lost.failure is not None and now >= end:
                     raise lost.failure from None
+                if lost.failure is not None and is_busy(lost.failure):
+                    self._closed.wait(min(backoff.next_s(), end - now))
 
     def _attempt(self, server: FleetServer, losses: int, act: Callable[[GrpcConnection], Answer]) -> Answer:
         """What `act` gives with a server that was taken; raises _LostError where that does not count."""
@@ -186,7 +174,8 @@ class Fleet:
         except UnavailableError as error:
             if isinstance(error, UnansweredError) or self._closed.is_set():
                 raise
-            self._lose(server, losses, error)
+            if not is_busy(error):
+                self._lose(server, losses, error)
             raise _LostError(error) from None
         finally:
             with self._state:
@@ -214,7 +203,8 @@ class Fleet:
                 failures = [server.failure for server in self._servers]
                 if now >= end and None not in failures:
                     raise next(failure for failure in failures if failure is not None)
-                self._state.wait(end - now if now < end else _PROBE_TIMEOUT_S)  # where one is only asked again
+                # some at a time, since no wait may be endless; past the end too, where one is only asked again
+                self._state.wait(min(end - now, _PROBE_TIMEOUT_S) if now < end else _PROBE_TIMEOUT_S)
 
     def _take_this(self, server: FleetServer) -> tuple[FleetServer, int] | None:
         with self._state:
@@ -229,7 +219,7 @@ class Fleet:
         if self._fatal is not None:
             raise self._fatal
 
-    def _lose(self, server: FleetServer, losses: int, failure: UnavailableError) -> None:
+    def _lose(self, server: FleetServer, losses: int, failure: UnavailableError | None) -> None:
         """Leave a server out that was up when a call to it began, unless another call did so already."""
         with self._state:
             if server.losses == losses and server.is_up:
@@ -247,8 +237,8 @@ class Fleet:
     def _revive(self, server: FleetServer, wait: bool) -> None:
         """Ask a server that was left out until it answers, with the artifact that it had."""
         timeout_s = min(self._timeout_s, _PROBE_TIMEOUT_S)
-        while True:
-            if server.failure is not None:
+        while not self._closed.is_set():
+            if server.failure is not None and not is_busy(server.failure):
                 self._tell(server, server.failure)
             if self._closed.wait(server.backoff.next_s() if wait else 0):
                 return
@@ -264,24 +254,34 @@ class Fleet:
                     self._state.notify_all()
                 continue
             except LookalikeError as error:
-                with self._state:
-                    self._fatal = error
-                    self._state.notify_all()
+                self._stop(error)
+                return
+            except Exception as error:  # no call may wait for a thread that is no more
+                self._stop(ServerError("asking a server again failed", got=repr(error), where=server.url))
                 return
             with self._state:
                 server.is_up = server.is_confirmed = True
                 self._state.notify_all()
             return
 
+    def _stop(self, failure: LookalikeError) -> None:
+        """End every call, those that come too."""
+        with self._state:
+            self._fatal = failure
+            self._state.notify_all()
+
     def _tell(self, server: FleetServer, failure: UnavailableError | None) -> None:
         """Report that a server went away, or that it is back: each once, whoever notices."""
         with self._state:
             is_news = server.is_reported == (failure is None)
             server.is_reported = failure is not None
-        if is_news and failure is not None:
-            self._report(f"server {server.url} went away ({failure.got or failure.what}); asked again until it is back")
-        elif is_news:
-            self._report(f"server {server.url} is back, with the same artifact")
+        if not is_news:
+            return
+        line = f"server {server.url} is back, with the same artifact"
+        if failure is not None:
+            line = f"server {server.url} went away ({failure.got or failure.what}); asked again until it is back"
+        with suppress(Exception):  # the caller's own, which must end neither this thread nor the job
+            self._report(line)
 
     def _adopt(self, server: FleetServer, connection: GrpcConnection) -> None:
         """Take a connection to a server that was away when the others were connected to."""

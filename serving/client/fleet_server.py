@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from artifact.errors import ServerError, UnavailableError
 from serving.client.grpc_connection import GrpcConnection
@@ -52,6 +54,31 @@ class FleetServer:
         if self.connection is None or self.connection.names_digest or self.running or self.is_confirmed:
             return False
         return time.monotonic() - self.last_used > _IDLE_S
+
+
+def connect_all(
+    servers: Sequence[FleetServer], connect: Callable[..., GrpcConnection], timeout_s: float
+) -> GrpcConnection | None:
+    """Connect to every server at a time; gives one that is there, if any, all that are being of one artifact.
+
+    Args:
+        connect: takes a URL and `connect_timeout_s`.
+    """
+
+    def connect_to(server: FleetServer) -> None:
+        try:
+            server.connection = connect(server.url, connect_timeout_s=timeout_s)
+            server.is_up = server.is_confirmed = True
+        except UnavailableError as error:
+            server.failure = error
+
+    with ThreadPoolExecutor(len(servers)) as pool:
+        for result in [pool.submit(connect_to, server) for server in servers]:
+            result.result()
+    there = [server.connection for server in servers if server.connection is not None]
+    for connection in there[1:]:
+        require_same(there[0], connection)
+    return there[0] if there else None
 
 
 def require_same(first: GrpcConnection, other: GrpcConnection) -> None:

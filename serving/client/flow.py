@@ -21,6 +21,8 @@ from serving.client.windows import ScoredRows, Window
 
 _LEAST_IMAGES = 4
 """A smaller batch is not worth its own call, though cores be idle."""
+_MOST_BYTES = 256 * 1024 * 1024
+"""Of the files and pixels in windows that are not answered: the batches ahead grow with the cores, memory must not."""
 
 Results = list[Vectors | ImageError]
 
@@ -58,7 +60,9 @@ class Flow:
     @property
     def wants(self) -> bool:
         """Whether the next window may be put."""
-        return len(self._batches) < self._ahead and not self._uncut
+        if len(self._batches) >= self._ahead or self._uncut:
+            return False
+        return not self._windows or sum(window.num_bytes for window in self._windows) < _MOST_BYTES
 
     @property
     def oldest(self) -> Future[Results] | None:

@@ -25,7 +25,7 @@ from serving.client.absence import absent
 from serving.client.calls import Calls
 from serving.client.channels import Access
 from serving.client.connection import Outputs
-from serving.client.status import BUSY
+from serving.client.status import is_busy
 from serving.client.timings import Timings
 
 CONNECT_TIMEOUT_S = 3.0
@@ -43,7 +43,7 @@ class GrpcConnection:
         model: name of the model, without suffix.
         version: default whichever the server serves; if that changes later, calls raise ServerError.
         access: TLS and token.
-        timeout_s: deadline of every call in seconds.
+        timeout_s: deadline of every try in seconds; and for how long a full queue is asked again.
         connect_timeout_s: how long to wait for the first answer: a server may be starting at this moment.
         timings: are told of every batch.
 
@@ -69,7 +69,7 @@ class GrpcConnection:
         timings: Timings | None = None,
     ) -> None:
         self.url, self.model = url, model
-        self.names_digest = False
+        self.names_digest = self._sent_encoded = False
         self._timings = timings or Timings()
         self._asked = "" if version is None else str(version)
         self._calls = Calls(url, access or Access(), timeout_s=timeout_s)
@@ -116,6 +116,7 @@ class GrpcConnection:
                 where=self.url,
                 mend="send pixels instead",
             )
+        self._sent_encoded = True
         request = self._request(self.model + ENCODED_SUFFIX, "")
         for name, images in feeds.items():
             request.inputs.add(name=name, datatype="BYTES", shape=[len(images), 1])
@@ -124,9 +125,12 @@ class GrpcConnection:
 
     def confirm(self, *, timeout_s: float | None = None) -> None:
         """See Connection. `timeout_s` is another deadline for each of its calls."""
-        version, self._newest = self._versions(timeout_s)
+        version, newest = self._versions(timeout_s)
         self._require_same(version)
         self._require_same(version, self._read_manifest(self._config(timeout_s)).digest)
+        if self._sent_encoded:
+            self._require_same(newest)  # NAME_encoded runs the newest, whichever was asked for
+        self._newest = newest
 
     def close(self) -> None:
         """See Connection."""
@@ -189,16 +193,15 @@ class GrpcConnection:
         return request
 
     def _infer(self, request: Any, feeds: Mapping[str, Sequence[Any] | Pixels]) -> Any:
-        """Run a request; waits and asks again while the server's queue is full, as long as the deadline allows."""
-        started = time.monotonic()
-        end, wait_s = started + self._calls.timeout_s, _FIRST_RETRY_S
+        """Run a request; waits and asks again while the server's queue is full, each time with the whole deadline."""
+        end, wait_s = time.monotonic() + self._calls.timeout_s, _FIRST_RETRY_S
         while True:
+            started = time.monotonic()
             try:
-                response = self._ask("ModelInfer", request, timeout_s=max(0.001, end - time.monotonic()))
+                response = self._ask("ModelInfer", request)
                 break
-            except ServerError as error:
-                is_busy = any(words in str(error) for words in BUSY)
-                if not is_busy or time.monotonic() + wait_s > end or self._calls.closed.wait(wait_s):
+            except UnavailableError as error:
+                if not is_busy(error) or time.monotonic() + wait_s > end or self._calls.closed.wait(wait_s):
                     raise
                 wait_s = min(_LAST_RETRY_S, 2 * wait_s)
         self._timings.note(sum(map(len, feeds.values())), time.monotonic() - started)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import io
 import os
+import sys
+from typing import TYPE_CHECKING, TypeAlias, TypeGuard
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -16,7 +18,10 @@ from artifact.preprocessing import ImageError, Pixels, Preprocessing, load_pixel
 from rows.images import ImageRef
 from rows.location import locate
 
-ImageLike = str | os.PathLike[str] | bytes | Image.Image | Pixels | ImageRef
+if TYPE_CHECKING:
+    from upath import UPath
+
+ImageLike: TypeAlias = "str | os.PathLike[str] | UPath | bytes | Image.Image | Pixels | ImageRef"
 
 _PNG_MODES = ("1", "L", "LA", "P", "PA", "RGBA", "I", "I;16")
 
@@ -36,7 +41,7 @@ def picture(image: ImageLike) -> Picture:
         return image
     if isinstance(image, bytes):
         return ImageRef(data=image)
-    if isinstance(image, (str, os.PathLike)):
+    if is_path(image):
         return ImageRef(path=locate(image))
     if isinstance(image, Image.Image):
         image = ImageOps.exif_transpose(image)
@@ -48,6 +53,17 @@ def picture(image: ImageLike) -> Picture:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise _refusal(f"{image.dtype} {list(image.shape)}")
     return ImageRef.of_pixels(image)
+
+
+def is_path(image: object) -> TypeGuard[str | os.PathLike[str] | UPath]:
+    """Whether it is a path; those to object storage are no os.PathLike."""
+    if isinstance(image, (str, os.PathLike)):
+        return True
+    if "upath" not in sys.modules:  # then nobody has made one
+        return False
+    from upath import UPath
+
+    return isinstance(image, UPath)
 
 
 def read_pixels(source: Picture, preprocessing: Preprocessing) -> Pixels:

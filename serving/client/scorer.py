@@ -56,7 +56,7 @@ class Scorer:
         tls_certificate, tls_key: PEM files that show a server who asks.
         token: sent as `authorization: Bearer`, over TLS or to this machine only; default LOOKALIKE_TOKEN, if it is set.
         device: `cpu` or `cuda`, where the network runs here.
-        report: gets a line when a server goes away, and when it is back; called in another thread.
+        report: gets a line when a server goes away, and when it is back; in another thread; what it raises is dropped.
 
     Raises:
         UsageError: an option that makes no sense.
@@ -136,8 +136,9 @@ class Scorer:
         """The vectors of N images, in their order.
 
         Args:
-            images: paths, encoded bytes, PIL images or uint8 arrays [h, w, 3], mixed as you like; may be a generator,
-                or one array [N, h, w, 3]. Or an Arrow column of paths, bytes, {bytes, path} or uint8 tensors.
+            images: paths (URLs and UPaths too), encoded bytes, PIL images or uint8 arrays [h, w, 3], mixed as you like;
+                may be a generator, or one array [N, h, w, 3]. Or an Arrow column of paths, bytes, {bytes, path} or uint8
+                tensors.
             as_arrow: give an Arrow array.
 
         Returns:

@@ -32,6 +32,7 @@ class Sending:
 
     def __init__(self, choice: str | None, why: str) -> None:
         self.choice, self.why = choice, why
+        self._is_asked = choice is not None
         self._rates: dict[str, list[float]] = {PIXELS: [], ENCODED: []}
         self._turns = 0
         self._lock = threading.Lock()
@@ -59,9 +60,9 @@ class Sending:
             self.why = f"measured: {encoded / pixels:.2f} times the images a second with encoded files"
 
     def refuse_encoded(self, reason: str) -> bool:
-        """Encoded files were refused while measuring, so pixels it is; False if they were asked for."""
+        """Encoded files were refused, while measuring or later, so pixels it is; False if they were asked for."""
+        if self._is_asked:
+            return False
         with self._lock:
-            if self.choice == ENCODED:
-                return False
             self.choice, self.why = PIXELS, f"encoded files were refused: {reason}"
             return True

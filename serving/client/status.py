@@ -18,7 +18,7 @@ from artifact.errors import (
 
 QUEUE_FULL = "Exceeds maximum queue size"
 BUSY = (QUEUE_FULL, "Concurrent RPC limit exceeded")
-"""Triton's and grpcio's words for: try again in a moment."""
+"""Triton's and grpcio's words for: try again in a moment. grpcio says it with RESOURCE_EXHAUSTED."""
 
 
 @dataclass(frozen=True)
@@ -89,11 +89,20 @@ def status_error(error: grpc.RpcError, *, address: str, timeout_s: float, connec
                 return no_server(reason + hint, address)
     if code is _CODES.DEADLINE_EXCEEDED and connecting:
         return no_server(f"no answer within {round(timeout_s, 2):g} s", address)
-    meaning = MEANINGS.get(code, _OTHER)
+    meaning = MEANINGS[_CODES.UNAVAILABLE] if _is_busy(details) else MEANINGS.get(code, _OTHER)
     expected, got = meaning.expected, details or code.name
     if code is _CODES.DEADLINE_EXCEEDED:
         expected, got = f"one within {round(timeout_s, 2):g} s", None
     return meaning.error(meaning.what, expected=expected, got=got, where=address, mend=meaning.mend)
+
+
+def is_busy(error: ServerError) -> bool:
+    """Whether the server is there and only has too much to do at this moment."""
+    return isinstance(error, UnavailableError) and _is_busy(error.got or "")
+
+
+def _is_busy(details: str) -> bool:
+    return any(words in details for words in BUSY)
 
 
 def no_server(reason: str, address: str) -> UnavailableError:

@@ -32,7 +32,7 @@ class Timings:
         self.listener: Callable[[int, float], None] | None = None
 
     def note(self, num_images: int, seconds: float) -> None:
-        """A batch of so many images took so long; a pause before it, for a server that was away, is not counted."""
+        """A batch of so many images took so long; waits for a full queue, or a server that is away, do not count."""
         with self._lock:
             self._seconds.append(seconds)
         if self.listener is not None:

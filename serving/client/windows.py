@@ -94,10 +94,12 @@ class Window:
 
     Attributes:
         fresh: the images that none of these windows has, each once, in order of first sight.
+        num_bytes: of the files and pixels that they hold.
     """
 
     def __init__(self, streams: Mapping[str, Sequence[ImageLike]], seen: Seen) -> None:
         self.fresh: list[Picture] = []
+        self.num_bytes = 0
         self._seen = seen
         self._places = {
             name: np.array([self._number(picture(image)) for image in images], np.int64)
@@ -136,6 +138,7 @@ class Window:
         number = self._seen.numbers.setdefault(key, known)
         if number == known:
             self.fresh.append(image)
+            self.num_bytes += len(image.data or b"") + (0 if image.pixels is None else image.pixels.nbytes)
         return number
 
 
