@@ -137,8 +137,8 @@ class Scorer:
 
         Args:
             images: paths (URLs and UPaths too), encoded bytes, PIL images or uint8 arrays [h, w, 3], mixed as you like;
-                may be a generator, or one array [N, h, w, 3]. Or an Arrow column of paths, bytes, {bytes, path} or uint8
-                tensors.
+                may be a generator, or one array [N, h, w, 3]. Or an Arrow column of paths, bytes, {bytes, path} or
+                uint8 tensors.
             as_arrow: give an Arrow array.
 
         Returns:
