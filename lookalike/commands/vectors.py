@@ -160,7 +160,10 @@ def cluster(
 
 def evaluate(
     vectors: Annotated[Path, VECTORS],
-    label: Annotated[str, typer.Option(help="Column that holds the class.", metavar="COLUMN")],
+    label: Annotated[
+        str | None,
+        typer.Option(help="Column that holds the class; not needed for scored tuples.", metavar="COLUMN"),
+    ] = None,
     column: Annotated[str, COLUMN] = "embedding",
     queries: Annotated[int | None, typer.Option(min=1, help="Rank a sample of N.", metavar="N")] = None,
     bootstrap: Annotated[int, typer.Option(min=0, help="Resamples of the classes.", metavar="N")] = 200,
@@ -168,13 +171,23 @@ def evaluate(
     seed: Annotated[int, typer.Option(min=0, help="Decides the samples and starts.")] = 0,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
-    """Measure vectors against labels: retrieval, verification, ranking accuracy and k-means, with intervals."""
+    """Measure vectors against labels: retrieval, verification, ranking accuracy and k-means, with intervals.
+
+    Without --label: ranking accuracy of scored triplets and quartets, verification of pairs with a column `different`.
+    """
     from analysis.evaluation import evaluate as measure
     from lookalike import console
     from rows.vectors import VectorTable
 
-    table = VectorTable.open(vectors, column)
-    facts = measure(table, label, queries=queries, bootstrap=bootstrap, per_class=per_class, seed=seed)
+    if label is None:
+        if queries is not None or per_class:
+            raise UsageError("--queries and --per-class", expected="--label with them")
+        from analysis.tuple_tables import evaluate_tuples, open_tuples
+
+        facts = evaluate_tuples(open_tuples(vectors))
+    else:
+        table = VectorTable.open(vectors, column)
+        facts = measure(table, label, queries=queries, bootstrap=bootstrap, per_class=per_class, seed=seed)
     if as_json:
         console.print_json(facts)
         return
@@ -189,7 +202,7 @@ def evaluate(
              "tuples_from", "distance", "column")  # fmt: skip
     pairs = {"pairs": shares.get("protocol")}
     sys.stdout.write("\n")
-    console.print_facts("evaluated", {name: facts[name] for name in named} | pairs)
+    console.print_facts("evaluated", {name: facts.get(name) for name in named} | pairs)
     if per_class:
         sys.stdout.write("\n")
         worst_first = sorted(facts["per_class"], key=lambda row: (row["recall@1"], row["mAP@R"]))
