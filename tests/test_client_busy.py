@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,3 +127,14 @@ def test_confirming_waits_for_a_busy_server(repository: Path) -> None:
         scorer.confirm()
         assert load.metadata_refusals == 0
     assert lines == []
+
+
+def test_no_deadline_at_all_waits_as_long_as_a_full_queue_lasts(repository: Path, images: list[Path]) -> None:
+    """An infinite timeout_s is none, and not one that has passed."""
+    load = Load(refusals=2)
+    with (
+        secure_server(repository, service=load.service()) as port,
+        Scorer(MODEL, url=f"127.0.0.1:{port}", send="pixels", timeout_s=math.inf) as scorer,
+    ):
+        np.testing.assert_allclose(scorer.embed(images[:4]), expected_vectors(images[:4]), atol=1e-5)
+    assert len(load.left_s) == 3

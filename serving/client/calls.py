@@ -6,6 +6,7 @@ closing the channel, and cost no second copy of the pixels.
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import Any
 
@@ -54,8 +55,9 @@ class Calls:
             LookalikeError: what serving/client/status.py makes of the failure.
         """
         timeout_s = timeout_s or self.timeout_s
+        deadline_s = None if math.isinf(timeout_s) else timeout_s
         try:
-            return getattr(self._stub, method)(request, timeout=timeout_s, metadata=self._metadata)
+            return getattr(self._stub, method)(request, timeout=deadline_s, metadata=self._metadata)
         except grpc.RpcError as error:
             bad = parse_bad_images(error.details() or "") if error.code() is grpc.StatusCode.INVALID_ARGUMENT else []
             if bad:

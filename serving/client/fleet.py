@@ -172,8 +172,9 @@ class Fleet:
         try:
             answer = act(server.connection)
         except UnavailableError as error:
-            if isinstance(error, UnansweredError) or self._closed.is_set():
+            if isinstance(error, UnansweredError):
                 raise
+            self._require_usable()  # one that was closed says so, whatever its last calls met
             if not is_busy(error):
                 self._lose(server, losses, error)
             raise _LostError(error) from None
