@@ -4,14 +4,18 @@ The limit is the processor time of decoding, resizing and onnxruntime, each meas
 cores. It is taken with every core at it, since cores that share a clock or a cache slow each other down; what it would
 be with one core at a time stands beside it.
 
+The server is the embedded one with its defaults, and another one after `lookalike tune`; the client has its defaults,
+and once sends encoded files.
+
 Rounds: every contender takes the same 1,000 photographs, in turn, in a process of its own; ratios are medians over the
-rounds. Then both of our jobs take all 20,000, between two measurements of the limit.
+rounds. Then our jobs take all 20,000, between two measurements of the limit.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -23,11 +27,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.scoring_data import export_plain, publish_network, write_photographs
+from benchmarks.scoring_data import MODEL, export_plain, lookalike, publish_network, write_photographs
 
-NUM_IMAGES, ROUNDS = 20_000, 4
-CONTENDERS = ("limit", "in_process", "grpc", "naive", "data_loader_1", "data_loader_2")
+NUM_IMAGES, ROUNDS = 20_000, 3
+WHOLE = ("in_process", "grpc")
+CONTENDERS = ("limit", "in_process", "grpc", "grpc_encoded", "grpc_tuned", "naive", "data_loader")
 WANTED = {"in_process/limit": 0.9, "grpc/limit": 0.8, "grpc/naive": 3.0, "in_process/data_loader": 1.5}
+MORE = ("in_process/limit_alone", "grpc/limit_alone", "grpc_encoded/limit", "grpc_tuned/limit", "in_process/naive")
 _ALIKE = 0.999
 
 
@@ -39,12 +45,15 @@ def run() -> dict[str, Any]:
         export_plain(run_folder, home / "plain.onnx")
         bare = stack.enter_context(bare_server(home / "plain.onnx"))
         ours = stack.enter_context(own_server(repository))
-        (home / "urls").write_text(json.dumps({"bare": bare, "lookalike": ours}))
+        shutil.copytree(repository, home / "tuned")
+        lookalike("tune", MODEL, "--repository", home / "tuned")
+        tuned = stack.enter_context(own_server(home / "tuned"))
+        (home / "urls").write_text(json.dumps({"bare": bare, "lookalike": ours, "tuned": tuned}))
         rounds = [
             {contender: contend(contender, home, [folder]) for contender in CONTENDERS} for folder in folders[:ROUNDS]
         ]
         before = contend("limit", home, folders[:1])
-        whole = {contender: contend(contender, home, folders) for contender in ("in_process", "grpc")}
+        whole = {contender: contend(contender, home, folders) for contender in WHOLE}
         after = contend("limit", home, folders[-1:])
     return {"rounds": summary(rounds), "all": whole_summary(before, whole, after), "wanted": WANTED}
 
@@ -56,10 +65,9 @@ def summary(rounds: list[dict[str, Any]]) -> dict[str, Any]:
                for each in (round_[name] for round_ in rounds)]
         for name in CONTENDERS
     }  # fmt: skip
-    speeds["data_loader"] = [max(pair) for pair in zip(speeds["data_loader_1"], speeds["data_loader_2"], strict=True)]
     speeds["limit_alone"] = [round_["limit"]["alone"]["images_per_s"] for round_ in rounds]
     ratios = {}
-    for ratio in (*WANTED, "in_process/limit_alone", "grpc/limit_alone", "in_process/naive", "grpc/data_loader"):
+    for ratio in (*WANTED, *MORE):
         a, b = ratio.split("/")
         ratios[ratio] = round(statistics.median(x / y for x, y in zip(speeds[a], speeds[b], strict=True)), 3)
     alike = [
@@ -74,6 +82,7 @@ def summary(rounds: list[dict[str, Any]]) -> dict[str, Any]:
             for part in ("decode_ms", "network_ms")
         },
         "ratios": ratios,
+        "how": {name: rounds[-1][name]["how"] for name in CONTENDERS if "how" in rounds[-1][name]},
         "least_cosine": round(min(alike), 6),
         "rounds": len(rounds),
     }
