@@ -28,7 +28,11 @@ BatchSize = Annotated[
 TimeoutS = Annotated[float, typer.Option("--timeout", help="Deadline of a request.", metavar="SECONDS")]
 RetryS = Annotated[
     float,
-    typer.Option("--retry", help="Wait this long for a server that is away or busy; 0: not at all, inf: for ever.", metavar="SECONDS"),
+    typer.Option(
+        "--retry",
+        help="Wait this long for a server that is away or busy; 0: not at all, inf: for ever.",
+        metavar="SECONDS",
+    ),
 ]
 Tls = Annotated[bool, typer.Option("--tls", help="Encrypt; trust what the system trusts.")]
 TlsCa = Annotated[
