@@ -145,7 +145,9 @@ def _candidates(index: Any, queries: Vectors, wanted: int, needed: int) -> Indic
         num_lists = min(2 * num_lists, all_lists)
         parameters: Any = faiss.IVFSearchParameters()
         parameters.nprobe = num_lists
-        _, rows[short] = index.search(queries[short], wanted, params=parameters)
+        # faiss.contrib.torch_utils, which pytorch-metric-learning imports, puts a search without `params` in its place
+        search: Any = getattr(index, "search_numpy", index.search)
+        _, rows[short] = search(queries[short], wanted, params=parameters)
         short = short[rows[short, needed - 1] < 0]
     if short.size:  # faiss finds nothing at an infinite distance
         raise DataError("vectors", expected="squared distances within float32", got="larger ones")

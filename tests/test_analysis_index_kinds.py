@@ -57,6 +57,17 @@ def test_lists_reach_the_recall_asked_for(distance: str, tmp_path: Path) -> None
         assert (np.diff(apart) >= 0).all()
 
 
+def test_search_goes_on_where_torch_took_over_faiss() -> None:
+    """pytorch-metric-learning imports these, and every search of the process is then another one."""
+    import faiss.contrib.torch_utils  # noqa: F401 - for what importing it does
+
+    vectors = mixture(3000)
+    index = Index.build(table(vectors), distance="euclidean", kind="ivf", recall=0.9)
+    few = index.search_table(vectors[:3], 2900)  # more than the probed lists hold
+    assert few.num_rows == 3 * 2900
+    assert few["id"].to_pylist()[::2900] == ["r0", "r1", "r2"]
+
+
 def test_recall_that_is_reported_is_what_plain_faiss_finds(tmp_path: Path) -> None:
     """Every row is a query: leave-one-out recall of the file, read by faiss alone, against brute force."""
     import faiss
