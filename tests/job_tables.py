@@ -14,6 +14,23 @@ from rows.tables import ImageTable
 from serving.client.scorer import Scorer
 from serving.jobs.scoring import JobResult, score_table
 
+STEPWISE = """
+import sys
+from lookalike import progress
+from lookalike.cli import main
+
+report = progress.EventProgress.report
+
+def wait_and_report(self, event):
+    report(self, event)
+    print(event["done"], flush=True)
+    sys.stdin.readline()
+
+progress.EventProgress.report = wait_and_report
+sys.exit(main(sys.argv[1:]))
+"""
+"""A program: the command line that waits for a line of standard input after each step of its progress."""
+
 
 def folder_of_images(folder: Path, num_images: int, *, bad: tuple[int, ...] = ()) -> Path:
     """Images in two class folders; those numbered in `bad` are broken."""

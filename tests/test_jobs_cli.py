@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from job_tables import csv_of_images, files_of, read_manifest
+from job_tables import STEPWISE, csv_of_images, files_of, read_manifest
 from scoring import BAD, publish_models, write_images
 
 from lookalike.cli import main
@@ -21,21 +21,6 @@ from serving.jobs.identity import MAX_ROWS_PER_PART
 
 NUM_ROWS = 200
 COMMAND = [sys.executable, "-m", "lookalike"]
-STEPWISE = """
-import sys
-from lookalike import progress
-from lookalike.cli import main
-
-report = progress.EventProgress.report
-
-def wait_and_report(self, event):
-    report(self, event)
-    print(event["done"], flush=True)
-    sys.stdin.readline()
-
-progress.EventProgress.report = wait_and_report
-sys.exit(main(sys.argv[1:]))
-"""
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from job_tables import csv_of_images, read_manifest, read_rows
+from job_tables import STEPWISE, csv_of_images, read_manifest, read_rows
 from pyarrow import parquet
 from scoring import BAD, expected_vectors, publish_models, write_images
 from serving_urls import ServerProcess
@@ -19,21 +19,6 @@ from artifact.publishing import remove
 from rows.vectors import VectorTable
 
 MODEL, NUM_ROWS = "triplet_branch", 600
-STEPWISE = """
-import sys
-from lookalike import progress
-from lookalike.cli import main
-
-report = progress.EventProgress.report
-
-def wait_and_report(self, event):
-    report(self, event)
-    print(event["done"], flush=True)
-    sys.stdin.readline()
-
-progress.EventProgress.report = wait_and_report
-sys.exit(main(sys.argv[1:]))
-"""
 
 
 @contextmanager
