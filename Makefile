@@ -20,7 +20,7 @@ demo: $(STAMP)
 
 # Everything, real Triton included where its wheels exist (else that part is skipped with the reason).
 test: $(STAMP)
-	@PYTHON=$(PYTHON) tests/real_triton/environment.sh || true
+	@PYTHON=$(PYTHON) tests/shared/real_triton/environment.sh || true
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --durations=12
 
 check: $(STAMP)
@@ -34,8 +34,8 @@ bench: $(STAMP)
 
 # Only the conformance tests, against real tritonserver from wheels in an environment of its own.
 triton: $(STAMP)
-	@PYTHON=$(PYTHON) tests/real_triton/environment.sh
-	$(BIN)/pytest tests/test_triton.py tests/test_golden_chain.py
+	@PYTHON=$(PYTHON) tests/shared/real_triton/environment.sh
+	$(BIN)/python -m pytest tests/serving/test_triton.py tests/serving/test_golden_chain.py
 
 clean:
 	rm -rf $(VENV) demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

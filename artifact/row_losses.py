@@ -1,6 +1,6 @@
 """The loss of single tuples in numpy, from their distances: what training would have for each tuple alone.
 
-The same formulas as trainer/losses.py, which names their sources. A new loss there is one function and one line in
+The same formulas as trainer/objective/losses.py, which names their sources. A new loss there is one function and one line in
 FORMULAS here.
 
 Decisions a reader would question:
@@ -23,7 +23,7 @@ import numpy.typing as npt
 from artifact.distances import Vectors
 from artifact.errors import UsageError
 from artifact.kinds import KINDS, distance_name
-from artifact.manifest import Manifest
+from artifact.model.manifest import Manifest
 
 Flags = npt.NDArray[np.bool_]
 

@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainer.augment import augment
-from trainer.base_networks import build_base
-from trainer.branch import Branch
-from trainer.settings import AugmentConfig
-from trainer.torchvision_guard import guard_torchvision
+from trainer.augment.augmentation import augment
+from trainer.config.settings import AugmentConfig
+from trainer.networks.base_networks import build_base
+from trainer.networks.branch import Branch
+from trainer.networks.torchvision_guard import guard_torchvision
 
 ROUNDS, WARM_UP, STEPS_EVERY = 24, 2, 4
 BATCHES = {28: 100, 64: 64, 112: 32}

@@ -31,12 +31,12 @@ import torch.nn.functional as F  # noqa: N812 - torch's own idiom
 from pytorch_metric_learning import losses, miners, samplers
 from torch import Tensor, nn
 
-from analysis.metrics import retrieval_metrics
+from analysis.measures.metrics import retrieval_metrics
 from artifact.atomic import write_atomically
 from artifact.preprocessing import Preprocessing, load_pixels
 from lookalike.demo.emoji import write_emoji
 from trainer import fit, make_config
-from trainer.base_networks import build_base
+from trainer.networks.base_networks import build_base
 
 BASE, SIZE_PX, DIM = "resnet10t", 64, 128
 SECONDS = 90.0

@@ -26,8 +26,8 @@ from artifact.preprocessing import Preprocessing
 from export.graph import export_graph
 from export.parity import check_parity
 from serving.probe import probe_pixels
-from trainer.base_networks import build_base
-from trainer.branch import Branch
+from trainer.networks.base_networks import build_base
+from trainer.networks.branch import Branch
 
 EMBEDDING_DIM = 8
 RESULTS = Path(__file__).parent / "results"

@@ -25,8 +25,8 @@ from export.graph import export_graph
 from export.half import to_half
 from export.quantize import plan_quantization, quantize
 from serving.engine import available_cores
-from trainer.base_networks import build_base
-from trainer.branch import Branch
+from trainer.networks.base_networks import build_base
+from trainer.networks.branch import Branch
 
 NETWORKS = ("resnet18", "mobilenetv3_small_100")
 SIZE_PX = 224

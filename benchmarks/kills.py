@@ -23,14 +23,14 @@ from pyarrow import parquet
 from benchmarks.memory import small_image
 from benchmarks.scoring import own_server
 from benchmarks.scoring_data import MODEL, publish_network
-from rows.vectors import VectorTable
+from rows.vectors.table import VectorTable
 
 NUM_KILLS, NUM_ROWS, NUM_IMAGES, ROWS_PER_PART = 50, 6_000, 600, 10
 _BAD_EVERY = 97
 _AHEAD = 3
 _WAITING = """
 import sys
-import lookalike.progress, serving.jobs.scoring, serving.client.local, serving.client.grpc_connection, lookalike.cli
+import lookalike.progress, serving.jobs.scoring, serving.client.connections.local, serving.client.connections.grpc_connection, lookalike.cli
 
 report = lookalike.progress.EventProgress.report
 

@@ -20,9 +20,9 @@ import numpy as np
 
 from artifact.preprocessing import Preprocessing
 from benchmarks.preprocessing import photographs
-from trainer.image_folder import scan_folder
-from trainer.images import Images, read_images
-from trainer.pixel_cache import PixelCache
+from trainer.data.image_folder import scan_folder
+from trainer.data.images import Images, read_images
+from trainer.pixels.cache import PixelCache
 
 IMAGES, BATCH, ROUNDS, FIRST_ROUNDS = 1000, 100, 9, 3
 SIZE_PX = 112

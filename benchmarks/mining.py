@@ -22,7 +22,7 @@ from pytorch_metric_learning.losses import TripletMarginLoss
 from pytorch_metric_learning.miners import BatchHardMiner, MultiSimilarityMiner, TripletMarginMiner
 from torch import Tensor
 
-from trainer.objective import Objective
+from trainer.objective.objective import Objective
 
 NUM_IMAGES, DIM, MARGIN, ROUNDS = 512, 128, 0.2, 15
 DISTANCE = LpDistance(normalize_embeddings=False)

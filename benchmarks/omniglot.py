@@ -38,9 +38,9 @@ from benchmarks.omniglot_trials import (
     unpack_training_images,
     unpack_trials,
 )
-from trainer.config import make_config
-from trainer.loop import fit
-from trainer.run import Run
+from trainer.config.config import make_config
+from trainer.loop.fit import fit
+from trainer.run.folder import Run
 
 DATA_VARIABLE = "LOOKALIKE_OMNIGLOT"
 KINDS_VARIABLE, SEEDS_VARIABLE = "LOOKALIKE_OMNIGLOT_KINDS", "LOOKALIKE_OMNIGLOT_SEEDS"

@@ -80,7 +80,7 @@ def grpc(home: Path, folders: list[Path], server: str = "lookalike", **options: 
 def job(folders: list[Path], **options: Any) -> Answer:
     """The job that `lookalike score` runs, table of vectors included."""
     from rows.tables import open_table
-    from rows.vectors import VectorTable
+    from rows.vectors.table import VectorTable
     from serving.client.scorer import Scorer
     from serving.jobs.scoring import score_table
 

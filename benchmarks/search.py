@@ -75,8 +75,8 @@ def write_mixture(folder: Path) -> None:
     """The mixture as a scoring job's output: id, label, embedding; euclidean distance."""
     import pyarrow as pa
 
-    from rows.lineage import Lineage
-    from rows.vectors import vector_array, write_part
+    from rows.vectors.lineage import Lineage
+    from rows.vectors.table import vector_array, write_part
 
     lineage = Lineage(artifact="mixture", version=1, digest="", space="mixture", distance="euclidean", normalized=False)
     for number, (vectors, gaussians) in enumerate(mixture(NUM_ROWS, seed=0)):
@@ -89,8 +89,8 @@ def flat_beside_faiss(distance: str) -> dict[str, Any]:
     """Queries a second of both, and the ratio: the median of each round's."""
     import faiss
 
-    from analysis.index import Index
-    from rows.vectors import VectorTable
+    from analysis.search.index import Index
+    from rows.vectors.table import VectorTable
 
     vectors = np.concatenate([found for found, _ in mixture(FLAT_ROWS, seed=0)])
     queries = next(mixture(NUM_QUERIES, seed=1))[0]
@@ -122,7 +122,7 @@ def flat_beside_faiss(distance: str) -> dict[str, Any]:
 
 
 def index(folder: str, file: str) -> dict[str, Any]:
-    from analysis.index import Index
+    from analysis.search.index import Index
 
     built = Index.build(folder)
     built.save(file)
@@ -133,8 +133,8 @@ def search(folder: str, file: str) -> dict[str, Any]:
     """Recall on points that the index never saw, and queries a second of ours and of plain faiss with the same file."""
     import faiss
 
-    from analysis.index import Index
-    from rows.vectors import VectorTable
+    from analysis.search.index import Index
+    from rows.vectors.table import VectorTable
 
     queries = next(mixture(NUM_QUERIES, seed=1))[0]
     opened, plain = Index.open(file), faiss.read_index(file)
@@ -160,7 +160,7 @@ def search(folder: str, file: str) -> dict[str, Any]:
 
 
 def cluster(folder: str, file: str) -> dict[str, Any]:
-    from analysis.clusters import cluster_table
+    from analysis.clusters.table_clusters import cluster_table
 
     found = cluster_table(folder, NUM_CLUSTERS, file)
     facts = ("training_rows", "silhouette_rows", "silhouette", "inertia")
@@ -168,7 +168,7 @@ def cluster(folder: str, file: str) -> dict[str, Any]:
 
 
 def evaluate(folder: str) -> dict[str, Any]:
-    from analysis.evaluation import evaluate as measure
+    from analysis.evaluation.evaluate import evaluate as measure
 
     found = measure(folder, "label")
     return {name: found[name] for name in ("queries", "queries_from", "recall@1", "mAP@R")}

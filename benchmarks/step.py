@@ -18,11 +18,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trainer.base_networks import build_base
-from trainer.branch import Branch
-from trainer.losses import TRIPLET
-from trainer.objective import Objective
-from trainer.precision import InPrecision
+from trainer.networks.base_networks import build_base
+from trainer.networks.branch import Branch
+from trainer.objective.losses import TRIPLET
+from trainer.objective.objective import Objective
+from trainer.weights.precision import InPrecision
 
 NUM_TRIPLETS, IMAGES_PER_CLASS, DIM, MARGIN, ROUNDS = 32, 4, 64, 1.0, 7
 NUM_IMAGES = 3 * NUM_TRIPLETS

@@ -21,19 +21,19 @@ import numpy as np
 import torch
 from PIL import Image
 
-from artifact.golden import golden_images, make_golden
 from artifact.kinds import KINDS
-from artifact.manifest import Content, Manifest
-from artifact.model_file import append_manifest, content_hash
+from artifact.model.file import append_manifest, content_hash
+from artifact.model.golden import golden_images, make_golden
+from artifact.model.manifest import Content, Manifest
 from artifact.preprocessing import Preprocessing, load_pixels
-from artifact.publishing import publish
+from artifact.repository.publishing import publish
 from export.graph import OPSET, export_graph
 from rows.tables import open_table
 from serving.client.scorer import Scorer
 from serving.engine import available_cores
 from serving.jobs.scoring import DEFAULT_ROWS_PER_PART, JobResult, score_table
-from trainer.base_networks import build_base
-from trainer.branch import Branch
+from trainer.networks.base_networks import build_base
+from trainer.networks.branch import Branch
 
 NETWORK, SIZE_PX, EMBEDDING_DIM = "mobilenetv3_small_100", 96, 128
 STREAMS = KINDS["triplet"].streams

@@ -14,13 +14,13 @@ import onnx
 import torch
 
 from artifact.errors import UsageError
-from artifact.golden import golden_images, make_golden
 from artifact.kinds import BRANCH, FULL, KINDS, MODES
-from artifact.manifest import Content, Golden, Manifest, canonical_json
-from artifact.model_file import append_manifest, content_hash
+from artifact.model.file import append_manifest, content_hash
+from artifact.model.golden import golden_images, make_golden
+from artifact.model.manifest import Content, Golden, Manifest, canonical_json
 from artifact.preprocessing import load_pixels
-from artifact.publishing import publish, require_model_name
-from artifact.repository import PublishedModel
+from artifact.repository.publishing import publish, require_model_name
+from artifact.repository.reading import PublishedModel
 from artifact.row_losses import FORMULAS
 from export.evaluation import Report
 from export.gates import Verdict
@@ -30,7 +30,7 @@ from export.parity import Branch, Parity, check_parity
 from export.precision import FP32, INT8, PRECISIONS, precision_suffix, scaled_tolerance
 from export.reduce import REDUCTIONS, Int8Settings, embedder
 from serving.check import check_artifact
-from trainer.run import Run
+from trainer.run.folder import Run
 
 
 @dataclass(frozen=True)

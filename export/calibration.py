@@ -20,7 +20,7 @@ from artifact.errors import DataError
 from artifact.kinds import BRANCH_INPUT
 from artifact.preprocessing import ImageError, Pixels, Preprocessing, load_pixels
 from export.parity import make_session
-from trainer.image_folder import IMAGE_SUFFIXES
+from trainer.data.image_folder import IMAGE_SUFFIXES
 
 MIN_IMAGES = 32
 MAX_IMAGES = 256

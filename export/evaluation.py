@@ -16,11 +16,11 @@ import numpy as np
 
 from artifact.errors import DataError
 from export.calibration import MAX_IMAGES, CalibrationImages, check_calibration, read_calibration
-from trainer.image_folder import scan_folder
-from trainer.images import Images, read_images
-from trainer.preparation import read_split
-from trainer.run import Run
-from trainer.validation import can_validate
+from trainer.data.image_folder import scan_folder
+from trainer.data.images import Images, read_images
+from trainer.loop.preparation import read_split
+from trainer.loop.validation import can_validate
+from trainer.run.folder import Run
 
 Report = Callable[[dict[str, Any]], None]
 

@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from analysis.labels import Labels
-from analysis.paired import PairedRecall, paired_recall
+from analysis.measures.paired import PairedRecall, paired_recall
+from analysis.neighbours.labels import Labels
 from artifact.distances import COSINE_EPSILON, Vectors
 from artifact.errors import ParityError, UsageError
 from artifact.preprocessing import Pixels
-from trainer.images import Images
+from trainer.data.images import Images
 
 ENOUGH_IMAGES = 2000
 DEFAULT_MAX_RECALL_LOSS = 0.5

@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from artifact.distances import COSINE_EPSILON, DISTANCES
 from artifact.errors import ArtifactError
 from artifact.kinds import FULL, KINDS, Kind, input_names, output_widths
-from artifact.model_notes import strip_notes
+from artifact.model.notes import strip_notes
 from artifact.preprocessing import Preprocessing
+from export.adoption.folding import fold_constants
 from export.merged import merge_training_parts
-from serving.adoption.folding import fold_constants
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

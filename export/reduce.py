@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from analysis.verification import decision_threshold
+from analysis.measures.verification import decision_threshold
 from artifact.distances import Vectors
 from artifact.kinds import BRANCH_INPUT
 from artifact.preprocessing import Pixels
@@ -25,8 +25,8 @@ from export.half import to_half
 from export.parity import make_session
 from export.precision import FP16, FP32, INT8, PRECISIONS
 from export.quantize import Plan, plan_quantization, quantize
-from trainer.run import Run
-from trainer.validation import FALSE_ACCEPT_RATE
+from trainer.loop.validation import FALSE_ACCEPT_RATE
+from trainer.run.folder import Run
 
 METHOD = "static QDQ: uint8 activations, int8 weights per channel"
 

@@ -11,11 +11,11 @@ import pyarrow as pa
 from artifact.errors import DataError
 from rows.cells import is_text
 from rows.columns import Columns, find_columns
-from rows.folder import FolderSource
-from rows.formats import FORMATS, TableLike, open_source
+from rows.formats.folder import FolderSource
+from rows.formats.opening import FORMATS, TableLike, open_source
+from rows.formats.source import Source, rechunk
 from rows.images import ImageRef
 from rows.location import stamps
-from rows.source import Source, rechunk
 
 __all__ = ["DEFAULT_BATCH_BYTES", "FORMATS", "ImageTable", "RowBatch", "open_table"]
 

@@ -10,12 +10,12 @@ import numpy.typing as npt
 
 from artifact.distances import DISTANCES
 from artifact.errors import ArtifactError, LookalikeError
-from artifact.golden import read_golden
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT, KINDS, distance_name, embedding_name
-from artifact.layout import Problem, find_problems
-from artifact.manifest import Manifest
+from artifact.model.golden import read_golden
+from artifact.model.manifest import Manifest
 from artifact.preprocessing import ImageError, Preprocessing, load_pixels
-from artifact.repository import open_repository
+from artifact.repository.layout import Problem, find_problems
+from artifact.repository.reading import open_repository
 from serving.engine import Engine
 
 

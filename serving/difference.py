@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from artifact.distances import DISTANCES, cosine
-from artifact.manifest import Manifest
+from artifact.model.manifest import Manifest
 from serving.check import golden_examples, golden_rows
 from serving.engine import Engine
 

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from artifact.errors import ArtifactError, InvalidRequestError, UsageError
-from artifact.manifest import Manifest
-from artifact.model_file import read_manifest, verify_artifact
-from artifact.variants import CUDA_OPTIONS
+from artifact.model.file import read_manifest, verify_artifact
+from artifact.model.manifest import Manifest
+from artifact.repository.variants import CUDA_OPTIONS
 
 Array = npt.NDArray[Any]
 

@@ -2,10 +2,10 @@
 
 Importing this package loads neither torch nor anything else; the public names are loaded when first used:
 
-    fit(config, output)       train and write a run folder            trainer/loop.py
-    load_run(path)            read one                                trainer/run.py
-    make_config(values)       plain values to a checked TrainConfig   trainer/config.py
-    with_overrides(...)       apply `--set a.b=v`                     trainer/config.py
+    fit(config, output)       train and write a run folder            trainer/loop/fit.py
+    load_run(path)            read one                                trainer/run/folder.py
+    make_config(values)       plain values to a checked TrainConfig   trainer/config/config.py
+    with_overrides(...)       apply `--set a.b=v`                     trainer/config/config.py
     TrainConfig, Run          their types
 """
 
@@ -15,12 +15,12 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "Run": "trainer.run",
-    "TrainConfig": "trainer.config",
-    "fit": "trainer.loop",
-    "load_run": "trainer.run",
-    "make_config": "trainer.config",
-    "with_overrides": "trainer.config",
+    "Run": "trainer.run.folder",
+    "TrainConfig": "trainer.config.config",
+    "fit": "trainer.loop.fit",
+    "load_run": "trainer.run.folder",
+    "make_config": "trainer.config.config",
+    "with_overrides": "trainer.config.config",
 }
 
 __all__ = sorted(_HOMES)

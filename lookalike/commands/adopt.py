@@ -56,8 +56,8 @@ def adopt(
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Adopt a foreign ONNX network as an artifact, and publish it (default: ./model_repository)."""
+    from export.adoption.adopt import adopt as adopt_network
     from lookalike import console
-    from serving.adoption.adopt import adopt as adopt_network
 
     if repository is None and to_file is None:
         repository = DEFAULT_REPOSITORY

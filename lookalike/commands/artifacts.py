@@ -74,7 +74,7 @@ def export(
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Export a run as one ONNX artifact and publish it into a model repository (default: ./model_repository)."""
-    from artifact.publishing import require_model_name
+    from artifact.repository.publishing import require_model_name
     from lookalike import console
 
     if repository is None and file is None:
@@ -92,7 +92,7 @@ def export(
     from export.build import build, publish_built
     from export.gates import DEFAULT_MAX_RECALL_LOSS, Limits
     from export.reduce import Int8Settings
-    from trainer.run import load_run
+    from trainer.run.folder import load_run
 
     limits = Limits(max_recall_loss=DEFAULT_MAX_RECALL_LOSS if max_recall_loss is None else max_recall_loss)
     settings = Int8Settings(calibration=calibration, evaluation=evaluation, limits=limits)

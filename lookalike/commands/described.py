@@ -31,8 +31,8 @@ def describe(
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Describe an artifact without reading its weights."""
-    from artifact.description import describe_manifest, inputs_of, outputs_of
-    from artifact.model_file import read_manifest
+    from artifact.model.description import describe_manifest, inputs_of, outputs_of
+    from artifact.model.file import read_manifest
     from lookalike import console
 
     manifest = read_manifest(artifact_path(target, repository, version))
@@ -142,7 +142,7 @@ def artifact_path(target: str, repository: Path | None, version: int | None) -> 
     if version is not None and at is not None and version != at:
         raise UsageError(f"{target!r} and --version {version} name two versions")
     repository = repository or DEFAULT_REPOSITORY
-    from artifact.repository import open_repository
+    from artifact.repository.reading import open_repository
 
     model = open_repository(repository).model(name)
     wanted = at if version is None else version

@@ -10,7 +10,7 @@ import typer
 from lookalike.commands.artifacts import DEFAULT_REPOSITORY, JSON, NAME, REPOSITORY
 
 if TYPE_CHECKING:
-    from artifact.manifest import Manifest
+    from artifact.model.manifest import Manifest
 
 
 def register(app: typer.Typer) -> None:
@@ -26,7 +26,7 @@ def install(
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Publish an artifact file into a repository as the next version of its name."""
-    from artifact.publishing import publish
+    from artifact.repository.publishing import publish
     from serving.check import check_artifact
 
     check_artifact(file)
@@ -41,7 +41,7 @@ def extract(
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Write a published version back to a file, for another repository or machine."""
-    from artifact.extraction import extract as take
+    from artifact.repository.extraction import extract as take
     from lookalike import console
 
     manifest = take(repository, name, file, version=version)
@@ -58,7 +58,7 @@ def versions(
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """List the versions of a published model and which is served; without a name, the models of the repository."""
-    from artifact.repository import open_repository
+    from artifact.repository.reading import open_repository
 
     opened = open_repository(repository)
     if name is not None:
@@ -74,7 +74,7 @@ def rollback(
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Serve an earlier version; nothing is deleted."""
-    from artifact.publishing import rollback as roll_back
+    from artifact.repository.publishing import rollback as roll_back
 
     _print_versions(roll_back(repository, name, to), as_json)
 
@@ -86,7 +86,7 @@ def remove(
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Remove a model with its companions, or one version of it."""
-    from artifact.publishing import remove as take_out
+    from artifact.repository.publishing import remove as take_out
     from lookalike import console
 
     take_out(repository, name, version)

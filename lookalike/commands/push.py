@@ -29,11 +29,11 @@ def push(
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Write vectors, ids and copied columns into another program's database; the same command again finishes it."""
-    from analysis.stores.programs import require_store
-    from analysis.stores.push import push as push_table
     from lookalike import console
     from lookalike.progress import EventProgress
-    from rows.vectors import VectorTable
+    from rows.stores.programs import require_store
+    from rows.stores.push import push as push_table
+    from rows.vectors.table import VectorTable
 
     require_store(url)
     table = VectorTable.open(vectors, column)

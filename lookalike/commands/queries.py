@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from artifact.distances import Vectors
 from artifact.errors import DataError, UsageError
 from artifact.preprocessing import ImageError
-from lookalike.gallery import MAX_QUERIES, image_inside
+from pages.gallery import MAX_QUERIES, image_inside
 from rows.images import ImageRef
-from rows.lineage import Lineage, require_same_space
-from rows.vectors import VectorTable
+from rows.vectors.lineage import Lineage, require_same_space
+from rows.vectors.table import VectorTable
 
 if TYPE_CHECKING:
     from serving.client.scorer import Scorer
@@ -137,7 +137,7 @@ def picture_finder(images: Path | None) -> Callable[[str], ImageRef]:
 
 def _is_vectors(query: Path, column: str) -> bool:
     """A scoring job's folder, a Parquet file or folder of parts with that column of vectors, or nothing that exists."""
-    from rows.parts import MANIFEST, folder_parts, part_facts
+    from rows.vectors.parts import MANIFEST, folder_parts, part_facts
 
     if query.is_dir():
         if (query / MANIFEST).exists():

@@ -174,7 +174,7 @@ def _open_rows(
 
 def _how_far(output: Path) -> str:
     """What is done of a job that was stopped."""
-    from rows.parts import read_manifest
+    from rows.vectors.parts import read_manifest
 
     num_rows = read_manifest(output).get("num_rows", 0)
     return f"{num_rows} rows are done and kept; the same command goes on from there"
@@ -182,7 +182,7 @@ def _how_far(output: Path) -> str:
 
 def _take_target(mapping: dict[str, str], table: str) -> tuple[str, str]:
     """(`different` or `same`, column) of a table of pairs, out of the mapping or by its name; raises DataError."""
-    from rows.formats import open_source
+    from rows.formats.opening import open_source
     from serving.jobs.loss_column import TARGETS, find_target
 
     named = [role for role in TARGETS if role in mapping]

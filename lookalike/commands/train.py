@@ -12,7 +12,7 @@ from artifact.errors import UsageError
 from artifact.kinds import KINDS
 
 if TYPE_CHECKING:
-    from trainer.config import TrainConfig
+    from trainer.config.config import TrainConfig
 
 Kind = StrEnum("Kind", {name: name for name in KINDS})  # type: ignore[misc]
 
@@ -70,7 +70,7 @@ def train(
     from lookalike import console
     from lookalike.commands.score import parse_columns
     from lookalike.progress import EventProgress
-    from trainer.config import make_config, with_overrides
+    from trainer.config.config import make_config, with_overrides
 
     given = {
         "base": base, "dim": dim, "margin": margin, "size": size, "fit": fit, "epochs": epochs, "loss": loss,
@@ -84,7 +84,7 @@ def train(
     if name is not None and deploy is None:
         raise UsageError("--name", expected="--deploy DIR beside it", got=repr(name), mend="a run is named by --output")
     if deploy is not None:
-        from artifact.publishing import require_model_name
+        from artifact.repository.publishing import require_model_name
         from export.build import default_name
 
         require_model_name(name or default_name(output, "branch"))
@@ -93,8 +93,8 @@ def train(
         if deploy is not None:
             _require_deployable(resolved, output, deploy, name)
 
-    from trainer.distributed import is_first_process
-    from trainer.loop import fit as train_run
+    from trainer.loop.distributed import is_first_process
+    from trainer.loop.fit import fit as train_run
 
     with EventProgress() as progress:
         run = train_run(config, output, report=progress.report, resume=resume, before=before)
@@ -133,7 +133,7 @@ def train(
 def _require_deployable(config: TrainConfig, output: Path, repository: Path, name: str | None) -> None:
     """What publishing would refuse after hours of training is refused before."""
     from artifact.kinds import FULL, MODES
-    from artifact.publishing import require_publishable
+    from artifact.repository.publishing import require_publishable
     from export.build import default_name
 
     shape = {"kind": config.kind, "embedding_dim": config.dim, "distance": config.distance}

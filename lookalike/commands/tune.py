@@ -17,7 +17,7 @@ from lookalike.commands.artifacts import (
 )
 
 if TYPE_CHECKING:
-    from artifact.tuning import Tuning
+    from artifact.repository.tuning import Tuning
 
 
 def register(app: typer.Typer) -> None:

@@ -33,10 +33,10 @@ def index(
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Build a search index over a table of vectors; its recall against exact search is measured."""
-    from analysis.index import Index, rows_file
+    from analysis.search.index import Index, rows_file
     from lookalike import console
-    from rows.parts import require_not_input
-    from rows.vectors import VectorTable
+    from rows.vectors.parts import require_not_input
+    from rows.vectors.table import VectorTable
 
     for file in (output, rows_file(output)):
         require_not_input(file, vectors)
@@ -83,7 +83,7 @@ def search(
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Find the nearest vectors to an image, to each of some images, or to each vector of a table."""
-    from analysis.index import Index
+    from analysis.search.index import Index
     from lookalike import console
     from lookalike.commands.answers import JsonAnswers, TableAnswers
     from lookalike.commands.queries import picture_finder, read_queries
@@ -108,7 +108,7 @@ def search(
     for number, block in enumerate(blocks):
         found = opened.search(block.vectors, k)
         if number == 0 and gallery is not None:
-            from lookalike.gallery import write_search_gallery
+            from pages.gallery import write_search_gallery
 
             shown = list(zip(block.ids, block.pictures, strict=False))
             facts = {"index": index.name, "num_rows": opened.num_rows, "distance": opened.distance,
@@ -133,9 +133,9 @@ def cluster(
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Group vectors by k-means: sizes, medoids and silhouettes, and for every row its cluster and distance."""
-    from analysis.clusters import cluster_table
+    from analysis.clusters.table_clusters import cluster_table
     from lookalike import console
-    from rows.vectors import VectorTable
+    from rows.vectors.table import VectorTable
 
     clusters = cluster_table(VectorTable.open(vectors, column), k, output, seed=seed)
     facts = {
@@ -175,14 +175,14 @@ def evaluate(
 
     Without --label: ranking accuracy of scored triplets and quartets, verification of pairs with a column `different`.
     """
-    from analysis.evaluation import evaluate as measure
+    from analysis.evaluation.evaluate import evaluate as measure
     from lookalike import console
-    from rows.vectors import VectorTable
+    from rows.vectors.table import VectorTable
 
     if label is None:
         if queries is not None or per_class:
             raise UsageError("--queries and --per-class", expected="--label with them")
-        from analysis.tuple_tables import evaluate_tuples, open_tuples
+        from analysis.evaluation.tuple_tables import evaluate_tuples, open_tuples
 
         facts = evaluate_tuples(open_tuples(vectors))
     else:

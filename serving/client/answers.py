@@ -12,10 +12,10 @@ import pyarrow as pa
 from artifact.distances import Vectors
 from artifact.errors import InvalidRequestError
 from artifact.kinds import BRANCH_OUTPUT
-from artifact.manifest import Manifest
+from artifact.model.manifest import Manifest
 from artifact.preprocessing import ImageError, format_bad_images
-from rows.lineage import Lineage
-from rows.vectors import vector_array
+from rows.vectors.lineage import Lineage
+from rows.vectors.table import vector_array
 from serving.client.windows import ScoredRows, empty_columns
 
 

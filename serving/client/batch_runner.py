@@ -19,7 +19,7 @@ from artifact.distances import Vectors
 from artifact.errors import ModelNotFoundError, ServerError, TooLargeError, UnavailableError, UsageError
 from artifact.preprocessing import BadImagesError, ImageError
 from serving.client.batch_size import BatchSize
-from serving.client.connection import Connection
+from serving.client.connections.connection import Connection
 from serving.client.packing import pack, place_of, unpack
 from serving.client.pictures import Picture, read_encoded, read_pixels
 from serving.client.reading import Fetched, Reader

@@ -13,7 +13,7 @@ from functools import partial
 
 from artifact.distances import Vectors
 from artifact.errors import UnansweredError
-from artifact.manifest import Manifest
+from artifact.model.manifest import Manifest
 from artifact.preprocessing import ImageError
 from serving.client.batch_runner import BatchRunner
 from serving.client.batch_size import BatchSize

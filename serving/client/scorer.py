@@ -27,14 +27,14 @@ from artifact.distances import Vectors
 from artifact.errors import UsageError
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
 from artifact.preprocessing import ImageError
-from rows.lineage import Lineage
-from rows.vectors import vector_array
+from rows.vectors.lineage import Lineage
+from rows.vectors.table import vector_array
 from serving.client.answers import as_table, joined, vectors_of
 from serving.client.chunks import Images
-from serving.client.fleet import DEFAULT_RETRY_S, Fleet
+from serving.client.connections.fleet import DEFAULT_RETRY_S, Fleet
+from serving.client.connections.timings import Latency
 from serving.client.scorer_core import ScorerCore, Streams, image_windows
 from serving.client.scorer_options import ScorerOptions
-from serving.client.timings import Latency
 from serving.client.windows import ScoredRows, Window
 
 

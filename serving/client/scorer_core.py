@@ -10,19 +10,19 @@ import pyarrow as pa
 
 from artifact.errors import UsageError
 from artifact.kinds import BRANCH_INPUT, KINDS
-from rows.lineage import Lineage
+from rows.vectors.lineage import Lineage
 from serving.client.batch_runner import MAX_REQUEST_BYTES, BatchRunner
 from serving.client.batch_size import FIRST_SIZE, BatchSize
-from serving.client.channels import Access
 from serving.client.chunks import ArrowColumn, Images, chunks, image_list
-from serving.client.connection import Connection
-from serving.client.fleet import Fleet
+from serving.client.connections.channels import Access
+from serving.client.connections.connection import Connection
+from serving.client.connections.fleet import Fleet
+from serving.client.connections.local import LocalConnection
+from serving.client.connections.timings import Timings
 from serving.client.flow import Flow, Results, closed_meanwhile
-from serving.client.local import LocalConnection
 from serving.client.pictures import ImageLike
 from serving.client.scorer_options import ScorerOptions, check_options
 from serving.client.sending import PIXELS, Sending
-from serving.client.timings import Timings
 from serving.client.windows import ROWS_PER_WINDOW, Seen, Window
 from serving.engine import available_cores
 

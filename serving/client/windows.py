@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from artifact.distances import DISTANCES, Vectors
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT, KINDS, distance_name, embedding_name
-from artifact.manifest import Manifest
+from artifact.model.manifest import Manifest
 from artifact.preprocessing import ImageError
 from serving.client.pictures import ImageLike, Picture, picture
 

@@ -9,7 +9,7 @@ import numpy as np
 from tritonclient.grpc import service_pb2 as messages
 
 from artifact.errors import InvalidRequestError, ModelNotFoundError
-from artifact.triton_config import ModelConfig
+from artifact.repository.triton_config import ModelConfig
 from serving.embedded.batcher import Arrays
 from serving.embedded.servables import Servable
 from serving.embedded.signature import Signature

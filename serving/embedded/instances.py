@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from artifact.tuning import ModelConfig, Tuning, settings_for
+from artifact.repository.tuning import ModelConfig, Tuning, settings_for
 from serving.engine import Array, Engine, available_cores
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from artifact.errors import LookalikeError, RepositoryError
-from artifact.manifest import Manifest
-from artifact.repository import CONFIG_FILE, PublishedModel, versions_in
-from artifact.triton_config import (
+from artifact.model.manifest import Manifest
+from artifact.repository.reading import CONFIG_FILE, PublishedModel, versions_in
+from artifact.repository.triton_config import (
     DECODE_SUFFIX,
     ENCODED_SUFFIX,
     ModelConfig,

@@ -20,8 +20,8 @@ from artifact.errors import (
     RepositoryError,
     UnavailableError,
 )
-from artifact.repository import is_model_name, open_repository
-from artifact.triton_config import DECODE_SUFFIX, ENCODED_SUFFIX, ModelConfig
+from artifact.repository.reading import is_model_name, open_repository
+from artifact.repository.triton_config import DECODE_SUFFIX, ENCODED_SUFFIX, ModelConfig
 from serving.embedded.batcher import QUEUE_FULL, STOPPING
 from serving.embedded.decoding import Decoder
 from serving.embedded.loading import Loaded, load_model

@@ -16,11 +16,11 @@ from typing import Any, Protocol
 from tritonclient.grpc import model_config_pb2
 
 from artifact.errors import ArtifactError, RepositoryError
-from artifact.manifest import Manifest
+from artifact.model.manifest import Manifest
 from artifact.preprocessing import BadImagesError, ImageError, Limits
-from artifact.repository import PublishedModel
-from artifact.triton_config import DECODE_SUFFIX, ENCODED_SUFFIX, MAX_BATCH_SIZE, ModelConfig, network_config
-from artifact.tuning import INTRA_THREADS
+from artifact.repository.reading import PublishedModel
+from artifact.repository.triton_config import DECODE_SUFFIX, ENCODED_SUFFIX, MAX_BATCH_SIZE, ModelConfig, network_config
+from artifact.repository.tuning import INTRA_THREADS
 from serving.check import check_engine
 from serving.embedded.batcher import Arrays, Batcher, QueuePolicy
 from serving.embedded.decoding import Decoder

@@ -22,11 +22,11 @@ from pathlib import Path
 
 import numpy as np
 
-from artifact.changes import changing
-from artifact.manifest import Manifest
-from artifact.repository import open_repository
-from artifact.triton_config import MAX_BATCH_SIZE
-from artifact.tuning import Tuning, set_tuning
+from artifact.model.manifest import Manifest
+from artifact.repository.changes import changing
+from artifact.repository.reading import open_repository
+from artifact.repository.triton_config import MAX_BATCH_SIZE
+from artifact.repository.tuning import Tuning, set_tuning
 from serving.embedded.instances import Instances
 from serving.engine import available_cores
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from artifact.errors import DataError, UsageError
-from artifact.manifest import Manifest
+from artifact.model.manifest import Manifest
 from artifact.row_losses import RowLoss, row_loss
 from rows.tables import ImageTable
 

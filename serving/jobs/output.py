@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from artifact.atomic import staged_file, sync_folder, write_atomically
 from artifact.errors import DataError, OutputError
-from rows.vectors import MANIFEST
+from rows.vectors.table import MANIFEST
 from serving.jobs.array_files import NPZ_FILE, array_file, has_array_file
 from serving.jobs.duplicate_ids import duplicate_ids
 from serving.jobs.identity import JobIdentity

@@ -1,0 +1,86 @@
+"""How good a table of scored tuples is without labels: its own distances say, and of pairs a column of truth.
+
+Decision a reader would question: the truth of pairs is a column `different` only. The column `same` that scoring writes
+is the decision at the artifact's threshold, and a measure of it against itself would be perfect.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analysis.measures.roc import FALSE_ACCEPT_RATES, MIN_FALSE_ACCEPTS, Curve
+from analysis.measures.tuples import table_ranking_accuracy
+from artifact.errors import DataError, UsageError
+from rows.vectors.parts import folder_parts, part_facts
+from rows.vectors.table import VectorTable
+
+PAIR, TRUTH = "distance_left_right", "different"
+
+
+def open_tuples(path: str | Path) -> VectorTable:
+    """A table by the first of its vector columns; raises DataError as VectorTable.open does."""
+    path = Path(path)
+    if not path.exists():
+        return VectorTable.open(path)
+    schema, _ = part_facts(folder_parts(path)[0] if path.is_dir() else path)
+    return VectorTable.open(path, next((name for name in schema.names if name.startswith("embedding")), "embedding"))
+
+
+def evaluate_tuples(table: VectorTable) -> dict[str, Any]:
+    """Ranking accuracy of triplets and quartets, verification of pairs.
+
+    Returns:
+        {"ranking_accuracy", "tuples", their interval: see analysis.measures.tuples.table_ranking_accuracy, None of pairs;
+        "verification": {"AUC", "EER", "TAR@FAR=<far>" (None where the pairs cannot tell), "same_pairs",
+        "different_pairs"} of pairs, else None; "num_rows", "lineage": facts of the artifact, or None}.
+
+    Raises:
+        UsageError: neither distance columns to be measured, nor labels.
+        DataError: a distance that is missing or no number, or a truth that is not 0 or 1.
+    """
+    ranking = table_ranking_accuracy(table)
+    verification = _verification(table)
+    if ranking is None and verification is None:
+        raise UsageError(
+            "--label", expected="the column of classes, or a table of scored triplets, quartets or pairs with a column "
+            f"{TRUTH!r}", got="neither", where=table.source,
+        )  # fmt: skip
+    return {
+        **(ranking or {"ranking_accuracy": None, "tuples": 0}),
+        "verification": verification,
+        "num_rows": table.num_rows,
+        "lineage": asdict(table.lineage) if table.lineage else None,
+    }
+
+
+def _verification(table: VectorTable) -> dict[str, Any] | None:
+    """Of pairs with both kinds among them; without intervals, for nobody knows which pairs share images."""
+    if not {PAIR, TRUTH} <= set(table.columns):
+        return None
+    distances, truth = (_numbers(table, name) for name in (PAIR, TRUTH))
+    if not np.isin(truth, (0.0, 1.0)).all():
+        raise DataError(f'column "{TRUTH}"', expected="0 or 1 in every row", got="others", where=table.source)
+    same, different = np.sort(distances[truth == 0]), np.sort(distances[truth == 1])
+    if not len(same) or not len(different):
+        return None
+    resolved = [far for far in FALSE_ACCEPT_RATES if far * len(different) >= MIN_FALSE_ACCEPTS]
+    rates = Curve(same, different).rates(np.ones(len(same)), np.ones(len(different)), resolved).tolist()
+    names = ["AUC", "EER", *(f"TAR@FAR={far:g}" for far in resolved)]
+    unknown = {f"TAR@FAR={far:g}": None for far in FALSE_ACCEPT_RATES}
+    counts = {"same_pairs": len(same), "different_pairs": len(different)}
+    return unknown | dict(zip(names, rates, strict=True)) | counts
+
+
+def _numbers(table: VectorTable, name: str) -> Any:
+    column = table.column(name)
+    try:
+        values = np.asarray(column.to_numpy(), np.float32)
+    except (TypeError, ValueError):
+        values = np.array([np.nan])
+    if column.null_count or np.isnan(values).any():
+        raise DataError(f'column "{name}"', expected="a number in every row", got="none in some", where=table.source)
+    return values

@@ -1,0 +1,218 @@
+"""How good vectors are: retrieval (recall@k, P@k, mAP, mAP@R) and clustering (purity, NMI).
+
+Decisions a reader would question:
+- At equal distance an image of another class ranks BEFORE one of the same class (see analysis/measures/retrieval.py).
+- recall@k, P@k and mAP@R are of all queries. mAP needs the rank of every image of the class, however far; beyond
+  MAP_COMPARISONS it is taken from a seeded sample of queries, and "mAP_queries" and its interval say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis.measures.intervals import check_seed, class_intervals, mean_interval
+from analysis.measures.retrieval import Ranking, rank_queries
+from analysis.neighbours.labels import Codes, Labels, label_codes
+from analysis.neighbours.pairwise import CHUNK_BYTES, check_dims, check_distance, check_vectors
+from artifact.distances import Vectors
+from artifact.errors import DataError, UsageError
+
+MAP_COMPARISONS = 10**11
+"""A minute of one core: 100,000 queries against 100,000 in classes of ten, or 25,000 against 25,000 in large ones."""
+
+_MOST_COMPARISONS = 160
+"""What sorting a row costs, in comparisons of it with one number."""
+
+Indices = npt.NDArray[np.int64]
+
+
+def retrieval_metrics(
+    vectors: Vectors,
+    labels: Labels,
+    *,
+    distance: str,
+    ks: Sequence[int] = (1, 5, 10),
+    references: Vectors | None = None,
+    reference_labels: Labels | None = None,
+    chunk_bytes: int = CHUNK_BYTES,
+    max_queries: int | None = None,
+    map_queries: int | None = None,
+    per_class: bool = False,
+    bootstrap: int = 0,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> dict[str, Any]:
+    """Rank all other images by distance from each image, and see where those of its class stand.
+
+    Leave-one-out within `vectors`, or against `references` where those are given. Queries whose class has no other
+    image are left out of the means and counted. Memory is that of a float64 copy of the references and of `chunk_bytes`
+    for each core; time grows with Q x N.
+
+    Args:
+        vectors: float32 [Q, n], the queries.
+        labels: [Q], any hashable.
+        distance: a name in artifact.distances.DISTANCES.
+        ks: depths of recall@k, the share of queries with one of their class among the first k, and of P@k, the mean
+            share of the first k that is of the class (of k, also where there are fewer references).
+        references: float32 [N, n], ranked instead of the other `vectors`.
+        reference_labels: [N].
+        chunk_bytes: distances alive at once, for each core.
+        max_queries: rank a uniform sample of that many queries only (against all references).
+        map_queries: of how many of these mAP is taken; None: of all up to MAP_COMPARISONS, else of a sample.
+        per_class: add "per_class".
+        bootstrap: resamples of the classes (see analysis.measures.intervals.class_intervals); 0 for none.
+        seed: of the samples and of the bootstrap.
+
+    Returns:
+        {"recall@<k>" and "P@<k>" for each k, "mAP" over the full ranking, "mAP@R", "queries" (ranked), "skipped",
+        "mAP_queries"}.
+        mAP@R: Musgrave, Belongie, Lim, "A Metric Learning Reality Check" (2020), section 3.2: the mean over queries
+        of 1/R * sum over ranks i <= R of (precision at i if rank i is of the class, else 0), R = images of the class.
+        With `bootstrap` also "<metric>_low" and "<metric>_high" of each, None with fewer than five classes; without it
+        only for metrics of a sample, and then they tell how far the sample may be from all queries, no more.
+        With `per_class` also "per_class": a list of {"class", "queries", "recall@<k>", "P@<k>", "mAP@R", "mAP" (None
+        where no query of it is in the sample)}, in order of first appearance.
+
+    Raises:
+        UsageError: an unknown distance, a k or a number of queries below 1, a negative bootstrap or seed.
+        DataError: shapes that do not fit, numbers that are not finite, or no class with another image.
+    """
+    check_distance(distance)
+    if not ks or min(ks) < 1:
+        raise UsageError("ks", expected="numbers of at least 1", got=str(list(ks)))
+    for name, count in (("max_queries", max_queries), ("map_queries", map_queries)):
+        if count is not None and count < 1:
+            raise UsageError(name, expected="at least 1", got=str(count))
+    if bootstrap < 0:
+        raise UsageError("bootstrap", expected="at least 0 resamples", got=str(bootstrap))
+    check_seed(seed)
+    queries = check_vectors(vectors)
+    known: dict[Hashable, int] = {}
+    codes = label_codes(labels, len(queries), known=known)
+    if (references is None) != (reference_labels is None):
+        raise UsageError("references", expected="vectors and labels together", got="one of the two")
+    leave_one_out = references is None or reference_labels is None
+    if references is None or reference_labels is None:
+        targets, target_codes = queries, codes
+    else:
+        targets = check_vectors(references, "references")
+        target_codes = label_codes(reference_labels, len(targets), known=known)
+    check_dims(queries, targets)
+    # R: how many relevant images each query has
+    relevant = np.bincount(target_codes, minlength=len(known))[codes] - int(leave_one_out)
+    usable = np.flatnonzero(relevant > 0)
+    if not usable.size:
+        raise DataError("labels", expected="a class with another image", got=f"none among {len(queries)} images")
+
+    rng = np.random.default_rng(seed)
+    rows = _sample(usable, max_queries, rng)
+    whole = np.zeros(len(rows), bool)
+    whole[_sample(np.arange(len(rows)), map_queries or _affordable(relevant[rows], len(targets)), rng)] = True
+    ranking = rank_queries(
+        queries,
+        codes,
+        targets,
+        target_codes,
+        distance=distance,
+        ks=ks,
+        rows=rows,
+        whole=whole,
+        leave_one_out=leave_one_out,
+        chunk_bytes=chunk_bytes,
+    )
+    found: dict[str, Any] = {name: float(np.nanmean(values)) for name, values in ranking.values.items()}
+    intervals: dict[str, Any] = {}
+    for names in ([name for name in ranking.values if name != "mAP"], ["mAP"]):  # mAP may have fewer queries
+        values = np.stack([ranking.values[name] for name in names], axis=1)
+        measured = ~np.isnan(values).any(axis=1)
+        for name, interval in zip(
+            names,
+            _intervals(values[measured], ranking.codes[measured], usable.size, bootstrap, seed, confidence),
+            strict=False,
+        ):
+            intervals |= {f"{name}_low": interval[0], f"{name}_high": interval[1]}
+    found |= {
+        "queries": float(len(rows)),
+        "skipped": float(len(queries) - usable.size),
+        "mAP_queries": float(whole.sum()),
+    }
+    if per_class:
+        intervals["per_class"] = _per_class(ranking, list(known))
+    return found | intervals
+
+
+def _intervals(
+    values: npt.NDArray[np.float64], codes: Codes, population: int, bootstrap: int, seed: int, confidence: float
+) -> Sequence[tuple[float | None, float | None]]:
+    """One for each column; none where all queries are measured and no bootstrap is asked for."""
+    if bootstrap:
+        found = class_intervals(values, codes, resamples=bootstrap, seed=seed, confidence=confidence)
+        return found or [(None, None)] * values.shape[1]
+    if len(values) == population:
+        return []
+    return [mean_interval(column, population=population, confidence=confidence) for column in values.T]
+
+
+def _affordable(relevant: Indices, num_references: int) -> int:
+    """How many of these queries can be ranked to the last image of their class."""
+    costs = np.minimum(relevant, _MOST_COMPARISONS) * float(num_references)
+    return max(1, min(len(relevant), int(MAP_COMPARISONS / costs.mean())))
+
+
+def _sample(rows: Indices, count: int | None, rng: np.random.Generator) -> Indices:
+    """A uniform sample in the order of `rows`, or all of them."""
+    if count is None or count >= len(rows):
+        return rows
+    return rows[np.sort(rng.choice(len(rows), count, replace=False))]
+
+
+def _per_class(ranking: Ranking, labels: list[Hashable]) -> list[dict[str, Any]]:
+    """One row a class that has queries, in order of its code."""
+    sizes = np.bincount(ranking.codes, minlength=len(labels))
+    columns: dict[str, npt.NDArray[np.float64]] = {}
+    for name, values in ranking.values.items():
+        measured = ~np.isnan(values)
+        counts = np.bincount(ranking.codes[measured], minlength=len(labels))
+        sums = np.bincount(ranking.codes[measured], weights=values[measured], minlength=len(labels))
+        columns[name] = np.divide(sums, counts, out=np.full(len(labels), np.nan), where=counts > 0)
+    return [
+        {"class": labels[code], "queries": int(sizes[code])}
+        | {name: None if np.isnan(column[code]) else float(column[code]) for name, column in columns.items()}
+        for code in np.flatnonzero(sizes)
+    ]
+
+
+def clustering_metrics(assignments: Labels, labels: Labels) -> dict[str, float]:
+    """How well clusters match classes.
+
+    Args:
+        assignments: [N], the cluster of each row.
+        labels: [N], the class of each row.
+
+    Returns:
+        {"purity": share of rows that are of their cluster's most frequent class,
+        "nmi": normalised mutual information, arithmetic mean of the entropies (scikit-learn's)}.
+
+    Raises:
+        DataError: no rows, or two lengths.
+    """
+    num_rows = len(labels)
+    if not num_rows:
+        raise DataError("labels", expected="at least one", got="none")
+    clusters, classes = label_codes(assignments, num_rows), label_codes(labels, num_rows)
+    from sklearn.metrics import normalized_mutual_info_score  # 4 s to import
+
+    nmi = normalized_mutual_info_score(classes, clusters, average_method="arithmetic")
+    return {"purity": _purity(clusters, classes), "nmi": float(nmi)}
+
+
+def _purity(clusters: Codes, classes: Codes) -> float:
+    num_classes = int(classes.max()) + 1
+    cells, counts = np.unique(clusters * num_classes + classes, return_counts=True)
+    largest = np.zeros(int(clusters.max()) + 1, np.int64)
+    np.maximum.at(largest, cells // num_classes, counts)
+    return float(largest.sum() / len(classes))

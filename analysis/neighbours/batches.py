@@ -1,0 +1,57 @@
+"""Rows of a table for what works on it: vectors, checked, a batch or some of them at a time, and columns.
+
+A number that is not finite is named by its row in the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from artifact.distances import Vectors
+from artifact.errors import DataError
+from rows.vectors.table import VectorBatch, VectorTable
+
+Indices = npt.NDArray[np.int64]
+
+
+def checked_batches(table: VectorTable, columns: Sequence[str] = ()) -> Iterator[VectorBatch]:
+    """Batches as VectorTable.batches gives them; raises DataError at the first row with a number that is not finite."""
+    for batch in table.batches(columns):
+        _require_finite(batch.vectors, None, batch.first_row, table.source)
+        yield batch
+
+
+def checked_rows(table: VectorTable, rows: Indices) -> Vectors:
+    """float32 [m, n] of some rows (rising); raises DataError where a number of theirs is not finite."""
+    taken = table.take(rows)
+    _require_finite(taken, rows, 0, table.source)
+    return taken
+
+
+def rows_with_ids(table: VectorTable) -> pa.Table:
+    """Every column that holds no vectors, `id` among them (row numbers as text where the table has none)."""
+    copied = table.copied()
+    if "id" in copied.schema.names:
+        return copied
+    columns = {"id": pa.array(table.ids), **{name: copied[name] for name in copied.schema.names}}
+    return pa.table(columns).replace_schema_metadata(copied.schema.metadata)
+
+
+def sample_rows(num_rows: int, count: int, rng: np.random.Generator) -> Indices:
+    """A uniform sample of rows, rising, or all of them."""
+    if count >= num_rows:
+        return np.arange(num_rows)
+    return np.sort(rng.choice(num_rows, count, replace=False))
+
+
+def _require_finite(vectors: Vectors, rows: Indices | None, first_row: int, source: str) -> None:
+    finite = np.isfinite(vectors)
+    if finite.all():
+        return
+    bad = int(np.flatnonzero(~finite.all(axis=1))[0])
+    row = first_row + bad if rows is None else int(rows[bad])
+    raise DataError("vectors", expected="finite numbers", got=f"NaN or infinity in row {row}", where=source)

@@ -1,0 +1,190 @@
+"""All distances between two sets of vectors, a block of queries at a time, so memory stays bounded.
+
+Decisions a reader would question:
+- The matrix product is done in float64. In float32 the euclidean distance of vectors far from the origin loses all its
+  digits to cancellation, and neighbours then rank by rounding noise; float64 costs twice the time and keeps the order.
+- Euclidean vectors are moved to the mean of the references, which changes no distance, and their squares ride along as
+  two more columns of the product, so one product gives squared distances and nothing is added to it afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from artifact.distances import COSINE_EPSILON, DISTANCES, Vectors
+from artifact.errors import DataError, UsageError
+from rows.vectors.lineage import Lineage
+
+CHUNK_BYTES = 64 * 1024 * 1024
+"""Size of one chunk of distances."""
+
+ROUNDING = 1e-13
+"""Squared distances below this share of the squared lengths are rounding of the product, so equal vectors are at 0."""
+
+TILE_COLUMNS = 4096
+"""References in one product: its float64 result stays in the cache until it is float32."""
+
+Wide = npt.NDArray[np.float64]
+
+
+def check_distance(distance: str) -> None:
+    """Raise UsageError unless `distance` is one of artifact.distances.DISTANCES."""
+    if distance not in DISTANCES:
+        raise UsageError("distance", expected=f"one of {', '.join(DISTANCES)}", got=repr(distance))
+
+
+def check_vectors(vectors: npt.ArrayLike, name: str = "vectors") -> Vectors:
+    """float32 [N, n], C-contiguous and finite (a copy only where needed); raises DataError otherwise."""
+    array = np.ascontiguousarray(vectors, dtype=np.float32)
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise DataError(name, expected="an array of shape [N, n]", got=f"shape {list(array.shape)}")
+    if not np.isfinite(array).all():
+        bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
+        raise DataError(name, expected="finite numbers", got=f"NaN or infinity in {bad.size} rows, first {bad[0]}")
+    return array
+
+
+@dataclass(frozen=True, kw_only=True)
+class References:
+    """Vectors made ready to be the right side of a product.
+
+    Attributes:
+        distance: a name in artifact.distances.DISTANCES.
+        centre: float64 [n], what is subtracted first; zeros for the cosine distance.
+        wide: float64 [N, n + 2] (cosine: n + 1).
+        floor: float64 [N], this row's part of the sum below which a result is rounding.
+    """
+
+    distance: str
+    centre: Wide
+    wide: Wide
+    floor: Wide
+
+    @classmethod
+    def of(cls, vectors: Vectors, distance: str) -> References:
+        """References from float32 [N, n]; raises UsageError for an unknown distance."""
+        check_distance(distance)
+        centre = np.zeros(vectors.shape[1])
+        if distance != "cosine" and len(vectors):
+            centre = vectors.mean(axis=0, dtype=np.float64)
+        wide, floor = _widened(vectors, distance, centre, is_query=False)
+        return cls(distance=distance, centre=centre, wide=wide, floor=floor)
+
+    def __len__(self) -> int:
+        return len(self.wide)
+
+    def distances(self, queries: Vectors, *, out: Vectors | None = None, tile: Wide | None = None) -> Vectors:
+        """Distances from every query to every reference.
+
+        Args:
+            queries: float32 [Q, n].
+            out: float32 [Q, N] to write to.
+            tile: float64, at least Q x TILE_COLUMNS numbers, to work in.
+
+        Returns:
+            float32 [Q, N]; never negative; exactly 0 between equal vectors, but for the cosine distance of the zero
+            vector, which is 1 to all.
+        """
+        wide, floor = _widened(queries, self.distance, self.centre, is_query=True)
+        found = np.empty((len(queries), len(self)), np.float32) if out is None else out
+        if not found.size:
+            return found
+        tile = np.empty(len(queries) * min(TILE_COLUMNS, len(self))) if tile is None else tile
+        for first in range(0, len(self), TILE_COLUMNS):
+            part = slice(first, first + TILE_COLUMNS)
+            right, right_floor = self.wide[part], self.floor[part]
+            product = tile[: len(queries) * len(right)].reshape(len(queries), len(right))
+            np.matmul(wide, right.T, out=product)
+            if product.min() < floor.max() + right_floor.max():  # seldom; spares two passes over the tile
+                product[product < floor[:, None] + right_floor] = 0.0
+            if self.distance == "euclidean":
+                np.sqrt(product, out=product)
+            with np.errstate(over="ignore"):  # beyond float32 is infinitely far
+                found[:, part] = product
+        return found
+
+
+def distance_chunks(
+    queries: Vectors, references: Vectors, *, distance: str, chunk_bytes: int = CHUNK_BYTES
+) -> Iterator[tuple[int, Vectors]]:
+    """Distances from every query to every reference, in order, a chunk of queries at a time.
+
+    Args:
+        queries: float32 [Q, n].
+        references: float32 [N, n].
+        distance: a name in artifact.distances.DISTANCES.
+        chunk_bytes: size of one chunk; a float64 copy of the references is alive besides.
+
+    Yields:
+        (first query row, float32 [rows, N]), see References.distances; the array is the caller's to change.
+
+    Raises:
+        UsageError: an unknown distance.
+        DataError: vectors of different dims.
+    """
+    check_distance(distance)
+    check_dims(queries, references)
+    right = References.of(references, distance)
+    rows = chunk_rows(len(references), chunk_bytes)
+    for first in range(0, len(queries), rows):
+        yield first, right.distances(queries[first : first + rows])
+
+
+def check_dims(queries: Vectors, references: Vectors) -> None:
+    """Raise DataError unless both have the same n."""
+    if queries.shape[1] != references.shape[1]:
+        raise DataError(
+            "vectors", expected=f"{references.shape[1]} dims as the references have", got=str(queries.shape[1])
+        )
+
+
+def chunk_rows(num_references: int, chunk_bytes: int) -> int:
+    """Rows of float32 distances that fit in a chunk: at least 1, at most 256, enough for a fast product."""
+    return min(256, max(1, chunk_bytes // (4 * max(1, num_references))))
+
+
+def _widened(vectors: Vectors, distance: str, centre: Wide, *, is_query: bool) -> tuple[Wide, Wide]:
+    """(columns, floor): the product of a query's and a reference's columns is their squared or cosine distance.
+
+    |a - b|^2 = (-2a, |a|^2, 1) . (b, 1, |b|^2), and 1 - cos(a, b) = (-a, 1) . (b, 1) for vectors of length 1 (or of
+    length 0: then every cosine is 0, as in the artifact).
+    """
+    rows, dim = vectors.shape
+    wide = np.ones((rows, dim + (1 if distance == "cosine" else 2)))
+    moved = wide[:, :dim]
+    np.subtract(vectors, centre, out=moved)
+    squares = np.einsum("ij,ij->i", moved, moved)
+    if distance == "cosine":
+        moved /= np.maximum(np.sqrt(squares), COSINE_EPSILON)[:, None]
+        moved *= -1.0 if is_query else 1.0
+        return wide, np.full(rows, ROUNDING / 2)
+    wide[:, dim if is_query else dim + 1] = squares
+    moved *= -2.0 if is_query else 1.0
+    return wide, ROUNDING * squares
+
+
+def table_distance(lineage: Lineage | None, distance: str | None, *, where: str) -> str:
+    """The distance of a table of vectors: the one its artifact was trained with, or the one named where it has none.
+
+    Raises:
+        UsageError: neither, an unknown one, or one that contradicts the lineage.
+    """
+    if distance is not None:
+        check_distance(distance)
+    if lineage is None:
+        if distance is None:
+            raise UsageError(
+                "distance", expected="a name, for vectors without lineage", got="none", where=where, mend="name one of "
+                + ", ".join(DISTANCES),
+            )  # fmt: skip
+        return distance
+    check_distance(lineage.distance)
+    if distance not in (None, lineage.distance):
+        raise UsageError(
+            "distance", expected=f"{lineage.distance}, as {lineage.artifact} was trained", got=distance, where=where
+        )
+    return lineage.distance

@@ -1,0 +1,72 @@
+"""NAME_decode and NAME_encoded: what stands beside a published network so that encoded images can be sent."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from artifact import preprocessing
+from artifact.model.manifest import Manifest
+from artifact.preprocessing import DEFAULT_LIMITS
+from artifact.repository.changes import CONFIG_FILE, Change
+from artifact.repository.reading import versions_in
+from artifact.repository.triton_config import DECODE_SUFFIX, ENCODED_SUFFIX, decode_config, encoded_config, write_config
+
+COMPANIONS = (DECODE_SUFFIX, ENCODED_SUFFIX)
+MARK = ".lookalike"
+"""An empty file in companions of ours: a folder of the same name without it is never touched."""
+SPEC_FILE, SOURCE_FILE, DECODER_FILE = "spec.json", "preprocessing.py", "model.py"
+
+
+def stage_decode(change: Change, name: str, manifest: Manifest) -> None:
+    """Plan NAME_decode where it is missing or older than this version of Lookalike."""
+    files = decode_files(manifest)
+    target = change.root / (name + DECODE_SUFFIX)
+    versions = versions_in(target) if target.is_dir() else []
+    if versions and _holds(target / str(versions[-1]), files):
+        return
+    folder = change.folder / target.name
+    version = folder / str((versions or [0])[-1] + 1)
+    version.mkdir(parents=True)
+    for file, data in files.items():
+        (version / file).write_bytes(data)
+    if target.is_dir():
+        change.place(version, f"{target.name}/{version.name}")
+        return
+    write_config(folder / CONFIG_FILE, decode_config(name, manifest))
+    (folder / MARK).touch()
+    change.place(folder, target.name)
+
+
+def stage_encoded(change: Change, name: str, manifest: Manifest) -> None:
+    """Plan NAME_encoded where it is missing; it goes last, because Triton loads it only with the other two there."""
+    target = name + ENCODED_SUFFIX
+    if (change.root / target).is_dir():
+        return
+    folder = change.folder / target
+    (folder / "1").mkdir(parents=True)
+    (folder / "1" / ".keep").touch()
+    (folder / MARK).touch()
+    write_config(folder / CONFIG_FILE, encoded_config(name, manifest))
+    change.place(folder, target)
+
+
+def decode_files(manifest: Manifest) -> dict[str, bytes]:
+    """The files of a version of NAME_decode: {file name: bytes}."""
+    source = Path(preprocessing.__file__).read_bytes()
+    spec = {
+        "preprocessing": manifest.preprocessing,
+        "limits": DEFAULT_LIMITS.to_dict(),
+        "streams": list(manifest.inputs),
+        "preprocessing_sha256": hashlib.sha256(source).hexdigest(),
+    }
+    return {
+        DECODER_FILE: Path(__file__).with_name("triton_decode.py").read_bytes(),
+        SOURCE_FILE: source,
+        SPEC_FILE: json.dumps(spec, indent=1, sort_keys=True).encode(),
+    }
+
+
+def _holds(folder: Path, files: dict[str, bytes]) -> bool:
+    return all((folder / file).is_file() and (folder / file).read_bytes() == data for file, data in files.items())

@@ -1,0 +1,215 @@
+"""Adopt a foreign ONNX network: pixels in front, a manifest behind, after running it; needs no torch.
+
+The reference is the untouched file, run by onnxruntime on one image at a time with numpy's normalisation. Nothing is
+written before batches of 1, 2 and 7 of the adopted graph give its vectors. No clock is read: the same file adopted
+twice gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from artifact.atomic import write_atomically
+from artifact.distances import DISTANCES
+from artifact.errors import ArtifactError, UsageError
+from artifact.kinds import BRANCH, KINDS
+from artifact.model.file import append_manifest, content_hash
+from artifact.model.golden import golden_images, make_golden
+from artifact.model.manifest import Content, Manifest, canonical_json
+from artifact.preprocessing import Preprocessing, load_pixels
+from artifact.repository.publishing import publish, require_model_name
+from artifact.repository.reading import PublishedModel
+from export.adoption.adopt_batch import BATCHES, AdoptedParity, with_dynamic_batch
+from export.adoption.foreign import Foreign, classifier_input, find_output, read_foreign, require_sound_weights
+from export.adoption.foreign_graph import cut_at, raise_opset
+from export.adoption.original import Original, Vectors
+from serving.check import check_artifact
+from serving.probe import probe_pixels
+
+if TYPE_CHECKING:
+    import onnx
+
+TOLERANCES = {"fp32": 1e-4, "fp16": 1e-2, "int8": 5e-2}
+"""Relative to the largest |value|, by precision: a rounding in front of a quantised layer moves a whole step."""
+_SAME = 1e-5
+_UNIT = 1e-3
+
+Triple = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """An adopted network in memory that has passed parity.
+
+    Attributes:
+        batching: how its batch became dynamic: `declared`, `rewritten` or `one by one`; see foreign_batch.py.
+        dense_input: the value before the last dense layer, if the vector comes from one: a better cut of a classifier.
+    """
+
+    model: bytes
+    manifest: Manifest
+    parity: AdoptedParity
+    batching: str
+    dense_input: str | None
+
+    def write(self, path: Path) -> Manifest:
+        """Check the artifact as a user of it would, then write it whole or not at all."""
+        with tempfile.TemporaryDirectory(prefix="lookalike-") as folder:
+            sealed = self._write_checked(Path(folder) / "model.onnx")
+            write_atomically(path, (Path(folder) / "model.onnx").read_bytes())
+        return sealed
+
+    def publish(self, repository: Path) -> PublishedModel:
+        """Publish it as the next version of its name."""
+        with tempfile.TemporaryDirectory(prefix="lookalike-") as folder:
+            self._write_checked(Path(folder) / "model.onnx")
+            return publish(Path(folder) / "model.onnx", repository)
+
+    def _write_checked(self, path: Path) -> Manifest:
+        sealed = append_manifest(path, self.model, self.manifest)
+        check_artifact(path)
+        return sealed
+
+
+def adopt(
+    path: Path,
+    *,
+    mean: Triple,
+    std: Triple,
+    size: tuple[int, int] | None = None,
+    output: str | None = None,
+    layout: str | None = None,
+    bgr: bool = False,
+    fit: str = "stretch",
+    kind: str = "siamese",
+    distance: str = "cosine",
+    name: str | None = None,
+    licence: str | None = None,
+) -> Adopted:
+    """Make a branch artifact of a foreign ONNX image network.
+
+    Args:
+        mean, std: what the network was trained with: red, green, blue, in units of [0, 1].
+        size: height and width in pixels; None: those that the graph fixes.
+        output: value or node of the graph to cut at; None: its only output.
+        layout: `nchw` or `nhwc`; None: seen from the graph.
+        bgr: the network wants blue first; mean and std are red, green, blue all the same.
+        name: the model's name; None: from the file's name.
+        licence: of the network's weights.
+
+    Raises:
+        UsageError: an option that does not fit the network.
+        ArtifactError: a network that cannot be adopted, with the reason.
+        ParityError: no way to a dynamic batch keeps the network's vectors.
+    """
+    for word, known in ((kind, KINDS), (distance, DISTANCES)):
+        if word not in known:
+            raise UsageError(f"unknown word {word!r}", expected=f"one of {', '.join(known)}")
+    name = name or default_name(path)
+    require_model_name(name)
+    foreign = read_foreign(path, layout=layout)
+    preprocessing = _preprocessing(foreign, size, fit, mean, std)
+    require_sound_weights(foreign.model, path)
+    value = find_output(foreign, output)
+    cut = cut_at(foreign, value)
+    original = Original(foreign, value, preprocessing, bgr=bgr)
+    pixels = probe_pixels(np.random.default_rng(0), sum(BATCHES), preprocessing.height, preprocessing.width)
+    vectors = original.run(pixels)
+    _require_a_function_of_images(original, pixels, vectors)
+    golden = golden_images()
+    golden_vectors = original.run(np.stack([load_pixels(image, preprocessing) for image in golden]))
+
+    model = raise_opset(foreign, cut)
+    precision = precision_of(model)
+    tolerance = TOLERANCES[precision]
+    data, batching, parity = with_dynamic_batch(original, model, pixels, vectors, tolerance=tolerance)
+    facts = {"sha256": foreign.sha256, "external": foreign.external, "output": value, "layout": foreign.image.layout}
+    facts |= {"channels": "BGR" if bgr else "RGB"}
+    space = {"adopted": facts, "preprocessing": preprocessing.to_dict()}
+    norms = np.linalg.norm(np.concatenate([vectors, golden_vectors]).astype(np.float64), axis=1)
+    manifest = Manifest(
+        name=name,
+        kind=kind,
+        mode=BRANCH,
+        streams=list(KINDS[kind].streams),
+        embedding_dim=vectors.shape[1],
+        distance=distance,
+        normalized=bool(np.abs(norms - 1).max() <= _UNIT),
+        margin=None,
+        preprocessing=preprocessing.to_dict(),
+        threshold=None,
+        base={"name": path.stem, "source": "adopted", "weights": f"file {path.name}", "pretrained": None,
+              "licence": licence},
+        training={"adopted_from": path.name, "producer": foreign.producer, "opset": foreign.opset,
+                  "batching": batching} | facts,
+        precision=precision,
+        opset=next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")),
+        space=hashlib.sha256(canonical_json(space)).hexdigest(),
+        content=Content(sha256=content_hash(data), size=len(data)),
+        golden=make_golden(golden, golden_vectors),
+    )  # fmt: skip
+    if manifest.golden is not None and tolerance > manifest.golden.tolerance:
+        loose = manifest.golden.model_copy(update={"tolerance": tolerance})
+        manifest = manifest.model_copy(update={"golden": loose})
+    return Adopted(data, manifest, parity, batching, classifier_input(foreign.model, value))
+
+
+def default_name(path: Path) -> str:
+    """A model name from a file's name: what Triton would not take becomes `_`."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", path.stem).lstrip("_.-")[:100] or "model"
+
+
+def precision_of(model: onnx.ModelProto) -> str:
+    """`int8` if anything is quantised, `fp16` if most weights are, else `fp32`."""
+    from onnx import TensorProto
+
+    if any(node.op_type.startswith(("QuantizeLinear", "QLinear", "DynamicQuantize")) for node in model.graph.node):
+        return "int8"
+    sizes = {TensorProto.FLOAT: 0, TensorProto.FLOAT16: 0}
+    for tensor in model.graph.initializer:
+        if tensor.data_type in sizes:
+            sizes[tensor.data_type] += int(np.prod(tensor.dims))
+    return "fp16" if sizes[TensorProto.FLOAT16] > sizes[TensorProto.FLOAT] else "fp32"
+
+
+def _preprocessing(
+    foreign: Foreign, size: tuple[int, int] | None, fit: str, mean: Triple, std: Triple
+) -> Preprocessing:
+    fixed = (foreign.image.height, foreign.image.width)
+    if size is None:
+        if None in fixed:
+            raise UsageError("the network takes images of any size", where=foreign.path, mend="give --size PX")
+        size = (int(fixed[0] or 0), int(fixed[1] or 0))
+    if any(there not in (None, wanted) for there, wanted in zip(fixed, size, strict=True)):
+        expected = "x".join(str(each or "any") for each in fixed)
+        raise UsageError(
+            "--size (height x width)", expected=f"{expected}, which the graph fixes", got=f"{size[0]}x{size[1]}",
+            where=foreign.path,
+        )  # fmt: skip
+    try:
+        return Preprocessing(height=size[0], width=size[1], fit=fit, mean=mean, std=std)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _require_a_function_of_images(original: Original, pixels: Any, vectors: Vectors) -> None:
+    where = original.foreign.path
+    if not np.array_equal(original.run(pixels[:1]), vectors[:1]):
+        raise ArtifactError(
+            "the network gives another vector each time it runs", where=where, mend="export it in eval mode"
+        )
+    if float(np.ptp(vectors, axis=0).max()) <= _SAME * float(np.abs(vectors).max()):
+        raise ArtifactError(
+            f"output {original.output!r} is constant",
+            expected="vectors that differ between images",
+            got=f"the same one for {len(pixels)} different pictures",
+            where=where,
+            mend="check --mean and --std, or name another value with --output",
+        )

@@ -1,0 +1,107 @@
+"""The foreign network as it came, run by onnxruntime one image at a time: the reference that adoption is held to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from artifact.errors import ArtifactError, UsageError
+from artifact.preprocessing import Preprocessing
+from export.adoption.foreign import Foreign, first_line
+from serving.engine import available_cores
+
+Vectors = npt.NDArray[np.float32]
+
+_POOLS = ("GlobalAveragePool", "GlobalMaxPool", "AveragePool", "ReduceMean", "ReduceMax", "Flatten")
+
+
+class Original:
+    """One value of the untouched network, as a function of uint8 images.
+
+    Args:
+        output: the value that is taken as the vector.
+        preprocessing: whose mean and std the network wants; computed here by numpy, not by the graph.
+        bgr: the network wants blue first.
+
+    Raises:
+        ArtifactError: onnxruntime cannot load the network, with its reason.
+    """
+
+    def __init__(self, foreign: Foreign, output: str, preprocessing: Preprocessing, *, bgr: bool) -> None:
+        import onnx
+
+        self.foreign, self.output, self.preprocessing, self.bgr = foreign, output, preprocessing, bgr
+        model = onnx.ModelProto()
+        model.CopyFrom(foreign.model)
+        if output not in {value.name for value in model.graph.output}:
+            model.graph.output.add(name=output)
+        self._session = load_session(model.SerializeToString(), foreign)
+
+    def run(self, pixels: npt.NDArray[np.uint8]) -> Vectors:
+        """Vectors [N, n] of uint8 [N, H, W, 3].
+
+        Raises:
+            ArtifactError: the network does not run, or its value is not one finite vector an image.
+        """
+        return np.concatenate([self._vector(image[None]) for image in pixels])
+
+    def _vector(self, pixels: npt.NDArray[np.uint8]) -> Vectors:
+        spec, image = self.preprocessing, self.foreign.image
+        planes = (pixels.astype(np.float64) / 255 - np.asarray(spec.mean)) / np.asarray(spec.std)
+        with np.errstate(over="ignore"):  # a std near 0: the infinite vector is refused below
+            fed = image.arrange(planes[..., ::-1] if self.bgr else planes)
+        batch = image.batch or 1
+        try:
+            value = self._session.run([self.output], {image.name: np.repeat(fed, batch, axis=0)})[0]
+        except Exception as error:  # onnxruntime's exceptions share no public base class
+            raise ArtifactError(
+                f"the network does not run on an image of {spec.width}x{spec.height} px",
+                got=first_line(error),
+                where=self.foreign.path,
+                mend="try another --size",
+            ) from None
+        self._require_vector(value, batch)
+        vector = np.asarray(value, np.float32).reshape(batch, -1)[:1]
+        if not np.isfinite(vector).all():
+            raise ArtifactError(
+                f"output {self.output!r} is not finite on a picture",
+                got=f"{int((~np.isfinite(vector)).sum())} of {vector.size} values NaN or infinite",
+                where=self.foreign.path,
+                mend="check --mean and --std; if they are right, the network is not",
+            )
+        return vector
+
+    def _require_vector(self, value: Any, batch: int) -> None:
+        long_axes = [size for size in value.shape[1:] if size > 1]
+        if value.dtype in (np.float32, np.float16) and value.ndim >= 2 and value.shape[0] == batch:
+            if len(long_axes) <= 1:
+                return
+            pools = [node.output[0] for node in self.foreign.model.graph.node if node.op_type in _POOLS]
+            near = ", ".join(repr(name) for name in pools[-3:])
+            mend = f"name a pooled value with --output, such as {near}" if pools else "export it with its pooling"
+        else:
+            mend = "name another value with --output"
+        raise UsageError(
+            f"output {self.output!r}",
+            expected=f"one float vector an image, [{batch}, n] or [{batch}, n, 1, 1]",
+            got=f"{value.dtype} {list(value.shape)}",
+            where=self.foreign.path,
+            mend=mend,
+        )
+
+
+def load_session(model: bytes, foreign: Foreign) -> Any:
+    """An onnxruntime session over a graph in memory; raises ArtifactError with onnxruntime's reason."""
+    import onnxruntime  # 0.2 s: only where a session is made
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = available_cores()
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # what matters arrives as an exception
+    try:
+        # without the fallback, which prints to stdout and tries the same provider again
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"], enable_fallback=0)
+    except Exception as error:  # as above: no public base class
+        raise ArtifactError("onnxruntime cannot load the network", got=first_line(error), where=foreign.path) from None

@@ -1,0 +1,72 @@
+"""What a report says of a run in words and single numbers: the row at its head, and the table at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from pages.plot import number
+from trainer.config.config import TrainConfig
+
+
+def headline(
+    facts: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], threshold: Mapping[str, Any] | None
+) -> list[tuple[str, str]]:
+    """(name, value) of the few numbers that sum a run up, those of the kept weights where the facts name them."""
+    kept = facts.get("metrics")
+    last = kept if isinstance(kept, Mapping) else lines[-1] if lines else {}
+    found = [(key, f"{last[key]:.1%}") for key in ("recall@1", "mAP@R") if _is_number(last.get(key))]
+    if threshold is not None:
+        found += [("equal error rate", f"{threshold['eer']:.2%}")] if _is_number(threshold.get("eer")) else []
+        found += [("threshold", number(float(threshold["value"])))] if _is_number(threshold.get("value")) else []
+    found += [("% correct", f"{last['pct_correct']:.1f} %")] if _is_number(last.get("pct_correct")) else []
+    found += [("loss", number(float(last["loss"])))] if _is_number(last.get("loss")) else []
+    found += [("training", duration(float(facts["seconds"])))] if _is_number(facts.get("seconds")) else []
+    found += [("speed", f"{last['images_per_s']:,.0f} img/s")] if _is_number(last.get("images_per_s")) else []
+    return found
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and bool(np.isfinite(value))
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `12 min`, `3 h 20 min`."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def summary(
+    config: TrainConfig, facts: Mapping[str, Any], threshold: Mapping[str, Any] | None
+) -> list[tuple[str, str]]:
+    """(name, value) of what somebody who did not train this asks first."""
+    base = facts.get("base") if isinstance(facts.get("base"), Mapping) else {}
+    versions = facts.get("versions") if isinstance(facts.get("versions"), Mapping) else {}
+    assert isinstance(base, Mapping)
+    assert isinstance(versions, Mapping)
+
+    def count(what: str) -> str:
+        images, classes = facts.get(f"num_{what}_images"), facts.get(f"num_{what}_classes")
+        return f"{images:,} images, {classes:,} classes" if isinstance(images, int) and isinstance(classes, int) else ""
+
+    length = ", unit length" if config.normalize else ""
+    margins = f"margin {config.margin:g}" if config.margin is not None else ""
+    rows = [
+        ("model", f"{config.kind}, {config.dim} dimensions{length}, {config.distance} distance"),
+        ("base network", ", ".join(str(base[key]) for key in ("name", "weights", "licence") if base.get(key))),
+        ("input", f"{config.size} x {config.size} px, {config.fit}" if config.size else config.fit),
+        ("loss", ", ".join(part for part in (config.loss or "", margins, f"mining {config.mining}") if part)),
+        ("images", str(config.images)),
+        ("trained on", count("train")),
+        ("held out", count("validation")),
+        ("threshold", str((threshold or {}).get("protocol") or "")),
+        ("data", str(facts.get("data_sha256") or "")[:16]),
+        ("seed", str(config.seed)),
+        ("finished", str(facts.get("end_time") or "")),
+        ("versions", ", ".join(f"{key} {value}" for key, value in versions.items())),
+    ]
+    return [(name, value) for name, value in rows if value]

@@ -1,0 +1,165 @@
+"""NumPy files of images: .npy is one array [N, h, w], [N, h, w, 1] or [N, h, w, 3]; .npz several of the same N.
+
+Arrays are read, and not mapped into memory: a mapped file that is cut short kills the process, and one in object
+storage or inside an .npz cannot be mapped at all. Pickles are refused.
+"""
+
+from __future__ import annotations
+
+import math
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+
+from artifact.errors import DataError
+from rows.cells import image_refs, tensor_type
+from rows.formats.source import files_fingerprint
+from rows.images import ImageRef
+from rows.location import Location, opened
+
+_BROKEN = (
+    ValueError,
+    OSError,
+    EOFError,
+    KeyError,
+    zipfile.BadZipFile,
+    zlib.error,
+    NotImplementedError,
+    pa.ArrowException,
+)
+
+
+@dataclass(frozen=True)
+class _Header:
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    offset: int
+
+    @property
+    def row_bytes(self) -> int:
+        return math.prod(self.shape[1:]) * self.dtype.itemsize
+
+    @property
+    def is_images(self) -> bool:
+        return len(self.shape) > 2 and 0 not in self.shape[1:]
+
+
+class NumpySource:
+    """One .npy file with the column `image`, or one .npz file with a column for each array.
+
+    In an .npz arrays of one dimension, such as labels, can be copied; those of two are no columns.
+    """
+
+    def __init__(self, path: Location, like: pa.Schema | None = None) -> None:
+        del like  # the headers say it all
+        self.path = path
+        self.files = (path,)
+        self._headers: dict[str, _Header] = {}
+        try:
+            for name in self._members():
+                header = self._header(name)
+                if header.is_images or len(header.shape) == 1:
+                    self._headers[name] = header
+            self.schema = pa.schema({name: _column_type(header) for name, header in self._headers.items()})
+        except _BROKEN as error:
+            raise self._unreadable(error) from None
+        if not any(header.is_images for header in self._headers.values()):
+            raise DataError("array", expected="uint8 [N, h, w, 3]", got="no array of images", where=path.name)
+
+    def count_rows(self, columns: Sequence[str]) -> int | None:
+        counts = {name: self._headers[name].shape[0] for name in columns}
+        if len(set(counts.values())) > 1:
+            raise DataError(
+                "arrays", expected="one number of rows", where=self.path.name,
+                got=", ".join(f"{count} in {name}" for name, count in counts.items()),
+            )  # fmt: skip
+        return next(iter(counts.values()), None)
+
+    def fingerprint(self) -> str:
+        return files_fingerprint(self.files)
+
+    def chunks(self, columns: Sequence[str], *, start_row: int, max_rows: int, max_bytes: int) -> Iterator[pa.Table]:
+        num_rows = self.count_rows(columns) or 0
+        row_bytes = sum(max(1, self._headers[name].row_bytes) for name in columns)
+        step = max(1, min(max_rows, max_bytes // row_bytes))
+        readers = [self._array(name, start_row, num_rows, step) for name in columns]
+        for arrays in zip(*readers, strict=True):
+            yield pa.table(list(arrays), schema=pa.schema([self.schema.field(name) for name in columns]))
+
+    def images(self, table: pa.Table, column: str) -> list[ImageRef]:
+        return image_refs(table[column], self.path.parent)
+
+    def _array(self, name: str, start_row: int, num_rows: int, step: int) -> Iterator[pa.Array[Any]]:
+        header, kind = self._headers[name], self.schema.field(name).type
+        try:
+            with self._stream(name) as stream:
+                stream.seek(header.offset + start_row * header.row_bytes)
+                for first in range(start_row, num_rows, step):
+                    rows = min(step, num_rows - first)
+                    data = stream.read(rows * header.row_bytes)
+                    if len(data) < rows * header.row_bytes:
+                        raise EOFError(f"cut short in row {first + len(data) // max(1, header.row_bytes)}")
+                    yield _arrow(np.frombuffer(data, header.dtype).reshape(rows, *header.shape[1:]), kind)
+        except _BROKEN as error:
+            raise self._unreadable(error) from None
+
+    def _members(self) -> list[str]:
+        if not self._is_zip:
+            return ["image"]
+        with opened(self.path) as file, zipfile.ZipFile(file) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+
+    def _header(self, name: str) -> _Header:
+        with self._stream(name) as stream:
+            version = np.lib.format.read_magic(stream)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, is_fortran, dtype = read(stream)
+            if dtype.hasobject:
+                raise ValueError("pickled objects")
+            if is_fortran and len(shape) > 1:
+                raise ValueError(f"{name} in column order, np.ascontiguousarray mends that")
+            if not shape:
+                shape = (1,)
+            return _Header(shape, dtype, stream.tell())
+
+    @contextmanager
+    def _stream(self, name: str) -> Iterator[IO[bytes]]:
+        with opened(self.path) as file:
+            if not self._is_zip:
+                yield file
+                return
+            with zipfile.ZipFile(file) as archive, archive.open(f"{name}.npy") as member:
+                yield member
+
+    @property
+    def _is_zip(self) -> bool:
+        return self.path.name.lower().endswith(".npz")
+
+    def _unreadable(self, error: BaseException) -> DataError:
+        return DataError("table", expected="arrays that can be read", got=str(error)[:300], where=self.path.name)
+
+
+def _column_type(header: _Header) -> pa.DataType:
+    if header.is_images:
+        return tensor_type(header.dtype, header.shape[1:])
+    kind: pa.DataType = pa.string() if header.dtype.kind in "US" else pa.from_numpy_dtype(header.dtype)
+    return kind
+
+
+def _arrow(values: Any, kind: Any) -> pa.Array[Any]:
+    if values.ndim > 1:
+        flat = pa.array(values.reshape(-1), kind.value_type)
+        storage = pa.FixedSizeListArray.from_arrays(flat, math.prod(values.shape[1:]))
+        return pa.ExtensionArray.from_storage(kind, storage)
+    if values.dtype.kind == "S":
+        values = np.char.decode(values, "utf-8", "backslashreplace")
+    if not values.dtype.isnative:
+        values = values.astype(values.dtype.newbyteorder("="))
+    column: pa.Array[Any] = pa.array(values.tolist() if values.dtype.kind == "U" else values, kind)
+    return column

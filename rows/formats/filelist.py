@@ -1,0 +1,55 @@
+"""A list of images: one path a line, `id` = the line as it stands.
+
+Lines are bytes, as file names are: one that is not UTF-8 still finds its file, and `id` shows such bytes as `\\xff`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+
+from rows.formats.source import files_fingerprint
+from rows.images import ImageRef, readable_name
+from rows.location import Location, beside, opened
+
+_FIELDS: dict[str, pa.DataType] = {"id": pa.string(), "path": pa.binary()}
+
+
+class FileListSource:
+    """A text file of paths, relative to the list's folder; blank lines are passed over."""
+
+    schema = pa.schema(_FIELDS)
+
+    def __init__(self, path: Location, like: pa.Schema | None = None) -> None:
+        del like
+        self.path = path
+        self.files = (path,)
+
+    def count_rows(self, columns: Sequence[str]) -> int | None:
+        return None
+
+    def fingerprint(self) -> str:
+        return files_fingerprint(self.files)
+
+    def chunks(self, columns: Sequence[str], *, start_row: int, max_rows: int, max_bytes: int) -> Iterator[pa.Table]:
+        del max_bytes  # a path is short
+        with opened(self.path) as file:
+            lines = (line.rstrip(b"\r\n").removeprefix(b"\xef\xbb\xbf") for line in file)
+            rows = islice((line for line in lines if line.strip()), start_row, None)
+            while chunk := list(islice(rows, max_rows)):
+                ids = [readable_name(os.fsdecode(line)) for line in chunk]
+                yield pa.table([ids, chunk], schema=self.schema).select(list(columns))
+
+    def images(self, table: pa.Table, column: str) -> list[ImageRef]:
+        folder = self.path.parent
+        decode = os.fsdecode if isinstance(folder, Path) else _utf8
+        return [ImageRef(path=beside(folder, decode(line or b""))) for line in table[column].to_pylist()]
+
+
+def _utf8(name: bytes) -> str:
+    """A name in object storage, where names are UTF-8."""
+    return name.decode("utf-8", "backslashreplace")

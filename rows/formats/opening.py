@@ -1,0 +1,216 @@
+"""Which format a table is in, and which files make it up: one file, a folder, a pattern, or a list of places.
+
+A new format is one file with a Source (rows/formats/source.py) and one line in FORMATS.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pyarrow as pa
+
+from artifact.errors import DataError
+from rows.formats.arrays import NumpySource
+from rows.formats.arrow import IpcSource, StreamSource, TableSource
+from rows.formats.delimited import DelimitedSource
+from rows.formats.filelist import FileListSource
+from rows.formats.folder import FolderSource, has_image_suffix, is_folder
+from rows.formats.jsonlines import JsonLinesSource
+from rows.formats.parquet import ParquetSource
+from rows.formats.several import SeveralFiles
+from rows.formats.source import Source
+from rows.formats.tar import TarSource
+from rows.images import readable_name
+from rows.location import Location, is_url, locate
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+Opener = Callable[[Location, pa.Schema | None], Source]
+"""Opens a file; the schema is that of the table's first file, or None where it is the first."""
+
+FORMATS: dict[str, Opener] = {
+    ".csv": DelimitedSource,
+    ".csv.gz": DelimitedSource,
+    ".tsv": DelimitedSource,
+    ".tsv.gz": DelimitedSource,
+    ".jsonl": JsonLinesSource,
+    ".jsonl.gz": JsonLinesSource,
+    ".ndjson": JsonLinesSource,
+    ".parquet": ParquetSource,
+    ".pq": ParquetSource,
+    ".tar": TarSource,
+    ".tar.gz": TarSource,
+    ".tgz": TarSource,
+    ".tar.bz2": TarSource,
+    ".tar.xz": TarSource,
+    ".npy": NumpySource,
+    ".npz": NumpySource,
+    ".arrow": IpcSource,
+    ".feather": IpcSource,
+    ".txt": FileListSource,
+    ".lst": FileListSource,
+}
+"""File suffix -> how to open it."""
+
+_NOT_IN_FOLDERS = (".txt", ".lst")
+"""Notes and listings lie beside all kinds of files, so a folder is no table of them."""
+
+_FILES_AT_ONCE = 16
+
+Place: TypeAlias = "str | os.PathLike[str] | UPath"
+TableLike: TypeAlias = "Place | list[Place] | tuple[Place, ...] | pa.Table | pa.RecordBatchReader"
+
+
+def open_source(table: TableLike) -> tuple[Source, str]:
+    """Open a table of any format.
+
+    Args:
+        table: a file, a folder, a pattern such as "shards/*.tar" or "train-{000..009}.tar", a list of files, a
+            pa.Table, or a pa.RecordBatchReader.
+
+    Returns:
+        The source, and the name of the table for messages.
+
+    Raises:
+        DataError: nothing there, no such format, several formats, files that differ, or no rows.
+    """
+    if isinstance(table, pa.Table):
+        return _with_rows(TableSource(table), "table in memory"), "table in memory"
+    if isinstance(table, pa.RecordBatchReader):
+        return StreamSource(table), "stream of record batches"
+    if isinstance(table, (list, tuple)):
+        places = [locate(place) for place in table]
+        if not places:
+            raise DataError("table of images", expected="files", got="an empty list")
+        name = places[0].name + (f" and {len(places) - 1} more" if len(places) > 1 else "")
+        return _with_rows(_open_files(places), name), name
+    if isinstance(table, (str, os.PathLike)) and (found := _matches(os.fspath(table))) is not None:
+        return _with_rows(_open_files(found), str(table)), str(table)
+    place = locate(table)
+    if place.is_dir():
+        files = table_files(place)
+        source = _open_files(files) if files else FolderSource(place)
+        return _with_rows(source, place.name), place.name
+    return _with_rows(_open_files([place]), place.name), place.name
+
+
+def table_files(folder: Location) -> list[Location]:
+    """The files of a folder that is a table, by name: those of one format, where no image and no folder is beside them.
+
+    Hidden files are passed over, and those that start with "_": half-written, or not ours. Raises DataError where
+    there are two formats.
+    """
+    names: list[str] = []
+    for name, is_nested in _entries(folder):
+        if name.startswith((".", "_")):
+            continue
+        if is_nested or has_image_suffix(name):
+            return []
+        if _suffix(name) not in (None, *_NOT_IN_FOLDERS):
+            names.append(name)
+    files = [folder / name for name in sorted(names)]
+    _opener(files)
+    return files
+
+
+def is_table_file(name: str) -> bool:
+    """Whether a file of this name is opened as a table."""
+    return _suffix(name) is not None
+
+
+def _entries(folder: Location) -> Iterator[tuple[str, bool]]:
+    """(name, whether it is a folder) of what is directly in a folder, without a request for each."""
+    if isinstance(folder, Path):
+        with os.scandir(folder) as entries:
+            yield from ((entry.name, is_folder(entry)) for entry in entries)
+    else:
+        for facts in folder.fs.ls(folder.path, detail=True):
+            yield facts["name"].rstrip("/").rpartition("/")[2], facts["type"] == "directory"
+
+
+def _open_files(files: Sequence[Location]) -> Source:
+    opener = _opener(files)
+    for file in files:
+        if isinstance(file, Path) and not file.exists():
+            raise DataError("table of images", expected="a file or a folder", got="nothing there", where=file)
+        if opener is None:
+            raise DataError(
+                "table of images", expected=f"an image folder or a file that ends in {' '.join(FORMATS)}",
+                got=readable_name(file.name),
+            )  # fmt: skip
+    assert opener is not None
+    first = opener(files[0], None)
+    if len(files) == 1:
+        return first
+    with ThreadPoolExecutor(_FILES_AT_ONCE) as pool:  # object stores answer slowly, and many at once
+        return SeveralFiles([first, *pool.map(lambda file: opener(file, first.schema), files[1:])])
+
+
+def _opener(files: Sequence[Location]) -> Opener | None:
+    """How to open all of them; None where one has no known suffix."""
+    suffixes = [_suffix(file.name) for file in files]
+    openers = {FORMATS[suffix] for suffix in suffixes if suffix is not None}
+    if len(openers) > 1:
+        raise DataError(
+            "table of images", expected="files of one format", got=" and ".join(sorted({str(s) for s in suffixes})),
+            where=files[0].parent.name, mend='name those that are meant, for example "FOLDER/*.parquet"',
+        )  # fmt: skip
+    return next(iter(openers)) if openers and None not in suffixes else None
+
+
+def _suffix(name: str) -> str | None:
+    return next((suffix for suffix in sorted(FORMATS, key=len, reverse=True) if name.lower().endswith(suffix)), None)
+
+
+def _matches(pattern: str) -> list[Location] | None:
+    """The files that a pattern means, braces in their order and the rest by name; None for the name of one place."""
+    expanded = _expand(pattern)
+    if (len(expanded) == 1 and not glob.has_magic(pattern)) or pattern.startswith(("http://", "https://")):
+        return None
+    if not is_url(pattern) and Path(pattern).exists():
+        return None
+    found: list[Location] = []
+    for part in expanded:
+        found += _glob(part) if glob.has_magic(part) else [locate(part)]
+    if not found:
+        raise DataError("table of images", expected="files that match", got="none", where=pattern)
+    return found
+
+
+def _glob(pattern: str) -> list[Location]:
+    if not is_url(pattern):
+        names = glob.glob(pattern, recursive=True)
+        return [Path(name) for name in sorted(names) if not Path(name).name.startswith((".", "_"))]
+    root: Any = locate(pattern)
+    return [locate(root.fs.unstrip_protocol(name)) for name in sorted(root.fs.glob(root.path))]
+
+
+def _expand(text: str) -> list[str]:
+    """`a{1..3}b` and `a{x,y}b` written out, as a shell does."""
+    match = re.search(r"\{(?:(\d+)\.\.(\d+)|([^{}]*,[^{}]*))\}", text)
+    if match is None:
+        return [text]
+    if match[3] is not None:
+        choices = match[3].split(",")
+    else:
+        choices = [str(number).zfill(len(match[1])) for number in range(int(match[1]), int(match[2]) + 1)]
+    return [whole for choice in choices for whole in _expand(text[: match.start()] + choice + text[match.end() :])]
+
+
+def _with_rows(source: Source, where: str) -> Source:
+    column = next((name for name in source.schema.names if source.schema.names.count(name) == 1), None)
+    columns = [] if column is None else [column]
+    num_rows = source.count_rows(columns)
+    if num_rows is None:
+        tables = source.chunks(columns, start_row=0, max_rows=1, max_bytes=1)
+        num_rows = next((table.num_rows for table in tables if table.num_rows), 0)
+    if not num_rows:
+        raise DataError("table", expected="rows", got="none", where=where)
+    return source

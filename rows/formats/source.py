@@ -1,0 +1,99 @@
+"""What every row format gives: a schema, and Arrow tables of some columns from some row on, in bounded memory."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from rows.cells import row_bytes
+from rows.images import ImageRef
+from rows.location import Location, stamps
+
+
+class Source(Protocol):
+    """One opened table of a format; FORMATS in rows/formats/opening.py names those of files."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns."""
+        ...
+
+    @property
+    def files(self) -> Sequence[Location]:
+        """The files of the table, which must not change while it is read; not the images that it names."""
+        ...
+
+    def count_rows(self, columns: Sequence[str]) -> int | None:
+        """Rows of these columns; None where counting means reading everything."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Hex digest that changes when the table does."""
+        ...
+
+    def chunks(self, columns: Sequence[str], *, start_row: int, max_rows: int, max_bytes: int) -> Iterator[pa.Table]:
+        """The rows from `start_row` on, in order, in tables of any size up to about `max_rows` and `max_bytes`."""
+        ...
+
+    def images(self, table: pa.Table, column: str) -> list[ImageRef]:
+        """The image of each row of what `chunks` gave."""
+        ...
+
+
+def rechunk(chunks: Iterable[pa.Table], num_rows: int, max_bytes: int) -> Iterator[pa.Table]:
+    """The same rows in tables of `num_rows`, or fewer where more would hold over `max_bytes`; the last may be shorter.
+
+    Where a table ends depends on the rows alone, and not on how they came. No more than one is held back.
+    """
+    held: list[pa.Table] = []
+    have = have_bytes = 0
+    for chunk in chunks:
+        ends = np.cumsum(row_bytes(chunk))
+        at = 0
+        while at < chunk.num_rows:
+            before = int(ends[at - 1]) if at else 0
+            fitting = int(np.searchsorted(ends, before + max_bytes - have_bytes, "right")) - at
+            take = min(num_rows - have, fitting)
+            if take < 1 and not held:
+                take = 1  # a row larger than the limit comes alone
+            if take > 0:
+                held.append(chunk.slice(at, take))
+                have += take
+                at += take
+                have_bytes += int(ends[at - 1]) - before
+            if have == num_rows or at < chunk.num_rows:
+                yield pa.concat_tables(held)
+                held, have, have_bytes = [], 0, 0
+    if have:
+        yield pa.concat_tables(held)
+
+
+def skip_rows(chunks: Iterable[pa.Table], num_rows: int) -> Iterator[pa.Table]:
+    """Leave out the first `num_rows`, for formats that can only be read from the start."""
+    for chunk in chunks:
+        if num_rows < chunk.num_rows:
+            yield chunk.slice(num_rows)
+        num_rows = max(0, num_rows - chunk.num_rows)
+
+
+def slices(table: pa.Table, max_rows: int, max_bytes: int) -> Iterator[pa.Table]:
+    """A table in memory in smaller ones."""
+    at = 0
+    while at < table.num_rows:
+        part = table.slice(at, max_rows)
+        fitting = int(np.searchsorted(np.cumsum(row_bytes(part)), max_bytes, "right"))
+        yield part.slice(0, max(1, fitting))
+        at += max(1, fitting)
+
+
+def files_fingerprint(files: Sequence[Location]) -> str:
+    """SHA-256 in hex over the name and the stamp of each file (rows/location.py)."""
+    digest = hashlib.sha256()
+    for file, stamp in zip(files, stamps(files), strict=True):
+        digest.update(os.fsencode(file.name) + b"\0" + stamp.encode() + b"\0")
+    return digest.hexdigest()

@@ -1,0 +1,78 @@
+"""An artifact of a repository run in this process: no server, the same answers.
+
+One session, and as many runs of it at a time as there are cores, each in the thread that calls: that keeps every core
+busy with decoding and with the network, where one run on all cores would wait for its slowest part.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from artifact.preprocessing import Pixels, load_batch
+from artifact.repository.reading import open_repository
+from serving.check import check_engine
+from serving.client.connections.connection import Outputs
+from serving.client.connections.timings import Timings
+from serving.engine import Engine, available_cores
+
+
+class LocalConnection:
+    """A Connection to a version of a model in a repository folder; its golden images are checked while loading.
+
+    Args:
+        repository: the repository's folder.
+        model: name of the model.
+        version: default the version that a server would serve.
+        threads: runs at a time, of one thread each; None for every core of this process.
+        device: `cpu` or `cuda`.
+        timings: are told of every batch.
+
+    Raises:
+        RepositoryError: no such folder.
+        ModelNotFoundError: no such model or version.
+        ArtifactError: the file is not sound, or does not give its golden vectors on this machine.
+    """
+
+    max_rows: int | None = None
+
+    def __init__(
+        self,
+        repository: Path | str,
+        model: str,
+        *,
+        version: int | None = None,
+        threads: int | None = None,
+        device: str = "cpu",
+        timings: Timings | None = None,
+    ) -> None:
+        published = open_repository(repository).model(model)
+        self.model = model
+        self.version = published.newest_served() if version is None else version
+        self.in_flight = threads or available_cores()
+        self._timings = timings or Timings()
+        self._engine = Engine(published.artifact(self.version), threads=1, device=device)
+        self.manifest = check_engine(self._engine).manifest
+        self.digest = self.manifest.digest
+
+    def takes_encoded(self) -> bool:
+        """See Connection."""
+        return True
+
+    def run_pixels(self, feeds: Mapping[str, Pixels]) -> Outputs:
+        """See Connection."""
+        started = time.monotonic()
+        outputs = self._engine.run(feeds)
+        self._timings.note(sum(map(len, feeds.values())), time.monotonic() - started)
+        return outputs
+
+    def run_encoded(self, feeds: Mapping[str, Sequence[bytes]]) -> Outputs:
+        """See Connection."""
+        return self.run_pixels(load_batch(feeds, self.manifest.pixels))
+
+    def confirm(self) -> None:
+        """Nothing to ask: the verified graph is in memory, whatever is published meanwhile."""
+
+    def close(self) -> None:
+        """Nothing to let go: a run in another thread ends by itself."""

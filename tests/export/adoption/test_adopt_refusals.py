@@ -1,0 +1,195 @@
+"""What cannot be adopted: each network is refused in one line that says why, and nothing is written."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from artifact.errors import LookalikeError
+from export.adoption.adopt import adopt
+from tests.shared.foreign_networks import MEAN, STD, save, small_graph
+
+
+@pytest.mark.parametrize("place", ["../secret", "absolute", "link", "short", "missing"])
+def test_weights_elsewhere_are_never_read(place: str, tmp_path: Path) -> None:
+    """A path out of the folder, an absolute one, a symbolic link, a file that is too short: one line, nothing read."""
+    (tmp_path / "net").mkdir()
+    (tmp_path / "secret").write_bytes(bytes(4096))
+    model = small_graph()
+    onnx.save_model(model, tmp_path / "net/n.onnx", save_as_external_data=True, location="n.data", size_threshold=0)
+    model = onnx.load(tmp_path / "net/n.onnx", load_external_data=False)
+    where = {"../secret": "../secret", "absolute": str(tmp_path / "secret")}.get(place, "n.data")
+    entry = next(entry for entry in model.graph.initializer[0].external_data if entry.key == "location")
+    entry.value = where
+    save(model, tmp_path / "net/n.onnx")
+    if place in ("link", "missing"):
+        (tmp_path / "net/n.data").unlink()
+    if place == "link":
+        (tmp_path / "net/n.data").symlink_to(tmp_path / "secret")
+    if place == "short":
+        (tmp_path / "net/n.data").write_bytes(bytes(100))
+    words = {"link": "symbolic link", "short": "cannot be read", "missing": "missing"}.get(
+        place, "outside the network's"
+    )
+    with pytest.raises(LookalikeError, match=words):
+        adopt(tmp_path / "net/n.onnx", mean=MEAN, std=STD)
+
+
+def damaged() -> onnx.ModelProto:
+    model = small_graph()
+    model.graph.initializer[0].dims[0] = 191
+    return model
+
+
+def of_unknown_type() -> onnx.ModelProto:
+    model = small_graph()
+    model.graph.input[0].type.tensor_type.elem_type = 99
+    return model
+
+
+def with_nan() -> onnx.ModelProto:
+    weights = np.ones((192, 4), np.float32)
+    weights[5, 1] = np.nan
+    return small_graph(weights=weights)
+
+
+def node(operator: str, *inputs: str, output: str = "out", **options: object) -> tuple[onnx.NodeProto]:
+    return (helper.make_node(operator, list(inputs), [output], name=operator, **options),)
+
+
+def in_training() -> onnx.ModelProto:
+    model = small_graph(extra=node("BatchNormalization", "vector", "s", "b", "m", "v", training_mode=1), output="out")
+    model.graph.node[-1].output.extend(["mean_out", "var_out"])
+    model.graph.initializer.extend(numpy_helper.from_array(np.ones(4, np.float32), name) for name in "sbmv")
+    return model
+
+
+def with_dropout() -> onnx.ModelProto:
+    model = small_graph(extra=node("Dropout", "vector", "ratio", "on"), output="out")
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(0.5), "ratio"))
+    model.graph.initializer.append(numpy_helper.from_array(np.bool_(True), "on"))
+    return model
+
+
+def of_batch_4() -> onnx.ModelProto:
+    nodes = (
+        helper.make_node("Reshape", ["vector", "two"], ["mixed"], name="mix"),
+        helper.make_node("Transpose", ["mixed"], ["turned"], name="turn", perm=[1, 0]),
+        helper.make_node("Reshape", ["turned", "four"], ["out"], name="unmix"),
+    )
+    model = small_graph(shape=(4, 3, 8, 8), extra=nodes, output="out")
+    model.graph.initializer.append(numpy_helper.from_array(np.array([8, 2]), "two"))
+    model.graph.initializer.append(numpy_helper.from_array(np.array([4, 4]), "four"))
+    return model
+
+
+def two_outputs() -> onnx.ModelProto:
+    model = small_graph(extra=node("Relu", "vector"))
+    model.graph.output.add().CopyFrom(helper.make_tensor_value_info("out", TensorProto.FLOAT, None))
+    return model
+
+
+def coupled() -> onnx.ModelProto:
+    model = small_graph(extra=node("CumSum", "vector", "axis"), output="out")  # a batch of 1 is left as it is
+    model.graph.initializer.append(numpy_helper.from_array(np.array(0), "axis"))
+    return model
+
+
+def integers() -> onnx.ModelProto:
+    return small_graph(extra=node("ArgMax", "vector", axis=1), output="out", output_kind=TensorProto.INT64)
+
+
+def unseeing() -> onnx.ModelProto:
+    return small_graph(extra=node("Neg", "weights", output="neg"))
+
+
+def of_opset_6() -> onnx.ModelProto:
+    model = small_graph(extra=node("PRelu", "vector", "slope"), output="out", opset=6)
+    model.graph.initializer.append(numpy_helper.from_array(np.ones(4, np.float32), "slope"))
+    return model
+
+
+def custom() -> onnx.ModelProto:
+    model = small_graph(extra=node("Wonder", "vector", domain="my.company"), output="out")
+    model.opset_import.append(helper.make_opsetid("my.company", 1))
+    return model
+
+
+REFUSALS = {
+    "two inputs": (lambda: small_graph(extra_inputs=("other",)), {}, r"expected one.*got 2: 'image', 'other'"),
+    "uint8 input": (lambda: small_graph(kind=TensorProto.UINT8), {}, r"expected float32 or float16.*got uint8"),
+    "grey": (lambda: small_graph(shape=(1, 1, 8, 24)), {}, r"no axis of 3 channels: got float \[1, 1, 8, 24\].*RGB"),
+    "ambiguous layout": (lambda: small_graph(shape=(1, 3, 64, 3)), {}, "give --layout nchw or nhwc"),
+    "other layout": (small_graph, {"layout": "nhwc"}, "no axis of 3 channels where nhwc has it"),
+    "NaN weights": (with_nan, {}, "weights 'weights' hold NaN: expected numbers, got 1 NaN of 768"),
+    "damaged weights": (damaged, {}, "weights 'weights' are damaged: got .*reshape"),
+    "unknown type": (of_unknown_type, {}, r"expected float32 or float16.*got an unknown type \[N, 3, 8, 8\]"),
+    "constant output": (lambda: small_graph(weights=np.zeros((192, 4))), {}, "output 'vector' is constant"),
+    "training mode": (in_training, {}, "BatchNormalization 'BatchNormalization' is in training mode.*eval mode"),
+    "random": (with_dropout, {}, "another vector each time it runs.*eval mode"),
+    "coupled images": (coupled, {}, "depend on the other images of its batch: .* in a batch of 2"),
+    "fixed batch of 4": (of_batch_4, {}, "batch of 4 cannot be made dynamic: .*one by one: needs a network of batch 1"),
+    "integer output": (integers, {}, r"expected one float vector an image.*got int64 \[1, 1\]"),
+    "unknown output": (small_graph, {"output": "vectr"}, "no value 'vectr' in the graph: expected such as 'vector'"),
+    "output without the image": (unseeing, {"output": "neg"}, "does not depend on the image"),
+    "several outputs": (two_outputs, {}, "several outputs: got 'vector', 'out'.*--output"),
+    "other size": (small_graph, {"size": (9, 8)}, "expected 8x8, which the graph fixes, got 9x8"),
+    "custom operator": (custom, {}, "onnxruntime cannot load the network: got .*Wonder"),
+    "old opset": (of_opset_6, {}, r"onnxruntime cannot load the network: got .*PRelu\(6\)"),
+    "opset of tomorrow": (lambda: small_graph(opset=99), {}, "opset|Opset"),
+    "overflow": (small_graph, {"std": (1e-39,) * 3}, "'vector' is not finite on a picture"),
+    "std of zero": (small_graph, {"std": (0.0, 1.0, 1.0)}, "std above 0"),
+    "kind": (small_graph, {"kind": "twins"}, "'twins'.*siamese"),
+    "name": (small_graph, {"name": "a/b"}, "model name 'a/b'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", list(REFUSALS))
+def test_what_cannot_be_adopted_says_why(case: str, tmp_path: Path) -> None:
+    """One line with the reason; nothing is written."""
+    make, options, words = REFUSALS[case]
+    file = save(make(), tmp_path / "net.onnx")
+    with pytest.raises(LookalikeError, match=words) as caught:
+        adopt(file, **({"mean": MEAN, "std": STD} | options))
+    assert len(str(caught.value).splitlines()) == 1
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_files_that_are_no_networks(tmp_path: Path) -> None:
+    """Nothing there, text, half a file, and an artifact, which wants to be installed."""
+    whole = save(small_graph(), tmp_path / "whole.onnx")
+    adopt(whole, mean=MEAN, std=STD).write(tmp_path / "artifact.onnx")
+    (tmp_path / "text.onnx").write_text("no network")
+    (tmp_path / "half.onnx").write_bytes(whole.read_bytes()[:2000])
+    (tmp_path / "empty.onnx").touch()
+    for name, words in (
+        ("none", "no such file"),
+        ("text", "not an ONNX"),
+        ("half", "not an ONNX"),
+        ("empty", "not an ONNX network"),
+        ("artifact", r"an artifact already.*`lookalike install artifact.onnx`"),
+    ):
+        with pytest.raises(LookalikeError, match=words):
+            adopt(tmp_path / f"{name}.onnx", mean=MEAN, std=STD)
+
+
+def test_damaged_files_never_end_in_a_traceback(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Bytes changed anywhere but in the weights: adopted, or refused in one line; nothing is printed by the runtime."""
+    data = small_graph(extra=node("Relu", "vector"), output="out").SerializeToString()
+    random = np.random.default_rng(0)
+    places = [i for i in range(len(data)) if not 0 <= i - data.index(b"weightsJ") - 20 < 3000]
+    lines = []
+    for _ in range(150):
+        changed = bytearray(data)
+        for place in random.choice(places, random.integers(1, 4)):
+            changed[place] = random.integers(0, 256)
+        (tmp_path / "net.onnx").write_bytes(changed)
+        try:
+            adopt(tmp_path / "net.onnx", mean=MEAN, std=STD)
+        except LookalikeError as error:
+            lines.append(str(error))
+    assert len(lines) > 100
+    assert not [line for line in lines if len(line.splitlines()) != 1]
+    assert capfd.readouterr() == ("", "")

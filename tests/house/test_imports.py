@@ -1,0 +1,96 @@
+"""The import contract: a machine that serves, scores and analyses has no torch, and `import lookalike` stays light."""
+
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.shared.places import ROOT
+
+TRAINING_PACKAGES = ("torch", "torchvision", "timm", "safetensors", "onnxscript", "trainer", "export")
+LIGHT_FLOORS = ("artifact", "rows", "analysis", "serving")
+
+# A finder that refuses what a scoring machine does not have, as if it were not installed.
+REFUSE = f"""
+import importlib.abc, sys
+from tests.shared.places import ROOT
+class Missing(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {TRAINING_PACKAGES!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Missing())
+"""
+
+
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT, timeout=120
+    )
+
+
+def modules_of(floor: str) -> list[str]:
+    """Every module of a floor but the one that runs inside tritonserver."""
+    found = [f"{floor}.{module.name}" for module in pkgutil.walk_packages([str(ROOT / floor)])]
+    return [floor, *(name for name in found if name != "artifact.repository.triton_decode")]
+
+
+@pytest.mark.parametrize("floor", LIGHT_FLOORS)
+def test_floor_imports_on_a_machine_without_torch(floor: str) -> None:
+    """Every module of the floor imports while torch, timm, trainer and export are not to be found."""
+    names = modules_of(floor)
+    assert len(names) > 3
+    done = run(REFUSE + "\n".join(f"import {name}" for name in names))
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_test_above_can_fail() -> None:
+    """The same refusal does stop the trainer, and says why."""
+    done = run(REFUSE + "import torch")
+    assert done.returncode != 0
+    assert "No module named 'torch'" in done.stderr
+
+
+def test_import_of_lookalike_loads_nothing_heavy() -> None:
+    """Public names are lazy: the package and the command line come without torch, onnxruntime, faiss or pyarrow."""
+    heavy = ("torch", "onnxruntime", "faiss", "pyarrow", "sklearn", "numpy", "tritonclient", "grpc")
+    done = run(f"import sys, lookalike, lookalike.cli\nprint([name for name in {heavy!r} if name in sys.modules])")
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_every_public_name_can_be_had() -> None:
+    """`__all__` is pinned here, and each name of it resolves."""
+    import lookalike
+
+    assert sorted(lookalike.__all__) == [
+        "AsyncScorer", "Index", "LookalikeError", "Preprocessing", "RayEngine", "RayOptions", "Scorer", "Server",
+        "Shard",
+        "TrainConfig", "VectorTable",
+        "__version__", "adopt", "build", "check_artifact", "check_repository", "cluster_table", "compare_artifacts",
+        "deploy", "describe", "embed_dataset", "evaluate", "extract", "fit", "load_pixels", "load_run", "make_config",
+        "merge_shards",
+        "open_repository", "open_table", "publish", "push", "read_manifest", "remove", "rollback",
+        "score_table",
+    ]  # fmt: skip
+    for name in lookalike.__all__:
+        assert getattr(lookalike, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'Scorrer'"):
+        _ = lookalike.Scorrer
+
+
+def test_a_missing_extra_is_named() -> None:
+    """`lookalike train` without torch says which extra brings it, in one line."""
+    code = REFUSE.replace("'trainer', 'export'", "'none'") + (
+        "import lookalike.cli\nsys.exit(lookalike.cli.main(['train', 'x', '--kind', 'triplet', '--output', 'y']))"
+    )
+    done = run(code)
+    assert done.returncode == 1
+    assert done.stderr.startswith("lookalike: the package 'torch' is not installed; `pip install 'lookalike[train]'`")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_onnxruntime_telemetry_is_off_before_its_import() -> None:
+    """Whatever of ours imports onnxruntime first, the switch is in the environment by then."""
+    for first in ("serving.engine", "serving.client.scorer", "export.parity"):
+        done = run(f"import os, {first}\nprint(os.environ['ORT_DISABLE_TELEMETRY'])")
+        assert done.stdout.strip() == "1", done.stderr

@@ -1,0 +1,282 @@
+"""Dynamic batching: what runs together, in which order, and who notices a failure."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from artifact.errors import ServerError, UnavailableError
+from serving.embedded.batcher import CANCELLED, QUEUE_FULL, STOPPING, TIMED_OUT, Batcher, QueuePolicy
+from serving.embedded.statistics import Statistics
+from tests.shared.server_fixtures import WAIT_S, eventually
+
+POLICY = QueuePolicy(max_requests=100, max_rows=8)
+
+
+class Doubler:
+    """Doubles `x` into `y`; keeps what it was given, waits while it is held, and fails on the number 13."""
+
+    def __init__(self) -> None:
+        self.runs: list[np.ndarray] = []
+        self.last: np.ndarray | None = None
+        self.go = threading.Event()
+        self.go.set()
+
+    def __call__(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        self.last = feeds["x"]
+        self.runs.append(feeds["x"].copy())
+        assert self.go.wait(WAIT_S)
+        if 13 in feeds["x"]:
+            raise ValueError("13 is unlucky")
+        return {"y": feeds["x"] * 2}
+
+    @property
+    def sizes(self) -> list[int]:
+        return [len(run) for run in self.runs]
+
+
+@contextmanager
+def batching(
+    model: Doubler, policy: QueuePolicy = POLICY, statistics: Statistics | None = None, *, instances: int = 1
+) -> Iterator[Batcher]:
+    batcher = Batcher(model, policy, statistics or Statistics(), instances=instances)
+    try:
+        yield batcher
+    finally:
+        model.go.set()
+        batcher.close()
+
+
+def rows(*values: int) -> dict[str, np.ndarray]:
+    return {"x": np.array(values, np.int64)[:, None]}
+
+
+@contextmanager
+def queued(
+    batcher: Batcher, model: Doubler, *requests: dict[str, np.ndarray], is_active: Callable[[], bool] = lambda: True
+) -> Iterator[list[Future[dict[str, np.ndarray]]]]:
+    """Requests that wait, in order, behind a run of the number 0 that the end of the context lets go on."""
+    model.go.clear()
+    with ThreadPoolExecutor(len(requests) + 1) as pool:
+        pool.submit(batcher.infer, rows(0), 1)
+        eventually(lambda: model.sizes == [1], "the first run")
+        futures = []
+        for count, feeds in enumerate(requests, 1):
+            futures.append(pool.submit(batcher.infer, feeds, len(feeds["x"]), is_active=is_active))
+            eventually(lambda count=count: batcher.num_waiting == count, f"{count} waiting")
+        try:
+            yield futures
+        finally:
+            model.go.set()
+
+
+def test_batcher_runs_one_request_without_a_copy() -> None:
+    """A request alone reaches the model as the very array that it brought."""
+    model, feeds = Doubler(), rows(1, 2, 3)
+    with batching(model) as batcher:
+        assert batcher.infer(feeds, 3)["y"].tolist() == [[2], [4], [6]]
+    assert model.last is feeds["x"]
+
+
+def test_batcher_merges_what_waits_in_order() -> None:
+    """Three requests that waited run once, and each gets its own rows."""
+    model = Doubler()
+    with batching(model) as batcher:
+        with queued(batcher, model, rows(1, 2), rows(3), rows(4, 5)) as futures:
+            pass
+        assert [future.result(WAIT_S)["y"].ravel().tolist() for future in futures] == [[2, 4], [6], [8, 10]]
+    assert [run.ravel().tolist() for run in model.runs] == [[0], [1, 2, 3, 4, 5]]
+
+
+def test_batcher_reuses_its_buffer_without_mixing_answers() -> None:
+    """A second merged run does not change the answers of the first."""
+    model = Doubler()
+    with batching(model) as batcher:
+        answers = []
+        for start in (10, 20):
+            model.runs.clear()
+            with queued(batcher, model, rows(start, start + 1), rows(start + 2)) as futures:
+                pass
+            answers += [future.result(WAIT_S)["y"] for future in futures]
+    assert [answer.ravel().tolist() for answer in answers] == [[20, 22], [24], [40, 42], [44]]
+
+
+def test_batcher_never_splits_a_request() -> None:
+    """Of 5, 5 and 3 rows, with at most 8 a run, the first runs alone and the others together."""
+    model = Doubler()
+    with batching(model) as batcher, queued(batcher, model, rows(*range(5)), rows(*range(5)), rows(*range(3))):
+        pass
+    assert model.sizes == [1, 5, 8]
+
+
+def test_batcher_merges_up_to_the_preferred_rows_only() -> None:
+    """Five single rows, of which two are preferred, run as 2, 2 and 1; a request of more rows runs whole, alone."""
+    model = Doubler()
+    policy = QueuePolicy(max_requests=9, max_rows=8, preferred_rows=2)
+    with batching(model, policy) as batcher:
+        with queued(batcher, model, rows(1), rows(2), rows(3), rows(4), rows(5), rows(*range(6))) as futures:
+            pass
+        assert [len(future.result(WAIT_S)["y"]) for future in futures] == [1, 1, 1, 1, 1, 6]
+    assert model.sizes == [1, 2, 2, 1, 6]
+
+
+def test_batcher_runs_as_many_at_a_time_as_it_has_instances() -> None:
+    """With two instances two requests run at once, a third waits; all are answered, each with its own rows."""
+    model = Doubler()
+    with batching(model, instances=2) as batcher:
+        model.go.clear()
+        with ThreadPoolExecutor(4) as pool:
+            futures = []
+            for value in (1, 2, 3, 4):
+                futures.append(pool.submit(batcher.infer, rows(value), 1))
+                begun = min(value, 2)
+                eventually(lambda begun=begun: len(model.runs) == begun, f"{begun} runs")
+                eventually(lambda left=value - begun: batcher.num_waiting == left, "the others wait")
+            model.go.set()
+        assert [future.result(WAIT_S)["y"].item() for future in futures] == [2, 4, 6, 8]
+    assert sorted(model.sizes) in ([1, 1, 1, 1], [1, 1, 2])
+
+
+def test_batcher_with_instances_answers_each_its_own_rows() -> None:
+    """Many requests over three instances: workers do not mix their buffers."""
+    with batching(Doubler(), QueuePolicy(max_requests=500, max_rows=8), instances=3) as batcher:
+        with ThreadPoolExecutor(24) as pool:
+            asked = [range(start, start + 1 + start % 3) for start in range(100, 500)]
+            futures = [pool.submit(batcher.infer, rows(*those), len(those)) for those in asked]
+        for those, future in zip(asked, futures, strict=True):
+            assert future.result(WAIT_S)["y"].ravel().tolist() == [2 * value for value in those]
+
+
+def test_batcher_with_instances_closes_after_its_runs() -> None:
+    """A run that began in its caller's thread is over when `close` returns, although a worker was free."""
+    model = Doubler()
+    batcher = Batcher(model, POLICY, Statistics(), instances=2)
+    model.go.clear()
+    with ThreadPoolExecutor(2) as pool:
+        running = pool.submit(batcher.infer, rows(1), 1)
+        eventually(lambda: model.sizes == [1], "the run")
+        closing = pool.submit(batcher.close)
+        with pytest.raises(TimeoutError):
+            closing.result(0.2)  # a `close` that did not wait would be done
+        model.go.set()
+        closing.result(WAIT_S)
+    assert running.result(0)["y"].item() == 2
+
+
+def test_batcher_that_must_not_merge_does_not() -> None:
+    """Without dynamic batching every request is a run."""
+    model = Doubler()
+    with (
+        batching(model, QueuePolicy(max_requests=9, max_rows=8, merges=False)) as batcher,
+        queued(batcher, model, rows(1), rows(2)),
+    ):
+        pass
+    assert model.sizes == [1, 1, 1]
+
+
+def test_batcher_refuses_over_its_bound() -> None:
+    """With two waiting of two that may, the next is refused at once, and the two are answered."""
+    model = Doubler()
+    with batching(model, QueuePolicy(max_requests=2, max_rows=8)) as batcher:
+        with queued(batcher, model, rows(1), rows(2)) as futures:
+            with pytest.raises(UnavailableError) as refused:
+                batcher.infer(rows(3), 1)
+            assert str(refused.value) == QUEUE_FULL
+        assert [future.result(WAIT_S)["y"].item() for future in futures] == [2, 4]
+
+
+def test_batcher_confines_a_failure_to_its_request() -> None:
+    """A merged run that fails is run again one by one: only the request at fault fails."""
+    model, statistics = Doubler(), Statistics()
+    with batching(model, statistics=statistics) as batcher:
+        with queued(batcher, model, rows(1), rows(13), rows(2, 3)) as futures:
+            pass
+        assert futures[0].result(WAIT_S)["y"].item() == 2
+        assert futures[2].result(WAIT_S)["y"].ravel().tolist() == [4, 6]
+        with pytest.raises(ServerError, match="the model failed: got 13 is unlucky"):
+            futures[1].result(WAIT_S)
+        assert batcher.infer(rows(7), 1)["y"].item() == 14  # and the worker lives
+    assert model.sizes == [1, 4, 1, 1, 2, 1]
+    assert (statistics.success.count, statistics.fail.count) == (4, 1)
+
+
+def test_batcher_drops_what_nobody_waits_for() -> None:
+    """A request that was cancelled while it waited never reaches the model."""
+    model = Doubler()
+    with batching(model) as batcher:
+        with queued(batcher, model, rows(1), is_active=lambda: False) as futures:
+            pass
+        with pytest.raises(UnavailableError) as dropped:
+            futures[0].result(WAIT_S)
+    assert str(dropped.value) == CANCELLED
+    assert model.sizes == [1]
+
+
+def test_batcher_times_requests_out() -> None:
+    """A request that waited longer than the policy allows is refused in Triton's words."""
+    model = Doubler()
+    with batching(model, QueuePolicy(max_requests=9, max_rows=8, timeout_ns=1)) as batcher:
+        with queued(batcher, model, rows(1)) as futures:
+            pass
+        with pytest.raises(UnavailableError) as late:
+            futures[0].result(WAIT_S)
+        assert batcher.infer(rows(2), 1)["y"].item() == 4  # one that need not wait has no reason to time out
+    assert str(late.value) == TIMED_OUT
+    assert model.sizes == [1, 1]
+
+
+def test_batcher_drains_before_it_closes() -> None:
+    """What waits when it is closed is answered; what comes later is refused."""
+    model = Doubler()
+    batcher = Batcher(model, POLICY, Statistics())
+    with queued(batcher, model, rows(1), rows(2)) as futures:
+        closing = threading.Thread(target=batcher.close)
+        closing.start()
+    closing.join(WAIT_S)
+    assert [future.result(0)["y"].item() for future in futures] == [2, 4]
+    with pytest.raises(UnavailableError) as late:
+        batcher.infer(rows(3), 1)
+    assert str(late.value) == STOPPING
+
+
+def test_batcher_closed_without_draining_refuses_what_waits() -> None:
+    """The run that had begun is finished, what waits is refused."""
+    model = Doubler()
+    batcher = Batcher(model, POLICY, Statistics())
+    with queued(batcher, model, rows(1)) as futures:
+        closing = threading.Thread(target=batcher.close, kwargs={"drain": False})
+        closing.start()
+        with pytest.raises(UnavailableError) as refused:
+            futures[0].result(WAIT_S)
+    closing.join(WAIT_S)
+    assert str(refused.value) == STOPPING
+    assert model.sizes == [1]
+
+
+def test_batcher_refuses_answers_of_another_length() -> None:
+    """A model that gives too few rows is an error, never somebody else's rows."""
+    batcher = Batcher(lambda feeds: {"y": feeds["x"][:1]}, POLICY, Statistics())
+    try:
+        with pytest.raises(ServerError, match="output 'y': expected 3 rows, got 1"):
+            batcher.infer(rows(1, 2, 3), 3)
+    finally:
+        batcher.close()
+
+
+def test_batcher_counts_runs_and_requests() -> None:
+    """Rows, runs, requests and batch sizes, as Triton counts them."""
+    model, statistics = Doubler(), Statistics()
+    with batching(model, statistics=statistics) as batcher, queued(batcher, model, rows(1, 2), rows(3)):
+        pass
+    assert (statistics.inference_count, statistics.execution_count) == (4, 2)
+    assert (statistics.success.count, statistics.queue.count, statistics.requests.compute_infer.count) == (3, 3, 3)
+    assert {size: counts.compute_infer.count for size, counts in statistics.batches.items()} == {1: 1, 3: 1}
+    parts = statistics.requests
+    spent = statistics.queue.ns + parts.compute_input.ns + parts.compute_infer.ns + parts.compute_output.ns
+    assert statistics.success.ns == spent > 0
+    assert statistics.batches[3].compute_infer.ns * 2 + statistics.batches[1].compute_infer.ns == parts.compute_infer.ns

@@ -1,0 +1,178 @@
+"""The same checks against the embedded server and against NVIDIA's tritonserver, over the same kind of repository.
+
+The embedded half always runs. The other half is skipped, with the true reason, where real Triton cannot run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+# Before their import, so that their asserts say what they got.
+pytest.register_assert_rewrite(
+    *(f"tests.shared.conformance{part}" for part in ("", "_answers", "_refusals", "_versions"))
+)
+
+from artifact.repository.publishing import publish, rollback  # noqa: E402
+from artifact.repository.reading import open_repository  # noqa: E402
+from artifact.repository.triton_config import read_config, write_config  # noqa: E402
+from serving.embedded.server import Server  # noqa: E402
+from serving.embedded.tuning import tune  # noqa: E402
+from tests.shared import conformance_answers, conformance_refusals, conformance_versions  # noqa: E402
+from tests.shared.conformance import (  # noqa: E402
+    MOVING,
+    TOLERANCE,
+    Served,
+    column,
+    connected,
+    eventually,
+    publish_models,
+)
+from tests.shared.pictures import pictures  # noqa: E402
+from tests.shared.places import SHARED  # noqa: E402
+from tests.shared.triton_server import TritonServer, unavailable  # noqa: E402
+
+# Pillow warns of a cut-off file in the process that reads it; an error here would be another reason than the server's.
+pytestmark = pytest.mark.filterwarnings("ignore:Corrupt EXIF data:UserWarning")
+CHECKS = (*conformance_answers.CHECKS, *conformance_refusals.CHECKS, *conformance_versions.CHECKS)
+ENVIRONMENT = SHARED / "real_triton" / "environment.sh"
+
+
+@pytest.fixture(scope="module", params=["embedded", "triton"])
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A freshly published repository behind one of the two servers, which serves the whole module."""
+    if request.param == "triton" and (reason := unavailable()):
+        pytest.skip(f"real Triton cannot run here: {reason}")
+    repository = publish_models(tmp_path_factory.mktemp(request.param))
+    with ExitStack() as stack:
+        if request.param == "triton":
+            url = stack.enter_context(TritonServer(repository)).grpc_url
+        else:
+            url = f"127.0.0.1:{stack.enter_context(Server(repository, grpc_port=0)).port}"
+        yield stack.enter_context(connected(url, repository))
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_server_conforms(served: Served, check: object) -> None:
+    """Each check of conformance_*.py holds; its docstring says what it is."""
+    check(served)  # type: ignore[operator]
+
+
+def test_served_repository_is_as_published(served: Served, tmp_path: Path) -> None:
+    """Serving changed no file of the models that stayed as they were."""
+    fresh = publish_models(tmp_path)
+    names = sorted(path.relative_to(fresh) for path in fresh.rglob("*") if path.is_file() and "moving" not in str(path))
+    assert len(names) > 30
+    for name in names:
+        assert _hash(served.repository / name) == _hash(fresh / name), name
+
+
+def test_published_version_is_found_by_a_polling_triton(tmp_path: Path) -> None:
+    """With --model-control-mode=poll a published version and a rollback are served without anybody asking for it."""
+    if reason := unavailable():
+        pytest.skip(f"real Triton cannot run here: {reason}")
+    repository, images = tmp_path / "repository", [pictures()["png"]]
+    expected = [MOVING.outputs({"image": MOVING.pixels(images)}, seed=seed)["embedding"] for seed in (1, 2)]
+    for seed in (1, 2):
+        MOVING.write(tmp_path / f"{seed}.onnx", seed=seed)
+    publish(tmp_path / "1.onnx", repository)
+    with TritonServer(repository, control="poll") as server, connected(server.grpc_url, repository) as served:
+
+        def serves(which: int) -> bool:
+            got = served.infer("moving_encoded", {"image": column(images)})["embedding"]
+            return bool(np.abs(got - expected[which]).max() < TOLERANCE)
+
+        assert serves(0)
+        publish(tmp_path / "2.onnx", repository)
+        eventually(lambda: serves(1), "version 2 is served")
+        rollback(repository, "moving")
+        eventually(lambda: serves(0), "version 1 is served again")
+
+
+def test_stray_folder_stops_triton_only(tmp_path: Path) -> None:
+    """A folder that is no model: the embedded server lists it with the reason, real Triton does not start beside it."""
+    repository = publish_models(tmp_path)
+    (repository / "stray").mkdir()
+    with Server(repository, grpc_port=0) as server, connected(f"127.0.0.1:{server.port}", repository) as served:
+        index = {model.name: (model.state, model.reason) for model in served.call("RepositoryIndex").models}
+        assert index["stray"] == ("UNAVAILABLE", "no config.pbtxt")
+        assert served.call("ModelReady", name="quartets_encoded").ready
+    if reason := unavailable():
+        pytest.skip(f"real Triton cannot run here: {reason}")
+    with pytest.raises(RuntimeError, match="stray"), TritonServer(repository):
+        pass
+
+
+@pytest.mark.parametrize("control", ["explicit", "poll"])
+def test_triton_reads_the_variant_of_its_machine(tmp_path: Path, control: str) -> None:
+    """Started with --model-config-name=cpu it runs what was tuned for a CPU, also after a version and a rollback.
+
+    NAME_decode and NAME_encoded have no variants and run from their config.pbtxt, as on every machine.
+    """
+    if reason := unavailable():
+        pytest.skip(f"real Triton cannot run here: {reason}")
+    repository, images = tmp_path / "repository", [pictures()["png"]]
+    for seed in (1, 2):
+        MOVING.write(tmp_path / f"{seed}.onnx", seed=seed)
+    publish(tmp_path / "1.onnx", repository)
+    tuned = tune(repository, "moving", seconds=1)
+    path = repository / "moving" / "config.pbtxt"
+    config = read_config(path)
+    config.dynamic_batching.preferred_batch_size[:] = [7]  # no measured size: shows which of the two is read
+    write_config(path, config)
+    with (
+        TritonServer(repository, control=control, config_name="cpu") as server,
+        connected(server.grpc_url, repository) as served,
+    ):
+
+        def serves(version: int) -> bool:
+            expected = MOVING.outputs({"image": MOVING.pixels(images)}, seed=version)["embedding"]
+            got = served.infer("moving_encoded", {"image": column(images)})["embedding"]
+            return bool(np.abs(got - expected).max() < TOLERANCE)
+
+        def change(version: int, made: Callable[[], object]) -> None:
+            made()
+            if control == "explicit":
+                served.call("RepositoryModelLoad", model_name="moving")
+            eventually(lambda: serves(version), f"version {version} is served")
+            config = served.call("ModelConfig", name="moving").config
+            group = config.instance_group[0]
+            assert (group.count, group.kind) == (tuned.instances, group.KIND_CPU)
+            assert list(config.dynamic_batching.preferred_batch_size) == [tuned.preferred_rows]
+            assert config.parameters["intra_op_thread_count"].string_value == str(tuned.threads)
+            digest = config.parameters[f"lookalike.digest.{version}"].string_value
+            assert digest == open_repository(repository).model("moving").manifest(version).digest
+
+        change(1, lambda: None)
+        change(2, lambda: publish(tmp_path / "2.onnx", repository))
+        change(1, lambda: rollback(repository, "moving"))
+    assert list(read_config(path).dynamic_batching.preferred_batch_size) == [7]
+
+
+def test_environment_says_why_it_cannot(tmp_path: Path) -> None:
+    """No cache folder can be made here: exit status 1, and the reason is kept for the tests that skip to repeat."""
+    folder = tmp_path / "tests" / "shared" / "real_triton"
+    folder.mkdir(parents=True)
+    (folder / "environment.sh").write_bytes(ENVIRONMENT.read_bytes())
+    (tmp_path / "constraints.txt").touch()
+    (tmp_path / "cache").touch()  # a file where the folder should be
+    done = subprocess.run(
+        ["sh", str(folder / "environment.sh")],
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "TRITON_CACHE": str(tmp_path / "cache")},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    status, _, reason = (folder / "result").read_text().strip().partition(": ")
+    assert status == "unavailable"
+    assert done.stderr.strip() == f"real Triton cannot run here: {reason}"
+    assert reason
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,8 @@
+"""Where the project's files lie, for tests: its root, their data, and what they share."""
+
+from pathlib import Path
+
+SHARED = Path(__file__).resolve().parent
+TESTS = SHARED.parent
+ROOT = TESTS.parent
+DATA = TESTS / "data"

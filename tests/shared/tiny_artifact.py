@@ -1,0 +1,115 @@
+"""A real artifact without torch: a linear network drawn from a seed, in both modes, built node by node.
+
+Its vectors can be computed by hand (`linear_vectors`), so tests of serving, scoring and publishing have an independent
+reference and need no trained model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from artifact.kinds import KINDS, distance_name, embedding_name, input_names
+from artifact.model.file import append_manifest, content_hash
+from artifact.model.golden import golden_images, make_golden
+from artifact.model.manifest import Content, Manifest
+from artifact.preprocessing import Preprocessing, load_pixels
+
+
+def weights(seed: int, size: int, dim: int) -> np.ndarray:
+    """float32 [size*size*3, dim]."""
+    return (np.random.default_rng(seed).standard_normal((size * size * 3, dim)) / size).astype(np.float32)
+
+
+def linear_vectors(pixels: np.ndarray, *, seed: int = 0, dim: int = 4) -> np.ndarray:
+    """What the artifact gives for uint8 [N, size, size, 3]: float32 [N, dim]."""
+    flat = pixels.reshape(len(pixels), -1).astype(np.float32) / np.float32(255)
+    return flat @ weights(seed, pixels.shape[1], dim)
+
+
+def write_tiny_artifact(
+    path: Path,
+    *,
+    name: str = "tiny",
+    kind: str = "triplet",
+    mode: str = "branch",
+    size: int = 8,
+    dim: int = 4,
+    seed: int = 0,
+    fit: str = "stretch",
+) -> Manifest:
+    """Write an artifact of euclidean distance; the space depends on the seed and the sizes only."""
+    preprocessing = Preprocessing(height=size, width=size, fit=fit, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+    model = tiny_model(kind=kind, mode=mode, size=size, dim=dim, seed=seed).SerializeToString(deterministic=True)
+    images = golden_images()
+    pixels = np.stack([load_pixels(image, preprocessing) for image in images])
+    manifest = Manifest(
+        name=name,
+        kind=kind,
+        mode=mode,
+        streams=list(KINDS[kind].streams),
+        embedding_dim=dim,
+        distance="euclidean",
+        normalized=False,
+        margin=0.2,
+        loss="triplet",
+        preprocessing=preprocessing.to_dict(),
+        threshold={"value": 1.0, "rule": "same iff distance <= value", "far": 0.01, "frr": 0.1, "eer": 0.05,
+                   "pairs": 100, "protocol": "drawn by hand"},
+        base={"name": "linear", "source": "tests", "pretrained": False, "licence": None},
+        training={"end_time": "2026-01-01T00:00:00Z", "seed": seed},
+        precision="fp32",
+        opset=20,
+        space=hashlib.sha256(f"{seed} {size} {dim}".encode()).hexdigest(),
+        content=Content(sha256=content_hash(model), size=len(model)),
+        golden=make_golden(images, linear_vectors(pixels, seed=seed, dim=dim)),
+    )  # fmt: skip
+    return append_manifest(path, model, manifest)
+
+
+def tiny_model(*, kind: str, mode: str, size: int, dim: int, seed: int) -> onnx.ModelProto:
+    """uint8 streams -> concat -> flatten -> matmul -> one vector per stream and the distances of the kind's pairs."""
+    names = input_names(kind, mode)
+    constants = {
+        "scale": np.float32(255),
+        "flat": np.array([-1, size * size * 3], np.int64),
+        "weights": weights(seed, size, dim),
+        "by_stream": np.array([len(names), -1, dim], np.int64),
+        "last": np.array([-1], np.int64),
+    }
+    constants |= {f"index_{i}": np.int64(i) for i in range(len(names))}
+    nodes = [
+        helper.make_node("Concat", list(names), ["pixels"], axis=0),
+        helper.make_node("Cast", ["pixels"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("Div", ["float", "scale"], ["scaled"]),
+        helper.make_node("Reshape", ["scaled", "flat"], ["rows"]),
+    ]
+    outputs = []
+    if mode == "branch":
+        nodes.append(helper.make_node("MatMul", ["rows", "weights"], ["embedding"]))
+        outputs.append(("embedding", dim))
+    else:
+        nodes.append(helper.make_node("MatMul", ["rows", "weights"], ["all"]))
+        nodes.append(helper.make_node("Reshape", ["all", "by_stream"], ["stacked"]))
+        for i, stream in enumerate(names):
+            nodes.append(helper.make_node("Gather", ["stacked", f"index_{i}"], [embedding_name(stream)], axis=0))
+            outputs.append((embedding_name(stream), dim))
+        for pair in KINDS[kind].pairs:
+            out = distance_name(pair)
+            nodes.append(helper.make_node("Sub", [embedding_name(s) for s in pair], [out + "_difference"]))
+            nodes.append(helper.make_node("ReduceL2", [out + "_difference", "last"], [out], keepdims=1))
+            outputs.append((out, 1))
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info(name, TensorProto.UINT8, ["N", size, size, 3]) for name in names],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", width]) for name, width in outputs],
+        [numpy_helper.from_array(np.asarray(value), key) for key, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    onnx.checker.check_model(model)
+    return model

@@ -1,0 +1,57 @@
+"""Two gloo ranks against one on the joined batch."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from artifact.errors import UsageError
+from tests.shared import two_ranks
+from tests.shared.places import SHARED
+from trainer.loop.distributed import joined
+
+
+def run_ranks(command: list[str], *, size: int = 2) -> list[subprocess.CompletedProcess[str]]:
+    """Start `size` processes of one command as torchrun would, on a free port of this machine; wait for all."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    group = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    processes = [
+        subprocess.Popen(
+            command, env=os.environ | group | {"RANK": str(rank), "LOCAL_RANK": str(rank)}, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+        for rank in range(size)
+    ]  # fmt: skip
+    done = []
+    for process in processes:
+        out, err = process.communicate(timeout=120)
+        done.append(subprocess.CompletedProcess(command, process.returncode, out, err))
+    return done
+
+
+def test_two_ranks_give_the_gradients_of_one_on_the_joined_batch(tmp_path: Path) -> None:
+    """Vectors are gathered for mining and gradients summed, also where a batch cannot be halved."""
+    done = run_ranks([sys.executable, str(SHARED / "two_ranks.py"), str(tmp_path)])
+    assert [process.returncode for process in done] == [0, 0], done[0].stderr + done[1].stderr
+    ranks = [torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in range(2)]
+    for number, (count, mining) in enumerate(two_ranks.CASES):
+        with joined("cpu") as alone:
+            expected = two_ranks.gradients(count, mining=mining, ranks=alone)
+        assert len(expected) == 7
+        for found in ranks:
+            for name, gradient in expected.items():
+                torch.testing.assert_close(found[number][name], gradient, rtol=1e-5, atol=1e-7)
+
+
+def test_cuda_without_a_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line, before anything is read."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UsageError) as caught, joined("cuda"):
+        pass
+    assert str(caught.value) == "device: expected cpu, got cuda, and torch finds no GPU (--set loop.device=...)"

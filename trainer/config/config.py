@@ -1,0 +1,166 @@
+"""The configuration of a training run: typed, frozen, saved whole as config.yaml beside the checkpoint.
+
+Decision a reader would question: defaults that depend on other options (loss, margins, size, P and K) are None while
+the user writes the configuration and are resolved once, before training (`TrainConfig.resolved`; those that
+depend on the data in trainer/loop/preparation.py), so the saved file holds every number that was used.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from artifact.errors import UsageError
+from trainer.config.checks import check_choices, check_margins, default_margin
+from trainer.config.complaints import complaint, setting_keys
+from trainer.config.settings import AugmentConfig, FreezeConfig, LoopConfig, OptimizerConfig, SamplingConfig, Settings
+
+MAX_DIM = 4096
+MAX_SIZE_PX = 4096
+
+
+class TrainConfig(Settings):
+    """Everything that decides a run.
+
+    Attributes:
+        images: folder with one folder of images per class, or a table (CSV, JSON lines, Parquet) of images with their
+            classes, or of tuples with one column per stream.
+        kind: `siamese`, `triplet` or `quartet`.
+        columns: {role: column of the table}; roles are `image` and `label`, or the kind's streams and for siamese
+            tables `different` or `same`. A role that is left out is looked for under its own name.
+        base: `conv4`, a timm name, or the user's own `module:function`.
+        cut: number of stages of the base network that are kept, from the input; None: all.
+        pooling: how the last feature map becomes features: `avg`, `max`, `gem` or `flatten`; None: as the network does.
+        dim: neurons of the embedding layer.
+        size: side of the square input in pixels; None: what the base network was made for.
+        fit: `stretch`, `crop` or `pad` (artifact/preprocessing.py).
+        epochs: passes over the training images.
+        loss: a name in trainer/objective/losses.py, or the user's own `module:function`; None: the kind's.
+        distance: a name in trainer/objective/distances.py; everything downstream uses it.
+        normalize: put every vector on the unit sphere; None: as suits the loss.
+        margin: in units of the distance; None: the loss's default for that distance and normalisation.
+        margin2: the quadruplet loss's second margin; None: half of `margin`.
+        mining: a name in trainer/objective/mining.py; None: the loss's.
+        validation: `images:SHARE`, `classes:SHARE`, a folder of class folders, a table, or `none`: then there is no
+            threshold.
+        pretrained: start from the base network's published weights (timm).
+        weights: start from a local .safetensors, or .pt of plain tensors.
+        seed: decides split, weights, batches and augmentation.
+        max_bad_images: so many unreadable images are skipped; one more stops the run.
+        max_cache_mb: decoded pixels kept in memory.
+        max_disk_mb: decoded pixels kept on disk between runs, memory-mapped; 0: none.
+        cache: folder of those pixels; None: the user's cache folder.
+        workers: threads that read and decode; None: one per core, up to 16.
+    """
+
+    images: Path
+    kind: str
+    columns: dict[str, str] = Field(default_factory=dict)
+    base: str = "conv4"
+    cut: int | None = Field(default=None, ge=1)
+    pooling: Literal["avg", "max", "gem", "flatten"] | None = None
+    dim: int = Field(default=64, ge=1, le=MAX_DIM)
+    size: int | None = Field(default=None, ge=8, le=MAX_SIZE_PX)
+    fit: str = "stretch"
+    epochs: int = Field(default=20, ge=1, le=100_000)
+    loss: str | None = None
+    distance: str = "euclidean"
+    normalize: bool | None = None
+    margin: float | None = None
+    margin2: float | None = None
+    mining: str | None = None
+    validation: str = "images:0.1"
+    pretrained: bool = False
+    weights: Path | None = None
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    max_bad_images: int = Field(default=0, ge=0)
+    max_cache_mb: int = Field(default=1024, ge=0)
+    max_disk_mb: int = Field(default=8192, ge=0)
+    cache: Path | None = None
+    workers: int | None = Field(default=None, ge=1, le=256)
+    sampling: SamplingConfig = SamplingConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    freeze: FreezeConfig = FreezeConfig()
+    augment: AugmentConfig = AugmentConfig()
+    loop: LoopConfig = LoopConfig()
+
+    def resolved(self) -> TrainConfig:
+        """With loss, normalisation and margins filled in and every combination checked; raises UsageError."""
+        from trainer.objective.losses import DEFAULT_LOSSES  # torch: only when a run is really meant
+        from trainer.objective.own_loss import find_loss
+
+        check_choices(self)
+        name = self.loss or DEFAULT_LOSSES[self.kind]
+        loss = find_loss(name)
+        margin = default_margin(self) if self.margin is None else self.margin
+        filled = {
+            "loss": name, "mining": self.mining or loss.mining, "margin": margin,
+            "margin2": margin / 2 if self.margin2 is None else self.margin2,
+            "normalize": loss.unit_length if self.normalize is None else self.normalize,
+        }  # fmt: skip
+        config = self.model_copy(update=filled)
+        check_margins(config)
+        return config
+
+
+def make_config(values: Mapping[str, Any]) -> TrainConfig:
+    """Build a configuration from plain values; what pydantic refuses becomes one UsageError of one line."""
+    try:
+        return TrainConfig.model_validate(dict(values))
+    except ValidationError as error:
+        raise UsageError("; ".join(complaint(dict(item), TrainConfig) for item in error.errors())) from None
+
+
+def to_yaml(config: TrainConfig) -> str:
+    """The whole configuration as YAML, in the order of the attributes."""
+    text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    return text
+
+
+def with_overrides(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Apply `--set a.b=v` to plain values.
+
+    Args:
+        values: as for `make_config`; nested groups as mappings.
+        overrides: each `key=value` or `group.key=value`; the value is read as YAML (0.001, true, null, text).
+
+    Returns:
+        A new dict; `values` is left alone.
+
+    Raises:
+        UsageError: no `=`, or a key that does not exist, with the nearest one that does.
+    """
+    result = {key: dict(value) if isinstance(value, Mapping) else value for key, value in values.items()}
+    keys = setting_keys(TrainConfig)
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        key = key.strip()
+        if not equals:
+            raise UsageError("--set", expected="KEY=VALUE", got=repr(override))
+        if key not in keys:
+            near = difflib.get_close_matches(key, keys, n=1, cutoff=0.0)
+            raise UsageError("--set", expected="a known setting", got=repr(key), mend=f"nearest: {near[0]}")
+        *groups, name = key.split(".")
+        target = result.setdefault(groups[0], {}) if groups else result
+        try:
+            target[name] = _number(yaml.safe_load(text))
+        except yaml.YAMLError:
+            raise UsageError("--set", expected="a value of YAML", got=repr(override)) from None
+    return result
+
+
+def _number(value: Any) -> Any:
+    """YAML 1.1 reads 1e-3 as text; people mean the number."""
+    if isinstance(value, str):
+        try:
+            number = float(value)
+        except ValueError:
+            return value
+        return number if math.isfinite(number) else value
+    return value

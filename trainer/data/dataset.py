@@ -1,0 +1,144 @@
+"""What there is to learn from, or to validate on: a folder of class folders, a table of classes, or one of tuples.
+
+Decision a reader would question: pixels of a few megabytes stay in memory and leave nothing on disk, unless a cache
+folder is named. Decoding them again takes a second or two; a file in the user's home would outlive its use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from artifact.errors import DataError, UsageError
+from artifact.preprocessing import Preprocessing
+from rows.tables import FORMATS
+from trainer.config.config import TrainConfig
+from trainer.data.image_folder import ImageFiles, scan_folder
+from trainer.data.image_table import is_table, open_class_table, open_source
+from trainer.data.images import BadImage, Images, read_images
+from trainer.data.table_columns import CLASSES, check_roles, find_roles
+from trainer.data.tuple_table import TupleFiles, TupleRows, open_tuple_table, usable_tuples
+from trainer.pixels.cache import PixelCache
+from trainer.pixels.cache_key import default_folder
+
+Report = Callable[[dict[str, Any]], None]
+Opened = ImageFiles | TupleFiles
+"""What is known before any image is read."""
+
+_MB = 2**20
+_WORTH_A_FILE = 16 * _MB
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Images with their classes, or tuples of images without.
+
+    Attributes:
+        images: of tuples, each content once, without classes.
+        tuples: over the images; None where there are classes.
+    """
+
+    images: Images
+    tuples: TupleRows | None = None
+
+    @property
+    def sha256(self) -> str:
+        """Hash over the sorted content hashes, and over the tuples in their order; hexadecimal."""
+        hashes = self.images.hashes
+        digest = hashlib.sha256("\n".join(sorted(hashes)).encode())
+        if self.tuples is not None:
+            for row, images in enumerate(self.tuples.images.tolist()):
+                mark = "" if self.tuples.different is None else f" {int(self.tuples.different[row])}"
+                digest.update(f"\n{' '.join(hashes[image] for image in images)}{mark}".encode())
+        return digest.hexdigest()
+
+
+def open_dataset(
+    path: Path, *, kind: str, columns: Mapping[str, str], what: str = "image folder", folder_has_columns: bool = False
+) -> Opened:
+    """Find out what a path holds; no image is read yet.
+
+    Args:
+        path: a folder of class folders, a table file, or a folder of Parquet files.
+        kind: decides the streams that a table of tuples must have.
+        columns: {role: column} of a table.
+        what: names a folder in messages.
+        folder_has_columns: `columns` may be given although the path is a folder: they are for another path.
+
+    Raises:
+        UsageError: columns of a folder, or roles that make no sense.
+        DataError: nothing there, or nothing that this kind can be trained on.
+    """
+    check_roles(columns, kind=kind)
+    if is_table(path):
+        source = open_source(path)
+        found = find_roles(source.schema, kind=kind, columns=columns, where=path.name)
+        if found.shape == CLASSES:
+            return open_class_table(path, found, source)
+        return open_tuple_table(path, found, source)
+    if not path.is_dir() and (path.exists() or path.name.lower().endswith(tuple(FORMATS))):
+        raise DataError(
+            "images", expected=f"a folder with one folder of images per class, or a table ({' '.join(FORMATS)})",
+            got="another file" if path.exists() else "nothing there", where=path,
+        )  # fmt: skip
+    if columns and not folder_has_columns and path.is_dir():
+        got = ",".join(f"{role}={column}" for role, column in columns.items())
+        raise UsageError("columns of an image folder", expected="none, its folders are the classes", got=got,
+                         where="--columns")  # fmt: skip
+    return scan_folder(path, what=what)
+
+
+def files_of(opened: Opened) -> ImageFiles:
+    """The images of either shape."""
+    return opened.files if isinstance(opened, TupleFiles) else opened
+
+
+def open_cache(
+    config: TrainConfig, preprocessing: Preprocessing, *, num_images: int, report: Report
+) -> PixelCache | None:
+    """Where decoded pixels are kept on disk; None where they are too few, or are not to be."""
+    folder = config.cache or default_folder()
+    num_bytes = num_images * preprocessing.height * preprocessing.width * 3
+    if folder is None or config.max_disk_mb == 0 or (config.cache is None and num_bytes < _WORTH_A_FILE):
+        return None
+    return PixelCache(
+        folder, preprocessing, max_bytes=config.max_disk_mb * _MB,
+        warn=lambda message: report({"event": "warning", "message": message}),
+    )  # fmt: skip
+
+
+def read_dataset(
+    opened: Opened, config: TrainConfig, preprocessing: Preprocessing, *, cache: PixelCache | None, report: Report
+) -> Dataset:
+    """Read and decode every image once; `report` gets {"event": "read", "done", "total"} and what was skipped.
+
+    Raises:
+        DataError: more bad images than `config.max_bad_images`, or nothing left to train on.
+    """
+    files = files_of(opened)
+    images, bad = read_images(
+        files,
+        preprocessing,
+        max_cache_bytes=config.max_cache_mb * _MB,
+        max_bad_images=config.max_bad_images,
+        progress=lambda done, total: report({"event": "read", "done": done, "total": total}),
+        cache=cache,
+        workers=config.workers,
+    )
+    if not isinstance(opened, TupleFiles):
+        if bad:
+            report({"event": "warning", "message": _skipped(bad)})
+        return Dataset(images=images)
+    images, tuples = usable_tuples(opened, images, bad)
+    if bad:
+        also = f", and {len(opened.tuples) - len(tuples)} of {len(opened.tuples)} tuples with them"
+        report({"event": "warning", "message": _skipped(bad, also)})
+    return Dataset(images=images, tuples=tuples)
+
+
+def _skipped(bad: list[BadImage], also: str = "") -> str:
+    named = "; ".join(f"{image.name}: {image.reason}" for image in bad[:5])
+    return f"{len(bad)} images were skipped{also}: {named}"

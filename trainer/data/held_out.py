@@ -1,0 +1,121 @@
+"""What is trained on and what is held out, whatever shape the data have.
+
+Decision a reader would question: held-out tuples of a table of their own that show an image which is trained on are
+left out, as held-out copies of training images are. The rest measures what the network makes of unseen images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from artifact.errors import DataError
+from trainer.data.dataset import Dataset
+from trainer.data.images import Images
+from trainer.data.split import split_classes, split_images, without_copies
+from trainer.data.tuple_split import split_tuples
+from trainer.data.tuple_table import TupleRows, only_used
+from trainer.loop.validation import can_validate
+
+Report = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sides:
+    """Images to train on and to validate on, and where they are of tuples, the tuples over each."""
+
+    train: Images
+    tuples: TupleRows | None = None
+    held_out: Images | None = None
+    held_out_tuples: TupleRows | None = None
+
+
+def split_dataset(
+    dataset: Dataset, validation: Dataset | tuple[str, float] | None, *, kind: str, seed: int, report: Report
+) -> Sides:
+    """Hold out a share of the data, or take another set and leave out of it what is trained on.
+
+    Args:
+        dataset: all that was read.
+        validation: a set of its own, (`images` or `classes`, share), or None to train on all.
+        kind: decides how many classes must stay.
+        seed: decides the split.
+        report: gets warnings.
+
+    Raises:
+        DataError: classes that cannot be split, or a set of its own that nothing can be measured on.
+    """
+    if validation is None:
+        return Sides(train=dataset.images, tuples=dataset.tuples)
+    if isinstance(validation, Dataset):
+        return _with_validation(dataset, validation, report)
+    mode, share = validation
+    if dataset.tuples is not None:
+        return _split_tuples(dataset.images, dataset.tuples, share, seed, report)
+    images = dataset.images
+    if mode == "images":
+        rows, held = split_images(images, share, seed=seed)
+    else:
+        rows, held = split_classes(images, share, seed=seed, min_train=3 if kind == "quartet" else 2)
+    held_out = _without_copies(images.take(held), images.take(rows), report)
+    if can_validate(held_out):
+        return Sides(train=images.take(rows), held_out=held_out)
+    message = "nothing was held out, so there are no held-out metrics and no threshold: the classes are too small"
+    _warn(report, f"{message}; use --validation classes:0.2 or a folder")
+    return Sides(train=images)
+
+
+def _with_validation(dataset: Dataset, validation: Dataset, report: Report) -> Sides:
+    train, tuples = dataset.images, dataset.tuples
+    if validation.tuples is None:
+        held_out = _without_copies(validation.images, train, report)
+        if not can_validate(held_out):
+            raise DataError(
+                "validation folder", expected="two classes, one of them with two images", got="fewer",
+                where=validation.images.files.root,
+            )  # fmt: skip
+        return Sides(train=train, tuples=tuples, held_out=held_out)
+    seen = set(train.hashes)
+    is_new = np.array([digest not in seen for digest in validation.images.hashes], bool)
+    kept = np.flatnonzero(is_new[validation.tuples.images].all(axis=1))
+    dropped = len(validation.tuples) - len(kept)
+    if not len(kept):
+        raise DataError(
+            "validation table", expected="tuples of images that are not trained on", got="none",
+            where=validation.images.files.root, mend="name another table, or use --validation images:0.1",
+        )  # fmt: skip
+    if dropped:
+        _warn(report, f"{dropped} held-out tuples have images that are trained on and were left out")
+    images, held_out_tuples = only_used(validation.images, validation.tuples.take(kept))
+    return Sides(train=train, tuples=tuples, held_out=images, held_out_tuples=held_out_tuples)
+
+
+def _split_tuples(images: Images, tuples: TupleRows, share: float, seed: int, report: Report) -> Sides:
+    rows, held, apart = split_tuples(tuples, images.hashes, share, seed=seed)
+    if not len(held):
+        _warn(report, "nothing was held out, so there are no held-out metrics: there is one tuple only")
+        train, tuples = only_used(images, tuples)
+        return Sides(train=train, tuples=tuples)
+    if not apart:
+        _warn(
+            report,
+            "the tuples hang together by the images that they share, so images of held-out tuples are trained on in "
+            "others, and the held-out figures are too good; name a table of other images with --validation",
+        )
+    train, train_tuples = only_used(images, tuples.take(rows))
+    held_out, held_out_tuples = only_used(images, tuples.take(held))
+    return Sides(train=train, tuples=train_tuples, held_out=held_out, held_out_tuples=held_out_tuples)
+
+
+def _without_copies(held_out: Images, train: Images, report: Report) -> Images:
+    held_out, dropped = without_copies(held_out, train)
+    if dropped:
+        _warn(report, f"{dropped} held-out images are copies of training images and were left out")
+    return held_out
+
+
+def _warn(report: Report, message: str) -> None:
+    report({"event": "warning", "message": message})

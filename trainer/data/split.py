@@ -1,0 +1,84 @@
+"""Which images are held out for validation: some images of each class, whole classes, or a folder of its own.
+
+Decisions a reader would question:
+- The split follows from content and seed, not from names or order: copies of one image under several names stay on one
+  side, or the held-out recall would be a lie.
+- Of a class either at least two images are held out or none, because recall@1 is leave-one-out within the held-out set;
+  and at least two stay to train on. A class of fewer than four different images is trained on as a whole.
+- Two images of every class would be a third of a folder with six images in each. So of classes whose share is less than
+  two images, some give two and the others none: as many as the share asks for, but 25 where there are so many.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from artifact.errors import DataError
+from trainer.data.image_folder import Indices
+from trainer.data.images import Images
+
+_MIN_SMALL_CLASSES = 25
+
+
+def split_images(images: Images, share: float, *, seed: int) -> tuple[Indices, Indices]:
+    """Hold out `share` of the different images; int64 indices (train, held out), sorted."""
+    groups: dict[str, list[int]] = {}
+    for index, digest in enumerate(images.hashes):
+        groups.setdefault(digest, []).append(index)
+    by_class: dict[int, list[str]] = {}
+    for digest, members in groups.items():  # one content in two classes counts for the first of them
+        by_class.setdefault(int(images.labels[members[0]]), []).append(digest)
+    chosen: list[str] = []
+    small: list[list[str]] = []
+    for digests in by_class.values():
+        ordered = sorted(digests, key=lambda digest: _order(digest, seed))
+        count = min(round(share * len(digests)), len(digests) - 2)
+        if count >= 2:
+            chosen += ordered[:count]
+        elif len(digests) >= 4:
+            small.append(ordered)
+    wanted = round(share * sum(len(digests) for digests in small) / 2)
+    pairs = min(len(small), max(wanted, _MIN_SMALL_CLASSES))
+    for ordered in sorted(small, key=lambda digests: _order("".join(digests), seed))[:pairs]:
+        chosen += ordered[:2]
+    return _sides([index for digest in chosen for index in groups[digest]], len(images))
+
+
+def split_classes(images: Images, share: float, *, seed: int, min_train: int) -> tuple[Indices, Indices]:
+    """Hold out `share` of the classes, at least two; int64 indices (train, held out), sorted.
+
+    Raises:
+        DataError: too few classes to hold two out and keep `min_train`.
+    """
+    num_classes = len(images.files.classes)
+    count = max(2, round(share * num_classes))
+    if num_classes - count < min_train:
+        raise DataError(
+            f"classes to hold {share:g} of them out", expected=f"at least {count + min_train}", got=str(num_classes),
+            where=images.files.root, mend="use --validation images:0.1",
+        )  # fmt: skip
+    content: list[list[str]] = [[] for _ in range(num_classes)]
+    for label, digest in zip(images.labels, images.hashes, strict=True):
+        content[label].append(digest)
+    keys = [_order("".join(sorted(digests)), seed) for digests in content]
+    chosen = sorted(range(num_classes), key=keys.__getitem__)[:count]
+    return _sides(np.flatnonzero(np.isin(images.labels, chosen)).tolist(), len(images))
+
+
+def without_copies(held_out: Images, train: Images) -> tuple[Images, int]:
+    """Held-out images whose content is not trained on, and how many were dropped."""
+    seen = set(train.hashes)
+    kept = np.array([index for index, digest in enumerate(held_out.hashes) if digest not in seen], np.int64)
+    return held_out.take(kept), len(held_out) - len(kept)
+
+
+def _order(text: str, seed: int) -> str:
+    return hashlib.sha256(f"{seed}:{text}".encode()).hexdigest()
+
+
+def _sides(held: list[int], total: int) -> tuple[Indices, Indices]:
+    mask = np.zeros(total, bool)
+    mask[held] = True
+    return np.flatnonzero(~mask), np.flatnonzero(mask)

@@ -1,0 +1,209 @@
+"""From a configuration to data and network, before anything is written.
+
+Decisions a reader would question:
+- Conv4 takes images at their own size up to 64 px. It has no size it was made for, and a fixed one would blow 28 px
+  digits up or throw away most of a photograph.
+- Turned and mirrored classes are made after the split and on the training side only: a held-out image that is found
+  among its own mirror images says nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from artifact.errors import DataError, UsageError
+from artifact.preprocessing import ImageError, Preprocessing, inspect_image
+from rows.images import ImageRef
+from trainer.config.checks import check_validation
+from trainer.config.config import TrainConfig
+from trainer.data.dataset import Dataset, Opened, Report, files_of, open_cache, open_dataset, read_dataset
+from trainer.data.held_out import Sides, split_dataset
+from trainer.data.image_folder import ImageFiles, check_classes
+from trainer.data.images import Images
+from trainer.data.tuple_table import TupleFiles, TupleRows
+from trainer.networks.base_networks import BaseNetwork, build_base
+from trainer.networks.conv4 import NATURAL_SIZE_PX
+from trainer.run.folder import Run, make_preprocessing
+from trainer.sampling.batches import BALANCED, batch_shape, strategy_for
+
+__all__ = ["Prepared", "Report", "prepare", "read_split", "small_size"]
+
+Validation = Opened | tuple[str, float] | None
+"""Data of its own, how much of the training data, or nothing."""
+
+_HEADERS = 64
+_FARTHEST_ROW = 4096
+"""A table that holds its images is not read to its end for their size."""
+_MIN_SIZE_PX = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """All that the loop needs.
+
+    Attributes:
+        config: with nothing left open.
+        base: the base network, with its first weights.
+        train: images to train on, turned and mirrored ones included.
+        held_out: images to validate on, or None.
+        tuples: over `train`, of a table of tuples; else None.
+        held_out_tuples: over `held_out`, which then has no classes; None where it has, or where nothing is held out.
+        data_sha256: hash over the sorted content hashes of the images, and over the tuples of a table.
+        num_images, num_classes: of the folder or table, held-out ones included; no classes where there are tuples.
+    """
+
+    config: TrainConfig
+    base: BaseNetwork
+    train: Images
+    held_out: Images | None
+    tuples: TupleRows | None = None
+    held_out_tuples: TupleRows | None = None
+    data_sha256: str
+    num_images: int
+    num_classes: int
+
+
+def prepare(config: TrainConfig, *, report: Report) -> Prepared:
+    """Resolve the configuration, build the base network, read and split the images.
+
+    Raises:
+        UsageError: settings that make no sense, before any image is read.
+        DataError: images that no tuple of the kind can be drawn from, or too many bad ones.
+    """
+    given, config = config, config.resolved()
+    opened, validation = _open(config)
+    config = _with_strategy(config, opened)
+    if given.mining is not None and config.sampling.strategy != BALANCED:
+        expected = f"none, for tuples are drawn (sampling.strategy is {config.sampling.strategy})"
+        raise UsageError("mining", expected=expected, got=given.mining, where="--mining")
+    if not isinstance(opened, TupleFiles):
+        check_classes(opened, kind=config.kind)
+    size = config.size or (small_size(files_of(opened)) if config.base == "conv4" else None)
+    base = build_base(
+        config.base, size=size, pretrained=config.pretrained, weights=config.weights, cut=config.cut,
+        pooling=config.pooling,
+    )  # fmt: skip
+    config = config.model_copy(update={"size": base.size})
+    for note in base.notes:
+        report({"event": "warning", "message": note})
+    dataset, sides = _read(config, opened, validation, make_preprocessing(config, base), report=report)
+    train = sides.train
+    if config.augment.turns or config.augment.mirrors:
+        train = train.with_turns(turns=config.augment.turns, mirrors=config.augment.mirrors)
+    return Prepared(
+        config=_with_batch_shape(config, train),
+        base=base,
+        train=train,
+        held_out=sides.held_out,
+        tuples=sides.tuples,
+        held_out_tuples=sides.held_out_tuples,
+        data_sha256=dataset.sha256,
+        num_images=len(dataset.images),
+        num_classes=len(dataset.images.files.classes),
+    )
+
+
+def read_split(run: Run, *, report: Report) -> tuple[Images, Images | None]:
+    """The images that a run was trained on, and those that it held out, as training split them.
+
+    Neither is turned or mirrored; those of a table of tuples have no classes.
+
+    Raises:
+        DataError: the images are not there any more, or have changed.
+    """
+    opened, validation = _open(run.config)
+    expected = str(run.facts.get("data_sha256"))
+    _, sides = _read(run.config, opened, validation, run.preprocessing, report=report, expected=expected)
+    return sides.train, sides.held_out
+
+
+def small_size(files: ImageFiles) -> int:
+    """Median of the shorter sides of a sample of the images, from their headers, within 16 and 64 px."""
+    sides = []
+    reach = len(files) if files.images is None else min(len(files), _FARTHEST_ROW)
+    chosen = np.linspace(0, reach - 1, min(_HEADERS, reach)).round().astype(int).tolist()
+    if files.images is None:
+        refs = [ImageRef(path=files.path(index)) for index in chosen]
+    else:
+        refs = [ref for index, ref in enumerate(islice(files.refs(), reach)) if index in chosen]
+    for ref in refs:
+        try:
+            _, width, height = inspect_image(ref.read())
+        except ImageError:
+            continue  # reported with its reason when all images are read
+        sides.append(min(width, height))
+    return int(np.clip(np.median(sides), _MIN_SIZE_PX, NATURAL_SIZE_PX)) if sides else NATURAL_SIZE_PX
+
+
+def _open(config: TrainConfig) -> tuple[Opened, Validation]:
+    """What is trained on, and what is validated on, or how much of the former."""
+    opened = open_dataset(config.images, kind=config.kind, columns=config.columns)
+    validation = check_validation(config.validation)
+    if isinstance(validation, Path):
+        return opened, open_dataset(
+            validation, kind=config.kind, columns=config.columns, what="validation folder", folder_has_columns=True
+        )
+    if isinstance(opened, TupleFiles) and validation is not None and validation[0] == "classes":
+        raise UsageError(
+            "validation of a table of tuples", expected="images:SHARE, or another table or folder",
+            got=config.validation, where="--validation",
+        )  # fmt: skip
+    return opened, validation
+
+
+def _with_strategy(config: TrainConfig, opened: Opened) -> TrainConfig:
+    """With the strategy filled in; what classes alone can have is refused for tuples."""
+    is_tuples = isinstance(opened, TupleFiles)
+    strategy = strategy_for(config.sampling.strategy, is_tuples=is_tuples)
+    for name, given in (("turns", config.augment.turns), ("mirrors", config.augment.mirrors)):
+        if is_tuples and given:
+            raise UsageError(
+                f"augment.{name}", expected="images with classes, for it makes more of them", got="a table of tuples",
+                where=f"--set augment.{name}=...",
+            )  # fmt: skip
+    return config.model_copy(update={"sampling": config.sampling.model_copy(update={"strategy": strategy})})
+
+
+def _with_batch_shape(config: TrainConfig, train: Images) -> TrainConfig:
+    """With P and K filled in, where batches are balanced."""
+    if config.sampling.strategy != BALANCED:
+        return config
+    classes, per_class = batch_shape(
+        len(train.files.classes),
+        classes_per_batch=config.sampling.classes_per_batch,
+        images_per_class=config.sampling.images_per_class,
+    )
+    shape = {"classes_per_batch": classes, "images_per_class": per_class}
+    return config.model_copy(update={"sampling": config.sampling.model_copy(update=shape)})
+
+
+def _read(
+    config: TrainConfig,
+    opened: Opened,
+    validation: Validation,
+    preprocessing: Preprocessing,
+    *,
+    report: Report,
+    expected: str | None = None,
+) -> tuple[Dataset, Sides]:
+    """Read all images and split them; DataError where their hash is not the expected one."""
+    total = sum(
+        len(files_of(each)) for each in (opened, validation) if each is not None and not isinstance(each, tuple)
+    )
+    cache = open_cache(config, preprocessing, num_images=total, report=report)
+    dataset = read_dataset(opened, config, preprocessing, cache=cache, report=report)
+    if expected is not None and dataset.sha256 != expected:
+        where = dataset.images.files.root
+        raise DataError("images of the run", expected="as they were in training", got="changed", where=where)
+    if not isinstance(opened, TupleFiles):
+        check_classes(dataset.images.files, kind=config.kind)
+    held_out: Dataset | tuple[str, float] | None
+    if validation is None or isinstance(validation, tuple):
+        held_out = validation
+    else:
+        held_out = read_dataset(validation, config, preprocessing, cache=cache, report=report)
+    return dataset, split_dataset(dataset, held_out, kind=config.kind, seed=config.seed, report=report)

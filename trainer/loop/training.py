@@ -1,0 +1,167 @@
+"""What moves while a run trains: weights, optimizer, average and the place in the schedule, tied together once.
+
+Decision a reader would question: everything random in a step is a function of (seed, step) through `step_seed`, torch's
+global generator included (base networks drop units and paths). So a run cut off anywhere continues bit by bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from artifact.preprocessing import Pixels
+from trainer.augment.augmentation import augment
+from trainer.config.config import TrainConfig
+from trainer.loop.distributed import Ranks
+from trainer.loop.preparation import Prepared
+from trainer.networks.branch import Branch
+from trainer.objective.objective import Objective, Outcome
+from trainer.run.checkpoint import Position
+from trainer.run.folder import make_branch
+from trainer.sampling.batch import Batch, Batches
+from trainer.sampling.batches import make_batches
+from trainer.weights.averaging import make_average
+from trainer.weights.freezing import apply_freeze
+from trainer.weights.frozen_features import FrozenFeatures, features_stay
+from trainer.weights.optimizers import learning_rate, make_optimizer, set_learning_rate
+from trainer.weights.precision import InPrecision
+
+
+@dataclass(kw_only=True)
+class Training:
+    """A run under way.
+
+    Attributes:
+        prepared: configuration, base network and images.
+        ranks: the processes that train together.
+        folder: the run folder.
+        branch: what is trained.
+        own_module, module: the branch in its precision, compiled where asked; and the same joined over ranks.
+        optimizer, scaler: what moves the weights; the scaler does nothing but in float16.
+        average: the moving average of the weights, or None.
+        batches: where batches come from.
+        objective: vectors of a batch to one loss.
+        position: where the run stands.
+        lines: metrics of the finished epochs.
+    """
+
+    prepared: Prepared
+    ranks: Ranks
+    folder: Path
+    branch: Branch
+    own_module: nn.Module
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    average: AveragedModel | None
+    batches: Batches
+    objective: Objective
+    position: Position = field(default_factory=Position)
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    frozen: FrozenFeatures | None = None
+    module: nn.Module = field(default_factory=nn.Identity)
+    num_free_stages: int = -1
+
+    @property
+    def config(self) -> TrainConfig:
+        return self.prepared.config
+
+    @property
+    def num_steps(self) -> int:
+        return self.config.epochs * self.batches.per_epoch
+
+    @property
+    def step(self) -> int:
+        """Steps that are done."""
+        return self.position.epoch * self.batches.per_epoch + self.position.batch
+
+    @property
+    def kept_branch(self) -> Branch:
+        """The branch whose weights are validated and written: the average where there is one."""
+        if self.average is None:
+            return self.branch
+        return cast(Branch, self.average.module)
+
+    def start_epoch(self) -> None:
+        """Freeze and unfreeze what this epoch asks for, and switch to training mode."""
+        epoch, config = self.position.epoch, self.config
+        num_free = apply_freeze(self.branch, self.prepared.base, config.freeze, epoch)
+        if num_free != self.num_free_stages:  # ranks add up what trained when they were joined
+            self.module, self.num_free_stages = self.ranks.wrap(self.own_module), num_free
+        if not features_stay(epoch, config.freeze, config.augment) or self.ranks.size > 1:
+            self.frozen = None
+        elif self.frozen is None:
+            self.frozen = FrozenFeatures(self.branch, self.prepared.train, folder=self.folder)
+
+    def fetch(self, batch: Batch) -> Pixels | None:
+        """Pixels of this rank's images; None where their features are known."""
+        return None if self.frozen is not None else self.prepared.train.pixels(self.ranks.share(batch.rows))
+
+    def forward(self, batch: Batch, pixels: Pixels | None) -> Outcome:
+        """Loss and statistics of the whole batch, with gradients to this rank's images."""
+        if self.frozen is not None:
+            vectors = self.branch.head(self.frozen.rows(batch.rows))
+        else:
+            assert pixels is not None
+            generator = torch.Generator().manual_seed(step_seed(self.config.seed, self.step, self.ranks.rank, 1))
+            images = torch.from_numpy(pixels).to(self.ranks.device, non_blocking=True)
+            images = augment(images, self.config.augment, generator=generator)
+            vectors = self.ranks.gather(self.module(images), len(batch.rows))
+        if batch.tuples is None:
+            return self.objective(vectors, torch.from_numpy(self.prepared.train.labels[batch.rows]))
+        different = None if batch.different is None else torch.from_numpy(batch.different).to(self.ranks.device)
+        tuples = torch.from_numpy(batch.tuples).to(self.ranks.device)
+        return self.objective(vectors, tuples=tuples, different=different)
+
+    def update(self, loss: Tensor, *, group: int, is_last: bool) -> None:
+        """Gradients of one batch, and after the last of its group of batches a move of the weights."""
+        if self.ranks.size > 1 and self.frozen is None:
+            self.module.require_backward_grad_sync = is_last  # type: ignore[assignment] # DDP's own switch
+        self.scaler.scale(loss / group).backward()  # type: ignore[no-untyped-call]
+        if not is_last:
+            return
+        set_learning_rate(self.optimizer, learning_rate(self.step, self.num_steps, self.config.optimizer))
+        if self.config.optimizer.clip_norm is not None:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.branch.parameters(), self.config.optimizer.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.update_parameters(self.branch)
+
+
+def make_training(prepared: Prepared, ranks: Ranks, folder: Path) -> Training:
+    """A run before its first step, in its folder; torch's global generator decides the first weights."""
+    config = prepared.config
+    branch = make_branch(config, prepared.base)
+    branch.to(ranks.device)
+    branch.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stub lacks it
+    module: nn.Module = InPrecision(branch, config.loop.precision)
+    if config.loop.compile:
+        module.compile()
+    return Training(
+        prepared=prepared,
+        ranks=ranks,
+        folder=folder,
+        branch=branch,
+        own_module=module,
+        optimizer=make_optimizer(branch, config.optimizer, prepared.base.stages),
+        scaler=torch.amp.GradScaler(ranks.device.type, enabled=config.loop.precision == "fp16"),
+        average=None if config.loop.average is None else make_average(branch, config.loop.average),
+        batches=make_batches(config, prepared.train, prepared.tuples),
+        objective=Objective(
+            loss=str(config.loss), distance=config.distance, mining=str(config.mining),
+            margin=float(config.margin or 0), margin2=float(config.margin2 or 0),
+        ),
+    )  # fmt: skip
+
+
+def step_seed(*numbers: int) -> int:
+    """A seed from several numbers, each of which changes it altogether."""
+    return int(np.random.SeedSequence(list(numbers)).generate_state(1, np.uint64)[0] >> 1)

@@ -1,0 +1,144 @@
+"""Base networks: any image network of timm with its output layer removed, our own Conv4, or a user's own.
+
+A new source is a subclass of SourceNetwork and one line in SOURCES. The order is always the same: the whole network,
+published or local weights into it, then the cut, then the pooling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from artifact.errors import UsageError
+from trainer.networks.conv4 import conv4_network
+from trainer.networks.pooling import POOLINGS, Pooled
+from trainer.networks.source_network import SourceNetwork, Triple
+from trainer.networks.stages import Stages, find_stages
+from trainer.networks.timm_networks import timm_network
+from trainer.networks.user_networks import user_network
+from trainer.networks.weights_file import load_weights
+from trainer.user_code import is_user_code
+
+MANY_FEATURES = 65_536
+"""More than so many features make an embedding layer larger than most base networks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseNetwork:
+    """A network that turns images into features, and what the run must know of it.
+
+    Attributes:
+        name: as given by the user.
+        module: float32 [N, 3, size, size], normalised by mean and std -> float32 [N, num_features].
+        num_features: width of its output.
+        size: side of its input in pixels.
+        mean, std: per channel, in units of [0, 1].
+        source: `timm VERSION`, `lookalike` or the user's `module:function`.
+        weights: where the first weights came from: `random`, `timm/NAME.TAG`, or `file NAME`.
+        licence: of those weights, where known.
+        stages: what is set free, and gets its learning rate, one by one.
+        cut: number of stages that were kept, or None: the whole network.
+        pooling: a name in POOLINGS, or None: the network's own.
+        notes: what the user should hear before training, one line each.
+    """
+
+    name: str
+    module: nn.Module
+    num_features: int
+    size: int
+    mean: Triple
+    std: Triple
+    source: str
+    weights: str
+    licence: str | None
+    stages: Stages
+    cut: int | None = None
+    pooling: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The facts that stand in the run and in every artifact; cut and pooling only where there are such."""
+        pretrained = self.weights.startswith("timm/")
+        facts: dict[str, Any] = {"name": self.name, "source": self.source, "weights": self.weights}
+        facts |= {"pretrained": pretrained, "licence": self.licence}
+        facts |= {"cut": self.cut} if self.cut is not None else {}
+        return facts | ({"pooling": self.pooling} if self.pooling is not None else {})
+
+
+SOURCES: dict[str, Callable[[str, int | None, bool], SourceNetwork]] = {
+    "lookalike": conv4_network,
+    "timm": timm_network,
+    "user": user_network,
+}
+
+
+def build_base(
+    name: str,
+    *,
+    size: int | None = None,
+    pretrained: bool = False,
+    weights: Path | None = None,
+    cut: int | None = None,
+    pooling: str | None = None,
+) -> BaseNetwork:
+    """Make a base network by name.
+
+    Args:
+        name: `conv4`, a model name of timm, with or without its tag (`resnet18`, `resnet18.a1_in1k`), or the user's own
+            `module:function` (trainer/networks/user_networks.py).
+        size: side of the input in pixels; None: what the network was made for.
+        pretrained: load the weights that timm publishes for it.
+        weights: load a local .safetensors or .pt file of the whole network instead.
+        cut: number of stages that are kept, from the input; everything behind them is gone. None: the whole network.
+        pooling: `avg`, `max`, `gem` or `flatten` of the last feature map, over patches where the network works on
+            patches (its class token is then not used). None: as the network does, or the average behind a cut.
+
+    Raises:
+        UsageError: unknown name, a size that the network cannot take, weights that do not exist or do not fit, a
+            network that cannot be cut or pooled in this way.
+        TrainingError: published weights that could not be fetched.
+    """
+    if pooling is not None and pooling not in POOLINGS:
+        raise UsageError("pooling", expected=f"one of {', '.join(POOLINGS)}", got=repr(pooling), where="--pooling")
+    source = "lookalike" if name == "conv4" else "user" if is_user_code(name) else "timm"
+    whole = SOURCES[source](name, size, pretrained)
+    origin, licence = whole.weights, whole.licence
+    if weights is not None:
+        origin, licence = f"file {weights.name}", load_weights(whole.module, weights, name=name)
+    module, ends = _taken_apart(whole, cut, pooling), whole.ends[:cut]
+    black = torch.zeros(1, 3, whole.size, whole.size)
+    stages, features = find_stages(module, ends, black)
+    if features.ndim > 2:
+        module = Pooled(module, pooling or "avg")
+        stages, features = find_stages(module, ends, black)
+    elif pooling is not None:
+        raise whole.not_pooled("one vector per image already")
+    num_features = int(features.shape[1])
+    return BaseNetwork(
+        name=name, module=module, num_features=num_features, size=whole.size, mean=whole.mean, std=whole.std,
+        source=whole.source, weights=origin, licence=licence, stages=stages, cut=cut, pooling=pooling,
+        notes=_notes(name, num_features, pooling),
+    )  # fmt: skip
+
+
+def _taken_apart(whole: SourceNetwork, cut: int | None, pooling: str | None) -> nn.Module:
+    """The whole network, its first stages, or all of it but its own pooling."""
+    if cut is None:
+        return whole.module if pooling is None else whole.last_map()
+    if whole.ends and not 1 <= cut <= len(whole.ends):
+        names = ", ".join(stage for stage, _ in whole.ends)
+        expected = f"1..{len(whole.ends)} stages ({names})"
+        raise UsageError(f"cut of {whole.name}", expected=expected, got=str(cut), where="--cut")
+    return whole.first_stages(cut)
+
+
+def _notes(name: str, num_features: int, pooling: str | None) -> tuple[str, ...]:
+    if num_features <= MANY_FEATURES:
+        return ()
+    mend = "use --pooling avg, or a smaller --size" if pooling == "flatten" else "use --pooling avg"
+    return (f"{name} gives {num_features:,} features, the embedding layer has that many weights a neuron; {mend}",)

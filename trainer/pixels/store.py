@@ -1,0 +1,175 @@
+"""Where the pixels of every distinct image are: mapped from disk, in memory, or nowhere, and then decoded each time.
+
+Decisions a reader would question:
+- An image is its content: the same file under two names is decoded once and kept once.
+- Rows on disk are not copied into memory as well: they are read through the memory map, and the operating system keeps
+  in memory what is used often, shared by all processes that train on it.
+- Images that a table holds as bytes stay in memory as bytes where there is no room for their pixels: reading single
+  cells of a table again would cost more than decoding them.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+
+from artifact.errors import DataError
+from artifact.preprocessing import ImageError, Pixels, Preprocessing, load_pixels
+from rows.images import ImageRef
+from trainer.data.image_folder import Indices
+from trainer.pixels.cache import PixelCache
+
+_NOWHERE = -1
+_COMMIT_BYTES = 8 * 2**20
+
+
+def default_workers() -> int:
+    return min(16, os.cpu_count() or 1)
+
+
+class PixelStore:
+    """The pixels of distinct images, by row.
+
+    Args:
+        blocks: uint8 [rows of it, height, width, 3] each.
+        block, row: int32 [images] and int64 [images], where each image is; block -1: nowhere.
+        refs: where to read the images that are nowhere.
+        workers: threads that decode those.
+    """
+
+    def __init__(
+        self,
+        *,
+        blocks: Sequence[Pixels],
+        block: npt.NDArray[np.int32],
+        row: Indices,
+        refs: Mapping[int, ImageRef],
+        preprocessing: Preprocessing,
+        workers: int,
+    ) -> None:
+        self._blocks, self._block, self._row = list(blocks), block, row
+        self._refs, self._preprocessing = refs, preprocessing
+        self._workers = workers
+        self._pool: ThreadPoolExecutor | None = None
+
+    def __len__(self) -> int:
+        return len(self._block)
+
+    @property
+    def num_kept(self) -> int:
+        """Images that need not be decoded again."""
+        return int((self._block != _NOWHERE).sum())
+
+    def fetch(self, images: Indices) -> Pixels:
+        """uint8 [n, height, width, 3]; DataError for a file that cannot be read any more."""
+        block = self._block[images]
+        if len(images) and block[0] != _NOWHERE and (block == block[0]).all():
+            copied: Pixels = self._blocks[block[0]][self._row[images]]
+            return copied
+        pixels = np.empty((len(images), self._preprocessing.height, self._preprocessing.width, 3), np.uint8)
+        places = zip(block.tolist(), self._row[images].tolist(), strict=True)
+        for position, (number, row) in enumerate(places):
+            if number != _NOWHERE:
+                pixels[position] = self._blocks[number][row]
+        missing = np.flatnonzero(block == _NOWHERE)
+        if len(missing):
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="decode")
+            pixels[missing] = list(self._pool.map(self._decode, images[missing].tolist()))
+        return pixels
+
+    def _decode(self, image: int) -> Pixels:
+        ref = self._refs[image]
+        try:
+            return load_pixels(ref.read(), self._preprocessing)
+        except ImageError as error:
+            raise DataError("image that was readable before", got=str(error), where=ref.path) from None
+
+
+class StoreBuilder:
+    """Gathers pixels as they are decoded: on disk first, where there is a cache, then in memory, then nowhere.
+
+    Args:
+        max_images: as many as may come.
+        max_memory_bytes: of pixels in memory.
+        cache: open for writing (`PixelCache.filling`).
+    """
+
+    def __init__(
+        self,
+        preprocessing: Preprocessing,
+        *,
+        max_images: int,
+        max_memory_bytes: int,
+        cache: PixelCache | None,
+        workers: int,
+    ) -> None:
+        self._preprocessing, self._cache, self._workers = preprocessing, cache, workers
+        shape = (preprocessing.height, preprocessing.width, 3)
+        self._row_bytes = math.prod(shape)
+        capacity = min(max_images, max_memory_bytes // self._row_bytes)
+        self._memory: Pixels = np.empty((capacity, *shape), np.uint8)  # no memory is taken before it is written to
+        self._in_memory = 0
+        self._images: dict[bytes, int] = {}
+        self._places: list[tuple[int, int]] = []
+        self._refs: dict[int, ImageRef] = {}
+        self._pending: list[tuple[int, bytes, Pixels, ImageRef]] = []
+
+    def knows(self, digest: bytes) -> bool:
+        """Whether the image need not be decoded; may be called from any thread."""
+        return digest in self._images or (self._cache is not None and self._cache.find(digest) is not None)
+
+    def add(self, digest: bytes, pixels: Pixels | None, ref: ImageRef) -> int:
+        """Number of the image with that content; pixels may be None where `knows` said so."""
+        image = self._images.get(digest)
+        if image is not None:
+            return image
+        image = self._images[digest] = len(self._places)
+        self._places.append((_NOWHERE, 0))
+        place = self._cache.find(digest) if self._cache is not None else None
+        if place is not None:
+            self._places[image] = place[0] + 1, place[1]
+        elif pixels is None:
+            self._refs[image] = ref
+        elif self._cache is None:
+            self._keep(image, pixels, ref)
+        else:
+            self._pending.append((image, digest, pixels, ref))
+            if len(self._pending) * self._row_bytes >= _COMMIT_BYTES:
+                self._commit()
+        return image
+
+    def finish(self) -> PixelStore:
+        """All that was added; no more may come."""
+        self._commit()
+        block = np.array([block for block, _ in self._places], np.int32)
+        row = np.array([row for _, row in self._places], np.int64)
+        on_disk = self._cache.blocks() if self._cache is not None else []
+        return PixelStore(
+            blocks=[self._memory[: self._in_memory], *on_disk], block=block, row=row, refs=self._refs,
+            preprocessing=self._preprocessing, workers=self._workers,
+        )  # fmt: skip
+
+    def _commit(self) -> None:
+        if not self._pending or self._cache is None:
+            return
+        pending, self._pending = self._pending, []
+        digests = [digest for _, digest, _, _ in pending]
+        places = self._cache.write(digests, np.stack([pixels for _, _, pixels, _ in pending]))
+        for (image, _, _, _), place in zip(pending, places, strict=False):
+            self._places[image] = place[0] + 1, place[1]
+        for image, _, pixels, ref in pending[len(places) :]:
+            self._keep(image, pixels, ref)
+
+    def _keep(self, image: int, pixels: Pixels, ref: ImageRef) -> None:
+        if self._in_memory < len(self._memory):
+            self._memory[self._in_memory] = pixels
+            self._places[image] = 0, self._in_memory
+            self._in_memory += 1
+        else:
+            self._refs[image] = ref

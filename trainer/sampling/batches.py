@@ -1,0 +1,197 @@
+"""Where batches come from: identity-balanced ones (P classes with K images each, the raw material of mining) here.
+
+Tuples that are drawn or given are dealt in trainer/sampling/tuple_sampling.py; `make_batches` chooses.
+
+Decisions a reader would question:
+- An epoch deals every image at least once: each class is shuffled and cut into hands of K, and batches take hands from
+  the classes that have most left. A class of fewer than K images gives all it has; no image is twice in one batch, so
+  none is its own positive. The last hand of a class is filled up with images already dealt in that epoch.
+- The batches are a pure function of (seed, epoch), not of a generator's state: a resumed run deals the same hands.
+  Batches that were trained before are dealt and put away, which reads no image.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from artifact.errors import UsageError
+from trainer.config.config import TrainConfig
+from trainer.data.images import Images
+from trainer.data.tuple_table import TupleRows
+from trainer.sampling.batch import Batch, Batches, Indices
+from trainer.sampling.tuple_sampling import Rounds, TupleBatches
+
+BALANCED, ROUNDS, TUPLES = "balanced", "rounds", "tuples"
+DLPY_LOSS = "dlpy"
+"""The quartet loss whose two negatives are of one class."""
+
+_TARGET_BATCH = 100
+_MAX_CLASSES = 25
+_MIN_PER_CLASS = 4
+
+
+def batch_shape(num_classes: int, *, classes_per_batch: int | None, images_per_class: int | None) -> tuple[int, int]:
+    """P and K where they are left open: about 100 images a batch, up to 25 classes, at least 4 images of each."""
+    classes = min(num_classes, classes_per_batch or _MAX_CLASSES)
+    return classes, images_per_class or max(_MIN_PER_CLASS, _TARGET_BATCH // max(classes, 1))
+
+
+def num_batches(labels: Indices, *, classes_per_batch: int, images_per_class: int) -> int:
+    """Batches of one epoch of `epoch_batches`: enough for all hands, and for all hands of the largest class."""
+    hands = -(-np.bincount(labels) // images_per_class)
+    width = min(classes_per_batch, int((hands > 0).sum()))
+    return max(-(-int(hands.sum()) // width), int(hands.max()))
+
+
+def epoch_batches(
+    labels: Indices, *, classes_per_batch: int, images_per_class: int, seed: int, epoch: int, round_: int = 0
+) -> Iterator[Indices]:
+    """The batches of one epoch.
+
+    Args:
+        labels: int64 [images], class of every image.
+        classes_per_batch: P; every batch holds min(P, number of classes) classes.
+        images_per_class: K; a class gives min(K, its size) images to a batch.
+        seed, epoch, round_: decide everything; rounds are for epochs longer than one deal.
+
+    Yields:
+        int64 [up to P * K] indices into `labels`, no index twice in a batch.
+    """
+    random = np.random.default_rng([seed, epoch, round_])
+    order = np.argsort(labels, kind="stable")
+    ends = np.flatnonzero(np.diff(labels[order])) + 1
+    members = np.split(order, ends)
+    hands = [_hands(images, images_per_class, random) for images in members]
+    left = np.array([len(of_class) for of_class in hands])
+    width = min(classes_per_batch, len(hands))
+    while left.any():
+        # the fullest classes first, ties by lot: no other order deals everything in fewer batches
+        fullness = left + random.random(len(left))
+        chosen = np.argpartition(-fullness, width - 1)[:width]
+        batch = []
+        for number in chosen[np.argsort(-fullness[chosen])].tolist():
+            # a class that is dealt out plays on while others are not, for a batch needs its classes
+            again = hands[number] or _hands(members[number], images_per_class, random)
+            batch.append(again.pop())
+        left[chosen] = np.maximum(left[chosen] - 1, 0)
+        yield np.concatenate(batch)
+
+
+def batches(
+    labels: Indices,
+    *,
+    classes_per_batch: int,
+    images_per_class: int,
+    seed: int,
+    epoch: int,
+    batches_per_epoch: int | None = None,
+) -> Iterator[Indices]:
+    """The batches of one epoch, or exactly `batches_per_epoch` of as many deals as that takes."""
+    if batches_per_epoch is None:
+        yield from epoch_batches(
+            labels, classes_per_batch=classes_per_batch, images_per_class=images_per_class, seed=seed, epoch=epoch
+        )
+        return
+    left = batches_per_epoch
+    for round_ in itertools.count():
+        for batch in epoch_batches(
+            labels, classes_per_batch=classes_per_batch, images_per_class=images_per_class, seed=seed, epoch=epoch,
+            round_=round_,
+        ):  # fmt: skip
+            if left == 0:
+                return
+            left -= 1
+            yield batch
+
+
+def _hands(members: Indices, size: int, random: np.random.Generator) -> list[Indices]:
+    """Shuffle a class and cut it into hands of `size`; the last one is filled up from the earlier ones."""
+    shuffled = random.permutation(members)
+    full = len(shuffled) // size * size
+    hands = [shuffled[start : start + size] for start in range(0, full, size)]
+    rest = shuffled[full:]
+    if len(rest):
+        filler = random.permutation(shuffled[:full])[: size - len(rest)]
+        hands.append(np.concatenate([rest, filler]))
+    return hands
+
+
+@dataclass(frozen=True, kw_only=True)
+class BalancedBatches:
+    """`batches` of every epoch, see trainer/sampling/batch.py."""
+
+    labels: Indices
+    classes_per_batch: int
+    images_per_class: int
+    seed: int
+    batches_per_epoch: int | None = None
+
+    @property
+    def per_epoch(self) -> int:
+        return self.batches_per_epoch or num_batches(
+            self.labels, classes_per_batch=self.classes_per_batch, images_per_class=self.images_per_class
+        )
+
+    def epoch(self, epoch: int, *, first: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch (from 0), from the batch `first` on."""
+        dealt = batches(
+            self.labels, classes_per_batch=self.classes_per_batch, images_per_class=self.images_per_class,
+            seed=self.seed, epoch=epoch, batches_per_epoch=self.batches_per_epoch,
+        )  # fmt: skip
+        return (Batch(rows=rows) for rows in itertools.islice(dealt, first, None))
+
+
+def strategy_for(strategy: str | None, *, is_tuples: bool) -> str:
+    """The strategy of a configuration, filled in for data of classes or of tuples; raises UsageError."""
+    fitting = (TUPLES,) if is_tuples else (BALANCED, ROUNDS)
+    if strategy is None:
+        return fitting[0]
+    if strategy not in fitting:
+        what = "a table of tuples" if is_tuples else "images with classes"
+        raise UsageError(
+            f"sampling strategy for {what}", expected=" or ".join(fitting), got=strategy,
+            where="--set sampling.strategy=...",
+        )  # fmt: skip
+    return strategy
+
+
+def make_batches(config: TrainConfig, images: Images, tuples: TupleRows | None) -> Batches:
+    """Batches of the training images.
+
+    Args:
+        config: with strategy, P and K filled in, as `prepare` does.
+        images: to train on.
+        tuples: over them, where a table gave them.
+
+    Raises:
+        UsageError: a strategy that these data cannot have.
+    """
+    sampling = config.sampling
+    strategy = strategy_for(sampling.strategy, is_tuples=tuples is not None)
+    if strategy == BALANCED:
+        classes, per_class = batch_shape(
+            len(images.files.classes), classes_per_batch=sampling.classes_per_batch,
+            images_per_class=sampling.images_per_class,
+        )  # fmt: skip
+        return BalancedBatches(
+            labels=images.labels, classes_per_batch=classes, images_per_class=per_class, seed=config.seed,
+            batches_per_epoch=sampling.batches_per_epoch,
+        )  # fmt: skip
+    if tuples is not None:
+        given = tuples
+        return TupleBatches(
+            tuples=lambda epoch: given, num_tuples=len(given), size=sampling.tuples_per_batch, seed=config.seed,
+            batches_per_epoch=sampling.batches_per_epoch,
+        )  # fmt: skip
+    rounds = Rounds(
+        labels=images.labels, kind=config.kind, count=sampling.tuples_per_round, epochs=sampling.epochs_per_round,
+        seed=config.seed, same_negatives=config.loss == DLPY_LOSS,
+    )  # fmt: skip
+    return TupleBatches(
+        tuples=rounds, num_tuples=rounds.count, size=sampling.tuples_per_batch, seed=config.seed,
+        batches_per_epoch=sampling.batches_per_epoch,
+    )  # fmt: skip

@@ -1,0 +1,54 @@
+"""Which epoch's weights are kept, and when to stop: pure functions of the lines of metrics.jsonl.
+
+Decision a reader would question: the last epoch is kept unless the best is asked for. A cosine schedule makes the last
+the best but for noise, and choosing by the held-out metrics makes those metrics, and the threshold, too good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from artifact.errors import UsageError
+from trainer.config.settings import LoopConfig
+
+Lines = Sequence[Mapping[str, Any]]
+
+
+def best_epoch(lines: Lines, metric: str | None) -> int | None:
+    """The epoch (from 1) with the highest `metric`, the earliest of equal ones; None where none was validated."""
+    measured = [(line[metric], -line["epoch"]) for line in lines if metric and line.get(metric) is not None]
+    return -max(measured)[1] if measured else None
+
+
+def is_kept(lines: Lines, config: LoopConfig) -> bool:
+    """Whether the weights after the last line are, so far, the ones to keep."""
+    return config.keep != "best" or best_epoch(lines, config.metric) in (None, lines[-1]["epoch"])
+
+
+def kept_line(lines: Lines, config: LoopConfig) -> Mapping[str, Any]:
+    """The metrics of the weights that were kept."""
+    best = best_epoch(lines, config.metric) if config.keep == "best" else None
+    return lines[-1] if best is None else next(line for line in lines if line["epoch"] == best)
+
+
+def is_out_of_patience(lines: Lines, config: LoopConfig) -> bool:
+    """Whether the best epoch lies `patience` epochs back."""
+    best = best_epoch(lines, config.metric)
+    return config.patience is not None and best is not None and lines[-1]["epoch"] - best >= config.patience
+
+
+def resolve_selection(config: LoopConfig, measured: Sequence[str]) -> LoopConfig:
+    """Fill in what is kept and by which metric; `measured` are those that validation will give.
+
+    Raises:
+        UsageError: a metric to choose by that is not measured on these images.
+    """
+    keep = config.keep or ("best" if config.patience is not None else "last")
+    metric = config.metric or (measured[0] if measured else None)
+    if (keep == "best" or config.patience is not None) and metric not in measured:
+        raise UsageError(
+            "metric to choose the best epoch by", expected=" or ".join(measured) or "something held out",
+            got=metric or "nothing is held out", where="--set loop.metric=...", mend="hold more out with --validation",
+        )  # fmt: skip
+    return config.model_copy(update={"keep": keep, "metric": metric})
