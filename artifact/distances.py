@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
-Vectors = npt.NDArray[np.float32]
+from artifact.arrays import Vectors
 
 COSINE_EPSILON = 1e-8
 """Norms below this count as this, so the cosine distance of a zero vector is 1 and never NaN."""

@@ -30,14 +30,20 @@ ALONE = 16
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "moves": {
-        "rotate_deg": 20, "translate": 0.1, "scale": 0.3, "aspect": 0.2, "shear_deg": 10, "crop": 0.5, "flip": True,
+        "rotate_deg": 20,
+        "translate": 0.1,
+        "scale": 0.3,
+        "aspect": 0.2,
+        "shear_deg": 10,
+        "crop": 0.5,
+        "flip": True,
     },
     "colours": {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.05, "grayscale": 0.2},
     "blur": {"blur": 0.5},
     "erase": {"erase": 0.5},
     "elastic": {"elastic": 0.03},
     "thickness": {"thickness": 0.5},
-}  # fmt: skip
+}
 OFF = {"rotate_deg": 0.0, "translate": 0.0, "scale": 0.0}
 
 
@@ -132,7 +138,7 @@ def measure(side: int, count: int) -> dict[str, Any]:
         "one_kind_after_the_other_over_all_at_once": round(
             sum(cost[name] for name in SETTINGS) / cost["everything"], 2
         ),
-    }  # fmt: skip
+    }
 
 
 def _round_trip(planes: Tensor) -> Tensor:

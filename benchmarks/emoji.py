@@ -42,13 +42,20 @@ BASE, SIZE_PX, DIM = "resnet10t", 64, 128
 SECONDS = 90.0
 SEEDS = (0, 1, 2)
 RECIPE: dict[str, Any] = {
-    "kind": "triplet", "base": BASE, "size": SIZE_PX, "dim": DIM, "pooling": "flatten", "normalize": True,
-    "loss": "contrastive_linear", "margin": 1.0, "mining": "multi_similarity",
+    "kind": "triplet",
+    "base": BASE,
+    "size": SIZE_PX,
+    "dim": DIM,
+    "pooling": "flatten",
+    "normalize": True,
+    "loss": "contrastive_linear",
+    "margin": 1.0,
+    "mining": "multi_similarity",
     "validation": "classes:0.05",
     "sampling": {"classes_per_batch": 32, "images_per_class": 4},
     "optimizer": {"learning_rate": 3e-3},
     "loop": {"precision": "auto", "validate_every": 100_000},
-}  # fmt: skip
+}
 USERS: dict[str, str | None] = {"pytorch_metric_learning": None, "pytorch_metric_learning_flattened": "flatten"}
 """{who: pooling of the user's network}; None: the network's own average."""
 PARTIAL = Path("build/benchmark-emoji.json")
@@ -77,14 +84,18 @@ def run() -> dict[str, Any]:
     runs = {who: [done[f"{who} {seed}"] for seed in SEEDS] for who in ("ours", *USERS)}
     PARTIAL.unlink()
     return {
-        "base": BASE, "size_px": SIZE_PX, "dim": DIM, "threads": torch.get_num_threads(), "epochs": epochs,
+        "base": BASE,
+        "size_px": SIZE_PX,
+        "dim": DIM,
+        "threads": torch.get_num_threads(),
+        "epochs": epochs,
         "unseen": {"images": len(labels), "symbols": len(set(labels))},
         "recipe": RECIPE,
         "raw_pixels": done["raw_pixels"],
         **{who: _mean(of_seeds) for who, of_seeds in runs.items()},
         "gain_of_recall@1_by_seed": {user: _gains(runs["ours"], runs[user]) for user in USERS},
         "by_seed": runs,
-    }  # fmt: skip
+    }
 
 
 def _gains(ours: list[dict[str, Any]], user: list[dict[str, Any]]) -> list[float]:

@@ -9,13 +9,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from artifact.cores import available_cores
+
 PACKAGES = ("numpy", "torch", "onnxruntime-gpu", "onnxruntime", "pillow", "simplejpeg", "cykooz-resizer", "faiss-cpu")
 
 
 def describe_hardware() -> dict[str, Any]:
     return {
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": available_cores(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "system": platform.system(),
         "python": platform.python_version(),

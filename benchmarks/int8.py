@@ -19,12 +19,12 @@ import onnxruntime
 import torch
 from torch import nn
 
+from artifact.cores import available_cores
 from artifact.preprocessing import Preprocessing
 from export.calibration import find_ranges
 from export.graph import export_graph
 from export.half import to_half
 from export.quantize import plan_quantization, quantize
-from serving.engine import available_cores
 from trainer.networks.base_networks import build_base
 from trainer.networks.branch import Branch
 
@@ -59,18 +59,26 @@ def precisions_of(name: str) -> dict[str, onnx.ModelProto]:
     torch.manual_seed(0)
     base = build_base(name, size=SIZE_PX)
     branch = Branch(
-        base.module, num_features=base.num_features, embedding_dim=EMBEDDING_DIM, mean=base.mean, std=base.std,
+        base.module,
+        num_features=base.num_features,
+        embedding_dim=EMBEDDING_DIM,
+        mean=base.mean,
+        std=base.std,
         normalize=False,
-    ).eval()  # fmt: skip
+    ).eval()
     for module in branch.modules():  # statistics as after training
         if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None and module.running_var is not None:
             module.running_mean.uniform_(-0.3, 0.3)
             module.running_var.uniform_(0.5, 2.0)
             nn.init.uniform_(module.weight, 0.5, 1.5)  # timm starts some at 0
     graph = export_graph(
-        branch, kind="siamese", mode="branch", distance="euclidean", embedding_dim=EMBEDDING_DIM,
+        branch,
+        kind="siamese",
+        mode="branch",
+        distance="euclidean",
+        embedding_dim=EMBEDDING_DIM,
         preprocessing=Preprocessing(height=SIZE_PX, width=SIZE_PX),
-    )  # fmt: skip
+    )
     plan = plan_quantization(graph)
     ranges = find_ranges(graph, plan.tensors, _pictures(_CALIBRATION))
     return {"fp32": graph, "int8": quantize(graph, plan, ranges), "fp16": to_half(graph)}

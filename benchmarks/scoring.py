@@ -61,10 +61,12 @@ def run() -> dict[str, Any]:
 def summary(rounds: list[dict[str, Any]]) -> dict[str, Any]:
     """Images/s of each, and the ratios that are wanted, as medians; and that all of them give the same vectors."""
     speeds = {
-        name: [each["together"]["images_per_s"] if name == "limit" else each["images"] / each["seconds"]
-               for each in (round_[name] for round_ in rounds)]
+        name: [
+            each["together"]["images_per_s"] if name == "limit" else each["images"] / each["seconds"]
+            for each in (round_[name] for round_ in rounds)
+        ]
         for name in CONTENDERS
-    }  # fmt: skip
+    }
     speeds["limit_alone"] = [round_["limit"]["alone"]["images_per_s"] for round_ in rounds]
     ratios = {}
     for ratio in (*WANTED, *MORE):

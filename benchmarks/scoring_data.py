@@ -43,9 +43,25 @@ def publish_network(folder: Path, *, base: str = BASE, size: int = SIZE_PX) -> t
         noise.resize((160, 120)).save(home / f"{index}.png")
     run, repository = folder / "run", folder / "models"
     lookalike(
-        "train", folder / "noise", "--kind", "triplet", "--base", base, "--size", size, "--dim", DIM, "--epochs", 1,
-        "--output", run, "--deploy", repository, "--name", MODEL,
-    )  # fmt: skip
+        "train",
+        folder / "noise",
+        "--kind",
+        "triplet",
+        "--base",
+        base,
+        "--size",
+        size,
+        "--dim",
+        DIM,
+        "--epochs",
+        1,
+        "--output",
+        run,
+        "--deploy",
+        repository,
+        "--name",
+        MODEL,
+    )
     return run, repository
 
 
@@ -73,9 +89,15 @@ def export_plain(run: Path, file: Path) -> None:
     import torch
 
     torch.onnx.export(
-        plain_network(run), (torch.zeros(2, 3, SIZE_PX, SIZE_PX),), file, dynamo=True, external_data=False,
-        input_names=["image"], output_names=["embedding"], dynamic_shapes=({0: torch.export.Dim("batch")},),
-    )  # fmt: skip
+        plain_network(run),
+        (torch.zeros(2, 3, SIZE_PX, SIZE_PX),),
+        file,
+        dynamo=True,
+        external_data=False,
+        input_names=["image"],
+        output_names=["embedding"],
+        dynamic_shapes=({0: torch.export.Dim("batch")},),
+    )
 
 
 def lookalike(*arguments: object) -> None:

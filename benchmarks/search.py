@@ -46,9 +46,7 @@ def run() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         vectors, index = Path(folder, "vectors"), Path(folder, "mixture.index")
         write_mixture(vectors)
-        large: dict[str, Any] = {
-            "rows": NUM_ROWS, "dims": DIMS, "gaussians": NUM_GAUSSIANS, "spread": SPREAD,
-        }  # fmt: skip
+        large: dict[str, Any] = {"rows": NUM_ROWS, "dims": DIMS, "gaussians": NUM_GAUSSIANS, "spread": SPREAD}
         for name, arguments in {
             "index": [str(vectors), str(index)],
             "search": [str(vectors), str(index)],
@@ -175,8 +173,11 @@ def evaluate(folder: str) -> dict[str, Any]:
 
 
 CASES: dict[str, Callable[..., dict[str, Any]]] = {
-    "index": index, "search": search, "cluster": cluster, "evaluate": evaluate,
-}  # fmt: skip
+    "index": index,
+    "search": search,
+    "cluster": cluster,
+    "evaluate": evaluate,
+}
 
 
 def main(arguments: list[str]) -> None:

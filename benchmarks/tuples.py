@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from artifact.cores import available_cores
 from artifact.kinds import KINDS
 from artifact.model.file import append_manifest, content_hash
 from artifact.model.golden import golden_images, make_golden
@@ -30,7 +31,6 @@ from artifact.repository.publishing import publish
 from export.graph import OPSET, export_graph
 from rows.tables import open_table
 from serving.client.scorer import Scorer
-from serving.engine import available_cores
 from serving.jobs.scoring import DEFAULT_ROWS_PER_PART, JobResult, score_table
 from trainer.networks.base_networks import build_base
 from trainer.networks.branch import Branch
@@ -90,9 +90,13 @@ def _publish_network(folder: Path) -> Path:
     torch.manual_seed(0)
     base = build_base(NETWORK, size=SIZE_PX)
     branch = Branch(
-        base.module, num_features=base.num_features, embedding_dim=EMBEDDING_DIM, mean=base.mean, std=base.std,
+        base.module,
+        num_features=base.num_features,
+        embedding_dim=EMBEDDING_DIM,
+        mean=base.mean,
+        std=base.std,
         normalize=True,
-    ).eval()  # fmt: skip
+    ).eval()
     pixels = Preprocessing(height=SIZE_PX, width=SIZE_PX)
     graph = export_graph(
         branch, kind="triplet", mode="branch", distance="euclidean", embedding_dim=EMBEDDING_DIM, preprocessing=pixels
@@ -102,11 +106,25 @@ def _publish_network(folder: Path) -> Path:
     with torch.no_grad():
         vectors = branch(torch.from_numpy(np.stack([load_pixels(image, pixels) for image in images]))).numpy()
     manifest = Manifest(
-        name="triplets", kind="triplet", mode="branch", streams=list(STREAMS), embedding_dim=EMBEDDING_DIM,
-        distance="euclidean", normalized=True, margin=0.2, loss="triplet", preprocessing=pixels.to_dict(),
-        threshold=None, base=base.to_dict(), training={}, precision="fp32", opset=OPSET, space="random weights",
-        content=Content(sha256=content_hash(model), size=len(model)), golden=make_golden(images, vectors),
-    )  # fmt: skip
+        name="triplets",
+        kind="triplet",
+        mode="branch",
+        streams=list(STREAMS),
+        embedding_dim=EMBEDDING_DIM,
+        distance="euclidean",
+        normalized=True,
+        margin=0.2,
+        loss="triplet",
+        preprocessing=pixels.to_dict(),
+        threshold=None,
+        base=base.to_dict(),
+        training={},
+        precision="fp32",
+        opset=OPSET,
+        space="random weights",
+        content=Content(sha256=content_hash(model), size=len(model)),
+        golden=make_golden(images, vectors),
+    )
     append_manifest(folder / "triplets.onnx", model, manifest)
     publish(folder / "triplets.onnx", folder / "repository")
     return folder / "repository"

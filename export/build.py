@@ -14,15 +14,15 @@ import onnx
 import torch
 
 from artifact.errors import UsageError
+from artifact.events import Report
 from artifact.kinds import BRANCH, FULL, KINDS, MODES
+from artifact.losses.rows import FORMULAS
 from artifact.model.file import append_manifest, content_hash
 from artifact.model.golden import golden_images, make_golden
 from artifact.model.manifest import Content, Golden, Manifest, canonical_json
 from artifact.preprocessing import load_pixels
 from artifact.repository.publishing import publish, require_model_name
 from artifact.repository.reading import PublishedModel
-from artifact.row_losses import FORMULAS
-from export.evaluation import Report
 from export.gates import Verdict
 from export.graph import OPSET, export_graph
 from export.join import join_streams

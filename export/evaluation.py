@@ -7,22 +7,19 @@ network has never seen what it is judged by.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from artifact.errors import DataError
+from artifact.events import Report
 from export.calibration import MAX_IMAGES, CalibrationImages, check_calibration, read_calibration
 from trainer.data.image_folder import scan_folder
 from trainer.data.images import Images, read_images
 from trainer.loop.preparation import read_split
 from trainer.loop.validation import can_validate
 from trainer.run.folder import Run
-
-Report = Callable[[dict[str, Any]], None]
 
 _MB = 2**20
 
@@ -61,9 +58,12 @@ def read_evidence(
         judged = judged or held_out
     if judged is None or not can_validate(judged):
         raise DataError(
-            "held-out images for int8", expected="two classes, one of them with two images", got="none held out",
-            where=run.path, mend="give some in class folders: --evaluation DIR",
-        )  # fmt: skip
+            "held-out images for int8",
+            expected="two classes, one of them with two images",
+            got="none held out",
+            where=run.path,
+            mend="give some in class folders: --evaluation DIR",
+        )
     calibrated = set(chosen.hashes)
     return Evidence(
         calibration=chosen,
@@ -78,9 +78,11 @@ def _read_evaluation(folder: Path, run: Run) -> Images:
     images, _ = read_images(files, run.preprocessing, max_cache_bytes=run.config.max_cache_mb * _MB)
     if not can_validate(images):
         raise DataError(
-            "evaluation folder", expected="two classes, one of them with two images",
-            got=f"{len(images)} images of {len(images.files.classes)} classes", where=folder,
-        )  # fmt: skip
+            "evaluation folder",
+            expected="two classes, one of them with two images",
+            got=f"{len(images)} images of {len(images.files.classes)} classes",
+            where=folder,
+        )
     return images
 
 
@@ -89,9 +91,12 @@ def _read_run(run: Run, *, report: Report) -> tuple[Images, Images | None]:
         return read_split(run, report=report)
     except DataError as error:
         raise DataError(
-            "the run's own images for int8: " + error.what, expected=error.expected, got=error.got, where=error.where,
+            "the run's own images for int8: " + error.what,
+            expected=error.expected,
+            got=error.got,
+            where=error.where,
             mend="name folders: --calibration DIR --evaluation DIR",
-        ) from None  # fmt: skip
+        ) from None
 
 
 def _sample(train: Images) -> CalibrationImages:

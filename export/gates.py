@@ -17,7 +17,8 @@ import numpy as np
 
 from analysis.measures.paired import PairedRecall, paired_recall
 from analysis.neighbours.labels import Labels
-from artifact.distances import COSINE_EPSILON, Vectors
+from artifact.arrays import Vectors
+from artifact.distances import COSINE_EPSILON
 from artifact.errors import ParityError, UsageError
 from artifact.preprocessing import Pixels
 from trainer.data.images import Images
@@ -131,14 +132,18 @@ def require(verdict: Verdict) -> None:
     mend = "nothing was published; calibrate on more images like those to be embedded, or keep fp32 or fp16"
     if verdict.mean_cosine < limits.min_cosine:
         raise ParityError(
-            "int8 vectors are too far from fp32", expected=f"a mean cosine of at least {limits.min_cosine:g}",
-            got=f"{verdict.mean_cosine:.5f} over {verdict.num_images} images", mend=mend,
-        )  # fmt: skip
+            "int8 vectors are too far from fp32",
+            expected=f"a mean cosine of at least {limits.min_cosine:g}",
+            got=f"{verdict.mean_cosine:.5f} over {verdict.num_images} images",
+            mend=mend,
+        )
     if 100 * verdict.recall.lost > limits.max_recall_loss:
         raise ParityError(
-            "int8 loses too much recall@1", expected=f"at most {limits.max_recall_loss:g} points", got=_lost(verdict),
+            "int8 loses too much recall@1",
+            expected=f"at most {limits.max_recall_loss:g} points",
+            got=_lost(verdict),
             mend=f"{mend}, or allow more with --max-recall-loss",
-        )  # fmt: skip
+        )
 
 
 def embed_images(networks: list[Embed], images: Images) -> list[Vectors]:

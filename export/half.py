@@ -19,11 +19,43 @@ from artifact.errors import ArtifactError
 _LAYERS = frozenset(("Conv", "ConvTranspose", "Gemm", "MatMul"))
 """Halved wherever they stand, but for the last."""
 
-_FOLLOWERS = frozenset((
-    "Relu", "LeakyRelu", "PRelu", "Clip", "HardSwish", "HardSigmoid", "Sigmoid", "Tanh", "Gelu", "Erf", "Add", "Sub",
-    "Mul", "MaxPool", "Concat", "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Slice", "Split", "Identity",
-    "Pad", "Gather", "Expand", "DepthToSpace", "SpaceToDepth", "Max", "Min", "Neg", "Abs", "Where",
-))  # fmt: skip
+_FOLLOWERS = frozenset(
+    (
+        "Relu",
+        "LeakyRelu",
+        "PRelu",
+        "Clip",
+        "HardSwish",
+        "HardSigmoid",
+        "Sigmoid",
+        "Tanh",
+        "Gelu",
+        "Erf",
+        "Add",
+        "Sub",
+        "Mul",
+        "MaxPool",
+        "Concat",
+        "Reshape",
+        "Transpose",
+        "Flatten",
+        "Squeeze",
+        "Unsqueeze",
+        "Slice",
+        "Split",
+        "Identity",
+        "Pad",
+        "Gather",
+        "Expand",
+        "DepthToSpace",
+        "SpaceToDepth",
+        "Max",
+        "Min",
+        "Neg",
+        "Abs",
+        "Where",
+    )
+)
 """Halved where a value that comes in is halved already."""
 
 

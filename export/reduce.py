@@ -15,11 +15,12 @@ import numpy as np
 import onnx
 
 from analysis.measures.verification import decision_threshold
-from artifact.distances import Vectors
+from artifact.arrays import Vectors
+from artifact.events import Report
 from artifact.kinds import BRANCH_INPUT
 from artifact.preprocessing import Pixels
 from export.calibration import find_ranges
-from export.evaluation import Evidence, Report, read_evidence
+from export.evaluation import Evidence, read_evidence
 from export.gates import Embed, Limits, Verdict, embed_images, judge, require
 from export.half import to_half
 from export.parity import make_session

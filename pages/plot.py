@@ -131,8 +131,10 @@ class Plot:
         self.parts.append(f'<path class="rule" d="M{at},{top}V{self.at((x, self.y.low))[1]}"/>')
         right = self.x.share(x) < 0.6
         anchor, shift = ("start", 5) if right else ("end", -5)
-        self.parts.append(f'<text x="{float(at) + shift:g}" y="{float(top) + 10:g}" text-anchor="{anchor}" '
-                          f'class="word">{escape(text)}</text>')  # fmt: skip
+        self.parts.append(
+            f'<text x="{float(at) + shift:g}" y="{float(top) + 10:g}" text-anchor="{anchor}" '
+            f'class="word">{escape(text)}</text>'
+        )
 
     def word(self, point: Point, text: str, *, shift: Point = (0, 0), anchor: str = "middle") -> None:
         """Text beside a point, `shift` in pixels; legible over whatever it covers."""
@@ -144,8 +146,9 @@ class Plot:
         inside = [*(self._axes() if self.frame else ()), *self.parts]
         return (
             f'<svg viewBox="0 0 {self.width} {self.height}" role="img" aria-label="{escape(self.title)}">'
-            + "".join(inside) + "</svg>"
-        )  # fmt: skip
+            + "".join(inside)
+            + "</svg>"
+        )
 
     def _axes(self) -> list[str]:
         parts = []
@@ -161,8 +164,10 @@ class Plot:
             x = self.at((tick, self.y.low))[0]
             parts.append(f'<text class="tick" x="{x}" y="{bottom + 14}" text-anchor="middle">{number(tick)}</text>')
         middle = (_LEFT + right) / 2
-        parts.append(f'<text class="tick" x="{middle:g}" y="{self.height - 5}" text-anchor="middle">'
-                     f"{escape(self.x.label)}</text>")  # fmt: skip
+        parts.append(
+            f'<text class="tick" x="{middle:g}" y="{self.height - 5}" text-anchor="middle">'
+            f"{escape(self.x.label)}</text>"
+        )
         return parts
 
 

@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from analysis.datasets.projection import project
+from artifact.arrays import Indices, Vectors
 from artifact.atomic import write_atomically
-from artifact.distances import Vectors
 from artifact.preprocessing import Pixels
 from pages.plot import number
 from pages.report_figures import curves, histogram, recall_curve, scatter, trade_off
@@ -49,8 +48,6 @@ NUM_RANDOM, NUM_CONFIDENT, NUM_WORST = 6, 6, 12
 MAX_CLASSES = 40
 MAX_MAPPED = 2_000
 _THUMBNAIL_PX = 72
-
-Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,10 +171,13 @@ def _galleries(held_out: HeldOut, ranking: Ranking, *, distance: str, seed: int)
     last = worst(ranking, NUM_WORST)
     groups = [
         ("At random", "", at_random(ranking, codes, NUM_RANDOM, seed=seed)),
-        ("Confidently wrong", "Nearest of all and of two classes: wrong labels show up here.",
-         confident(ranking, NUM_CONFIDENT, besides=last)),
+        (
+            "Confidently wrong",
+            "Nearest of all and of two classes: wrong labels show up here.",
+            confident(ranking, NUM_CONFIDENT, besides=last),
+        ),
         ("Worst queries", "The first image of their own class comes last.", last),
-    ]  # fmt: skip
+    ]
     chosen = np.concatenate([rows for _, _, rows in groups])
     distances, near_rows = neighbours(held_out.vectors, ranking, chosen, NUM_NEIGHBOURS, distance=distance)
     ranks = dict(zip(ranking.queries.tolist(), ranking.ranks.tolist(), strict=True))
@@ -186,8 +186,10 @@ def _galleries(held_out: HeldOut, ranking: Ranking, *, distance: str, seed: int)
     queries = iter(zip(distances.tolist(), near_rows.tolist(), strict=True))
 
     def query(row: int) -> dict[str, Any]:
-        near = [pictures[other] | {"distance": number(apart), "is_same": bool(codes[other] == codes[row])}
-                for apart, other in zip(*next(queries), strict=True)]  # fmt: skip
+        near = [
+            pictures[other] | {"distance": number(apart), "is_same": bool(codes[other] == codes[row])}
+            for apart, other in zip(*next(queries), strict=True)
+        ]
         return pictures[row] | {"rank": ranks[row], "neighbours": near}
 
     found_groups = [

@@ -96,8 +96,10 @@ def _difficulty(rows: Sequence[Mapping[str, Any]]) -> Figure | None:
         ceiling = [low + values[index] for low, index in zip(floor, kept, strict=True)]
         plot.area(list(zip(epochs, ceiling, strict=True)), list(zip(epochs, floor, strict=True)), f"{colour} solid")
         floor = ceiling
-    legend = tuple((colour, name, f"{values[kept[-1]]:.1f} %") for (_, name, colour), values in
-                   zip(_DIFFICULTY, split, strict=True))  # fmt: skip
+    legend = tuple(
+        (colour, name, f"{values[kept[-1]]:.1f} %")
+        for (_, name, colour), values in zip(_DIFFICULTY, split, strict=True)
+    )
     return Figure(title="Difficulty of tuples", svg=plot.svg(), legend=legend)
 
 
@@ -123,12 +125,17 @@ def histogram(pairs: PairDistances, *, threshold: Mapping[str, Any] | None) -> F
     plot = Plot(x=x, y=y, title="Distances of same and different pairs")
     for name, share in shares.items():
         heights = share.tolist()
-        top = [(at, height) for height, *ends in zip(heights, edges[:-1].tolist(), edges[1:].tolist(), strict=True)
-               for at in ends]  # fmt: skip
+        top = [
+            (at, height)
+            for height, *ends in zip(heights, edges[:-1].tolist(), edges[1:].tolist(), strict=True)
+            for at in ends
+        ]
         plot.area(top, [(at, 0.0) for at, _ in top], name)
         plot.line(top, name)
-    legend = [("same", "same class", f"{len(pairs.same):,} pairs"),
-              ("other", "different classes", f"{len(pairs.different):,} pairs")]  # fmt: skip
+    legend = [
+        ("same", "same class", f"{len(pairs.same):,} pairs"),
+        ("other", "different classes", f"{len(pairs.different):,} pairs"),
+    ]
     value = _number(threshold, "value")
     if math.isfinite(value):
         plot.rule(value, f"threshold {number(value)}")
@@ -146,8 +153,11 @@ def trade_off(pairs: PairDistances, *, threshold: Mapping[str, Any] | None) -> F
         y=axis([0.0, 1.0], from_zero=True),
         title="Receiver operating characteristic",
     )
-    kept = np.unique(np.round(np.interp(np.linspace(-4, 0, MAX_POINTS), np.log10(np.maximum(far, _LOWEST_RATE)),
-                                        np.arange(len(far)))).astype(int))  # fmt: skip
+    kept = np.unique(
+        np.round(
+            np.interp(np.linspace(-4, 0, MAX_POINTS), np.log10(np.maximum(far, _LOWEST_RATE)), np.arange(len(far)))
+        ).astype(int)
+    )
     plot.line([(float(far[index]), float(accepted[index])) for index in kept], "c1")
     balance = np.linspace(_LOWEST_RATE, 1, 200)
     plot.line([(float(rate), 1 - float(rate)) for rate in balance], "muted", dashed=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from artifact.distances import DISTANCES, Vectors
+from artifact.arrays import Indices, Vectors
+from artifact.distances import DISTANCES
 
 MAX_PAIRS = 100_000
 """Of each sort."""
@@ -15,7 +16,6 @@ MAX_PAIRS = 100_000
 _CHUNK_VALUES = 1 << 20
 _EVERY_PAIR_ROWS = 400
 
-Indices = npt.NDArray[np.int64]
 Rates = npt.NDArray[np.float64]
 
 

@@ -9,15 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from analysis.neighbours.nearest import nearest
 from analysis.neighbours.pairwise import distance_chunks
-from artifact.distances import Vectors
+from artifact.arrays import Indices, Vectors
 
 MAX_QUERIES, MAX_REFERENCES = 2_000, 20_000
-
-Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +131,12 @@ def recall_by_class(ranking: Ranking, codes: Indices) -> list[ClassRecall]:
     for code, rows in zip(present.tolist(), np.split(order, starts[1:]), strict=True):
         missed = rows[~right[rows]]
         taken_for = np.bincount(codes[ranking.wrong[missed]]).argmax() if len(missed) else None
-        found.append(ClassRecall(code=code, queries=len(rows), recall=float(right[rows].mean()),
-                                 confused_with=None if taken_for is None else int(taken_for)))  # fmt: skip
+        found.append(
+            ClassRecall(
+                code=code,
+                queries=len(rows),
+                recall=float(right[rows].mean()),
+                confused_with=None if taken_for is None else int(taken_for),
+            )
+        )
     return sorted(found, key=lambda each: (each.recall, -each.queries, each.code))

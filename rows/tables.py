@@ -156,9 +156,12 @@ class ImageTable:
                 shown = (value or b"").decode("utf-8", "backslashreplace")
                 if value is not None and shown.encode() != value:
                     return DataError(
-                        f'column "{name}", row {first + row}', expected="text in UTF-8", got=shown[:200],
-                        where=self._where, mend="write the column as UTF-8",
-                    )  # fmt: skip
+                        f'column "{name}", row {first + row}',
+                        expected="text in UTF-8",
+                        got=shown[:200],
+                        where=self._where,
+                        mend="write the column as UTF-8",
+                    )
         return DataError("text", expected="UTF-8", got=f"other bytes after row {first}", where=self._where)
 
 

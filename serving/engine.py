@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from artifact.cores import available_cores
 from artifact.errors import ArtifactError, InvalidRequestError, UsageError
 from artifact.model.file import read_manifest, verify_artifact
 from artifact.model.manifest import Manifest
@@ -67,11 +68,6 @@ class Engine:
         except Exception as error:  # onnxruntime's exceptions share no public base class
             raise InvalidRequestError("onnxruntime refused the batch", got=str(error), where=self.path) from None
         return dict(zip(self._outputs, values, strict=True))
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def require_device(device: str) -> None:

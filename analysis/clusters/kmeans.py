@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from analysis.neighbours.nearest import centre_of, prepare
 from analysis.neighbours.pairwise import check_distance, check_vectors
-from artifact.distances import Vectors
+from artifact.arrays import Vectors
 from artifact.errors import UsageError
 
 _ITERATIONS = 50

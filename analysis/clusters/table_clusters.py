@@ -24,7 +24,8 @@ from analysis.measures.silhouette import SILHOUETTE_ROWS, silhouette
 from analysis.neighbours.batches import checked_batches, checked_rows, rows_with_ids, sample_rows
 from analysis.neighbours.nearest import centre_of, prepare
 from analysis.neighbours.pairwise import table_distance
-from artifact.distances import DISTANCES, Vectors
+from artifact.arrays import Vectors
+from artifact.distances import DISTANCES
 from artifact.errors import UsageError
 from rows.vectors.parts import require_not_input, write_part
 from rows.vectors.table import VectorTable

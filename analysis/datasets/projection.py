@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from artifact.distances import Vectors
+from artifact.arrays import Vectors
 
 _EXTRA = 6
 _ROUNDS = 30

@@ -46,9 +46,11 @@ def evaluate_tuples(table: VectorTable) -> dict[str, Any]:
     verification = _verification(table)
     if ranking is None and verification is None:
         raise UsageError(
-            "--label", expected="the column of classes, or a table of scored triplets, quartets or pairs with a column "
-            f"{TRUTH!r}", got="neither", where=table.source,
-        )  # fmt: skip
+            "--label",
+            expected=f"the column of classes, or a table of scored triplets, quartets or pairs with a column {TRUTH!r}",
+            got="neither",
+            where=table.source,
+        )
     return {
         **(ranking or {"ranking_accuracy": None, "tuples": 0}),
         "verification": verification,

@@ -18,7 +18,7 @@ from analysis.measures.intervals import check_seed, class_intervals, mean_interv
 from analysis.measures.retrieval import Ranking, rank_queries
 from analysis.neighbours.labels import Codes, Labels, label_codes
 from analysis.neighbours.pairwise import CHUNK_BYTES, check_dims, check_distance, check_vectors
-from artifact.distances import Vectors
+from artifact.arrays import Indices, Vectors
 from artifact.errors import DataError, UsageError
 
 MAP_COMPARISONS = 10**11
@@ -26,8 +26,6 @@ MAP_COMPARISONS = 10**11
 
 _MOST_COMPARISONS = 160
 """What sorting a row costs, in comparisons of it with one number."""
-
-Indices = npt.NDArray[np.int64]
 
 
 def retrieval_metrics(

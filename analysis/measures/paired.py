@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from analysis.neighbours.labels import Labels, label_codes
 from analysis.neighbours.pairwise import check_vectors, distance_chunks
-from artifact.distances import Vectors
+from artifact.arrays import Vectors
 from artifact.errors import DataError, UsageError
 
 

@@ -9,16 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from analysis.neighbours.labels import Codes, Labels, label_codes
 from analysis.neighbours.pairwise import check_distance, check_vectors
-from artifact.distances import DISTANCES, Vectors
+from artifact.arrays import Indices, Vectors
+from artifact.distances import DISTANCES
 from artifact.errors import UsageError
 
 _PAIRS_PER_CHUNK = 65_536
-
-Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)

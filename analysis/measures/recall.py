@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from analysis.neighbours.nearest import EXTRA_CANDIDATES, Indices, prepare, search_index
-from artifact.distances import DISTANCES, Vectors
+from analysis.neighbours.nearest import EXTRA_CANDIDATES, prepare, search_index
+from artifact.arrays import Indices, Vectors
+from artifact.distances import DISTANCES
 
 ROUNDING = 1e-6
 """Share of a distance by which two computations of it may differ; of 1 for the cosine distance, a difference from 1."""

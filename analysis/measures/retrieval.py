@@ -24,9 +24,9 @@ import numpy.typing as npt
 
 from analysis.neighbours.labels import Codes
 from analysis.neighbours.pairwise import CHUNK_BYTES, TILE_COLUMNS, References, Wide, chunk_rows
-from artifact.distances import Vectors
+from artifact.arrays import Indices, Vectors
+from artifact.cores import available_cores
 
-Indices = npt.NDArray[np.int64]
 Ranks = npt.NDArray[np.int64]
 
 _FEW_THRESHOLDS = 32
@@ -138,10 +138,12 @@ def _block_values(
         distances[rows, own] = np.nan  # at most as far as nothing
         num_same = same.shape[1]
         depth = max(num_same, *ks)
-        wrong = np.stack([
-            wrong_before(distances[row], same[at], near, depth=None if whole[row] else depth)
-            for at, row in enumerate(rows)
-        ])  # fmt: skip
+        wrong = np.stack(
+            [
+                wrong_before(distances[row], same[at], near, depth=None if whole[row] else depth)
+                for at, row in enumerate(rows)
+            ]
+        )
         ranks = wrong + np.arange(num_same)  # from 0
         values[rows] = rank_values(ranks, ks)
         values[rows[~whole[rows]], -1] = np.nan
@@ -216,7 +218,7 @@ def _keep_smallest(row: Vectors, count: int, near: npt.NDArray[np.bool_]) -> Non
 def _num_cores() -> int:
     """Threads to use."""
     told = os.environ.get("OMP_NUM_THREADS", "")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = available_cores()
     return min(cores, int(told)) if told.isdecimal() and int(told) else cores
 
 

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from analysis.measures.intervals import MIN_CLASSES, check_confidence, check_seed, draw_classes, percentiles
 from analysis.measures.pairs import Pairs, choose_pairs
 from analysis.neighbours.labels import Codes, Labels
-from artifact.distances import Vectors
+from artifact.arrays import Vectors
 from artifact.errors import UsageError
 
 FALSE_ACCEPT_RATES = (1e-1, 1e-2, 1e-3, 1e-4)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.neighbours.pairwise import distance_chunks
-from artifact.distances import Vectors
+from artifact.arrays import Vectors
 
 SILHOUETTE_ROWS = 10_000
 

@@ -19,11 +19,9 @@ from analysis.measures.intervals import check_seed, class_intervals, mean_interv
 from analysis.measures.pairs import pair_distances
 from analysis.neighbours.labels import Labels, label_codes
 from analysis.neighbours.pairwise import check_distance, check_vectors
-from artifact.distances import Vectors
+from artifact.arrays import Indices, Vectors
 from artifact.errors import DataError, UsageError
 from rows.vectors.table import VectorTable
-
-Indices = npt.NDArray[np.int64]
 
 POSITIVE = "anchor_positive"
 NEGATIVES = ("anchor_negative", "negative_negative2")

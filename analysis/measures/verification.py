@@ -8,7 +8,7 @@ import numpy as np
 
 from analysis.measures.pairs import choose_pairs
 from analysis.neighbours.labels import Labels
-from artifact.distances import Vectors
+from artifact.arrays import Vectors
 from artifact.errors import UsageError
 
 RULE = "same iff distance <= value"

@@ -8,14 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from artifact.distances import Vectors
+from artifact.arrays import Indices, Vectors
 from artifact.errors import DataError
 from rows.vectors.table import VectorBatch, VectorTable
-
-Indices = npt.NDArray[np.int64]
 
 
 def checked_batches(table: VectorTable, columns: Sequence[str] = ()) -> Iterator[VectorBatch]:

@@ -12,13 +12,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from analysis.neighbours.pairwise import check_distance, check_vectors
-from artifact.distances import COSINE_EPSILON, DISTANCES, Vectors
+from artifact.arrays import Indices, Vectors
+from artifact.distances import COSINE_EPSILON, DISTANCES
 from artifact.errors import DataError, UsageError
-
-Indices = npt.NDArray[np.int64]
 
 EXTRA_CANDIDATES = 4
 """Taken besides the k asked for, so that rounding at the k-th place does not lose a nearer one; 8 cost 2 % of speed."""

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from artifact.distances import COSINE_EPSILON, DISTANCES, Vectors
+from artifact.arrays import Vectors
+from artifact.distances import COSINE_EPSILON, DISTANCES
 from artifact.errors import DataError, UsageError
 from rows.vectors.lineage import Lineage
 
@@ -178,9 +179,12 @@ def table_distance(lineage: Lineage | None, distance: str | None, *, where: str)
     if lineage is None:
         if distance is None:
             raise UsageError(
-                "distance", expected="a name, for vectors without lineage", got="none", where=where, mend="name one of "
-                + ", ".join(DISTANCES),
-            )  # fmt: skip
+                "distance",
+                expected="a name, for vectors without lineage",
+                got="none",
+                where=where,
+                mend="name one of " + ", ".join(DISTANCES),
+            )
         return distance
     check_distance(lineage.distance)
     if distance not in (None, lineage.distance):

@@ -24,11 +24,11 @@ import pyarrow as pa
 
 from analysis.measures.intervals import check_seed
 from analysis.neighbours.batches import rows_with_ids
-from analysis.neighbours.nearest import Indices, search_index
+from analysis.neighbours.nearest import search_index
 from analysis.neighbours.pairwise import check_vectors, table_distance
 from analysis.search.index_kinds import AUTO, KINDS, RECALL, choose_kind
+from artifact.arrays import Indices, Vectors
 from artifact.atomic import staged_file
-from artifact.distances import Vectors
 from artifact.errors import DataError, OutputError, UsageError
 from rows.vectors.lineage import Lineage, require_same_space
 from rows.vectors.parts import write_part

@@ -86,9 +86,12 @@ def recorded_tuning(config: ModelConfig, device: str, *, where: object) -> Tunin
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise RepositoryError(
-            f"parameter {key!r}", expected="a record of `lookalike tune`", got=str(error), where=where,
+            f"parameter {key!r}",
+            expected="a record of `lookalike tune`",
+            got=str(error),
+            where=where,
             mend="`lookalike tune` writes it anew",
-        ) from None  # fmt: skip
+        ) from None
 
 
 def settings_for(config: ModelConfig, device: str, *, where: object) -> Tuning:

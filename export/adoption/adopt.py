@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from artifact.arrays import Vectors
 from artifact.atomic import write_atomically
 from artifact.distances import DISTANCES
 from artifact.errors import ArtifactError, UsageError
@@ -29,7 +30,7 @@ from artifact.repository.reading import PublishedModel
 from export.adoption.adopt_batch import BATCHES, AdoptedParity, with_dynamic_batch
 from export.adoption.foreign import Foreign, classifier_input, find_output, read_foreign, require_sound_weights
 from export.adoption.foreign_graph import cut_at, raise_opset
-from export.adoption.original import Original, Vectors
+from export.adoption.original import Original
 from serving.check import check_artifact
 from serving.probe import probe_pixels
 
@@ -145,16 +146,21 @@ def adopt(
         margin=None,
         preprocessing=preprocessing.to_dict(),
         threshold=None,
-        base={"name": path.stem, "source": "adopted", "weights": f"file {path.name}", "pretrained": None,
-              "licence": licence},
-        training={"adopted_from": path.name, "producer": foreign.producer, "opset": foreign.opset,
-                  "batching": batching} | facts,
+        base={
+            "name": path.stem,
+            "source": "adopted",
+            "weights": f"file {path.name}",
+            "pretrained": None,
+            "licence": licence,
+        },
+        training={"adopted_from": path.name, "producer": foreign.producer, "opset": foreign.opset, "batching": batching}
+        | facts,
         precision=precision,
         opset=next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")),
         space=hashlib.sha256(canonical_json(space)).hexdigest(),
         content=Content(sha256=content_hash(data), size=len(data)),
         golden=make_golden(golden, golden_vectors),
-    )  # fmt: skip
+    )
     if manifest.golden is not None and tolerance > manifest.golden.tolerance:
         loose = manifest.golden.model_copy(update={"tolerance": tolerance})
         manifest = manifest.model_copy(update={"golden": loose})
@@ -190,9 +196,11 @@ def _preprocessing(
     if any(there not in (None, wanted) for there, wanted in zip(fixed, size, strict=True)):
         expected = "x".join(str(each or "any") for each in fixed)
         raise UsageError(
-            "--size (height x width)", expected=f"{expected}, which the graph fixes", got=f"{size[0]}x{size[1]}",
+            "--size (height x width)",
+            expected=f"{expected}, which the graph fixes",
+            got=f"{size[0]}x{size[1]}",
             where=foreign.path,
-        )  # fmt: skip
+        )
     try:
         return Preprocessing(height=size[0], width=size[1], fit=fit, mean=mean, std=std)
     except ValueError as error:

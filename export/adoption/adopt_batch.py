@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from artifact.arrays import Vectors
 from artifact.errors import ParityError
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
 from export.adoption.foreign import Foreign, first_line
 from export.adoption.foreign_batch import VARIANTS
 from export.adoption.foreign_graph import with_pixels
-from export.adoption.original import Original, Vectors, load_session
+from export.adoption.original import Original, load_session
 
 if TYPE_CHECKING:
     import onnx
@@ -46,9 +47,12 @@ def with_dynamic_batch(
             continue
         try:
             whole = with_pixels(
-                variant(model, image, spec.height, spec.width), image, spec,
-                bgr=original.bgr, embedding_dim=vectors.shape[1],
-            )  # fmt: skip
+                variant(model, image, spec.height, spec.width),
+                image,
+                spec,
+                bgr=original.bgr,
+                embedding_dim=vectors.shape[1],
+            )
             onnx.checker.check_model(whole)
             data = whole.SerializeToString(deterministic=True)
             return data, name, _compare(data, original.foreign, pixels, vectors, tolerance)

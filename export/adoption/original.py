@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from artifact.arrays import Vectors
+from artifact.cores import available_cores
 from artifact.errors import ArtifactError, UsageError
 from artifact.preprocessing import Preprocessing
 from export.adoption.foreign import Foreign, first_line
-from serving.engine import available_cores
-
-Vectors = npt.NDArray[np.float32]
 
 _POOLS = ("GlobalAveragePool", "GlobalMaxPool", "AveragePool", "ReduceMean", "ReduceMax", "Flatten")
 

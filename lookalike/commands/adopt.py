@@ -64,10 +64,19 @@ def adopt(
     if to_file is not None and to_file.resolve() == file.resolve():
         raise UsageError("--file would overwrite the network itself", where=file, mend="name another file")
     adopted = adopt_network(
-        file, mean=_triple(mean, "--mean"), std=_triple(std, "--std"), size=_size(size), output=output,
-        layout=layout.value if layout else None, bgr=bgr, fit=fit.value, kind=kind, distance=distance, name=name,
+        file,
+        mean=_triple(mean, "--mean"),
+        std=_triple(std, "--std"),
+        size=_size(size),
+        output=output,
+        layout=layout.value if layout else None,
+        bgr=bgr,
+        fit=fit.value,
+        kind=kind,
+        distance=distance,
+        name=name,
         licence=licence,
-    )  # fmt: skip
+    )
     parity = adopted.parity
     console.note(
         f"parity with {file.name}, image by image, on batches of {', '.join(map(str, parity.batches))}: "

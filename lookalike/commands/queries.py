@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from artifact.distances import Vectors
+from artifact.arrays import Vectors
 from artifact.errors import DataError, UsageError
 from artifact.preprocessing import ImageError
 from pages.gallery import MAX_QUERIES, image_inside

@@ -81,19 +81,36 @@ def score(
 
     share = WHOLE if shard is None else Shard.parse(shard)
     made_by = engines.open_engine(
-        engine, model=model, repository=repository, device=device, batch_size=batch_size, address=address,
-        actors=actors, actor_cpus=actor_cpus,
-    )  # fmt: skip
+        engine,
+        model=model,
+        repository=repository,
+        device=device,
+        batch_size=batch_size,
+        address=address,
+        actors=actors,
+        actor_cpus=actor_cpus,
+    )
     try:
         with (
             terminable(),
             connecting.open_scorer(
-                model, url=url, repository=repository, version=version, device=device, send=send,
-                batch_size=batch_size, timeout_s=timeout_s, retry_s=retry_s, tls=tls, tls_ca=tls_ca,
-                tls_certificate=tls_certificate, tls_key=tls_key, token_file=token_file,
+                model,
+                url=url,
+                repository=repository,
+                version=version,
+                device=device,
+                send=send,
+                batch_size=batch_size,
+                timeout_s=timeout_s,
+                retry_s=retry_s,
+                tls=tls,
+                tls_ca=tls_ca,
+                tls_certificate=tls_certificate,
+                tls_key=tls_key,
+                token_file=token_file,
             ) as scorer,
             EventProgress() as progress,
-        ):  # fmt: skip
+        ):
             target = _take_target(mapping, table) if loss and len(scorer.streams) == 2 else None
             result = score_table(
                 _open_rows(table, scorer, model, mapping, copy, id_column, target, loss),

@@ -73,11 +73,24 @@ def train(
     from trainer.config.config import make_config, with_overrides
 
     given = {
-        "base": base, "dim": dim, "margin": margin, "size": size, "fit": fit, "epochs": epochs, "loss": loss,
-        "distance": distance, "normalize": normalize, "mining": mining, "validation": validation,
-        "pretrained": pretrained or None, "weights": weights, "seed": seed, "cut": cut, "pooling": pooling,
+        "base": base,
+        "dim": dim,
+        "margin": margin,
+        "size": size,
+        "fit": fit,
+        "epochs": epochs,
+        "loss": loss,
+        "distance": distance,
+        "normalize": normalize,
+        "mining": mining,
+        "validation": validation,
+        "pretrained": pretrained or None,
+        "weights": weights,
+        "seed": seed,
+        "cut": cut,
+        "pooling": pooling,
         "columns": parse_columns(columns) or None,
-    }  # fmt: skip
+    }
     values: dict[str, Any] = {"images": images, "kind": kind.value}
     values |= {key: value for key, value in given.items() if value is not None}
     config = make_config(with_overrides(values, overrides or []))

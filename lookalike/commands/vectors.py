@@ -94,9 +94,17 @@ def search(
     open_scorer = None
     if model is not None and (url is None) != (repository is None):
         open_scorer = partial(
-            connecting.open_scorer, model, url=url, repository=repository, version=version, tls=tls, tls_ca=tls_ca,
-            tls_certificate=tls_certificate, tls_key=tls_key, token_file=token_file,
-        )  # fmt: skip
+            connecting.open_scorer,
+            model,
+            url=url,
+            repository=repository,
+            version=version,
+            tls=tls,
+            tls_ca=tls_ca,
+            tls_certificate=tls_certificate,
+            tls_key=tls_key,
+            token_file=token_file,
+        )
     num_queries, blocks = read_queries(
         query, k=min(k, opened.num_rows), column=column, lineage=opened.lineage, open_scorer=open_scorer, images=images
     )
@@ -111,8 +119,13 @@ def search(
             from pages.gallery import write_search_gallery
 
             shown = list(zip(block.ids, block.pictures, strict=False))
-            facts = {"index": index.name, "num_rows": opened.num_rows, "distance": opened.distance,
-                     "lineage": opened.lineage, "recall": recall}  # fmt: skip
+            facts = {
+                "index": index.name,
+                "num_rows": opened.num_rows,
+                "distance": opened.distance,
+                "lineage": opened.lineage,
+                "recall": recall,
+            }
             pictures = picture_finder(images or opened.images)
             write_search_gallery(
                 gallery, shown, found[: len(shown)], num_queries=num_queries, picture_of=pictures, facts=facts
@@ -198,8 +211,19 @@ def evaluate(
         if isinstance(shares[name], float) and not name.endswith(("_low", "_high"))
     ]
     console.print_table(["metric", "value", "low", "high"], rows)
-    named = ("num_rows", "num_unlabelled", "num_classes", "queries", "queries_from", "skipped", "mAP_queries", "tuples",
-             "tuples_from", "distance", "column")  # fmt: skip
+    named = (
+        "num_rows",
+        "num_unlabelled",
+        "num_classes",
+        "queries",
+        "queries_from",
+        "skipped",
+        "mAP_queries",
+        "tuples",
+        "tuples_from",
+        "distance",
+        "column",
+    )
     pairs = {"pairs": shares.get("protocol")}
     sys.stdout.write("\n")
     console.print_facts("evaluated", {name: facts.get(name) for name in named} | pairs)

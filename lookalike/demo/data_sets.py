@@ -32,9 +32,15 @@ class DataSet:
 
 
 EMOJI_TRAINING = (
-    "--kind", "triplet", "--dim", "128", "--epochs", "40",
-    "--validation", "classes:0.05",  # symbols that training never sees, as the held-out half are
-)  # fmt: skip
+    "--kind",
+    "triplet",
+    "--dim",
+    "128",
+    "--epochs",
+    "40",
+    "--validation",
+    "classes:0.05",  # symbols that training never sees, as the held-out half are
+)
 
 DATA_SETS = {
     data.name: data

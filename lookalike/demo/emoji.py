@@ -153,9 +153,11 @@ def _check_renderer() -> None:
         import resvg_py  # noqa: F401
     except ImportError:
         raise LookalikeError(
-            "the emoji drawings are SVG", expected="the package resvg-py", got="none",
+            "the emoji drawings are SVG",
+            expected="the package resvg-py",
+            got="none",
             mend="pip install 'lookalike[demo]'",
-        ) from None  # fmt: skip
+        ) from None
 
 
 @contextmanager

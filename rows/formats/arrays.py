@@ -76,9 +76,11 @@ class NumpySource:
         counts = {name: self._headers[name].shape[0] for name in columns}
         if len(set(counts.values())) > 1:
             raise DataError(
-                "arrays", expected="one number of rows", where=self.path.name,
+                "arrays",
+                expected="one number of rows",
+                where=self.path.name,
                 got=", ".join(f"{count} in {name}" for name, count in counts.items()),
-            )  # fmt: skip
+            )
         return next(iter(counts.values()), None)
 
     def fingerprint(self) -> str:

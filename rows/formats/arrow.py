@@ -74,9 +74,11 @@ class StreamSource:
         reader, self._reader = self._reader, None
         if reader is None:
             raise DataError(
-                "stream of record batches", expected="to be read once", got="a second reading",
+                "stream of record batches",
+                expected="to be read once",
+                got="a second reading",
                 mend="open the table again over a new reader, or give a pa.Table",
-            )  # fmt: skip
+            )
         tables = (pa.Table.from_batches([batch]).select(list(columns)) for batch in reader)
         for table in skip_rows(tables, start_row):
             yield from slices(table, max_rows, max_bytes)

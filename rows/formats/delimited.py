@@ -108,9 +108,12 @@ class DelimitedSource:
                     got = f"{readable_name(bad)!r} in line {reader.line_num}"
                     break
         return DataError(
-            "table", expected="delimited text in UTF-8", got=got[:300], where=self.path.name,
+            "table",
+            expected="delimited text in UTF-8",
+            got=got[:300],
+            where=self.path.name,
             mend="save it as UTF-8, for example with iconv -f latin1 -t utf-8",
-        )  # fmt: skip
+        )
 
     def _unreadable(self, found: str) -> DataError:
         return DataError(

@@ -142,9 +142,10 @@ def _open_files(files: Sequence[Location]) -> Source:
             raise DataError("table of images", expected="a file or a folder", got="nothing there", where=file)
         if opener is None:
             raise DataError(
-                "table of images", expected=f"an image folder or a file that ends in {' '.join(FORMATS)}",
+                "table of images",
+                expected=f"an image folder or a file that ends in {' '.join(FORMATS)}",
                 got=readable_name(file.name),
-            )  # fmt: skip
+            )
     assert opener is not None
     first = opener(files[0], None)
     if len(files) == 1:
@@ -159,9 +160,12 @@ def _opener(files: Sequence[Location]) -> Opener | None:
     openers = {FORMATS[suffix] for suffix in suffixes if suffix is not None}
     if len(openers) > 1:
         raise DataError(
-            "table of images", expected="files of one format", got=" and ".join(sorted({str(s) for s in suffixes})),
-            where=files[0].parent.name, mend='name those that are meant, for example "FOLDER/*.parquet"',
-        )  # fmt: skip
+            "table of images",
+            expected="files of one format",
+            got=" and ".join(sorted({str(s) for s in suffixes})),
+            where=files[0].parent.name,
+            mend='name those that are meant, for example "FOLDER/*.parquet"',
+        )
     return next(iter(openers)) if openers and None not in suffixes else None
 
 

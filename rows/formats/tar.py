@@ -34,9 +34,7 @@ from rows.location import Location, opened
 
 _ROWS_FOR_COLUMNS = 100
 _TEXTS = {"cls": "label", "txt": "txt", "json": "json"}
-_FIELDS: list[tuple[str, pa.DataType]] = [
-    ("bytes", pa.binary()), ("offset", pa.int64()), ("size", pa.int64()),
-]  # fmt: skip
+_FIELDS: list[tuple[str, pa.DataType]] = [("bytes", pa.binary()), ("offset", pa.int64()), ("size", pa.int64())]
 _IMAGE = pa.struct(_FIELDS)
 _MAX_TEXT_BYTES = 1 << 20
 _UNPACK: dict[str, Any] = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}
@@ -160,9 +158,11 @@ class TarSource:
                     row = _Row(key)
                 if row.cells.get(column) is not None:
                     raise DataError(
-                        f'row "{key}"', expected=f"one {column}", got=f"another, {readable_name(name)}",
+                        f'row "{key}"',
+                        expected=f"one {column}",
+                        got=f"another, {readable_name(name)}",
                         where=self.path.name,
-                    )  # fmt: skip
+                    )
                 self._fill(row, column, tar, member, is_seekable)
             if row is not None:
                 yield row
@@ -199,9 +199,12 @@ class TarSource:
 
     def _unreadable(self, error: BaseException) -> DataError:
         return DataError(
-            "table", expected="a tar that can be read to its end", got=str(error)[:300] or type(error).__name__,
-            where=self.path.name, mend="fetch or pack it again",
-        )  # fmt: skip
+            "table",
+            expected="a tar that can be read to its end",
+            got=str(error)[:300] or type(error).__name__,
+            where=self.path.name,
+            mend="fetch or pack it again",
+        )
 
 
 def _column(extension: str) -> str | None:

@@ -60,9 +60,12 @@ class Label:
             return replace(cls(**known), lineage=lineage)
         except (ValueError, KeyError, TypeError):
             raise OutputError(
-                f'collection "{collection}"', expected="one that lookalike push made", got="another's", where=where,
+                f'collection "{collection}"',
+                expected="one that lookalike push made",
+                got="another's",
+                where=where,
                 mend="choose another --collection",
-            ) from None  # fmt: skip
+            ) from None
 
     def require_same(self, pushed: Label, *, collection: str, where: str) -> None:
         """Refuse rows that do not belong beside those already there.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from analysis.neighbours.pairwise import table_distance
 from artifact.errors import DataError, LookalikeError, OutputError, ServerError, UnavailableError, UsageError
+from artifact.events import Report
 from rows.stores.label import Label
 from rows.stores.place import Place, parse_place
 from rows.stores.programs import load_store, missing_package
@@ -62,7 +63,7 @@ def push(
     distance: str | None = None,
     batch_size: int = DEFAULT_BATCH_SIZE,
     recreate: bool = False,
-    report: Callable[[Mapping[str, Any]], None] | None = None,
+    report: Report | None = None,
 ) -> PushResult:
     """Write every row of a table of vectors into a collection: id, vector and copied columns.
 
@@ -156,7 +157,7 @@ def _write_all(
     table: VectorTable,
     columns: pa.Schema,
     batch_size: int,
-    report: Callable[[Mapping[str, Any]], None],
+    report: Report,
 ) -> int:
     """Give every row to `write(rows, rows before them)`; the number of rows."""
     started, done = time.monotonic(), 0

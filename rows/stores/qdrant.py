@@ -77,8 +77,9 @@ class QdrantStore:
         self._client.create_collection(collection, vectors_config=vectors, metadata={KEY: label.to_text()})
         if self.find(collection) != label.to_text():
             self._client.delete_collection(collection)
-            raise ServerError("Qdrant server", expected="one that keeps a collection's metadata (1.16 or later)",
-                              got="an older one")  # fmt: skip
+            raise ServerError(
+                "Qdrant server", expected="one that keeps a collection's metadata (1.16 or later)", got="an older one"
+            )
 
     def upsert(self, collection: str, label: Label, rows: Rows) -> None:
         payloads = list(plain_rows(rows.columns))

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from artifact.distances import Vectors
+from artifact.arrays import Vectors
 from rows.stores.label import Label
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from artifact.distances import Vectors
+from artifact.arrays import Vectors
 from artifact.errors import DataError, SpaceError, UsageError
 from rows.vectors.lineage import Lineage, require_same_space
 from rows.vectors.parts import MANIFEST, folder_parts, part_batches, part_facts, read_column, read_manifest, write_part
@@ -280,8 +280,9 @@ class VectorTable:
         """FixedSizeList chunk as float32 [rows, n]; `flatten` (and not `values`) respects the offset of a slice."""
         values = chunk.flatten()
         if chunk.null_count or values.null_count:
-            raise DataError(f'vector column "{self.vector_column}"', expected="a vector in every row", got="null",
-                            where=self.source)  # fmt: skip
+            raise DataError(
+                f'vector column "{self.vector_column}"', expected="a vector in every row", got="null", where=self.source
+            )
         return np.asarray(values.to_numpy(zero_copy_only=False), np.float32).reshape(-1, self.dim)
 
 

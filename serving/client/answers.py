@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from artifact.distances import Vectors
+from artifact.arrays import Vectors
 from artifact.errors import InvalidRequestError
 from artifact.kinds import BRANCH_OUTPUT
 from artifact.model.manifest import Manifest

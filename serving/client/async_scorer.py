@@ -19,7 +19,7 @@ from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
 import numpy.typing as npt
 import pyarrow as pa
 
-from artifact.distances import Vectors
+from artifact.arrays import Vectors
 from artifact.errors import UsageError
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
 from artifact.preprocessing import ImageError

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from artifact.distances import Vectors
+from artifact.arrays import Vectors
 from artifact.errors import ModelNotFoundError, ServerError, TooLargeError, UnavailableError, UsageError
 from artifact.preprocessing import BadImagesError, ImageError
 from serving.client.batch_size import BatchSize

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from functools import partial
 
-from artifact.distances import Vectors
+from artifact.arrays import Vectors
 from artifact.errors import UnansweredError
 from artifact.model.manifest import Manifest
 from artifact.preprocessing import ImageError

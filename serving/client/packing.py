@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from artifact.distances import Vectors
+from artifact.arrays import Vectors
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT, embedding_name
 
 Item = TypeVar("Item")

@@ -23,7 +23,7 @@ from typing import Any, Literal, Self, overload
 import numpy.typing as npt
 import pyarrow as pa
 
-from artifact.distances import Vectors
+from artifact.arrays import Vectors
 from artifact.errors import UsageError
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
 from artifact.preprocessing import ImageError
@@ -90,10 +90,21 @@ class Scorer:
         report: Callable[[str], None] | None = None,
     ) -> None:
         options = ScorerOptions(
-            url=url, repository=repository, version=version, send=send, batch_size=batch_size, threads=threads,
-            timeout_s=timeout_s, retry_s=retry_s, tls=tls, tls_certificate=tls_certificate, tls_key=tls_key,
-            token=token, device=device, report=report,
-        )  # fmt: skip
+            url=url,
+            repository=repository,
+            version=version,
+            send=send,
+            batch_size=batch_size,
+            threads=threads,
+            timeout_s=timeout_s,
+            retry_s=retry_s,
+            tls=tls,
+            tls_certificate=tls_certificate,
+            tls_key=tls_key,
+            token=token,
+            device=device,
+            report=report,
+        )
         self.core = ScorerCore(model, options)
         self.manifest, self.streams, self.in_flight = self.core.manifest, self.core.streams, self.core.in_flight
         self.version, self.digest = self.core.connection.version, self.core.connection.digest

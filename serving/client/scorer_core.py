@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import pyarrow as pa
 
+from artifact.cores import available_cores
 from artifact.errors import UsageError
 from artifact.kinds import BRANCH_INPUT, KINDS
 from rows.vectors.lineage import Lineage
@@ -24,7 +25,6 @@ from serving.client.pictures import ImageLike
 from serving.client.scorer_options import ScorerOptions, check_options
 from serving.client.sending import PIXELS, Sending
 from serving.client.windows import ROWS_PER_WINDOW, Seen, Window
-from serving.engine import available_cores
 
 _LOCAL_PIXELS, _LOCAL_LEAST, _LOCAL_MOST = 8 * 224 * 224, 8, 32
 """Of a batch in this process: what a core's cache holds of a network's layers (8 images of 224 px ran 17 % faster than
@@ -167,9 +167,15 @@ def _connect(model: str, options: ScorerOptions, timings: Timings) -> Connection
         tls=options["tls"], certificate=options["tls_certificate"], key=options["tls_key"], token=options["token"]
     )
     return Fleet(
-        url, model, version=version, access=access, timeout_s=options["timeout_s"], retry_s=options["retry_s"],
-        timings=timings, report=options["report"],
-    )  # fmt: skip
+        url,
+        model,
+        version=version,
+        access=access,
+        timeout_s=options["timeout_s"],
+        retry_s=options["retry_s"],
+        timings=timings,
+        report=options["report"],
+    )
 
 
 def _choose_sending(send: str, connection: Connection, *, is_local: bool) -> Sending:

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from artifact.distances import DISTANCES, Vectors
+from artifact.arrays import Vectors
+from artifact.distances import DISTANCES
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT, KINDS, distance_name, embedding_name
 from artifact.model.manifest import Manifest
 from artifact.preprocessing import ImageError

@@ -48,9 +48,12 @@ STATUS: dict[type[Exception], grpc.StatusCode] = {
 """The one table from what went wrong to what the client is told; a class that is not in it stands for its base."""
 
 EXTENSIONS = (
-    "binary_tensor_data", "model_configuration", "model_repository", "model_repository(unload_dependents)",
+    "binary_tensor_data",
+    "model_configuration",
+    "model_repository",
+    "model_repository(unload_dependents)",
     "statistics",
-)  # fmt: skip
+)
 
 
 def status_of(error: Exception) -> grpc.StatusCode:

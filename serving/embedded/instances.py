@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from artifact.cores import available_cores
 from artifact.repository.tuning import ModelConfig, Tuning, settings_for
-from serving.engine import Array, Engine, available_cores
+from serving.engine import Array, Engine
 
 
 class Instances:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from tritonclient.grpc import model_config_pb2
 
+from artifact.cores import available_cores
 from artifact.errors import ArtifactError, RepositoryError
 from artifact.model.manifest import Manifest
 from artifact.preprocessing import BadImagesError, ImageError, Limits
@@ -28,7 +29,6 @@ from serving.embedded.instances import Instances, instances_here
 from serving.embedded.signature import Signature
 from serving.embedded.statistics import RunTimes, Statistics
 from serving.embedded.tensors import TensorSpec
-from serving.engine import available_cores
 
 IsActive = Callable[[], bool]
 
@@ -97,9 +97,12 @@ class Network:
         self.digest = self.manifest.digest
         if self.digest != published.manifest(version).digest:
             raise ArtifactError(
-                "the file is not the artifact of its config", expected=f"digest {published.manifest(version).digest}",
-                got=self.digest, where=path, mend="publish it again",
-            )  # fmt: skip
+                "the file is not the artifact of its config",
+                expected=f"digest {published.manifest(version).digest}",
+                got=self.digest,
+                where=path,
+                mend="publish it again",
+            )
         require_same_tensors(published.config, network_config(published.name, self.manifest), where=published.folder)
         self.signature = signature_of(published.name, published.config)
         self.statistics = Statistics()

@@ -80,9 +80,13 @@ class Server:
         report: Callable[[str], None] = unreported,
     ) -> None:
         _require_options(
-            host, grpc_port, threads=threads, max_message_bytes=max_message_bytes, max_queue=max_queue,
+            host,
+            grpc_port,
+            threads=threads,
+            max_message_bytes=max_message_bytes,
+            max_queue=max_queue,
             max_running_bytes=max_running_bytes,
-        )  # fmt: skip
+        )
         require_device(device)
         settings = Settings(
             threads=threads,
@@ -207,10 +211,18 @@ def serve(
         ServerError, UsageError, RepositoryError: as `Server` and its `start`.
     """
     server = Server(
-        repository, host=host, grpc_port=grpc_port, threads=threads, max_message_bytes=max_message_bytes,
-        limits=limits, device=device, max_queue=max_queue, max_running_bytes=max_running_bytes,
-        check_goldens=check_goldens, report=report,
-    )  # fmt: skip
+        repository,
+        host=host,
+        grpc_port=grpc_port,
+        threads=threads,
+        max_message_bytes=max_message_bytes,
+        limits=limits,
+        device=device,
+        max_queue=max_queue,
+        max_running_bytes=max_running_bytes,
+        check_goldens=check_goldens,
+        report=report,
+    )
     with _signals() as stopped:
         server.start()
         report(f"serving {', '.join(server.model_names) or 'no model'} on {server.url} (gRPC)")

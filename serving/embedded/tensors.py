@@ -17,9 +17,21 @@ DTYPES: dict[str, type[np.generic]] = {"UINT8": np.uint8, "FP32": np.float32}
 """The protocol's data types that our models' arrays have; BYTES are lists of bytes."""
 
 DATATYPES = (
-    "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64",
-    "BF16", "BYTES",
-)  # fmt: skip
+    "BOOL",
+    "UINT8",
+    "UINT16",
+    "UINT32",
+    "UINT64",
+    "INT8",
+    "INT16",
+    "INT32",
+    "INT64",
+    "FP16",
+    "FP32",
+    "FP64",
+    "BF16",
+    "BYTES",
+)
 """Every data type of the protocol; others are told back as <invalid>, as Triton does."""
 
 _LENGTH = struct.Struct("<I")

@@ -22,13 +22,13 @@ from pathlib import Path
 
 import numpy as np
 
+from artifact.cores import available_cores
 from artifact.model.manifest import Manifest
 from artifact.repository.changes import changing
 from artifact.repository.reading import open_repository
 from artifact.repository.triton_config import MAX_BATCH_SIZE
 from artifact.repository.tuning import Tuning, set_tuning
 from serving.embedded.instances import Instances
-from serving.engine import available_cores
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
 DEFAULT_SECONDS = 20.0

@@ -20,8 +20,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from artifact.errors import DataError, UsageError
+from artifact.losses.rows import RowLoss, row_loss
 from artifact.model.manifest import Manifest
-from artifact.row_losses import RowLoss, row_loss
 from rows.tables import ImageTable
 
 LOSS, DIFFERENT, SAME = "loss", "different", "same"
@@ -109,9 +109,11 @@ def loss_column(manifest: Manifest, table: ImageTable, target: tuple[str, str] |
     loss, copied = row_loss(manifest), table.copied_schema.names
     if set(table.streams) != set(manifest.streams):
         raise UsageError(
-            "loss of each row", expected=f"a table with {', '.join(manifest.streams)}", got=", ".join(table.streams),
+            "loss of each row",
+            expected=f"a table with {', '.join(manifest.streams)}",
+            got=", ".join(table.streams),
             where=table.source,
-        )  # fmt: skip
+        )
     if not loss.needs_target:
         return LossColumn(loss=loss, target=None)
     role, column = target or find_target(copied, where=str(table.source))
@@ -119,9 +121,12 @@ def loss_column(manifest: Manifest, table: ImageTable, target: tuple[str, str] |
         raise UsageError("role of the target of pairs", expected=" or ".join(TARGETS), got=role)
     if column not in copied:
         raise UsageError(
-            f'target "{column}" of pairs', expected=f"a copied column ({', '.join(copied)})", got="none",
-            where=table.source, mend="copy it",
-        )  # fmt: skip
+            f'target "{column}" of pairs',
+            expected=f"a copied column ({', '.join(copied)})",
+            got="none",
+            where=table.source,
+            mend="copy it",
+        )
     return LossColumn(loss=loss, target=(role, column))
 
 
@@ -134,9 +139,12 @@ def find_target(names: Sequence[str], *, where: str) -> tuple[str, str]:
     if not found and "label" in names:
         got, mend = "label, which some read as 1 = same and others as 1 = different", f"say which: {_MEND}"
     raise DataError(
-        "loss of pairs", expected="a column different (1 = different) or same (1 = same)", got=got, where=where,
+        "loss of pairs",
+        expected="a column different (1 = different) or same (1 = same)",
+        got=got,
+        where=where,
         mend=mend,
-    )  # fmt: skip
+    )
 
 
 def _flag(value: Any, target: tuple[str, str], row: int) -> bool | None:

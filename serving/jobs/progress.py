@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
+from artifact.events import Report
 from serving.client.scorer import Scorer
 from serving.client.windows import ScoredRows
 
@@ -35,7 +35,7 @@ class JobProgress:
         num_rows: int | None,
         done: int,
         num_errors: int,
-        report: Callable[[Mapping[str, Any]], None] | None,
+        report: Report | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._report = report

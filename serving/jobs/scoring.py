@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
+from artifact.events import Report
 from rows.tables import ImageTable
 from serving.client.scorer import Scorer
 from serving.jobs.arrays import require_format, write_arrays
@@ -27,7 +27,6 @@ __all__ = ["DEFAULT_ROWS_PER_PART", "Engine", "JobResult", "Report", "score_tabl
 
 DEFAULT_ROWS_PER_PART = 8192
 
-Report = Callable[[Mapping[str, Any]], None]
 Engine = Callable[[ImageTable, Scorer, JobFolder, pa.Schema, Report | None], tuple[int, int]]
 """Writes the missing parts of a job; gives the number of images run, and of rows of the table."""
 

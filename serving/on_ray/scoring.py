@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from artifact.events import Report
 from rows.tables import ImageTable
 from serving.client.scorer import Scorer
 from serving.client.windows import ScoredRows
 from serving.jobs.output import JobFolder
 from serving.jobs.part_scoring import ScoredPart
 from serving.jobs.progress import JobProgress
-from serving.jobs.scoring import Report
 from serving.on_ray.actors import scored_parts
 from serving.on_ray.cluster import ray_cluster
 from serving.on_ray.parts import PartJob, first_readable, require_shareable

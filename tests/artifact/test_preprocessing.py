@@ -134,10 +134,14 @@ def test_exif_orientation_is_applied_once(form: str, orientation: int) -> None:
     data = encode(image, form, exif=exif(orientation), **options)
     plain = Image.open(io.BytesIO(encode(image, form, **options))).convert("RGB")
     turn = {
-        2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
-        5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_270,
+        7: Image.Transpose.TRANSVERSE,
         8: Image.Transpose.ROTATE_90,
-    }  # fmt: skip
+    }
     expected = plain.transpose(turn[orientation]) if orientation in turn else plain
     got = decode_image(data)
     assert got.shape[:2] == (expected.height, expected.width)

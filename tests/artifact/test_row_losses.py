@@ -11,8 +11,8 @@ import torch
 from artifact.distances import DISTANCES
 from artifact.errors import UsageError
 from artifact.kinds import KINDS, distance_name
+from artifact.losses.rows import FORMULAS, row_loss
 from artifact.model.manifest import Manifest
-from artifact.row_losses import FORMULAS, row_loss
 from export.build import build
 from tests.shared.shapes_run import small_run
 from tests.shared.tiny_artifact import write_tiny_artifact

@@ -215,9 +215,11 @@ def test_half_graph_keeps_pixels_and_last_layer_in_float() -> None:
 
 def test_parity_of_fp16_catches_other_weights(run: Run) -> None:
     """Its limit is wider than that of fp32, and still narrow: one layer off by a twentieth is refused."""
-    graph = to_half(export_graph(
-        run.branch, kind=run.kind, mode="branch", distance=run.distance, embedding_dim=8, preprocessing=SPEC
-    ))  # fmt: skip
+    graph = to_half(
+        export_graph(
+            run.branch, kind=run.kind, mode="branch", distance=run.distance, embedding_dim=8, preprocessing=SPEC
+        )
+    )
     signature = {"kind": run.kind, "mode": "branch", "distance": run.distance, "precision": "fp16"}
     check_parity(run.branch, graph.SerializeToString(), preprocessing=SPEC, **signature)
     tensor = next(each for each in graph.graph.initializer if each.data_type == TensorProto.FLOAT16)
@@ -323,9 +325,13 @@ for precision in ("int8", "fp16"):
 def test_two_processes_give_the_same_digests(run: Run, built: dict[str, Built]) -> None:
     """int8 and fp16 are deterministic, whatever Python's hash seed."""
     done = subprocess.run(
-        [sys.executable, "-c", EXPORT, str(run.path)], check=True, timeout=300, capture_output=True, text=True,
+        [sys.executable, "-c", EXPORT, str(run.path)],
+        check=True,
+        timeout=300,
+        capture_output=True,
+        text=True,
         env=os.environ | {"PYTHONHASHSEED": "12345"},
-    )  # fmt: skip
+    )
     assert done.stdout.split() == [built[f"{each} full"].manifest.sealed().digest for each in ("int8", "fp16")]
 
 

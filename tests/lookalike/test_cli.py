@@ -442,9 +442,24 @@ def test_bad_tables_and_vectors_fail_in_one_line(cli: Cli, images: Path, reposit
 def test_train_then_deploy(cli: Cli, images: Path) -> None:
     """One command from images to two published models."""
     code, out, err = cli(
-        "train", "images", "--kind", "siamese", "--output", "runs/pairs", "--epochs", 1, "--dim", 4, "--size", 32,
-        "--validation", "images:0.5", "--deploy", "models", "--json",
-    )  # fmt: skip
+        "train",
+        "images",
+        "--kind",
+        "siamese",
+        "--output",
+        "runs/pairs",
+        "--epochs",
+        1,
+        "--dim",
+        4,
+        "--size",
+        32,
+        "--validation",
+        "images:0.5",
+        "--deploy",
+        "models",
+        "--json",
+    )
     assert code == 0, err
     models = json.loads(out)["models"]
     assert [(model["name"], model["mode"], model["version"]) for model in models] == [
@@ -481,8 +496,10 @@ def test_interrupted_training_leaves_one_line(images: Path) -> None:
     command = [sys.executable, "-m", "lookalike", "train", str(images), "--kind", "triplet", "--epochs", "100000"]
     process = subprocess.Popen(
         [*command, "--output", str(images.parent / "run")],
-        stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
     assert process.stderr is not None
     first = process.stderr.readline()
     assert first.startswith("epoch 1/100000"), first
@@ -497,9 +514,29 @@ def test_interrupted_training_leaves_one_line(images: Path) -> None:
 def test_help_names_every_command(cli: Cli) -> None:
     """--help lists the journey; --version is the package's."""
     out = cli("--help")[1]
-    for name in ("demo", "train", "export", "adopt", "describe", "check", "diff", "tune", "install", "extract",
-                 "versions", "rollback", "remove", "serve", "score", "merge", "index", "search",
-                 "cluster", "evaluate", "push"):  # fmt: skip
+    for name in (
+        "demo",
+        "train",
+        "export",
+        "adopt",
+        "describe",
+        "check",
+        "diff",
+        "tune",
+        "install",
+        "extract",
+        "versions",
+        "rollback",
+        "remove",
+        "serve",
+        "score",
+        "merge",
+        "index",
+        "search",
+        "cluster",
+        "evaluate",
+        "push",
+    ):
         assert f"  {name} " in out
     from importlib.metadata import version
 

@@ -59,11 +59,28 @@ def test_demo_does_the_whole_journey(
     assert " ".join(commands) == "train export export describe serve score score index search cluster evaluate"
     summary = json.loads(Path("out/summary.json").read_text())
     assert set(summary) >= {
-        "data", "num_images", "kind", "embedding_dim", "distance", "recall_at_1", "recall_at_1_raw_pixels",
-        "recall_at_5", "recall_at_5_raw_pixels", "map_at_r", "map_at_r_raw_pixels", "num_held_out_classes",
-        "kmeans_purity", "kmeans_purity_raw_pixels", "parity_max_abs", "digest", "vectors", "label_column",
-        "repository", "model_names", "seconds",
-    }  # fmt: skip
+        "data",
+        "num_images",
+        "kind",
+        "embedding_dim",
+        "distance",
+        "recall_at_1",
+        "recall_at_1_raw_pixels",
+        "recall_at_5",
+        "recall_at_5_raw_pixels",
+        "map_at_r",
+        "map_at_r_raw_pixels",
+        "num_held_out_classes",
+        "kmeans_purity",
+        "kmeans_purity_raw_pixels",
+        "parity_max_abs",
+        "digest",
+        "vectors",
+        "label_column",
+        "repository",
+        "model_names",
+        "seconds",
+    }
     assert (summary["data"], summary["num_images"], summary["kind"]) == ("digits", 5000, "triplet")
     assert summary["recall_at_1"] > summary["recall_at_1_raw_pixels"]
     assert summary["kmeans_purity"] > summary["kmeans_purity_raw_pixels"]

@@ -113,10 +113,12 @@ def test_symbols_are_single_code_points_and_names_find_theirs() -> None:
 def test_aliases_are_mirrored_and_turned(change: dict[str, Any], moved: Any) -> None:
     """An alias is the picture of its parent, moved as numpy moves it: mirrored first, then turned clockwise."""
     sheet = {
-        "prefix": "test", "width": 16, "height": 16,
+        "prefix": "test",
+        "width": 16,
+        "height": 16,
         "icons": {"corner": {"body": square("#ff0000") + '<path fill="#0000ff" d="M8 0h8v4H8z"/>'}},
         "aliases": {"moved": {"parent": "corner"} | change, "again": {"parent": "moved"}},
-    }  # fmt: skip
+    }
     corner, again = (pixels(emoji._render(emoji.to_svg(sheet, name), name)) for name in ("corner", "again"))
     assert corner[20, 20].tolist() == [255, 0, 0]
     assert corner[70, 70].tolist() == [255, 255, 255]

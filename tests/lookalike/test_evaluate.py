@@ -100,9 +100,12 @@ def test_evaluate_counts_the_tuples_of_a_full_table(cli: Cli, tmp_path: Path) ->
     """A table with distance columns: its own triplets, those of unlabelled rows too."""
     near, far = np.arange(120, dtype=np.float32), np.full(120, 30, np.float32)
     write_table(
-        tmp_path, name="full.parquet", column="embedding_anchor",
-        distance_anchor_positive=near, distance_anchor_negative=far,
-    )  # fmt: skip
+        tmp_path,
+        name="full.parquet",
+        column="embedding_anchor",
+        distance_anchor_positive=near,
+        distance_anchor_negative=far,
+    )
     code, out, _ = cli("full.parquet", "--label", "label", "--column", "embedding_anchor", "--json")
     found = json.loads(out)
     assert code == 0

@@ -10,9 +10,18 @@ from rich.console import Console
 from lookalike.progress import LOG_EVERY_S, EventProgress, learning_facts, training_facts
 
 STEP: dict[str, Any] = {
-    "event": "step", "epoch": 3, "step": 300, "steps": 720, "loss": 0.76234, "pct_active": 100.0, "pct_correct": 100.0,
-    "pct_easy": 100.0, "pct_semi_hard": 0.4, "pct_hard": 0.2, "images_per_s": 12657.3,
-}  # fmt: skip
+    "event": "step",
+    "epoch": 3,
+    "step": 300,
+    "steps": 720,
+    "loss": 0.76234,
+    "pct_active": 100.0,
+    "pct_correct": 100.0,
+    "pct_easy": 100.0,
+    "pct_semi_hard": 0.4,
+    "pct_hard": 0.2,
+    "images_per_s": 12657.3,
+}
 EPOCH: dict[str, Any] = STEP | {"event": "epoch", "epochs": 20, "recall@1": 0.985, "mAP@R": 0.9123}
 
 
@@ -93,9 +102,15 @@ def test_progress_of_a_log_file_speaks_once_a_minute_in_a_long_epoch() -> None:
 
 
 ROWS: dict[str, Any] = {
-    "event": "rows", "done": 123_456, "num_rows": 1_000_000, "images_per_s": 99.6, "num_errors": 2, "eta_s": 8_765.4,
-    "p50_ms": 12.3, "p99_ms": 45.6,
-}  # fmt: skip
+    "event": "rows",
+    "done": 123_456,
+    "num_rows": 1_000_000,
+    "images_per_s": 99.6,
+    "num_errors": 2,
+    "eta_s": 8_765.4,
+    "p50_ms": 12.3,
+    "p99_ms": 45.6,
+}
 
 
 def test_progress_draws_scoring_and_reading() -> None:

@@ -155,8 +155,11 @@ def test_a_full_disk_is_one_line_and_the_job_goes_on_with_room(repository: Path,
     assert ended.returncode == 1
     assert ended.stderr == f"lookalike: cannot write the file: got File too large ({part})\n"
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        ".lookalike.lock", "manifest.json", "part-00000.parquet", "part-00001.parquet",
-    ]  # fmt: skip
+        ".lookalike.lock",
+        "manifest.json",
+        "part-00000.parquet",
+        "part-00001.parquet",
+    ]
     assert main(command) == 3
     assert read_manifest(tmp_path / "out")["num_rows"] == 80
 

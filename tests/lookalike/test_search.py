@@ -177,9 +177,12 @@ def test_a_table_is_not_written_over(cli: Cli, command: tuple[str, ...]) -> None
     Path("link").symlink_to("v")
     name, *options = command
     for table, output in (
-        ("one.parquet", "../copy/one.parquet"), ("v", "v/part-00000.parquet"), ("v", "link/part-00007.parquet"),
-        ("link", "v/manifest.json"), ("v", "v"),
-    ):  # fmt: skip
+        ("one.parquet", "../copy/one.parquet"),
+        ("v", "v/part-00000.parquet"),
+        ("v", "link/part-00007.parquet"),
+        ("link", "v/manifest.json"),
+        ("v", "v"),
+    ):
         before = Path("v/part-00000.parquet").read_bytes()
         code, out, err = cli(name, table, *options, "--output", output)
         assert (code, out) == (2, "")

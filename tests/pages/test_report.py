@@ -29,15 +29,31 @@ CONFIG = make_config(
     {"images": "digits", "kind": "triplet", "loss": "triplet", "mining": "all", "margin": 1.0, "size": 28}
 )
 FACTS = {
-    "data_sha256": "ab" * 32, "num_train_images": 4000, "num_train_classes": 10, "num_validation_images": 60,
-    "num_validation_classes": 4, "base": {"name": "conv4", "licence": "Apache-2.0"}, "versions": {"torch": "2"},
+    "data_sha256": "ab" * 32,
+    "num_train_images": 4000,
+    "num_train_classes": 10,
+    "num_validation_images": 60,
+    "num_validation_classes": 4,
+    "base": {"name": "conv4", "licence": "Apache-2.0"},
+    "versions": {"torch": "2"},
     "seconds": 75.0,
-}  # fmt: skip
+}
 LINE: dict[str, Any] = {
-    "epoch": 1, "step": 9, "loss": 0.5, "pct_active": 10.0, "pct_correct": 90.0, "pct_easy": 85.0, "pct_semi_hard": 5.0,
-    "pct_hard": 10.0, "mean_positive": 1.0, "mean_negative": 3.0, "learning_rate": 1e-3, "images_per_s": 100.0,
-    "recall@1": 0.9, "mAP@R": 0.8,
-}  # fmt: skip
+    "epoch": 1,
+    "step": 9,
+    "loss": 0.5,
+    "pct_active": 10.0,
+    "pct_correct": 90.0,
+    "pct_easy": 85.0,
+    "pct_semi_hard": 5.0,
+    "pct_hard": 10.0,
+    "mean_positive": 1.0,
+    "mean_negative": 3.0,
+    "learning_rate": 1e-3,
+    "images_per_s": 100.0,
+    "recall@1": 0.9,
+    "mAP@R": 0.8,
+}
 LINES = [LINE | {"epoch": epoch, "loss": 1 / epoch} for epoch in range(1, 6)]
 
 
@@ -47,9 +63,12 @@ def _held_out(count: int, classes: int, *, names: list[str] | None = None, dim: 
     vectors = (random.normal(size=(classes, dim))[labels] + 0.7 * random.normal(size=(count, dim))).astype(np.float32)
     pixels = random.integers(0, 256, (count, 28, 28, 3), dtype=np.uint8)
     given = {
-        "vectors": vectors, "labels": labels, "classes": names or [f"class {code}" for code in range(classes)],
-        "names": [f"image {row}.png" for row in range(count)], "pixels": lambda rows: pixels[rows],
-    }  # fmt: skip
+        "vectors": vectors,
+        "labels": labels,
+        "classes": names or [f"class {code}" for code in range(classes)],
+        "names": [f"image {row}.png" for row in range(count)],
+        "pixels": lambda rows: pixels[rows],
+    }
     return HeldOut(**(given | values))
 
 
@@ -87,9 +106,23 @@ def test_report_is_one_whole_page_that_needs_nothing_else(tmp_path: Path) -> Non
     assert found.links
     assert all(link.startswith("data:image/") for link in found.links)
     assert not re.findall(r"url\(|@import", page)
-    for words in ("Loss", "Held-out retrieval", "Tuples", "Difficulty of tuples", "Mean distance", "Learning rate",
-                  "Distances of pairs", "Trade-off (ROC)", "Recall at k", "At random", "Confidently wrong",
-                  "Worst queries", "Map of the vectors", "recall@1 of each class", "Every setting"):  # fmt: skip
+    for words in (
+        "Loss",
+        "Held-out retrieval",
+        "Tuples",
+        "Difficulty of tuples",
+        "Mean distance",
+        "Learning rate",
+        "Distances of pairs",
+        "Trade-off (ROC)",
+        "Recall at k",
+        "At random",
+        "Confidently wrong",
+        "Worst queries",
+        "Map of the vectors",
+        "recall@1 of each class",
+        "Every setting",
+    ):
         assert words in page
     assert threshold is not None
     assert f"threshold {number(threshold['value'])}" in page
@@ -129,9 +162,10 @@ AWKWARD: dict[str, tuple[dict[str, Any], str]] = {
     "lines without numbers": ({"held_out": None, "lines": [{"epoch": 1, "loss": math.nan, "recall@1": None}]}, "Held"),
     "threshold of NaN": ({"held_out": _held_out(30, 3), "threshold": {"value": math.nan, "far": None}}, "Trade-off"),
     "threshold that accepts nothing": (
-        {"held_out": _held_out(30, 3), "threshold": {"value": -1.0, "far": 0.0, "frr": 1.0, "eer": 0.5}}, "Trade-off"
+        {"held_out": _held_out(30, 3), "threshold": {"value": -1.0, "far": 0.0, "frr": 1.0, "eer": 0.5}},
+        "Trade-off",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", AWKWARD)
@@ -329,8 +363,9 @@ def test_figures_state_the_numbers_that_they_draw() -> None:
     assert ("c2", "equal error rate", "5.00%") in trade_off(pairs, threshold=None).legend
     assert "threshold 95" in histogram(pairs, threshold={"value": 95.0, "far": 0.06, "frr": 0.04}).svg
     assert [value for _, _, value in recall_curve(np.array([1, 1, 4, 10])).legend] == ["50.0%", "75.0%", "100.0%"]
-    drawn = scatter(np.zeros((30, 2)), [0] * 20 + list(range(1, 11)), class_names=[str(at) for at in range(11)],
-                    titles=["t"] * 30)  # fmt: skip
+    drawn = scatter(
+        np.zeros((30, 2)), [0] * 20 + list(range(1, 11)), class_names=[str(at) for at in range(11)], titles=["t"] * 30
+    )
     assert [name for _, name, _ in drawn.legend] == [str(at) for at in range(10)] + ["1 more classes"]
 
 

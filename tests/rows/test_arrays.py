@@ -96,12 +96,15 @@ def test_arrays_that_are_no_images_are_one_line(tmp_path: Path) -> None:
     cases: list[tuple[Any, str]] = [
         (images.astype(np.float32), f"{expected}float [4, 5, 3]{mend}"),
         (images.transpose(0, 3, 1, 2).copy(), f"{expected}uint8 [3, 4, 5]{mend}"),
-        (np.asfortranarray(images), "table: expected arrays that can be read, got image in column order, "
-            "np.ascontiguousarray mends that (t.npy)"),
+        (
+            np.asfortranarray(images),
+            "table: expected arrays that can be read, got image in column order, "
+            "np.ascontiguousarray mends that (t.npy)",
+        ),
         (np.array([None, "x"]), "table: expected arrays that can be read, got pickled objects (t.npy)"),
         (np.zeros((3, 4), np.uint8), "array: expected uint8 [N, h, w, 3], got no array of images (t.npy)"),
         (images[:0], "table: expected rows, got none (t.npy)"),
-    ]  # fmt: skip
+    ]
     for array, text in cases:
         np.save(path, array)
         with pytest.raises(DataError) as caught:

@@ -96,9 +96,11 @@ def test_fingerprint_of_a_table_in_memory_is_by_content() -> None:
     table = pa.table({"image": ["a", "b", "c"], "x": [1, 2, None]})
     chunked = pa.concat_tables([table.slice(0, 1), table.slice(1)])
     others = [
-        table.slice(1), table.set_column(1, "x", pa.array([1, 2, 3])), table.set_column(0, "image", [["a", "b", "d"]]),
+        table.slice(1),
+        table.set_column(1, "x", pa.array([1, 2, 3])),
+        table.set_column(0, "image", [["a", "b", "d"]]),
         table.set_column(1, "x", table["x"].cast(pa.int8())),
-    ]  # fmt: skip
+    ]
     same = {open_table(given, copy=["x"]).fingerprint for given in (table, chunked)}
     assert len(same) == 1
     assert len(same | {open_table(given, copy=["x"]).fingerprint for given in others}) == 5

@@ -25,9 +25,17 @@ def fill(folder: Path, *names: str) -> Path:
 def test_folder_rows_are_sorted_paths_with_first_level_labels(tmp_path: Path) -> None:
     """Nested folders, images at the root, capitals; hidden things and other files left out; paths sorted as text."""
     fill(
-        tmp_path, "b/2.png", "b/10.JPG", "a-b/x.webp", "a/deep/er/z.jpeg", "root.png", "a/.hidden.png", ".cache/c.png",
-        "notes.txt", "b/Thumbs.db",
-    )  # fmt: skip
+        tmp_path,
+        "b/2.png",
+        "b/10.JPG",
+        "a-b/x.webp",
+        "a/deep/er/z.jpeg",
+        "root.png",
+        "a/.hidden.png",
+        ".cache/c.png",
+        "notes.txt",
+        "b/Thumbs.db",
+    )
     table = open_table(tmp_path)
     assert table.num_rows == 5
     (batch,) = table.batches(100)

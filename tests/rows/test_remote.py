@@ -60,8 +60,12 @@ def test_patterns_folders_and_lists_of_urls(bucket: UPath, tmp_path: Path) -> No
         (bucket / f"images/{i % 2}/{i}.png").write_text(str(i))
     (bucket / "images/.hidden").mkdir()
     (bucket / "images/.hidden/x.png").write_text("x")
-    for source in ("memory://bucket/data/shards", "memory://bucket/data/shards/*.csv", bucket / "shards",
-                   "memory://bucket/data/shards/{0..2}.csv"):  # fmt: skip
+    for source in (
+        "memory://bucket/data/shards",
+        "memory://bucket/data/shards/*.csv",
+        bucket / "shards",
+        "memory://bucket/data/shards/{0..2}.csv",
+    ):
         (batch,) = open_table(source).batches(9)
         assert batch.ids == ["0.png", "1.png", "2.png"]
         assert str(batch.images["image"][2].path) == "memory://bucket/data/shards/2.png"

@@ -215,10 +215,23 @@ def test_columns_of_every_type_arrive(url: str, name: str) -> None:
     push(table(matrix(2), ["x", "y"], **columns), url, name)
     with reading(url) as reader:
         rows = reader.rows(name)
-    in_json = {"large": 2**63, "share": None, "price": "1.50", "when": "2026-03-04T05:06:07.000089+00:00",
-               "naive": "2026-03-04T05:06:07.000089", "day": "2026-03-04", "raw": "AP8="}  # fmt: skip
-    typed = {"large": Decimal(2**63), "price": Decimal("1.50"), "when": moment,
-             "naive": moment.replace(tzinfo=None), "day": date(2026, 3, 4), "raw": b"\x00\xff"}  # fmt: skip
+    in_json = {
+        "large": 2**63,
+        "share": None,
+        "price": "1.50",
+        "when": "2026-03-04T05:06:07.000089+00:00",
+        "naive": "2026-03-04T05:06:07.000089",
+        "day": "2026-03-04",
+        "raw": "AP8=",
+    }
+    typed = {
+        "large": Decimal(2**63),
+        "price": Decimal("1.50"),
+        "when": moment,
+        "naive": moment.replace(tzinfo=None),
+        "day": date(2026, 3, 4),
+        "raw": b"\x00\xff",
+    }
     everywhere = {"id": "x", "flag": True, "small": 1, "word": "a", "nested": {"a": [1, 2]}}
     expected = everywhere | (typed if url.startswith("postgresql") else in_json)
     assert {key: rows["x"][key] for key in expected} == expected

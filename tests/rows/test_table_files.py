@@ -55,9 +55,14 @@ def test_folder_pattern_and_list_are_one_table(suffix: str, tmp_path: Path) -> N
     (tmp_path / f".hidden.{suffix}").write_text("x")
     (tmp_path / "notes.txt").write_text("x")
     sources: list[Any] = [
-        tmp_path, f"{tmp_path}/*.{suffix}", f"{tmp_path}/0[0-2].{suffix}", f"{tmp_path}/{{00..02}}.{suffix}",
-        f"{tmp_path}/{{00,01,02}}.{suffix}", files, tuple(map(str, files)),
-    ]  # fmt: skip
+        tmp_path,
+        f"{tmp_path}/*.{suffix}",
+        f"{tmp_path}/0[0-2].{suffix}",
+        f"{tmp_path}/{{00..02}}.{suffix}",
+        f"{tmp_path}/{{00,01,02}}.{suffix}",
+        files,
+        tuple(map(str, files)),
+    ]
     for source in sources:
         table = open_table(source)
         for start in (0, 2, 3, 9, 10, 11):

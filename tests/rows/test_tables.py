@@ -226,14 +226,21 @@ def test_misuse_of_columns_is_one_line(case: str, tmp_path: Path) -> None:
             "table: expected delimited text in UTF-8 with a header line, got CSV parse error: Expected 2 columns, "
             "got 3: a,b,c (t.csv)",
         ),
-        ("t.csv", "id,image\n1,a\n,b\n", 'id column "id": expected a value in every row, got none in row 1 (t.csv); '
-            "fill it, or name another column as the id"),
+        (
+            "t.csv",
+            "id,image\n1,a\n,b\n",
+            'id column "id": expected a value in every row, got none in row 1 (t.csv); '
+            "fill it, or name another column as the id",
+        ),
         ("t.jsonl", "\n", "table: expected a JSON object on every line, got an empty file (t.jsonl)"),
         ("t.jsonl", '{"image": "a"}\n[1]\n', "line 2: expected a JSON object, got list (t.jsonl)"),
-        ("t.xlsx", "x", "table of images: expected an image folder or a file that ends in " + " ".join(FORMATS)
-            + ", got t.xlsx"),
+        (
+            "t.xlsx",
+            "x",
+            "table of images: expected an image folder or a file that ends in " + " ".join(FORMATS) + ", got t.xlsx",
+        ),
     ],
-)  # fmt: skip
+)
 def test_broken_files_are_one_line(name: str, content: str, text: str, tmp_path: Path) -> None:
     """Empty, ragged and foreign files. Arrow names the row where it reads with one thread, and not with several."""
     (tmp_path / name).write_text(content)

@@ -21,11 +21,19 @@ def test_members_of_one_key_are_one_row(tmp_path: Path) -> None:
     path = write_members(
         tmp_path / "t.tar",
         {
-            "a/0.anchor.JPG": b"A0", "a/0.positive.png": b"P0", "a/0.negative.webp": b"N0", "a/0.json": b'{"x": 1}',
-            "a/0.cls": b"7\n", "a/._0.anchor.jpg": b"resource fork", "README": b"no extension", "a/0.mp4": b"film",
-            "a/1.cls": b"8", "a/1.negative.png": b"N1", "a/1.anchor.png": b"A1",
+            "a/0.anchor.JPG": b"A0",
+            "a/0.positive.png": b"P0",
+            "a/0.negative.webp": b"N0",
+            "a/0.json": b'{"x": 1}',
+            "a/0.cls": b"7\n",
+            "a/._0.anchor.jpg": b"resource fork",
+            "README": b"no extension",
+            "a/0.mp4": b"film",
+            "a/1.cls": b"8",
+            "a/1.negative.png": b"N1",
+            "a/1.anchor.png": b"A1",
         },
-    )  # fmt: skip
+    )
     table = open_table(path, streams=("anchor", "positive", "negative"), copy=["json"])
     (batch,) = table.batches(9)
     assert batch.copied.to_pydict() == {"id": ["a/0", "a/1"], "label": ["7", "8"], "json": ['{"x": 1}', None]}

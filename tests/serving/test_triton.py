@@ -165,8 +165,11 @@ def test_environment_says_why_it_cannot(tmp_path: Path) -> None:
     done = subprocess.run(
         ["sh", str(folder / "environment.sh")],
         env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "TRITON_CACHE": str(tmp_path / "cache")},
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 1
     status, _, reason = (folder / "result").read_text().strip().partition(": ")
     assert status == "unavailable"

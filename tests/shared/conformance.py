@@ -59,9 +59,15 @@ class Model:
     def write(self, path: Path, *, seed: int | None = None) -> Any:
         """Write the model's artifact, of its own weights or of another seed's, and give its manifest."""
         return write_tiny_artifact(
-            path, name=self.name, kind=self.kind, mode=self.mode, size=self.size, dim=self.dim, fit=self.fit,
+            path,
+            name=self.name,
+            kind=self.kind,
+            mode=self.mode,
+            size=self.size,
+            dim=self.dim,
+            fit=self.fit,
             seed=self.seed if seed is None else seed,
-        )  # fmt: skip
+        )
 
     def pixels(self, images: Sequence[bytes]) -> Array:
         """uint8 [N, size, size, 3]: the one preprocessing function, in this process."""

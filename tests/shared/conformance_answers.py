@@ -187,9 +187,12 @@ def model_metadata_is_the_signature(served: Served) -> None:
         streams = model.streams
         _require_metadata(served, model.name, "onnxruntime_onnx", [(s, "UINT8", pixels) for s in streams], vectors)
         _require_metadata(
-            served, f"{model.name}_decode", "python",
-            [(s, "BYTES", [-1, 1]) for s in streams], [(f"{s}_pixels", "UINT8", pixels) for s in streams],
-        )  # fmt: skip
+            served,
+            f"{model.name}_decode",
+            "python",
+            [(s, "BYTES", [-1, 1]) for s in streams],
+            [(f"{s}_pixels", "UINT8", pixels) for s in streams],
+        )
         _require_metadata(
             served, f"{model.name}_encoded", "ensemble", [(s, "BYTES", [-1, 1]) for s in streams], vectors
         )
@@ -250,9 +253,12 @@ def _outputs(model: object) -> dict[str, np.ndarray]:
 
 
 def _require_metadata(
-    served: Served, name: str, platform: str, inputs: list[tuple[str, str, list[int]]],
+    served: Served,
+    name: str,
+    platform: str,
+    inputs: list[tuple[str, str, list[int]]],
     outputs: list[tuple[str, str, list[int]]],
-) -> None:  # fmt: skip
+) -> None:
     tensor = messages.ModelMetadataResponse.TensorMetadata
     expected = messages.ModelMetadataResponse(
         name=name,

@@ -83,7 +83,9 @@ CASES: dict[str, Case] = {
     "unknown version": _case(("NOT_FOUND", "Request for unknown model: 'pets' version 9 is not found"), version="9"),
     "unknown version of an ensemble": _case(
         ("NOT_FOUND", "Request for unknown model: 'pets_encoded' version 9 is not found"),
-        {"image": column([_PNG])}, model="pets_encoded", version="9",
+        {"image": column([_PNG])},
+        model="pets_encoded",
+        version="9",
     ),
     "version 0": _case(("NOT_FOUND", "Request for unknown model: 'pets' version 0 is not found"), version="0"),
     "version -1": _case(
@@ -119,8 +121,7 @@ CASES: dict[str, Case] = {
         _shape("pets", "-1,8,8,3", "1,-8,8,3"), spoil=lambda message: message.inputs[0].shape.__setitem__(1, -8)
     ),
     "two images a row": _case(
-        _shape("pets_encoded", "-1,1", "1,2"),
-        {"image": column([_PNG, _PNG]).reshape(1, 2)}, model="pets_encoded",
+        _shape("pets_encoded", "-1,1", "1,2"), {"image": column([_PNG, _PNG]).reshape(1, 2)}, model="pets_encoded"
     ),
     "images without a column": _case(
         _shape("pets_encoded", "-1,1", "1"), {"image": column([_PNG])[0]}, model="pets_encoded"
@@ -134,7 +135,8 @@ CASES: dict[str, Case] = {
     ),
     "encoded batch over the limit": _case(
         _invalid("{prefix}inference request batch-size must be <= 64 for 'pets_encoded'"),
-        {"image": column([_PNG] * 65)}, model="pets_encoded",
+        {"image": column([_PNG] * 65)},
+        model="pets_encoded",
     ),
     "no rows": _case(
         _invalid("{prefix}input byte size mismatch for input 'image' for model 'pets'. Expected 192, got 0"),
@@ -142,7 +144,8 @@ CASES: dict[str, Case] = {
     ),
     "no encoded rows": _case(
         _invalid("{prefix}expected 1 string elements for inference input 'image' for model 'pets_encoded', got 0"),
-        {"image": column([])}, model="pets_encoded",
+        {"image": column([])},
+        model="pets_encoded",
     ),
     "bytes too few": _case(
         _invalid("{prefix}input byte size mismatch for input 'image' for model 'pets'. Expected 192, got 10"),
@@ -164,22 +167,26 @@ CASES: dict[str, Case] = {
             "{prefix}expected 2 inputs but got 1 inputs for model 'pairs_encoded'. Got input(s) ['left'], but missing "
             "required input(s) ['right']. Please provide all required input(s)."
         ),
-        {"left": column([_PNG])}, model="pairs_encoded",
+        {"left": column([_PNG])},
+        model="pairs_encoded",
     ),
     "unknown input": _case(_invalid("unexpected inference input 'foo' for model 'pets'"), {"foo": some_pixels(1)}),
     "input twice": _case(
         _invalid("{prefix}input 'image' already exists in request"),
         spoil=lambda message: (
-            message.inputs.append(message.inputs[0]), message.raw_input_contents.append(message.raw_input_contents[0])
+            message.inputs.append(message.inputs[0]),
+            message.raw_input_contents.append(message.raw_input_contents[0]),
         ),
     ),
     "streams of different length": _case(
         _invalid("{prefix}input 'left' batch size does not match other inputs for 'pairs'"),
-        {"left": _PAIR_SIZE, "right": np.concatenate([_PAIR_SIZE, _PAIR_SIZE])}, model="pairs",
+        {"left": _PAIR_SIZE, "right": np.concatenate([_PAIR_SIZE, _PAIR_SIZE])},
+        model="pairs",
     ),
     "encoded streams of different length": _case(
         _invalid("{prefix}input 'left' batch size does not match other inputs for 'pairs_encoded'"),
-        {"left": column([_PNG]), "right": column([_PNG, _PNG])}, model="pairs_encoded",
+        {"left": column([_PNG]), "right": column([_PNG, _PNG])},
+        model="pairs_encoded",
     ),
     "unknown output": _case(_invalid("unexpected inference output 'bar' for model 'pets'"), outputs=["bar"]),
     "no data": _case(
@@ -188,13 +195,12 @@ CASES: dict[str, Case] = {
     ),
     "data for one input of two": _case(
         _invalid("unable to find data for input tensor 'right' for model 'pairs' in request."),
-        {"left": _PAIR_SIZE, "right": _PAIR_SIZE}, model="pairs",
+        {"left": _PAIR_SIZE, "right": _PAIR_SIZE},
+        model="pairs",
         spoil=lambda message: message.raw_input_contents.pop(),
     ),
     "raw bytes and contents": _case(
-        _invalid(
-            "contents field must not be specified when using raw_input_contents for 'image' for model 'pets'"
-        ),
+        _invalid("contents field must not be specified when using raw_input_contents for 'image' for model 'pets'"),
         spoil=lambda message: message.inputs[0].contents.uint_contents.append(1),
     ),
     "cut-off image": _case(
@@ -202,14 +208,18 @@ CASES: dict[str, Case] = {
             "in ensemble 'pets_encoded', incomplete string data for inference input 'image', expecting string of "
             "length 633 but only 628 bytes available"
         ),
-        {"image": column([b"x" * 633])}, model="pets_encoded", spoil=_raw(frame([b"x" * 633])[:-5]),
+        {"image": column([b"x" * 633])},
+        model="pets_encoded",
+        spoil=_raw(frame([b"x" * 633])[:-5]),
     ),
     "cut-off image to NAME_decode": _case(
         _invalid(
             "incomplete string data for inference input 'image', expecting string of length 633 but only 628 bytes "
             "available"
         ),
-        {"image": column([b"x" * 633])}, model="pets_decode", spoil=_raw(frame([b"x" * 633])[:-5]),
+        {"image": column([b"x" * 633])},
+        model="pets_decode",
+        spoil=_raw(frame([b"x" * 633])[:-5]),
     ),
     "cut-off length": _case(
         _invalid(
@@ -217,17 +227,23 @@ CASES: dict[str, Case] = {
             "expecting 4 bytes but only 2 bytes available. Please make sure the string length indicator is in one "
             "buffer."
         ),
-        {"image": column([_PNG])}, model="pets_encoded", spoil=_raw(b"ab"),
+        {"image": column([_PNG])},
+        model="pets_encoded",
+        spoil=_raw(b"ab"),
     ),
     "fewer images than rows": _case(
         _invalid("{prefix}expected 2 string elements for inference input 'image' for model 'pets_encoded', got 1"),
-        {"image": column([_PNG, _PNG])}, model="pets_encoded", spoil=_raw(frame([_PNG])),
+        {"image": column([_PNG, _PNG])},
+        model="pets_encoded",
+        spoil=_raw(frame([_PNG])),
     ),
     "more images than rows": _case(
         _invalid(
             "{prefix}unexpected number of string elements 2 for inference input 'image' for model 'pets_encoded', "
             "expecting 1"
         ),
-        {"image": column([_PNG])}, model="pets_encoded", spoil=_raw(frame([_PNG, _PNG])),
+        {"image": column([_PNG])},
+        model="pets_encoded",
+        spoil=_raw(frame([_PNG, _PNG])),
     ),
-}  # fmt: skip
+}

@@ -56,15 +56,18 @@ def unknown_models_are_refused_by_every_method(served: Served) -> None:
         assert served.refusal(lambda method=method: served.call(method, name="nope")) == unknown
         assert served.refusal(lambda method=method: served.call(method, name="pets", version="9")) == unknown_version
     assert served.refusal(lambda: served.call("ModelStatistics", name="nope")) == (
-        "INVALID_ARGUMENT", "requested model 'nope' is not available",
-    )  # fmt: skip
+        "INVALID_ARGUMENT",
+        "requested model 'nope' is not available",
+    )
     assert served.refusal(lambda: served.call("ModelStatistics", name="pets", version="9")) == (
-        "INVALID_ARGUMENT", "requested model version is not available for model 'pets'",
-    )  # fmt: skip
+        "INVALID_ARGUMENT",
+        "requested model version is not available for model 'pets'",
+    )
     for name in ("nope", "", "../repository/pets"):
         assert served.refusal(lambda name=name: served.call("RepositoryModelLoad", model_name=name)) == (
-            "INTERNAL", f"failed to load '{name}', failed to poll from model repository",
-        )  # fmt: skip
+            "INTERNAL",
+            f"failed to load '{name}', failed to poll from model repository",
+        )
     served.call("RepositoryModelUnload", model_name="nope")  # no error: it is not loaded, as was asked
 
 
@@ -76,8 +79,9 @@ def versions_that_are_no_numbers_are_refused(served: Served) -> None:
     )
     for method in ("ModelMetadata", "ModelConfig", "ModelStatistics", "ModelReady"):
         assert served.refusal(lambda method=method: served.call(method, name="pets", version="abc")) == (
-            "INVALID_ARGUMENT", text,
-        )  # fmt: skip
+            "INVALID_ARGUMENT",
+            text,
+        )
 
 
 def bad_images_are_named_by_row_and_stream(served: Served) -> None:
@@ -91,8 +95,9 @@ def bad_images_are_named_by_row_and_stream(served: Served) -> None:
     tensors = {"left": column(left), "right": column(right)}
     assert served.refusal(lambda: served.infer("pairs_decode", tensors)) == ("INVALID_ARGUMENT", text)
     assert served.refusal(lambda: served.infer("pairs_encoded", tensors, id="a7")) == (
-        "INVALID_ARGUMENT", f"in ensemble 'pairs_encoded', {text}",
-    )  # fmt: skip
+        "INVALID_ARGUMENT",
+        f"in ensemble 'pairs_encoded', {text}",
+    )
 
 
 def every_reason_is_the_same_on_both_sides(served: Served) -> None:

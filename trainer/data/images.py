@@ -22,10 +22,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from artifact.arrays import Indices
 from artifact.errors import DataError
 from artifact.preprocessing import ImageError, Pixels, Preprocessing, load_pixels
 from rows.images import ImageRef
-from trainer.data.image_folder import ImageFiles, Indices
+from trainer.data.image_folder import ImageFiles
 from trainer.pixels.cache import FILES, PixelCache
 from trainer.pixels.file_hashes import FileHashes
 from trainer.pixels.store import PixelStore, StoreBuilder, default_workers
@@ -64,9 +65,12 @@ class Images:
     def take(self, rows: Indices) -> Images:
         """Some of the images, with labels renumbered; the pixels are shared."""
         return Images(
-            files=self.files.take(rows), hashes=tuple(self.hashes[row] for row in rows), rows=self.rows[rows],
-            store=self.store, turns=None if self.turns is None else self.turns[rows],
-        )  # fmt: skip
+            files=self.files.take(rows),
+            hashes=tuple(self.hashes[row] for row in rows),
+            rows=self.rows[rows],
+            store=self.store,
+            turns=None if self.turns is None else self.turns[rows],
+        )
 
     def with_turns(self, *, turns: bool, mirrors: bool) -> Images:
         """The images, and after them the turned and mirrored ones, as classes of their own.
@@ -84,9 +88,12 @@ class Images:
             tuple(name + _way_name(way) for way in ways for name in self.files.classes),
         )
         return Images(
-            files=files, hashes=self.hashes * len(ways), rows=np.tile(self.rows, len(ways)), store=self.store,
+            files=files,
+            hashes=self.hashes * len(ways),
+            rows=np.tile(self.rows, len(ways)),
+            store=self.store,
             turns=np.repeat(np.array(ways, np.uint8), count),
-        )  # fmt: skip
+        )
 
     def pixels(self, indices: Indices) -> Pixels:
         """uint8 [n, height, width, 3] of the images at `indices`; DataError for a file that changed meanwhile."""
@@ -237,6 +244,9 @@ def _refuse(bad: Sequence[BadImage], files: ImageFiles, allowed: int) -> None:
     expected = "every file readable" if allowed == 0 else f"at most {allowed} unreadable"
     mend = f"mend or remove them, or skip them with --set max_bad_images={len(bad)}"
     raise DataError(
-        f"{len(bad)} of {len(files)} images cannot be used", expected=expected, got=named + more, where=files.root,
+        f"{len(bad)} of {len(files)} images cannot be used",
+        expected=expected,
+        got=named + more,
+        where=files.root,
         mend=mend,
-    )  # fmt: skip
+    )

@@ -15,8 +15,8 @@ import hashlib
 
 import numpy as np
 
+from artifact.arrays import Indices
 from artifact.errors import DataError
-from trainer.data.image_folder import Indices
 from trainer.data.images import Images
 
 _MIN_SMALL_CLASSES = 25
@@ -56,9 +56,12 @@ def split_classes(images: Images, share: float, *, seed: int, min_train: int) ->
     count = max(2, round(share * num_classes))
     if num_classes - count < min_train:
         raise DataError(
-            f"classes to hold {share:g} of them out", expected=f"at least {count + min_train}", got=str(num_classes),
-            where=images.files.root, mend="use --validation images:0.1",
-        )  # fmt: skip
+            f"classes to hold {share:g} of them out",
+            expected=f"at least {count + min_train}",
+            got=str(num_classes),
+            where=images.files.root,
+            mend="use --validation images:0.1",
+        )
     content: list[list[str]] = [[] for _ in range(num_classes)]
     for label, digest in zip(images.labels, images.hashes, strict=True):
         content[label].append(digest)

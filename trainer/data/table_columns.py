@@ -51,9 +51,12 @@ def check_roles(columns: Mapping[str, str], *, kind: str) -> None:
     for role, column in columns.items():
         if role not in roles:
             raise UsageError(
-                f'role "{role}" of a column', expected=f"one of {', '.join(roles)}", got=f"{role}={column}",
-                where="--columns", mend="write --columns ROLE=COLUMN",
-            )  # fmt: skip
+                f'role "{role}" of a column',
+                expected=f"one of {', '.join(roles)}",
+                got=f"{role}={column}",
+                where="--columns",
+                mend="write --columns ROLE=COLUMN",
+            )
         sharing = [other for other in columns if columns[other] == column]
         if len(sharing) > 1:
             raise UsageError(f'column "{column}"', expected="one role", got=" and ".join(sharing), where="--columns")
@@ -61,9 +64,11 @@ def check_roles(columns: Mapping[str, str], *, kind: str) -> None:
     of_tuples = [role for role in columns if role not in (IMAGE, LABEL)]
     if of_classes and of_tuples:
         raise UsageError(
-            "columns of a table", expected=f"image and label, or {_listed(_tuple_roles(kind))}",
-            got=_listed(list(columns)), where="--columns",
-        )  # fmt: skip
+            "columns of a table",
+            expected=f"image and label, or {_listed(_tuple_roles(kind))}",
+            got=_listed(list(columns)),
+            where="--columns",
+        )
     if all(target in columns for target in TARGETS):
         raise UsageError("target of pairs", expected="different or same", got="both", where="--columns")
 
@@ -86,9 +91,12 @@ def find_roles(schema: pa.Schema, *, kind: str, columns: Mapping[str, str], wher
     for role, column in columns.items():
         if column not in schema.names:
             raise DataError(
-                f'column "{column}"', expected=f"one of {', '.join(schema.names)}", got="no such column", where=where,
+                f'column "{column}"',
+                expected=f"one of {', '.join(schema.names)}",
+                got="no such column",
+                where=where,
                 mend=f"name the right one with --columns {role}=...",
-            )  # fmt: skip
+            )
     names = _by_name(schema, kind) | dict(columns)
     streams = KINDS[kind].streams
     has_classes, has_streams = IMAGE in names and LABEL in names, all(stream in names for stream in streams)
@@ -97,10 +105,12 @@ def find_roles(schema: pa.Schema, *, kind: str, columns: Mapping[str, str], wher
         has_streams = has_streams and not any(role in columns for role in (IMAGE, LABEL))
     if has_classes and has_streams:
         raise DataError(
-            "table of images", expected=f"image and label, or {_listed(_tuple_roles(kind))}",
-            got=f"both: {', '.join(schema.names)}", where=where,
+            "table of images",
+            expected=f"image and label, or {_listed(_tuple_roles(kind))}",
+            got=f"both: {', '.join(schema.names)}",
+            where=where,
             mend=f"say which with --columns image={names[IMAGE]} or --columns {streams[0]}={names[streams[0]]}",
-        )  # fmt: skip
+        )
     if has_classes:
         found = TableColumns(shape=CLASSES, images={IMAGE: names[IMAGE]}, label=names[LABEL])
     elif has_streams:
@@ -108,9 +118,12 @@ def find_roles(schema: pa.Schema, *, kind: str, columns: Mapping[str, str], wher
         found = TableColumns(shape=TUPLES, images={stream: names[stream] for stream in streams}, target=target)
     else:
         raise DataError(
-            f"table for a {kind} model", expected=f"columns image and label, or {_listed(_tuple_roles(kind))}",
-            got=', '.join(schema.names), where=where, mend="name them with --columns ROLE=COLUMN",
-        )  # fmt: skip
+            f"table for a {kind} model",
+            expected=f"columns image and label, or {_listed(_tuple_roles(kind))}",
+            got=", ".join(schema.names),
+            where=where,
+            mend="name them with --columns ROLE=COLUMN",
+        )
     _check_types(schema, found, where)
     return found
 
@@ -132,9 +145,12 @@ def _target(names: Mapping[str, str], columns: Mapping[str, str], schema: pa.Sch
     if not targets and LABEL in schema.names:
         got, mend = "label, which some read as 1 = same and others as 1 = different", f"say which: {mend}"
     raise DataError(
-        "target of siamese pairs", expected="a column different (1 = different) or same (1 = same)", got=got,
-        where=where, mend=mend,
-    )  # fmt: skip
+        "target of siamese pairs",
+        expected="a column different (1 = different) or same (1 = same)",
+        got=got,
+        where=where,
+        mend=mend,
+    )
 
 
 def _check_types(schema: pa.Schema, found: TableColumns, where: str) -> None:
@@ -144,16 +160,22 @@ def _check_types(schema: pa.Schema, found: TableColumns, where: str) -> None:
         kind = schema.field(column).type
         if not is_image_column(kind):
             raise DataError(
-                f'image column "{column}"', expected=IMAGE_KINDS, got=kind_name(kind),
-                where=where, mend=f"name the right column with --columns {role}=...",
-            )  # fmt: skip
+                f'image column "{column}"',
+                expected=IMAGE_KINDS,
+                got=kind_name(kind),
+                where=where,
+                mend=f"name the right column with --columns {role}=...",
+            )
     if found.label is not None:
         kind = schema.field(found.label).type
         if not (is_text(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
             raise DataError(
-                f'label column "{found.label}"', expected="strings or whole numbers", got=str(kind), where=where,
+                f'label column "{found.label}"',
+                expected="strings or whole numbers",
+                got=str(kind),
+                where=where,
                 mend="name the right column with --columns label=...",
-            )  # fmt: skip
+            )
 
 
 def _tuple_roles(kind: str) -> list[str]:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from trainer.data.image_folder import Indices
+from artifact.arrays import Indices
 from trainer.data.tuple_table import TupleRows
 
 

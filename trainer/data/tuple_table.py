@@ -16,17 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from artifact.arrays import Flags, Indices
 from artifact.errors import DataError
 from rows.formats.source import Source
 from rows.images import ImageRef
-from trainer.data.image_folder import ImageFiles, Indices
+from trainer.data.image_folder import ImageFiles
 from trainer.data.image_table import TableImages, column_values, listed_rows
 from trainer.data.images import BadImage, Images
 from trainer.data.table_columns import TableColumns
-
-Flags = npt.NDArray[np.bool_]
 
 _TRUE, _FALSE = frozenset(("1", "1.0", "true", "yes")), frozenset(("0", "0.0", "false", "no"))
 
@@ -96,9 +94,10 @@ def open_tuple_table(path: Path, columns: TableColumns, source: Source) -> Tuple
         rows.append(found)
     different = _targets(source, columns.target, path) if columns.target is not None else None
     tuples = TupleRows(
-        images=np.array(rows, np.int64).reshape(-1, len(columns.images)), different=different,
+        images=np.array(rows, np.int64).reshape(-1, len(columns.images)),
+        different=different,
         rows=np.arange(len(rows), dtype=np.int64),
-    )  # fmt: skip
+    )
     chosen = TableImages(source, images.columns, np.array(wanted, np.int64))
     files = ImageFiles(path, tuple(names), np.zeros(len(names), np.int64), (), chosen)
     return TupleFiles(files=files, tuples=tuples, streams=tuple(columns.images))
@@ -126,9 +125,8 @@ def usable_tuples(opened: TupleFiles, images: Images, bad: Sequence[BadImage]) -
     tuples = opened.tuples.take(complete).with_images(numbers)
     if not len(tuples):
         raise DataError(
-            "table of tuples", expected="a tuple whose images can all be read", got="none",
-            where=opened.files.root,
-        )  # fmt: skip
+            "table of tuples", expected="a tuple whose images can all be read", got="none", where=opened.files.root
+        )
     distinct = images.take(np.array(list(first.values()), np.int64))
     _refuse_repeated(tuples, distinct, opened)
     return distinct, tuples
@@ -150,9 +148,11 @@ def _refuse_repeated(tuples: TupleRows, images: Images, opened: TupleFiles) -> N
                 name = images.files.names[tuples.images[same[0], first]]
                 raise DataError(
                     f"{opened.streams[first]} and {opened.streams[second]} of a tuple",
-                    expected="different images", got=f"the same in {listed_rows(tuples.rows[same].tolist())}: {name}",
-                    where=opened.files.root, mend="remove the row" + ("s" if len(same) > 1 else ""),
-                )  # fmt: skip
+                    expected="different images",
+                    got=f"the same in {listed_rows(tuples.rows[same].tolist())}: {name}",
+                    where=opened.files.root,
+                    mend="remove the row" + ("s" if len(same) > 1 else ""),
+                )
 
 
 def _key(ref: ImageRef, row: int, stream: str) -> object:

@@ -8,10 +8,12 @@ import torch
 
 from analysis.measures.metrics import retrieval_metrics
 from analysis.measures.verification import decision_threshold
+from artifact.arrays import Vectors
+from artifact.events import Report
 from pages.report import HeldOut, write_report
-from trainer.loop.preparation import Prepared, Report
+from trainer.loop.preparation import Prepared
 from trainer.loop.training import Training
-from trainer.loop.validation import FALSE_ACCEPT_RATE, Vectors, embed
+from trainer.loop.validation import FALSE_ACCEPT_RATE, embed
 
 
 def measured_metrics(prepared: Prepared) -> tuple[str, ...]:
@@ -54,13 +56,20 @@ def report_run(training: Training, facts: dict[str, Any], vectors: Vectors | Non
     if held_out is not None and vectors is not None:
         has_classes = training.prepared.held_out_tuples is None
         shown = HeldOut(
-            vectors=vectors, labels=held_out.labels if has_classes else None, classes=held_out.files.classes,
-            names=held_out.files.names, pixels=held_out.pixels,
-        )  # fmt: skip
+            vectors=vectors,
+            labels=held_out.labels if has_classes else None,
+            classes=held_out.files.classes,
+            names=held_out.files.names,
+            pixels=held_out.pixels,
+        )
     try:
         write_report(
-            training.folder, config=training.config, facts=facts, lines=training.lines, held_out=shown,
+            training.folder,
+            config=training.config,
+            facts=facts,
+            lines=training.lines,
+            held_out=shown,
             threshold=facts.get("threshold"),
-        )  # fmt: skip
+        )
     except Exception as error:  # a page of plots must not cost hours of training
         say({"event": "warning", "message": f"report.html could not be written: {type(error).__name__}: {error}"})

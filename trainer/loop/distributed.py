@@ -23,8 +23,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from artifact.arrays import Indices
 from artifact.errors import LookalikeError, UsageError
-from trainer.sampling.batch import Indices
 
 _PATIENCE = datetime.timedelta(hours=3)
 """How long ranks wait for each other: the first one validates and writes the report alone."""

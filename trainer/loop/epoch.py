@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from artifact.errors import TrainingError
+from artifact.events import Report
 from artifact.preprocessing import Pixels
 from trainer.config.config import TrainConfig
 from trainer.loop.interruption import Interruption
-from trainer.loop.preparation import Report
 from trainer.loop.training import Training, step_seed
 from trainer.objective.objective import Outcome
 from trainer.sampling.batch import Batch
@@ -68,8 +68,10 @@ def train_epoch(
             shown |= {"learning_rate": training.optimizer.param_groups[0]["lr"]}
             shown |= {"images_per_s": round(num_images / max(1e-9, time.monotonic() - started), 1)}
             epoch, epochs = position.epoch + 1, config.epochs
-            say({"event": "step", "epoch": epoch, "epochs": epochs, "step": training.step,
-                 "steps": training.num_steps} | shown)  # fmt: skip
+            say(
+                {"event": "step", "epoch": epoch, "epochs": epochs, "step": training.step, "steps": training.num_steps}
+                | shown
+            )
         if not is_last or is_end:
             continue
         stop = training.ranks.any(interruption.received is not None)
@@ -162,6 +164,8 @@ def _statistics(outcome: Outcome) -> dict[str, Tensor]:
 def _refuse_loss(loss: float, step: int, config: TrainConfig) -> None:
     rate = config.optimizer.learning_rate
     raise TrainingError(
-        f"loss at step {step}", expected="a finite number", got=str(loss),
+        f"loss at step {step}",
+        expected="a finite number",
+        got=str(loss),
         mend=f"lower the learning rate (--set optimizer.learning_rate={rate / 10:g}), or use --normalize",
-    )  # fmt: skip
+    )

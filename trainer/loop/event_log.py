@@ -46,9 +46,11 @@ def require_tensorboard() -> None:
     """Raise UsageError where the package is not installed; imports nothing."""
     if importlib.util.find_spec("tensorboard") is None:
         raise UsageError(
-            "loop.tensorboard", expected="the package tensorboard", got="none",
+            "loop.tensorboard",
+            expected="the package tensorboard",
+            got="none",
             mend="pip install 'lookalike[tensorboard]', or leave the setting out",
-        )  # fmt: skip
+        )
 
 
 class EventLog:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -23,13 +23,14 @@ import torch
 
 from artifact.atomic import write_atomically
 from artifact.errors import RunError
+from artifact.events import Report
 from trainer.config.config import TrainConfig
 from trainer.loop.assessment import assess, find_threshold, measured_metrics, report_run
 from trainer.loop.distributed import Ranks, joined
 from trainer.loop.epoch import train_epoch
 from trainer.loop.event_log import EventLog, require_tensorboard
 from trainer.loop.interruption import Interruption
-from trainer.loop.preparation import Prepared, Report, prepare
+from trainer.loop.preparation import Prepared, prepare
 from trainer.loop.training import Training, make_training
 from trainer.loop.validation import embed
 from trainer.run.checkpoint import Position, load_state, save_checkpoint, save_state
@@ -122,7 +123,7 @@ def _log(training: Training, say: Report) -> Iterator[Report]:
         return
     with EventLog(training.folder, first_step=training.step + 1) as log:
 
-        def both(event: dict[str, Any]) -> None:
+        def both(event: Mapping[str, Any]) -> None:
             log.report(event)
             say(event)
 
@@ -194,8 +195,9 @@ def _check_resume(output: Path, prepared: Prepared) -> None:
     for key, value in wanted.items():
         if saved[key] != value:
             mend = "resume with the same settings, or train into another folder"
-            raise RunError(f"{key} of the run to resume", expected=str(saved[key]), got=str(value), where=output,
-                           mend=mend)  # fmt: skip
+            raise RunError(
+                f"{key} of the run to resume", expected=str(saved[key]), got=str(value), where=output, mend=mend
+            )
     if facts["data_sha256"] != prepared.data_sha256:
         mend = "train into another folder"
         raise RunError("images of the run to resume", expected="unchanged", got="changed", where=output, mend=mend)

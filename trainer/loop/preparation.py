@@ -16,11 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from artifact.errors import DataError, UsageError
+from artifact.events import Report
 from artifact.preprocessing import ImageError, Preprocessing, inspect_image
 from rows.images import ImageRef
 from trainer.config.checks import check_validation
 from trainer.config.config import TrainConfig
-from trainer.data.dataset import Dataset, Opened, Report, files_of, open_cache, open_dataset, read_dataset
+from trainer.data.dataset import Dataset, Opened, files_of, open_cache, open_dataset, read_dataset
 from trainer.data.held_out import Sides, split_dataset
 from trainer.data.image_folder import ImageFiles, check_classes
 from trainer.data.images import Images
@@ -84,9 +85,13 @@ def prepare(config: TrainConfig, *, report: Report) -> Prepared:
         check_classes(opened, kind=config.kind)
     size = config.size or (small_size(files_of(opened)) if config.base == "conv4" else None)
     base = build_base(
-        config.base, size=size, pretrained=config.pretrained, weights=config.weights, cut=config.cut,
+        config.base,
+        size=size,
+        pretrained=config.pretrained,
+        weights=config.weights,
+        cut=config.cut,
         pooling=config.pooling,
-    )  # fmt: skip
+    )
     config = config.model_copy(update={"size": base.size})
     for note in base.notes:
         report({"event": "warning", "message": note})
@@ -149,9 +154,11 @@ def _open(config: TrainConfig) -> tuple[Opened, Validation]:
         )
     if isinstance(opened, TupleFiles) and validation is not None and validation[0] == "classes":
         raise UsageError(
-            "validation of a table of tuples", expected="images:SHARE, or another table or folder",
-            got=config.validation, where="--validation",
-        )  # fmt: skip
+            "validation of a table of tuples",
+            expected="images:SHARE, or another table or folder",
+            got=config.validation,
+            where="--validation",
+        )
     return opened, validation
 
 
@@ -162,9 +169,11 @@ def _with_strategy(config: TrainConfig, opened: Opened) -> TrainConfig:
     for name, given in (("turns", config.augment.turns), ("mirrors", config.augment.mirrors)):
         if is_tuples and given:
             raise UsageError(
-                f"augment.{name}", expected="images with classes, for it makes more of them", got="a table of tuples",
+                f"augment.{name}",
+                expected="images with classes, for it makes more of them",
+                got="a table of tuples",
                 where=f"--set augment.{name}=...",
-            )  # fmt: skip
+            )
     return config.model_copy(update={"sampling": config.sampling.model_copy(update={"strategy": strategy})})
 
 

@@ -156,10 +156,13 @@ def make_training(prepared: Prepared, ranks: Ranks, folder: Path) -> Training:
         average=None if config.loop.average is None else make_average(branch, config.loop.average),
         batches=make_batches(config, prepared.train, prepared.tuples),
         objective=Objective(
-            loss=str(config.loss), distance=config.distance, mining=str(config.mining),
-            margin=float(config.margin or 0), margin2=float(config.margin2 or 0),
+            loss=str(config.loss),
+            distance=config.distance,
+            mining=str(config.mining),
+            margin=float(config.margin or 0),
+            margin2=float(config.margin2 or 0),
         ),
-    )  # fmt: skip
+    )
 
 
 def step_seed(*numbers: int) -> int:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from artifact.arrays import Vectors
 from trainer.data.images import Images
 from trainer.networks.branch import Branch
 from trainer.networks.evaluation_mode import evaluating
 
 FALSE_ACCEPT_RATE = 0.01
 _BATCH = 128
-
-Vectors = npt.NDArray[np.float32]
 
 
 def embed(branch: Branch, images: Images) -> Vectors:

@@ -120,10 +120,20 @@ def build_base(
         raise whole.not_pooled("one vector per image already")
     num_features = int(features.shape[1])
     return BaseNetwork(
-        name=name, module=module, num_features=num_features, size=whole.size, mean=whole.mean, std=whole.std,
-        source=whole.source, weights=origin, licence=licence, stages=stages, cut=cut, pooling=pooling,
+        name=name,
+        module=module,
+        num_features=num_features,
+        size=whole.size,
+        mean=whole.mean,
+        std=whole.std,
+        source=whole.source,
+        weights=origin,
+        licence=licence,
+        stages=stages,
+        cut=cut,
+        pooling=pooling,
         notes=_notes(name, num_features, pooling),
-    )  # fmt: skip
+    )
 
 
 def _taken_apart(whole: SourceNetwork, cut: int | None, pooling: str | None) -> nn.Module:

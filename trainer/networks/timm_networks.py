@@ -130,16 +130,22 @@ def timm_network(name: str, size: int | None, pretrained: bool) -> TimmNetwork:
     except Exception as error:  # downloads and 1,300 networks raise anything
         if offline:
             raise TrainingError(
-                f"published weights of {name} could not be fetched", got="no connection, and no copy of an earlier one",
+                f"published weights of {name} could not be fetched",
+                got="no connection, and no copy of an earlier one",
                 mend="check the network, or give a local file with --weights FILE.safetensors",
-            ) from None  # fmt: skip
+            ) from None
         raise _build_error(name, size, pretrained, error) from None
     return TimmNetwork(
-        name=name, module=module, size=size, mean=_triple(published.mean), std=_triple(published.std),
-        source=f"timm {timm.__version__}", ends=_ends(module),
+        name=name,
+        module=module,
+        size=size,
+        mean=_triple(published.mean),
+        std=_triple(published.std),
+        source=f"timm {timm.__version__}",
+        ends=_ends(module),
         weights=f"timm/{published.architecture}.{published.tag}" if pretrained else "random",
         licence=published.license if pretrained else None,
-    )  # fmt: skip
+    )
 
 
 def _ends(module: nn.Module) -> Ends:

@@ -74,9 +74,14 @@ def user_network(name: str, size: int | None, pretrained: bool) -> UserNetwork:
         raise UsageError(f"what {name} gives", expected="a torch.nn.Module", got=kind, where=_WHERE)
     size = size or _natural_size(module, make, what=what)
     network = UserNetwork(
-        name=name, module=module, size=size, mean=_triple(module, "mean", what=what),
-        std=_triple(module, "std", what=what), source=name, ends=_ends(module, what=what),
-    )  # fmt: skip
+        name=name,
+        module=module,
+        size=size,
+        mean=_triple(module, "mean", what=what),
+        std=_triple(module, "std", what=what),
+        source=name,
+        ends=_ends(module, what=what),
+    )
     _check_output(network, what=what)
     return network
 
@@ -150,9 +155,12 @@ def _check_output(network: UserNetwork, *, what: str) -> None:
         output = run_once(network.module, torch.zeros(2, 3, network.size, network.size))
     except Exception as error:
         raise UsageError(
-            f"{what} with images [2, 3, {network.size}, {network.size}]", expected=_OUTPUT, got=failure(error),
-            where=_WHERE, mend="mend its forward, or choose another --size",
-        ) from None  # fmt: skip
+            f"{what} with images [2, 3, {network.size}, {network.size}]",
+            expected=_OUTPUT,
+            got=failure(error),
+            where=_WHERE,
+            mend="mend its forward, or choose another --size",
+        ) from None
     got = type(output).__name__
     if isinstance(output, Tensor):
         got = f"{str(output.dtype).removeprefix('torch.')} {list(output.shape)} for 2 images"

@@ -54,10 +54,13 @@ def reduce_hinges(distances: Tensor, masks: Masks, *, loss: Loss, margins: dict[
 
     num_tuples = (masks.has_positive.sum(dim=1) * exists.sum(dim=1)).sum()
     return Reduced(
-        loss=(total / active.clamp(min=1)).to(distances.dtype), num_tuples=num_tuples, num_active=active,
-        share_correct=1 - wrong / num_tuples, share_easy=1 - within.sum() / num_tuples,
+        loss=(total / active.clamp(min=1)).to(distances.dtype),
+        num_tuples=num_tuples,
+        num_active=active,
+        share_correct=1 - wrong / num_tuples,
+        share_easy=1 - within.sum() / num_tuples,
         share_hard=hard.sum() / num_tuples,
-    )  # fmt: skip
+    )
 
 
 def count_below(rows: Tensor, thresholds: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], Tensor]:

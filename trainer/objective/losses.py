@@ -176,26 +176,48 @@ LOSSES: dict[str, Loss] = {
         function=contrastive, form=PAIR, kinds=KINDS_OF_FORM[PAIR], mining="all", margins=default_margins(1, 1)
     ),
     "contrastive_linear": Loss(
-        function=contrastive_linear, form=PAIR, kinds=KINDS_OF_FORM[PAIR], mining="all", margins=default_margins(1, 1),
+        function=contrastive_linear,
+        form=PAIR,
+        kinds=KINDS_OF_FORM[PAIR],
+        mining="all",
+        margins=default_margins(1, 1),
         unit_length=True,
     ),
     "triplet": Loss(
-        function=triplet, form=TRIPLET, kinds=KINDS_OF_FORM[TRIPLET], mining="all", margins=default_margins(0.2, 1),
+        function=triplet,
+        form=TRIPLET,
+        kinds=KINDS_OF_FORM[TRIPLET],
+        mining="all",
+        margins=default_margins(0.2, 1),
         hinges=("margin",),
     ),
     "triplet_soft": Loss(
-        function=triplet_soft, form=TRIPLET, kinds=KINDS_OF_FORM[TRIPLET], mining="batch_hard",
+        function=triplet_soft,
+        form=TRIPLET,
+        kinds=KINDS_OF_FORM[TRIPLET],
+        mining="batch_hard",
         margins=default_margins(0, 0),
     ),
     "quadruplet": Loss(
-        function=quadruplet, form=QUARTET, kinds=KINDS_OF_FORM[QUARTET], mining="all", margins=default_margins(0.2, 1),
-        margin_names=("margin", "margin2"), second_negative=OTHER_CLASS, hinges=("margin", "margin2"),
+        function=quadruplet,
+        form=QUARTET,
+        kinds=KINDS_OF_FORM[QUARTET],
+        mining="all",
+        margins=default_margins(0.2, 1),
+        margin_names=("margin", "margin2"),
+        second_negative=OTHER_CLASS,
+        hinges=("margin", "margin2"),
     ),
     "dlpy": Loss(
-        function=dlpy, form=QUARTET, kinds=KINDS_OF_FORM[QUARTET], mining="all", margins=default_margins(0.2, 1),
-        second_negative=SAME_CLASS, hinges=("margin", "margin"),
+        function=dlpy,
+        form=QUARTET,
+        kinds=KINDS_OF_FORM[QUARTET],
+        mining="all",
+        margins=default_margins(0.2, 1),
+        second_negative=SAME_CLASS,
+        hinges=("margin", "margin"),
     ),
-}  # fmt: skip
+}
 
 DEFAULT_LOSSES: dict[str, str] = {
     "siamese": "contrastive_linear",

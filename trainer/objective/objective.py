@@ -139,9 +139,15 @@ def spread(vectors: Tensor) -> Tensor:
 
 def _outcome(reduced: Reduced, means: PairMeans, vectors: Tensor) -> Outcome:
     return Outcome(
-        loss=reduced.loss, num_tuples=reduced.num_tuples, num_active=reduced.num_active,
-        share_correct=reduced.share_correct, share_easy=reduced.share_easy,
-        share_semi_hard=1 - reduced.share_easy - reduced.share_hard, share_hard=reduced.share_hard,
-        mean_distance=means.every, mean_positive=means.positive, mean_negative=means.negative,
+        loss=reduced.loss,
+        num_tuples=reduced.num_tuples,
+        num_active=reduced.num_active,
+        share_correct=reduced.share_correct,
+        share_easy=reduced.share_easy,
+        share_semi_hard=1 - reduced.share_easy - reduced.share_hard,
+        share_hard=reduced.share_hard,
+        mean_distance=means.every,
+        mean_positive=means.positive,
+        mean_negative=means.negative,
         spread=spread(vectors.detach()),
-    )  # fmt: skip
+    )

@@ -76,9 +76,14 @@ def own_loss(function: Callable[..., Any], *, name: str) -> Loss:
     """
     form, second_negative, margin_names = _read_signature(function, name)
     loss = Loss(
-        function=function, form=form, kinds=KINDS_OF_FORM[form], mining="all", margin_names=margin_names,
-        margins=default_margins(1, 1) if form == PAIR else default_margins(0.2, 1), second_negative=second_negative,
-    )  # fmt: skip
+        function=function,
+        form=form,
+        kinds=KINDS_OF_FORM[form],
+        mining="all",
+        margin_names=margin_names,
+        margins=default_margins(1, 1) if form == PAIR else default_margins(0.2, 1),
+        second_negative=second_negative,
+    )
     _try_out(loss, name)
     return loss
 
@@ -121,8 +126,9 @@ def _read_signature(function: Callable[..., Any], name: str) -> tuple[str, str |
 
 def _signature_error(name: str, got: str) -> UsageError:
     known = ", ".join(f"({', '.join(terms)}, *, margin)" for terms in _FORMS)
-    return UsageError(f"parameters of the loss {name}", expected=f"one of {known}; quartets may take margin2", got=got,
-                      where=_WHERE)  # fmt: skip
+    return UsageError(
+        f"parameters of the loss {name}", expected=f"one of {known}; quartets may take margin2", got=got, where=_WHERE
+    )
 
 
 def _try_out(loss: Loss, name: str) -> None:
@@ -145,8 +151,9 @@ def _try_out(loss: Loss, name: str) -> None:
     check_values(values, common_shape(terms), name=name)
     if not values.requires_grad:
         mend = "compute it with torch, without .detach(), .item() or NumPy"
-        raise UsageError(what, expected="a result that can be differentiated", got="one without gradients",
-                         where=_WHERE, mend=mend)  # fmt: skip
+        raise UsageError(
+            what, expected="a result that can be differentiated", got="one without gradients", where=_WHERE, mend=mend
+        )
     leaves = [term for term in terms if term.is_leaf and term.requires_grad]
     gradients = torch.autograd.grad(values.sum(), leaves, allow_unused=True)
     finite = [bool(torch.isfinite(gradient).all()) for gradient in gradients if gradient is not None]

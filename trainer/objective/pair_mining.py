@@ -91,6 +91,9 @@ def mine_pairs(distances: Tensor, masks: Masks, *, miner: str, margin: float) ->
     fixed = distances.detach()
     valid, mined = PAIR_MINERS[miner](fixed, masks, margin)
     return Tuples(
-        form=PAIR, terms=(distances.where(valid, FILLER), masks.different), valid=valid, mined=mined,
+        form=PAIR,
+        terms=(distances.where(valid, FILLER), masks.different),
+        valid=valid,
+        mined=mined,
         order=hardest_triplets(fixed, masks),
-    )  # fmt: skip
+    )

@@ -57,9 +57,13 @@ def reduce(tuples: Tuples, values: Tensor, *, margin: float) -> Reduced:
         easy = (is_easy(*tuples.order, margin) & tuples.valid).sum() / num_valid
         hard = (is_hard(*tuples.order, margin) & tuples.valid).sum() / num_valid
     return Reduced(
-        loss=loss, num_tuples=tuples.mined.sum(), num_active=active.sum(), share_easy=easy, share_hard=hard,
+        loss=loss,
+        num_tuples=tuples.mined.sum(),
+        num_active=active.sum(),
+        share_easy=easy,
+        share_hard=hard,
         share_correct=1 - hard if tuples.form == TRIPLET else share_correct(tuples, margin=margin),
-    )  # fmt: skip
+    )
 
 
 def share_correct(tuples: Tuples, *, margin: float) -> Tensor:

@@ -116,6 +116,9 @@ def lay_out(triplets: Triplets, distances: Tensor, masks: Masks) -> Tuples:
     positive = distances.where(masks.same, FILLER).gather(1, triplets.positive)[:, :, None]
     negative = triplets.against(distances.where(masks.different, FILLER))
     return Tuples(
-        form=TRIPLET, terms=(positive, negative), valid=triplets.valid, mined=triplets.mined,
+        form=TRIPLET,
+        terms=(positive, negative),
+        valid=triplets.valid,
+        mined=triplets.mined,
         order=(positive.detach(), negative.detach()),
-    )  # fmt: skip
+    )

@@ -11,17 +11,17 @@ Decisions a reader would question:
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
 
+from artifact.arrays import Indices
+from artifact.cores import available_cores
 from artifact.errors import DataError
 from artifact.preprocessing import ImageError, Pixels, Preprocessing, load_pixels
 from rows.images import ImageRef
-from trainer.data.image_folder import Indices
 from trainer.pixels.cache import PixelCache
 
 _NOWHERE = -1
@@ -29,7 +29,7 @@ _COMMIT_BYTES = 8 * 2**20
 
 
 def default_workers() -> int:
-    return min(16, os.cpu_count() or 1)
+    return min(16, available_cores())
 
 
 class PixelStore:
@@ -151,9 +151,13 @@ class StoreBuilder:
         row = np.array([row for _, row in self._places], np.int64)
         on_disk = self._cache.blocks() if self._cache is not None else []
         return PixelStore(
-            blocks=[self._memory[: self._in_memory], *on_disk], block=block, row=row, refs=self._refs,
-            preprocessing=self._preprocessing, workers=self._workers,
-        )  # fmt: skip
+            blocks=[self._memory[: self._in_memory], *on_disk],
+            block=block,
+            row=row,
+            refs=self._refs,
+            preprocessing=self._preprocessing,
+            workers=self._workers,
+        )
 
     def _commit(self) -> None:
         if not self._pending or self._cache is None:

@@ -95,9 +95,13 @@ class Run:
 def make_branch(config: TrainConfig, base: BaseNetwork) -> Branch:
     """The untrained branch of a configuration."""
     return Branch(
-        base.module, num_features=base.num_features, embedding_dim=config.dim, mean=base.mean, std=base.std,
+        base.module,
+        num_features=base.num_features,
+        embedding_dim=config.dim,
+        mean=base.mean,
+        std=base.std,
         normalize=bool(config.normalize),
-    )  # fmt: skip
+    )
 
 
 def make_preprocessing(config: TrainConfig, base: BaseNetwork) -> Preprocessing:

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-Indices = npt.NDArray[np.int64]
+from artifact.arrays import Indices
 
 
 @dataclass(frozen=True, kw_only=True)

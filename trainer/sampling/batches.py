@@ -18,11 +18,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from artifact.arrays import Indices
 from artifact.errors import UsageError
 from trainer.config.config import TrainConfig
 from trainer.data.images import Images
 from trainer.data.tuple_table import TupleRows
-from trainer.sampling.batch import Batch, Batches, Indices
+from trainer.sampling.batch import Batch, Batches
 from trainer.sampling.tuple_sampling import Rounds, TupleBatches
 
 BALANCED, ROUNDS, TUPLES = "balanced", "rounds", "tuples"
@@ -99,9 +100,13 @@ def batches(
     left = batches_per_epoch
     for round_ in itertools.count():
         for batch in epoch_batches(
-            labels, classes_per_batch=classes_per_batch, images_per_class=images_per_class, seed=seed, epoch=epoch,
+            labels,
+            classes_per_batch=classes_per_batch,
+            images_per_class=images_per_class,
+            seed=seed,
+            epoch=epoch,
             round_=round_,
-        ):  # fmt: skip
+        ):
             if left == 0:
                 return
             left -= 1
@@ -139,9 +144,13 @@ class BalancedBatches:
     def epoch(self, epoch: int, *, first: int = 0) -> Iterator[Batch]:
         """The batches of one epoch (from 0), from the batch `first` on."""
         dealt = batches(
-            self.labels, classes_per_batch=self.classes_per_batch, images_per_class=self.images_per_class,
-            seed=self.seed, epoch=epoch, batches_per_epoch=self.batches_per_epoch,
-        )  # fmt: skip
+            self.labels,
+            classes_per_batch=self.classes_per_batch,
+            images_per_class=self.images_per_class,
+            seed=self.seed,
+            epoch=epoch,
+            batches_per_epoch=self.batches_per_epoch,
+        )
         return (Batch(rows=rows) for rows in itertools.islice(dealt, first, None))
 
 
@@ -153,9 +162,11 @@ def strategy_for(strategy: str | None, *, is_tuples: bool) -> str:
     if strategy not in fitting:
         what = "a table of tuples" if is_tuples else "images with classes"
         raise UsageError(
-            f"sampling strategy for {what}", expected=" or ".join(fitting), got=strategy,
+            f"sampling strategy for {what}",
+            expected=" or ".join(fitting),
+            got=strategy,
             where="--set sampling.strategy=...",
-        )  # fmt: skip
+        )
     return strategy
 
 
@@ -174,24 +185,38 @@ def make_batches(config: TrainConfig, images: Images, tuples: TupleRows | None) 
     strategy = strategy_for(sampling.strategy, is_tuples=tuples is not None)
     if strategy == BALANCED:
         classes, per_class = batch_shape(
-            len(images.files.classes), classes_per_batch=sampling.classes_per_batch,
+            len(images.files.classes),
+            classes_per_batch=sampling.classes_per_batch,
             images_per_class=sampling.images_per_class,
-        )  # fmt: skip
+        )
         return BalancedBatches(
-            labels=images.labels, classes_per_batch=classes, images_per_class=per_class, seed=config.seed,
+            labels=images.labels,
+            classes_per_batch=classes,
+            images_per_class=per_class,
+            seed=config.seed,
             batches_per_epoch=sampling.batches_per_epoch,
-        )  # fmt: skip
+        )
     if tuples is not None:
         given = tuples
         return TupleBatches(
-            tuples=lambda epoch: given, num_tuples=len(given), size=sampling.tuples_per_batch, seed=config.seed,
+            tuples=lambda epoch: given,
+            num_tuples=len(given),
+            size=sampling.tuples_per_batch,
+            seed=config.seed,
             batches_per_epoch=sampling.batches_per_epoch,
-        )  # fmt: skip
+        )
     rounds = Rounds(
-        labels=images.labels, kind=config.kind, count=sampling.tuples_per_round, epochs=sampling.epochs_per_round,
-        seed=config.seed, same_negatives=config.loss == DLPY_LOSS,
-    )  # fmt: skip
+        labels=images.labels,
+        kind=config.kind,
+        count=sampling.tuples_per_round,
+        epochs=sampling.epochs_per_round,
+        seed=config.seed,
+        same_negatives=config.loss == DLPY_LOSS,
+    )
     return TupleBatches(
-        tuples=rounds, num_tuples=rounds.count, size=sampling.tuples_per_batch, seed=config.seed,
+        tuples=rounds,
+        num_tuples=rounds.count,
+        size=sampling.tuples_per_batch,
+        seed=config.seed,
         batches_per_epoch=sampling.batches_per_epoch,
-    )  # fmt: skip
+    )

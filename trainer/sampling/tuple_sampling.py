@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from artifact.arrays import Indices
 from trainer.data.tuple_table import TupleRows
-from trainer.sampling.batch import Batch, Indices
+from trainer.sampling.batch import Batch
 
 _DRAW, _DEAL = 1, 2  # so that drawing a round and dealing an epoch of the same number have nothing in common
 

@@ -74,8 +74,9 @@ class Watch:
         self._recent.append(line)
         if math.isfinite(held_out_quality(line)):
             self._validated.append(line)
-        history = History(first=self._first, recent=list(self._recent), validated=list(self._validated),
-                          num_epochs=self._num_epochs)  # fmt: skip
+        history = History(
+            first=self._first, recent=list(self._recent), validated=list(self._validated), num_epochs=self._num_epochs
+        )
         found = [(rule, rule(history, self.config)) for rule in self._rules]
         self._rules = [rule for rule, message in found if message is None]
         said = [message for _, message in found if message is not None]

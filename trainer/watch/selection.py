@@ -48,7 +48,10 @@ def resolve_selection(config: LoopConfig, measured: Sequence[str]) -> LoopConfig
     metric = config.metric or (measured[0] if measured else None)
     if (keep == "best" or config.patience is not None) and metric not in measured:
         raise UsageError(
-            "metric to choose the best epoch by", expected=" or ".join(measured) or "something held out",
-            got=metric or "nothing is held out", where="--set loop.metric=...", mend="hold more out with --validation",
-        )  # fmt: skip
+            "metric to choose the best epoch by",
+            expected=" or ".join(measured) or "something held out",
+            got=metric or "nothing is held out",
+            where="--set loop.metric=...",
+            mend="hold more out with --validation",
+        )
     return config.model_copy(update={"keep": keep, "metric": metric})

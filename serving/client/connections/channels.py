@@ -59,9 +59,12 @@ class Access:
             raise UsageError(source, expected="printable ASCII without spaces", got="something else")
         if self.tls is False and not _is_this_machine(address):
             raise UsageError(
-                source, expected="TLS, to send a token to another machine", got="none", where=address,
+                source,
+                expected="TLS, to send a token to another machine",
+                got="none",
+                where=address,
                 mend="turn TLS on, or leave the token out",
-            )  # fmt: skip
+            )
         return [("authorization", f"Bearer {token}")]
 
     def open_channel(self, address: str) -> grpc.Channel:

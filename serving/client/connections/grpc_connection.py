@@ -181,9 +181,12 @@ class GrpcConnection:
             raise ServerError(f"the manifest of model {self.model!r}", got=str(error), where=where) from None
         if manifest.digest != digest:
             raise ServerError(
-                f"the config of model {self.model!r} contradicts itself", expected=f"digest {manifest.digest}",
-                got=digest or "none", where=where, mend="publish it again",
-            )  # fmt: skip
+                f"the config of model {self.model!r} contradicts itself",
+                expected=f"digest {manifest.digest}",
+                got=digest or "none",
+                where=where,
+                mend="publish it again",
+            )
         return manifest
 
     def _request(self, model: str, version: str) -> Any:

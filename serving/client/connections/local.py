@@ -10,12 +10,13 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from artifact.cores import available_cores
 from artifact.preprocessing import Pixels, load_batch
 from artifact.repository.reading import open_repository
 from serving.check import check_engine
 from serving.client.connections.connection import Outputs
 from serving.client.connections.timings import Timings
-from serving.engine import Engine, available_cores
+from serving.engine import Engine
 
 
 class LocalConnection:

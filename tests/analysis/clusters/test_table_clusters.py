@@ -87,8 +87,12 @@ def test_degenerate_tables_are_clustered(distance: str, tmp_path: Path) -> None:
         assert found.rows()[0]["medoid"] == "r0"
         for row in found.rows()[1:]:
             assert row == {
-                "cluster": row["cluster"], "size": 0, "medoid": None, "mean_distance": None, "silhouette": None,
-            }  # fmt: skip
+                "cluster": row["cluster"],
+                "size": 0,
+                "medoid": None,
+                "mean_distance": None,
+                "silhouette": None,
+            }
         assert found.silhouette is None
 
 

@@ -180,10 +180,8 @@ def test_per_class_equals_the_loops_of_that_class() -> None:
         for i in own:
             others = [j for j in range(len(labels)) if j != i]
             rows.append(
-                by_loops(
-                    vectors[[i]], [labels[i]], "cosine", (1, 5), vectors[others], [labels[j] for j in others]
-                )
-            )  # fmt: skip
+                by_loops(vectors[[i]], [labels[i]], "cosine", (1, 5), vectors[others], [labels[j] for j in others])
+            )
         assert row["queries"] == len(own)
         for name in ("recall@1", "recall@5", "P@1", "P@5", "mAP@R", "mAP"):
             assert row[name] == pytest.approx(np.mean([each[name] for each in rows])), name

@@ -200,8 +200,14 @@ def test_facts_stand_beside_the_index(tmp_path: Path) -> None:
     facts = json.loads(metadata[b"lookalike.index"])
     assert (facts["kind"], facts["images"]) == ("ivf", str((tmp_path / "images").resolve()))
     assert set(facts["parameters"]) == {
-        "nlist", "nprobe", "recall@10", "recall_target", "recall_queries", "seed", "build_seconds",
-    }  # fmt: skip
+        "nlist",
+        "nprobe",
+        "recall@10",
+        "recall_target",
+        "recall_queries",
+        "seed",
+        "build_seconds",
+    }
     assert Index.open(tmp_path / "i").images == (tmp_path / "images").resolve()
     (tmp_path / "images").rmdir()
     assert VectorTable.open(tmp_path / "v").images is None

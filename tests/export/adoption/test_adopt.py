@@ -69,9 +69,11 @@ CASES = {
     "torchvision vit, opset 14, batch 1": (
         "tv:VisionTransformer",
         {"image_size": 32, "patch_size": 16, "num_layers": 1, "num_heads": 2, "hidden_dim": 16, "mlp_dim": 16},
-        32, {"opset": 14}, "one by one",
+        32,
+        {"opset": 14},
+        "one by one",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", list(CASES))

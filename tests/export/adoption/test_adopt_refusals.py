@@ -143,7 +143,7 @@ REFUSALS = {
     "std of zero": (small_graph, {"std": (0.0, 1.0, 1.0)}, "std above 0"),
     "kind": (small_graph, {"kind": "twins"}, "'twins'.*siamese"),
     "name": (small_graph, {"name": "a/b"}, "model name 'a/b'"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", list(REFUSALS))

@@ -144,13 +144,17 @@ def test_files_and_options_that_make_no_sense_are_refused(tmp_path: Path) -> Non
     cases: list[tuple[dict[str, Any], str]] = [
         ({"tls": none}, f"authorities of TLS: expected a PEM file, got No such file or directory ({none})"),
         ({"tls": text}, f"authorities of TLS: expected a PEM file, got another format ({text})"),
-        ({"tls": True, "tls_key": text}, "client certificate: expected a certificate and its key, got one of them "
-         "(localhost:1)"),
-        ({"tls_certificate": text, "tls_key": text}, "client certificate: expected TLS, got none (localhost:1); turn "
-         "TLS on"),
+        (
+            {"tls": True, "tls_key": text},
+            "client certificate: expected a certificate and its key, got one of them (localhost:1)",
+        ),
+        (
+            {"tls_certificate": text, "tls_key": text},
+            "client certificate: expected TLS, got none (localhost:1); turn TLS on",
+        ),
         ({"token": "two words"}, "token: expected printable ASCII without spaces, got something else"),
         ({"retry_s": -1}, "retry_s: expected 0 seconds or more, got -1"),
-    ]  # fmt: skip
+    ]
     for options, message in cases:
         with pytest.raises(UsageError) as error:
             Scorer(MODEL, url="localhost:1", **options)

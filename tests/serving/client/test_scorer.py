@@ -263,9 +263,15 @@ def test_lineage_version_and_digest_are_those_of_the_artifact(place: Place) -> N
     with place.scorer("quartet_full") as scorer:
         assert (scorer.version, scorer.digest) == (1, file.digest)
         assert scorer.lineage == Lineage(
-            artifact="quartet_full", version=1, digest=file.digest, space=file.space, distance="euclidean",
-            normalized=False, kind="quartet", mode="full",
-        )  # fmt: skip
+            artifact="quartet_full",
+            version=1,
+            digest=file.digest,
+            space=file.space,
+            distance="euclidean",
+            normalized=False,
+            kind="quartet",
+            mode="full",
+        )
         assert scorer.manifest.model_dump(exclude={"golden"}) == file.model_dump(exclude={"golden"})
 
 

@@ -49,8 +49,10 @@ def test_embed_takes_columns_of_paths_bytes_and_structs(place: dict[str, Any], i
     """An Array, a ChunkedArray, and what Hugging Face writes; the vectors as a column of fixed-size lists."""
     paths = [str(path) for path in images]
     data = [path.read_bytes() for path in images]
-    structs = [{"bytes": each, "path": None} if row % 2 else {"bytes": None, "path": paths[row]}
-               for row, each in enumerate(data)]  # fmt: skip
+    structs = [
+        {"bytes": each, "path": None} if row % 2 else {"bytes": None, "path": paths[row]}
+        for row, each in enumerate(data)
+    ]
     columns = [
         pa.array(paths),
         pa.chunked_array([pa.array(data[:7]), pa.array(data[7:], pa.binary())]),

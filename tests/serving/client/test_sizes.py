@@ -187,8 +187,9 @@ def test_a_refusal_after_files_were_found_faster_means_pixels_too(
         monkeypatch.setattr(GrpcConnection, "run_encoded", refuse)
         np.testing.assert_allclose(scorer.embed(images[:40]), expected_vectors(images[:40]), atol=1e-5)
         assert (scorer.sending, scorer.sending_reason) == (
-            PIXELS, "encoded files were refused: gone; send pixels instead",
-        )  # fmt: skip
+            PIXELS,
+            "encoded files were refused: gone; send pixels instead",
+        )
 
 
 def test_latency_is_the_median_and_the_99th_percentile_of_the_latest() -> None:

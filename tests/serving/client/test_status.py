@@ -19,9 +19,21 @@ def test_parse_url_takes_host_and_port(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["nonsense", "http://localhost:8001", "grpc://a:1", "localhost:", ":8001", "localhost:0", "localhost:65536",
-     "localhost:8001/v2", "a b:1", "", "::1:8001", "localhost:8001\n"],
-)  # fmt: skip
+    [
+        "nonsense",
+        "http://localhost:8001",
+        "grpc://a:1",
+        "localhost:",
+        ":8001",
+        "localhost:0",
+        "localhost:65536",
+        "localhost:8001/v2",
+        "a b:1",
+        "",
+        "::1:8001",
+        "localhost:8001\n",
+    ],
+)
 def test_parse_url_refuses_anything_else(text: str) -> None:
     """One line that says what is wanted."""
     with pytest.raises(UsageError) as error:
@@ -57,12 +69,15 @@ def test_every_status_has_one_line_with_the_servers_text(code: grpc.StatusCode) 
 @pytest.mark.parametrize(
     ("details", "reason"),
     [
-        ("failed to connect to all addresses; last error: UNKNOWN: ipv4:10.0.0.1:1: Failed to connect to remote host: "
-         "connect: Connection refused (111)", "connection refused"),
+        (
+            "failed to connect to all addresses; last error: UNKNOWN: ipv4:10.0.0.1:1: Failed to connect to remote host: "
+            "connect: Connection refused (111)",
+            "connection refused",
+        ),
         ("DNS resolution failed for nowhere.invalid:8001: C-ares status is not ARES_SUCCESS", "no such host"),
         ("Socket closed", "the connection was closed"),
     ],
-)  # fmt: skip
+)
 def test_failures_of_the_transport_say_that_no_server_answers(details: str, reason: str) -> None:
     """A server's own UNAVAILABLE (queue full, stopping) is told apart from there being none."""
     error = status_error(Failure(grpc.StatusCode.UNAVAILABLE, details), address="host:1", timeout_s=1)

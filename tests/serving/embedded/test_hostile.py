@@ -43,8 +43,9 @@ def test_foreign_models_are_listed_with_the_reason(tmp_path: Path, config: str |
         assert reason in why
         assert any("'foreign'" in line and reason in line for line in reports)
         assert refusal(lambda: client.load_model("foreign")) == (
-            "INTERNAL", "failed to load 'foreign', failed to poll from model repository",
-        )  # fmt: skip
+            "INTERNAL",
+            "failed to load 'foreign', failed to poll from model repository",
+        )
         assert client.is_model_ready("tiny")
     assert not trap.exists()
 
@@ -87,11 +88,13 @@ def test_names_that_are_paths_reach_no_file(tmp_path: Path, name: str) -> None:
     with Server(root, grpc_port=0) as server, client_of(server) as client:
         for load in (name, f"{name}_encoded"):
             assert refusal(lambda load=load: client.load_model(load)) == (
-                "INTERNAL", f"failed to load '{load}', failed to poll from model repository",
-            )  # fmt: skip
+                "INTERNAL",
+                f"failed to load '{load}', failed to poll from model repository",
+            )
         assert not client.is_model_ready(name) if name else True
         assert refusal(lambda: infer(client, name, {"image": noise(1)})) == (
-            "NOT_FOUND", f"Request for unknown model: '{name}' is not found",
-        )  # fmt: skip
+            "NOT_FOUND",
+            f"Request for unknown model: '{name}' is not found",
+        )
         client.unload_model(name)
         assert client.is_model_ready("tiny")

@@ -199,8 +199,9 @@ def test_bytes_in_the_server_are_bounded(repository: Path) -> None:
         with together(server, lambda: infer(client, "tiny", {"image": noise(8)})) as answers:
             eventually(lambda: server._store.find("tiny")._batcher.num_waiting == 1, "one waiting")
             assert refusal(lambda: infer(client, "pair", {s: noise(3) for s in ("left", "right")})) == (
-                "UNAVAILABLE", QUEUE_FULL,
-            )  # fmt: skip
+                "UNAVAILABLE",
+                QUEUE_FULL,
+            )
         answers[0].result(WAIT_S)
         assert infer(client, "tiny", {"image": noise(20)}).as_numpy("embedding").shape == (20, 4)  # alone it may
 

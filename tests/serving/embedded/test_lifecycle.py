@@ -188,8 +188,11 @@ def _process(repository: Path, home: Path) -> Iterator[subprocess.Popen[str]]:
     variables |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "PYTHONWARNINGS": "error"}
     process = subprocess.Popen(
         [sys.executable, "-c", SERVE, str(repository)],
-        env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     try:
         yield process
     finally:

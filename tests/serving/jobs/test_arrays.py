@@ -34,11 +34,17 @@ def pairs_table(folder: Path) -> Path:
     paths = [str(path) for path in write_images(folder / "images", 15)]
     Path(paths[3]).write_bytes(BAD)
     columns = {
-        "id": [f"ä{row}" * (row + 1) for row in range(15)], "anchor": paths, "positive": paths[1:4] * 5,
-        "negative": paths[5:10] * 3, "weight": np.arange(15) / 4, "kind": np.arange(15, dtype=np.int16),
-        "good": [row % 2 == 0 for row in range(15)], "hole": [None, *range(14)], "list": [[1, 2]] * 15,
+        "id": [f"ä{row}" * (row + 1) for row in range(15)],
+        "anchor": paths,
+        "positive": paths[1:4] * 5,
+        "negative": paths[5:10] * 3,
+        "weight": np.arange(15) / 4,
+        "kind": np.arange(15, dtype=np.int16),
+        "good": [row % 2 == 0 for row in range(15)],
+        "hole": [None, *range(14)],
+        "list": [[1, 2]] * 15,
         "a/b": list(range(15)),
-    }  # fmt: skip
+    }
     columns["positive"] = [path for path in columns["positive"] if path != paths[3]] + paths[1:6]
     parquet.write_table(pa.table(columns), folder / "t.parquet")
     return folder / "t.parquet"
@@ -79,10 +85,12 @@ def test_columns_that_make_no_array_stay_in_the_parts(repository: Path, tmp_path
     holed = [[1.0, None], [2.0, 3.0], [4.0, 5.0], [6.0, 7.0]]
     lists = {
         "whole": ([[row, -row] for row in range(4)], pa.float32()),
-        "empty": ([None, [1, 2], [3, 4], [5, 6]], pa.float32()), "holed": (holed, pa.float32()),
-        "int": ([[2**53 + 1, row] for row in range(4)], pa.int64()), "text": ([["a", "b"]] * 4, pa.string()),
+        "empty": ([None, [1, 2], [3, 4], [5, 6]], pa.float32()),
+        "holed": (holed, pa.float32()),
+        "int": ([[2**53 + 1, row] for row in range(4)], pa.int64()),
+        "text": ([["a", "b"]] * 4, pa.string()),
         "../up": ([[0, 0]] * 4, pa.float32()),
-    }  # fmt: skip
+    }
     columns = {name: pa.array(values, pa.list_(kind, 2)) for name, (values, kind) in lists.items()}
     names = ["a/b", "../x", "..", ".hidden", "a\\b", "a: b", "n" * 300, "plain"]
     columns |= {name: pa.array(range(4)) for name in names}

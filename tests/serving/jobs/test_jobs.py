@@ -48,8 +48,11 @@ def test_a_folder_becomes_parts_with_id_label_and_embedding(repository: Path, tm
     assert result.parts == ("part-00000.parquet", "part-00001.parquet", "part-00002.parquet")
     assert (result.resumed_at, result.note) == (0, None)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        ".lookalike.lock", "errors.parquet", "manifest.json", *result.parts,
-    ]  # fmt: skip
+        ".lookalike.lock",
+        "errors.parquet",
+        "manifest.json",
+        *result.parts,
+    ]
     names = sorted(path.relative_to(pictures).as_posix() for path in pictures.rglob("*.*"))
     good = [name for name in names if (pictures / name).read_bytes() != BAD]
     rows = read_rows(tmp_path / "out")

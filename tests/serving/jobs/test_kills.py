@@ -67,11 +67,15 @@ def kill_again_and_again(command: list[str], num_kills: int, seconds: float, cod
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", WAITING, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, env=environment,
+            [sys.executable, "-c", WAITING, *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
         )
         for _ in range(num_kills + 1)
-    ]  # fmt: skip
+    ]
     random, num_hit = np.random.default_rng(int.from_bytes(os.urandom(4))), 0
     try:
         for process in processes[:-1]:

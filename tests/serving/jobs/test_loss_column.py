@@ -97,8 +97,10 @@ def test_each_tuple_has_its_loss(repository: Path, images: list[Path], tmp_path:
     parquet.write_table(pa.table(cells), tmp_path / "t.parquet")
     scored = job(repository, f"{kind}_{mode}", tmp_path / "t.parquet", tmp_path / "out")
 
-    a, p, n, *last = (expected_vectors([path for row, path in enumerate(paths) if row != 4]).astype(np.float64)
-                      for paths in rows.values())  # fmt: skip
+    a, p, n, *last = (
+        expected_vectors([path for row, path in enumerate(paths) if row != 4]).astype(np.float64)
+        for paths in rows.values()
+    )
     d_ap, d_an = np.linalg.norm(a - p, axis=1), np.linalg.norm(a - n, axis=1)
     expected = np.maximum(0, d_ap - d_an + 0.1)
     if last:
@@ -119,8 +121,14 @@ def test_pairs_take_their_target_from_either_column(
     table = write_pairs(tmp_path / "t.parquet", images, **{role: cells})
     scored = job(repository, "siamese_branch", table, tmp_path / "out", copy=[role])
     assert scored.column_names == [
-        "id", "embedding_left", "embedding_right", "distance_left_right", "same", "different", "loss",
-    ]  # fmt: skip
+        "id",
+        "embedding_left",
+        "embedding_right",
+        "distance_left_right",
+        "same",
+        "different",
+        "loss",
+    ]
     distance = apart(images)
     assert scored["same"].to_pylist() == (distance <= 1).tolist()
     assert scored["different"].to_pylist() == different
@@ -142,8 +150,11 @@ def test_a_target_of_another_name_is_named_and_labels_are_then_clear(
     told = parquet.read_schema(tmp_path / "out" / "part-00001.parquet").field("loss").metadata
     assert told is not None
     assert json.loads(told[b"lookalike.loss"]) == {
-        "name": "contrastive", "kind": "siamese", "margins": {"margin": 1.5}, "target": ["same", "label"],
-    }  # fmt: skip
+        "name": "contrastive",
+        "kind": "siamese",
+        "margins": {"margin": 1.5},
+        "target": ["same", "label"],
+    }
 
 
 def refused(kind: type[LookalikeError], *arguments: Any, **options: Any) -> str:

@@ -44,9 +44,13 @@ def test_mended_rows_join_in_table_order_and_the_others_stay(repository: Path, t
 
     events: list[tuple[int, int]] = []
     result = score(
-        open_table(table), repository, output, rows_per_part=6, retry_errors=True,
+        open_table(table),
+        repository,
+        output,
+        rows_per_part=6,
+        retry_errors=True,
         report=lambda event: events.append((event["done"], event["num_rows"])),
-    )  # fmt: skip
+    )
     assert (result.num_mended, result.num_errors, result.num_images) == (3, 2, 3)
     assert result.note == "bad rows tried again: 5, scored now: 3"
     assert events[-1] == (5, 5)

@@ -66,8 +66,10 @@ def test_a_csv_with_mapped_columns_gives_vectors_distances_and_same(
 ) -> None:
     """Few images in many rows: each runs once in a part; a bad image or an empty cell takes its row alone."""
     kind = KINDS[model.split("_")[0]]
-    chosen = {name: [(row * (2 * place + 3) + place) % 11 for row in range(NUM_ROWS)]
-              for place, name in enumerate(kind.streams)}  # fmt: skip
+    chosen = {
+        name: [(row * (2 * place + 3) + place) % 11 for row in range(NUM_ROWS)]
+        for place, name in enumerate(kind.streams)
+    }
     cells = {name: [f"../images/{images[i].name}" for i in rows] for name, rows in chosen.items()}
     first, second = kind.streams[:2]
     table = images[0].parent.parent / model / "tuples.csv"

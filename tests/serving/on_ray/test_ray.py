@@ -105,9 +105,15 @@ def test_a_job_outlives_a_node_and_gives_the_bytes_of_a_job_at_home(
     assert (result.num_rows, result.num_errors, result.parts) == (plain.num_rows, plain.num_errors, plain.parts)
     assert len(events) == len(plain.parts) - begun
     assert events[-1] | {"images_per_s": 0} == {
-        "event": "rows", "done": NUM_IMAGES, "num_rows": NUM_IMAGES, "num_errors": 3, "images_per_s": 0, "eta_s": 0.0,
-        "p50_ms": None, "p99_ms": None,
-    }  # fmt: skip
+        "event": "rows",
+        "done": NUM_IMAGES,
+        "num_rows": NUM_IMAGES,
+        "num_errors": 3,
+        "images_per_s": 0,
+        "eta_s": 0.0,
+        "p50_ms": None,
+        "p99_ms": None,
+    }
 
 
 def test_a_job_that_no_node_is_left_for_ends_and_is_kept(

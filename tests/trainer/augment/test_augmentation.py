@@ -13,10 +13,23 @@ from trainer.config.settings import AugmentConfig
 OFF = {"rotate_deg": 0.0, "translate": 0.0, "scale": 0.0, "flip": False}
 IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (32, 36, 60, 3), np.uint8))
 EACH = [
-    {"rotate_deg": 20.0}, {"translate": 0.2}, {"scale": 0.5}, {"aspect": 0.5}, {"shear_deg": 20.0}, {"crop": 0.5},
-    {"elastic": 0.1}, {"thickness": 0.5}, {"flip": True}, {"brightness": 0.5}, {"contrast": 0.5}, {"saturation": 0.5},
-    {"hue": 0.3}, {"grayscale": 0.5}, {"blur": 0.5}, {"erase": 0.5},
-]  # fmt: skip
+    {"rotate_deg": 20.0},
+    {"translate": 0.2},
+    {"scale": 0.5},
+    {"aspect": 0.5},
+    {"shear_deg": 20.0},
+    {"crop": 0.5},
+    {"elastic": 0.1},
+    {"thickness": 0.5},
+    {"flip": True},
+    {"brightness": 0.5},
+    {"contrast": 0.5},
+    {"saturation": 0.5},
+    {"hue": 0.3},
+    {"grayscale": 0.5},
+    {"blur": 0.5},
+    {"erase": 0.5},
+]
 ALL = {name: value for setting in EACH for name, value in setting.items()}
 
 

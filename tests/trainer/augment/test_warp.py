@@ -23,8 +23,19 @@ OFF = {"rotate_deg": 0.0, "translate": 0.0, "scale": 0.0}
 
 def _stay(count: int = 1) -> Moves:
     one, zero = torch.ones(count), torch.zeros(count)
-    return Moves(crop_area=one, crop_x=zero, crop_y=zero, mirror=one, factor=one, stretch=one, shear_x=zero,
-                 shear_y=zero, angle=zero, shift_x=zero, shift_y=zero)  # fmt: skip
+    return Moves(
+        crop_area=one,
+        crop_x=zero,
+        crop_y=zero,
+        mirror=one,
+        factor=one,
+        stretch=one,
+        shear_x=zero,
+        shear_y=zero,
+        angle=zero,
+        shift_x=zero,
+        shift_y=zero,
+    )
 
 
 def _smooth(height: int = HEIGHT, width: int = WIDTH, count: int = 1) -> Tensor:
@@ -77,9 +88,15 @@ def test_affine_maps_agree_with_torchvision(
     """Rotation, shift, scale and shear alone and together, wherever torchvision has no black corner."""
     planes = _smooth()
     tangents = [torch.tensor([-math.tan(math.radians(value))]) for value in shear]  # torchvision shears the other way
-    moves = replace(_stay(), angle=torch.tensor([math.radians(degrees)]), factor=torch.tensor([factor]),
-                    shear_x=tangents[0], shear_y=tangents[1], shift_x=torch.tensor([shift[0] / WIDTH]),
-                    shift_y=torch.tensor([shift[1] / HEIGHT]))  # fmt: skip
+    moves = replace(
+        _stay(),
+        angle=torch.tensor([math.radians(degrees)]),
+        factor=torch.tensor([factor]),
+        shear_x=tangents[0],
+        shear_y=tangents[1],
+        shift_x=torch.tensor([shift[0] / WIDTH]),
+        shift_y=torch.tensor([shift[1] / HEIGHT]),
+    )
     options = {"angle": degrees, "translate": list(shift), "scale": factor, "shear": list(shear)}
     expected = reference.affine(planes, interpolation=InterpolationMode.BILINEAR, **options)
     inside = reference.affine(torch.ones_like(planes), interpolation=InterpolationMode.BILINEAR, **options) > 0.999
@@ -89,8 +106,9 @@ def test_affine_maps_agree_with_torchvision(
 
 def test_warp_agrees_with_a_loop() -> None:
     """Every move at once, with a bend, on images that are not square; the border is repeated."""
-    config = AugmentConfig(rotate_deg=40, translate=0.2, scale=0.5, aspect=0.5, shear_deg=20, crop=0.5, elastic=0.1,
-                           flip=True)  # fmt: skip
+    config = AugmentConfig(
+        rotate_deg=40, translate=0.2, scale=0.5, aspect=0.5, shear_deg=20, crop=0.5, elastic=0.1, flip=True
+    )
     planes = _smooth(12, 19, count=3)
     moves = draw_moves(3, config, generator=torch.Generator().manual_seed(5))
     maps = affine_maps(moves, height=12, width=19)

@@ -28,58 +28,91 @@ def _refusal(**values: Any) -> str:
     ("values", "message"),
     [
         ({"dim": 0}, "dim: expected 1..4096, got 0 (--dim)"),
-        ({"dim": 5000, "epochs": 0},
-         "dim: expected 1..4096, got 5000 (--dim); epochs: expected 1..100000, got 0 (--epochs)"),
+        (
+            {"dim": 5000, "epochs": 0},
+            "dim: expected 1..4096, got 5000 (--dim); epochs: expected 1..100000, got 0 (--epochs)",
+        ),
         ({"dim": "many"}, "dim: expected a whole number, got 'many' (--dim)"),
         ({"size": 4}, "size: expected 8..4096, got 4 (--size)"),
         ({"seed": -1}, "seed: expected at least 0, below 4294967296, got -1 (--seed)"),
         ({"margin": float("nan")}, "margin: expected a finite number, got nan (--margin)"),
         ({"kind": None}, "kind: expected a text, got None (--kind)"),
-        ({"optimizer": {"name": "adam"}},
-         "optimizer.name: expected one of 'adamw', 'sgd', got 'adam' (--set optimizer.name=...)"),
-        ({"optimizer": {"learning_rate": 0}},
-         "optimizer.learning_rate: expected above 0, at most 100, got 0 (--set optimizer.learning_rate=...)"),
-        ({"augment": {"rotate": 3}},
-         "setting 'augment.rotate': expected a known one, got 3; nearest: augment.rotate_deg"),
+        (
+            {"optimizer": {"name": "adam"}},
+            "optimizer.name: expected one of 'adamw', 'sgd', got 'adam' (--set optimizer.name=...)",
+        ),
+        (
+            {"optimizer": {"learning_rate": 0}},
+            "optimizer.learning_rate: expected above 0, at most 100, got 0 (--set optimizer.learning_rate=...)",
+        ),
+        (
+            {"augment": {"rotate": 3}},
+            "setting 'augment.rotate': expected a known one, got 3; nearest: augment.rotate_deg",
+        ),
         ({"dims": 3}, "setting 'dims': expected a known one, got 3; nearest: dim"),
         ({"kind": "twin"}, "kind: expected one of siamese, triplet, quartet, got 'twin' (--kind)"),
-        ({"kind": "tripler"},
-         "kind: expected one of siamese, triplet, quartet, got 'tripler' (--kind); did you mean triplet?"),
+        (
+            {"kind": "tripler"},
+            "kind: expected one of siamese, triplet, quartet, got 'tripler' (--kind); did you mean triplet?",
+        ),
         ({"distance": "l2"}, "distance: expected one of euclidean, squared_euclidean, cosine, got 'l2' (--distance)"),
-        ({"loss": "quadruplet"},
-         "loss of a triplet model: expected contrastive or contrastive_linear or triplet or triplet_soft, got "
-         "quadruplet (--loss)"),
-        ({"loss": "contrastive", "mining": "semihard"},
-         "mining for the loss contrastive: expected one of all, easy, semi_hard, hard, batch_hard, multi_similarity, "
-         "got 'semihard' (--mining); did you mean semi_hard?"),
-        ({"loss": "triplet", "mining": "easy"},
-         "mining for the loss triplet: expected one of all, semi_hard, hard, nearest_semi_hard, batch_hard, "
-         "multi_similarity, got easy, whose triplets all have loss 0 (--mining)"),
-        ({"loss": "triplet_soft", "mining": "semi_hard"},
-         "margin with --mining semi_hard: expected above 0, for semi-hard is less than a margin apart, got 0 "
-         "(--margin)"),
-        ({"margin": -3}, "margin: expected a finite number, 0 or more, got -3 (--margin); "
-         "what DLPy writes as -3 is 3 here"),
-        ({"margin": 2.5, "normalize": True},
-         "margin for normalised vectors under the euclidean distance: expected at most 2, got 2.5 (--margin)"),
-        ({"margin": 5, "normalize": True, "distance": "squared_euclidean"},
-         "margin for normalised vectors under the squared_euclidean distance: expected at most 4, got 5 (--margin)"),
-        ({"margin": 2.5, "normalize": False, "distance": "cosine"},
-         "margin for vectors under the cosine distance: expected at most 2, got 2.5 (--margin)"),
-        ({"kind": "quartet", "margin": 0.2, "margin2": 0.3},
-         "margin2 of the quadruplet loss: expected below margin (0.2), got 0.3 (--set margin2=...)"),
+        (
+            {"loss": "quadruplet"},
+            "loss of a triplet model: expected contrastive or contrastive_linear or triplet or triplet_soft, got "
+            "quadruplet (--loss)",
+        ),
+        (
+            {"loss": "contrastive", "mining": "semihard"},
+            "mining for the loss contrastive: expected one of all, easy, semi_hard, hard, batch_hard, multi_similarity, "
+            "got 'semihard' (--mining); did you mean semi_hard?",
+        ),
+        (
+            {"loss": "triplet", "mining": "easy"},
+            "mining for the loss triplet: expected one of all, semi_hard, hard, nearest_semi_hard, batch_hard, "
+            "multi_similarity, got easy, whose triplets all have loss 0 (--mining)",
+        ),
+        (
+            {"loss": "triplet_soft", "mining": "semi_hard"},
+            "margin with --mining semi_hard: expected above 0, for semi-hard is less than a margin apart, got 0 "
+            "(--margin)",
+        ),
+        (
+            {"margin": -3},
+            "margin: expected a finite number, 0 or more, got -3 (--margin); what DLPy writes as -3 is 3 here",
+        ),
+        (
+            {"margin": 2.5, "normalize": True},
+            "margin for normalised vectors under the euclidean distance: expected at most 2, got 2.5 (--margin)",
+        ),
+        (
+            {"margin": 5, "normalize": True, "distance": "squared_euclidean"},
+            "margin for normalised vectors under the squared_euclidean distance: expected at most 4, got 5 (--margin)",
+        ),
+        (
+            {"margin": 2.5, "normalize": False, "distance": "cosine"},
+            "margin for vectors under the cosine distance: expected at most 2, got 2.5 (--margin)",
+        ),
+        (
+            {"kind": "quartet", "margin": 0.2, "margin2": 0.3},
+            "margin2 of the quadruplet loss: expected below margin (0.2), got 0.3 (--set margin2=...)",
+        ),
         ({"loss": "contrastive", "margin": 0}, "margin of the contrastive loss: expected above 0, got 0 (--margin)"),
-        ({"kind": "quartet", "sampling": {"classes_per_batch": 2}},
-         "classes in a batch of a quartet model: expected at least 3 (anchor and two negatives are of different"
-         " classes), got 2 (--set sampling.classes_per_batch=...)"),
-        ({"validation": "images:1.5"},
-         "validation share: expected a number between 0 and 1, got '1.5' (--validation)"),
-        ({"validation": "image:0.1"},
-         "validation: expected images:SHARE, classes:SHARE, none or a folder, got 'image:0.1' (--validation)"),
-        ({"pretrained": True, "weights": "w.safetensors"},
-         "start weights: expected --pretrained or weights, not both, got both"),
+        (
+            {"kind": "quartet", "sampling": {"classes_per_batch": 2}},
+            "classes in a batch of a quartet model: expected at least 3 (anchor and two negatives are of different"
+            " classes), got 2 (--set sampling.classes_per_batch=...)",
+        ),
+        ({"validation": "images:1.5"}, "validation share: expected a number between 0 and 1, got '1.5' (--validation)"),
+        (
+            {"validation": "image:0.1"},
+            "validation: expected images:SHARE, classes:SHARE, none or a folder, got 'image:0.1' (--validation)",
+        ),
+        (
+            {"pretrained": True, "weights": "w.safetensors"},
+            "start weights: expected --pretrained or weights, not both, got both",
+        ),
     ],
-)  # fmt: skip
+)
 def test_config_refuses_in_one_line(values: dict[str, Any], message: str) -> None:
     """What was expected, what was got, and the option that says it."""
     assert _refusal(**values) == message
@@ -152,13 +185,15 @@ def test_overrides_reach_nested_settings_with_their_types() -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("optimizer.learning_rat=1",
-         "--set: expected a known setting, got 'optimizer.learning_rat'; nearest: optimizer.learning_rate"),
+        (
+            "optimizer.learning_rat=1",
+            "--set: expected a known setting, got 'optimizer.learning_rat'; nearest: optimizer.learning_rate",
+        ),
         ("learning_rate=1", "--set: expected a known setting, got 'learning_rate'; nearest: optimizer.learning_rate"),
         ("epochs", "--set: expected KEY=VALUE, got 'epochs'"),
         ("size={", "--set: expected a value of YAML, got 'size={'"),
     ],
-)  # fmt: skip
+)
 def test_overrides_of_unknown_settings_name_the_nearest(override: str, message: str) -> None:
     """A typing error is answered with the key that was meant."""
     with pytest.raises(UsageError) as caught:

@@ -181,8 +181,9 @@ def test_split_images_keeps_copies_on_one_side(tmp_path: Path) -> None:
         train, held = split_images(images, 0.2, seed=seed)
         assert sorted([*train, *held]) == list(range(len(images)))
         assert {images.hashes[i] for i in train}.isdisjoint(images.hashes[i] for i in held)
-        contents = {name: {images.hashes[i] for i in held if images.files.names[i].startswith(name)} for name in
-                    ("cat", "eel")}  # fmt: skip
+        contents = {
+            name: {images.hashes[i] for i in held if images.files.names[i].startswith(name)} for name in ("cat", "eel")
+        }
         assert (len(contents["cat"]), len(contents["eel"])) == (4, 0)
         assert np.array_equal(held, split_images(images, 0.2, seed=seed)[1])
         seen.add(tuple(held))
@@ -275,9 +276,15 @@ def test_turned_and_mirrored_images_are_classes_of_their_own(tmp_path: Path, tur
 def test_turned_classes_are_named() -> None:
     """Mirrored first, then turned counterclockwise."""
     assert [_way_name(way) for way in range(8)] == [
-        "", " turned 90", " turned 180", " turned 270", " mirrored", " mirrored, turned 90", " mirrored, turned 180",
+        "",
+        " turned 90",
+        " turned 180",
+        " turned 270",
+        " mirrored",
+        " mirrored, turned 90",
+        " mirrored, turned 180",
         " mirrored, turned 270",
-    ]  # fmt: skip
+    ]
 
 
 def test_turned_classes_are_trained_on_and_not_held_out(tmp_path: Path) -> None:

@@ -87,10 +87,12 @@ def _write_structs(path: Path, columns: Columns) -> Path:
 def _write_parts(path: Path, columns: Columns) -> Path:
     """A folder of two Parquet files, with absolute paths."""
     path.mkdir()
-    table = pa.table({
-        name: [str(path.parent / value) if isinstance(value, str) and "/" in value else value for value in values]
-        for name, values in columns.items()
-    })  # fmt: skip
+    table = pa.table(
+        {
+            name: [str(path.parent / value) if isinstance(value, str) and "/" in value else value for value in values]
+            for name, values in columns.items()
+        }
+    )
     pq.write_table(table.slice(0, 7), path / "a.parquet")
     pq.write_table(table.slice(7), path / "b.parquet")
     return path
@@ -203,9 +205,12 @@ def test_table_of_tuples_gives_its_tuples(tmp_path: Path, name: str, kind: str) 
     for epoch in range(2):
         dealt = [batch.rows[batch.tuples] for batch in batches.epoch(epoch) if batch.tuples is not None]
         assert sorted(np.concatenate(dealt).tolist()) == sorted(prepared.tuples.images.tolist())
-        assert np.array_equal(np.concatenate(list(dealt[1:])), np.concatenate(
-            [batch.rows[batch.tuples] for batch in batches.epoch(epoch, first=1) if batch.tuples is not None]
-        ))  # fmt: skip
+        assert np.array_equal(
+            np.concatenate(list(dealt[1:])),
+            np.concatenate(
+                [batch.rows[batch.tuples] for batch in batches.epoch(epoch, first=1) if batch.tuples is not None]
+            ),
+        )
 
 
 def test_columns_are_named_by_role(tmp_path: Path) -> None:
@@ -236,47 +241,102 @@ def test_columns_that_make_no_sense_are_refused_in_one_line(tmp_path: Path) -> N
     (tmp_path / "folder" / "cat").mkdir(parents=True)
     roles = "image, label, left, right, different, same"
     cases: list[tuple[type[Exception], Path, dict[str, str], str]] = [
-        (UsageError, table, {"anchor": "left"},
-         f'role "anchor" of a column: expected one of {roles}, got anchor=left (--columns); write --columns'
-         " ROLE=COLUMN"),
-        (UsageError, table, {"left": "left", "right": "left"},
-         'column "left": expected one role, got left and right (--columns)'),
-        (UsageError, table, {"image": "image", "left": "left"},
-         "columns of a table: expected image and label, or left, right and different (or same), got image and left"
-         " (--columns)"),
-        (UsageError, table, {"same": "label", "different": "different"},
-         "target of pairs: expected different or same, got both (--columns)"),
-        (UsageError, tmp_path / "folder", {"image": "photo"},
-         "columns of an image folder: expected none, its folders are the classes, got image=photo (--columns)"),
-        (DataError, table, {"label": "labels"},
-         'column "labels": expected one of image, label, left, right, different, got no such column (t.csv); name the'
-         " right one with --columns label=..."),
-        (DataError, table, {},
-         "table of images: expected image and label, or left, right and different (or same), got both: image, label,"
-         " left, right, different (t.csv); say which with --columns image=image or --columns left=left"),
-        (DataError, plain, {},
-         "table for a siamese model: expected columns image and label, or left, right and different (or same), got"
-         " photo, kind (plain.csv); name them with --columns ROLE=COLUMN"),
-        (DataError, pairs, {},
-         "target of siamese pairs: expected a column different (1 = different) or same (1 = same), got label, which"
-         " some read as 1 = same and others as 1 = different (pairs.csv); say which: name it with --columns"
-         " different=COLUMN or same=COLUMN"),
-        (DataError, _write_csv(tmp_path / "none.csv", {"left": names, "right": names}), {},
-         "target of siamese pairs: expected a column different (1 = different) or same (1 = same), got none among left,"
-         " right (none.csv); name it with --columns different=COLUMN or same=COLUMN"),
-        (DataError,
-         _write_csv(tmp_path / "maybe.csv", {"left": names, "right": names[::-1], "same": ["1", "0", "x", ""]}), {},
-         "column \"same\", row 2: expected 1 (same) or 0, got 'x' (maybe.csv)"),
-        (DataError, _write_parquet(tmp_path / "wrong.parquet", {"image": [1, 2], "label": ["a", "b"]}), {},
-         'image column "image": expected string paths, binary, {bytes, path} or uint8 [h, w, 3], got int64 '
-         "(wrong.parquet); name the right column with --columns image=..."),
-        (DataError, _write_parquet(tmp_path / "float.parquet", {"image": names, "label": [0.5, 1, 2, 3]}), {},
-         'label column "label": expected strings or whole numbers, got double (float.parquet); name the right column'
-         " with --columns label=..."),
-        (DataError, _write_csv(tmp_path / "holes.csv", {"image": names, "label": ["a", "", "b", ""]}), {},
-         'label column "label": expected a class in every row, got none in rows 1, 3 (holes.csv); fill it, or remove'
-         " the rows"),
-    ]  # fmt: skip
+        (
+            UsageError,
+            table,
+            {"anchor": "left"},
+            f'role "anchor" of a column: expected one of {roles}, got anchor=left (--columns); write --columns'
+            " ROLE=COLUMN",
+        ),
+        (
+            UsageError,
+            table,
+            {"left": "left", "right": "left"},
+            'column "left": expected one role, got left and right (--columns)',
+        ),
+        (
+            UsageError,
+            table,
+            {"image": "image", "left": "left"},
+            "columns of a table: expected image and label, or left, right and different (or same), got image and left"
+            " (--columns)",
+        ),
+        (
+            UsageError,
+            table,
+            {"same": "label", "different": "different"},
+            "target of pairs: expected different or same, got both (--columns)",
+        ),
+        (
+            UsageError,
+            tmp_path / "folder",
+            {"image": "photo"},
+            "columns of an image folder: expected none, its folders are the classes, got image=photo (--columns)",
+        ),
+        (
+            DataError,
+            table,
+            {"label": "labels"},
+            'column "labels": expected one of image, label, left, right, different, got no such column (t.csv); name the'
+            " right one with --columns label=...",
+        ),
+        (
+            DataError,
+            table,
+            {},
+            "table of images: expected image and label, or left, right and different (or same), got both: image, label,"
+            " left, right, different (t.csv); say which with --columns image=image or --columns left=left",
+        ),
+        (
+            DataError,
+            plain,
+            {},
+            "table for a siamese model: expected columns image and label, or left, right and different (or same), got"
+            " photo, kind (plain.csv); name them with --columns ROLE=COLUMN",
+        ),
+        (
+            DataError,
+            pairs,
+            {},
+            "target of siamese pairs: expected a column different (1 = different) or same (1 = same), got label, which"
+            " some read as 1 = same and others as 1 = different (pairs.csv); say which: name it with --columns"
+            " different=COLUMN or same=COLUMN",
+        ),
+        (
+            DataError,
+            _write_csv(tmp_path / "none.csv", {"left": names, "right": names}),
+            {},
+            "target of siamese pairs: expected a column different (1 = different) or same (1 = same), got none among left,"
+            " right (none.csv); name it with --columns different=COLUMN or same=COLUMN",
+        ),
+        (
+            DataError,
+            _write_csv(tmp_path / "maybe.csv", {"left": names, "right": names[::-1], "same": ["1", "0", "x", ""]}),
+            {},
+            "column \"same\", row 2: expected 1 (same) or 0, got 'x' (maybe.csv)",
+        ),
+        (
+            DataError,
+            _write_parquet(tmp_path / "wrong.parquet", {"image": [1, 2], "label": ["a", "b"]}),
+            {},
+            'image column "image": expected string paths, binary, {bytes, path} or uint8 [h, w, 3], got int64 '
+            "(wrong.parquet); name the right column with --columns image=...",
+        ),
+        (
+            DataError,
+            _write_parquet(tmp_path / "float.parquet", {"image": names, "label": [0.5, 1, 2, 3]}),
+            {},
+            'label column "label": expected strings or whole numbers, got double (float.parquet); name the right column'
+            " with --columns label=...",
+        ),
+        (
+            DataError,
+            _write_csv(tmp_path / "holes.csv", {"image": names, "label": ["a", "", "b", ""]}),
+            {},
+            'label column "label": expected a class in every row, got none in rows 1, 3 (holes.csv); fill it, or remove'
+            " the rows",
+        ),
+    ]
     for error, path, columns, message in cases:
         assert _refusal(error, path, "siamese", columns=columns) == message
     # a column that is named says which of two shapes is meant
@@ -348,15 +408,21 @@ def test_settings_of_classes_are_refused_for_tuples_before_images_are_read(tmp_p
     columns = {"anchor": names[:2], "positive": names[2:4], "negative": names[4:]}
     table = _write_csv(tmp_path / "t.csv", columns)
     cases: list[tuple[dict[str, Any], str]] = [
-        ({"sampling": {"strategy": "rounds"}},
-         "sampling strategy for a table of tuples: expected tuples, got rounds (--set sampling.strategy=...)"),
-        ({"validation": "classes:0.2"},
-         "validation of a table of tuples: expected images:SHARE, or another table or folder, got classes:0.2"
-         " (--validation)"),
-        ({"augment": {"turns": True}},
-         "augment.turns: expected images with classes, for it makes more of them, got a table of tuples"
-         " (--set augment.turns=...)"),
-    ]  # fmt: skip
+        (
+            {"sampling": {"strategy": "rounds"}},
+            "sampling strategy for a table of tuples: expected tuples, got rounds (--set sampling.strategy=...)",
+        ),
+        (
+            {"validation": "classes:0.2"},
+            "validation of a table of tuples: expected images:SHARE, or another table or folder, got classes:0.2"
+            " (--validation)",
+        ),
+        (
+            {"augment": {"turns": True}},
+            "augment.turns: expected images with classes, for it makes more of them, got a table of tuples"
+            " (--set augment.turns=...)",
+        ),
+    ]
     for options, message in cases:
         assert _refusal(UsageError, table, **options) == message
 
@@ -496,8 +562,10 @@ def test_split_of_a_run_is_read_again_from_its_table(tmp_path: Path) -> None:
     classes = _write_csv(tmp_path / "classes.csv", {"image": names, "label": ["a", "b"] * 12})
     tuples = _triplets(tmp_path, [(3 * row, 3 * row + 1, 3 * row + 2) for row in range(8)])
     for number, (table, options) in enumerate(((classes, {"augment": {"turns": True}}), (tuples, {}))):
-        run = fit(make_config({"images": table, "kind": "triplet", "size": 16, "dim": 2, "epochs": 1} | options),
-                  tmp_path / f"run{number}")  # fmt: skip
+        run = fit(
+            make_config({"images": table, "kind": "triplet", "size": 16, "dim": 2, "epochs": 1} | options),
+            tmp_path / f"run{number}",
+        )
         prepared, _ = _prepare(table)
         train, held_out = read_split(run, report=lambda event: None)
         assert prepared.held_out is not None

@@ -23,11 +23,14 @@ def run_ranks(command: list[str], *, size: int = 2) -> list[subprocess.Completed
     group = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
     processes = [
         subprocess.Popen(
-            command, env=os.environ | group | {"RANK": str(rank), "LOCAL_RANK": str(rank)}, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            command,
+            env=os.environ | group | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
         for rank in range(size)
-    ]  # fmt: skip
+    ]
     done = []
     for process in processes:
         out, err = process.communicate(timeout=120)

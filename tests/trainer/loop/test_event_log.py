@@ -16,9 +16,17 @@ needs_tensorboard = pytest.mark.skipif(
 
 def _step(step: int, loss: float, *, steps: int = 100) -> dict[str, Any]:
     return {
-        "event": "step", "epoch": 1, "step": step, "steps": steps, "loss": loss, "pct_active": 30.0, "pct_easy": None,
-        "pct_correct": 90.0, "learning_rate": 1e-3, "images_per_s": 500.0,
-    }  # fmt: skip
+        "event": "step",
+        "epoch": 1,
+        "step": step,
+        "steps": steps,
+        "loss": loss,
+        "pct_active": 30.0,
+        "pct_easy": None,
+        "pct_correct": 90.0,
+        "learning_rate": 1e-3,
+        "images_per_s": 500.0,
+    }
 
 
 def _read(run: Path) -> Any:

@@ -46,9 +46,15 @@ def _one_thread() -> Any:
 
 def _settings(images: Path, **values: Any) -> dict[str, Any]:
     small = {
-        "images": str(images), "kind": "triplet", "dim": 8, "size": 16, "epochs": 3, "validation": "images:0.25",
-        "sampling": {"images_per_class": 3}, "max_disk_mb": 0,
-    }  # fmt: skip
+        "images": str(images),
+        "kind": "triplet",
+        "dim": 8,
+        "size": 16,
+        "epochs": 3,
+        "validation": "images:0.25",
+        "sampling": {"images_per_class": 3},
+        "max_disk_mb": 0,
+    }
     return small | values
 
 
@@ -77,9 +83,13 @@ def _paused(settings: dict[str, Any], folder: Path, output: Path, *, step: int) 
     file = folder / f"{output.name}.json"
     file.write_text(json.dumps(settings))
     process = subprocess.Popen(
-        [sys.executable, RUN_TRAINING, str(file), str(output), str(step)], text=True, stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+        [sys.executable, RUN_TRAINING, str(file), str(output), str(step)],
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
     assert process.stdout is not None
     assert process.stderr is not None
     assert process.stdout.readline() == "paused\n", process.stderr.read()
@@ -90,9 +100,11 @@ def _paused(settings: dict[str, Any], folder: Path, output: Path, *, step: int) 
 def everything(images: Path) -> dict[str, Any]:
     """Settings with all on that has a state."""
     return _settings(
-        images, augment={"flip": True, "brightness": 0.2}, sampling={"images_per_class": 2},
+        images,
+        augment={"flip": True, "brightness": 0.2},
+        sampling={"images_per_class": 2},
         loop={"average": 0.9, "save_every_s": 1e-6, "accumulate": 2, "precision": "bf16"},
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")
@@ -262,10 +274,27 @@ def test_fp16_on_a_cpu_works_and_says_that_it_is_slow(images: Path, tmp_path: Pa
 def test_two_ranks_train_one_run(images: Path, tmp_path: Path) -> None:
     """Two processes on the command line: one run folder, one result, no error."""
     command = [
-        sys.executable, "-m", "lookalike", "train", str(images), "--kind", "triplet", "--output", str(tmp_path / "run"),
-        "--epochs", "2", "--size", "16", "--dim", "8", "--json", "--set", "loop.precision=fp32",
-        "--set", "max_disk_mb=0",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "lookalike",
+        "train",
+        str(images),
+        "--kind",
+        "triplet",
+        "--output",
+        str(tmp_path / "run"),
+        "--epochs",
+        "2",
+        "--size",
+        "16",
+        "--dim",
+        "8",
+        "--json",
+        "--set",
+        "loop.precision=fp32",
+        "--set",
+        "max_disk_mb=0",
+    ]
     done = run_ranks(command)
     assert [process.returncode for process in done] == [0, 0], done[0].stderr + done[1].stderr
     results = [process.stdout for process in done]
@@ -276,8 +305,17 @@ def test_two_ranks_train_one_run(images: Path, tmp_path: Path) -> None:
 
 def test_ranks_agree_on_the_first_refusal(tmp_path: Path) -> None:
     """A folder that is not there ends every rank at once, each with the same line and none hanging."""
-    command = [sys.executable, "-m", "lookalike", "train", str(tmp_path / "none"), "--kind", "triplet",
-               "--output", str(tmp_path / "run")]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "lookalike",
+        "train",
+        str(tmp_path / "none"),
+        "--kind",
+        "triplet",
+        "--output",
+        str(tmp_path / "run"),
+    ]
     started = time.monotonic()
     done = run_ranks(command)
     assert [process.returncode for process in done] == [1, 1]

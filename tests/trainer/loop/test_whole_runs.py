@@ -67,9 +67,14 @@ def _one_thread() -> Any:
 
 def _fit(images: Path, output: Path, *, report: Any = None, resume: bool = False, **values: Any) -> Run:
     small = {
-        "images": images, "kind": "triplet", "dim": 8, "size": 24, "epochs": 2, "validation": "images:0.25",
+        "images": images,
+        "kind": "triplet",
+        "dim": 8,
+        "size": 24,
+        "epochs": 2,
+        "validation": "images:0.25",
         "sampling": {"images_per_class": 6},
-    }  # fmt: skip
+    }
     return fit(make_config(small | values), output, report=report, resume=resume)
 
 
@@ -115,9 +120,16 @@ def test_fit_learns_what_it_was_not_shown(
     """Recall@1 on new images rises well above the untrained network's, and the run reads back as it was."""
     events: list[dict[str, Any]] = []
     run = _fit(
-        shapes, tmp_path / "run", kind=kind, normalize=normalize if loss else None, loss=loss, epochs=9,
-        validation=str(new_shapes), report=events.append, pooling="avg",  # the shapes stand anywhere
-    )  # fmt: skip
+        shapes,
+        tmp_path / "run",
+        kind=kind,
+        normalize=normalize if loss else None,
+        loss=loss,
+        epochs=9,
+        validation=str(new_shapes),
+        report=events.append,
+        pooling="avg",  # the shapes stand anywhere
+    )
     before, after = _untrained_recall(run, new_shapes), _recall(run.branch, run, new_shapes)
     assert after > before + 0.15
     assert after > 0.85
@@ -143,8 +155,12 @@ def test_run_states_its_facts(shapes: Path, tmp_path: Path) -> None:
     assert run.facts["end_time"].endswith("+00:00")
     assert run.facts["versions"]["torch"] == torch.__version__
     assert run.base == {
-        "name": "conv4", "source": "lookalike", "weights": "random", "pretrained": False, "licence": None,
-    }  # fmt: skip
+        "name": "conv4",
+        "source": "lookalike",
+        "weights": "random",
+        "pretrained": False,
+        "licence": None,
+    }
     assert run.threshold is not None
     assert run.threshold.keys() == {"value", "rule", "far", "frr", "eer", "pairs", "protocol"}
     assert run.threshold["far"] <= 0.01

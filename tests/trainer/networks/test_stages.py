@@ -11,11 +11,18 @@ from artifact.errors import UsageError
 from trainer.networks.base_networks import BaseNetwork, build_base
 
 CUTS = [
-    ("resnet18", 64, 3), ("resnet10t", 64, 1), ("resnet10t", 64, 5), ("convnext_atto", 64, 2),
-    ("mobilenetv3_small_100", 64, 1), ("mobilenetv3_small_100", 64, 4), ("efficientnet_b0", 64, 2),
-    ("efficientnet_b0", 64, 4), ("vit_tiny_patch16_224", 48, 1), ("vit_tiny_patch16_224", 48, 7),
+    ("resnet18", 64, 3),
+    ("resnet10t", 64, 1),
+    ("resnet10t", 64, 5),
+    ("convnext_atto", 64, 2),
+    ("mobilenetv3_small_100", 64, 1),
+    ("mobilenetv3_small_100", 64, 4),
+    ("efficientnet_b0", 64, 2),
+    ("efficientnet_b0", 64, 4),
+    ("vit_tiny_patch16_224", 48, 1),
+    ("vit_tiny_patch16_224", 48, 7),
     ("swin_tiny_patch4_window7_224", 56, 2),
-]  # fmt: skip
+]
 
 
 def _seeded(name: str, **options: object) -> BaseNetwork:

@@ -98,8 +98,12 @@ def test_users_network_says_what_it_was_made_for() -> None:
     base = build_base("own_nets:Tall")
     assert (base.size, base.mean, base.std, base.num_features) == (24, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), 5)
     assert base.to_dict() == {
-        "name": "own_nets:Tall", "source": "own_nets:Tall", "weights": "random", "pretrained": False, "licence": None,
-    }  # fmt: skip
+        "name": "own_nets:Tall",
+        "source": "own_nets:Tall",
+        "weights": "random",
+        "pretrained": False,
+        "licence": None,
+    }
     assert base.stages.names == ("low", "high")
     assert [base.stages.of_parameter(name) for name in ("low.weight", "high.bias", "out.weight")] == [0, 1, 1]
     assert build_base("own_nets:Tall", size=40).size == 40
@@ -154,32 +158,38 @@ def test_seed_decides_a_users_network() -> None:
     [
         ("own_nets:", {}, "base network: expected module:function, got 'own_nets:' (--base)"),
         (
-            "/a/b.py:make", {},
+            "/a/b.py:make",
+            {},
             "base network: expected module:function, got '/a/b.py:make' (--base); write the function f of a/b.py as "
             "a.b:f",
         ),
         (
-            "own_netz:make", {},
+            "own_netz:make",
+            {},
             "base network own_netz:make: expected a module that can be imported, got no module own_netz in {folder} "
             "(--base); run this where own_netz.py lies, or name its folder in PYTHONPATH",
         ),
         (
-            "own_nets.deep:make", {},
+            "own_nets.deep:make",
+            {},
             "base network own_nets.deep:make: expected a module that can be imported, got no module own_nets.deep in "
             "{folder} (--base); run this where own_nets.py lies, or name its folder in PYTHONPATH",
         ),
         (
-            "own_needy:make", {},
+            "own_needy:make",
+            {},
             "base network own_needy:make: expected a module that can be imported, got ModuleNotFoundError: No module "
             "named 'no_such_package_at_all' at own_needy.py:1 (--base)",
         ),
         (
-            "own_broken:make", {},
+            "own_broken:make",
+            {},
             "base network own_broken:make: expected a module that can be imported, got SyntaxError: invalid syntax "
             "(own_broken.py, line 1) (--base)",
         ),
         (
-            "own_nets:siced", {},
+            "own_nets:siced",
+            {},
             "base network own_nets:siced: expected a function, got no siced in {folder}/own_nets.py (--base); "
             "did you mean own_nets:sized?",
         ),
@@ -187,62 +197,74 @@ def test_seed_decides_a_users_network() -> None:
         ("own_nets:number", {}, "what own_nets:number gives: expected a torch.nn.Module, got int (--base)"),
         ("own_nets:kind", {}, "what own_nets:kind gives: expected a torch.nn.Module, got the class Tall (--base)"),
         (
-            "own_nets:raising", {"size": 9},
+            "own_nets:raising",
+            {"size": 9},
             "base network own_nets:raising at 9 px: expected a network, got ValueError: no such width at "
             "own_nets.py:{raising} (--base)",
         ),
         (
-            "own_nets:needy", {},
+            "own_nets:needy",
+            {},
             "base network own_nets:needy at any size: expected a size, its function takes one, got none (--size)",
         ),
         (
-            "own_nets:mapping", {},
+            "own_nets:mapping",
+            {},
             "size of base network own_nets:mapping: expected its attribute `size`, or --size, got none (--base)",
         ),
         (
-            "own_nets:mute", {},
+            "own_nets:mute",
+            {},
             "size of base network own_nets:mute: expected its attribute `size`, or --size, got 'large' (--base)",
         ),
         ("own_nets:flat_mean", {}, "mean of base network own_nets:flat_mean: expected three numbers, got 0.5 (--base)"),
         (
-            "own_nets:zero_std", {},
+            "own_nets:zero_std",
+            {},
             "std of base network own_nets:zero_std: expected three numbers above 0, got (1, 1, 0) (--base)",
         ),
         (
-            "own_nets:three", {"size": 8},
+            "own_nets:three",
+            {"size": 8},
             "output of base network own_nets:three: expected float32 [N, features] or [N, C, H, W], got float32 "
             "[2, 3, 64] for 2 images (--base)",
         ),
         (
-            "own_nets:stranger", {},
+            "own_nets:stranger",
+            {},
             "stages() of base network own_nets:stranger: expected modules of the network, got [ReLU()] (--base)",
         ),
         (
-            "own_nets:Tall", {"pretrained": True},
+            "own_nets:Tall",
+            {"pretrained": True},
             "published weights of own_nets:Tall: expected none, they are not known here, got --pretrained; load them "
             "in the function, or with --weights FILE.safetensors",
         ),
         (
-            "own_nets:Tall", {"cut": 3},
+            "own_nets:Tall",
+            {"cut": 3},
             "cut of own_nets:Tall: expected 1..2 stages (low, high), got 3 (--cut)",
         ),
         (
-            "own_nets:Plain", {"cut": 1},
+            "own_nets:Plain",
+            {"cut": 1},
             "base network own_nets:Plain cannot be cut: got neither an nn.Sequential nor stages() (--cut); "
             "leave --cut away",
         ),
         (
-            "own_nets:Skipping", {"cut": 2},
+            "own_nets:Skipping",
+            {"cut": 2},
             "base network own_nets:Skipping cannot be cut: got its stages when chained give something else than within "
             "the network (--cut); leave --cut away",
         ),
         (
-            "own_nets:Tall", {"pooling": "max"},
+            "own_nets:Tall",
+            {"pooling": "max"},
             "base network own_nets:Tall has no map to pool: got one vector per image already (--pooling); "
             "leave --pooling away",
         ),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_with_a_users_network_is_one_line(
     name: str, options: dict[str, object], message: str, working_folder: Path
 ) -> None:

@@ -244,9 +244,13 @@ print(images.store.num_kept, cache.warnings)
 def _python(script: str, *arguments: object) -> subprocess.Popen[str]:
     repository = str(ROOT)
     return subprocess.Popen(
-        [sys.executable, "-c", script, *map(str, arguments), repository], text=True, cwd=repository,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+        [sys.executable, "-c", script, *map(str, arguments), repository],
+        text=True,
+        cwd=repository,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
 
 
 def test_disk_that_is_full_is_a_warning(tmp_path: Path) -> None:

@@ -94,9 +94,13 @@ def _images(labels: np.ndarray) -> Images:
     files = ImageFiles(Path("x"), tuple(f"{index}.png" for index in range(len(labels))), labels, classes)
     hashes = tuple(f"{index:064x}" for index in range(len(labels)))
     store = PixelStore(
-        blocks=[], block=np.full(len(labels), -1, np.int32), row=np.zeros(len(labels), np.int64), refs={},
-        preprocessing=Preprocessing(height=8, width=8), workers=1,
-    )  # fmt: skip
+        blocks=[],
+        block=np.full(len(labels), -1, np.int32),
+        row=np.zeros(len(labels), np.int64),
+        refs={},
+        preprocessing=Preprocessing(height=8, width=8),
+        workers=1,
+    )
     return Images(files=files, hashes=hashes, rows=np.arange(len(labels)), store=store)
 
 

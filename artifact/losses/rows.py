@@ -20,12 +20,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from artifact.distances import Vectors
+from artifact.arrays import Flags, Vectors
 from artifact.errors import UsageError
 from artifact.kinds import KINDS, distance_name
 from artifact.model.manifest import Manifest
-
-Flags = npt.NDArray[np.bool_]
 
 _POSITIVE, _NEGATIVE, _NEGATIVE2, _NEGATIVES = (
     distance_name(pair)
@@ -151,9 +149,12 @@ def row_loss(manifest: Manifest) -> RowLoss:
     known = [key for key, each in FORMULAS.items() if each.num_images <= len(KINDS[kind].streams)]
     if name not in known:
         raise UsageError(
-            "loss of each row", expected=f"an artifact trained with one of {', '.join(known)}", got=name, where=where,
+            "loss of each row",
+            expected=f"an artifact trained with one of {', '.join(known)}",
+            got=name,
+            where=where,
             mend="score without --loss and compute it from the distances",
-        )  # fmt: skip
+        )
     both = {"margin": manifest.margin, "margin2": manifest.margin2}
     margins = {key: value for key in FORMULAS[name].margins if (value := both[key]) is not None}
     missing = [key for key in FORMULAS[name].margins if key not in margins]

@@ -1,0 +1,15 @@
+"""Types of the arrays that every room hands on."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Vectors = npt.NDArray[np.float32]
+"""float32 [N, n], one vector a row."""
+
+Indices = npt.NDArray[np.int64]
+"""int64 [N], numbers of rows or of classes."""
+
+Flags = npt.NDArray[np.bool_]
+"""bool [N], one answer a row."""
