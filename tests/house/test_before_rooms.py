@@ -1,4 +1,4 @@
-"""What the commit before the rooms (6a97dd0) wrote still opens, continues and answers as it did.
+"""Files of the commit before the rooms (6a97dd0) still open, continue and answer as they did.
 
 tests/data/before_rooms holds its output: images, three runs of which one was stopped half-way, a repository, jobs
 finished and half-done, indexes, and what that commit said of them. README.md there has the commands.
