@@ -18,12 +18,12 @@ import numpy as np
 from artifact.arrays import Vectors
 from artifact.errors import ModelNotFoundError, ServerError, TooLargeError, UnavailableError, UsageError
 from artifact.preprocessing import BadImagesError, ImageError
-from serving.client.batch_size import BatchSize
-from serving.client.connections.connection import Connection
-from serving.client.packing import pack, place_of, unpack
+from serving.client.batches.packing import pack, place_of, unpack
+from serving.client.batches.sending import ENCODED, PIXELS, Sending
+from serving.client.batches.size import BatchSize
+from serving.client.connection import Connection
 from serving.client.pictures import Picture, read_encoded, read_pixels
 from serving.client.reading import Fetched, Reader
-from serving.client.sending import ENCODED, PIXELS, Sending
 
 Read = TypeVar("Read")
 
