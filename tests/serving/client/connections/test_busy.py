@@ -4,59 +4,20 @@ from __future__ import annotations
 
 import math
 import re
-import threading
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import grpc
 import numpy as np
 import pytest
 
 from artifact.errors import BusyError
-from serving.client.connections.status import QUEUE_FULL
 from serving.client.scorer import Scorer
-from serving.embedded.grpc_service import GrpcService
 from serving.embedded.server import Server
+from tests.shared.busy_server import FULL, TOO_MANY, Load, Refusal
 from tests.shared.scored_images import expected_vectors, publish_models, write_images
 from tests.shared.secure_server import secure_server
 
 MODEL = "triplet_branch"
-RUNS_LIMIT = (grpc.StatusCode.RESOURCE_EXHAUSTED, "Concurrent RPC limit exceeded!")
-
-
-@dataclass
-class Load:
-    """What a server refuses, and with how much of its deadline left each request came."""
-
-    refusals: int
-    refusal: tuple[grpc.StatusCode, str] = (grpc.StatusCode.UNAVAILABLE, QUEUE_FULL)
-    metadata_refusals: int = 0
-    left_s: list[float] = field(default_factory=list)
-
-    def service(self) -> type[GrpcService]:
-        """A service that refuses the first requests."""
-        load, lock = self, threading.Lock()
-
-        class Busy(GrpcService):
-            def ModelInfer(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802  # gRPC's name
-                with lock:
-                    load.left_s.append(context.time_remaining())
-                    is_refused = len(load.left_s) <= load.refusals
-                if is_refused:
-                    context.abort(*load.refusal)
-                return super().ModelInfer(request, context)
-
-            def ModelMetadata(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802  # gRPC's name
-                with lock:
-                    is_refused = load.metadata_refusals > 0
-                    load.metadata_refusals -= is_refused
-                if is_refused:
-                    context.abort(*RUNS_LIMIT)
-                return super().ModelMetadata(request, context)
-
-        return Busy
 
 
 @pytest.fixture(scope="module")
@@ -88,10 +49,8 @@ def test_every_try_has_the_whole_deadline_and_waits_are_no_part_of_its_time(
     assert latency.p99_s < 0.3  # the shortest wait of a call
 
 
-@pytest.mark.parametrize("refusal", [(grpc.StatusCode.UNAVAILABLE, QUEUE_FULL), RUNS_LIMIT])
-def test_a_server_that_was_busy_answers_and_is_left_in(
-    repository: Path, images: list[Path], refusal: tuple[grpc.StatusCode, str]
-) -> None:
+@pytest.mark.parametrize("refusal", [FULL, TOO_MANY])
+def test_a_server_that_was_busy_answers_and_is_left_in(repository: Path, images: list[Path], refusal: Refusal) -> None:
     """It is asked again, without a word of a server that went away."""
     load, lines = Load(refusals=3, refusal=refusal), list[str]()
     with (
@@ -153,7 +112,7 @@ def test_without_patience_busy_servers_are_an_error_at_once(
         scorer = servers.enter_context(Scorer(MODEL, url=url, send="pixels", retry_s=0))
         with pytest.raises(BusyError) as error:
             scorer.embed(images[:4])
-    words = rf"the server takes no requests now: got {QUEUE_FULL} \(127\.0\.0\.1:\d+\); try again later"
+    words = rf"the server takes no requests now: got {FULL[1]} \(127\.0\.0\.1:\d+\); try again later"
     assert re.fullmatch(words, str(error.value))
     assert [len(load.left_s) for load in loads] == [1] * num_servers
 
@@ -164,7 +123,7 @@ def test_patience_with_a_busy_server_ends_with_its_words(repository: Path, image
     with (
         secure_server(repository, service=load.service()) as port,
         Scorer(MODEL, url=f"127.0.0.1:{port}", send="pixels", retry_s=0.3) as scorer,
-        pytest.raises(BusyError, match=f"^the server takes no requests now: got {QUEUE_FULL} "),
+        pytest.raises(BusyError, match=f"^the server takes no requests now: got {FULL[1]} "),
     ):
         scorer.embed(images[:4])
     assert 1 < len(load.left_s) < 30
@@ -190,7 +149,7 @@ def test_a_server_that_is_busy_when_it_is_connected_to_is_waited_for(repository:
             Scorer(MODEL, url=f"127.0.0.1:{port}", retry_s=retry_s).close()
             assert load.metadata_refusals == 0
         else:
-            with pytest.raises(BusyError, match=f"got {RUNS_LIMIT[1]}"):
+            with pytest.raises(BusyError, match=f"got {TOO_MANY[1]}"):
                 Scorer(MODEL, url=f"127.0.0.1:{port}", retry_s=retry_s)
             assert load.metadata_refusals == 1
 
