@@ -9,17 +9,16 @@ So each beginning of the list has to be a state that a server can load, and the 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 from artifact.atomic import sync_folder
 from artifact.errors import RepositoryError
+from artifact.locks import FileLock
 from artifact.repository.triton_config import ModelConfig, write_config
 
 LOCK_FILE = ".lookalike.lock"
@@ -120,8 +119,7 @@ def changing(root: Path) -> Iterator[Change]:
         RepositoryError: the repository cannot be written to, or a killed command's change cannot be finished.
     """
     root = root.resolve()
-    with _lock(root) as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _lock(root):
         for left in staging_folders(root):
             _clean(root, left)
         folder: Path | None = None
@@ -151,9 +149,9 @@ def _prefix(root: Path) -> str:
     return f".{root.name}.staging-"
 
 
-def _lock(root: Path) -> IO[str]:
+def _lock(root: Path) -> FileLock:
     try:
-        return (root / LOCK_FILE).open("w")
+        return FileLock(root / LOCK_FILE, wait=True, create=True)
     except OSError as error:
         raise RepositoryError("cannot write to the repository", got=error.strerror, where=root) from None
 

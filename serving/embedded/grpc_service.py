@@ -4,7 +4,7 @@ What this server does not do (shared memory, tracing, log settings) it says with
 only what it does: a client that asks first is never surprised.
 """
 
-# ruff: noqa: N802 - the methods have the names of the protocol
+
 
 from __future__ import annotations
 

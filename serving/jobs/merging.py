@@ -7,7 +7,6 @@ finished job with its last step, so a killed merge leaves a folder that says it 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,9 +18,12 @@ from pyarrow import parquet
 
 from artifact.atomic import staged_file, sync_folder
 from artifact.errors import DataError, OutputError, UsageError
+from artifact.locks import FileLock
 from serving.jobs.arrays import require_format, write_arrays
+from serving.jobs.claiming import LOCK_FILE, open_job_folder
+from serving.jobs.folder import JobFolder
 from serving.jobs.identity import JobIdentity
-from serving.jobs.output import COMPLETE, LOCK_FILE, JobFolder, open_job_folder, read_job_manifest
+from serving.jobs.job_manifest import COMPLETE, read_job_manifest
 from serving.jobs.part_files import Part, read_parts
 from serving.jobs.result import job_warnings
 from serving.jobs.shards import Shard
@@ -128,11 +130,12 @@ def _open_shard(path: Path) -> Iterator[_Opened]:
         )
     with contextlib.ExitStack() as stack:
         if (path / LOCK_FILE).is_file():
-            lock = stack.enter_context((path / LOCK_FILE).open())
             try:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except OSError:
+                stack.enter_context(FileLock(path / LOCK_FILE, shared=True))
+            except BlockingIOError:
                 raise OutputError(f"shard {shard} is in use by another job", where=path, mend="wait for it") from None
+            except OSError as error:
+                raise OutputError(f"shard {shard} cannot be held", got=error.strerror, where=path) from None
         parts = list(read_parts(path, manifest["job"]))
         listed = {part["file"] for part in manifest["parts"]}
         if {part.file for part in parts} != listed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from serving.jobs.output import JobFolder
+from serving.jobs.folder import JobFolder
 
 
 @dataclass(frozen=True, kw_only=True)
