@@ -19,12 +19,12 @@ from artifact.repository.triton_config import (
     served_versions,
 )
 from serving.embedded.decoding import Decoder
+from serving.embedded.options import ServerOptions
 from serving.embedded.servables import (
     Decode,
     Encoded,
     Network,
     Servable,
-    Settings,
     network_fingerprint,
     require_same_tensors,
 )
@@ -58,7 +58,7 @@ class Loaded:
 
 
 def load_model(
-    published: PublishedModel, settings: Settings, decoder: Decoder, *, reuse: Mapping[int, Network]
+    published: PublishedModel, options: ServerOptions, decoder: Decoder, *, reuse: Mapping[int, Network]
 ) -> Loaded:
     """Load what a model's config says is served; versions of `reuse` that did not change are not loaded again.
 
@@ -72,7 +72,7 @@ def load_model(
         there = reuse.get(version)
         try:
             unchanged = there is not None and there.fingerprint == network_fingerprint(published, version)
-            loaded.networks[version] = there if there and unchanged else Network(published, version, settings)
+            loaded.networks[version] = there if there and unchanged else Network(published, version, options)
         except LookalikeError as error:
             loaded.failures[published.name, version] = str(error)
         except Exception as error:  # a hostile file that proves itself may still raise anything: it stops itself only

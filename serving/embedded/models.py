@@ -8,7 +8,7 @@ Only names of the right form reach the file system, and no request does but thos
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,12 +20,14 @@ from artifact.errors import (
     RepositoryError,
     UnavailableError,
 )
+from artifact.preprocessing import DEFAULT_LIMITS
 from artifact.repository.reading import is_model_name, open_repository
-from artifact.repository.triton_config import DECODE_SUFFIX, ENCODED_SUFFIX, ModelConfig
+from artifact.repository.triton_config import DECODE_SUFFIX, ENCODED_SUFFIX, MAX_BATCH_SIZE, ModelConfig
 from serving.embedded.batcher import QUEUE_FULL, STOPPING
 from serving.embedded.decoding import Decoder
 from serving.embedded.loading import Loaded, load_model
-from serving.embedded.servables import Servable, Settings
+from serving.embedded.options import ServerOptions
+from serving.embedded.servables import Servable
 from serving.embedded.signature import parse_version
 
 SUFFIXES = ("", DECODE_SUFFIX, ENCODED_SUFFIX)
@@ -59,16 +61,19 @@ class ModelStore:
 
     Args:
         root: the repository's folder.
-        settings: how models are run.
-        report: gets one line for everything that an operator wants to know.
+        options: how they are run, and who is told what an operator wants to know.
+
+    Attributes:
+        max_running: requests that may be in the server: a full queue and a full batch.
 
     Raises:
         RepositoryError: no such folder.
     """
 
-    def __init__(self, root: Path | str, settings: Settings, *, report: Callable[[str], None]) -> None:
-        self._repository, self._settings, self._report = open_repository(root), settings, report
-        self._decoder = Decoder(settings.cores, settings.max_queue, settings.limits)
+    def __init__(self, root: Path | str, options: ServerOptions) -> None:
+        self._repository, self._options, self._report = open_repository(root), options, options.report
+        self.max_running = options.max_queue + MAX_BATCH_SIZE
+        self._decoder = Decoder(options.cores, options.max_queue, options.limits or DEFAULT_LIMITS)
         self._families: dict[str, _Family] = {}
         self._unread: dict[str, str] = {}  # why folders of the repository could not even be looked at
         self._changed = threading.Condition()  # guards what is read by requests
@@ -177,8 +182,8 @@ class ModelStore:
             if self._stopping:
                 raise UnavailableError(STOPPING)
             servable = self._find(name, number)
-            many = self._num_running >= self._settings.max_running
-            if many or (self._running_bytes and self._running_bytes + num_bytes > self._settings.max_running_bytes):
+            many = self._num_running >= self.max_running
+            if many or (self._running_bytes and self._running_bytes + num_bytes > self._options.max_running_bytes):
                 raise UnavailableError(QUEUE_FULL)
             lease = servable.lease()
             lease.__enter__()
@@ -228,7 +233,7 @@ class ModelStore:
             raise failed
         try:
             published = self._repository.model(base)
-            loaded = load_model(published, self._settings, self._decoder, reuse=family.loaded.networks)
+            loaded = load_model(published, self._options, self._decoder, reuse=family.loaded.networks)
         except (RepositoryError, ArtifactError) as error:
             self._report(f"model {name!r} cannot be loaded: {error}")
             self._unread |= {base: str(error)} if (self._repository.root / base).is_dir() else {}

@@ -10,58 +10,26 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tritonclient.grpc import model_config_pb2
 
-from artifact.cores import available_cores
 from artifact.errors import ArtifactError, RepositoryError
 from artifact.model.manifest import Manifest
-from artifact.preprocessing import BadImagesError, ImageError, Limits
+from artifact.preprocessing import BadImagesError, ImageError
 from artifact.repository.reading import PublishedModel
-from artifact.repository.triton_config import DECODE_SUFFIX, ENCODED_SUFFIX, MAX_BATCH_SIZE, ModelConfig, network_config
+from artifact.repository.triton_config import DECODE_SUFFIX, ENCODED_SUFFIX, ModelConfig, network_config
 from artifact.repository.tuning import INTRA_THREADS
 from serving.check import check_engine
 from serving.embedded.batcher import Arrays, Batcher, QueuePolicy
 from serving.embedded.decoding import Decoder
 from serving.embedded.instances import Instances, instances_here
+from serving.embedded.options import ServerOptions
 from serving.embedded.signature import Signature
 from serving.embedded.statistics import RunTimes, Statistics
 from serving.embedded.tensors import TensorSpec
 
 IsActive = Callable[[], bool]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How models are run.
-
-    Attributes:
-        threads: of one run of a network, and of decoding; None takes what a network's config says, and every core that
-            this process may use where it says nothing.
-        device: `cpu` or `cuda`.
-        max_queue: requests that may wait for one version, and those that may wait for decoding.
-        max_running_bytes: of all requests in the server, in bytes; one alone may be larger.
-        check_goldens: run every artifact's golden images before serving it.
-        limits: what is refused from an image's header.
-    """
-
-    threads: int | None = None
-    device: str = "cpu"
-    max_queue: int = 1024
-    max_running_bytes: int = 2**30
-    check_goldens: bool = True
-    limits: Limits = field(default_factory=Limits)
-
-    @property
-    def max_running(self) -> int:
-        """Requests in the server: a full queue and a full batch."""
-        return self.max_queue + MAX_BATCH_SIZE
-
-    @property
-    def cores(self) -> int:
-        return self.threads or available_cores()
 
 
 class Servable(Protocol):
@@ -87,13 +55,13 @@ class Network:
         RepositoryError: its config does not describe it.
     """
 
-    def __init__(self, published: PublishedModel, version: int, settings: Settings) -> None:
+    def __init__(self, published: PublishedModel, version: int, options: ServerOptions) -> None:
         self.fingerprint = network_fingerprint(published, version)
         self.version = version
         path = published.artifact(version)
-        tuning = instances_here(published.config, settings.device, settings.threads, where=published.folder)
-        engines = Instances(path, count=tuning.instances, threads=tuning.threads, device=settings.device)
-        self.manifest: Manifest = check_engine(engines.first, golden=settings.check_goldens).manifest
+        tuning = instances_here(published.config, options.device, options.threads, where=published.folder)
+        engines = Instances(path, count=tuning.instances, threads=tuning.threads, device=options.device)
+        self.manifest: Manifest = check_engine(engines.first, golden=options.check_goldens).manifest
         self.digest = self.manifest.digest
         if self.digest != published.manifest(version).digest:
             raise ArtifactError(
@@ -106,7 +74,7 @@ class Network:
         require_same_tensors(published.config, network_config(published.name, self.manifest), where=published.folder)
         self.signature = signature_of(published.name, published.config)
         self.statistics = Statistics()
-        policy = _queue_policy(published.config, settings.max_queue, tuning.preferred_rows)
+        policy = _queue_policy(published.config, options.max_queue, tuning.preferred_rows)
         name = f"lookalike-{published.name}-{version}"
         self._batcher = Batcher(engines.run, policy, self.statistics, instances=tuning.instances, name=name)
         self._changed = threading.Condition()

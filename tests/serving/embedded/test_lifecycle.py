@@ -40,8 +40,8 @@ def watch(event, arguments):
         print("telemetry off:", os.environ.get("ORT_DISABLE_TELEMETRY"), flush=True)
 
 sys.addaudithook(watch)
-from serving.embedded.server import serve
-serve(sys.argv[1], grpc_port=0, grace_s=20, report=lambda line: print(line, flush=True))
+from serving.embedded.server import Server, serve
+serve(Server(sys.argv[1], grpc_port=0, grace_s=20, report=lambda line: print(line, flush=True)))
 print("torch" in sys.modules, flush=True)
 """
 
