@@ -70,8 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     warnings.filterwarnings("ignore", module="PIL")  # oddities of a picture that could still be read
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    sys.stdout = sys.stdout or open(os.devnull, "w")
-    sys.stderr = sys.stderr or open(os.devnull, "w")
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - for all of the process; closed with >&-
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     try:
         _require_no_empty(arguments)
         code = app(args=arguments, standalone_mode=False)

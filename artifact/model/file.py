@@ -107,7 +107,7 @@ def _locate(path: Path) -> tuple[int, Manifest]:
     size = path.stat().st_size
     with path.open("rb") as file:
         last = None
-        for last in _fields(file, size, path):
+        for last in _fields(file, size, path):  # noqa: B007 - the manifest is the last field
             pass
         if last is None or last.number != _METADATA_PROPS or last.end - last.body > _MAX_MANIFEST_BYTES:
             raise _no_manifest(path)

@@ -17,7 +17,8 @@ import numpy as np
 
 from artifact.arrays import Vectors
 from artifact.errors import ModelNotFoundError, ServerError, TooLargeError, UnavailableError, UsageError
-from artifact.preprocessing import BadImagesError, ImageError
+from artifact.image_batch import BadImagesError
+from artifact.preprocessing import ImageError
 from rows.cutting import cut
 from serving.client.batch_size import BatchSize
 from serving.client.connections.connection import Connection

@@ -4,7 +4,7 @@ What this server does not do (shared memory, tracing, log settings) it says with
 only what it does: a client that asks first is never surprised.
 """
 
-
+# ruff: noqa: N802 - the methods have the names of the protocol
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from serving.embedded.grpc_messages import (
     read_tensors,
     statistics_message,
 )
+from serving.embedded.model_config import platform_of
 from serving.embedded.models import ModelStore
-from serving.embedded.servables import platform_of
 from serving.embedded.signature import request_label
 
 STATUS: dict[type[Exception], grpc.StatusCode] = {

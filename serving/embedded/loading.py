@@ -1,4 +1,4 @@
-"""From a published model to its servables in memory: each version verified, companions checked against the artifact."""
+"""The loading of a published model into memory: each version verified, companions checked against the artifact."""
 
 from __future__ import annotations
 
@@ -19,15 +19,9 @@ from artifact.repository.triton_config import (
     served_versions,
 )
 from serving.embedded.decoding import Decoder
+from serving.embedded.model_config import network_fingerprint, require_same_tensors
 from serving.embedded.options import ServerOptions
-from serving.embedded.servables import (
-    Decode,
-    Encoded,
-    Network,
-    Servable,
-    network_fingerprint,
-    require_same_tensors,
-)
+from serving.embedded.servables import Decode, Encoded, Network, Servable
 
 
 @dataclass

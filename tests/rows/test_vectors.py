@@ -227,7 +227,7 @@ def test_damage_inside_a_part_is_named(tmp_path: Path) -> None:
     data[4 : len(data) // 2] = b"x" * (len(data) // 2 - 4)
     (tmp_path / "part-0.parquet").write_bytes(data)
     with pytest.raises(DataError, match=r"^table of vectors: expected a Parquet file, got .*part-0\.parquet"):
-        VectorTable.open(tmp_path).matrix
+        VectorTable.open(tmp_path).matrix  # noqa: B018 - reading it is the point
 
 
 def test_write_replaces_and_leaves_one_file(tmp_path: Path) -> None:

@@ -19,13 +19,13 @@ pytest.register_assert_rewrite(
     *(f"tests.shared.conformance{part}" for part in ("", "_answers", "_refusals", "_versions"))
 )
 
-from artifact.repository.publishing import publish, rollback
-from artifact.repository.reading import open_repository
-from artifact.repository.triton_config import read_config, write_config
-from serving.embedded.server import Server
-from serving.embedded.tuning import tune
-from tests.shared import conformance_answers, conformance_refusals, conformance_versions
-from tests.shared.conformance import (
+from artifact.repository.publishing import publish, rollback  # noqa: E402
+from artifact.repository.reading import open_repository  # noqa: E402
+from artifact.repository.triton_config import read_config, write_config  # noqa: E402
+from serving.embedded.server import Server  # noqa: E402
+from serving.embedded.tuning import tune  # noqa: E402
+from tests.shared import conformance_answers, conformance_refusals, conformance_versions  # noqa: E402
+from tests.shared.conformance import (  # noqa: E402
     MOVING,
     TOLERANCE,
     Served,
@@ -34,9 +34,9 @@ from tests.shared.conformance import (
     eventually,
     publish_models,
 )
-from tests.shared.pictures import pictures
-from tests.shared.places import SHARED
-from tests.shared.triton_server import TritonServer, unavailable
+from tests.shared.pictures import pictures  # noqa: E402
+from tests.shared.places import SHARED  # noqa: E402
+from tests.shared.triton_server import TritonServer, unavailable  # noqa: E402
 
 # Pillow warns of a cut-off file in the process that reads it; an error here would be another reason than the server's.
 pytestmark = pytest.mark.filterwarnings("ignore:Corrupt EXIF data:UserWarning")

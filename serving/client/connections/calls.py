@@ -14,7 +14,7 @@ import grpc
 from tritonclient.grpc import service_pb2_grpc
 
 from artifact.errors import UnansweredError
-from artifact.preprocessing import BadImagesError, parse_bad_images
+from artifact.image_batch import BadImagesError, parse_bad_images
 from serving.client.connections.channels import Access, parse_url
 from serving.client.connections.status import status_error
 

@@ -15,9 +15,9 @@ from artifact.errors import (
     UnansweredError,
     UnavailableError,
 )
+from serving.protocol import CALLS_FULL, QUEUE_FULL
 
-QUEUE_FULL = "Exceeds maximum queue size"
-BUSY = (QUEUE_FULL, "Concurrent RPC limit exceeded")
+BUSY = (QUEUE_FULL, CALLS_FULL)
 """Triton's and grpcio's words for: try again in a moment. grpcio says it with RESOURCE_EXHAUSTED."""
 
 

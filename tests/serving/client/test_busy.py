@@ -45,7 +45,7 @@ class Load:
                     raise load.error
                 return super()._infer(request, context)
 
-            def ModelMetadata(self, request: Any, context: grpc.ServicerContext) -> Any:  # gRPC's name
+            def ModelMetadata(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802  # gRPC's name
                 with lock:
                     is_refused = load.metadata_refusals > 0
                     load.metadata_refusals -= is_refused

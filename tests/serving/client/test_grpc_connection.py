@@ -29,7 +29,7 @@ from artifact.errors import (
     UnavailableError,
     UsageError,
 )
-from artifact.preprocessing import BadImagesError
+from artifact.image_batch import BadImagesError
 from artifact.repository.publishing import remove
 from rows.tables import open_table
 from rows.vectors.table import VectorTable

@@ -17,8 +17,8 @@ import pytest
 import tritonclient.grpc as triton
 
 from artifact.errors import ServerError, UsageError
-from serving.embedded.batcher import STOPPING
 from serving.embedded.server import Server
+from serving.protocol import STOPPING
 from tests.shared.server_fixtures import (
     WAIT_S,
     client_of,
