@@ -16,7 +16,7 @@ from artifact.kinds import BRANCH_OUTPUT
 from artifact.model.manifest import Manifest
 from artifact.preprocessing import ImageError
 from rows.vectors.lineage import Lineage
-from rows.vectors.table import vector_array
+from rows.vectors.schema import vector_array
 from serving.client.windows import ScoredRows, empty_columns
 
 

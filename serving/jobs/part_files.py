@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from artifact.errors import OutputError
-from rows.vectors.table import write_part
+from rows.vectors.parts import write_part
 from serving.jobs.part_scoring import ScoredPart
 
 PART_METADATA = b"lookalike.part"
