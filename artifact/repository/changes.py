@@ -1,4 +1,4 @@
-"""Change a repository whole or not at all: one lock, one staging folder, one journal.
+"""Changes of a repository, made whole or not at all: one lock, one staging folder, one journal.
 
 A change is prepared in a staging folder beside the root (any extra folder inside it stops Triton) and flushed to disk.
 It is a list of renames. The list is written as a journal before the first of them: a kill before the journal leaves the
@@ -19,10 +19,9 @@ from pathlib import Path
 from artifact.atomic import sync_folder
 from artifact.errors import RepositoryError
 from artifact.locks import FileLock
-from artifact.repository.triton_config import ModelConfig, write_config
+from artifact.repository.triton_config import CONFIG_FILE, ModelConfig, write_config
 
 LOCK_FILE = ".lookalike.lock"
-CONFIG_FILE = "config.pbtxt"
 _JOURNAL = "journal.json"
 _Move = tuple[str, str]  # source and target, relative to the folder that holds the root
 

@@ -11,9 +11,16 @@ from typing import Any
 from artifact import image_batch, preprocessing
 from artifact.model.manifest import Manifest
 from artifact.preprocessing import DEFAULT_LIMITS
-from artifact.repository.changes import CONFIG_FILE, Change
+from artifact.repository.changes import Change
 from artifact.repository.reading import versions_in
-from artifact.repository.triton_config import DECODE_SUFFIX, ENCODED_SUFFIX, decode_config, encoded_config, write_config
+from artifact.repository.triton_config import (
+    CONFIG_FILE,
+    DECODE_SUFFIX,
+    ENCODED_SUFFIX,
+    decode_config,
+    encoded_config,
+    write_config,
+)
 
 COMPANIONS = (DECODE_SUFFIX, ENCODED_SUFFIX)
 MARK = ".lookalike"

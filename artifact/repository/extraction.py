@@ -1,4 +1,4 @@
-"""Extract a published version: repository to file, the way back of publishing."""
+"""The extraction of a published version: repository to file, the way back of publishing."""
 
 from __future__ import annotations
 

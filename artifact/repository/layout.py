@@ -20,8 +20,9 @@ from artifact.model.manifest import MODEL_FILE, Manifest
 from artifact.preprocessing import Preprocessing
 from artifact.repository.changes import staging_folders
 from artifact.repository.companions import COMPANIONS, MARK, SPEC_FILE, copied_sources
-from artifact.repository.reading import CONFIG_FILE, PublishedModel, is_ours, open_repository, versions_in
+from artifact.repository.reading import PublishedModel, is_ours, open_repository, versions_in
 from artifact.repository.triton_config import (
+    CONFIG_FILE,
     DECODE_SUFFIX,
     DIGEST_PARAMETER,
     ENCODED_SUFFIX,

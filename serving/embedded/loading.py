@@ -8,8 +8,9 @@ from pathlib import Path
 
 from artifact.errors import LookalikeError, RepositoryError
 from artifact.model.manifest import Manifest
-from artifact.repository.reading import CONFIG_FILE, PublishedModel, versions_in
+from artifact.repository.reading import PublishedModel, versions_in
 from artifact.repository.triton_config import (
+    CONFIG_FILE,
     DECODE_SUFFIX,
     ENCODED_SUFFIX,
     ModelConfig,

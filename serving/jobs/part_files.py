@@ -1,4 +1,4 @@
-"""A part file and what it says about itself: its job, the rows of the table that it answers, and which of them are bad.
+"""Part files, and what each says about itself: its job, the rows of the table that it answers, and those that are bad.
 
 All of that stands in the schema metadata of the file, so the parts alone tell how far a job is and a kill between a
 part and the manifest loses nothing. Bad rows are kept there as an Arrow stream, for ids have the table's type, and

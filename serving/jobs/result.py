@@ -1,4 +1,4 @@
-"""What a finished scoring job says of itself: its figures, what this call did, and what is odd about the rows."""
+"""The result of a finished scoring job: its figures, what this call did, and what is odd about the rows."""
 
 from __future__ import annotations
 

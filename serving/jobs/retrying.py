@@ -1,4 +1,4 @@
-"""The bad rows of a job tried again: parts that gain rows are written anew, whole, with their rows in table order.
+"""The retry of a job's bad rows: parts that gain rows are written anew, whole, with their rows in table order.
 
 Only bad rows are run. The vectors that are there stay as they are, whatever became of their images since.
 """

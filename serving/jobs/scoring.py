@@ -1,4 +1,4 @@
-"""Score a table of images into a folder of vectors, in bounded memory; a killed job goes on where it stopped."""
+"""A scoring job: a table of images into a folder of vectors, in bounded memory; after a kill it goes on."""
 
 from __future__ import annotations
 
