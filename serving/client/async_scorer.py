@@ -25,7 +25,7 @@ from artifact.arrays import Vectors
 from artifact.errors import UsageError
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
 from artifact.preprocessing import ImageError
-from rows.vectors.table import vector_array
+from rows.vectors.schema import vector_array
 from serving.client.answers import as_table, joined, vectors_of
 from serving.client.chunks import Images
 from serving.client.flow import closed_meanwhile

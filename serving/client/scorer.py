@@ -28,7 +28,7 @@ from artifact.errors import UsageError
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
 from artifact.preprocessing import ImageError
 from rows.vectors.lineage import Lineage
-from rows.vectors.table import vector_array
+from rows.vectors.schema import vector_array
 from serving.client.answers import as_table, joined, vectors_of
 from serving.client.chunks import Images
 from serving.client.connection import Connection

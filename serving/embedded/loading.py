@@ -1,4 +1,4 @@
-"""From a published model to its servables in memory: each version verified, companions checked against the artifact."""
+"""The loading of a published model into memory: each version verified, companions checked against the artifact."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 
 from artifact.errors import LookalikeError, RepositoryError
 from artifact.model.manifest import Manifest
-from artifact.repository.reading import CONFIG_FILE, PublishedModel, versions_in
+from artifact.repository.reading import PublishedModel, versions_in
 from artifact.repository.triton_config import (
+    CONFIG_FILE,
     DECODE_SUFFIX,
     ENCODED_SUFFIX,
     ModelConfig,
@@ -19,15 +20,9 @@ from artifact.repository.triton_config import (
     served_versions,
 )
 from serving.embedded.decoding import Decoder
+from serving.embedded.model_config import network_fingerprint, require_same_tensors
 from serving.embedded.options import ServerOptions
-from serving.embedded.servables import (
-    Decode,
-    Encoded,
-    Network,
-    Servable,
-    network_fingerprint,
-    require_same_tensors,
-)
+from serving.embedded.servables import Decode, Encoded, Network, Servable
 
 
 @dataclass

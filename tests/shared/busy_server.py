@@ -8,14 +8,14 @@ from typing import Any
 
 import grpc
 
-from serving.client.connections.status import QUEUE_FULL
 from serving.embedded.grpc_service import GrpcService
+from serving.protocol import CALLS_FULL, QUEUE_FULL
 
 Refusal = tuple[grpc.StatusCode, str]
 
 FULL: Refusal = (grpc.StatusCode.UNAVAILABLE, QUEUE_FULL)
 """As Triton and the embedded server say that a queue is full."""
-TOO_MANY: Refusal = (grpc.StatusCode.RESOURCE_EXHAUSTED, "Concurrent RPC limit exceeded!")
+TOO_MANY: Refusal = (grpc.StatusCode.RESOURCE_EXHAUSTED, f"{CALLS_FULL}!")
 """As grpcio says that too many calls run at a time."""
 
 

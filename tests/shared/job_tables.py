@@ -1,4 +1,4 @@
-"""What the tests of jobs share: folders of images with broken ones, a small job, and what lies in its folder."""
+"""Tables for the tests of jobs: folders of images with broken ones, a small job, and what lies in its folder."""
 
 from __future__ import annotations
 

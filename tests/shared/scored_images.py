@@ -1,4 +1,4 @@
-"""What the tests of the Scorer and of its jobs share: tiny artifacts, images, and their vectors by numpy."""
+"""Models and images for the tests of the Scorer and of its jobs: tiny artifacts, images, and their vectors by numpy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of the embedded server share: a published repository, pictures, requests, and a server held still."""
+"""A server for the tests of the embedded one: a published repository, pictures, requests, and a server held still."""
 
 from __future__ import annotations
 

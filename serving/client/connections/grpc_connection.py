@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import struct
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,8 +26,8 @@ from serving.client.connections.calls import Calls
 from serving.client.connections.channels import parse_urls
 from serving.client.options import ScorerOptions
 from serving.client.timings import Timings
+from serving.protocol import BYTES, DIGEST_IN_ANSWER, FP32, UINT8, join_strings, version_text
 
-DIGEST_IN_ANSWER = "lookalike.digest"
 _MIN_IN_FLIGHT, _MAX_IN_FLIGHT = 4, 16
 
 
@@ -67,7 +66,7 @@ class GrpcConnection:
         (self.url,), self.model = parse_urls(options.url), model
         self.names_digest = self._sent_encoded = False
         self.timings = timings or Timings()
-        self._asked = "" if options.version is None else str(options.version)
+        self._asked = version_text(options.version)
         self._calls = Calls(self.url, options)
         try:
             self.version, self._newest = self._versions(connect_timeout_s)
@@ -101,7 +100,7 @@ class GrpcConnection:
         """See Connection."""
         request = self._request(self.model, self._asked)
         for name, pixels in feeds.items():
-            request.inputs.add(name=name, datatype="UINT8", shape=pixels.shape)
+            request.inputs.add(name=name, datatype=UINT8, shape=pixels.shape)
             request.raw_input_contents.append(pixels.tobytes())
         response = self._infer(request, feeds)
         self._require_same(int(response.model_version or 0))
@@ -119,8 +118,8 @@ class GrpcConnection:
         self._sent_encoded = True
         request = self._request(self.model + ENCODED_SUFFIX, "")
         for name, images in feeds.items():
-            request.inputs.add(name=name, datatype="BYTES", shape=[len(images), 1])
-            request.raw_input_contents.append(b"".join(struct.pack("<I", len(data)) + data for data in images))
+            request.inputs.add(name=name, datatype=BYTES, shape=[len(images), 1])
+            request.raw_input_contents.append(join_strings(images))
         return self._read_outputs(self._infer(request, feeds))
 
     def confirm(self, *, timeout_s: float | None = None) -> None:
@@ -147,7 +146,7 @@ class GrpcConnection:
         return answering, versions[-1]
 
     def _config(self, timeout_s: float | None = None) -> Any:
-        request = service_pb2.ModelConfigRequest(name=self.model, version=str(self.version))
+        request = service_pb2.ModelConfigRequest(name=self.model, version=version_text(self.version))
         return self._ask("ModelConfig", request, timeout_s=timeout_s).config
 
     def _read_manifest(self, config: Any) -> Manifest:
@@ -198,13 +197,13 @@ class GrpcConnection:
         """{output: float32 [N, n]} of the raw contents."""
         outputs: Outputs = {}
         for output, raw in zip(response.outputs, response.raw_output_contents, strict=False):
-            if output.datatype == "FP32":
+            if output.datatype == FP32:
                 outputs[output.name] = np.frombuffer(raw, "<f4").reshape(tuple(output.shape))
         missing = [name for name in self._outputs if name not in outputs]
         if missing:
             raise ServerError(
                 "the server's answer is not whole",
-                expected=f"FP32 output {', '.join(missing)}",
+                expected=f"{FP32} output {', '.join(missing)}",
                 got=", ".join(f"{output.name} {output.datatype}" for output in response.outputs) or "nothing",
                 where=self.url,
             )

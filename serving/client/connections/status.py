@@ -21,6 +21,7 @@ from artifact.errors import (
     UnansweredError,
     UnavailableError,
 )
+from serving.protocol import CALLS_FULL, QUEUE_FULL
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,6 @@ _OTHER = Meaning(ServerError, "the server failed")
 
 _BUSY = Meaning(BusyError, "the server takes no requests now", mend="try again later")
 _CLOSED = "the connection was closed"
-QUEUE_FULL = "Exceeds maximum queue size"
 
 
 class Phrase(NamedTuple):
@@ -78,7 +78,7 @@ _GRPC = "grpcio 1.85.1"
 _SYSTEM = "grpcio 1.85.1, the system's words (glibc 2.36)"
 PHRASES = (
     Phrase(_CODES.UNAVAILABLE, QUEUE_FULL, None, "tritonserver 2.51.0"),
-    Phrase(_CODES.RESOURCE_EXHAUSTED, "Concurrent RPC limit exceeded", None, _GRPC),
+    Phrase(_CODES.RESOURCE_EXHAUSTED, CALLS_FULL, None, _GRPC),
     Phrase(_CODES.UNAVAILABLE, "CERTIFICATE_VERIFY_FAILED", "a certificate that is not trusted", _GRPC),
     Phrase(_CODES.UNAVAILABLE, "Hostname Verification", "a certificate for another host", _GRPC),
     Phrase(_CODES.UNAVAILABLE, "WRONG_VERSION_NUMBER", "no TLS, is it off there?", _GRPC),

@@ -20,11 +20,11 @@ from artifact.errors import (
     UnavailableError,
     UsageError,
 )
-from artifact.preprocessing import BadImagesError
+from artifact.image_batch import BadImagesError
 from serving.client.connections.grpc_connection import GrpcConnection
-from serving.client.connections.status import QUEUE_FULL
 from serving.client.options import ScorerOptions
 from serving.client.scorer import Scorer
+from serving.protocol import QUEUE_FULL
 from tests.shared.scored_images import BAD, expected_vectors, publish_models, write_images
 from tests.shared.serving_urls import SERVERS, serve
 

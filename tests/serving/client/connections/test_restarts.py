@@ -19,12 +19,13 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from artifact.errors import ServerError, UnansweredError, UnavailableError, UsageError
 from artifact.repository.publishing import remove
 from serving.client.connections.fleet import Fleet
-from serving.client.connections.grpc_connection import DIGEST_IN_ANSWER, GrpcConnection
+from serving.client.connections.grpc_connection import GrpcConnection
 from serving.client.connections.patience import Backoff
 from serving.client.options import ScorerOptions
 from serving.client.scorer import Scorer
 from serving.embedded.grpc_service import GrpcService
 from serving.embedded.server import Server
+from serving.protocol import DIGEST_IN_ANSWER
 from tests.shared.scored_images import expected_vectors, publish_models, write_images
 from tests.shared.secure_server import secure_server
 from tests.shared.serving_urls import ServerProcess, free_port
