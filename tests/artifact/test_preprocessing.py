@@ -9,18 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from artifact.preprocessing import (
-    BadImagesError,
-    ImageError,
-    Limits,
-    Preprocessing,
-    decode_image,
-    format_bad_images,
-    inspect_image,
-    load_batch,
-    load_pixels,
-    parse_bad_images,
-)
+from artifact.image_batch import BadImagesError, format_bad_images, load_batch, parse_bad_images
+from artifact.preprocessing import ImageError, Limits, Preprocessing, decode_image, inspect_image, load_pixels
 
 
 def picture(width: int = 640, height: int = 480, seed: int = 0) -> Image.Image:

@@ -17,6 +17,7 @@ from PIL import Image
 from artifact.repository.publishing import publish
 from lookalike.cli import main
 from tests.artifact.test_preprocessing import png_of
+from tests.shared.child_process import start_child
 from tests.shared.shapes_run import small_run, write_shapes
 from tests.shared.tiny_artifact import write_tiny_artifact
 
@@ -494,7 +495,7 @@ def test_interrupted_training_leaves_one_line(images: Path) -> None:
     import signal
 
     command = [sys.executable, "-m", "lookalike", "train", str(images), "--kind", "triplet", "--epochs", "100000"]
-    process = subprocess.Popen(
+    process = start_child(
         [*command, "--output", str(images.parent / "run")],
         stderr=subprocess.PIPE,
         text=True,

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from artifact.errors import UsageError
+from lookalike.cli import main
 from lookalike.commands.connecting import open_scorer
+from rows.vectors.table import VectorTable
+from tests.shared.busy_server import FULL, Load
 from tests.shared.scored_images import expected_vectors, publish_models, write_images
 from tests.shared.secure_server import secure_server
 
@@ -48,3 +51,21 @@ def test_what_makes_no_sense_is_one_line(tmp_path: Path) -> None:
         with pytest.raises(UsageError) as error:
             open_scorer(MODEL, **options)  # type: ignore[arg-type]
         assert str(error.value) == message
+
+
+def test_score_without_patience_fails_at_once_where_the_server_is_busy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line after one try; with patience the same server is waited for."""
+    repository = publish_models(tmp_path / "repository", tmp_path / "files", models=[MODEL])
+    images = write_images(tmp_path / "images", 4)  # one batch
+    load = Load(refusals=2)
+    with secure_server(repository, service=load.service()) as port:
+        options = ["--model", MODEL, "--url", f"127.0.0.1:{port}", "--send", "pixels"]
+        command = ["score", str(images[0].parent), *options, "--output", str(tmp_path / "vectors")]
+        assert main([*command, "--retry", "0"]) == 1
+        lines = capsys.readouterr().err.splitlines()
+        assert len(load.left_s) == 1
+        assert main(command) == 0
+    assert lines[-1].endswith(f"the server takes no requests now: got {FULL[1]} (127.0.0.1:{port}); try again later")
+    np.testing.assert_allclose(VectorTable.open(tmp_path / "vectors").matrix, expected_vectors(images), atol=1e-5)

@@ -14,7 +14,8 @@ from pyarrow import parquet
 from analysis.evaluation.evaluate import evaluate
 from lookalike.cli import main
 from rows.vectors.lineage import Lineage
-from rows.vectors.table import VectorTable, vector_array
+from rows.vectors.schema import vector_array
+from rows.vectors.table import VectorTable
 
 Cli = Callable[..., tuple[int, str, str]]
 

@@ -12,7 +12,6 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
-import fcntl
 import math
 import mmap
 import os
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from artifact.locks import FileLock
 from artifact.preprocessing import Pixels
 
 DIGEST_BYTES = 32
@@ -43,7 +43,7 @@ class PixelSegment:
         self.path, self.shape = path, shape
         self.digests: list[bytes] = []
         self._pixels: Pixels = np.empty((0, *shape), np.uint8)
-        self._writer: int | None = None
+        self._writer: FileLock | None = None
         self._reload()
 
     @classmethod
@@ -78,16 +78,15 @@ class PixelSegment:
         if self._writer is not None:
             return True
         try:
-            writer = os.open(self.path.with_suffix(INDEX), os.O_RDWR)
+            writer = FileLock(self.path.with_suffix(INDEX))
         except OSError:
             return False
         try:
-            fcntl.flock(writer, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(writer).st_nlink == 0:
+            if os.fstat(writer.handle).st_nlink == 0:
                 raise FileNotFoundError(self.path)
             self._reload()  # another process may have appended between our reading and our lock
         except OSError:
-            os.close(writer)
+            writer.close()
             return False
         self._writer = writer
         return True
@@ -99,8 +98,8 @@ class PixelSegment:
         with open(self.path.with_suffix(PIXELS), "r+b", buffering=0) as file:
             _write_all(file.fileno(), np.ascontiguousarray(pixels).tobytes(), len(self) * self.row_bytes)
             _sync(file.fileno())
-        _write_all(self._writer, b"".join(digests), len(self) * DIGEST_BYTES)
-        _sync(self._writer)
+        _write_all(self._writer.handle, b"".join(digests), len(self) * DIGEST_BYTES)
+        _sync(self._writer.handle)
         self._reload()
 
     def touch(self) -> None:
@@ -110,7 +109,7 @@ class PixelSegment:
     def close(self) -> None:
         """Let others append; the pixels stay mapped."""
         if self._writer is not None:
-            os.close(self._writer)
+            self._writer.close()
             self._writer = None
 
     def _reload(self) -> None:

@@ -1,13 +1,15 @@
-"""What a user types as an address, and what is said of the ways in which a call fails."""
+"""Addresses as users type them, and the words for the ways in which a call fails."""
 
 from __future__ import annotations
+
+import re
 
 import grpc
 import pytest
 
-from artifact.errors import ServerError, TooLargeError, UnansweredError, UnavailableError, UsageError
+from artifact.errors import BusyError, ServerError, TooLargeError, UnansweredError, UnavailableError, UsageError
 from serving.client.connections.channels import parse_url
-from serving.client.connections.status import BUSY, MEANINGS, is_busy, status_error
+from serving.client.connections.status import MEANINGS, PHRASES, status_error
 from serving.client.scorer import Scorer
 
 
@@ -70,8 +72,8 @@ def test_every_status_has_one_line_with_the_servers_text(code: grpc.StatusCode) 
     ("details", "reason"),
     [
         (
-            "failed to connect to all addresses; last error: UNKNOWN: ipv4:10.0.0.1:1: Failed to connect to remote host: "
-            "connect: Connection refused (111)",
+            "failed to connect to all addresses; last error: UNKNOWN: ipv4:10.0.0.1:1: Failed to connect to remote "
+            "host: connect: Connection refused (111)",
             "connection refused",
         ),
         ("DNS resolution failed for nowhere.invalid:8001: C-ares status is not ARES_SUCCESS", "no such host"),
@@ -93,15 +95,25 @@ def test_failures_of_the_transport_say_that_no_server_answers(details: str, reas
 
 def test_a_busy_server_takes_no_requests_now_whatever_the_status() -> None:
     """grpcio says that too many calls run at a time with the status for a request that is too large."""
-    for code in (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE):
-        for words in BUSY:
-            error = status_error(Failure(code, words), address="host:1", timeout_s=1)
-            assert isinstance(error, UnavailableError)
-            assert is_busy(error)
-            assert str(error) == f"the server takes no requests now: got {words} (host:1); try again later"
-    large = status_error(Failure(grpc.StatusCode.RESOURCE_EXHAUSTED, "too much"), address="host:1", timeout_s=1)
-    assert isinstance(large, TooLargeError)
-    assert not is_busy(large)
+    busy = [phrase for phrase in PHRASES if phrase.reason is None]
+    assert {phrase.code for phrase in busy} == {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED}
+    for phrase in busy:
+        error = status_error(Failure(phrase.code, f"in model 'x': {phrase.text}!"), address="host:1", timeout_s=1)
+        assert isinstance(error, BusyError)
+        assert str(error) == (
+            f"the server takes no requests now: got in model 'x': {phrase.text}! (host:1); try again later"
+        )
+    plain = {grpc.StatusCode.RESOURCE_EXHAUSTED: TooLargeError, grpc.StatusCode.UNAVAILABLE: UnavailableError}
+    for code, kind in plain.items():
+        assert type(status_error(Failure(code, "too much"), address="host:1", timeout_s=1)) is kind
+
+
+def test_texts_are_read_only_where_the_code_says_too_little() -> None:
+    """Each with who says it; with another code the same words mean nothing."""
+    for phrase in PHRASES:
+        assert re.search(r"\d+\.\d+", phrase.seen_in)
+        plain = status_error(Failure(grpc.StatusCode.INTERNAL, phrase.text), address="host:1", timeout_s=1)
+        assert type(plain) is ServerError
 
 
 def test_only_absence_may_be_tried_again() -> None:

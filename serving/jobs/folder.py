@@ -1,4 +1,4 @@
-"""The output folder of a scoring job: its manifest, its parts, its lock, and what a killed job left behind.
+"""The output folder of a scoring job: its parts, its manifest, and what a killed job left behind.
 
 The parts are the truth: each says itself which rows of the table it answers (part_files.py), so they may come
 in any order, and the manifest only has to be right at the end. It is written a few times a minute meanwhile, for who
@@ -7,10 +7,7 @@ looks; with every part, a job of many parts would write little else.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -22,17 +19,15 @@ import pyarrow as pa
 
 from artifact.atomic import staged_file, sync_folder, write_atomically
 from artifact.errors import DataError, OutputError
-from rows.vectors.table import MANIFEST
+from rows.vectors.parts import MANIFEST
 from serving.jobs.array_files import NPZ_FILE, array_file, has_array_file
 from serving.jobs.duplicate_ids import duplicate_ids
 from serving.jobs.identity import JobIdentity
+from serving.jobs.job_manifest import COMPLETE, FORMAT, RUNNING
 from serving.jobs.part_files import ANOTHER_FOLDER, Part, read_errors, read_ids, read_parts, write_scored_part
 from serving.jobs.part_scoring import ScoredPart, errors_schema
 
-FORMAT = "lookalike-scores/2"
-LOCK_FILE = ".lookalike.lock"
 ERRORS_FILE = "errors.parquet"
-RUNNING, COMPLETE = "running", "complete"
 EXTRAS = ("table_rows", "num_duplicate_ids", "duplicate_id", "mended", "arrays")
 MANIFEST_EVERY_S = 10.0
 _MAX_REASONS = 1000
@@ -40,7 +35,7 @@ _LEFTOVERS = (".part-*.tmp", f".{ERRORS_FILE}.*.tmp", f".{MANIFEST}.*", ".*.npy.
 
 
 class JobFolder:
-    """The output of one job; construct it with `open_job_folder`.
+    """The output of one job; construct it with `open_job_folder` (claiming.py).
 
     Attributes:
         path: the folder.
@@ -214,86 +209,3 @@ class JobFolder:
             for table in self._errors():
                 writer.write_table(table.drop_columns(["row"]))
         sync_folder(self.path)
-
-
-@contextlib.contextmanager
-def open_job_folder(path: Path, identity: JobIdentity, *, mended: bool = False) -> Iterator[JobFolder]:
-    """Hold the output folder of a job, new or begun; the manifest is up to date when it is let go.
-
-    Args:
-        mended: a table that changed in place is let in; whoever asks for it compares the rows.
-
-    Raises:
-        OutputError: the folder holds something else (which is left untouched), is in use, or cannot be written.
-    """
-    _read_manifest(path, identity, mended)  # before anything is written there
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        lock = (path / LOCK_FILE).open("a")
-    except OSError as error:
-        raise OutputError("output folder", got=error.strerror, where=path, mend=ANOTHER_FOLDER) from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise OutputError("output folder is in use by another job", where=path, mend="wait for it to end") from None
-        manifest = _read_manifest(path, identity, mended)
-        folder = JobFolder(path, identity.with_job(manifest["job"]) if manifest else identity)
-        folder.resume(manifest)
-        if folder.state == RUNNING:
-            folder.write_manifest()
-        try:
-            yield folder
-        except BaseException:
-            if folder.state == RUNNING:
-                with contextlib.suppress(OutputError):  # such as a full disk, which is what ended it
-                    folder.write_manifest()
-            raise
-
-
-def _read_manifest(path: Path, identity: JobIdentity, mended: bool) -> dict[str, Any]:
-    """The manifest of the job in the folder, empty where there is none yet; raises OutputError if it is not ours."""
-    if not path.exists():
-        return {}
-    if not path.is_dir():
-        raise OutputError("output", expected="a folder", got="a file", where=path, mend=ANOTHER_FOLDER)
-    if not (path / MANIFEST).is_file():
-        others = sorted(name for name in os.listdir(path) if name != LOCK_FILE and not name.startswith(f".{MANIFEST}."))
-        if others:
-            raise OutputError(
-                "output folder",
-                expected="an empty one or that of this job",
-                got=f"{others[0]!r} in it" + (f" and {len(others) - 1} more" if len(others) > 1 else ""),
-                where=path,
-                mend=ANOTHER_FOLDER,
-            )
-        return {}
-    content = read_job_manifest(path)
-    changed = identity.changed(content, mended=mended)
-    if changed and not content.get("parts") and content["state"] == RUNNING and not any(path.glob("part-*.parquet")):
-        return {}  # it failed before its first part, for example at a broken table that was mended since
-    if changed:
-        raise OutputError(
-            "output folder belongs to another job",
-            expected=", ".join(here for here, _ in changed.values()),
-            got=", ".join(there for _, there in changed.values()),
-            where=path,
-            mend=ANOTHER_FOLDER,
-        )
-    return content
-
-
-def read_job_manifest(path: Path) -> dict[str, Any]:
-    """The manifest of the scoring job in a folder; raises OutputError where there is none."""
-    content: dict[str, Any] = {}
-    try:
-        content = json.loads((path / MANIFEST).read_bytes())
-        job, ours = content["job"], content["format"] == FORMAT and content["state"] in (RUNNING, COMPLETE)
-        ours = ours and isinstance(job, dict)
-    except (ValueError, KeyError, TypeError, OSError):
-        ours = False
-    if not ours:
-        raise OutputError(
-            "output folder", expected=f"a {MANIFEST} of {FORMAT}", got="another", where=path, mend=ANOTHER_FOLDER
-        )
-    return content

@@ -17,13 +17,15 @@ import numpy as np
 
 from artifact.arrays import Vectors
 from artifact.errors import ModelNotFoundError, ServerError, TooLargeError, UnavailableError, UsageError
-from artifact.preprocessing import BadImagesError, ImageError
-from serving.client.batch_size import BatchSize
-from serving.client.connections.connection import Connection
-from serving.client.packing import pack, place_of, unpack
+from artifact.image_batch import BadImagesError
+from artifact.preprocessing import ImageError
+from rows.cutting import cut
+from serving.client.batches.packing import pack, place_of, unpack
+from serving.client.batches.sending import ENCODED, PIXELS, Sending
+from serving.client.batches.size import BatchSize
+from serving.client.connection import Connection
 from serving.client.pictures import Picture, read_encoded, read_pixels
 from serving.client.reading import Fetched, Reader
-from serving.client.sending import ENCODED, PIXELS, Sending
 
 Read = TypeVar("Read")
 
@@ -113,16 +115,8 @@ class BatchRunner:
 
 def _portions(places: list[int], sizes: list[int]) -> Iterator[list[int]]:
     """Consecutive places whose files, of these sizes in bytes, make a request that a server takes."""
-    portion: list[int] = []
-    num_bytes = 0
-    for place, size in zip(places, sizes, strict=True):
-        if portion and num_bytes + size > MAX_REQUEST_BYTES:
-            yield portion
-            portion, num_bytes = [], 0
-        portion.append(place)
-        num_bytes += size
-    if portion:
-        yield portion
+    for ((_, start, end),) in cut([(places, sizes)], max_rows=len(places), max_bytes=MAX_REQUEST_BYTES):
+        yield places[start:end]
 
 
 def _caught(read: Callable[[Picture], Read], source: Fetched) -> Read | ImageError:

@@ -1,4 +1,7 @@
-"""What a Scorer needs of whoever runs the artifact: this process (local.py here) or servers (fleet.py)."""
+"""The seam between a Scorer and whoever runs the artifact for it: this process, servers, or a test's own.
+
+Those that there are stand in serving/client/connections/; `Scorer(..., connection=...)` takes any other.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import numpy.typing as npt
 
 from artifact.model.manifest import Manifest
 from artifact.preprocessing import Pixels
+from serving.client.timings import Timings
 
 Outputs = dict[str, npt.NDArray[np.float32]]
 
@@ -22,16 +26,24 @@ class Connection(Protocol):
         version: the version that answers.
         digest: key of the artifact that answers.
         manifest: what the artifact says about itself; may lack golden examples.
+        is_local: it runs on cores of this process, a batch on each.
         max_rows: rows that one call may have; None for any number.
         in_flight: calls at a time that keep it busy.
+        timings: are told of every answered batch.
     """
 
     model: str
     version: int
     digest: str
     manifest: Manifest
+    is_local: bool
     max_rows: int | None
     in_flight: int
+    timings: Timings
+
+    def states(self) -> dict[str, str]:
+        """{HOST:PORT: "answers", or why it does not}; none in this process."""
+        ...
 
     def takes_encoded(self) -> bool:
         """Whether `run_encoded` can be used; False where nobody can say."""

@@ -18,11 +18,14 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from artifact.errors import ServerError, UnansweredError, UnavailableError, UsageError
 from artifact.repository.publishing import remove
-from serving.client.connections.grpc_connection import DIGEST_IN_ANSWER, GrpcConnection
-from serving.client.connections.retries import Backoff
+from serving.client.connections.fleet import Fleet
+from serving.client.connections.grpc_connection import GrpcConnection
+from serving.client.connections.patience import Backoff
+from serving.client.options import ScorerOptions
 from serving.client.scorer import Scorer
 from serving.embedded.grpc_service import GrpcService
 from serving.embedded.server import Server
+from serving.protocol import DIGEST_IN_ANSWER
 from tests.shared.scored_images import expected_vectors, publish_models, write_images
 from tests.shared.secure_server import secure_server
 from tests.shared.serving_urls import ServerProcess, free_port
@@ -152,18 +155,16 @@ def test_patience_ends_with_the_reason(repository: Path, images: list[Path]) -> 
             scorer.embed(images)
 
 
-def test_a_server_that_cannot_be_asked_again_ends_the_calls(
-    repository: Path, images: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_cannot_be_asked_again_ends_the_calls(repository: Path, images: list[Path]) -> None:
     """A defect of ours in the thread that asks is one line, not a wait for nobody."""
 
-    def fail(self: GrpcConnection, timeout_s: float | None = None) -> None:
-        raise KeyError("broken")
+    class Broken(GrpcConnection):
+        def confirm(self, *, timeout_s: float | None = None) -> None:
+            raise KeyError("broken")
 
-    monkeypatch.setattr(GrpcConnection, "confirm", fail)
     with Server(repository, grpc_port=0) as server:
-        scorer = Scorer(MODEL, url=server.url)
-    with scorer, pytest.raises(ServerError) as error:
+        fleet = Fleet(MODEL, ScorerOptions(url=server.url), connect=Broken)
+    with Scorer(MODEL, connection=fleet) as scorer, pytest.raises(ServerError) as error:
         scorer.embed(images)
     assert str(error.value) == f"asking a server again failed: got KeyError('broken') ({server.url})"
 
@@ -172,7 +173,7 @@ def test_files_answered_by_a_newer_version_are_noticed(tmp_path: Path, images: l
     """The version that was asked for is still served, but NAME_encoded runs the newest; pixels are none the worse."""
     models = publish_models(tmp_path / "repository", tmp_path / "files", models=[MODEL])
     with Server(models, grpc_port=0) as server:
-        files, pixels = (GrpcConnection(server.url, MODEL, version=1) for _ in range(2))
+        files, pixels = (GrpcConnection(MODEL, ScorerOptions(url=server.url, version=1)) for _ in range(2))
         files.run_encoded({"image": [images[0].read_bytes()]})
         files.confirm()
         publish_models(models, tmp_path / "files", seed=1, models=[MODEL])

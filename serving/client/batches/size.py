@@ -1,4 +1,4 @@
-"""How many images a request has: fixed, or found while running.
+"""The number of images of a request: fixed, or found while running.
 
 Found by doubling: as long as twice the images give clearly more images a second, the next requests are twice as large.
 With as many requests under way at any time, a request's images by its seconds go with the throughput (Little's law), so

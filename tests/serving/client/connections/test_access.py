@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from artifact.errors import LookalikeError, ServerError, UnavailableError, UsageError
-from serving.client.connections.channels import TOKEN_VARIABLE, Access
+from serving.client.connections.channels import TOKEN_VARIABLE, metadata_of
+from serving.client.options import ScorerOptions
 from serving.client.scorer import Scorer
 from tests.shared.scored_images import expected_vectors, publish_models, write_images
 from tests.shared.secure_server import Pair, make_authority, make_certificate, secure_server, unavailable
@@ -128,13 +129,13 @@ def test_a_token_is_not_sent_to_another_machine_without_tls(address: str, monkey
     monkeypatch.setenv(TOKEN_VARIABLE, "s3cret")
     with pytest.raises(UsageError, match=f"^{TOKEN_VARIABLE}: expected TLS"):
         Scorer(MODEL, url=address)
-    assert "s3cret" not in repr(Access(token="s3cret"))
+    assert "s3cret" not in repr(ScorerOptions(url=address, token="s3cret"))
 
 
 @pytest.mark.parametrize("address", ["localhost:1", "127.0.0.1:1", "127.3.2.1:1", "[::1]:1"])
 def test_a_token_may_go_to_this_machine(address: str) -> None:
     """Nobody else listens on the way."""
-    assert Access(token="s3cret").metadata(address) == [("authorization", "Bearer s3cret")]
+    assert metadata_of(ScorerOptions(url=address, token="s3cret"), address) == [("authorization", "Bearer s3cret")]
 
 
 def test_files_and_options_that_make_no_sense_are_refused(tmp_path: Path) -> None:

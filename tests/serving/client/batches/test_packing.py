@@ -9,7 +9,7 @@ import pytest
 
 from artifact.kinds import KINDS, embedding_name, input_names
 from rows.images import ImageRef
-from serving.client.packing import pack, place_of, unpack
+from serving.client.batches.packing import pack, place_of, unpack
 from serving.client.windows import Seen, Window
 
 INPUTS = [input_names(kind, mode) for kind in KINDS for mode in ("branch", "full")]

@@ -1,8 +1,8 @@
-"""What a Scorer finds while running, fed with timings: the size of its batches, and what it sends."""
+"""The form in which images are sent, pixels or encoded files: measured, asked for, or refused."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,61 +10,13 @@ import numpy as np
 import pytest
 
 from artifact.errors import LookalikeError, ModelNotFoundError, TooLargeError, UsageError
-from serving.client.batch_size import FIRST_SIZE, BatchSize
-from serving.client.connections.grpc_connection import GrpcConnection
-from serving.client.connections.timings import Timings
+from serving.client.batches.sending import ENCODED, PIXELS, Sending
+from serving.client.batches.size import FIRST_SIZE
+from serving.client.connections.fleet import Fleet
+from serving.client.options import ScorerOptions
 from serving.client.scorer import Scorer
-from serving.client.sending import ENCODED, PIXELS, Sending
 from serving.embedded.server import Server
 from tests.shared.scored_images import expected_vectors, publish_models, write_images
-
-
-def found(seconds_of: Callable[[int], float], *, most: int = 256, timeout_s: float = 60.0) -> BatchSize:
-    """The size for a server that takes `seconds_of(images)` for a request, after as many requests as it needs."""
-    size = BatchSize(FIRST_SIZE, most=most, timeout_s=timeout_s)
-    for _ in range(200):
-        size.note(size.size, seconds_of(size.size))
-    assert size.is_found
-    return size
-
-
-@pytest.mark.parametrize(
-    ("seconds_of", "size"),
-    [
-        (lambda images: 0.001 * images, 8),  # nothing is gained: the first
-        (lambda images: 0.100 + 0.001 * images, 256),  # a long way there: ever larger, up to the most
-        (lambda images: 0.010 + 0.001 * images, 64),  # 128 would give 6 % more than 64
-        (lambda images: 0.010 + 0.001 * images + 0.01 * max(0, images - 32), 32),  # worse beyond 32
-    ],
-)
-def test_the_size_doubles_while_that_gives_clearly_more_images_a_second(
-    seconds_of: Callable[[int], float], size: int
-) -> None:
-    """Servers whose time for a request is known."""
-    assert found(seconds_of).size == size
-
-
-def test_the_size_is_bounded_by_the_model_and_keeps_away_from_the_deadline() -> None:
-    """max_batch_size; and half of timeout_s, however much faster larger requests are."""
-    assert found(lambda images: 1.0, most=48).size == 48
-    assert found(lambda images: 0.5 + 0.1 * images, timeout_s=10).size == 32  # 64 would take 6.9 s
-
-
-def test_odd_requests_and_single_outliers_do_not_count() -> None:
-    """The rest of a table is short; a pause of the server is one request."""
-    size = BatchSize(FIRST_SIZE, most=256)
-    for number in range(100):
-        size.note(3, 0.0001)
-        size.note(size.size, 20.0 if number % 5 == 4 else 0.100 + 0.001 * size.size)
-    assert size.size == 256
-
-
-def test_a_fixed_size_stays() -> None:
-    """Whatever the timings; and a request that is too large is the caller's affair."""
-    size = BatchSize(32)
-    for _ in range(100):
-        size.note(32, 1e-6)
-    assert (size.size, size.is_found, size.halve(32)) == (32, True, False)
 
 
 @pytest.fixture(scope="module")
@@ -76,20 +28,6 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return write_images(tmp_path_factory.mktemp("images"), 400)
-
-
-def test_a_request_too_large_for_the_server_is_sent_in_halves(repository: Path, images: list[Path]) -> None:
-    """RESOURCE_EXHAUSTED: every vector comes, and later requests are small; a size that was asked for stays."""
-    with Server(repository, grpc_port=0, max_message_bytes=1000) as server:  # four images and a little
-        for model in ("triplet_branch", "siamese_full"):
-            with Scorer(model, url=server.url, send="pixels") as scorer:
-                np.testing.assert_allclose(scorer.embed(images[:50]), expected_vectors(images[:50]), atol=1e-5)
-                assert scorer.batch_size == 4
-        with (
-            Scorer("triplet_branch", url=server.url, send="pixels", batch_size=8) as scorer,
-            pytest.raises(TooLargeError, match=r"^the server has no room for the request: got .*; send less at once$"),
-        ):
-            scorer.embed(images[:50])
 
 
 def test_what_is_sent_is_chosen_and_said(repository: Path, images: list[Path]) -> None:
@@ -119,6 +57,19 @@ def test_a_server_without_the_ensemble_gets_pixels(repository: Path, tmp_path: P
     with Server(models, grpc_port=0) as server, Scorer("triplet_branch", url=server.url) as scorer:
         assert scorer.sending == "pixels"
         np.testing.assert_allclose(scorer.embed(images[:9]), expected_vectors(images[:9]), atol=1e-5)
+
+
+class Refusing(Fleet):
+    """A server that does not take encoded files, as soon as there is a refusal."""
+
+    def __init__(self, url: str, refusal: LookalikeError | None) -> None:
+        super().__init__("triplet_branch", ScorerOptions(url=url))
+        self.refusal = refusal
+
+    def run_encoded(self, feeds: Any) -> Any:
+        if self.refusal is not None:
+            raise self.refusal
+        return super().run_encoded(feeds)
 
 
 def measured(pixels_s: float, encoded_s: float) -> Sending:
@@ -151,21 +102,15 @@ def test_small_batches_say_nothing_and_the_first_of_each_way_neither() -> None:
     assert sending.choice == ENCODED
 
 
-def test_a_refusal_while_measuring_means_pixels(
-    repository: Path, images: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_refusal_while_measuring_means_pixels(repository: Path, images: list[Path]) -> None:
     """An ensemble that fails costs nothing; where encoded files were asked for it is an error."""
-
-    def refuse(self: GrpcConnection, feeds: Any) -> Any:
-        raise TooLargeError("no decoder here")
-
-    monkeypatch.setattr(GrpcConnection, "run_encoded", refuse)
+    refusal = TooLargeError("no decoder here")
     with Server(repository, grpc_port=0) as server:
-        with Scorer("triplet_branch", url=server.url, batch_size=8) as scorer:
+        with Scorer("triplet_branch", connection=Refusing(server.url, refusal), batch_size=8) as scorer:
             np.testing.assert_allclose(scorer.embed(images), expected_vectors(images), atol=1e-5)
             assert scorer.sending_reason == "encoded files were refused: no decoder here"
         with (
-            Scorer("triplet_branch", url=server.url, send="encoded", batch_size=8) as scorer,
+            Scorer("triplet_branch", connection=Refusing(server.url, refusal), send="encoded", batch_size=8) as scorer,
             pytest.raises(TooLargeError, match="no decoder here"),
         ):
             scorer.embed(images)
@@ -173,32 +118,20 @@ def test_a_refusal_while_measuring_means_pixels(
 
 @pytest.mark.parametrize("error", [ModelNotFoundError, UsageError, TooLargeError])
 def test_a_refusal_after_files_were_found_faster_means_pixels_too(
-    repository: Path, images: list[Path], monkeypatch: pytest.MonkeyPatch, error: type[LookalikeError]
+    repository: Path, images: list[Path], error: type[LookalikeError]
 ) -> None:
     """The ensemble is unloaded, runs another version, or fails in the midst of a job."""
-
-    def refuse(self: GrpcConnection, feeds: Any) -> Any:
-        raise error("gone", mend="send pixels instead")
-
-    with Server(repository, grpc_port=0) as server, Scorer("triplet_branch", url=server.url, batch_size=8) as scorer:
+    with (
+        Server(repository, grpc_port=0) as server,
+        closing(Refusing(server.url, None)) as connection,
+        Scorer("triplet_branch", connection=connection, batch_size=8) as scorer,
+    ):
         scorer.core.sending.choice = ENCODED  # as measured
         np.testing.assert_allclose(scorer.embed(images[:40]), expected_vectors(images[:40]), atol=1e-5)
         assert scorer.sending == ENCODED
-        monkeypatch.setattr(GrpcConnection, "run_encoded", refuse)
+        connection.refusal = error("gone", mend="send pixels instead")
         np.testing.assert_allclose(scorer.embed(images[:40]), expected_vectors(images[:40]), atol=1e-5)
         assert (scorer.sending, scorer.sending_reason) == (
             PIXELS,
             "encoded files were refused: gone; send pixels instead",
         )
-
-
-def test_latency_is_the_median_and_the_99th_percentile_of_the_latest() -> None:
-    """A thousand at most are kept."""
-    timings = Timings()
-    for _ in range(500):
-        timings.note(8, 99.0)
-    for number in range(1000):
-        timings.note(8, number / 1000)
-    latency = timings.latency()
-    assert latency is not None
-    assert latency == pytest.approx((0.4995, 0.98901))

@@ -1,4 +1,4 @@
-"""How long the latest batches took: what a person wants to see of a server, and what the batch size is chosen by."""
+"""The times of the latest batches: for a person to see of a server, and to choose the batch size by."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is sent to a server: decoded pixels or encoded files, as asked for or as measured with the first batches.
+"""The form of images on their way to a server: pixels or encoded files, as asked for or as the first batches measure.
 
 Measured where it runs, since nothing else tells: files save the link and this machine's cores, pixels the server's. The
 first batches go by turns; a batch's images by the seconds from reading it to its vectors are compared. In doubt pixels:
