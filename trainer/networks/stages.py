@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trainer.networks.evaluation_mode import evaluating
+from trainer.networks.branch import evaluating
 
 
 @dataclass(frozen=True, kw_only=True)

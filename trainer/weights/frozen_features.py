@@ -23,8 +23,7 @@ from torch import Tensor
 from artifact.errors import OutputError
 from artifact.preprocessing import Pixels
 from trainer.config.settings import AugmentConfig, FreezeConfig
-from trainer.networks.branch import Branch
-from trainer.networks.evaluation_mode import evaluating
+from trainer.networks.branch import Branch, evaluating
 
 MAX_MEMORY_BYTES = 2**30
 _BATCH = 128
