@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 
 from trainer.config.config import make_config
 from trainer.loop.fit import fit
-from trainer.run.folder import Run
+from trainer.run.saved_run import Run
 
 SHAPES = ("disc", "square", "stripe", "cross")
 

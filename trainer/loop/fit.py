@@ -35,19 +35,8 @@ from trainer.loop.training import Training, make_training
 from trainer.loop.validation import embed
 from trainer.run.checkpoint import Position, load_state, save_checkpoint, save_state
 from trainer.run.facts import final_facts, first_facts
-from trainer.run.folder import (
-    CHECKPOINT,
-    METRICS,
-    STATE,
-    Run,
-    check_output,
-    create_run,
-    load_run,
-    load_weights,
-    read_config,
-    read_facts,
-    write_facts,
-)
+from trainer.run.folder import CHECKPOINT, METRICS, STATE, check_output, create_run, write_facts
+from trainer.run.saved_run import Run, load_run, load_weights, read_config, read_facts
 from trainer.watch.hints import Watch
 from trainer.watch.selection import is_kept, is_out_of_patience, kept_line, resolve_selection
 from trainer.weights.precision import is_slow, resolve_precision

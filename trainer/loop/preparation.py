@@ -26,9 +26,9 @@ from trainer.data.held_out import Sides, split_dataset
 from trainer.data.image_folder import ImageFiles, check_classes
 from trainer.data.images import Images
 from trainer.data.tuple_table import TupleFiles, TupleRows
-from trainer.networks.base_networks import BaseNetwork, build_base
+from trainer.networks.base_networks import BaseNetwork, build_base, make_preprocessing
 from trainer.networks.conv4 import NATURAL_SIZE_PX
-from trainer.run.folder import Run, make_preprocessing
+from trainer.run.saved_run import Run
 from trainer.sampling.batches import BALANCED, batch_shape, strategy_for
 
 __all__ = ["Prepared", "Report", "prepare", "read_split", "small_size"]

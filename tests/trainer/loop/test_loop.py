@@ -25,7 +25,7 @@ from trainer.loop.epoch import _update_group
 from trainer.loop.fit import fit
 from trainer.loop.preparation import prepare
 from trainer.loop.training import Training, make_training
-from trainer.run.folder import Run, load_run
+from trainer.run.saved_run import Run, load_run
 
 RUN_TRAINING = str(SHARED / "run_training.py")
 

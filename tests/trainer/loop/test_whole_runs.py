@@ -20,8 +20,8 @@ from artifact.errors import DataError, LookalikeError, OutputError, RunError, Tr
 from trainer.config.config import make_config
 from trainer.loop.fit import fit
 from trainer.loop.validation import embed
-from trainer.networks.base_networks import build_base
-from trainer.run.folder import Run, load_run, make_branch
+from trainer.networks.base_networks import build_base, make_branch
+from trainer.run.saved_run import Run, load_run
 from trainer.weights.optimizers import learning_rate
 
 SHAPES = ("circle", "cross", "square", "triangle")
