@@ -1,8 +1,8 @@
 """The configuration of a training run: typed, frozen, saved whole as config.yaml beside the checkpoint.
 
 Decision a reader would question: defaults that depend on other options (loss, margins, size, P and K) are None while
-the user writes the configuration and are resolved once, before training (`TrainConfig.resolved`; those that
-depend on the data in trainer/loop/preparation.py), so the saved file holds every number that was used.
+the user writes the configuration and are resolved once, before training (trainer/config/resolution.py), so the saved
+file holds every number that was used.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import yaml
 from pydantic import Field, ValidationError
 
 from artifact.errors import UsageError
-from trainer.config.checks import check_choices, check_margins, default_margin
 from trainer.config.complaints import complaint, setting_keys
 from trainer.config.settings import AugmentConfig, FreezeConfig, LoopConfig, OptimizerConfig, SamplingConfig, Settings
 
@@ -89,26 +88,6 @@ class TrainConfig(Settings):
     freeze: FreezeConfig = FreezeConfig()
     augment: AugmentConfig = AugmentConfig()
     loop: LoopConfig = LoopConfig()
-
-    def resolved(self) -> TrainConfig:
-        """With loss, normalisation and margins filled in and every combination checked; raises UsageError."""
-        from trainer.objective.losses import DEFAULT_LOSSES  # torch: only when a run is really meant
-        from trainer.objective.own_loss import find_loss
-
-        check_choices(self)
-        name = self.loss or DEFAULT_LOSSES[self.kind]
-        loss = find_loss(name)
-        margin = default_margin(self) if self.margin is None else self.margin
-        filled = {
-            "loss": name,
-            "mining": self.mining or loss.mining,
-            "margin": margin,
-            "margin2": margin / 2 if self.margin2 is None else self.margin2,
-            "normalize": loss.unit_length if self.normalize is None else self.normalize,
-        }
-        config = self.model_copy(update=filled)
-        check_margins(config)
-        return config
 
 
 def make_config(values: Mapping[str, Any]) -> TrainConfig:

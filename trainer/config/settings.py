@@ -10,6 +10,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+BALANCED: Literal["balanced"] = "balanced"
+ROUNDS: Literal["rounds"] = "rounds"
+TUPLES: Literal["tuples"] = "tuples"
+"""What `sampling.strategy` takes."""
+
 
 class Settings(BaseModel):
     """What every group and the whole configuration share: frozen, no unknown names, finite numbers."""
