@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trainer.config.config import TrainConfig
+from trainer.config.settings import BALANCED
 from trainer.watch.collapse import USUAL_ADAMW_RATE, collapse_advice, is_point, lower_rate, resting_loss
 
 Line = Mapping[str, Any]
@@ -122,7 +123,7 @@ def collapsing(history: History, config: TrainConfig) -> str | None:
 def mostly_easy(history: History, config: TrainConfig) -> str | None:
     """Hardly a tuple of all teaches anything any more, and held-out images are not there yet."""
     recent = history.recent[-_WINDOW:]
-    mines = config.sampling.strategy in (None, "balanced")
+    mines = config.sampling.strategy == BALANCED
     if len(recent) < _WINDOW or (mines and config.mining != "all") or _is_good(history):
         return None
     if not all(_number(line, "pct_easy") > 95 for line in recent):
