@@ -72,24 +72,24 @@ def fit(
     with joined(config.loop.device) as ranks:
         say: Report = report if report is not None and ranks.is_first else lambda event: None
         if not resume:
-            ranks.first(lambda: check_output(output))
+            ranks.on_first(lambda: check_output(output))
         if config.loop.tensorboard:
             require_tensorboard()  # before any image is read
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(config.seed)
             prepared = prepare(config, report=say, device=ranks.device)
             if check is not None:
-                ranks.first(partial(check, prepared.config))
+                ranks.on_first(partial(check, prepared.config))
             training = make_training(prepared, ranks, output)
             if resume:
                 resume_training(output, training)
             else:
                 base = prepared.base.to_dict()
                 facts = first_facts(data=prepared.data_facts(), seed=config.seed, base=base)
-                ranks.first(lambda: create_run(output, prepared.config, facts))
+                ranks.on_first(lambda: create_run(output, prepared.config, facts))
             with _log(training, say) as log:
                 _train(training, output, log)
-        ranks.first(lambda: _finish(training, output, say, started))
+        ranks.on_first(lambda: _finish(training, output, say, started))
     return load_run(output)
 
 

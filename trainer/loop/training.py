@@ -1,4 +1,4 @@
-"""What moves while a run trains: weights, optimizer, average and the place in the schedule, tied together once.
+"""A run under way: weights, optimizer, average and the place in the schedule, tied together once.
 
 Decision a reader would question: everything random in a step is a function of (seed, step) through `step_seed`, torch's
 global generator included (base networks drop units and paths). So a run cut off anywhere continues bit by bit.

@@ -1,4 +1,4 @@
-"""Collapse: all images at one point, where no loss of distances has anything left to teach; stopped, with advice.
+"""A guard against collapse: all images at one point, where no loss of distances has anything left to teach.
 
 Decisions a reader would question:
 - A point is a mean distance below a hundredth of the margin, and the loss that equal vectors would have. Exact zero is

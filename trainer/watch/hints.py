@@ -1,4 +1,4 @@
-"""What the numbers of a run say to somebody who watches it: hints after an epoch.
+"""Hints after an epoch: advice that the numbers of a run give to somebody who watches it.
 
 Decisions a reader would question:
 - Hints are a pure function of the lines of metrics.jsonl, each said after the first epoch at which its rule holds. So a

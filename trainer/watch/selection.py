@@ -1,4 +1,4 @@
-"""Which epoch's weights are kept, and when to stop: pure functions of the lines of metrics.jsonl.
+"""The epoch whose weights are kept, and the end of patience: pure functions of the lines of metrics.jsonl.
 
 Decision a reader would question: the last epoch is kept unless the best is asked for. A cosine schedule makes the last
 the best but for noise, and choosing by the held-out metrics makes those metrics, and the threshold, too good.

@@ -1,4 +1,4 @@
-"""Which epoch is kept and when training stops."""
+"""The epoch that is kept, and the end of patience."""
 
 from typing import Any
 
