@@ -38,14 +38,14 @@ class TrainConfig(Settings):
         pooling: how the last feature map becomes features: `avg`, `max`, `gem` or `flatten`; None: as the network does.
         dim: neurons of the embedding layer.
         size: side of the square input in pixels; None: what the base network was made for.
-        fit: `stretch`, `crop` or `pad` (artifact/preprocessing.py).
+        fit: how an image that is not square becomes so: `stretch`, `crop` or `pad`.
         epochs: passes over the training images.
-        loss: a name in trainer/objective/losses.py, or the user's own `module:function`; None: the kind's.
-        distance: a name in trainer/objective/distances.py; everything downstream uses it.
+        loss: one of ours by name, or the user's own `module:function`; None: the kind's.
+        distance: one of ours by name; everything downstream uses it.
         normalize: put every vector on the unit sphere; None: as suits the loss.
         margin: in units of the distance; None: the loss's default for that distance and normalisation.
         margin2: the quadruplet loss's second margin; None: half of `margin`.
-        mining: a name in trainer/objective/mining.py; None: the loss's.
+        mining: a miner by name, that is, which tuples of a batch count; None: the loss's.
         validation: `images:SHARE`, `classes:SHARE`, a folder of class folders, a table, or `none`: then there is no
             threshold.
         pretrained: start from the base network's published weights (timm).
