@@ -14,7 +14,7 @@ _HOMES = {
     "TrainConfig": "trainer.config.config",
     "make_config": "trainer.config.config",
     "fit": "trainer.loop.fit",
-    "load_run": "trainer.run.folder",
+    "load_run": "trainer.run.saved_run",
     "build": "export.build",
     "deploy": "export.build",
     "publish": "artifact.repository.publishing",

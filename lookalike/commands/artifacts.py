@@ -92,7 +92,7 @@ def export(
     from export.build import build, publish_built
     from export.gates import DEFAULT_MAX_RECALL_LOSS, Limits
     from export.reduce import Int8Settings
-    from trainer.run.folder import load_run
+    from trainer.run.saved_run import load_run
 
     limits = Limits(max_recall_loss=DEFAULT_MAX_RECALL_LOSS if max_recall_loss is None else max_recall_loss)
     settings = Int8Settings(calibration=calibration, evaluation=evaluation, limits=limits)

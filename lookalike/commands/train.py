@@ -110,7 +110,7 @@ def train(
     from trainer.loop.fit import fit as train_run
 
     with EventProgress() as progress:
-        run = train_run(config, output, report=progress.report, resume=resume, before=before)
+        run = train_run(config, output, report=progress.report, resume=resume, check=before)
     if not is_first_process():
         return
     result: dict[str, Any] = {

@@ -23,7 +23,7 @@ from trainer.data.tuple_table import TupleRows
 from trainer.loop.fit import fit
 from trainer.loop.preparation import Prepared, prepare, read_split
 from trainer.loop.validation import can_validate
-from trainer.run.folder import make_preprocessing
+from trainer.networks.base_networks import make_preprocessing
 from trainer.sampling.batches import make_batches
 
 Columns = Mapping[str, Sequence[Any]]

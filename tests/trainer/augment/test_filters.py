@@ -1,4 +1,4 @@
-"""Strokes, blur and erasure, which only a share of the images gets: beside SciPy, Pillow and torchvision."""
+"""Filters and erasure, which only a share of the images gets: beside SciPy, Pillow and torchvision."""
 
 import math
 
@@ -8,9 +8,8 @@ import torch
 from PIL import Image, ImageFilter
 from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
 
-from trainer.augment.blur import blur, draw_sigmas
 from trainer.augment.erasure import draw_rectangles, erase
-from trainer.augment.strokes import draw_amounts, thicken
+from trainer.augment.filters import blur, draw_amounts, draw_sigmas, thicken
 from trainer.networks.torchvision_guard import guard_torchvision
 
 guard_torchvision()
