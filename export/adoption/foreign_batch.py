@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from export.adoption.folding import fold_constants
 from export.adoption.foreign import ForeignInput
-from export.adoption.foreign_graph import OURS, read_by, set_image_shape
+from export.adoption.foreign_graph import OURS, set_image_shape
+from export.folding import fold_constants, read_by
 
 if TYPE_CHECKING:
     import onnx

@@ -9,11 +9,6 @@ from typing import Annotated
 import typer
 
 
-def register(app: typer.Typer) -> None:
-    """Add this file's command."""
-    app.command()(serve)
-
-
 def serve(
     repository: Annotated[Path, typer.Argument(help="Triton model repository.", metavar="REPOSITORY")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",

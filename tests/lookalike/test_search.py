@@ -19,7 +19,7 @@ from pyarrow import parquet
 
 from artifact.repository.publishing import publish
 from lookalike.cli import main
-from lookalike.commands import queries
+from analysis.search import queries
 from pages.gallery import PICTURE_PX, image_inside, thumbnail
 from rows.images import ImageRef
 from tests.shared.tiny_artifact import write_tiny_artifact
@@ -142,8 +142,9 @@ def test_answers_come_in_blocks(cli: Cli, monkeypatch: pytest.MonkeyPatch, query
     """One JSON document and one page, whatever the blocks; pictures are kept of the queries that the page shows."""
     command = ("search", "i", query, *(MODEL if query == "images" else ()), "-k", 3)
     whole = cli(*command, "--json")[1]
-    for name, value in (("_QUERIES", 4), ("_ANSWERS", 1), ("MAX_QUERIES", 2)):
+    for name, value in (("BLOCK_QUERIES", 4), ("BLOCK_ANSWERS", 1)):
         monkeypatch.setattr(queries, name, value)
+    monkeypatch.setattr("pages.gallery.MAX_QUERIES", 2)
     code, out, _ = cli(*command, "--json", "--gallery", "g.html")
     assert (code, out) == (0, whole)
     assert out == json.dumps(json.loads(out), indent=2) + "\n"
