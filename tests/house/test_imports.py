@@ -6,21 +6,11 @@ import sys
 
 import pytest
 
+from tests.shared.missing_packages import COMMAND_LINE, TRAINING_EXTRA, run_without
 from tests.shared.places import ROOT
 
-TRAINING_PACKAGES = ("torch", "torchvision", "timm", "safetensors", "onnxscript", "trainer", "export")
+TRAINING_PACKAGES = (*TRAINING_EXTRA, "trainer", "export")
 LIGHT_FLOORS = ("artifact", "rows", "analysis", "serving")
-
-# A finder that refuses what a scoring machine does not have, as if it were not installed.
-REFUSE = f"""
-import importlib.abc, sys
-from tests.shared.places import ROOT
-class Missing(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {TRAINING_PACKAGES!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
-sys.meta_path.insert(0, Missing())
-"""
 
 
 def run(code: str) -> subprocess.CompletedProcess[str]:
@@ -31,7 +21,7 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
 
 def modules_of(floor: str) -> list[str]:
     """Every module of a floor but the one that runs inside tritonserver."""
-    found = [f"{floor}.{module.name}" for module in pkgutil.walk_packages([str(ROOT / floor)])]
+    found = [module.name for module in pkgutil.walk_packages([str(ROOT / floor)], f"{floor}.")]
     return [floor, *(name for name in found if name != "artifact.repository.triton_decode")]
 
 
@@ -40,13 +30,21 @@ def test_floor_imports_on_a_machine_without_torch(floor: str) -> None:
     """Every module of the floor imports while torch, timm, trainer and export are not to be found."""
     names = modules_of(floor)
     assert len(names) > 3
-    done = run(REFUSE + "\n".join(f"import {name}" for name in names))
+    done = run_without(TRAINING_PACKAGES, "\n".join(f"import {name}" for name in names))
     assert done.returncode == 0, done.stderr
 
 
-def test_the_test_above_can_fail() -> None:
+def test_every_command_imports_on_a_machine_without_torch() -> None:
+    """The command line, its commands and results, and the demo: what needs torch is imported when a command runs."""
+    names = [name for name in modules_of("lookalike") if name != "lookalike.__main__"]
+    assert {"lookalike.commands.train", "lookalike.results.proofs", "lookalike.demo.journey"} <= set(names)
+    done = run_without((*TRAINING_EXTRA, "trainer", "export.build"), "\n".join(f"import {name}" for name in names))
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_tests_above_can_fail() -> None:
     """The same refusal does stop the trainer, and says why."""
-    done = run(REFUSE + "import torch")
+    done = run_without(TRAINING_PACKAGES, "import torch")
     assert done.returncode != 0
     assert "No module named 'torch'" in done.stderr
 
@@ -108,10 +106,7 @@ def test_every_public_name_can_be_had() -> None:
 
 def test_a_missing_extra_is_named() -> None:
     """`lookalike train` without torch says which extra brings it, in one line."""
-    code = REFUSE.replace("'trainer', 'export'", "'none'") + (
-        "import lookalike.cli\nsys.exit(lookalike.cli.main(['train', 'x', '--kind', 'triplet', '--output', 'y']))"
-    )
-    done = run(code)
+    done = run_without(TRAINING_EXTRA, COMMAND_LINE, "train", "x", "--kind", "triplet", "--output", "y")
     assert done.returncode == 1
     assert done.stderr.startswith("lookalike: the package 'torch' is not installed; `pip install 'lookalike[train]'`")
     assert len(done.stderr.splitlines()) == 1

@@ -1,4 +1,4 @@
-"""Scoring and merging on the command line: options, the end by a signal or a full disk, a table that changes."""
+"""The commands `score` and `merge`: options, the end by a signal or a full disk, a table that changes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import pytest
 
 from lookalike.cli import main
 from serving.jobs.identity import MAX_ROWS_PER_PART
+from tests.shared.command_line import heed_interrupts
 from tests.shared.job_tables import STEPWISE, csv_of_images, files_of, read_manifest
 from tests.shared.scored_images import BAD, publish_models, write_images
 
@@ -120,7 +121,8 @@ def test_a_signal_ends_a_job_with_how_far_it_is(
     """The rows of finished parts, and that the same command goes on; it does."""
     command = scoring(table, repository, tmp_path / "out")
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    with subprocess.Popen([sys.executable, "-c", STEPWISE, *command], text=True, **pipes) as job:
+    program = [sys.executable, "-c", STEPWISE, *command]
+    with subprocess.Popen(program, text=True, preexec_fn=heed_interrupts, **pipes) as job:
         assert job.stdin is not None
         assert job.stdout is not None
         for done in (20, 40, 60):
