@@ -1,4 +1,4 @@
-"""Run to artifact file, and to published models. Nothing is written before parity holds; same run, same bytes."""
+"""Artifacts of a run: built in memory, written, published. Nothing is written before parity holds; same run, same bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The connection options of the commands: what they make of a Scorer, and what they refuse."""
+"""Connection options of the commands: the Scorer that they make, and what they refuse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a search finds, printed a block of queries at a time: a JSON list, or a table whose header stands on each block.
+"""The answers of a search as they are printed, a block of queries at a time: a JSON list, or a table for each block.
 
 Decision a reader would question: the text of a JSON list is put together here: `json` writes a list only once it
 has all of it, and the answers to a million queries are gigabytes.

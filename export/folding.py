@@ -1,7 +1,8 @@
-"""Compute, once, what does not depend on the images: exporters leave whole chains of nodes that make a constant.
+"""Constants of a graph, folded: what does not depend on the images is computed once, here.
 
-Such chains fix the batch of a foreign transformer (its class token), and hide weights that a network standardises each
-time it runs (NFNet) from whatever fuses or quantises them.
+Exporters leave whole chains of nodes that make a constant. Such chains fix the batch of a foreign transformer (its
+class token), and hide weights that a network standardises each time it runs (NFNet) from whatever fuses or quantises
+them. Our own export and adoption both use it; no torch here.
 """
 
 from __future__ import annotations
@@ -9,11 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from export.adoption.foreign_graph import read_by
-
 if TYPE_CHECKING:
     import onnx
-
 
 GROWTH = 2**20
 """In bytes: a graph whose constants would be larger than what they are made from by more than this stays as it is."""
@@ -57,3 +55,14 @@ def fold_constants(model: onnx.ModelProto, inputs: Iterable[str]) -> None:
     del model.graph.node[:], model.graph.initializer[:]
     model.graph.node.extend(own)
     model.graph.initializer.extend([*kept, *made])
+
+
+def read_by(node: onnx.NodeProto) -> set[str]:
+    """Values that a node reads, its subgraphs' included."""
+    found = set(node.input)
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            for inner in graph.node:
+                found |= read_by(inner)
+            found |= {value.name for value in graph.output}
+    return found - {""}

@@ -1,4 +1,4 @@
-"""Emoji: packages made here in the form of Iconify's, read, rendered, cached, split; npm is a program on the PATH."""
+"""Emoji of the demo: packages in the form of Iconify's, read, rendered, cached, split; npm is a program on the PATH."""
 
 import base64
 import hashlib

@@ -15,7 +15,8 @@ from artifact.errors import ArtifactError
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
 from artifact.model.notes import strip_notes
 from artifact.preprocessing import Preprocessing
-from export.adoption.foreign import Foreign, ForeignInput, first_line
+from export.adoption.foreign import ForeignInput, ForeignNetwork, first_line
+from export.folding import read_by
 
 if TYPE_CHECKING:
     import onnx
@@ -26,7 +27,7 @@ _IR_VERSION = 9
 OURS = "lookalike/"
 
 
-def cut_at(foreign: Foreign, output: str) -> onnx.ModelProto:
+def cut_at(foreign: ForeignNetwork, output: str) -> onnx.ModelProto:
     """The part of the network between its image and one value; raises ArtifactError if the image has no say in it."""
     import onnx
 
@@ -55,7 +56,7 @@ def cut_at(foreign: Foreign, output: str) -> onnx.ModelProto:
     return model
 
 
-def raise_opset(foreign: Foreign, model: onnx.ModelProto) -> onnx.ModelProto:
+def raise_opset(foreign: ForeignNetwork, model: onnx.ModelProto) -> onnx.ModelProto:
     """The same graph in opset 20, or as it is where that is later already; raises ArtifactError with the reason."""
     import onnx
 
@@ -143,17 +144,6 @@ def with_pixels(
     graph.input.append(helper.make_tensor_value_info(BRANCH_INPUT, TensorProto.UINT8, ["N", *size]))
     graph.output.append(helper.make_tensor_value_info(BRANCH_OUTPUT, TensorProto.FLOAT, ["N", embedding_dim]))
     return whole
-
-
-def read_by(node: onnx.NodeProto) -> set[str]:
-    """Values that a node reads, its subgraphs' included."""
-    found = set(node.input)
-    for attribute in node.attribute:
-        for graph in (attribute.g, *attribute.graphs):
-            for inner in graph.node:
-                found |= read_by(inner)
-            found |= {value.name for value in graph.output}
-    return found - {""}
 
 
 def rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:

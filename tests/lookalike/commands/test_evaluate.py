@@ -1,9 +1,9 @@
-"""`lookalike evaluate`: the table for people, JSON for machines, and its options."""
+"""The command `evaluate`: the table for people, JSON for machines, and its options."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,10 @@ import pytest
 from pyarrow import parquet
 
 from analysis.evaluation.evaluate import evaluate
-from lookalike.cli import main
 from rows.vectors.lineage import Lineage
 from rows.vectors.schema import vector_array
 from rows.vectors.table import VectorTable
-
-Cli = Callable[..., tuple[int, str, str]]
+from tests.shared.command_line import Cli
 
 
 def write_table(folder: Path, *, name: str = "v.parquet", column: str = "embedding", **columns: object) -> Path:
@@ -34,23 +32,15 @@ def write_table(folder: Path, *, name: str = "v.parquet", column: str = "embeddi
 
 
 @pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+def evaluated(cli: Cli, tmp_path: Path) -> Cli:
     """Run `lookalike evaluate` in a folder with one table; gives exit code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
     write_table(tmp_path)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = main(["evaluate", *(str(argument) for argument in arguments)])
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return run
+    return partial(cli, "evaluate")
 
 
-def test_evaluate_prints_what_the_function_returns(cli: Cli) -> None:
-    """--json is the dict of analysis.evaluation.evaluate.evaluate with the same options, every share with an interval."""
-    code, out, _ = cli("v.parquet", "--label", "label", "--json", "--seed", 3, "--bootstrap", 50, "--per-class")
+def test_evaluate_prints_what_the_function_returns(evaluated: Cli) -> None:
+    """--json is what analysis.evaluation gives with the same options, every share with an interval."""
+    code, out, _ = evaluated("v.parquet", "--label", "label", "--json", "--seed", 3, "--bootstrap", 50, "--per-class")
     found = json.loads(out)
     assert code == 0
     table = VectorTable.open("v.parquet")
@@ -65,9 +55,9 @@ def test_evaluate_prints_what_the_function_returns(cli: Cli) -> None:
     assert (len(found["per_class"]), found["num_unlabelled"], found["num_rows"]) == (8, 2, 118)
 
 
-def test_evaluate_prints_a_table_for_people(cli: Cli) -> None:
+def test_evaluate_prints_a_table_for_people(evaluated: Cli) -> None:
     """A line a metric with its interval; with --per-class a line a class, worst first."""
-    code, out, _ = cli("v.parquet", "--label", "label", "--per-class", "--bootstrap", 50)
+    code, out, _ = evaluated("v.parquet", "--label", "label", "--per-class", "--bootstrap", 50)
     assert code == 0
     lines = out.splitlines()
     assert lines[0].split() == ["metric", "value", "low", "high"]
@@ -84,20 +74,20 @@ def test_evaluate_prints_a_table_for_people(cli: Cli) -> None:
     assert worst_first == sorted(worst_first)
 
 
-def test_evaluate_without_a_bootstrap_of_a_sample_of_queries(cli: Cli) -> None:
+def test_evaluate_without_a_bootstrap_of_a_sample_of_queries(evaluated: Cli) -> None:
     """Intervals of the sample where there is one, none where all is measured."""
-    code, out, _ = cli("v.parquet", "--label", "label", "--json", "--bootstrap", 0)
+    code, out, _ = evaluated("v.parquet", "--label", "label", "--json", "--bootstrap", 0)
     found = json.loads(out)
     assert (code, found["queries"]) == (0, 118)
     assert "recall@1_low" not in found
     assert "AUC_low" not in found["verification"]
-    code, out, _ = cli("v.parquet", "--label", "label", "--json", "--bootstrap", 0, "--queries", 40)
+    code, out, _ = evaluated("v.parquet", "--label", "label", "--json", "--bootstrap", 0, "--queries", 40)
     found = json.loads(out)
     assert (code, found["queries"], found["mAP_queries"]) == (0, 40, 40)
     assert found["recall@1_low"] < found["recall@1"] < found["recall@1_high"]
 
 
-def test_evaluate_counts_the_tuples_of_a_full_table(cli: Cli, tmp_path: Path) -> None:
+def test_evaluate_counts_the_tuples_of_a_full_table(evaluated: Cli, tmp_path: Path) -> None:
     """A table with distance columns: its own triplets, those of unlabelled rows too."""
     near, far = np.arange(120, dtype=np.float32), np.full(120, 30, np.float32)
     write_table(
@@ -107,29 +97,29 @@ def test_evaluate_counts_the_tuples_of_a_full_table(cli: Cli, tmp_path: Path) ->
         distance_anchor_positive=near,
         distance_anchor_negative=far,
     )
-    code, out, _ = cli("full.parquet", "--label", "label", "--column", "embedding_anchor", "--json")
+    code, out, _ = evaluated("full.parquet", "--label", "label", "--column", "embedding_anchor", "--json")
     found = json.loads(out)
     assert code == 0
     assert (found["ranking_accuracy"], found["tuples"], found["tuples_from"]) == (30 / 120, 120, "distance columns")
 
 
-def test_evaluate_leaves_out_a_k_means_that_would_not_end(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_evaluate_leaves_out_a_k_means_that_would_not_end(evaluated: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """And ranks a sample of queries where all would take too long."""
     monkeypatch.setattr("analysis.evaluation.evaluate.CLUSTERING_PRODUCTS", 118 * 6 * 8 - 1)
     monkeypatch.setattr("analysis.evaluation.evaluate.RANKED_DISTANCES", 118 * 118 - 1)
-    code, out, _ = cli("v.parquet", "--label", "label", "--json")
+    code, out, _ = evaluated("v.parquet", "--label", "label", "--json")
     found = json.loads(out)
     assert (code, found["purity"], found["nmi"], found["queries"]) == (0, None, None, 118)  # never below 1,000
-    assert cli("v.parquet", "--label", "label")[0] == 0
+    assert evaluated("v.parquet", "--label", "label")[0] == 0
 
 
-def test_evaluate_of_one_class_has_no_verification(cli: Cli, tmp_path: Path) -> None:
+def test_evaluate_of_one_class_has_no_verification(evaluated: Cli, tmp_path: Path) -> None:
     """Retrieval is perfect by definition; there is nothing to tell apart."""
     write_table(tmp_path, name="one.parquet", animal=["cat"] * 120)
-    code, out, _ = cli("one.parquet", "--label", "animal", "--json")
+    code, out, _ = evaluated("one.parquet", "--label", "animal", "--json")
     found = json.loads(out)
     assert (code, found["recall@1"], found["verification"], found["ranking_accuracy"]) == (0, 1.0, None, None)
-    assert cli("one.parquet", "--label", "animal")[0] == 0
+    assert evaluated("one.parquet", "--label", "animal")[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -141,9 +131,9 @@ def test_evaluate_of_one_class_has_no_verification(cli: Cli, tmp_path: Path) -> 
         (("--label", "label", "--seed", "-1"), 2, "--seed"),
     ],
 )
-def test_evaluate_refuses_in_one_line(cli: Cli, arguments: tuple[str, ...], code: int, words: str) -> None:
+def test_evaluate_refuses_in_one_line(evaluated: Cli, arguments: tuple[str, ...], code: int, words: str) -> None:
     """What makes no sense: the exit code, and the option or the fact."""
-    got, out, err = cli("v.parquet", *arguments)
+    got, out, err = evaluated("v.parquet", *arguments)
     assert (got, out) == (code, "")
     assert words in err
     assert "Traceback" not in err

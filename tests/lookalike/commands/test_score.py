@@ -1,4 +1,4 @@
-"""Scoring and merging on the command line: options, the end by a signal or a full disk, a table that changes."""
+"""The commands `score` and `merge`: options, the end by a signal or a full disk, a table that changes."""
 
 from __future__ import annotations
 

@@ -1,24 +1,15 @@
-"""export: run to artifact."""
+"""export: a run to an artifact, proved before it is published."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from artifact.errors import UsageError
-
-if TYPE_CHECKING:
-    from export.build import Built
-
-REPOSITORY = typer.Option("--repository", help="Triton model repository.", metavar="DIR")
-JSON = typer.Option("--json", help="Print JSON to stdout.")
-DEFAULT_REPOSITORY = Path("model_repository")
-NAME = typer.Argument(help="Name of a published model.", metavar="NAME")
-TUNE_SECONDS = typer.Option(min=1, max=3600, help="How long to measure, in seconds.")
-DEFAULT_TUNE_SECONDS = 20.0
+from lookalike.commands.options import DEFAULT_REPOSITORY, DEFAULT_TUNE_SECONDS, JSON, REPOSITORY, TUNE_SECONDS
 
 
 class Precision(StrEnum):
@@ -34,12 +25,6 @@ class Mode(StrEnum):
 
     branch = "branch"
     full = "full"
-
-
-def register(app: typer.Typer) -> None:
-    """Add this file's commands."""
-    for command in (export,):
-        app.command()(command)
 
 
 def export(
@@ -74,16 +59,16 @@ def export(
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Export a run as one ONNX artifact and publish it into a model repository (default: ./model_repository)."""
-    from artifact.repository.publishing import require_model_name
-    from lookalike import console
-
     if repository is None and file is None:
         repository = DEFAULT_REPOSITORY
     if tune and repository is None:
         raise UsageError("--tune needs --repository DIR: it writes into the config of a published model")
+
+    from artifact.repository.publishing import require_model_name
+    from lookalike import console
+
     if name is not None:
         require_model_name(name)
-
     given = {"calibration": calibration, "evaluation": evaluation, "max-recall-loss": max_recall_loss}
     for option, value in given.items():
         if value is not None and precision is not Precision.int8:
@@ -92,50 +77,32 @@ def export(
     from export.build import build, publish_built
     from export.gates import DEFAULT_MAX_RECALL_LOSS, Limits
     from export.reduce import Int8Settings
+    from lookalike.results.proofs import proof_facts, proof_lines
+    from lookalike.results.versions import published_facts
     from trainer.run.saved_run import load_run
 
     limits = Limits(max_recall_loss=DEFAULT_MAX_RECALL_LOSS if max_recall_loss is None else max_recall_loss)
     settings = Int8Settings(calibration=calibration, evaluation=evaluation, limits=limits)
     built = build(load_run(run), mode.value, name=name, precision=precision.value, int8=settings)
-    result: dict[str, Any] = {"name": built.manifest.name, "mode": mode.value} | _proofs(built)
+    for line in proof_lines(built):
+        console.note(line)
+    result: dict[str, Any] = {"name": built.manifest.name, "mode": mode.value} | proof_facts(built)
     if file is not None:
         result |= {"file": str(file), "digest": built.write(file).digest}
     if repository is not None:
-        model = publish_built(built, repository)
-        version = model.newest_served()
-        result |= {"repository": str(repository), "version": version, "digest": model.manifest(version).digest}
+        result |= {"repository": str(repository)} | published_facts(publish_built(built, repository))
     tuning = None
     if repository is not None and tune:
-        from lookalike.commands.tune import run_tuning, tuning_facts
+        from lookalike.results.tunings import note_measuring, note_noise, print_tuning, tuning_facts
+        from serving.embedded.tuning import tune as measure_and_write
 
-        tuning = run_tuning(built.manifest.name, repository, seconds=tune_seconds)
+        note_measuring(built.manifest.name, tune_seconds)
+        tuning = measure_and_write(repository, built.manifest.name, seconds=tune_seconds)
+        note_noise(tuning)
         result |= {"tuning": tuning_facts(tuning)} if as_json else {}
     if as_json:
         console.print_json(result)
         return
     console.print_facts("exported", {key: value for key, value in result.items() if key != "gates"})  # said already
     if tuning is not None:
-        from lookalike.commands.tune import print_tuning
-
         print_tuning(tuning)
-
-
-def _proofs(built: Built) -> dict[str, Any]:
-    """Print what was proved of an artifact before it is published; the same for JSON."""
-    from lookalike import console
-
-    parity, quantization = built.parity, built.manifest.quantization
-    reference = "torch" if quantization is None else "int8 branch"
-    console.note(
-        f"parity {reference} = onnxruntime on batches of {', '.join(map(str, parity.batches))}: "
-        f"max |difference| {parity.max_abs:.2g} (limit {parity.limit:.2g})"
-    )
-    facts = {"max_abs": parity.max_abs, "limit": parity.limit, "batches": list(parity.batches)}
-    proofs: dict[str, Any] = {"precision": built.manifest.precision, "parity": facts}
-    if built.verdict is not None and quantization is not None:
-        for line in built.verdict.lines():
-            console.note(line)
-        if shared := quantization["evaluation"]["shared_with_calibration"]:
-            console.note(f"{shared} of the evaluation images were calibrated on too: judge by others")
-        proofs["gates"] = quantization["gates"]
-    return proofs
