@@ -21,12 +21,13 @@ import pyarrow as pa
 
 from analysis.clusters.kmeans import Clusters, assign, kmeans
 from analysis.measures.silhouette import SILHOUETTE_ROWS, silhouette
-from analysis.neighbours.batches import checked_batches, checked_rows, rows_with_ids, sample_rows
+from analysis.neighbours.batches import checked_batches, checked_rows, rows_with_ids
 from analysis.neighbours.nearest import centre_of, prepare
-from analysis.neighbours.pairwise import table_distance
+from analysis.neighbours.samples import check_seed, sample_rows
 from artifact.arrays import Vectors
 from artifact.distances import DISTANCES
 from artifact.errors import UsageError
+from rows.vectors.lineage import table_distance
 from rows.vectors.parts import require_not_input, write_part
 from rows.vectors.table import VectorTable
 
@@ -104,8 +105,7 @@ def cluster_table(
     distance = table_distance(table.lineage, distance, where=table.source)
     if not 1 <= k <= table.num_rows:
         raise UsageError("k", expected=f"1 to {table.num_rows}, the number of vectors", got=str(k))
-    if seed < 0:
-        raise UsageError("seed", expected="at least 0", got=str(seed))
+    check_seed(seed)
     rng = np.random.default_rng(seed)
     centroids, num_trained = _train(table, k, distance, seed, rng)
     nearest, apart, inertia = _assign_all(table, centroids, distance)

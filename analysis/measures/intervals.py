@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.neighbours.labels import Codes
+from analysis.neighbours.samples import check_seed
 from artifact.errors import UsageError
 
 MIN_CLASSES = 5
@@ -118,9 +119,3 @@ def check_resamples(resamples: int, seed: int) -> None:
     if resamples < 1:
         raise UsageError("bootstrap", expected="at least 1 resample", got=str(resamples))
     check_seed(seed)
-
-
-def check_seed(seed: int) -> None:
-    """Raise UsageError for a seed below 0."""
-    if seed < 0:
-        raise UsageError("seed", expected="at least 0", got=str(seed))

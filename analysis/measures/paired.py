@@ -1,4 +1,4 @@
-"""How much recall@1 two networks differ by on the SAME images: a paired difference with its confidence interval.
+"""The difference in recall@1 of two networks on the SAME images, paired, with its confidence interval.
 
 Decision a reader would question: the interval is Tango's score interval, not a bootstrap or the textbook's normal one.
 Two networks that disagree on no image at all give the others an interval of no width, as if two thousand images proved
@@ -12,11 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
 
-import numpy as np
-import numpy.typing as npt
-
+from analysis.measures.intervals import check_confidence
+from analysis.measures.ranking import rank_within
 from analysis.neighbours.labels import Labels, label_codes
-from analysis.neighbours.pairwise import check_vectors, distance_chunks
 from artifact.arrays import Vectors
 from artifact.errors import DataError, UsageError
 
@@ -61,11 +59,11 @@ def paired_recall(
     if len(reference) != len(candidate):
         raise DataError("candidate vectors", expected=f"{len(reference)} rows", got=str(len(candidate)))
     codes = label_codes(labels, len(reference))
-    usable = np.bincount(codes)[codes] > 1
-    if not usable.any():
+    found = [rank_within(vectors, codes, distance=distance) for vectors in (reference, candidate)]
+    if found[0] is None or found[1] is None:
         raise DataError("labels", expected="a class with another image", got=f"none among {len(codes)} images")
-    first, second = (nearest_is_same(vectors, codes, distance=distance)[usable] for vectors in (reference, candidate))
-    queries = int(usable.sum())
+    first, second = (ranking.values["recall@1"] > 0 for ranking in (found[0], found[1]))
+    queries = len(first)
     only_reference, only_candidate = int((first & ~second).sum()), int((second & ~first).sum())
     low, high = paired_interval(only_reference, only_candidate, queries, confidence=confidence)
     return PairedRecall(
@@ -81,20 +79,6 @@ def paired_recall(
     )
 
 
-def nearest_is_same(vectors: Vectors, labels: Labels, *, distance: str) -> npt.NDArray[np.bool_]:
-    """For each row, whether the nearest other row is of its class; an equally near one of another class comes first."""
-    array = check_vectors(vectors)
-    codes = label_codes(labels, len(array))
-    found = np.zeros(len(array), bool)
-    for first, distances in distance_chunks(array, array, distance=distance):
-        rows = np.arange(first, first + len(distances))
-        distances[np.arange(len(rows)), rows] = np.inf  # not itself
-        same = codes[rows, None] == codes
-        nearest_same = np.where(same, distances, np.inf).min(axis=1)
-        found[rows] = nearest_same < np.where(same, np.inf, distances).min(axis=1)
-    return found
-
-
 def paired_interval(only_first: int, only_second: int, total: int, *, confidence: float = 0.95) -> tuple[float, float]:
     """Confidence interval of the difference of two paired proportions, (only_first - only_second) / total.
 
@@ -104,8 +88,7 @@ def paired_interval(only_first: int, only_second: int, total: int, *, confidence
     Raises:
         UsageError: counts that do not fit, or a confidence outside (0, 1).
     """
-    if not 0.0 < confidence < 1.0:
-        raise UsageError("confidence", expected="a share in (0, 1)", got=str(confidence))
+    check_confidence(confidence)
     if min(only_first, only_second) < 0 or total < 1 or only_first + only_second > total:
         raise UsageError("counts", expected="two that fit in the total", got=f"{only_first}, {only_second} of {total}")
     limit = NormalDist().inv_cdf(0.5 + confidence / 2)

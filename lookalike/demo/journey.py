@@ -12,11 +12,11 @@ from typing import Any
 from artifact.atomic import write_atomically
 from lookalike import console
 from lookalike.demo.data_sets import DATA_SETS, DataSet
+from lookalike.demo.gallery import write_gallery
 from lookalike.demo.output_folder import claimed
 from lookalike.demo.raw_pixels import evaluate_raw_pixels
 from lookalike.demo.steps import Steps, running_server, working_folder
 from lookalike.demo.triplets import ranking_accuracy, write_triplets
-from pages.demo_gallery import write_gallery
 
 LABEL = "label"
 MORE_TRAINING: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from analysis.evaluation.evaluate import evaluate
+from analysis.evaluation.labelled_tables import evaluate
 from lookalike.cli import main
 from rows.vectors.lineage import Lineage
 from rows.vectors.table import VectorTable, vector_array
@@ -48,7 +48,7 @@ def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 
 
 def test_evaluate_prints_what_the_function_returns(cli: Cli) -> None:
-    """--json is the dict of analysis.evaluation.evaluate.evaluate with the same options, every share with an interval."""
+    """--json is the dict of the function `evaluate` with the same options, every share with an interval."""
     code, out, _ = cli("v.parquet", "--label", "label", "--json", "--seed", 3, "--bootstrap", 50, "--per-class")
     found = json.loads(out)
     assert code == 0
@@ -114,8 +114,8 @@ def test_evaluate_counts_the_tuples_of_a_full_table(cli: Cli, tmp_path: Path) ->
 
 def test_evaluate_leaves_out_a_k_means_that_would_not_end(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """And ranks a sample of queries where all would take too long."""
-    monkeypatch.setattr("analysis.evaluation.evaluate.CLUSTERING_PRODUCTS", 118 * 6 * 8 - 1)
-    monkeypatch.setattr("analysis.evaluation.evaluate.RANKED_DISTANCES", 118 * 118 - 1)
+    monkeypatch.setattr("analysis.evaluation.labelled_tables.CLUSTERING_PRODUCTS", 118 * 6 * 8 - 1)
+    monkeypatch.setattr("analysis.evaluation.labelled_tables.RANKED_DISTANCES", 118 * 118 - 1)
     code, out, _ = cli("v.parquet", "--label", "label", "--json")
     found = json.loads(out)
     assert (code, found["purity"], found["nmi"], found["queries"]) == (0, None, None, 118)  # never below 1,000

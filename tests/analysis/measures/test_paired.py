@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq, minimize_scalar
 
-from analysis.measures.metrics import retrieval_metrics
-from analysis.measures.paired import nearest_is_same, paired_interval, paired_recall
+from analysis.measures.paired import paired_interval, paired_recall
+from analysis.measures.ranking import rank_within
+from analysis.measures.retrieval import retrieval_metrics
 from artifact.distances import DISTANCES
 from artifact.errors import DataError, UsageError
 
@@ -90,7 +91,10 @@ def test_nearest_is_that_of_a_plain_loop(distance: str) -> None:
         found = [(float(DISTANCES[distance](vectors[row], vectors[other])), other) for other in range(60)]
         ranked = sorted((value, labels[other] == labels[row]) for value, other in found if other != row)
         expected.append(bool(ranked[0][1]))
-    got = nearest_is_same(vectors, labels, distance=distance)
+    ranking = rank_within(vectors, labels, distance=distance)
+    assert ranking is not None
+    got = ranking.values["recall@1"]
+    assert ranking.rows.tolist() == list(range(60))
     assert got.tolist() == expected
     assert got.mean() == pytest.approx(retrieval_metrics(vectors, labels, distance=distance, ks=(1,))["recall@1"])
 

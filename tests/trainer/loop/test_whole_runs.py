@@ -14,12 +14,12 @@ from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 from safetensors.torch import save_file
 
-from analysis.measures.metrics import retrieval_metrics
+from analysis.measures.retrieval import retrieval_metrics
 from artifact.distances import DISTANCES
 from artifact.errors import DataError, LookalikeError, OutputError, RunError, TrainingError, UsageError
 from trainer.config.config import make_config
+from trainer.loop.assessment import embed
 from trainer.loop.fit import fit
-from trainer.loop.validation import embed
 from trainer.networks.base_networks import build_base
 from trainer.run.folder import Run, load_run, make_branch
 from trainer.weights.optimizers import learning_rate
