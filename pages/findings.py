@@ -8,13 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
-from artifact.arrays import Indices, Vectors
+from artifact.arrays import Indices, Numbers, Vectors
 from artifact.preprocessing import Pixels
-
-Numbers = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -83,7 +83,7 @@ def image_inside(folder: Path | None, name: str) -> ImageRef:
 
 
 def thumbnail(image: ImageRef) -> str | None:
-    """The image as a data URL, at most PICTURE_PX wide and high, as it is where it fits; None where it cannot be read."""
+    """The image as a data URL, at most PICTURE_PX wide and high, exact where it fits; None where it cannot be read."""
     try:
         return small_picture(decode_image(image.read()), PICTURE_PX, exact=True)
     except ImageError:

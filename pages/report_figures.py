@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from artifact.arrays import Indices
+from artifact.arrays import Indices, Numbers
 from pages.findings import PairDistances
 from pages.plot import Axis, Plot, Point, axis, log_axis, number
 
@@ -204,9 +203,7 @@ def recall_curve(ranks: Indices) -> Figure:
     return Figure(title="Recall at k", svg=plot.svg(), legend=legend, note=note)
 
 
-def scatter(
-    places: npt.NDArray[np.float64], classes: Sequence[int], *, class_names: Sequence[str], titles: Sequence[str]
-) -> Figure:
+def scatter(places: Numbers, classes: Sequence[int], *, class_names: Sequence[str], titles: Sequence[str]) -> Figure:
     """Vectors in two dimensions; the largest classes in colour with their names, the rest in grey.
 
     Args:

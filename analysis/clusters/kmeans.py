@@ -14,7 +14,7 @@ import numpy.typing as npt
 from analysis.neighbours.checks import check_vectors
 from analysis.neighbours.nearest import centre_of, prepare
 from analysis.neighbours.samples import check_seed
-from artifact.arrays import Vectors
+from artifact.arrays import Indices, Vectors
 from artifact.errors import UsageError
 from rows.vectors.lineage import check_distance
 
@@ -37,7 +37,7 @@ class Clusters:
     assignments: npt.NDArray[np.int32]
     centroids: Vectors
     inertia: float
-    sizes: npt.NDArray[np.int64]
+    sizes: Indices
 
 
 def kmeans(vectors: Vectors, k: int, *, seed: int = 0, num_starts: int = 5, distance: str = "euclidean") -> Clusters:
@@ -76,7 +76,7 @@ def kmeans(vectors: Vectors, k: int, *, seed: int = 0, num_starts: int = 5, dist
     )
 
 
-def _one_start(vectors: Vectors, k: int, rng: np.random.Generator) -> tuple[float, npt.NDArray[np.int64], Vectors]:
+def _one_start(vectors: Vectors, k: int, rng: np.random.Generator) -> tuple[float, Indices, Vectors]:
     """(inertia, assignments int64 [N], centroids float32 [k, n]) from one k-means++ start."""
     import faiss
 
@@ -97,7 +97,7 @@ def _one_start(vectors: Vectors, k: int, rng: np.random.Generator) -> tuple[floa
     return float(squared.sum(dtype=np.float64)), found, centroids
 
 
-def assign(vectors: Vectors, centroids: Vectors) -> tuple[Vectors, npt.NDArray[np.int64]]:
+def assign(vectors: Vectors, centroids: Vectors) -> tuple[Vectors, Indices]:
     """The nearest centroid of each vector: (squared euclidean distances float32 [N], numbers int64 [N]).
 
     Args:
@@ -135,7 +135,7 @@ def plus_plus(vectors: Vectors, k: int, rng: np.random.Generator) -> Vectors:
     return np.ascontiguousarray(vectors[chosen])
 
 
-def _squared_apart(vectors: Vectors, squares: Vectors, rows: npt.NDArray[np.int64]) -> Vectors:
+def _squared_apart(vectors: Vectors, squares: Vectors, rows: Indices) -> Vectors:
     """float32 [rows, N], never negative."""
     apart = squares[rows, None] + squares - 2 * (vectors[rows] @ vectors.T)
     return np.maximum(apart, np.float32(0))

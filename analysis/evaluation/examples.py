@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from analysis.measures.ranking import Ranking
-from analysis.neighbours.labels import Codes
 from artifact.arrays import Indices
 
 
@@ -48,7 +47,7 @@ def confidently_wrong(ranking: Ranking, count: int, *, besides: Indices) -> Indi
     return np.array(chosen, np.int64)
 
 
-def classes_in_turn(codes: Codes, count: int) -> Indices:
+def classes_in_turn(codes: Indices, count: int) -> Indices:
     """Places of up to `count` rows, one of each class, then the next of each: int64.
 
     Args:

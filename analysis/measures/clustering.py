@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.neighbours.labels import Codes, Labels, label_codes
+from analysis.neighbours.labels import Labels, label_codes
 from artifact.arrays import Indices
 from artifact.errors import DataError
 
@@ -36,7 +36,7 @@ def clustering_metrics(assignments: Labels, labels: Labels) -> dict[str, float]:
     }
 
 
-def normalised_mutual_information(clusters: Codes, classes: Codes) -> float:
+def normalised_mutual_information(clusters: Indices, classes: Indices) -> float:
     """Mutual information of two groupings over the arithmetic mean of their entropies, in [0, 1].
 
     Vinh, Epps, Bailey, "Information Theoretic Measures for Clusterings Comparison" (2010), NMI with "sum"; it is what
@@ -60,7 +60,7 @@ def normalised_mutual_information(clusters: Codes, classes: Codes) -> float:
     return shared / (sum(entropies) / 2)
 
 
-def _cells(clusters: Codes, classes: Codes) -> tuple[Indices, Indices, Indices]:
+def _cells(clusters: Indices, classes: Indices) -> tuple[Indices, Indices, Indices]:
     """Cluster, class and number of rows of each of the C combinations that occur, int64 [C] three times."""
     num_classes = int(classes.max()) + 1
     cells, counts = np.unique(clusters * num_classes + classes, return_counts=True)

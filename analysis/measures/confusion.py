@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.measures.ranking import Ranking, class_means
-from analysis.neighbours.labels import Codes
+from artifact.arrays import Indices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class ClassRecall:
     confused_with: int | None
 
 
-def recall_by_class(ranking: Ranking, codes: Codes) -> list[ClassRecall]:
+def recall_by_class(ranking: Ranking, codes: Indices) -> list[ClassRecall]:
     """recall@1 of every class with queries, the worst first, larger classes first among equals.
 
     Args:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.neighbours.checks import check_vectors
-from analysis.neighbours.labels import Codes, Labels, label_codes
+from analysis.neighbours.labels import Labels, label_codes
 from artifact.arrays import Indices, Vectors
 from artifact.distances import DISTANCES
 from artifact.errors import UsageError
@@ -37,8 +37,8 @@ class Pairs:
 
     same: Vectors
     different: Vectors
-    same_classes: Codes
-    different_classes: Codes
+    same_classes: Indices
+    different_classes: Indices
     sampled: bool
     protocol: str
 
@@ -95,7 +95,7 @@ def choose_pairs(
     )
 
 
-def _by_class(codes: Codes) -> tuple[Indices, Indices]:
+def _by_class(codes: Indices) -> tuple[Indices, Indices]:
     """Rows sorted by class, and for each sorted position the end (exclusive) of its class; both int64 [N].
 
     In this order every pair of rows has a number, so a uniform sample of pairs is a sample of integers.

@@ -17,13 +17,11 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 
 import numpy as np
-import numpy.typing as npt
 
 from analysis.measures.ranks import block_values
 from analysis.neighbours.checks import check_vectors
-from analysis.neighbours.labels import Codes
-from analysis.neighbours.pairwise import CHUNK_BYTES, TILE_COLUMNS, References, Wide, chunk_rows
-from artifact.arrays import Indices, Vectors
+from analysis.neighbours.pairwise import CHUNK_BYTES, TILE_COLUMNS, References, chunk_rows
+from artifact.arrays import Flags, Indices, Numbers, Vectors
 from artifact.cores import available_cores
 
 
@@ -55,13 +53,13 @@ class Ranking:
     """
 
     rows: Indices
-    codes: Codes
-    values: dict[str, npt.NDArray[np.float64]]
+    codes: Indices
+    values: dict[str, Numbers]
     mistakes: Mistakes | None = None
 
 
 def rank_within(
-    vectors: Vectors, codes: Codes, *, distance: str, ks: Sequence[int] = (1,), with_mistakes: bool = False
+    vectors: Vectors, codes: Indices, *, distance: str, ks: Sequence[int] = (1,), with_mistakes: bool = False
 ) -> Ranking | None:
     """Rank all other images for every image whose class has another one; only as far as all values but mAP need.
 
@@ -106,14 +104,14 @@ def rank_within(
 
 def rank_queries(
     queries: Vectors,
-    codes: Codes,
+    codes: Indices,
     targets: Vectors,
-    target_codes: Codes,
+    target_codes: Indices,
     *,
     distance: str,
     ks: Sequence[int],
     rows: Indices,
-    whole: npt.NDArray[np.bool_],
+    whole: Flags,
     leave_one_out: bool,
     with_mistakes: bool = False,
     chunk_bytes: int = CHUNK_BYTES,
@@ -161,7 +159,7 @@ def rank_queries(
             buffers.put((out, tile))
 
     num_threads = min(len(blocks), _num_cores())
-    buffers: SimpleQueue[tuple[Vectors, Wide]] = SimpleQueue()
+    buffers: SimpleQueue[tuple[Vectors, Numbers]] = SimpleQueue()
     for _ in range(num_threads):
         buffers.put((np.empty((size, len(targets)), np.float32), np.empty(size * min(TILE_COLUMNS, len(targets)))))
     if num_threads == 1:
@@ -197,7 +195,7 @@ def _find_mistakes(
     mistakes.wrong_distances[block] = found
 
 
-def class_means(values: npt.NDArray[np.float64], codes: Codes, num_classes: int) -> npt.NDArray[np.float64]:
+def class_means(values: Numbers, codes: Indices, num_classes: int) -> Numbers:
     """Mean of the values of each class, float64 [num_classes], NaN left out; NaN for a class without any.
 
     Args:
@@ -207,7 +205,7 @@ def class_means(values: npt.NDArray[np.float64], codes: Codes, num_classes: int)
     measured = ~np.isnan(values)
     counts = np.bincount(codes[measured], minlength=num_classes)
     sums = np.bincount(codes[measured], weights=values[measured], minlength=num_classes)
-    means: npt.NDArray[np.float64] = np.full(num_classes, np.nan)
+    means: Numbers = np.full(num_classes, np.nan)
     return np.divide(sums, counts, out=means, where=counts > 0)
 
 

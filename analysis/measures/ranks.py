@@ -10,11 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from artifact.arrays import Flags, Indices, Vectors
-
-Ranks = npt.NDArray[np.int64]
+from artifact.arrays import Flags, Indices, Numbers, Vectors
 
 _FEW_THRESHOLDS = 32
 """Up to this many counts over a row are faster than sorting what lies below the last of them."""
@@ -30,7 +27,7 @@ def block_values(
     place: Indices,
     whole: Flags,
     ks: Sequence[int],
-) -> npt.NDArray[np.float64]:
+) -> Numbers:
     """[rows, recall@k and P@k of each k, AP@R, AP] from distances float32 [rows, N], which are overwritten."""
     values = np.empty((len(distances), 2 * len(ks) + 2))
     near = np.empty(distances.shape[1], bool)
@@ -59,7 +56,7 @@ def block_values(
     return values
 
 
-def rank_values(ranks: Ranks, ks: Sequence[int]) -> npt.NDArray[np.float64]:
+def rank_values(ranks: Indices, ks: Sequence[int]) -> Numbers:
     """Values of queries of one class from the ranks of its images.
 
     Args:

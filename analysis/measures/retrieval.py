@@ -12,15 +12,14 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from analysis.measures.intervals import class_intervals, mean_interval
 from analysis.measures.ranking import Ranking, class_means, rank_queries
 from analysis.neighbours.checks import check_dims, check_vectors
-from analysis.neighbours.labels import Codes, Labels, label_codes
+from analysis.neighbours.labels import Labels, label_codes
 from analysis.neighbours.pairwise import CHUNK_BYTES
 from analysis.neighbours.samples import check_seed, sample_rows
-from artifact.arrays import Indices, Vectors
+from artifact.arrays import Indices, Numbers, Vectors
 from artifact.errors import DataError, UsageError
 from rows.vectors.lineage import check_distance
 
@@ -147,7 +146,7 @@ def retrieval_metrics(
 
 
 def _intervals(
-    values: npt.NDArray[np.float64], codes: Codes, population: int, bootstrap: int, seed: int, confidence: float
+    values: Numbers, codes: Indices, population: int, bootstrap: int, seed: int, confidence: float
 ) -> Sequence[tuple[float | None, float | None]]:
     """One for each column; none where all queries are measured and no bootstrap is asked for."""
     if bootstrap:

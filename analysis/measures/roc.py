@@ -11,14 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from artifact.arrays import Vectors
+from artifact.arrays import Numbers, Vectors
 
 _CURVE_STEPS = 100
 """Of far (by its logarithm) and of tar, at which the thinned curve is given."""
-
-Numbers = npt.NDArray[np.float64]
 
 
 class RocCurve:

@@ -17,10 +17,10 @@ import numpy as np
 
 from analysis.measures.intervals import MIN_CLASSES, check_confidence, draw_classes, percentiles
 from analysis.measures.pairs import Pairs, choose_pairs
-from analysis.measures.roc import Numbers, RocCurve
-from analysis.neighbours.labels import Codes, Labels
+from analysis.measures.roc import RocCurve
+from analysis.neighbours.labels import Labels
 from analysis.neighbours.samples import check_seed
-from artifact.arrays import Vectors
+from artifact.arrays import Indices, Numbers, Vectors
 from artifact.errors import UsageError
 
 FALSE_ACCEPT_RATES = (1e-1, 1e-2, 1e-3, 1e-4)
@@ -100,7 +100,7 @@ def _resampled(curve: RocCurve, pairs: Pairs, fars: Sequence[float], resamples: 
     num_classes = 1 + int(max(pairs.same_classes.max(), pairs.different_classes.max()))
     present = np.unique(np.append(pairs.same_classes, pairs.different_classes))
     rng = np.random.default_rng(seed)
-    drawn: Codes = np.zeros(num_classes, np.int64)
+    drawn: Indices = np.zeros(num_classes, np.int64)
     found = np.full((resamples, 2 + len(fars)), np.nan)
     for row in found:
         drawn[present] = draw_classes(len(present), 1, rng)[0]

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from artifact.arrays import Indices, Vectors
+from artifact.arrays import Indices, Numbers, Vectors
 from artifact.errors import DataError
 from rows.vectors.table import VectorBatch, VectorTable
 
@@ -39,7 +38,7 @@ def rows_with_ids(table: VectorTable) -> pa.Table:
     return pa.table(columns).replace_schema_metadata(copied.schema.metadata)
 
 
-def number_column(table: VectorTable, name: str) -> npt.NDArray[np.float64]:
+def number_column(table: VectorTable, name: str) -> Numbers:
     """A column as float64 [N]; raises DataError where a row has no number."""
     column = table.column(name)
     try:

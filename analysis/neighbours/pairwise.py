@@ -13,10 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from analysis.neighbours.checks import check_dims
-from artifact.arrays import Vectors
+from artifact.arrays import Numbers, Vectors
 from artifact.distances import COSINE_EPSILON
 from rows.vectors.lineage import check_distance
 
@@ -28,8 +27,6 @@ ROUNDING = 1e-13
 
 TILE_COLUMNS = 4096
 """References in one product: its float64 result stays in the cache until it is float32."""
-
-Wide = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +41,9 @@ class References:
     """
 
     distance: str
-    centre: Wide
-    wide: Wide
-    floor: Wide
+    centre: Numbers
+    wide: Numbers
+    floor: Numbers
 
     @classmethod
     def of(cls, vectors: Vectors, distance: str) -> References:
@@ -61,7 +58,7 @@ class References:
     def __len__(self) -> int:
         return len(self.wide)
 
-    def distances(self, queries: Vectors, *, out: Vectors | None = None, tile: Wide | None = None) -> Vectors:
+    def distances(self, queries: Vectors, *, out: Vectors | None = None, tile: Numbers | None = None) -> Vectors:
         """Distances from every query to every reference.
 
         Args:
@@ -123,7 +120,7 @@ def chunk_rows(num_references: int, chunk_bytes: int) -> int:
     return min(256, max(1, chunk_bytes // (4 * max(1, num_references))))
 
 
-def _widened(vectors: Vectors, distance: str, centre: Wide, *, is_query: bool) -> tuple[Wide, Wide]:
+def _widened(vectors: Vectors, distance: str, centre: Numbers, *, is_query: bool) -> tuple[Numbers, Numbers]:
     """(columns, floor): the product of a query's and a reference's columns is their squared or cosine distance.
 
     |a - b|^2 = (-2a, |a|^2, 1) . (b, 1, |b|^2), and 1 - cos(a, b) = (-a, 1) . (b, 1) for vectors of length 1 (or of

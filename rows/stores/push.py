@@ -1,4 +1,4 @@
-"""Push a table of vectors into another program's database, batch by batch, in bounded memory.
+"""The push of a table of vectors into another program's database, batch by batch, in bounded memory.
 
 Decisions a reader would question:
 - Rows are written by id, a row of the same id replaced whole. So the same push again changes nothing, and one that was

@@ -9,7 +9,9 @@ import pytest
 from tests.shared.places import ROOT
 
 TRAINING_PACKAGES = ("torch", "torchvision", "timm", "safetensors", "onnxscript", "trainer", "export")
-LIGHT_FLOORS = ("artifact", "rows", "analysis", "serving")
+LIGHT_FLOORS = ("artifact", "rows", "analysis", "pages", "serving")
+TEST_PACKAGES = ("sklearn", "scipy")
+"""References of tests; nothing but tests imports them."""
 
 # A finder that refuses what a scoring machine does not have, as if it were not installed.
 REFUSE = f"""
@@ -17,7 +19,7 @@ import importlib.abc, sys
 from tests.shared.places import ROOT
 class Missing(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {TRAINING_PACKAGES!r}:
+        if name.split(".")[0] in {TRAINING_PACKAGES + TEST_PACKAGES!r}:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 sys.meta_path.insert(0, Missing())
 """

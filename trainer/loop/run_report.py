@@ -17,7 +17,6 @@ from analysis.measures.confusion import recall_by_class
 from analysis.measures.pairs import Pairs
 from analysis.measures.ranking import Ranking, rank_within
 from analysis.measures.roc import RocCurve
-from analysis.neighbours.labels import Codes
 from analysis.neighbours.nearest import nearest
 from analysis.neighbours.samples import sample_rows
 from artifact.arrays import Indices, Vectors
@@ -106,7 +105,7 @@ def find_curve(pairs: Pairs) -> PairDistances:
     return PairDistances(same=pairs.same, different=pairs.different, far=far, tar=tar)
 
 
-def find_retrieval(vectors: Vectors, codes: Codes, *, distance: str, seed: int) -> Retrieval | None:
+def find_retrieval(vectors: Vectors, codes: Indices, *, distance: str, seed: int) -> Retrieval | None:
     """Ranks, examples and classes; None where no class has two images."""
     ranking = rank_within(vectors, codes, distance=distance, with_mistakes=True)
     if ranking is None or ranking.mistakes is None:

@@ -1,4 +1,4 @@
-"""Clusters of whole tables: what is said of each cluster, by brute force, and training on a sample."""
+"""Clusters of whole tables: the facts of each cluster by brute force, and training on a sample."""
 
 from __future__ import annotations
 

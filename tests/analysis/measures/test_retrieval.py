@@ -1,4 +1,4 @@
-"""Retrieval and clustering metrics against plain loops, scikit-learn and numbers worked out by hand."""
+"""Retrieval figures against plain loops, scikit-learn and numbers worked out by hand."""
 
 from __future__ import annotations
 
