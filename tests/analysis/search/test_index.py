@@ -194,7 +194,7 @@ def test_more_neighbours_than_rows_gives_all_rows() -> None:
     assert Index.build(table()).search_table(vectors(2, 5), 1000).num_rows == 120
 
 
-def test_index_refuses_referencesof_another_space() -> None:
+def test_index_refuses_references_of_another_space() -> None:
     """And queries of another dim, and k = 0."""
     index = Index.build(table())
     with pytest.raises(SpaceError) as caught:
@@ -260,7 +260,7 @@ def test_index_that_cannot_be_written_says_so_and_leaves_nothing(tmp_path: Path)
         assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]
 
 
-def test_referenceswithout_lineage_need_a_distance() -> None:
+def test_references_without_lineage_need_a_distance() -> None:
     """And with lineage no other one is taken."""
     foreign = VectorTable.from_arrays(vectors(4, 0), {"id": list("abcd")})
     with pytest.raises(UsageError) as caught:
