@@ -10,7 +10,6 @@ Decisions a reader would question:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +17,11 @@ import numpy as np
 from artifact.errors import DataError, UsageError
 from artifact.events import Report
 from artifact.preprocessing import ImageError, Preprocessing, inspect_image
-from rows.images import ImageRef
 from trainer.config.checks import check_validation
 from trainer.config.config import TrainConfig
-from trainer.data.dataset import Dataset, Opened, files_of, open_cache, open_dataset, read_dataset
-from trainer.data.held_out import Sides, split_dataset
-from trainer.data.image_folder import ImageFiles, check_classes
+from trainer.data.dataset import Dataset, DatasetFiles, files_of, open_cache, open_dataset, read_dataset
+from trainer.data.held_out import DataSplit, split_dataset
+from trainer.data.image_files import ImageFiles, check_classes
 from trainer.data.images import Images
 from trainer.data.tuple_table import TupleFiles, TupleRows
 from trainer.networks.base_networks import BaseNetwork, build_base
@@ -33,12 +31,10 @@ from trainer.sampling.batches import BALANCED, batch_shape, strategy_for
 
 __all__ = ["Prepared", "Report", "prepare", "read_split", "small_size"]
 
-Validation = Opened | tuple[str, float] | None
+Validation = DatasetFiles | tuple[str, float] | None
 """Data of its own, how much of the training data, or nothing."""
 
 _HEADERS = 64
-_FARTHEST_ROW = 4096
-"""A table that holds its images is not read to its end for their size."""
 _MIN_SIZE_PX = 16
 
 
@@ -129,13 +125,7 @@ def read_split(run: Run, *, report: Report) -> tuple[Images, Images | None]:
 def small_size(files: ImageFiles) -> int:
     """Median of the shorter sides of a sample of the images, from their headers, within 16 and 64 px."""
     sides = []
-    reach = len(files) if files.images is None else min(len(files), _FARTHEST_ROW)
-    chosen = np.linspace(0, reach - 1, min(_HEADERS, reach)).round().astype(int).tolist()
-    if files.images is None:
-        refs = [ImageRef(path=files.path(index)) for index in chosen]
-    else:
-        refs = [ref for index, ref in enumerate(islice(files.refs(), reach)) if index in chosen]
-    for ref in refs:
+    for ref in files.some(_HEADERS):
         try:
             _, width, height = inspect_image(ref.read())
         except ImageError:
@@ -144,7 +134,7 @@ def small_size(files: ImageFiles) -> int:
     return int(np.clip(np.median(sides), _MIN_SIZE_PX, NATURAL_SIZE_PX)) if sides else NATURAL_SIZE_PX
 
 
-def _open(config: TrainConfig) -> tuple[Opened, Validation]:
+def _open(config: TrainConfig) -> tuple[DatasetFiles, Validation]:
     """What is trained on, and what is validated on, or how much of the former."""
     opened = open_dataset(config.images, kind=config.kind, columns=config.columns)
     validation = check_validation(config.validation)
@@ -162,7 +152,7 @@ def _open(config: TrainConfig) -> tuple[Opened, Validation]:
     return opened, validation
 
 
-def _with_strategy(config: TrainConfig, opened: Opened) -> TrainConfig:
+def _with_strategy(config: TrainConfig, opened: DatasetFiles) -> TrainConfig:
     """With the strategy filled in; what classes alone can have is refused for tuples."""
     is_tuples = isinstance(opened, TupleFiles)
     strategy = strategy_for(config.sampling.strategy, is_tuples=is_tuples)
@@ -192,13 +182,13 @@ def _with_batch_shape(config: TrainConfig, train: Images) -> TrainConfig:
 
 def _read(
     config: TrainConfig,
-    opened: Opened,
+    opened: DatasetFiles,
     validation: Validation,
     preprocessing: Preprocessing,
     *,
     report: Report,
     expected: str | None = None,
-) -> tuple[Dataset, Sides]:
+) -> tuple[Dataset, DataSplit]:
     """Read all images and split them; DataError where their hash is not the expected one."""
     total = sum(
         len(files_of(each)) for each in (opened, validation) if each is not None and not isinstance(each, tuple)

@@ -11,7 +11,8 @@ import trainer.data.dataset
 from artifact.errors import DataError
 from artifact.preprocessing import Preprocessing, load_pixels
 from trainer.config.config import make_config
-from trainer.data.image_folder import check_classes, scan_folder
+from trainer.data.class_sets import open_class_folder
+from trainer.data.image_files import check_classes
 from trainer.data.images import Images, _way_name, read_images
 from trainer.data.split import split_classes, split_images, without_copies
 from trainer.loop.preparation import prepare, small_size
@@ -35,7 +36,7 @@ def _folder(root: Path, counts: dict[str, int]) -> Path:
 
 def _read(root: Path, *, max_cache_bytes: int = 2**20, max_bad_images: int = 0) -> Images:
     return read_images(
-        scan_folder(root), PREPROCESSING, max_cache_bytes=max_cache_bytes, max_bad_images=max_bad_images
+        open_class_folder(root), PREPROCESSING, max_cache_bytes=max_cache_bytes, max_bad_images=max_bad_images
     )[0]
 
 
@@ -49,7 +50,7 @@ def test_scan_takes_first_level_folders_as_classes(tmp_path: Path) -> None:
     _write(tmp_path / "loose.png", 5)
     (tmp_path / "dog" / "notes.txt").write_text("good dog")
     (tmp_path / "empty").mkdir()
-    files = scan_folder(tmp_path)
+    files = open_class_folder(tmp_path)
     assert files.names == ("cat/00.png", "cat/01.png", "cat/kittens/a.JPG", "dog/00.png")
     assert files.classes == ("cat", "dog")
     assert files.labels.tolist() == [0, 0, 0, 1]
@@ -60,24 +61,24 @@ def test_scan_refuses_what_is_no_folder_of_folders(tmp_path: Path) -> None:
     cases = {tmp_path / "gone": "nothing there", _write(tmp_path / "x.png", 0): "a file"}
     for path, got in cases.items():
         with pytest.raises(DataError) as caught:
-            scan_folder(path)
+            open_class_folder(path)
         expected = f"image folder: expected a folder with one folder of images per class, got {got} ({path})"
         assert str(caught.value) == expected
     mend = "put the images of each class into a folder of their own"
     with pytest.raises(DataError) as caught:
-        scan_folder(tmp_path)
+        open_class_folder(tmp_path)
     got = "images outside any class folder"
     assert str(caught.value) == f"image folder: expected one folder of images per class, got {got} ({tmp_path}); {mend}"
     (tmp_path / "void").mkdir()
     with pytest.raises(DataError, match="got no image in any folder"):
-        scan_folder(tmp_path / "void")
+        open_class_folder(tmp_path / "void")
 
 
 def test_check_classes_refuses_folders_without_a_tuple(tmp_path: Path) -> None:
     """One class, two classes for a quartet, and classes of one image, each by name."""
-    one = scan_folder(_folder(tmp_path / "one", {"cat": 3}))
-    two = scan_folder(_folder(tmp_path / "two", {"cat": 3, "dog": 2}))
-    lonely = scan_folder(_folder(tmp_path / "lonely", {"cat": 3, "dog": 1, "eel": 2, "fox": 1}))
+    one = open_class_folder(_folder(tmp_path / "one", {"cat": 3}))
+    two = open_class_folder(_folder(tmp_path / "two", {"cat": 3, "dog": 2}))
+    lonely = open_class_folder(_folder(tmp_path / "lonely", {"cat": 3, "dog": 1, "eel": 2, "fox": 1}))
     check_classes(two, kind="triplet")
     for files, kind, message in (
         (one, "triplet", "classes for a triplet model: expected at least 2 (a negative needs another), got 1: cat"),
@@ -121,7 +122,7 @@ def test_bad_images_are_counted_and_named_with_their_reasons(tmp_path: Path) -> 
     )
     with pytest.raises(DataError, match="expected at most 4 unreadable"):
         _read(tmp_path, max_bad_images=4)
-    images, bad = read_images(scan_folder(tmp_path), PREPROCESSING, max_cache_bytes=2**20, max_bad_images=5)
+    images, bad = read_images(open_class_folder(tmp_path), PREPROCESSING, max_cache_bytes=2**20, max_bad_images=5)
     assert len(images) == 6
     assert images.files.names[:3] == ("cat/00.png", "cat/01.png", "cat/02.png")
     assert [image.name for image in bad] == [
@@ -162,7 +163,7 @@ def test_small_size_follows_the_images(tmp_path: Path) -> None:
     for name, size, expected in (("s", (8, 9), 16), ("m", (40, 28), 28), ("l", (300, 200), 64)):
         for index in range(3):
             _write(tmp_path / name / "a" / f"{index}.png", index, size=size)
-        assert small_size(scan_folder(tmp_path / name)) == expected
+        assert small_size(open_class_folder(tmp_path / name)) == expected
 
 
 def _sides(images: Images, rows: np.ndarray) -> set[str]:
@@ -244,7 +245,7 @@ def test_links_upward_are_no_class(tmp_path: Path) -> None:
     _folder(tmp_path / "elsewhere", {"eel": 2})
     for name, target in (("itself", "."), ("above", ".."), ("circle", "circle"), ("eel", "../elsewhere/eel")):
         (root / name).symlink_to(target)
-    assert scan_folder(root).classes == ("cat", "dog", "eel")
+    assert open_class_folder(root).classes == ("cat", "dog", "eel")
 
 
 @pytest.mark.parametrize(("turns", "mirrors"), [(True, False), (False, True), (True, True), (False, False)])

@@ -18,7 +18,7 @@ from artifact.errors import DataError, UsageError
 from artifact.preprocessing import load_pixels
 from rows.formats import opening as formats
 from trainer.config.config import make_config
-from trainer.data.tuple_split import split_tuples
+from trainer.data.split import split_tuples
 from trainer.data.tuple_table import TupleRows
 from trainer.loop.fit import fit
 from trainer.loop.preparation import Prepared, prepare, read_split

@@ -16,7 +16,7 @@ from PIL import Image
 import trainer.data.images
 from artifact.preprocessing import Preprocessing, load_pixels
 from tests.shared.places import ROOT
-from trainer.data.image_folder import scan_folder
+from trainer.data.class_sets import open_class_folder
 from trainer.data.images import Images, read_images
 from trainer.pixels.cache import PixelCache
 from trainer.pixels.cache_key import cache_key, default_folder
@@ -65,7 +65,7 @@ def _cache(folder: Path, *, max_bytes: int = 2**24, preprocessing: Preprocessing
 
 def _read(root: Path, cache: PixelCache | None, *, memory: int = 0) -> Images:
     preprocessing = PREPROCESSING if cache is None else Preprocessing(height=cache.shape[0], width=cache.shape[1])
-    return read_images(scan_folder(root), preprocessing, max_cache_bytes=memory, cache=cache)[0]
+    return read_images(open_class_folder(root), preprocessing, max_cache_bytes=memory, cache=cache)[0]
 
 
 def _check(images: Images, root: Path, preprocessing: Preprocessing = PREPROCESSING) -> None:
