@@ -118,7 +118,7 @@ def test_file_hashes_trust_only_files_left_alone(tmp_path: Path) -> None:
     hashes = FileHashes(listed)
     hashes.record(str(path), file_facts(str(path)), b"h" * 32)
     hashes.save()
-    assert len(FileHashes(listed)) == 0
+    assert FileHashes(listed).digests() == []
     size, _, _, inode = file_facts(str(path))
     hashes.record(str(path), (size, 1, 2, inode), b"h" * 32)
     hashes.record(str(tmp_path / "n\xe4m\udcff"), (1, 1, 1, 2**64 - 1), b"i" * 32)
@@ -127,22 +127,23 @@ def test_file_hashes_trust_only_files_left_alone(tmp_path: Path) -> None:
     assert FileHashes(listed).find(str(path))[1] is None
     for damage in (listed.read_bytes()[:-40], b"", b"PK\x03\x04 nonsense"):
         listed.write_bytes(damage)
-        assert len(FileHashes(listed)) == 0
+        assert FileHashes(listed).digests() == []
 
 
 def test_segment_trusts_a_row_only_with_its_hash(tmp_path: Path) -> None:
-    """Pixels without a hash, half a hash, and hashes without pixels are not there; appending mends them."""
+    """Pixels without a hash, half a hash, and hashes without pixels are not there."""
     rows = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), np.uint8)
     segment = PixelSegment.create(tmp_path, (16, 16, 3))
-    segment.append([b"a" * 32, b"b" * 32], rows[:2])
-    segment.close()
+    segment.append([b"a" * 32], rows[:1])
+    segment.append([b"b" * 32, b"c" * 32], rows[1:])
     pixels, index = segment.path.with_suffix(".pixels"), segment.path.with_suffix(".index")
     whole_pixels, whole_index = pixels.read_bytes(), index.read_bytes()
     cases = [
-        (whole_pixels + b"\7" * 500, whole_index, 2),
-        (whole_pixels, whole_index + b"c" * 31, 2),
-        (whole_pixels, whole_index + b"c" * 64, 2),
-        (whole_pixels[:-1], whole_index, 1),
+        (whole_pixels, whole_index, 3),
+        (whole_pixels + b"\7" * 500, whole_index, 3),
+        (whole_pixels, whole_index + b"d" * 31, 3),
+        (whole_pixels, whole_index + b"d" * 64, 3),
+        (whole_pixels[:-1], whole_index, 2),
         (b"", whole_index, 0),
         (whole_pixels, b"", 0),
     ]
@@ -150,32 +151,26 @@ def test_segment_trusts_a_row_only_with_its_hash(tmp_path: Path) -> None:
         pixels.write_bytes(torn_pixels)
         index.write_bytes(torn_index)
         opened = PixelSegment(segment.path, (16, 16, 3))
-        assert len(opened) == count
+        assert opened.digests == segment.digests[:count]
         np.testing.assert_array_equal(opened.pixels, rows[:count])
-        assert opened.lock()
-        opened.append([b"z" * 32], rows[2:])
-        opened.close()
-        again = PixelSegment(segment.path, (16, 16, 3))
-        assert again.digests[count] == b"z" * 32
-        np.testing.assert_array_equal(again.pixels[count], rows[2])
 
 
-def test_segment_has_one_writer_and_outlives_its_removal(tmp_path: Path) -> None:
-    """A second one is refused until the first is done; a removed file can be read by who has it, not written."""
-    rows = np.full((1, 16, 16, 3), 9, np.uint8)
+def test_segment_outlives_its_removal(tmp_path: Path) -> None:
+    """Rows may be read by others as they come; a removed file can be read by who has it, not written."""
+    rows = np.random.default_rng(1).integers(0, 256, (2, 16, 16, 3), np.uint8)
     first = PixelSegment.create(tmp_path, (16, 16, 3))
+    first.append([b"a" * 32], rows[:1])
     second = PixelSegment(first.path, (16, 16, 3))
-    assert not second.lock()
-    first.append([b"a" * 32], rows)
-    first.close()
-    assert second.lock()
+    np.testing.assert_array_equal(second.pixels, rows[:1])
+    first.append([b"b" * 32], rows[1:])
     assert second.digests == [b"a" * 32]
-    second.close()
-    np.testing.assert_array_equal(second.pixels, rows)
+    np.testing.assert_array_equal(first.pixels, rows)
     for suffix in (".index", ".pixels"):
         first.path.with_suffix(suffix).unlink()
-    np.testing.assert_array_equal(second.pixels, rows)
-    assert not second.lock()
+    np.testing.assert_array_equal(second.pixels, rows[:1])
+    np.testing.assert_array_equal(first.pixels, rows)
+    with pytest.raises(FileNotFoundError):
+        first.append([b"c" * 32], rows[:1])
 
 
 def test_cache_is_bounded_and_drops_what_is_oldest_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
