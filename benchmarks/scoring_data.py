@@ -1,4 +1,4 @@
-"""What the scoring benchmarks read: photographs on disk, and a published network with random weights.
+"""Data of the scoring benchmarks: photographs on disk, and a published network with random weights.
 
 The photographs are eight pictures in as many files as asked for, each with a comment of its own: no two contents are
 equal, so nothing is run once for two of them. Random weights cost the same time as trained ones.

@@ -1,4 +1,4 @@
-"""What the documents print is what the program takes: commands, options, files and names."""
+"""Documents against the program: commands, options, files and names that they print."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""Run by tests as a process of its own, so that it can be killed: one training run from JSON settings.
+"""A training run as a process of its own, from JSON settings, for tests that kill it.
 
 python run_training.py SETTINGS.json RUN PAUSE      after step PAUSE a line is written and one is waited for
 """

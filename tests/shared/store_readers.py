@@ -1,4 +1,4 @@
-"""What the tests read from the stores with each program's own client, without any of the code under test."""
+"""Readers of the stores by each program's own client, without any of the code under test."""
 
 from __future__ import annotations
 
