@@ -7,7 +7,7 @@ Training, scoring, calibration and evaluation see the same images under the same
     path    the name as the operating system has it, for the format's own use
 
 Decisions a reader would question:
-- A file counts by its suffix, in any case: all suffixes of what can be decoded. Whether it really is an image is decided
+- A file counts by its suffix, in any case: all suffixes of what can be decoded. Whether it really is an image is told
   by its content, later. Hidden files and folders are passed over.
 - Links to files and folders are followed. A link to a folder that is being walked, or to one above it, is passed over,
   so that no walk goes in a circle. An image that links make reachable twice has two names and counts twice; training

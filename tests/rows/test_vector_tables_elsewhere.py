@@ -1,4 +1,4 @@
-"""What scoring writes, opened by other programs: pandas, polars, DuckDB, LanceDB and embedding-atlas."""
+"""Output of scoring, opened by other programs: pandas, polars, DuckDB, LanceDB and embedding-atlas."""
 
 from __future__ import annotations
 

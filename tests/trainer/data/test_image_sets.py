@@ -17,6 +17,7 @@ from artifact.preprocessing import DEFAULT_LIMITS, Preprocessing
 from export.calibration import read_calibration
 from rows.formats.folder import HIDDEN, SUFFIXES, UPWARD, list_images
 from rows.tables import open_table
+from tests.shared.places import ROOT
 from trainer.data.class_sets import open_class_folder
 from trainer.data.images import read_images
 
@@ -164,8 +165,10 @@ def test_what_is_passed_over_is_counted_by_suffix(tmp_path: Path) -> None:
 
 
 def test_suffixes_are_those_of_what_can_be_decoded() -> None:
-    """Against Pillow's own list, but for images of floating-point numbers."""
+    """Against Pillow's own list, but for images of floating-point numbers; the documents name them."""
     Image.init()
     decoded = {*DEFAULT_LIMITS.formats, "MPO"}
     known = {suffix for suffix, form in Image.registered_extensions().items() if form in decoded}
     assert known - {".pfm"} == SUFFIXES
+    listed = (ROOT / "docs" / "tables.md").read_text().partition("that end in ")[2].partition(",\nin any case")[0]
+    assert listed == " ".join(sorted(SUFFIXES))
