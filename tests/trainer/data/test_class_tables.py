@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from artifact.errors import DataError
-from tests.shared.training_tables import (
+from tests.shared.table_writers import (
     TABLE_WRITERS,
     png,
     prepare_table,

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from artifact.errors import DataError
-from tests.shared.training_tables import png, prepare_table, refusal, write_pngs, write_triplets
+from tests.shared.table_writers import png, prepare_table, refusal, write_pngs, write_triplets
 from trainer.data.split import split_tuples
 from trainer.data.tuple_table import TupleRows
 from trainer.loop.validation import can_validate

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from artifact.errors import DataError, UsageError
 from rows.formats import opening as formats
-from tests.shared.training_tables import prepare_table, refusal, write_csv, write_parquet, write_pngs
+from tests.shared.table_writers import prepare_table, refusal, write_csv, write_parquet, write_pngs
 
 
 def test_columns_are_named_by_role(tmp_path: Path) -> None:

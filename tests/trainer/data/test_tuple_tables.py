@@ -9,7 +9,7 @@ import pytest
 
 from artifact.errors import DataError, UsageError
 from artifact.preprocessing import load_pixels
-from tests.shared.training_tables import (
+from tests.shared.table_writers import (
     TABLE_WRITERS,
     Columns,
     prepare_table,
