@@ -20,7 +20,7 @@ import numpy as np
 
 from artifact.preprocessing import Preprocessing
 from benchmarks.preprocessing import photographs
-from trainer.data.image_folder import scan_folder
+from trainer.data.class_sets import open_class_folder
 from trainer.data.images import Images, read_images
 from trainer.pixels.cache import PixelCache
 
@@ -53,7 +53,7 @@ def write_photographs(folder: Path) -> None:
 def open_images(folder: Path, *, cached: bool) -> Images:
     preprocessing = Preprocessing(height=SIZE_PX, width=SIZE_PX)
     cache = PixelCache(folder / "cache", preprocessing, max_bytes=2**30, warn=print) if cached else None
-    return read_images(scan_folder(folder / "images"), preprocessing, max_cache_bytes=0, cache=cache)[0]
+    return read_images(open_class_folder(folder / "images"), preprocessing, max_cache_bytes=0, cache=cache)[0]
 
 
 def measure_first(folder: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Calibration: which values the activations of a network take on real images, and so what uint8 must stand for.
+"""Calibration of int8: the ranges of a network's activations on real images, which uint8 must stand for.
 
 Decision a reader would question: the range is from the smallest to the largest value seen. Clipping what is rare, by a
 percentile or by least squared error, was tried on three trained networks: no better on average, and worse for the image
@@ -8,8 +8,7 @@ that fares worst, which is the one with the large values. Eight bits have room; 
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from artifact.errors import DataError
 from artifact.kinds import BRANCH_INPUT
 from artifact.preprocessing import ImageError, Pixels, Preprocessing, load_pixels
 from export.parity import make_session
-from trainer.data.image_folder import IMAGE_SUFFIXES
+from rows.formats.folder import list_images
 
 MIN_IMAGES = 32
 MAX_IMAGES = 256
@@ -53,7 +52,7 @@ class CalibrationImages:
 
 
 def read_calibration(folder: Path, preprocessing: Preprocessing, *, max_images: int = MAX_IMAGES) -> CalibrationImages:
-    """Read images of a folder, in class folders or not.
+    """Read images of a folder, in class folders or not: those that scoring it would take.
 
     Raises:
         DataError: no such folder, fewer than 32 different images, or one that cannot be read.
@@ -61,22 +60,24 @@ def read_calibration(folder: Path, preprocessing: Preprocessing, *, max_images: 
     if not folder.is_dir():
         got = "a file" if folder.is_file() else "nothing there"
         raise DataError("calibration folder", expected="a folder of images", got=got, where=folder)
-    names = sorted(_image_names(folder))
-    if not names:
+    images = list_images(folder)
+    if not images:
         raise DataError("calibration folder", expected=f"at least {MIN_IMAGES} images", got="no image", where=folder)
-    chosen = [names[index] for index in np.linspace(0, len(names) - 1, min(len(names), max_images)).round().astype(int)]
+    chosen = np.linspace(0, len(images) - 1, min(len(images), max_images)).round().astype(np.int64)
     pixels, hashes = [], []
-    for name in chosen:
+    for image in images.take(chosen):
         try:
-            content = (folder / name).read_bytes()
+            content = image.read()
             pixels.append(load_pixels(content, preprocessing))
-        except (ImageError, OSError) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
+        except ImageError as error:
             raise DataError(
-                "calibration image that cannot be read", got=reason, where=folder / name, mend="remove or replace it"
+                "calibration image that cannot be read",
+                got=str(error),
+                where=image.path,
+                mend="remove or replace it",
             ) from None
         hashes.append(hashlib.sha256(content).hexdigest())
-    return check_calibration(CalibrationImages(np.stack(pixels), tuple(hashes), str(folder), len(names)))
+    return check_calibration(CalibrationImages(np.stack(pixels), tuple(hashes), str(folder), len(images)))
 
 
 def check_calibration(images: CalibrationImages) -> CalibrationImages:
@@ -115,14 +116,3 @@ def find_ranges(model: onnx.ModelProto, tensors: Sequence[str], pixels: Pixels) 
             seen = ranges[name]
             ranges[name] = Range(min(seen.low, float(values.min())), max(seen.high, float(values.max())))
     return ranges
-
-
-def _image_names(folder: Path) -> Iterator[str]:
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        base = Path(parent).relative_to(folder)
-        yield from (
-            (base / name).as_posix()
-            for name in files
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
-        )

@@ -1,4 +1,4 @@
-"""The images that int8 is calibrated on and judged by: folders that are given, else those of the run.
+"""Images that int8 is calibrated on and judged by: of folders that are given, else of the run.
 
 Decision a reader would question: without folders, calibration takes images that the run was trained on and evaluation
 those that it held out, split anew by content exactly as in training. So the two have no image in common, and the
@@ -15,8 +15,8 @@ import numpy as np
 from artifact.errors import DataError
 from artifact.events import Report
 from export.calibration import MAX_IMAGES, CalibrationImages, check_calibration, read_calibration
+from trainer.data.class_sets import open_class_folder
 from trainer.data.held_out import can_validate
-from trainer.data.image_folder import scan_folder
 from trainer.data.images import Images, read_images
 from trainer.loop.preparation import read_split
 from trainer.run.saved_run import Run
@@ -74,7 +74,7 @@ def read_evidence(
 
 
 def _read_evaluation(folder: Path, run: Run) -> Images:
-    files = scan_folder(folder, what="evaluation folder")
+    files = open_class_folder(folder, what="evaluation folder")
     images, _ = read_images(files, run.preprocessing, max_cache_bytes=run.config.max_cache_mb * _MB)
     if not can_validate(images):
         raise DataError(

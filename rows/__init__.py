@@ -1,6 +1,9 @@
 """Rows of images in, rows of vectors out, with their lineage.
 
-open_table(source)        images as folders, files, shards or Arrow tables     rows/tables.py
-VectorTable.open(path)    the output of a scoring job, or any Parquet file     rows/vectors/table.py
-Lineage                   which artifact gave the vectors                      rows/vectors/lineage.py
+open_table(source)        images as folders, files, shards or Arrow tables     tables.py, over formats/
+VectorTable.open(path)    the output of a scoring job, or any Parquet file     vectors/table.py
+Lineage                   which artifact gave the vectors                      vectors/lineage.py
+push(vectors, place)      vectors into a database                              stores/push.py
+
+Not here: decoding (artifact/preprocessing.py), models and requests (serving/), measures (analysis/), torch.
 """

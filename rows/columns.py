@@ -1,4 +1,4 @@
-"""Which columns of a table are read: the images of each stream, the id, and what is copied into the output."""
+"""Columns of a table that are read: the images of each stream, the id, and what is copied into the output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a file is: a plain Path, or a UPath (the same calls, over fsspec) for text with a protocol such as s3://.
+"""Locations of files: a plain Path, or a UPath (the same calls, over fsspec) for text with a protocol such as s3://.
 
 fsspec is imported only for such text: a scorer of local tables does not pay for it.
 """

@@ -1,4 +1,4 @@
-"""Which format a table is in, and which files make it up: one file, a folder, a pattern, or a list of places.
+"""Opening of tables: the format of one, and the files that make it up: a file, a folder, a pattern, a list of places.
 
 A new format is one file with a Source (rows/formats/source.py) and one line in FORMATS.
 """
@@ -20,7 +20,7 @@ from rows.formats.arrays import NumpySource
 from rows.formats.arrow import IpcSource, StreamSource, TableSource
 from rows.formats.delimited import DelimitedSource
 from rows.formats.filelist import FileListSource
-from rows.formats.folder import FolderSource, has_image_suffix, is_folder
+from rows.formats.folder import has_image_suffix, is_folder, open_folder
 from rows.formats.jsonlines import JsonLinesSource
 from rows.formats.parquet import ParquetSource
 from rows.formats.several import SeveralFiles
@@ -96,7 +96,7 @@ def open_source(table: TableLike) -> tuple[Source, str]:
     place = locate(table)
     if place.is_dir():
         files = table_files(place)
-        source = _open_files(files) if files else FolderSource(place)
+        source = _open_files(files) if files else open_folder(place)
         return _with_rows(source, place.name), place.name
     return _with_rows(_open_files([place]), place.name), place.name
 

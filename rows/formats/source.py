@@ -1,4 +1,4 @@
-"""What every row format gives: a schema, and Arrow tables of some columns from some row on, in bounded memory."""
+"""The interface of a row format: a schema, and Arrow tables of some columns from some row on, in bounded memory."""
 
 from __future__ import annotations
 

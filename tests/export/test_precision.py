@@ -34,7 +34,7 @@ from serving.client.scorer import Scorer
 from tests.shared.pictures import pictures
 from tests.shared.shapes_run import small_run, write_shapes
 from tests.shared.triton_server import TritonServer, unavailable
-from trainer.data.image_folder import scan_folder
+from trainer.data.class_sets import open_class_folder
 from trainer.data.images import read_images
 from trainer.networks.base_networks import build_base
 from trainer.networks.branch import Branch
@@ -298,7 +298,7 @@ def test_threshold_is_that_of_the_int8_vectors(run: Run, built: dict[str, Built]
     folder = write_shapes(tmp_path / "held_out", seed=5)
     settings = Int8Settings(evaluation=folder, limits=OPEN)
     each = build(run, "branch", precision="int8", int8=settings)
-    images, _ = read_images(scan_folder(folder), run.preprocessing, max_cache_bytes=2**24)
+    images, _ = read_images(open_class_folder(folder), run.preprocessing, max_cache_bytes=2**24)
     session = onnxruntime.InferenceSession(each.model)
     vectors = session.run(None, {"image": images.pixels(np.arange(len(images)))})[0]
     expected = decision_threshold(vectors, images.labels, distance=run.distance, far=0.01, seed=0)

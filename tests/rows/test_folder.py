@@ -103,8 +103,8 @@ def test_folder_without_images_and_with_several_streams_is_refused(tmp_path: Pat
     with pytest.raises(DataError) as caught:
         open_table(tmp_path)
     assert str(caught.value) == (
-        "image folder: expected files that end in .bmp .gif .jfif .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff "
-        f".webp, got none ({tmp_path})"
+        "image folder: expected files that end in .apng .bmp .gif .jfif .jpe .jpeg .jpg .mpo .pbm .pgm .png .pnm .ppm"
+        f" .tif .tiff .webp, got none ({tmp_path})"
     )
     fill(tmp_path, "a.png")
     with pytest.raises(DataError) as caught:

@@ -1,4 +1,4 @@
-"""Which files a table is made of: folders, patterns, lists of files, file lists, and files that change meanwhile."""
+"""The files that a table is made of: folders, patterns, lists of files, file lists, and files that change meanwhile."""
 
 from __future__ import annotations
 

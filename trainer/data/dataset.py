@@ -1,4 +1,4 @@
-"""What there is to learn from, or to validate on: a folder of class folders, a table of classes, or one of tuples.
+"""Data sets to learn from, or to validate on: a folder of class folders, a table of classes, or one of tuples.
 
 Decision a reader would question: pixels of a few megabytes stay in memory and leave nothing on disk, unless a cache
 folder is named. Decoding them again takes a second or two; a file in the user's home would outlive its use.
@@ -14,18 +14,18 @@ from pathlib import Path
 from artifact.errors import DataError, UsageError
 from artifact.events import Report
 from artifact.preprocessing import Preprocessing
-from rows.tables import FORMATS
+from rows.formats.opening import FORMATS, is_table_file, open_source, table_files
 from trainer.config.config import TrainConfig
-from trainer.data.image_folder import ImageFiles, scan_folder
-from trainer.data.image_table import is_table, open_class_table, open_source
+from trainer.data.class_sets import open_class_folder, open_class_table
+from trainer.data.image_files import ImageFiles
 from trainer.data.images import BadImage, Images, read_images
 from trainer.data.table_columns import CLASSES, check_roles, find_roles
 from trainer.data.tuple_table import TupleFiles, TupleRows, open_tuple_table, usable_tuples
 from trainer.pixels.cache import PixelCache
 from trainer.pixels.cache_key import default_folder
 
-Opened = ImageFiles | TupleFiles
-"""What is known before any image is read."""
+DatasetFiles = ImageFiles | TupleFiles
+"""A data set before any image of it is read."""
 
 _MB = 2**20
 _WORTH_A_FILE = 16 * _MB
@@ -57,7 +57,7 @@ class Dataset:
 
 def open_dataset(
     path: Path, *, kind: str, columns: Mapping[str, str], what: str = "image folder", folder_has_columns: bool = False
-) -> Opened:
+) -> DatasetFiles:
     """Find out what a path holds; no image is read yet.
 
     Args:
@@ -72,8 +72,8 @@ def open_dataset(
         DataError: nothing there, or nothing that this kind can be trained on.
     """
     check_roles(columns, kind=kind)
-    if is_table(path):
-        source = open_source(path)
+    if _is_table(path):
+        source, _ = open_source(path)
         found = find_roles(source.schema, kind=kind, columns=columns, where=path.name)
         if found.shape == CLASSES:
             return open_class_table(path, found, source)
@@ -90,10 +90,10 @@ def open_dataset(
         raise UsageError(
             "columns of an image folder", expected="none, its folders are the classes", got=got, where="--columns"
         )
-    return scan_folder(path, what=what)
+    return open_class_folder(path, what=what)
 
 
-def files_of(opened: Opened) -> ImageFiles:
+def files_of(opened: DatasetFiles) -> ImageFiles:
     """The images of either shape."""
     return opened.files if isinstance(opened, TupleFiles) else opened
 
@@ -115,7 +115,7 @@ def open_cache(
 
 
 def read_dataset(
-    opened: Opened, config: TrainConfig, preprocessing: Preprocessing, *, cache: PixelCache | None, report: Report
+    opened: DatasetFiles, config: TrainConfig, preprocessing: Preprocessing, *, cache: PixelCache | None, report: Report
 ) -> Dataset:
     """Read and decode every image once; `report` gets {"event": "read", "done", "total"} and what was skipped.
 
@@ -141,6 +141,13 @@ def read_dataset(
         also = f", and {len(opened.tuples) - len(tuples)} of {len(opened.tuples)} tuples with them"
         report({"event": "warning", "message": _skipped(bad, also)})
     return Dataset(images=images, tuples=tuples)
+
+
+def _is_table(path: Path) -> bool:
+    """Whether the path is a table file, or a folder of such files and nothing else to look into."""
+    if path.is_dir():
+        return bool(table_files(path))
+    return path.is_file() and is_table_file(path.name)
 
 
 def _skipped(bad: list[BadImage], also: str = "") -> str:

@@ -14,13 +14,12 @@ from artifact.errors import DataError
 from artifact.events import Report
 from trainer.data.dataset import Dataset
 from trainer.data.images import Images
-from trainer.data.split import split_classes, split_images, without_copies
-from trainer.data.tuple_split import split_tuples
+from trainer.data.split import split_classes, split_images, split_tuples, without_copies
 from trainer.data.tuple_table import TupleRows, only_used
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sides:
+class DataSplit:
     """Images to train on and to validate on, and where they are of tuples, the tuples over each."""
 
     train: Images
@@ -36,7 +35,7 @@ def can_validate(images: Images | None) -> bool:
 
 def split_dataset(
     dataset: Dataset, validation: Dataset | tuple[str, float] | None, *, kind: str, seed: int, report: Report
-) -> Sides:
+) -> DataSplit:
     """Hold out a share of the data, or take another set and leave out of it what is trained on.
 
     Args:
@@ -50,7 +49,7 @@ def split_dataset(
         DataError: classes that cannot be split, or a set of its own that nothing can be measured on.
     """
     if validation is None:
-        return Sides(train=dataset.images, tuples=dataset.tuples)
+        return DataSplit(train=dataset.images, tuples=dataset.tuples)
     if isinstance(validation, Dataset):
         return _with_validation(dataset, validation, report)
     mode, share = validation
@@ -63,13 +62,13 @@ def split_dataset(
         rows, held = split_classes(images, share, seed=seed, min_train=3 if kind == "quartet" else 2)
     held_out = _without_copies(images.take(held), images.take(rows), report)
     if can_validate(held_out):
-        return Sides(train=images.take(rows), held_out=held_out)
+        return DataSplit(train=images.take(rows), held_out=held_out)
     message = "nothing was held out, so there are no held-out metrics and no threshold: the classes are too small"
     _warn(report, f"{message}; use --validation classes:0.2 or a folder")
-    return Sides(train=images)
+    return DataSplit(train=images)
 
 
-def _with_validation(dataset: Dataset, validation: Dataset, report: Report) -> Sides:
+def _with_validation(dataset: Dataset, validation: Dataset, report: Report) -> DataSplit:
     train, tuples = dataset.images, dataset.tuples
     if validation.tuples is None:
         held_out = _without_copies(validation.images, train, report)
@@ -80,7 +79,7 @@ def _with_validation(dataset: Dataset, validation: Dataset, report: Report) -> S
                 got="fewer",
                 where=validation.images.files.root,
             )
-        return Sides(train=train, tuples=tuples, held_out=held_out)
+        return DataSplit(train=train, tuples=tuples, held_out=held_out)
     seen = set(train.hashes)
     is_new = np.array([digest not in seen for digest in validation.images.hashes], bool)
     kept = np.flatnonzero(is_new[validation.tuples.images].all(axis=1))
@@ -96,15 +95,15 @@ def _with_validation(dataset: Dataset, validation: Dataset, report: Report) -> S
     if dropped:
         _warn(report, f"{dropped} held-out tuples have images that are trained on and were left out")
     images, held_out_tuples = only_used(validation.images, validation.tuples.take(kept))
-    return Sides(train=train, tuples=tuples, held_out=images, held_out_tuples=held_out_tuples)
+    return DataSplit(train=train, tuples=tuples, held_out=images, held_out_tuples=held_out_tuples)
 
 
-def _split_tuples(images: Images, tuples: TupleRows, share: float, seed: int, report: Report) -> Sides:
+def _split_tuples(images: Images, tuples: TupleRows, share: float, seed: int, report: Report) -> DataSplit:
     rows, held, apart = split_tuples(tuples, images.hashes, share, seed=seed)
     if not len(held):
         _warn(report, "nothing was held out, so there are no held-out metrics: there is one tuple only")
         train, tuples = only_used(images, tuples)
-        return Sides(train=train, tuples=tuples)
+        return DataSplit(train=train, tuples=tuples)
     if not apart:
         _warn(
             report,
@@ -113,7 +112,7 @@ def _split_tuples(images: Images, tuples: TupleRows, share: float, seed: int, re
         )
     train, train_tuples = only_used(images, tuples.take(rows))
     held_out, held_out_tuples = only_used(images, tuples.take(held))
-    return Sides(train=train, tuples=train_tuples, held_out=held_out, held_out_tuples=held_out_tuples)
+    return DataSplit(train=train, tuples=train_tuples, held_out=held_out, held_out_tuples=held_out_tuples)
 
 
 def _without_copies(held_out: Images, train: Images, report: Report) -> Images:

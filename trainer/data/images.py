@@ -26,7 +26,7 @@ from artifact.arrays import Indices
 from artifact.errors import DataError
 from artifact.preprocessing import ImageError, Pixels, Preprocessing, load_pixels
 from rows.images import ImageRef
-from trainer.data.image_folder import ImageFiles
+from trainer.data.image_files import ImageFiles
 from trainer.pixels.cache import FILES, PixelCache
 from trainer.pixels.file_hashes import FileHashes
 from trainer.pixels.store import PixelStore, StoreBuilder, default_workers
@@ -140,7 +140,7 @@ def read_images(
     """Read every file once.
 
     Args:
-        files: what `scan_folder` found, or a table of images.
+        files: of a folder, or of a table.
         preprocessing: size and fit of the pixels.
         max_cache_bytes: decoded pixels kept in memory, of those that are not on disk.
         max_bad_images: so many unreadable files are left out and returned.
@@ -220,7 +220,7 @@ def _read_all(
             known.record(path, facts, digest)
         return _Read(ref, digest, pixels)
 
-    refs = files.refs()
+    refs = iter(files.images)
     with ThreadPoolExecutor(workers, thread_name_prefix="read") as pool:
         waiting: deque[Future[_Read]] = deque(pool.submit(read, ref) for ref in itertools.islice(refs, _FILES_AT_ONCE))
         try:

@@ -1,4 +1,4 @@
-"""Which images are held out for validation: some images of each class, whole classes, or a folder of its own.
+"""Splits into rows to train on and rows to hold out: some images of each class, whole classes, or tuples of a table.
 
 Decisions a reader would question:
 - The split follows from content and seed, not from names or order: copies of one image under several names stay on one
@@ -7,17 +7,23 @@ Decisions a reader would question:
   and at least two stay to train on. A class of fewer than four different images is trained on as a whole.
 - Two images of every class would be a third of a folder with six images in each. So of classes whose share is less than
   two images, some give two and the others none: as many as the share asks for, but 25 where there are so many.
+- Tuples that share an image, directly or through others, stay on one side: whole components of the table, chosen by
+  content and seed, until their share is reached. A network is judged by images that it has never seen.
+- Where nearly everything hangs together there are no such components; then single tuples are held out, and it is said
+  that their images are trained on in other tuples, so that the figure is too good.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 
 from artifact.arrays import Indices
 from artifact.errors import DataError
 from trainer.data.images import Images
+from trainer.data.tuple_table import TupleRows
 
 _MIN_SMALL_CLASSES = 25
 
@@ -43,7 +49,7 @@ def split_images(images: Images, share: float, *, seed: int) -> tuple[Indices, I
     pairs = min(len(small), max(wanted, _MIN_SMALL_CLASSES))
     for ordered in sorted(small, key=lambda digests: _order("".join(digests), seed))[:pairs]:
         chosen += ordered[:2]
-    return _sides([index for digest in chosen for index in groups[digest]], len(images))
+    return _train_and_held_out([index for digest in chosen for index in groups[digest]], len(images))
 
 
 def split_classes(images: Images, share: float, *, seed: int, min_train: int) -> tuple[Indices, Indices]:
@@ -67,7 +73,30 @@ def split_classes(images: Images, share: float, *, seed: int, min_train: int) ->
         content[label].append(digest)
     keys = [_order("".join(sorted(digests)), seed) for digests in content]
     chosen = sorted(range(num_classes), key=keys.__getitem__)[:count]
-    return _sides(np.flatnonzero(np.isin(images.labels, chosen)).tolist(), len(images))
+    return _train_and_held_out(np.flatnonzero(np.isin(images.labels, chosen)).tolist(), len(images))
+
+
+def split_tuples(tuples: TupleRows, hashes: Sequence[str], share: float, *, seed: int) -> tuple[Indices, Indices, bool]:
+    """Hold out `share` of the tuples, at least one of two or more.
+
+    Args:
+        tuples: of images, whose content hashes are `hashes`.
+        share: between 0 and 1.
+        seed: decides which.
+
+    Returns:
+        int64 indices (train, held out), sorted, and whether no image stands on both sides.
+    """
+    goal = min(max(1, round(share * len(tuples))), len(tuples) - 1)
+    keys = [_order(",".join(hashes[image] for image in row), seed) for row in tuples.images.tolist()]
+    held = _fill(_components(tuples.images, len(hashes)), keys, goal)
+    apart = 2 * len(held) >= goal and goal > 0
+    if not apart:  # copies of a row still stay on one side
+        held = _fill(np.unique(np.array(keys), return_inverse=True)[1].astype(np.int64), keys, goal)
+        if not held and goal > 0:
+            held = [min(range(len(keys)), key=keys.__getitem__)]
+    train, held_out = _train_and_held_out(held, len(tuples))
+    return train, held_out, apart
 
 
 def without_copies(held_out: Images, train: Images) -> tuple[Images, int]:
@@ -81,7 +110,35 @@ def _order(text: str, seed: int) -> str:
     return hashlib.sha256(f"{seed}:{text}".encode()).hexdigest()
 
 
-def _sides(held: list[int], total: int) -> tuple[Indices, Indices]:
+def _train_and_held_out(held: list[int], total: int) -> tuple[Indices, Indices]:
     mask = np.zeros(total, bool)
     mask[held] = True
     return np.flatnonzero(~mask), np.flatnonzero(mask)
+
+
+def _components(tuples: Indices, num_images: int) -> Indices:
+    """Component of every tuple: int64 [T]; two tuples are in one where a chain of shared images joins them."""
+    parent = np.arange(num_images)
+
+    def root(image: int) -> int:
+        while parent[image] != image:
+            parent[image] = parent[parent[image]]
+            image = int(parent[image])
+        return image
+
+    for first, *others in tuples.tolist():
+        for other in others:
+            parent[root(other)] = root(first)
+    return np.array([root(first) for first in tuples[:, 0].tolist()], np.int64)
+
+
+def _fill(groups: Indices, keys: list[str], goal: int) -> list[int]:
+    """Whole groups in the order of their smallest key, each that still fits into `goal` tuples."""
+    members: dict[int, list[int]] = {}
+    for index, group in enumerate(groups.tolist()):
+        members.setdefault(group, []).append(index)
+    held: list[int] = []
+    for group in sorted(members.values(), key=lambda group: min(keys[index] for index in group)):
+        if len(held) + len(group) <= goal:
+            held += group
+    return held

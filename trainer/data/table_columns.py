@@ -1,4 +1,4 @@
-"""Which columns of a table are trained on: images with their classes, or one image a stream.
+"""Columns of a table that are trained on: images with their classes, or one image a stream.
 
 Decisions a reader would question:
 - Columns are found by the name of their role, or named by the user. A table with both shapes is refused, not guessed.

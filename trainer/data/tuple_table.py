@@ -21,10 +21,10 @@ from artifact.arrays import Flags, Indices
 from artifact.errors import DataError
 from rows.formats.source import Source
 from rows.images import ImageRef
-from trainer.data.image_folder import ImageFiles
-from trainer.data.image_table import TableImages, column_values, listed_rows
+from trainer.data.image_files import ImageFiles
 from trainer.data.images import BadImage, Images
 from trainer.data.table_columns import TableColumns
+from trainer.data.table_images import TableImages, column_values, listed_rows
 
 _TRUE, _FALSE = frozenset(("1", "1.0", "true", "yes")), frozenset(("0", "0.0", "false", "no"))
 

@@ -10,7 +10,6 @@ Decisions a reader would question:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +18,11 @@ import torch
 from artifact.errors import DataError, UsageError
 from artifact.events import Report
 from artifact.preprocessing import ImageError, Preprocessing, inspect_image
-from rows.images import ImageRef
 from trainer.config.config import TrainConfig
 from trainer.config.resolution import Share, choose_strategy, read_validation, resolve, resolve_settings
-from trainer.data.dataset import Dataset, Opened, files_of, open_cache, open_dataset, read_dataset
-from trainer.data.held_out import Sides, split_dataset
-from trainer.data.image_folder import ImageFiles, check_classes
+from trainer.data.dataset import Dataset, DatasetFiles, files_of, open_cache, open_dataset, read_dataset
+from trainer.data.held_out import DataSplit, split_dataset
+from trainer.data.image_files import ImageFiles, check_classes
 from trainer.data.images import Images
 from trainer.data.tuple_table import TupleFiles, TupleRows
 from trainer.networks.base_networks import BaseNetwork, build_base, make_preprocessing
@@ -32,13 +30,11 @@ from trainer.networks.conv4 import NATURAL_SIZE_PX
 from trainer.run.saved_run import Run
 from trainer.weights.precision import is_slow, resolve_precision
 
-Validation = Opened | Share | None
+Validation = DatasetFiles | Share | None
 """Data of its own, how much of the training data, or nothing."""
 
 _CPU = torch.device("cpu")
 _HEADERS = 64
-_FARTHEST_ROW = 4096
-"""A table that holds its images is not read to its end for their size."""
 _MIN_SIZE_PX = 16
 
 
@@ -154,13 +150,7 @@ def read_split(run: Run, *, report: Report) -> tuple[Images, Images | None]:
 def small_size(files: ImageFiles) -> int:
     """Median of the shorter sides of a sample of the images, from their headers, within 16 and 64 px."""
     sides = []
-    reach = len(files) if files.images is None else min(len(files), _FARTHEST_ROW)
-    chosen = np.linspace(0, reach - 1, min(_HEADERS, reach)).round().astype(int).tolist()
-    if files.images is None:
-        refs = [ImageRef(path=files.path(index)) for index in chosen]
-    else:
-        refs = [ref for index, ref in enumerate(islice(files.refs(), reach)) if index in chosen]
-    for ref in refs:
+    for ref in files.some(_HEADERS):
         try:
             _, width, height = inspect_image(ref.read())
         except ImageError:
@@ -169,7 +159,7 @@ def small_size(files: ImageFiles) -> int:
     return int(np.clip(np.median(sides), _MIN_SIZE_PX, NATURAL_SIZE_PX)) if sides else NATURAL_SIZE_PX
 
 
-def _open(config: TrainConfig) -> tuple[Opened, Validation]:
+def _open(config: TrainConfig) -> tuple[DatasetFiles, Validation]:
     """What is trained on, and what is validated on, or how much of the former."""
     validation = read_validation(config.validation)
     opened = open_dataset(config.images, kind=config.kind, columns=config.columns)
@@ -187,7 +177,7 @@ def _open(config: TrainConfig) -> tuple[Opened, Validation]:
     return opened, validation
 
 
-def _measured_metrics(sides: Sides) -> tuple[str, ...]:
+def _measured_metrics(sides: DataSplit) -> tuple[str, ...]:
     """Names of what trainer/loop/assessment.py measures after an epoch, the one to choose epochs by first."""
     if sides.held_out_tuples is not None:
         return ("held_out_pct_correct",)
@@ -196,13 +186,13 @@ def _measured_metrics(sides: Sides) -> tuple[str, ...]:
 
 def _read(
     config: TrainConfig,
-    opened: Opened,
+    opened: DatasetFiles,
     validation: Validation,
     preprocessing: Preprocessing,
     *,
     report: Report,
     expected: str | None = None,
-) -> tuple[Dataset, Sides]:
+) -> tuple[Dataset, DataSplit]:
     """Read all images and split them; DataError where their hash is not the expected one."""
     total = sum(
         len(files_of(each)) for each in (opened, validation) if each is not None and not isinstance(each, tuple)

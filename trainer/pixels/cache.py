@@ -1,4 +1,4 @@
-"""Decoded pixels kept on disk between runs, so that a file is decoded once for each size it is wanted in.
+"""Decoded pixels kept on disk between runs: a file is decoded once for each size it is wanted in (docs/decisions/0012).
 
     FOLDER/KEY/*.pixels, *.index   rows of one preprocessing, see trainer/pixels/segment.py
     FOLDER/files/*.npz             which content the files of a folder had, see trainer/pixels/file_hashes.py
@@ -84,14 +84,8 @@ class PixelCache:
         self._guarded(self._make_folder)
         self._lock_file = self._own / f"{name}.lock"
         with patient_lock(self._lock_file, say_waiting=self._say_waiting):
-            try:
-                self._guarded(self._open)
-                yield
-            finally:
-                for segment in self._segments:
-                    if segment is not None:
-                        segment.close()
-                self._writing = None
+            self._guarded(self._open)
+            yield
 
     def find(self, digest: bytes) -> Place | None:
         """Where the pixels of a content are; from now on they stay there for this run."""
@@ -149,7 +143,6 @@ class PixelCache:
             segment.append(digests, pixels)
             self._mapped[number] = segment.pixels
         except FileNotFoundError:  # by another process that needed room, or by the user; what is mapped stays
-            segment.close()
             self._writing = None
             self._removals += 1
             if self._removals > _MAX_REMOVALS:
@@ -161,38 +154,25 @@ class PixelCache:
         return True
 
     def _writable(self) -> int:
-        """A segment of these images that has room and that no other process writes to; else a new one."""
-        if self._writing is not None:
-            segment = self._segments[self._writing]
-            if segment is not None and len(segment) < self._segment_rows:
-                return self._writing
-            if segment is not None:
-                segment.close()
-        for number, segment in enumerate(self._segments):
-            has_room = segment is not None and segment.path in self._used and len(segment) < self._segment_rows
-            if segment is not None and has_room and segment.lock():
-                return self._write_to(number, segment)
+        """The segment that is being written, while it has room; else a new one."""
+        segment = self._segments[self._writing] if self._writing is not None else None
+        if self._writing is not None and segment is not None and len(segment) < self._segment_rows:
+            return self._writing
         self._make_folder()
         tag = self.folder / "CACHEDIR.TAG"
         if not tag.exists():
             tag.write_bytes(_TAG)
         segment = PixelSegment.create(self._own, self.shape)
-        self._segments.append(segment)
-        return self._write_to(len(self._segments) - 1, segment)
+        with self._lock:
+            self._segments.append(segment)
+            self._writing = len(self._segments) - 1
+            self._use(self._writing)
+        return self._writing
 
     def _make_folder(self) -> None:
         """For the user's eyes only: the pixels may be photographs."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._own.mkdir(mode=0o700, exist_ok=True)
-
-    def _write_to(self, number: int, segment: PixelSegment) -> int:
-        with self._lock:
-            self._writing = number
-            self._use(number)
-            # another process may have appended since the segment was opened
-            self._places.update((digest, (number, row)) for row, digest in enumerate(segment.digests))
-            self._mapped[number] = segment.pixels
-        return number
 
     def _use(self, number: int) -> bool:
         """Map the segment and keep it from being removed; False where that cannot be."""

@@ -1,4 +1,4 @@
-"""Where decoded pixels are kept: the user's cache folder, and in it one folder for each way of decoding."""
+"""The folder of decoded pixels: in the user's cache folder, one for each way of decoding."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def default_folder() -> Path | None:
 def cache_key(preprocessing: Preprocessing) -> str:
     """Hash of all that decides a pixel; mean and std do not, but for the colour that `pad` fills with."""
     facts = {
-        "format": 1,
+        "format": 2,
         "size": [preprocessing.height, preprocessing.width],
         "fit": preprocessing.fit,
         "fill": list(preprocessing.mean) if preprocessing.fit == "pad" else None,

@@ -1,4 +1,4 @@
-"""Which content the files of a folder had when they were read last, so that a second run need not read them.
+"""Content hashes of a folder's files as they were read last, so that a second run need not read them.
 
 Decision a reader would question: a file counts as unchanged when size, time of change, time of status change and inode
 are the same, and when it had been left alone for two seconds as it was read. Within the same tick of the clock a file
@@ -41,9 +41,6 @@ class FileHashes:
         self._changed = False
         with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             self._load()
-
-    def __len__(self) -> int:
-        return len(self._known)
 
     def digests(self) -> list[bytes]:
         """The SHA-256 of every file known."""

@@ -1,4 +1,4 @@
-"""Where the pixels of every distinct image are: mapped from disk, in memory, or nowhere, and then decoded each time.
+"""Pixels of all distinct images: mapped from disk, in memory, or nowhere, and then decoded each time.
 
 Decisions a reader would question:
 - An image is its content: the same file under two names is decoded once and kept once.
@@ -29,6 +29,7 @@ _COMMIT_BYTES = 8 * 2**20
 
 
 def default_workers() -> int:
+    """Threads that decode: one a core, up to 16."""
     return min(16, available_cores())
 
 
@@ -56,9 +57,6 @@ class PixelStore:
         self._refs, self._preprocessing = refs, preprocessing
         self._workers = workers
         self._pool: ThreadPoolExecutor | None = None
-
-    def __len__(self) -> int:
-        return len(self._block)
 
     @property
     def num_kept(self) -> int:

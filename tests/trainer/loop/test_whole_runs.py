@@ -13,7 +13,7 @@ import torch
 from analysis.measures.retrieval import retrieval_metrics
 from artifact.distances import DISTANCES
 from tests.shared.shapes_run import SHAPES, fit_small, write_shapes
-from trainer.data.image_folder import scan_folder
+from trainer.data.class_sets import open_class_folder
 from trainer.data.images import read_images
 from trainer.loop.assessment import embed
 from trainer.networks.base_networks import build_base, make_branch
@@ -33,7 +33,7 @@ def _untrained_recall(run: Run, held_out: Path) -> float:
 
 
 def _recall(branch: Any, run: Run, held_out: Path) -> float:
-    images, _ = read_images(scan_folder(held_out), run.preprocessing, max_cache_bytes=2**24)
+    images, _ = read_images(open_class_folder(held_out), run.preprocessing, max_cache_bytes=2**24)
     return retrieval_metrics(embed(branch, images), images.labels, distance=run.distance)["recall@1"]
 
 

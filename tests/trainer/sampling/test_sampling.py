@@ -7,7 +7,7 @@ import pytest
 
 from artifact.preprocessing import Preprocessing
 from trainer.config.config import make_config
-from trainer.data.image_folder import ImageFiles
+from trainer.data.image_files import ImageFiles
 from trainer.data.images import Images
 from trainer.pixels.store import PixelStore
 from trainer.sampling.batch import Batch, Batches

@@ -1,0 +1,83 @@
+"""Images before any of them is read: their names, their classes, and where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from artifact.arrays import Indices
+from artifact.errors import DataError
+from rows.images import ImageRef
+
+_FARTHEST_ROW = 4096
+"""A table is not read to its end for a few of its images."""
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """The images of a folder, by class and name, or those of a table, in its order.
+
+    Attributes:
+        root: the folder, or the table.
+        names: relative POSIX paths, or what messages call the images of a table.
+        labels: int64 [images], indices into `classes`; zeros where there are no classes.
+        classes: names of the first-level folders, or values of the label column, sorted; empty for tables of tuples.
+        images: each image in order, as often as it is iterated; none where they have been read.
+        is_folder: whether they are those of a folder of class folders.
+    """
+
+    root: Path
+    names: tuple[str, ...]
+    labels: Indices
+    classes: tuple[str, ...]
+    images: Iterable[ImageRef] = ()
+    is_folder: bool = False
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def some(self, count: int) -> list[ImageRef]:
+        """At most `count` of the images, evenly spaced; of a table among its first ones."""
+        images = self.images
+        in_reach = len(self) if isinstance(images, Sequence) else min(len(self), _FARTHEST_ROW)
+        chosen = np.linspace(0, in_reach - 1, min(count, in_reach)).round().astype(int).tolist()
+        if isinstance(images, Sequence):
+            return [images[index] for index in chosen]
+        return [ref for index, ref in enumerate(islice(images, in_reach)) if index in chosen]
+
+    def take(self, rows: Indices) -> ImageFiles:
+        """Names and classes of some of the images; classes without an image are forgotten and labels renumbered."""
+        names, labels, classes = tuple(self.names[row] for row in rows), self.labels[rows], self.classes
+        if classes:
+            kept, labels = np.unique(labels, return_inverse=True)
+            classes = tuple(classes[index] for index in kept)
+        return ImageFiles(self.root, names, labels.astype(np.int64), classes, is_folder=self.is_folder)
+
+
+def check_classes(files: ImageFiles, *, kind: str) -> None:
+    """Refuse classes that no tuple of this kind can be drawn from; raises DataError."""
+    needed = 3 if kind == "quartet" else 2
+    if len(files.classes) < needed:
+        why = "a quartet's anchor and two negatives are of three classes" if needed == 3 else "a negative needs another"
+        expected, got = f"at least {needed} ({why})", f"{len(files.classes)}: {_listed(files.classes)}"
+        raise DataError(f"classes for a {kind} model", expected=expected, got=got, where=files.root)
+    counts = np.bincount(files.labels, minlength=len(files.classes))
+    lonely = [files.classes[index] for index in np.flatnonzero(counts < 2)]
+    if lonely:
+        of_table = "add rows of these classes, or remove them"
+        raise DataError(
+            "images of a class",
+            expected="at least 2 in every class (a positive needs another image)",
+            got=f"1 in {_listed(lonely)}",
+            where=files.root,
+            mend="add images to these folders, or move them away" if files.is_folder else of_table,
+        )
+
+
+def _listed(names: Sequence[str], *, limit: int = 5) -> str:
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more

@@ -1,0 +1,56 @@
+"""The images of a table's columns, row by row, and whole columns of other values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from artifact.arrays import Indices
+from rows.formats.source import Source
+from rows.images import ImageRef
+
+_ROWS_PER_READ, _BYTES_PER_READ = 256, 1 << 24
+
+
+@dataclass(frozen=True)
+class TableImages:
+    """The images of some columns of a table, row by row and in a row by column; read anew each time.
+
+    Attributes:
+        columns: image columns.
+        wanted: int64, sorted: which of them, counted row by row; None: all.
+    """
+
+    source: Source
+    columns: tuple[str, ...]
+    wanted: Indices | None = None
+
+    def __iter__(self) -> Iterator[ImageRef]:
+        refs = (ref for row in self.by_row() for ref in row)
+        if self.wanted is None:
+            yield from refs
+            return
+        position = 0
+        for wanted in self.wanted.tolist():
+            yield from islice(refs, wanted - position, wanted - position + 1)
+            position = wanted + 1
+
+    def by_row(self) -> Iterator[tuple[ImageRef, ...]]:
+        """The images of each row."""
+        names = list(dict.fromkeys(self.columns))
+        for table in self.source.chunks(names, start_row=0, max_rows=_ROWS_PER_READ, max_bytes=_BYTES_PER_READ):
+            yield from zip(*(self.source.images(table, name) for name in self.columns), strict=True)
+
+
+def column_values(source: Source, column: str) -> list[Any]:
+    """All values of one column, in order."""
+    tables = source.chunks([column], start_row=0, max_rows=65_536, max_bytes=_BYTES_PER_READ)
+    return [value for table in tables for value in table[column].to_pylist()]
+
+
+def listed_rows(rows: Sequence[int], *, limit: int = 5) -> str:
+    """ "row 3", or "rows 3, 5 and 12 more"."""
+    more = f" and {len(rows) - limit} more" if len(rows) > limit else ""
+    return f"row{'s' if len(rows) > 1 else ''} {', '.join(map(str, rows[:limit]))}{more}"
