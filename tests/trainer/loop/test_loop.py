@@ -16,7 +16,6 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from artifact.errors import RunError, UsageError
-from tests.shared.child_process import start_child
 from tests.shared.places import SHARED
 from tests.shared.shapes_run import write_shapes
 from tests.trainer.loop.test_distributed import run_ranks
@@ -83,7 +82,7 @@ def _paused(settings: dict[str, Any], folder: Path, output: Path, *, step: int) 
     """A training process that has just done this step and waits for a line."""
     file = folder / f"{output.name}.json"
     file.write_text(json.dumps(settings))
-    process = start_child(
+    process = subprocess.Popen(
         [sys.executable, RUN_TRAINING, str(file), str(output), str(step)],
         text=True,
         stdin=subprocess.PIPE,
