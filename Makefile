@@ -1,41 +1,63 @@
 # Two commands matter: `make demo` and `make test`. Each works from nothing: Python 3.11+, make and a network to install from.
+# Each installs what it needs and no more, into one .venv: `make test` after `make demo` adds to it and builds nothing again.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+FOR_DEMO := $(VENV)/.installed-demo
+FOR_TESTS := $(VENV)/.installed-tests
+DEMO_EXTRAS := demo
+TEST_EXTRAS := demo,test,dev
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+TRITON := PYTHON=$(PYTHON) tests/shared/real_triton/environment.sh
 
-.PHONY: install demo test check bench triton clean
+.PHONY: install demo test test-slow check bench triton clean
 
-install: $(STAMP)
+install: $(FOR_TESTS)
 
-# The stamp is the last thing written, so an install that was cut off is made again.
-$(STAMP): pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Lookalike needs Python 3.11 or later; run make with PYTHON=python3.11")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,demo,test,dev]'
-	touch $(STAMP)
+# A stamp is the last thing written, so an install that was cut off is gone on with; a .venv that is there is kept.
+define installed
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Lookalike needs Python 3.11 or later; run make with PYTHON=python3.11")'
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	@echo "installing lookalike[$(1)] into $(VENV) ..."
+	@started=$$(date +%s) && \
+	    $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(1)]' && \
+	    echo "installed in $$(($$(date +%s) - started)) s"
+	@touch $@
+endef
 
-demo: $(STAMP)
+$(FOR_DEMO): pyproject.toml constraints.txt
+	$(call installed,$(DEMO_EXTRAS))
+
+# What the demo needs is among it, hence its stamp too.
+$(FOR_TESTS): pyproject.toml constraints.txt
+	$(call installed,$(TEST_EXTRAS))
+	@touch $(FOR_DEMO)
+
+demo: $(FOR_DEMO)
 	$(BIN)/lookalike demo
 
-# Everything, real Triton included where its wheels exist (else that part is skipped with the reason).
-test: $(STAMP)
-	@PYTHON=$(PYTHON) tests/shared/real_triton/environment.sh || true
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --durations=12
+# All that a change can break in a few minutes, real Triton included where its wheels exist (else skipped with the reason).
+test: $(FOR_TESTS)
+	@$(TRITON) || true
+	$(PYTEST) -m 'not slow' -n 2 --dist loadfile --durations=12
 
-check: $(STAMP)
+# The rest: kills by the dozen, families of networks, Ray clusters, exports in processes of their own.
+test-slow: $(FOR_TESTS)
+	$(PYTEST) -m slow -n 2 --dist loadfile --durations=12
+
+check: $(FOR_TESTS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMP)
+bench: $(FOR_TESTS)
 	$(BIN)/python -m benchmarks
 
 # Only the conformance tests, against real tritonserver from wheels in an environment of its own.
-triton: $(STAMP)
-	@PYTHON=$(PYTHON) tests/shared/real_triton/environment.sh
-	$(BIN)/python -m pytest tests/serving/test_triton.py tests/serving/test_golden_chain.py
+triton: $(FOR_TESTS)
+	@$(TRITON)
+	$(PYTEST) tests/serving/test_triton.py tests/serving/test_golden_chain.py
 
 clean:
 	rm -rf $(VENV) demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

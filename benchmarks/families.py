@@ -1,4 +1,4 @@
-"""Which families of image networks export: the smallest member of each, random weights, both modes, parity, bytes.
+"""Families of image networks that export: the smallest member of each, random weights, both modes, parity, bytes.
 
 Every row is one network of timm with its output layer removed and an embedding layer on top, exported as a triplet's
 branch and full graph. A second process exports each branch again and must give the same bytes. A network that cannot be

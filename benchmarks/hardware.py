@@ -1,4 +1,4 @@
-"""What a result was measured on: processor, cores, memory, system; no name or path of the machine."""
+"""The machine that a result was measured on: processor, cores, memory, system; no name or path of it."""
 
 from __future__ import annotations
 

@@ -30,7 +30,8 @@ _BAD_EVERY = 97
 _AHEAD = 3
 _WAITING = """
 import sys
-import lookalike.progress, serving.jobs.scoring, serving.client.connections.local, serving.client.connections.grpc_connection, lookalike.cli
+import lookalike.progress, lookalike.cli, serving.jobs.scoring
+import serving.client.connections.local, serving.client.connections.grpc_connection
 
 report = lookalike.progress.EventProgress.report
 

@@ -1,4 +1,4 @@
-"""What the scoring benchmarks read: photographs on disk, and a published network with random weights.
+"""Data of the scoring benchmarks: photographs on disk, and a published network with random weights.
 
 The photographs are eight pictures in as many files as asked for, each with a comment of its own: no two contents are
 equal, so nothing is run once for two of them. Random weights cost the same time as trained ones.
@@ -69,7 +69,7 @@ def plain_network(run: Path) -> Any:
     """float32 [N, 3, H, W], normalised -> float32 [N, n]: the run's network as its trainer's own code would use it."""
     from torch import nn
 
-    from trainer.run.folder import load_run
+    from trainer.run.saved_run import load_run
 
     branch = load_run(run).branch
 

@@ -1,4 +1,4 @@
-"""How long `lookalike --help` takes to answer: fresh processes, after one that warms the file cache."""
+"""Seconds until `lookalike --help` answers: fresh processes, after one that warms the file cache."""
 
 from __future__ import annotations
 

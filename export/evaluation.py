@@ -15,11 +15,11 @@ import numpy as np
 from artifact.errors import DataError
 from artifact.events import Report
 from export.calibration import MAX_IMAGES, CalibrationImages, check_calibration, read_calibration
+from trainer.data.held_out import can_validate
 from trainer.data.image_folder import scan_folder
 from trainer.data.images import Images, read_images
 from trainer.loop.preparation import read_split
-from trainer.loop.validation import can_validate
-from trainer.run.folder import Run
+from trainer.run.saved_run import Run
 
 _MB = 2**20
 

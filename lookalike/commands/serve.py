@@ -11,11 +11,6 @@ import typer
 from serving.embedded.options import ServerOptions
 
 
-def register(app: typer.Typer) -> None:
-    """Add this file's command."""
-    app.command()(serve)
-
-
 def serve(
     repository: Annotated[Path, typer.Argument(help="Triton model repository.", metavar="REPOSITORY")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = ServerOptions.host,

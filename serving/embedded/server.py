@@ -40,7 +40,7 @@ class Server:
 
     Args:
         repository: folder of the model repository.
-        host, grpc_port, ...: the attributes of ServerOptions (serving/embedded/options.py), which says what they mean.
+        host, grpc_port, ...: the attributes of ServerOptions (serving/embedded/options.py), which says what they are.
 
     Attributes:
         options: all of them.

@@ -1,8 +1,8 @@
-"""Conformance of a server over a published repository: the same answers from real Triton and the embedded server.
+"""Conformance of a server over a published repository: the same checks for real Triton and the embedded server.
 
-Checks are functions of one `Served`; tests/serving/test_triton.py runs every one of them against both servers. They lie
-in conformance_answers.py (right requests), conformance_refusals.py (wrong ones) and conformance_versions.py (publishing
-while it serves). This file holds what they share: the repository, the connection and the requests.
+Checks are functions of one `Served`; tests/serving/test_triton.py runs every one of them against both servers. They
+lie in conformance_answers.py (right requests), conformance_refusals.py (wrong ones) and conformance_versions.py
+(publishing while it serves). This file holds what they share: the repository, the connection and the requests.
 
 The texts of refusals are what tritonserver 2.51 answered: whoever moves from one server to the other sees no change.
 """

@@ -1,4 +1,4 @@
-"""Tables for the tests of jobs: folders of images with broken ones, a small job, and what lies in its folder."""
+"""Small scoring jobs for tests: folders of images with broken ones, a job over them, and the content of its folder."""
 
 from __future__ import annotations
 

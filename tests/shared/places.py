@@ -1,4 +1,4 @@
-"""Places of the project's files, for tests: its root, their data, and what they share."""
+"""Places of the project's files for tests: its root, their data, their shared programs."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The same 23 images as a table of every format: image i is a file with the number i in it, or pixels of value i."""
+"""One table of 23 images in every format: image i is a file with the number i in it, or pixels of value i."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""Run by tests as a process of its own, so that it can be killed: one training run from JSON settings.
+"""A training run as a process of its own, from JSON settings, for tests that kill it.
 
 python run_training.py SETTINGS.json RUN PAUSE      after step PAUSE a line is written and one is waited for
 """
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from trainer.config.config import make_config
 from trainer.loop.fit import fit
 
 if __name__ == "__main__":
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # ignored by inheritance where a suite runs in the background
     torch.set_num_threads(1)
     settings, output, pause = sys.argv[1:]
 

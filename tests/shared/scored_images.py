@@ -1,4 +1,4 @@
-"""Models and images for the tests of the Scorer and of its jobs: tiny artifacts, images, and their vectors by numpy."""
+"""Tiny artifacts, images, and their vectors by numpy, for tests of the Scorer and of its jobs."""
 
 from __future__ import annotations
 

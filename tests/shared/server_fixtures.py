@@ -1,4 +1,4 @@
-"""A server for the tests of the embedded one: a published repository, pictures, requests, and a server held still."""
+"""A published repository, pictures, requests, and a server held still, for tests of the embedded server."""
 
 from __future__ import annotations
 

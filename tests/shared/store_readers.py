@@ -1,4 +1,4 @@
-"""Readers of the stores for tests, by each program's own client, without any of the code under test."""
+"""Readers of the stores by each program's own client, without any of the code under test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run by tests in two processes that torchrun's variables join: gradients of a small branch on a batch, to a file."""
+"""A program for two processes that torchrun's variables join: gradients of a small branch on a batch, to a file."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Why a server does not answer for a model: no such model, no such version, or there and not ready."""
+"""The reason why a server does not answer for a model: no such model, no such version, or there and not ready."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from artifact.errors import ModelNotFoundError, RepositoryError
 from artifact.repository.tuning import INTRA_THREADS, settings_for
 from lookalike.cli import main
 from serving.client.connections.grpc_connection import GrpcConnection
+from serving.client.options import ScorerOptions
 from serving.embedded import instances, tuning
 from serving.embedded.instances import instances_here
 from serving.embedded.server import Server
@@ -72,7 +73,7 @@ def test_client_keeps_every_instance_busy(root: Path) -> None:
             config.instance_group[0].count = count
             path.write_text(str(config))
             client.load_model("tiny")
-            with closing(GrpcConnection(server.url, "tiny")) as connection:
+            with closing(GrpcConnection("tiny", ScorerOptions(url=server.url))) as connection:
                 assert connection.in_flight == in_flight
 
 

@@ -18,12 +18,12 @@ from artifact.errors import DataError, UsageError
 from artifact.preprocessing import load_pixels
 from rows.formats import opening as formats
 from trainer.config.config import make_config
+from trainer.data.held_out import can_validate
 from trainer.data.tuple_split import split_tuples
 from trainer.data.tuple_table import TupleRows
 from trainer.loop.fit import fit
 from trainer.loop.preparation import Prepared, prepare, read_split
-from trainer.loop.validation import can_validate
-from trainer.run.folder import make_preprocessing
+from trainer.networks.base_networks import make_preprocessing
 from trainer.sampling.batches import make_batches
 
 Columns = Mapping[str, Sequence[Any]]

@@ -1,0 +1,50 @@
+"""The model.py of NAME_decode: encoded images to pixels inside real Triton's python backend.
+
+Copied into the repository together with preprocessing.py and spec.json. It runs only inside tritonserver; the embedded
+server never executes Python from a repository and uses its own copy of the same preprocessing file instead.
+"""
+
+import hashlib
+import importlib.util
+import json
+import pathlib
+import sys
+
+import triton_python_backend_utils as pb_utils
+
+
+class TritonPythonModel:
+    """One stream or several: inputs BYTES [N, 1] named by stream, outputs UINT8 [N, H, W, 3] named <stream>_pixels."""
+
+    def initialize(self, args):
+        folder = pathlib.Path(args["model_repository"]) / args["model_version"]
+        spec = json.loads((folder / "spec.json").read_text())
+        source = folder / "preprocessing.py"
+        if hashlib.sha256(source.read_bytes()).hexdigest() != spec["preprocessing_sha256"]:
+            raise pb_utils.TritonModelException(f"{source} is not the file that was published; publish the model again")
+        loader = importlib.util.spec_from_file_location("preprocessing", source)
+        self.code = importlib.util.module_from_spec(loader)
+        sys.modules["preprocessing"] = self.code  # dataclasses look their module up by name
+        try:
+            loader.loader.exec_module(self.code)
+        except ImportError as error:
+            needs = "the Python of Triton's python backend needs pillow, simplejpeg and cykooz-resizer"
+            raise pb_utils.TritonModelException(f"{error}; {needs}: install them there") from None
+        self.preprocessing = self.code.Preprocessing.from_dict(spec["preprocessing"])
+        self.limits = self.code.Limits.from_dict(spec["limits"])
+        self.streams = spec["streams"]
+
+    def execute(self, requests):
+        return [self._answer(request) for request in requests]
+
+    def _answer(self, request):
+        rows = {
+            stream: list(pb_utils.get_input_tensor_by_name(request, stream).as_numpy().reshape(-1))
+            for stream in self.streams
+        }
+        try:
+            pixels = self.code.load_batch(rows, self.preprocessing, self.limits)
+        except self.code.ImageError as error:
+            bad = pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG)
+            return pb_utils.InferenceResponse(output_tensors=[], error=bad)
+        return pb_utils.InferenceResponse([pb_utils.Tensor(f"{name}_pixels", array) for name, array in pixels.items()])
