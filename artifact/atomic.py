@@ -1,4 +1,4 @@
-"""Write a file whole or not at all: a temporary file beside it, flushed to disk, then renamed over it."""
+"""Files written whole or not at all: a temporary file beside the target, flushed to disk, then renamed over it."""
 
 from __future__ import annotations
 

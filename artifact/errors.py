@@ -83,6 +83,10 @@ class UnavailableError(ServerError):
     """Not now: the server is not there, not ready, stopping, or its queue is full."""
 
 
+class BusyError(UnavailableError):
+    """The server is there and has too much to do at this moment."""
+
+
 class UnansweredError(UnavailableError):
     """The server may be there, but the answer was not waited for any longer: too late, or cancelled."""
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 BRANCH = "branch"
 FULL = "full"
 MODES = (BRANCH, FULL)
+FULL_SUFFIX = "_full"
+"""Behind the name of a run, in the name of its full artifact."""
 BRANCH_INPUT = "image"
 BRANCH_OUTPUT = "embedding"
 

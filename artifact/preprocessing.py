@@ -1,7 +1,8 @@
-"""Encoded image in, uint8 pixels out: the one function that training, the embedded server and real Triton share.
+"""The one way from an encoded image to uint8 pixels, which training, the embedded server and real Triton share.
 
-This file is copied, as it is, next to the python-backend model NAME_decode, so it imports nothing of Lookalike: only
-the standard library, numpy, Pillow, simplejpeg and cykooz-resizer. A changed pixel is a new RESIZE_METHOD.
+This file and image_batch.py are copied, as they are, next to the python-backend model NAME_decode. So they import
+nothing else of Lookalike: only the standard library, numpy, Pillow, simplejpeg and cykooz-resizer. A changed pixel is a
+new RESIZE_METHOD.
 
 Decisions a reader would question:
 - Pillow's plugins are called without `Image.open`, because that warns about large images from every thread; our own
@@ -14,9 +15,8 @@ Decisions a reader would question:
 from __future__ import annotations
 
 import io
-import re
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -38,14 +38,6 @@ _EXIF_ORIENTATION = 0x0112
 
 class ImageError(ValueError):
     """An image that cannot become pixels; `str()` is the reason alone, the caller knows which image it was."""
-
-
-class BadImagesError(ImageError):
-    """Some images of a batch cannot be read: `bad` lists every (row, stream, reason), `str()` is the message of it."""
-
-    def __init__(self, bad: Sequence[tuple[int, str, str]], num_images: int) -> None:
-        self.bad = list(bad)
-        super().__init__(format_bad_images(self.bad, num_images))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,74 +174,6 @@ def resize_pixels(pixels: Pixels, preprocessing: Preprocessing) -> Pixels:
         canvas[top : top + inner_height, left : left + inner_width] = inner
         return canvas
     return _resize(pixels, to_height, to_width, None)
-
-
-def load_batch(
-    streams: Mapping[str, Sequence[bytes]],
-    preprocessing: Preprocessing,
-    limits: Limits = DEFAULT_LIMITS,
-    *,
-    apply: Callable[..., Iterable[Pixels | ImageError]] = map,
-) -> dict[str, Pixels]:
-    """Decode and resize rows of one or several streams, all of them before saying which are bad.
-
-    Args:
-        streams: {stream: encoded images}, every stream with the same number of rows N.
-        apply: `map`, or the `map` of a thread pool.
-
-    Returns:
-        {stream: uint8 [N, height, width, 3]}.
-
-    Raises:
-        BadImagesError: naming every bad row, stream and reason.
-    """
-
-    def load(data: bytes) -> Pixels | ImageError:
-        try:
-            return load_pixels(data, preprocessing, limits)
-        except ImageError as error:
-            return error
-
-    images = [data for rows in streams.values() for data in rows]
-    places = [(row, stream) for stream, rows in streams.items() for row in range(len(rows))]
-    loaded = list(apply(load, images))
-    bad = [
-        (*place, str(result)) for place, result in zip(places, loaded, strict=True) if isinstance(result, ImageError)
-    ]
-    if bad:
-        raise BadImagesError(sorted(bad), len(images))
-    pixels = iter(loaded)
-    shape = (preprocessing.height, preprocessing.width, 3)
-    return {
-        stream: np.array([next(pixels) for _ in rows], np.uint8).reshape(len(rows), *shape)
-        for stream, rows in streams.items()
-    }
-
-
-_MAX_REASONS_CHARS = 4000  # gRPC carries the message in a header of 8 KiB at most
-_ENTRY = re.compile(r"\[row ([\d,]+), (\w+)\] (.*?)(?=; \[row \d|$)", re.DOTALL)
-
-
-def format_bad_images(bad: Sequence[tuple[int, str, str]], num_images: int) -> str:
-    """One line that names every bad row and stream; those whose reasons would not fit a gRPC status stand together."""
-    parts, room = [], _MAX_REASONS_CHARS
-    crowd: dict[str, list[int]] = {}
-    for row, stream, reason in bad:
-        text = reason.replace("[row ", "(row ").encode("ascii", "backslashreplace").decode()[:200]
-        room -= len(text) + len(stream) + 12
-        if room > 0:
-            parts.append(f"[row {row}, {stream}] {text}")
-        else:
-            crowd.setdefault(stream, []).append(row)
-    parts += [f"[row {','.join(map(str, rows))}, {stream}] cannot be read" for stream, rows in crowd.items()]
-    return f"cannot read {len(bad)} of {num_images} images: " + "; ".join(parts)
-
-
-def parse_bad_images(message: str) -> list[tuple[int, str, str]]:
-    """The (row, stream, reason) of every bad image in a line that holds a `format_bad_images` message, by row."""
-    return sorted(
-        (int(row), stream, reason) for rows, stream, reason in _ENTRY.findall(message) for row in rows.split(",")
-    )
 
 
 def inspect_image(data: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[str, int, int]:

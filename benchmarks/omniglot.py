@@ -40,7 +40,7 @@ from benchmarks.omniglot_trials import (
 )
 from trainer.config.config import make_config
 from trainer.loop.fit import fit
-from trainer.run.folder import Run
+from trainer.run.saved_run import Run
 
 DATA_VARIABLE = "LOOKALIKE_OMNIGLOT"
 KINDS_VARIABLE, SEEDS_VARIABLE = "LOOKALIKE_OMNIGLOT_KINDS", "LOOKALIKE_OMNIGLOT_SEEDS"

@@ -69,7 +69,7 @@ def plain_network(run: Path) -> Any:
     """float32 [N, 3, H, W], normalised -> float32 [N, n]: the run's network as its trainer's own code would use it."""
     from torch import nn
 
-    from trainer.run.folder import load_run
+    from trainer.run.saved_run import load_run
 
     branch = load_run(run).branch
 

@@ -74,7 +74,8 @@ def write_mixture(folder: Path) -> None:
     import pyarrow as pa
 
     from rows.vectors.lineage import Lineage
-    from rows.vectors.table import vector_array, write_part
+    from rows.vectors.parts import write_part
+    from rows.vectors.schema import vector_array
 
     lineage = Lineage(artifact="mixture", version=1, digest="", space="mixture", distance="euclidean", normalized=False)
     for number, (vectors, gaussians) in enumerate(mixture(NUM_ROWS, seed=0)):

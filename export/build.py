@@ -1,4 +1,4 @@
-"""Run to artifact file, and to published models. Nothing is written before parity holds; same run, same bytes."""
+"""Artifacts of a run: built in memory, written, published. Nothing is written before parity holds; same run, same bytes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from export.parity import Branch, Parity, check_parity
 from export.precision import FP32, INT8, PRECISIONS, precision_suffix, scaled_tolerance
 from export.reduce import REDUCTIONS, Int8Settings, embedder
 from serving.check import check_artifact
-from trainer.run.folder import Run
+from trainer.run.saved_run import Run
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from trainer.data.class_sets import open_class_folder
 from trainer.data.images import Images, read_images
 from trainer.loop.preparation import read_split
 from trainer.loop.validation import can_validate
-from trainer.run.folder import Run
+from trainer.run.saved_run import Run
 
 _MB = 2**20
 

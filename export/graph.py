@@ -23,7 +23,7 @@ from artifact.errors import ArtifactError
 from artifact.kinds import FULL, KINDS, Kind, input_names, output_widths
 from artifact.model.notes import strip_notes
 from artifact.preprocessing import Preprocessing
-from export.adoption.folding import fold_constants
+from export.folding import fold_constants
 from export.merged import merge_training_parts
 
 if TYPE_CHECKING:

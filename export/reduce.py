@@ -27,7 +27,7 @@ from export.parity import make_session
 from export.precision import FP16, FP32, INT8, PRECISIONS
 from export.quantize import Plan, plan_quantization, quantize
 from trainer.loop.validation import FALSE_ACCEPT_RATE
-from trainer.run.folder import Run
+from trainer.run.saved_run import Run
 
 METHOD = "static QDQ: uint8 activations, int8 weights per channel"
 

@@ -1,7 +1,9 @@
 """Lookalike: images in class folders to a trained embedding, one artifact, a server, and tables of vectors.
 
-The public names below are loaded when they are first used, so `import lookalike` is cheap and a machine that only
-scores needs no torch.
+cli.py is the command line, commands/ one file a command, results/ what they print (console.py: its forms; progress.py:
+bars and lines while they work), demo/ the whole journey on real images. The public names below are loaded when they
+are first used, so `import lookalike` is cheap and a machine that only scores needs no torch. Nothing here computes:
+what a command answers comes from the rooms below, which any program can call as it does.
 """
 
 from importlib import import_module
@@ -14,7 +16,7 @@ _HOMES = {
     "TrainConfig": "trainer.config.config",
     "make_config": "trainer.config.config",
     "fit": "trainer.loop.fit",
-    "load_run": "trainer.run.folder",
+    "load_run": "trainer.run.saved_run",
     "build": "export.build",
     "deploy": "export.build",
     "publish": "artifact.repository.publishing",

@@ -1,4 +1,4 @@
-"""`python -m lookalike` is the `lookalike` command."""
+"""The `lookalike` command as a module: `python -m lookalike`."""
 
 import sys
 

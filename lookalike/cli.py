@@ -1,7 +1,7 @@
 """The command line: parse, call one library function, print.
 
-Commands live in lookalike/commands/, one file for each step of the journey; none imports its library before it runs, so
-`lookalike --help` answers at once. Every error a user can mend is one line on stderr and an exit code: 1 failed,
+Commands live in lookalike/commands/, one file each; none imports its library before it runs, so `lookalike --help`
+answers at once. Every error a user can mend is one line on stderr and an exit code: 1 failed,
 2 usage, 3 done with bad rows, 130 interrupted.
 """
 
@@ -16,22 +16,42 @@ from typing import Annotated
 import typer
 
 from artifact.errors import LookalikeError, UsageError
-from lookalike.commands import (
-    adopt,
-    artifacts,
-    demo,
-    described,
-    merge,
-    published,
-    push,
-    score,
-    serve,
-    train,
-    tune,
-    vectors,
-)
+from lookalike.commands.adopt import adopt
+from lookalike.commands.check import check
+from lookalike.commands.cluster import cluster
+from lookalike.commands.demo import demo
+from lookalike.commands.describe import describe
+from lookalike.commands.diff import diff
+from lookalike.commands.evaluate import evaluate
+from lookalike.commands.export import export
+from lookalike.commands.extract import extract
+from lookalike.commands.index import index
+from lookalike.commands.install import install
+from lookalike.commands.merge import merge
+from lookalike.commands.push import push
+from lookalike.commands.remove import remove
+from lookalike.commands.rollback import rollback
+from lookalike.commands.score import score
+from lookalike.commands.search import search
+from lookalike.commands.serve import serve
+from lookalike.commands.train import train
+from lookalike.commands.tune import tune
+from lookalike.commands.versions import versions
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+EXTRAS = {
+    "torch": "train",
+    "torchvision": "train",
+    "timm": "train",
+    "safetensors": "train",
+    "onnxscript": "train",
+    "mlxtend": "demo",
+    "resvg_py": "demo",
+    "tensorboard": "tensorboard",
+}
+"""{package that a command imports: the extra that brings it}. What the plain install brings (Jinja2 too, for pages) is
+not here: where that is missing, the installation is broken. Databases and Ray say it themselves, in rows/stores/ and
+serving/on_ray/."""
 # The base of every complaint of Typer's parser, which has no public name.
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 
@@ -62,8 +82,33 @@ def root(
     """Options of the command itself; what it does stands in its subcommands."""
 
 
-for room in (demo, train, artifacts, adopt, described, tune, published, serve, score, merge, vectors, push):
-    room.register(app)
+COMMANDS = (
+    demo,
+    train,
+    export,
+    adopt,
+    describe,
+    check,
+    diff,
+    tune,
+    install,
+    extract,
+    versions,
+    rollback,
+    remove,
+    serve,
+    score,
+    merge,
+    index,
+    search,
+    cluster,
+    evaluate,
+    push,
+)
+"""In the order of `--help`."""
+
+for command in COMMANDS:
+    app.command()(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -109,9 +154,7 @@ def _require_no_empty(arguments: Sequence[str]) -> None:
 
 def _missing_extra(error: ModuleNotFoundError) -> str:
     """Name the extra that brings a package; anything else is a defect and keeps its traceback."""
-    extras = {"torch": "train", "torchvision": "train", "timm": "train", "safetensors": "train", "onnxscript": "train"}
-    extras |= {"jinja2": "train", "mlxtend": "demo", "resvg_py": "demo", "tensorboard": "tensorboard"}
-    extra = extras.get((error.name or "").split(".")[0])
+    extra = EXTRAS.get((error.name or "").split(".")[0])
     if extra is None:
         raise error
     return f"the package {error.name!r} is not installed; `pip install 'lookalike[{extra}]'` brings it"

@@ -1,4 +1,4 @@
-"""What the commands print: results to stdout, progress and notes to stderr, one line for an error.
+"""The forms of output: results to stdout, progress and notes to stderr.
 
 Each print of a result has a form for people and, with --json, one for machines.
 """

@@ -17,7 +17,7 @@ from rows.formats.source import Source, rechunk
 from rows.images import ImageRef
 from rows.location import stamps
 
-__all__ = ["DEFAULT_BATCH_BYTES", "FORMATS", "ImageTable", "RowBatch", "open_table"]
+__all__ = ["DEFAULT_BATCH_BYTES", "FORMATS", "ImageTable", "RowBatch", "open_table", "table_of_source"]
 
 DEFAULT_BATCH_BYTES = 64 * 2**20
 """What the cells of a batch hold at most, unless a single row holds more."""
@@ -192,6 +192,26 @@ def open_table(
         UsageError: `columns` names no stream of the model, or one column twice.
     """
     opened, where = open_source(source)
+    shown = where if isinstance(source, (pa.Table, pa.RecordBatchReader, list, tuple)) else str(source)
+    return table_of_source(opened, shown, streams=streams, columns=columns, copy=copy, id_column=id_column, where=where)
+
+
+def table_of_source(
+    opened: Source,
+    name: str,
+    *,
+    streams: Sequence[str] = ("image",),
+    columns: Mapping[str, str] | None = None,
+    copy: Sequence[str] | None = None,
+    id_column: str | None = None,
+    where: str,
+) -> ImageTable:
+    """`open_table` of a source that is open already, for a caller who looks at its columns first.
+
+    Args:
+        name: the table as it was named.
+        where: its name for messages.
+    """
     if isinstance(opened, FolderSource) and len(streams) > 1:
         raise DataError(
             "table of images",
@@ -202,5 +222,4 @@ def open_table(
     found = find_columns(
         opened.schema, streams=streams, columns=columns or {}, copy=copy or (), id_column=id_column, where=where
     )
-    shown = where if isinstance(source, (pa.Table, pa.RecordBatchReader, list, tuple)) else str(source)
-    return ImageTable(shown, opened, found, where=where)
+    return ImageTable(name, opened, found, where=where)

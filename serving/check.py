@@ -1,4 +1,4 @@
-"""Check an artifact: bytes, structure, and golden images against golden vectors on this machine."""
+"""The check of an artifact: bytes, structure, and golden images against golden vectors on this machine."""
 
 from __future__ import annotations
 

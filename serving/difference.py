@@ -1,4 +1,4 @@
-"""What changed between two artifacts: the manifest field by field, and how far the golden vectors moved."""
+"""The difference of two artifacts: the manifest field by field, and how far the golden vectors moved."""
 
 from __future__ import annotations
 

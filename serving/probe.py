@@ -1,4 +1,4 @@
-"""Pictures to try a network on: coarse coloured blocks with noise, nearer to photographs than white noise is.
+"""Probe pictures to try a network on: coarse coloured blocks with noise, nearer to photographs than white noise is.
 
 White noise, which most networks map to one place, would hide a graph that ignores its input.
 """

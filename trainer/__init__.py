@@ -3,7 +3,7 @@
 Importing this package loads neither torch nor anything else; the public names are loaded when first used:
 
     fit(config, output)       train and write a run folder            trainer/loop/fit.py
-    load_run(path)            read one                                trainer/run/folder.py
+    load_run(path)            read one                                trainer/run/saved_run.py
     make_config(values)       plain values to a checked TrainConfig   trainer/config/config.py
     with_overrides(...)       apply `--set a.b=v`                     trainer/config/config.py
     TrainConfig, Run          their types
@@ -15,10 +15,10 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "Run": "trainer.run.folder",
+    "Run": "trainer.run.saved_run",
     "TrainConfig": "trainer.config.config",
     "fit": "trainer.loop.fit",
-    "load_run": "trainer.run.folder",
+    "load_run": "trainer.run.saved_run",
     "make_config": "trainer.config.config",
     "with_overrides": "trainer.config.config",
 }

@@ -1,4 +1,4 @@
-"""What an artifact is, as its user asks: key, engine, time; each input and output with name, shape, type, label."""
+"""The description of an artifact for its user: key, engine, time; inputs and outputs with name, shape, type, label."""
 
 from __future__ import annotations
 

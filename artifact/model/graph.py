@@ -1,4 +1,4 @@
-"""The structure of an artifact's graph, looked at before onnxruntime sees the file: is it ONNX, does it stay at home?
+"""The check of a graph's structure before onnxruntime sees the file: that it is ONNX and keeps to its own folder.
 
 A graph may keep weights in files beside it and names them by path. A hostile one names `/etc/passwd`, `../../key` or a
 symbolic link (CVE-2022-25882, CVE-2024-27318), so a path is taken only if it is the plain name of a regular file in the

@@ -1,4 +1,4 @@
-"""Strip what exporters write beside the graph: stack traces with paths, module names, shapes of inner values."""
+"""Notes that exporters write beside a graph, and their removal: stack traces with paths, module names, inner shapes."""
 
 from __future__ import annotations
 

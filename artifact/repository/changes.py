@@ -1,4 +1,4 @@
-"""Change a repository whole or not at all: one lock, one staging folder, one journal.
+"""Changes of a repository, made whole or not at all: one lock, one staging folder, one journal.
 
 A change is prepared in a staging folder beside the root (any extra folder inside it stops Triton) and flushed to disk.
 It is a list of renames. The list is written as a journal before the first of them: a kill before the journal leaves the
@@ -9,21 +9,19 @@ So each beginning of the list has to be a state that a server can load, and the 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 from artifact.atomic import sync_folder
 from artifact.errors import RepositoryError
-from artifact.repository.triton_config import ModelConfig, write_config
+from artifact.locks import FileLock
+from artifact.repository.triton_config import CONFIG_FILE, ModelConfig, write_config
 
 LOCK_FILE = ".lookalike.lock"
-CONFIG_FILE = "config.pbtxt"
 _JOURNAL = "journal.json"
 _Move = tuple[str, str]  # source and target, relative to the folder that holds the root
 
@@ -120,8 +118,7 @@ def changing(root: Path) -> Iterator[Change]:
         RepositoryError: the repository cannot be written to, or a killed command's change cannot be finished.
     """
     root = root.resolve()
-    with _lock(root) as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _lock(root):
         for left in staging_folders(root):
             _clean(root, left)
         folder: Path | None = None
@@ -151,9 +148,9 @@ def _prefix(root: Path) -> str:
     return f".{root.name}.staging-"
 
 
-def _lock(root: Path) -> IO[str]:
+def _lock(root: Path) -> FileLock:
     try:
-        return (root / LOCK_FILE).open("w")
+        return FileLock(root / LOCK_FILE, wait=True, create=True)
     except OSError as error:
         raise RepositoryError("cannot write to the repository", got=error.strerror, where=root) from None
 

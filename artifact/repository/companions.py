@@ -1,22 +1,33 @@
-"""NAME_decode and NAME_encoded: what stands beside a published network so that encoded images can be sent."""
+"""The companions of a published network, NAME_decode and NAME_encoded, by which it takes encoded images."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from artifact import preprocessing
+from artifact import image_batch, preprocessing
 from artifact.model.manifest import Manifest
 from artifact.preprocessing import DEFAULT_LIMITS
-from artifact.repository.changes import CONFIG_FILE, Change
+from artifact.repository.changes import Change
 from artifact.repository.reading import versions_in
-from artifact.repository.triton_config import DECODE_SUFFIX, ENCODED_SUFFIX, decode_config, encoded_config, write_config
+from artifact.repository.triton_config import (
+    CONFIG_FILE,
+    DECODE_SUFFIX,
+    ENCODED_SUFFIX,
+    decode_config,
+    encoded_config,
+    write_config,
+)
 
 COMPANIONS = (DECODE_SUFFIX, ENCODED_SUFFIX)
 MARK = ".lookalike"
 """An empty file in companions of ours: a folder of the same name without it is never touched."""
-SPEC_FILE, SOURCE_FILE, DECODER_FILE = "spec.json", "preprocessing.py", "model.py"
+SPEC_FILE, DECODER_FILE = "spec.json", "model.py"
+_SOURCES = tuple(Path(str(module.__file__)) for module in (preprocessing, image_batch))
+"""The files that NAME_decode has copies of; one that an older Lookalike published has the first alone, whole."""
 
 
 def stage_decode(change: Change, name: str, manifest: Manifest) -> None:
@@ -54,18 +65,28 @@ def stage_encoded(change: Change, name: str, manifest: Manifest) -> None:
 
 def decode_files(manifest: Manifest) -> dict[str, bytes]:
     """The files of a version of NAME_decode: {file name: bytes}."""
-    source = Path(preprocessing.__file__).read_bytes()
+    sources = {source.name: source.read_bytes() for source in _SOURCES}
     spec = {
         "preprocessing": manifest.preprocessing,
         "limits": DEFAULT_LIMITS.to_dict(),
         "streams": list(manifest.inputs),
-        "preprocessing_sha256": hashlib.sha256(source).hexdigest(),
     }
-    return {
+    hashes = {_hash_key(file): hashlib.sha256(data).hexdigest() for file, data in sources.items()}
+    return sources | {
         DECODER_FILE: Path(__file__).with_name("triton_decode.py").read_bytes(),
-        SOURCE_FILE: source,
-        SPEC_FILE: json.dumps(spec, indent=1, sort_keys=True).encode(),
+        SPEC_FILE: json.dumps(spec | hashes, indent=1, sort_keys=True).encode(),
     }
+
+
+def copied_sources(spec: Mapping[str, Any]) -> dict[str, str]:
+    """{name of a copied source file: its SHA-256 in hex} as a spec.json says it; raises KeyError without the first."""
+    keys = {source.name: _hash_key(source.name) for source in _SOURCES}
+    return {file: spec[key] for file, key in keys.items() if key in spec or file == _SOURCES[0].name}
+
+
+def _hash_key(file: str) -> str:
+    """The entry of spec.json with the hash of a source file."""
+    return f"{file.removesuffix('.py')}_sha256"
 
 
 def _holds(folder: Path, files: dict[str, bytes]) -> bool:

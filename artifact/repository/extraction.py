@@ -1,9 +1,8 @@
-"""Extract a published version: repository to file, the way back of publishing."""
+"""The extraction of a published version: repository to file, the way back of publishing."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import tempfile
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from artifact.atomic import sync_folder
 from artifact.errors import ArtifactError, OutputError
+from artifact.locks import FileLock
 from artifact.model.file import verify_content
 from artifact.model.manifest import Manifest
 from artifact.repository.reading import open_repository
@@ -75,7 +75,7 @@ def _staging(file: Path) -> Iterator[Path]:
     """A folder beside `file`, gone afterwards. Its lock ends with this process, so the next one sees who was killed."""
     prefix = f".{file.name}.extracting-"
     for left in file.parent.glob(f"{prefix}*"):
-        with contextlib.suppress(OSError), _locked(left):
+        with contextlib.suppress(OSError), FileLock(left):
             shutil.rmtree(left, ignore_errors=True)
     with contextlib.ExitStack() as held:
         yield _own_folder(prefix, file.parent, held)
@@ -88,18 +88,7 @@ def _own_folder(prefix: str, parent: Path, held: contextlib.ExitStack) -> Path:
         with contextlib.ExitStack() as taken:
             taken.callback(shutil.rmtree, folder, ignore_errors=True)
             with contextlib.suppress(BlockingIOError, FileNotFoundError):
-                taken.enter_context(_locked(folder))
+                taken.enter_context(FileLock(folder))
                 if folder.exists():
                     held.push(taken.pop_all())
                     return folder
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock; raises BlockingIOError where another process does."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(handle)

@@ -1,4 +1,4 @@
-"""Would Triton take this repository, and is it what was published? Each problem with its advice.
+"""The check of a repository's layout: whether Triton takes it, and whether it is as published; advice for each problem.
 
 What stops Triton was tried with tritonserver 2.51 (`--model-control-mode=explicit --load-model=*`, and without): one
 folder that it cannot load stops the whole server, so nothing in a repository is harmless but plain files.
@@ -19,9 +19,10 @@ from artifact.model.file import read_manifest
 from artifact.model.manifest import MODEL_FILE, Manifest
 from artifact.preprocessing import Preprocessing
 from artifact.repository.changes import staging_folders
-from artifact.repository.companions import COMPANIONS, MARK, SOURCE_FILE, SPEC_FILE
-from artifact.repository.reading import CONFIG_FILE, PublishedModel, is_ours, open_repository, versions_in
+from artifact.repository.companions import COMPANIONS, MARK, SPEC_FILE, copied_sources
+from artifact.repository.reading import PublishedModel, is_ours, open_repository, versions_in
 from artifact.repository.triton_config import (
+    CONFIG_FILE,
     DECODE_SUFFIX,
     DIGEST_PARAMETER,
     ENCODED_SUFFIX,
@@ -193,13 +194,15 @@ def _decode_problems(version: Path, manifest: Manifest) -> Iterator[Problem]:
     mend = "publish the model again"
     try:
         spec = json.loads((version / SPEC_FILE).read_bytes())
-        source = hashlib.sha256((version / SOURCE_FILE).read_bytes()).hexdigest()
-        pixels, promised = Preprocessing.from_dict(spec["preprocessing"]), spec["preprocessing_sha256"]
+        promised = copied_sources(spec)
+        found = {file: hashlib.sha256((version / file).read_bytes()).hexdigest() for file in promised}
+        pixels = Preprocessing.from_dict(spec["preprocessing"])
     except (OSError, ValueError, TypeError, KeyError) as error:
         yield _stop(version, f"cannot be read: {error!r}", mend)
         return
-    if source != promised:
-        yield _stop(version / SOURCE_FILE, "is not the file that was published", mend)
+    for file in promised:
+        if found[file] != promised[file]:
+            yield _stop(version / file, "is not the file that was published", mend)
     spoken = manifest.model_copy(update={"preprocessing": pixels.to_dict()}).signature
     for key, value in manifest.signature.items():
         if spoken.get(key) != value:

@@ -1,4 +1,4 @@
-"""Publish artifacts into a Triton model repository, roll back, remove; a kill leaves the old or new state.
+"""Publishing into a Triton model repository, rolling back, removing; a kill leaves the old or new state.
 
 Decisions a reader would question:
 - The config goes before its version: an entry for a version that is not there is harmless, the other way it is not.
@@ -17,11 +17,12 @@ from typing import Any
 from artifact.errors import RepositoryError, UsageError
 from artifact.model.file import verify_artifact, verify_content
 from artifact.model.manifest import MODEL_FILE, Manifest
-from artifact.repository.changes import CONFIG_FILE, Change, changing
+from artifact.repository.changes import Change, changing
 from artifact.repository.companions import COMPANIONS, MARK, stage_decode, stage_encoded
 from artifact.repository.layout import require_no_strays
 from artifact.repository.reading import PublishedModel, is_model_name, open_repository, versions_in
 from artifact.repository.triton_config import (
+    CONFIG_FILE,
     DECODE_SUFFIX,
     ENCODED_SUFFIX,
     ModelConfig,

@@ -1,4 +1,4 @@
-"""Read a Triton model repository: which models are ours, their versions, which of those are served, where files lie."""
+"""The reader of a Triton model repository: which models are ours, their versions, those served, where files lie."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from artifact.errors import ModelNotFoundError, RepositoryError
 from artifact.model.manifest import MODEL_FILE, Manifest
 from artifact.repository.triton_config import (
+    CONFIG_FILE,
     DECODE_SUFFIX,
     ENCODED_SUFFIX,
     ModelConfig,
@@ -18,7 +19,6 @@ from artifact.repository.triton_config import (
     served_versions,
 )
 
-CONFIG_FILE = "config.pbtxt"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 

@@ -1,4 +1,4 @@
-"""config.pbtxt, written and read with tritonclient's own protobuf classes, so an unknown field is an error at once.
+"""The config.pbtxt of a model, by tritonclient's own protobuf classes, so that an unknown field is an error at once.
 
 One config serves all versions of a model: `parameters` carry the digest and the manifest of each kept version.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
@@ -16,10 +15,10 @@ from tritonclient.grpc import model_config_pb2
 from artifact.atomic import write_atomically
 from artifact.errors import RepositoryError
 from artifact.model.manifest import Manifest, manifest_from_fields
+from artifact.repository.tuning import ModelConfig as ModelConfig
 from artifact.repository.variants import CONFIGS_FOLDER, config_variants
 
-ModelConfig = Any  # tritonclient ships no types; this is model_config_pb2.ModelConfig
-
+CONFIG_FILE = "config.pbtxt"
 DIGEST_PARAMETER = "lookalike.digest."
 MANIFEST_PARAMETER = "lookalike.manifest."
 MAX_BATCH_SIZE = 64

@@ -1,14 +1,16 @@
 """The model.py of NAME_decode: encoded images to pixels inside real Triton's python backend.
 
-Copied into the repository together with preprocessing.py and spec.json. It runs only inside tritonserver; the embedded
-server never executes Python from a repository and uses its own copy of the same preprocessing file instead.
+Copied into the repository together with preprocessing.py, image_batch.py and spec.json. It runs only inside
+tritonserver; the embedded server never executes Python from a repository and uses its own copies of the same files
+instead.
 """
 
 import hashlib
-import importlib.util
+import importlib
 import json
 import pathlib
 import sys
+import types
 
 import triton_python_backend_utils as pb_utils
 
@@ -19,14 +21,16 @@ class TritonPythonModel:
     def initialize(self, args):
         folder = pathlib.Path(args["model_repository"]) / args["model_version"]
         spec = json.loads((folder / "spec.json").read_text())
-        source = folder / "preprocessing.py"
-        if hashlib.sha256(source.read_bytes()).hexdigest() != spec["preprocessing_sha256"]:
-            raise pb_utils.TritonModelException(f"{source} is not the file that was published; publish the model again")
-        loader = importlib.util.spec_from_file_location("preprocessing", source)
-        self.code = importlib.util.module_from_spec(loader)
-        sys.modules["preprocessing"] = self.code  # dataclasses look their module up by name
+        for name in ("preprocessing", "image_batch"):
+            source = folder / f"{name}.py"
+            if hashlib.sha256(source.read_bytes()).hexdigest() != spec[f"{name}_sha256"]:
+                text = f"{source} is not the file that was published; publish the model again"
+                raise pb_utils.TritonModelException(text)
+        package = types.ModuleType("lookalike_decode")  # of this folder alone, whatever else is installed here
+        package.__path__ = [str(folder)]
+        sys.modules[package.__name__] = package
         try:
-            loader.loader.exec_module(self.code)
+            self.code = importlib.import_module("lookalike_decode.image_batch")
         except ImportError as error:
             needs = "the Python of Triton's python backend needs pillow, simplejpeg and cykooz-resizer"
             raise pb_utils.TritonModelException(f"{error}; {needs}: install them there") from None

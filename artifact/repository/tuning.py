@@ -1,4 +1,4 @@
-"""How a model runs on one machine: instances, threads and batch size, and the measurement that chose them.
+"""The tuning in a model's config: instances, threads and batch size on one machine, and what was measured.
 
 It stands in config.pbtxt and not in the artifact: the artifact's bytes are the same everywhere, machines are not. Each
 device has its own record, so that measuring one leaves the other's settings alone.

@@ -1,4 +1,4 @@
-"""configs/cpu, cuda and tensorrt.pbtxt: one model's config for each kind of machine, all made from its config.pbtxt.
+"""The variants of a config for each kind of machine, configs/{cpu,cuda,tensorrt}.pbtxt, made from config.pbtxt.
 
 Triton reads one of them when it is started with --model-config-name=cuda, and config.pbtxt where a model has none.
 Decisions a reader would question:
@@ -12,11 +12,7 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
-from typing import Any
-
-from artifact.repository.tuning import Tuning, apply_tuning, recorded_tuning
-
-ModelConfig = Any  # model_config_pb2.ModelConfig
+from artifact.repository.tuning import ModelConfig, Tuning, apply_tuning, recorded_tuning
 
 CONFIGS_FOLDER = "configs"
 CUDA_OPTIONS = {"use_tf32": "0"}

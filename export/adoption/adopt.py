@@ -1,4 +1,4 @@
-"""Adopt a foreign ONNX network: pixels in front, a manifest behind, after running it; needs no torch.
+"""Adoption of a foreign ONNX network: pixels in front, a manifest behind, after running it; needs no torch.
 
 The reference is the untouched file, run by onnxruntime on one image at a time with numpy's normalisation. Nothing is
 written before batches of 1, 2 and 7 of the adopted graph give its vectors. No clock is read: the same file adopted
@@ -27,10 +27,10 @@ from artifact.model.manifest import Content, Manifest, canonical_json
 from artifact.preprocessing import Preprocessing, load_pixels
 from artifact.repository.publishing import publish, require_model_name
 from artifact.repository.reading import PublishedModel
-from export.adoption.adopt_batch import BATCHES, AdoptedParity, with_dynamic_batch
-from export.adoption.foreign import Foreign, classifier_input, find_output, read_foreign, require_sound_weights
-from export.adoption.foreign_graph import cut_at, raise_opset
+from export.adoption.batch import BATCHES, AdoptedParity, with_dynamic_batch
+from export.adoption.foreign import ForeignNetwork, classifier_input, find_output, read_foreign, require_sound_weights
 from export.adoption.original import Original
+from export.adoption.surgery import cut_at, raise_opset
 from serving.check import check_artifact
 from serving.probe import probe_pixels
 
@@ -50,7 +50,7 @@ class Adopted:
     """An adopted network in memory that has passed parity.
 
     Attributes:
-        batching: how its batch became dynamic: `declared`, `rewritten` or `one by one`; see foreign_batch.py.
+        batching: how its batch became dynamic: `declared`, `rewritten` or `one by one`; see batch.py.
         dense_input: the value before the last dense layer, if the vector comes from one: a better cut of a classifier.
     """
 
@@ -186,7 +186,7 @@ def precision_of(model: onnx.ModelProto) -> str:
 
 
 def _preprocessing(
-    foreign: Foreign, size: tuple[int, int] | None, fit: str, mean: Triple, std: Triple
+    foreign: ForeignNetwork, size: tuple[int, int] | None, fit: str, mean: Triple, std: Triple
 ) -> Preprocessing:
     fixed = (foreign.image.height, foreign.image.width)
     if size is None:

@@ -55,7 +55,7 @@ class ForeignInput:
 
 
 @dataclass(frozen=True)
-class Foreign:
+class ForeignNetwork:
     """A foreign network: its graph with all weights inside, its image input, and what it was made of.
 
     `sha256` and `external` are the hashes of the file and of the files of weights beside it.
@@ -70,7 +70,7 @@ class Foreign:
     external: dict[str, str]
 
 
-def read_foreign(path: Path, *, layout: str | None = None) -> Foreign:
+def read_foreign(path: Path, *, layout: str | None = None) -> ForeignNetwork:
     """Read a foreign ONNX network of one float image input.
 
     Args:
@@ -104,7 +104,7 @@ def read_foreign(path: Path, *, layout: str | None = None) -> Foreign:
         except Exception as error:  # the C++ inliner's exceptions share no base class
             raise ArtifactError("not a valid ONNX graph", got=first_line(error), where=path) from None
     _drop_weights_from_inputs(model)
-    return Foreign(
+    return ForeignNetwork(
         path=path,
         model=model,
         image=_image_input(model, layout, path),
@@ -115,7 +115,7 @@ def read_foreign(path: Path, *, layout: str | None = None) -> Foreign:
     )
 
 
-def find_output(foreign: Foreign, name: str | None) -> str:
+def find_output(foreign: ForeignNetwork, name: str | None) -> str:
     """The value to take as the vector: the only output, or the value or node that was named.
 
     Raises:

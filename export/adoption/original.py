@@ -11,7 +11,7 @@ from artifact.arrays import Vectors
 from artifact.cores import available_cores
 from artifact.errors import ArtifactError, UsageError
 from artifact.preprocessing import Preprocessing
-from export.adoption.foreign import Foreign, first_line
+from export.adoption.foreign import ForeignNetwork, first_line
 
 _POOLS = ("GlobalAveragePool", "GlobalMaxPool", "AveragePool", "ReduceMean", "ReduceMax", "Flatten")
 
@@ -28,7 +28,7 @@ class Original:
         ArtifactError: onnxruntime cannot load the network, with its reason.
     """
 
-    def __init__(self, foreign: Foreign, output: str, preprocessing: Preprocessing, *, bgr: bool) -> None:
+    def __init__(self, foreign: ForeignNetwork, output: str, preprocessing: Preprocessing, *, bgr: bool) -> None:
         import onnx
 
         self.foreign, self.output, self.preprocessing, self.bgr = foreign, output, preprocessing, bgr
@@ -91,7 +91,7 @@ class Original:
         )
 
 
-def load_session(model: bytes, foreign: Foreign) -> Any:
+def load_session(model: bytes, foreign: ForeignNetwork) -> Any:
     """An onnxruntime session over a graph in memory; raises ArtifactError with onnxruntime's reason."""
     import onnxruntime  # 0.2 s: only where a session is made
 

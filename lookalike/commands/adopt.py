@@ -1,15 +1,15 @@
-"""adopt: a foreign ONNX image network becomes an artifact, after running it."""
+"""adopt: a foreign ONNX image network into an artifact, after running it."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from artifact.errors import UsageError
-from lookalike.commands.artifacts import DEFAULT_REPOSITORY, JSON, REPOSITORY
+from lookalike.commands.options import DEFAULT_REPOSITORY, JSON, REPOSITORY
 
 
 class Layout(StrEnum):
@@ -25,11 +25,6 @@ class Fit(StrEnum):
     stretch = "stretch"
     crop = "crop"
     pad = "pad"
-
-
-def register(app: typer.Typer) -> None:
-    """Add this file's command."""
-    app.command()(adopt)
 
 
 def adopt(
@@ -58,6 +53,8 @@ def adopt(
     """Adopt a foreign ONNX network as an artifact, and publish it (default: ./model_repository)."""
     from export.adoption.adopt import adopt as adopt_network
     from lookalike import console
+    from lookalike.results.adoptions import adoption_facts, adoption_lines
+    from lookalike.results.versions import published_facts
 
     if repository is None and to_file is None:
         repository = DEFAULT_REPOSITORY
@@ -77,33 +74,13 @@ def adopt(
         name=name,
         licence=licence,
     )
-    parity = adopted.parity
-    console.note(
-        f"parity with {file.name}, image by image, on batches of {', '.join(map(str, parity.batches))}: "
-        f"max |difference| {parity.max_abs:.2g} (limit {parity.limit:.2g}); batch: {adopted.batching}"
-    )
-    if adopted.dense_input is not None:
-        console.note(
-            f"the vector comes out of a dense layer; if that is a classifier's last, its input is the better vector: "
-            f"--output {adopted.dense_input}"
-        )
-    manifest = adopted.manifest
-    result: dict[str, Any] = {
-        "name": manifest.name,
-        "embedding_dim": manifest.embedding_dim,
-        "normalized": manifest.normalized,
-        "output": manifest.training["output"],
-        "batching": adopted.batching,
-        "parity": {"max_abs": parity.max_abs, "limit": parity.limit, "batches": list(parity.batches)},
-    }
-    if adopted.dense_input is not None:
-        result["dense_input"] = adopted.dense_input
+    for line in adoption_lines(adopted, file):
+        console.note(line)
+    result = adoption_facts(adopted)
     if to_file is not None:
         result |= {"file": str(to_file), "digest": adopted.write(to_file).digest}
     if repository is not None:
-        model = adopted.publish(repository)
-        version = model.newest_served()
-        result |= {"repository": str(repository), "version": version, "digest": model.manifest(version).digest}
+        result |= {"repository": str(repository)} | published_facts(adopted.publish(repository))
     if as_json:
         console.print_json(result)
     else:
@@ -111,6 +88,7 @@ def adopt(
 
 
 def _triple(text: str, option: str) -> tuple[float, float, float]:
+    """`R,G,B`, or one number for all three; raises UsageError."""
     try:
         numbers = [float(part) for part in text.split(",")]
     except ValueError:
@@ -123,6 +101,7 @@ def _triple(text: str, option: str) -> tuple[float, float, float]:
 
 
 def _size(text: str | None) -> tuple[int, int] | None:
+    """`PX` or `HEIGHTxWIDTH` as (height, width) in pixels; raises UsageError."""
     if text is None:
         return None
     parts = text.lower().split("x")

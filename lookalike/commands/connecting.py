@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from artifact.errors import UsageError
+from serving.client.options import ScorerOptions
 
 if TYPE_CHECKING:
     from serving.client.scorer import Scorer
@@ -50,7 +51,7 @@ TokenFile = Annotated[
 ]
 """A token itself is no option: every user of the machine could read it in the list of processes."""
 
-DEFAULT_TIMEOUT_S, DEFAULT_RETRY_S = 60.0, 120.0
+DEFAULT_TIMEOUT_S, DEFAULT_RETRY_S = ScorerOptions.timeout_s, ScorerOptions.retry_s
 
 
 def open_scorer(
@@ -58,41 +59,24 @@ def open_scorer(
     *,
     url: str | None = None,
     repository: Path | None = None,
-    version: int | None = None,
-    device: str = "cpu",
-    send: str = "auto",
-    batch_size: int | None = None,
-    timeout_s: float = DEFAULT_TIMEOUT_S,
-    retry_s: float = DEFAULT_RETRY_S,
     tls: bool = False,
     tls_ca: Path | None = None,
-    tls_certificate: Path | None = None,
-    tls_key: Path | None = None,
     token_file: Path | None = None,
+    **options: Any,
 ) -> Scorer:
-    """The Scorer that the options describe, a context manager; raises as Scorer does, in the options' names."""
+    """The Scorer that the options describe, a context manager; raises as Scorer does, in the options' names.
+
+    Args:
+        options: further ones, named as in ScorerOptions.
+    """
     if (url is None) == (repository is None):
         raise UsageError("where to score", expected="exactly one of --url HOST:PORT and --repository DIR")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its core would add lines of its own to our errors
     from lookalike import console
     from serving.client.scorer import Scorer
 
-    return Scorer(
-        model,
-        url=url,
-        repository=repository,
-        version=version,
-        device=device,
-        send=send,
-        batch_size=batch_size,
-        timeout_s=timeout_s,
-        retry_s=retry_s,
-        tls=tls_ca or tls,
-        tls_certificate=tls_certificate,
-        tls_key=tls_key,
-        token=None if token_file is None else _token(token_file),
-        report=console.note,
-    )
+    token = None if token_file is None else _token(token_file)
+    return Scorer(model, url=url, repository=repository, tls=tls_ca or tls, token=token, report=console.note, **options)
 
 
 def _token(file: Path) -> str:

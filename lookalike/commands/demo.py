@@ -16,11 +16,6 @@ class DemoData(StrEnum):
     emoji = "emoji"
 
 
-def register(app: typer.Typer) -> None:
-    """Add this file's command."""
-    app.command()(demo)
-
-
 def demo(
     data: Annotated[
         DemoData, typer.Option(help="5,000 digits, or 6,000 emoji by six artists (fetched once, with npm).")

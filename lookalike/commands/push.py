@@ -8,12 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lookalike.commands.vectors import COLUMN, JSON, VECTORS
-
-
-def register(app: typer.Typer) -> None:
-    """Add this file's command."""
-    app.command()(push)
+from lookalike.commands.options import COLUMN, JSON, VECTORS
 
 
 def push(

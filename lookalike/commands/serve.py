@@ -8,30 +8,34 @@ from typing import Annotated
 
 import typer
 
-
-def register(app: typer.Typer) -> None:
-    """Add this file's command."""
-    app.command()(serve)
+from serving.embedded.options import ServerOptions
 
 
 def serve(
     repository: Annotated[Path, typer.Argument(help="Triton model repository.", metavar="REPOSITORY")],
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    grpc_port: Annotated[int, typer.Option(min=0, max=65535, help="gRPC port; 0 chooses a free one.")] = 8001,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = ServerOptions.host,
+    grpc_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="gRPC port; 0 chooses a free one.")
+    ] = ServerOptions.grpc_port,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads of one run. [the model's config, else all cores]")
-    ] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    max_queue: Annotated[int, typer.Option(min=1, help="Requests that may wait for one model.")] = 1024,
-    check_goldens: Annotated[bool, typer.Option(help="Check golden examples when a model is loaded.")] = True,
+    ] = ServerOptions.threads,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = ServerOptions.device,
+    max_queue: Annotated[
+        int, typer.Option(min=1, help="Requests that may wait for one model.")
+    ] = ServerOptions.max_queue,
+    check_goldens: Annotated[
+        bool, typer.Option(help="Check golden examples when a model is loaded.")
+    ] = ServerOptions.check_goldens,
 ) -> None:
     """Serve a model repository over gRPC (Open Inference Protocol, as Triton does) until interrupted."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its core would add a line of its own to our errors
 
     from lookalike import console
-    from serving.embedded.server import serve as run_server
+    from serving.embedded.server import Server
+    from serving.embedded.server import serve as run
 
-    run_server(
+    server = Server(
         repository,
         host=host,
         grpc_port=grpc_port,
@@ -41,3 +45,4 @@ def serve(
         check_goldens=check_goldens,
         report=console.note,
     )
+    run(server)

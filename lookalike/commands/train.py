@@ -1,4 +1,4 @@
-"""train: images in class folders or a table to a run, and with --deploy on to two published models."""
+"""train: a run from images in class folders or a table, and with --deploy two published models of it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,12 @@ import typer
 
 from artifact.errors import UsageError
 from artifact.kinds import KINDS
+from lookalike.commands.options import JSON, parse_columns
 
 if TYPE_CHECKING:
     from trainer.config.config import TrainConfig
 
 Kind = StrEnum("Kind", {name: name for name in KINDS})  # type: ignore[misc]
-
-
-def register(app: typer.Typer) -> None:
-    """Add this file's command."""
-    app.command()(train)
 
 
 def train(
@@ -64,11 +60,10 @@ def train(
         Path | None, typer.Option(help="Then publish branch and full into this repository.", metavar="DIR")
     ] = None,
     name: Annotated[str | None, typer.Option(help="Model name for --deploy; default: the run's name.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON to stdout.")] = False,
+    as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Train an embedding; every option has a default that trains something sensible on a plain folder."""
     from lookalike import console
-    from lookalike.commands.score import parse_columns
     from lookalike.progress import EventProgress
     from trainer.config.config import make_config, with_overrides
 
@@ -97,20 +92,21 @@ def train(
     if name is not None and deploy is None:
         raise UsageError("--name", expected="--deploy DIR beside it", got=repr(name), mend="a run is named by --output")
     if deploy is not None:
-        from artifact.repository.publishing import require_model_name
-        from export.build import default_name
+        from export.deployment import deployed_names
 
-        require_model_name(name or default_name(output, "branch"))
+        deployed_names(output, name)
 
     def before(resolved: TrainConfig) -> None:
         if deploy is not None:
-            _require_deployable(resolved, output, deploy, name)
+            from export.deployment import require_deployable
+
+            require_deployable(resolved, output, deploy, name)
 
     from trainer.loop.distributed import is_first_process
     from trainer.loop.fit import fit as train_run
 
     with EventProgress() as progress:
-        run = train_run(config, output, report=progress.report, resume=resume, before=before)
+        run = train_run(config, output, report=progress.report, resume=resume, check=before)
     if not is_first_process():
         return
     result: dict[str, Any] = {
@@ -122,13 +118,13 @@ def train(
     }
     if deploy is not None:
         from export.build import deploy as publish_both
+        from lookalike.results.versions import published_facts
 
         result["models"] = [
             {
                 "name": model.name,
                 "mode": built.manifest.mode,
-                "version": model.newest_served(),
-                "digest": model.manifest(model.newest_served()).digest,
+                **published_facts(model),
                 "parity_max_abs": built.parity.max_abs,
             }
             for built, model in publish_both(run, deploy, name=name)
@@ -141,16 +137,3 @@ def train(
         console.print_facts("published", model)
     if deploy is None:
         console.note(f"next: lookalike export {output} --as branch")
-
-
-def _require_deployable(config: TrainConfig, output: Path, repository: Path, name: str | None) -> None:
-    """What publishing would refuse after hours of training is refused before."""
-    from artifact.kinds import FULL, MODES
-    from artifact.repository.publishing import require_publishable
-    from export.build import default_name
-
-    shape = {"kind": config.kind, "embedding_dim": config.dim, "distance": config.distance}
-    shape |= {"height": config.size, "width": config.size, "fit": config.fit}
-    for mode in MODES:
-        given = f"{name}_full" if name and mode == FULL else name
-        require_publishable(repository, given or default_name(output, mode), shape | {"mode": mode})

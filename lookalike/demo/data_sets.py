@@ -1,4 +1,4 @@
-"""The data sets of the demo: what each is, who writes its images, and how it is trained."""
+"""Data sets of the demo: their images, who writes them, and the recipe that trains them."""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ Licences: Apache-2.0 (noto, noto-v1, fxemoji), MIT (fluent-emoji-flat), CC-BY-4.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from artifact.errors import DataError, LookalikeError, OutputError
+from artifact.locks import FileLock
 from lookalike import console
 from lookalike.demo.emoji_packages import PACKAGES, Package, fetch, read_json
 from lookalike.demo.emoji_symbols import icons_by_symbol
@@ -165,8 +165,7 @@ def _claimed(cache: Path) -> Iterator[None]:
     """One demo at a time fills the cache; what a killed one left half done is removed."""
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with (cache / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with FileLock(cache / ".lock", wait=True, create=True):
             for left in [*cache.glob(".npm-*"), *cache.glob(".png-*")]:
                 shutil.rmtree(left, ignore_errors=True)
             yield

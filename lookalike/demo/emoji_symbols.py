@@ -1,4 +1,4 @@
-"""Which drawing of which set shows which symbol: icon names to Unicode code points.
+"""Symbols of the emoji drawings: icon names of each set to Unicode code points.
 
 Three of the sets tell the code point of every icon (chars.json); three carry names only. Those names are looked up
 among the names of the other sets, then among those of Unicode. Decision a reader would question: one set is named after

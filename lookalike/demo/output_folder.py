@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from artifact.errors import LookalikeError, OutputError
+from artifact.locks import FileLock
 
 MARK = ".lookalike-demo"
 
@@ -34,16 +34,14 @@ def claimed(output: Path) -> Iterator[None]:
         )
     try:
         output.mkdir(parents=True, exist_ok=True)
-        stream = mark.open("w")
+        lock = FileLock(mark, create=True)
+    except BlockingIOError:
+        raise LookalikeError(
+            "another demo is running in this folder", where=output, mend="wait for it, or name another --output"
+        ) from None
     except OSError as error:
         raise OutputError("demo output cannot be written", got=error.strerror, where=output) from None
-    with stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise LookalikeError(
-                "another demo is running in this folder", where=output, mend="wait for it, or name another --output"
-            ) from None
+    with lock:
         for left in output.iterdir():
             if left.name == MARK:
                 continue

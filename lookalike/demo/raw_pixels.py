@@ -1,4 +1,4 @@
-"""What an embedding has to beat: the same figures with the pixels themselves as vectors."""
+"""Raw pixels as vectors: the figures that an embedding has to beat."""
 
 from __future__ import annotations
 

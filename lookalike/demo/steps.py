@@ -1,4 +1,4 @@
-"""Run the commands of the demo as a user would type them: printed first, then run as processes of their own."""
+"""Steps of the demo: commands as a user would type them, printed first, then run as processes of their own."""
 
 from __future__ import annotations
 

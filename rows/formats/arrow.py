@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from artifact.errors import DataError
 from rows.cells import image_refs
-from rows.formats.source import files_fingerprint, skip_rows, slices
+from rows.formats.source import files_fingerprint, rechunk, skip_rows
 from rows.images import ImageRef
 from rows.location import Location, opened
 
@@ -42,13 +42,13 @@ class TableSource:
     def fingerprint(self) -> str:
         sink: Any = _Digest()
         with pa.ipc.new_stream(pa.PythonFile(sink, mode="w"), self._table.schema) as writer:
-            for part in slices(self._table, _ROWS_PER_HASH, _BYTES_PER_HASH):
+            for part in rechunk([self._table], _ROWS_PER_HASH, _BYTES_PER_HASH):
                 writer.write_table(part.combine_chunks())  # however its rows came in chunks
         digest: str = sink.digest.hexdigest()
         return digest
 
     def chunks(self, columns: Sequence[str], *, start_row: int, max_rows: int, max_bytes: int) -> Iterator[pa.Table]:
-        yield from slices(self._table.select(list(columns)).slice(start_row), max_rows, max_bytes)
+        yield from rechunk([self._table.select(list(columns)).slice(start_row)], max_rows, max_bytes)
 
     def images(self, table: pa.Table, column: str) -> list[ImageRef]:
         return image_refs(table[column], Path())
@@ -81,7 +81,7 @@ class StreamSource:
             )
         tables = (pa.Table.from_batches([batch]).select(list(columns)) for batch in reader)
         for table in skip_rows(tables, start_row):
-            yield from slices(table, max_rows, max_bytes)
+            yield from rechunk([table], max_rows, max_bytes)
 
     def images(self, table: pa.Table, column: str) -> list[ImageRef]:
         return image_refs(table[column], Path())
@@ -107,7 +107,7 @@ class IpcSource:
         next(parts)
         tables = (pa.Table.from_batches([batch]).select(list(columns)) for batch in parts)
         for table in skip_rows(tables, start_row):
-            yield from slices(table, max_rows, max_bytes)
+            yield from rechunk([table], max_rows, max_bytes)
 
     def images(self, table: pa.Table, column: str) -> list[ImageRef]:
         return image_refs(table[column], self.path.parent)

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from artifact.errors import DataError
 from rows.cells import image_refs
-from rows.formats.source import files_fingerprint, slices
+from rows.formats.source import files_fingerprint, rechunk
 from rows.images import ImageRef
 from rows.location import Location, opened
 
@@ -52,7 +52,7 @@ class JsonLinesSource:
         rows = islice(self._objects(columns), start_row, None)
         while chunk := list(islice(rows, max_rows)):
             table = pa.table([self._array(field, chunk) for field in schema], schema=schema)
-            yield from slices(table, max_rows, max_bytes)
+            yield from rechunk([table], max_rows, max_bytes)
 
     def images(self, table: pa.Table, column: str) -> list[ImageRef]:
         return image_refs(table[column], self.path.parent)

@@ -7,10 +7,10 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
-import numpy as np
 import pyarrow as pa
 
 from rows.cells import row_bytes
+from rows.cutting import cut
 from rows.images import ImageRef
 from rows.location import Location, stamps
 
@@ -48,29 +48,10 @@ class Source(Protocol):
 def rechunk(chunks: Iterable[pa.Table], num_rows: int, max_bytes: int) -> Iterator[pa.Table]:
     """The same rows in tables of `num_rows`, or fewer where more would hold over `max_bytes`; the last may be shorter.
 
-    Where a table ends depends on the rows alone, and not on how they came. No more than one is held back.
+    Where a table ends depends on the rows alone, and not on how they came (rows/cutting.py).
     """
-    held: list[pa.Table] = []
-    have = have_bytes = 0
-    for chunk in chunks:
-        ends = np.cumsum(row_bytes(chunk))
-        at = 0
-        while at < chunk.num_rows:
-            before = int(ends[at - 1]) if at else 0
-            fitting = int(np.searchsorted(ends, before + max_bytes - have_bytes, "right")) - at
-            take = min(num_rows - have, fitting)
-            if take < 1 and not held:
-                take = 1  # a row larger than the limit comes alone
-            if take > 0:
-                held.append(chunk.slice(at, take))
-                have += take
-                at += take
-                have_bytes += int(ends[at - 1]) - before
-            if have == num_rows or at < chunk.num_rows:
-                yield pa.concat_tables(held)
-                held, have, have_bytes = [], 0, 0
-    if have:
-        yield pa.concat_tables(held)
+    for piece in cut(((chunk, row_bytes(chunk)) for chunk in chunks), max_rows=num_rows, max_bytes=max_bytes):
+        yield pa.concat_tables([chunk.slice(start, end - start) for chunk, start, end in piece])
 
 
 def skip_rows(chunks: Iterable[pa.Table], num_rows: int) -> Iterator[pa.Table]:
@@ -79,16 +60,6 @@ def skip_rows(chunks: Iterable[pa.Table], num_rows: int) -> Iterator[pa.Table]:
         if num_rows < chunk.num_rows:
             yield chunk.slice(num_rows)
         num_rows = max(0, num_rows - chunk.num_rows)
-
-
-def slices(table: pa.Table, max_rows: int, max_bytes: int) -> Iterator[pa.Table]:
-    """A table in memory in smaller ones."""
-    at = 0
-    while at < table.num_rows:
-        part = table.slice(at, max_rows)
-        fitting = int(np.searchsorted(np.cumsum(row_bytes(part)), max_bytes, "right"))
-        yield part.slice(0, max(1, fitting))
-        at += max(1, fitting)
 
 
 def files_fingerprint(files: Sequence[Location]) -> str:

@@ -1,4 +1,4 @@
-"""Where vectors come from, carried in the schema metadata of every table of them, and the refusal to mix spaces."""
+"""The lineage of vectors, carried in the schema metadata of every table of them, and the refusal to mix spaces."""
 
 from __future__ import annotations
 

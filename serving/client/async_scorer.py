@@ -10,11 +10,13 @@ A call that is cancelled drops what has not begun; a batch that runs is let run 
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing
+from functools import partial
 from types import TracebackType
-from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
+from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar, overload
 
 import numpy.typing as npt
 import pyarrow as pa
@@ -23,14 +25,13 @@ from artifact.arrays import Vectors
 from artifact.errors import UsageError
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
 from artifact.preprocessing import ImageError
-from rows.vectors.table import vector_array
+from rows.vectors.schema import vector_array
 from serving.client.answers import as_table, joined, vectors_of
 from serving.client.chunks import Images
 from serving.client.flow import closed_meanwhile
 from serving.client.pictures import ImageLike
 from serving.client.scorer import Scorer, is_yield
 from serving.client.scorer_core import Streams, image_windows
-from serving.client.scorer_options import ScorerOptions
 from serving.client.windows import ScoredRows, Window
 
 Arguments = ParamSpec("Arguments")
@@ -41,19 +42,34 @@ _HELPERS = 4
 _END: Any = object()
 
 
+def _arguments_of(
+    source: Callable[Arguments, Any],
+) -> Callable[[Callable[..., None]], Callable[Concatenate[Any, Arguments], None]]:
+    """A method with the arguments of another callable, for type checkers and for help()."""
+
+    def give(method: Callable[..., None]) -> Callable[Concatenate[Any, Arguments], None]:
+        signature = inspect.signature(source)
+        itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        parameters = [itself, *signature.parameters.values()]
+        method.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        return method
+
+    return give
+
+
 class AsyncScorer:
     """Embeds images and scores tuples with one artifact; an async context manager, which connects when it is entered.
 
     Args:
-        model: name of the model.
-        options: as Scorer; the errors of its constructor are raised by `async with`.
+        model, url, ...: the arguments of Scorer; the errors of its constructor are raised by `async with`.
 
     Attributes:
         scorer: the Scorer under it, for what does not wait: manifest, version, digest, lineage, latency().
     """
 
-    def __init__(self, model: str, **options: Unpack[ScorerOptions]) -> None:
-        self._model, self._options = model, options
+    @_arguments_of(Scorer)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._open: Callable[[], Scorer] = partial(Scorer, *args, **kwargs)
         self._scorer: Scorer | None = None
         self._turns: asyncio.Semaphore | None = None
         self._helpers = ThreadPoolExecutor(_HELPERS, "lookalike-async")
@@ -137,7 +153,7 @@ class AsyncScorer:
         self._helpers.shutdown(wait=False, cancel_futures=True)
 
     async def __aenter__(self) -> Self:
-        connecting = self._helpers.submit(self._connect)
+        connecting = self._helpers.submit(self._open)
         try:
             self._scorer = await asyncio.wrap_future(connecting)
         except BaseException:
@@ -156,9 +172,6 @@ class AsyncScorer:
         if self._turns is None:
             self._turns = asyncio.Semaphore(2 * self.scorer.in_flight)
         return self._turns
-
-    def _connect(self) -> Scorer:
-        return Scorer(self._model, **self._options)
 
     async def _help(
         self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs

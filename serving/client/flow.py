@@ -15,8 +15,8 @@ from artifact.arrays import Vectors
 from artifact.errors import UnansweredError
 from artifact.model.manifest import Manifest
 from artifact.preprocessing import ImageError
-from serving.client.batch_runner import BatchRunner
-from serving.client.batch_size import BatchSize
+from serving.client.batches.runner import BatchRunner
+from serving.client.batches.size import BatchSize
 from serving.client.windows import ScoredRows, Window
 
 _LEAST_IMAGES = 4

@@ -1,4 +1,4 @@
-"""What a caller may hand over as an image: a path, encoded bytes, a PIL image, or uint8 pixels; and which are the same.
+"""Images as a caller may hand them over (a path, encoded bytes, a PIL image, uint8 pixels), and which are the same.
 
 Equal pictures are one image and run once: paths by name, bytes and pixels by content.
 """

@@ -6,7 +6,7 @@ Decisions a reader would question:
   formulas as the graph's.
 - send="pixels" spreads decoding over the clients, whose cores would idle; it needs nothing but the network itself on
   the server; any version can be asked for; and every answer names its version. send="encoded" pays where the link is
-  slow and the files are smaller than height x width x 3 bytes. "auto" measures, see serving/client/sending.py.
+  slow and the files are smaller than height x width x 3 bytes. "auto" measures, see serving/client/batches/sending.py.
 - Batches in this process follow from the artifact alone, whatever the machine: the same table then gives the same
   batches, and so the same vectors to the byte.
 - There is no deadline of a whole call: its parts have theirs (timeout_s for a try, retry_s for servers that are away),
@@ -15,8 +15,8 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, overload
 
@@ -28,13 +28,13 @@ from artifact.errors import UsageError
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
 from artifact.preprocessing import ImageError
 from rows.vectors.lineage import Lineage
-from rows.vectors.table import vector_array
+from rows.vectors.schema import vector_array
 from serving.client.answers import as_table, joined, vectors_of
 from serving.client.chunks import Images
-from serving.client.connections.fleet import DEFAULT_RETRY_S, Fleet
-from serving.client.connections.timings import Latency
+from serving.client.connection import Connection
+from serving.client.options import ScorerOptions
 from serving.client.scorer_core import ScorerCore, Streams, image_windows
-from serving.client.scorer_options import ScorerOptions
+from serving.client.timings import Latency
 from serving.client.windows import ScoredRows, Window
 
 
@@ -43,20 +43,10 @@ class Scorer:
 
     Args:
         model: name of the model.
-        url: HOST:PORT of a server's gRPC port; several, with commas or as a list, share the work; or
-        repository: folder of a model repository, to run the artifact in this process.
-        version: default the one that is served.
-        send: "pixels" decodes here, "encoded" sends the files, "auto" takes what the first batches show to be faster.
-        batch_size: images of one request; None finds it while running, in this process it
-            is 8 to 32 by the size of the artifact's images.
-        threads: that decode, and run the network where it runs here; None for every core of this process.
-        timeout_s: deadline of one try of a request to a server, in seconds.
-        retry_s: how long to wait for servers that went away, in seconds; 0 for not at all.
-        tls: True to encrypt and trust what the system trusts, or a PEM file of the authorities to trust.
-        tls_certificate, tls_key: PEM files that show a server who asks.
-        token: sent as `authorization: Bearer`, over TLS or to this machine only; default LOOKALIKE_TOKEN, if it is set.
-        device: `cpu` or `cuda`, where the network runs here.
-        report: gets a line when a server goes away, and when it is back; in another thread; what it raises is dropped.
+        url, repository, connection: where the artifact runs, one of the three: HOST:PORT of a server's gRPC port
+            (several, with commas or as a list, share the work); the folder of a model repository, to run it in this
+            process; or anything with the Connection protocol (serving/client/connection.py), closed with the Scorer.
+        version, send, ...: the other attributes of ScorerOptions (serving/client/options.py), which says what they are.
 
     Raises:
         UsageError: an option that makes no sense.
@@ -74,24 +64,26 @@ class Scorer:
         self,
         model: str,
         *,
-        url: str | Sequence[str] | None = None,
-        repository: str | Path | None = None,
-        version: int | None = None,
-        send: str = "auto",
-        batch_size: int | None = None,
-        threads: int | None = None,
-        timeout_s: float = 60.0,
-        retry_s: float = DEFAULT_RETRY_S,
-        tls: bool | str | Path = False,
-        tls_certificate: str | Path | None = None,
-        tls_key: str | Path | None = None,
-        token: str | None = None,
-        device: str = "cpu",
-        report: Callable[[str], None] | None = None,
+        url: str | Sequence[str] | None = ScorerOptions.url,
+        repository: str | os.PathLike[str] | None = ScorerOptions.repository,
+        connection: Connection | None = ScorerOptions.connection,
+        version: int | None = ScorerOptions.version,
+        send: str = ScorerOptions.send,
+        batch_size: int | None = ScorerOptions.batch_size,
+        threads: int | None = ScorerOptions.threads,
+        timeout_s: float = ScorerOptions.timeout_s,
+        retry_s: float = ScorerOptions.retry_s,
+        tls: bool | str | os.PathLike[str] = ScorerOptions.tls,
+        tls_certificate: str | os.PathLike[str] | None = ScorerOptions.tls_certificate,
+        tls_key: str | os.PathLike[str] | None = ScorerOptions.tls_key,
+        token: str | None = ScorerOptions.token,
+        device: str = ScorerOptions.device,
+        report: Callable[[str], None] | None = ScorerOptions.report,
     ) -> None:
         options = ScorerOptions(
             url=url,
             repository=repository,
+            connection=connection,
             version=version,
             send=send,
             batch_size=batch_size,
@@ -132,8 +124,7 @@ class Scorer:
     @property
     def servers(self) -> dict[str, str]:
         """{HOST:PORT: "answers", or why it does not}; none in this process."""
-        connection = self.core.connection
-        return connection.states() if isinstance(connection, Fleet) else {}
+        return self.core.connection.states()
 
     def latency(self) -> Latency | None:
         """How long the latest batches took; None before the first."""

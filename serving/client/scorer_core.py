@@ -1,4 +1,4 @@
-"""What a Scorer and an AsyncScorer share: the connection, the pool of threads, and what is chosen while running."""
+"""The core of Scorer and AsyncScorer: the connection, the pool of threads, and what is chosen while running."""
 
 from __future__ import annotations
 
@@ -12,18 +12,16 @@ from artifact.cores import available_cores
 from artifact.errors import UsageError
 from artifact.kinds import BRANCH_INPUT, KINDS
 from rows.vectors.lineage import Lineage
-from serving.client.batch_runner import MAX_REQUEST_BYTES, BatchRunner
-from serving.client.batch_size import FIRST_SIZE, BatchSize
+from serving.client.batches.runner import MAX_REQUEST_BYTES, BatchRunner
+from serving.client.batches.sending import PIXELS, Sending
+from serving.client.batches.size import FIRST_SIZE, BatchSize
 from serving.client.chunks import ArrowColumn, Images, chunks, image_list
-from serving.client.connections.channels import Access
-from serving.client.connections.connection import Connection
+from serving.client.connection import Connection
 from serving.client.connections.fleet import Fleet
 from serving.client.connections.local import LocalConnection
-from serving.client.connections.timings import Timings
 from serving.client.flow import Flow, Results, closed_meanwhile
+from serving.client.options import ScorerOptions
 from serving.client.pictures import ImageLike
-from serving.client.scorer_options import ScorerOptions, check_options
-from serving.client.sending import PIXELS, Sending
 from serving.client.windows import ROWS_PER_WINDOW, Seen, Window
 
 _LOCAL_PIXELS, _LOCAL_LEAST, _LOCAL_MOST = 8 * 224 * 224, 8, 32
@@ -44,27 +42,26 @@ class ScorerCore:
 
     Args:
         model: name of the model.
-        options: every argument of Scorer.
+        options: how to run it.
 
     Raises:
         LookalikeError: as Scorer.
     """
 
     def __init__(self, model: str, options: ScorerOptions) -> None:
-        check_options(options)
         self.is_closed = False
-        self.timings = Timings()
-        self.connection = _connect(model, options, self.timings)
+        self.connection = _connect(model, options)
+        self.timings = self.connection.timings
         self.manifest = self.connection.manifest
         self.streams = KINDS[self.manifest.kind].streams
-        is_local = options["repository"] is not None
-        self.sending = _choose_sending(options["send"], self.connection, is_local=is_local)
+        is_local = self.connection.is_local
+        self.sending = _choose_sending(options.send, self.connection)
         self.batch_size = _choose_batch_size(options, self.connection)
         self.timings.listener = self._note
         cores = self.connection.in_flight if is_local else None
         self._runner = BatchRunner(self.connection, sending=self.sending, batch_size=self.batch_size, cores=cores)
         # beside those that run here some read their files, and beside those at a server every core has one to decode
-        besides = _READING if is_local else options["threads"] or available_cores()
+        besides = _READING if is_local else options.threads or available_cores()
         self.in_flight = self.connection.in_flight + besides
         self._shares = _LOCAL_SHARES if is_local else self.connection.in_flight
         self._workers = ThreadPoolExecutor(self.in_flight, "lookalike-scorer")
@@ -156,32 +153,18 @@ def image_windows(images: Images, size: Callable[[], int] = lambda: ROWS_PER_WIN
     return ({BRANCH_INPUT: chunk} for chunk in chunks(images, size))
 
 
-def _connect(model: str, options: ScorerOptions, timings: Timings) -> Connection:
-    url, repository, version = options["url"], options["repository"], options["version"]
-    if url is None:
-        assert repository is not None  # one of the two, see check_options
-        return LocalConnection(
-            repository, model, version=version, threads=options["threads"], device=options["device"], timings=timings
-        )
-    access = Access(
-        tls=options["tls"], certificate=options["tls_certificate"], key=options["tls_key"], token=options["token"]
-    )
-    return Fleet(
-        url,
-        model,
-        version=version,
-        access=access,
-        timeout_s=options["timeout_s"],
-        retry_s=options["retry_s"],
-        timings=timings,
-        report=options["report"],
-    )
+def _connect(model: str, options: ScorerOptions) -> Connection:
+    if options.connection is None:
+        return LocalConnection(model, options) if options.url is None else Fleet(model, options)
+    if options.connection.model != model:
+        raise UsageError("model", expected=f"{options.connection.model!r}, that of the connection", got=repr(model))
+    return options.connection
 
 
-def _choose_sending(send: str, connection: Connection, *, is_local: bool) -> Sending:
+def _choose_sending(send: str, connection: Connection) -> Sending:
     if send != "auto":
         return Sending(send, "asked for")
-    if is_local:
+    if connection.is_local:
         return Sending(PIXELS, "in this process there is nothing to send")
     if not connection.takes_encoded():
         return Sending(PIXELS, "the server does not take encoded images for this version")
@@ -191,11 +174,11 @@ def _choose_sending(send: str, connection: Connection, *, is_local: bool) -> Sen
 def _choose_batch_size(options: ScorerOptions, connection: Connection) -> BatchSize:
     slots, pixels = len(connection.manifest.inputs), connection.manifest.pixels
     most = connection.max_rows * slots if connection.max_rows else None
-    asked = options["batch_size"]
-    if asked is None and options["repository"] is not None:
-        fitting = _LOCAL_PIXELS // (pixels.height * pixels.width) if options["device"] == "cpu" else _LOCAL_MOST
+    asked = options.batch_size
+    if asked is None and connection.is_local:
+        fitting = _LOCAL_PIXELS // (pixels.height * pixels.width) if options.device == "cpu" else _LOCAL_MOST
         asked = max(_LOCAL_LEAST, min(fitting, _LOCAL_MOST))
     if asked is not None:
         return BatchSize(min(asked, most or asked))
     fitting = max(slots, MAX_REQUEST_BYTES // (pixels.height * pixels.width * 3))
-    return BatchSize(FIRST_SIZE, most=min(fitting, most or fitting), timeout_s=options["timeout_s"])
+    return BatchSize(FIRST_SIZE, most=min(fitting, most or fitting), timeout_s=options.timeout_s)

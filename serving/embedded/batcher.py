@@ -24,13 +24,11 @@ import numpy.typing as npt
 
 from artifact.errors import ServerError, UnavailableError
 from serving.embedded.statistics import RunTimes, Statistics
+from serving.protocol import QUEUE_FULL, STOPPING, TIMED_OUT
 
 Array = npt.NDArray[Any]
 Arrays = dict[str, Array]
 
-QUEUE_FULL = "Exceeds maximum queue size"
-TIMED_OUT = "Request timeout expired"
-STOPPING = "Server is stopping, scheduler for model has stopped accepting new inference requests"
 CANCELLED = "the request was cancelled or its deadline passed while it waited"
 
 

@@ -1,4 +1,4 @@
-"""Encoded images to pixels on the server: our own `load_batch` in a bounded pool; Python in a repository never runs."""
+"""The decoder of a server: our own `load_batch` in a bounded pool of threads; Python in a repository never runs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from artifact.errors import UnavailableError
-from artifact.preprocessing import Limits, Pixels, Preprocessing, load_batch
-from serving.embedded.batcher import CANCELLED, QUEUE_FULL
+from artifact.image_batch import load_batch
+from artifact.preprocessing import Limits, Pixels, Preprocessing
+from serving.embedded.batcher import CANCELLED
+from serving.protocol import QUEUE_FULL
 
 
 class Decoder:

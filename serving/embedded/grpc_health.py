@@ -1,4 +1,4 @@
-"""grpc.health.v1, by which orchestrators ask any gRPC server whether it serves: the one method Check.
+"""The health service grpc.health.v1, by which orchestrators ask any gRPC server whether it serves: the method Check.
 
 Its messages are one field each, so they are read and written here by hand, with no other package's generated code.
 """

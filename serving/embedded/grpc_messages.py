@@ -1,4 +1,4 @@
-"""The protocol's messages to the server's own words and back, with tritonclient's generated classes, never a copy."""
+"""Conversions of the protocol's messages into the server's own words and back, by tritonclient's generated classes."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from serving.embedded.servables import Servable
 from serving.embedded.signature import Signature
 from serving.embedded.statistics import BatchCounts, Duration
 from serving.embedded.tensors import Tensor, TensorSpec
-
-DIGEST_PARAMETER = "lookalike.digest"
-"""Parameter of every answer that holds vectors: the digest of the artifact that gave them."""
+from serving.protocol import BYTES, DIGEST_IN_ANSWER, UINT8
 
 CONTENTS = {
     "bool_contents": "BOOL",
@@ -31,7 +29,7 @@ CONTENTS = {
 }
 """Fields of typed contents with the data type that a refusal calls them."""
 
-TYPED = {"UINT8": "uint_contents", "BYTES": "bytes_contents"}
+TYPED = {UINT8: "uint_contents", BYTES: "bytes_contents"}
 """The field of typed contents that holds a data type of our models."""
 
 _RESERVED_PARAMETER = (
@@ -78,7 +76,7 @@ def _typed(tensor: Any, model: str) -> bytes | list[bytes]:
                 f"unexpected explicit tensor data for input tensor '{tensor.name}' for model '{model}' of type "
                 f"'{datatype}', expected datatype '{tensor.datatype}'"
             )
-    if tensor.datatype == "BYTES":
+    if tensor.datatype == BYTES:
         return list(tensor.contents.bytes_contents)
     values = np.array(tensor.contents.uint_contents, np.uint32)
     if values.max(initial=0) > 255:
@@ -94,7 +92,7 @@ def infer_response(request: Any, servable: Servable, outputs: Sequence[TensorSpe
         model_name=request.model_name, model_version=str(servable.version), id=request.id
     )
     if servable.digest:
-        response.parameters[DIGEST_PARAMETER].string_param = servable.digest
+        response.parameters[DIGEST_IN_ANSWER].string_param = servable.digest
     for spec in outputs:
         array = arrays[spec.name]
         response.outputs.add(name=spec.name, datatype=spec.datatype, shape=array.shape)

@@ -32,8 +32,8 @@ from serving.embedded.grpc_messages import (
     read_tensors,
     statistics_message,
 )
+from serving.embedded.model_config import platform_of
 from serving.embedded.models import ModelStore
-from serving.embedded.servables import platform_of
 from serving.embedded.signature import request_label
 
 STATUS: dict[type[Exception], grpc.StatusCode] = {

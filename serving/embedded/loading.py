@@ -1,4 +1,4 @@
-"""From a published model to its servables in memory: each version verified, companions checked against the artifact."""
+"""The loading of a published model into memory: each version verified, companions checked against the artifact."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 
 from artifact.errors import LookalikeError, RepositoryError
 from artifact.model.manifest import Manifest
-from artifact.repository.reading import CONFIG_FILE, PublishedModel, versions_in
+from artifact.repository.reading import PublishedModel, versions_in
 from artifact.repository.triton_config import (
+    CONFIG_FILE,
     DECODE_SUFFIX,
     ENCODED_SUFFIX,
     ModelConfig,
@@ -19,15 +20,9 @@ from artifact.repository.triton_config import (
     served_versions,
 )
 from serving.embedded.decoding import Decoder
-from serving.embedded.servables import (
-    Decode,
-    Encoded,
-    Network,
-    Servable,
-    Settings,
-    network_fingerprint,
-    require_same_tensors,
-)
+from serving.embedded.model_config import network_fingerprint, require_same_tensors
+from serving.embedded.options import ServerOptions
+from serving.embedded.servables import Decode, Encoded, Network, Servable
 
 
 @dataclass
@@ -58,7 +53,7 @@ class Loaded:
 
 
 def load_model(
-    published: PublishedModel, settings: Settings, decoder: Decoder, *, reuse: Mapping[int, Network]
+    published: PublishedModel, options: ServerOptions, decoder: Decoder, *, reuse: Mapping[int, Network]
 ) -> Loaded:
     """Load what a model's config says is served; versions of `reuse` that did not change are not loaded again.
 
@@ -72,7 +67,7 @@ def load_model(
         there = reuse.get(version)
         try:
             unchanged = there is not None and there.fingerprint == network_fingerprint(published, version)
-            loaded.networks[version] = there if there and unchanged else Network(published, version, settings)
+            loaded.networks[version] = there if there and unchanged else Network(published, version, options)
         except LookalikeError as error:
             loaded.failures[published.name, version] = str(error)
         except Exception as error:  # a hostile file that proves itself may still raise anything: it stops itself only

@@ -1,57 +1,30 @@
-"""The models of a server: what is loaded, what each addressable name answers, loading and unloading.
+"""The models of a server: loading and unloading, what each addressable name answers, and how many requests may run.
 
-A published model is addressed by three names: NAME (pixels to vectors), NAME_decode (encoded images to pixels) and
-NAME_encoded (encoded images to vectors). They load together, so that one never runs with another version's part.
 Only names of the right form reach the file system, and no request does but those that load.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from artifact.errors import (
     ArtifactError,
     LookalikeError,
-    ModelNotFoundError,
     RepositoryError,
     UnavailableError,
 )
+from artifact.preprocessing import DEFAULT_LIMITS
 from artifact.repository.reading import is_model_name, open_repository
-from artifact.repository.triton_config import DECODE_SUFFIX, ENCODED_SUFFIX, ModelConfig
-from serving.embedded.batcher import QUEUE_FULL, STOPPING
+from artifact.repository.triton_config import MAX_BATCH_SIZE, ModelConfig
 from serving.embedded.decoding import Decoder
+from serving.embedded.families import NEEDS, SUFFIXES, Family, IndexEntry, name_parts, names_of
 from serving.embedded.loading import Loaded, load_model
-from serving.embedded.servables import Servable, Settings
-from serving.embedded.signature import parse_version
-
-SUFFIXES = ("", DECODE_SUFFIX, ENCODED_SUFFIX)
-NEEDS = {"": {""}, DECODE_SUFFIX: {"", DECODE_SUFFIX}, ENCODED_SUFFIX: set(SUFFIXES)}
-"""What has to be loaded for each of the three names."""
-
-READY, UNAVAILABLE = "READY", "UNAVAILABLE"
-
-
-@dataclass(frozen=True)
-class IndexEntry:
-    """One line of the repository's index: `reason` says why a version is not ready."""
-
-    name: str
-    version: str
-    state: str
-    reason: str = ""
-
-
-@dataclass
-class _Family:
-    """A model's three names: what is in memory, which of the names are wanted, and what became of other versions."""
-
-    loaded: Loaded = field(default_factory=Loaded)
-    wanted: set[str] = field(default_factory=set)
-    reasons: dict[tuple[str, int], str] = field(default_factory=dict)
+from serving.embedded.options import ServerOptions
+from serving.embedded.servables import Servable
+from serving.protocol import QUEUE_FULL, READY, STOPPING, UNAVAILABLE, parse_version
 
 
 class ModelStore:
@@ -59,17 +32,20 @@ class ModelStore:
 
     Args:
         root: the repository's folder.
-        settings: how models are run.
-        report: gets one line for everything that an operator wants to know.
+        options: how they are run, and who is told what an operator wants to know.
+
+    Attributes:
+        max_running: requests that may be in the server: a full queue and a full batch.
 
     Raises:
         RepositoryError: no such folder.
     """
 
-    def __init__(self, root: Path | str, settings: Settings, *, report: Callable[[str], None]) -> None:
-        self._repository, self._settings, self._report = open_repository(root), settings, report
-        self._decoder = Decoder(settings.cores, settings.max_queue, settings.limits)
-        self._families: dict[str, _Family] = {}
+    def __init__(self, root: Path | str, options: ServerOptions) -> None:
+        self._repository, self._options, self._report = open_repository(root), options, options.report
+        self.max_running = options.max_queue + MAX_BATCH_SIZE
+        self._decoder = Decoder(options.cores, options.max_queue, options.limits or DEFAULT_LIMITS)
+        self._families: dict[str, Family] = {}
         self._unread: dict[str, str] = {}  # why folders of the repository could not even be looked at
         self._changed = threading.Condition()  # guards what is read by requests
         self._loading = threading.Lock()  # one load or unload at a time
@@ -100,9 +76,9 @@ class ModelStore:
             RepositoryError: no such model, or its config cannot be read.
             ArtifactError: a version of it cannot be loaded.
         """
-        base, suffix = _parts(name)
+        base, suffix = name_parts(name)
         with self._loading:
-            family = self._families.get(base, _Family())
+            family = self._families.get(base, Family(base))
             wanted = family.wanted | (set(SUFFIXES) if with_companions else NEEDS[suffix])
             loaded = self._read(name, base, family)
             if loaded.failures and (family.loaded.networks or not loaded.networks):
@@ -126,7 +102,7 @@ class ModelStore:
         Args:
             dependents: unload NAME and NAME_decode too, where `name` is NAME_encoded.
         """
-        base, suffix = _parts(name)
+        base, suffix = name_parts(name)
         with self._loading:
             family = self._families.get(base)
             if family is None:
@@ -143,13 +119,13 @@ class ModelStore:
     def versions(self, name: str) -> list[int]:
         """The versions of a name that answer, ascending; empty for a name that is not there."""
         with self._changed:
-            return sorted(self._servables(name))
+            return sorted(self._family(name).servables(name))
 
     def config(self, name: str, version: str = "") -> ModelConfig:
         """The config of a name that answers; raises what `find` raises."""
         with self._changed:
-            self._find(name, parse_version(version))
-            return self._families[_parts(name)[0]].loaded.configs[name]
+            self._family(name).find(name, parse_version(version))
+            return self._family(name).loaded.configs[name]
 
     def find(self, name: str, version: str = "") -> Servable:
         """The servable of a name; version "" is the newest served.
@@ -160,7 +136,7 @@ class ModelStore:
             UnavailableError: a version that was served and is not now.
         """
         with self._changed:
-            return self._find(name, parse_version(version))
+            return self._family(name).find(name, parse_version(version))
 
     @contextmanager
     def running(self, name: str, version: str, *, num_bytes: int) -> Iterator[Servable]:
@@ -176,9 +152,9 @@ class ModelStore:
         with self._changed:
             if self._stopping:
                 raise UnavailableError(STOPPING)
-            servable = self._find(name, number)
-            many = self._num_running >= self._settings.max_running
-            if many or (self._running_bytes and self._running_bytes + num_bytes > self._settings.max_running_bytes):
+            servable = self._family(name).find(name, number)
+            many = self._num_running >= self.max_running
+            if many or (self._running_bytes and self._running_bytes + num_bytes > self._options.max_running_bytes):
                 raise UnavailableError(QUEUE_FULL)
             lease = servable.lease()
             lease.__enter__()
@@ -200,7 +176,7 @@ class ModelStore:
         if only_ready:
             return [entry for entry in entries if entry.state == READY]
         seen = {entry.name for entry in entries}
-        names = {name for base in self._repository.names() for name in _three(base)}
+        names = {name for base in self._repository.names() for name in names_of(base)}
         absent = {name: "unloaded" for name in names if (self._repository.root / name).is_dir()}
         absent |= self._unread | self._repository.foreign()
         entries += [IndexEntry(name, "", UNAVAILABLE, why) for name, why in absent.items() if name not in seen]
@@ -222,13 +198,13 @@ class ModelStore:
                     network.close(drain=False)
             self._decoder.close()
 
-    def _read(self, name: str, base: str, family: _Family) -> Loaded:
+    def _read(self, name: str, base: str, family: Family) -> Loaded:
         failed = RepositoryError(f"failed to load '{name}', failed to poll from model repository")
         if not is_model_name(base):
             raise failed
         try:
             published = self._repository.model(base)
-            loaded = load_model(published, self._settings, self._decoder, reuse=family.loaded.networks)
+            loaded = load_model(published, self._options, self._decoder, reuse=family.loaded.networks)
         except (RepositoryError, ArtifactError) as error:
             self._report(f"model {name!r} cannot be loaded: {error}")
             self._unread |= {base: str(error)} if (self._repository.root / base).is_dir() else {}
@@ -239,62 +215,20 @@ class ModelStore:
             raise failed
         return loaded
 
-    def _install(self, base: str, family: _Family, loaded: Loaded, wanted: set[str]) -> None:
+    def _install(self, base: str, family: Family, loaded: Loaded, wanted: Set[str]) -> None:
         """Put a family in the place of what is served, and close the networks that it no longer has."""
         with self._changed:
-            before = self._served(base)
             old = family.loaded.networks
-            known = {key: why for key, why in family.reasons.items() if key[1]} | dict.fromkeys(before, "unloaded")
-            self._families[base] = _Family(loaded, wanted)
-            now, reasons = self._served(base), known | loaded.failures
-            self._families[base].reasons = {key: why for key, why in reasons.items() if key not in now}
+            self._families[base] = family.successor(loaded, wanted)
         kept = {id(network) for network in loaded.networks.values()}
         for network in old.values():
             if id(network) not in kept:
                 network.close()
 
-    def _served(self, base: str) -> set[tuple[str, int]]:
-        return {(name, number) for name in _three(base) for number in self._servables(name)}
-
-    def _servables(self, name: str) -> dict[int, Servable]:
-        base, suffix = _parts(name)
-        family = self._families.get(base)
-        if family is None or not NEEDS[suffix] <= family.wanted:
-            return {}
-        return family.loaded.servables.get(name, {})
-
-    def _find(self, name: str, number: int | None) -> Servable:
-        servables = self._servables(name)
-        family = self._families.get(_parts(name)[0])
-        known = {} if family is None else {key[1]: why for key, why in family.reasons.items() if key[0] == name}
-        if number is None and servables:
-            return servables[max(servables)]
-        if number in servables:
-            return servables[number]
-        if number in known and number:
-            raise UnavailableError(f"Request for unknown model: '{name}' version {number} is not at ready state")
-        if servables or (number is not None and known):
-            raise ModelNotFoundError(f"Request for unknown model: '{name}' version {number} is not found")
-        reason = "has no available versions" if known else "is not found"
-        raise ModelNotFoundError(f"Request for unknown model: '{name}' {reason}")
+    def _family(self, name: str) -> Family:
+        """The family of an addressable name; an empty one where it is not there."""
+        base = name_parts(name)[0]
+        return self._families.get(base) or Family(base)
 
     def _entries(self) -> list[IndexEntry]:
-        entries = []
-        for base, family in self._families.items():
-            entries += [IndexEntry(name, str(number), READY) for name, number in self._served(base)]
-            entries += [
-                IndexEntry(name, str(number or ""), UNAVAILABLE, why) for (name, number), why in family.reasons.items()
-            ]
-        return entries
-
-
-def _parts(name: str) -> tuple[str, str]:
-    """NAME and the suffix of an addressable name."""
-    for suffix in (DECODE_SUFFIX, ENCODED_SUFFIX):
-        if name.endswith(suffix):
-            return name.removesuffix(suffix), suffix
-    return name, ""
-
-
-def _three(base: str) -> list[str]:
-    return [base + suffix for suffix in SUFFIXES]
+        return [entry for family in self._families.values() for entry in family.entries()]

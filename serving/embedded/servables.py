@@ -1,67 +1,32 @@
-"""What answers requests: a network (NAME), its decoder (NAME_decode) and the two in a row (NAME_encoded).
+"""The three things that answer requests: a network (NAME), its decoder (NAME_decode), the two in a row (NAME_encoded).
 
 All three take checked inputs and give arrays, and count what they do. None of them knows a transport.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tritonclient.grpc import model_config_pb2
-
-from artifact.cores import available_cores
-from artifact.errors import ArtifactError, RepositoryError
+from artifact.errors import ArtifactError
+from artifact.image_batch import BadImagesError
 from artifact.model.manifest import Manifest
-from artifact.preprocessing import BadImagesError, ImageError, Limits
+from artifact.preprocessing import ImageError
 from artifact.repository.reading import PublishedModel
-from artifact.repository.triton_config import DECODE_SUFFIX, ENCODED_SUFFIX, MAX_BATCH_SIZE, ModelConfig, network_config
-from artifact.repository.tuning import INTRA_THREADS
+from artifact.repository.triton_config import ModelConfig, network_config
 from serving.check import check_engine
-from serving.embedded.batcher import Arrays, Batcher, QueuePolicy
+from serving.embedded.batcher import Arrays, Batcher
 from serving.embedded.decoding import Decoder
 from serving.embedded.instances import Instances, instances_here
+from serving.embedded.model_config import network_fingerprint, queue_policy, require_same_tensors, signature_of
+from serving.embedded.options import ServerOptions
 from serving.embedded.signature import Signature
 from serving.embedded.statistics import RunTimes, Statistics
-from serving.embedded.tensors import TensorSpec
 
 IsActive = Callable[[], bool]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How models are run.
-
-    Attributes:
-        threads: of one run of a network, and of decoding; None takes what a network's config says, and every core that
-            this process may use where it says nothing.
-        device: `cpu` or `cuda`.
-        max_queue: requests that may wait for one version, and those that may wait for decoding.
-        max_running_bytes: of all requests in the server, in bytes; one alone may be larger.
-        check_goldens: run every artifact's golden images before serving it.
-        limits: what is refused from an image's header.
-    """
-
-    threads: int | None = None
-    device: str = "cpu"
-    max_queue: int = 1024
-    max_running_bytes: int = 2**30
-    check_goldens: bool = True
-    limits: Limits = field(default_factory=Limits)
-
-    @property
-    def max_running(self) -> int:
-        """Requests in the server: a full queue and a full batch."""
-        return self.max_queue + MAX_BATCH_SIZE
-
-    @property
-    def cores(self) -> int:
-        return self.threads or available_cores()
 
 
 class Servable(Protocol):
@@ -87,13 +52,13 @@ class Network:
         RepositoryError: its config does not describe it.
     """
 
-    def __init__(self, published: PublishedModel, version: int, settings: Settings) -> None:
+    def __init__(self, published: PublishedModel, version: int, options: ServerOptions) -> None:
         self.fingerprint = network_fingerprint(published, version)
         self.version = version
         path = published.artifact(version)
-        tuning = instances_here(published.config, settings.device, settings.threads, where=published.folder)
-        engines = Instances(path, count=tuning.instances, threads=tuning.threads, device=settings.device)
-        self.manifest: Manifest = check_engine(engines.first, golden=settings.check_goldens).manifest
+        tuning = instances_here(published.config, options.device, options.threads, where=published.folder)
+        engines = Instances(path, count=tuning.instances, threads=tuning.threads, device=options.device)
+        self.manifest: Manifest = check_engine(engines.first, golden=options.check_goldens).manifest
         self.digest = self.manifest.digest
         if self.digest != published.manifest(version).digest:
             raise ArtifactError(
@@ -106,7 +71,7 @@ class Network:
         require_same_tensors(published.config, network_config(published.name, self.manifest), where=published.folder)
         self.signature = signature_of(published.name, published.config)
         self.statistics = Statistics()
-        policy = _queue_policy(published.config, settings.max_queue, tuning.preferred_rows)
+        policy = queue_policy(published.config, options.max_queue, tuning.preferred_rows)
         name = f"lookalike-{published.name}-{version}"
         self._batcher = Batcher(engines.run, policy, self.statistics, instances=tuning.instances, name=name)
         self._changed = threading.Condition()
@@ -172,78 +137,6 @@ class Encoded:
                 raise ImageError(f"{self.signature.step}{error}") from None
             feeds = {name.removesuffix("_pixels"): array for name, array in pixels.items()}
             return self._network.infer(feeds, num_rows, is_active=is_active)
-
-
-def network_fingerprint(published: PublishedModel, version: int) -> object:
-    """Equal for two looks at the repository between which this version did not change, so it need not load again."""
-    file = os.stat(published.artifact(version))
-    config = published.config
-    threads = config.parameters[INTRA_THREADS].string_value if INTRA_THREADS in config.parameters else ""
-    batching = config.dynamic_batching.SerializeToString(), config.HasField("dynamic_batching")
-    groups = [group.SerializeToString() for group in config.instance_group]
-    how = (config.max_batch_size, *batching, *groups, threads)
-    digest = published.manifest(version).digest
-    return version, digest, file.st_dev, file.st_ino, file.st_size, file.st_mtime_ns, how
-
-
-def require_same_tensors(config: ModelConfig, expected: ModelConfig, *, where: object) -> None:
-    """Raise RepositoryError unless a config has the inputs and outputs that its artifact has, and batches."""
-    for part in ("input", "output"):
-        got_tensors, tensors = list(getattr(config, part)), list(getattr(expected, part))
-        if got_tensors != tensors:
-            raise RepositoryError(
-                f"{part} in config.pbtxt is not the artifact's",
-                expected=", ".join(f"{one.name} {list(one.dims)}" for one in tensors),
-                got=", ".join(f"{one.name} {list(one.dims)}" for one in got_tensors) or "none",
-                where=where,
-                mend="publish the model again",
-            )
-    if config.max_batch_size < 1:
-        raise RepositoryError("max_batch_size in config.pbtxt", expected="at least 1", got="0", where=where)
-
-
-def signature_of(name: str, config: ModelConfig, *, max_rows: int | None = None) -> Signature:
-    """The signature that the config of model `name` states, with at most `max_rows` rows a request."""
-
-    def specs(tensors: Any) -> tuple[TensorSpec, ...]:
-        return tuple(
-            TensorSpec(one.name, _datatype(model_config_pb2.DataType.Name(one.data_type)), tuple(one.dims))
-            for one in tensors
-        )
-
-    rows = min(config.max_batch_size, max_rows or config.max_batch_size)
-    step = ensemble_step(name) if name.endswith(ENCODED_SUFFIX) else ""
-    return Signature(name, rows, specs(config.input), specs(config.output), step)
-
-
-def ensemble_step(name: str) -> str:
-    """What Triton puts before a refusal that comes from a step of an ensemble."""
-    return f"in ensemble '{name}', "
-
-
-def platform_of(name: str) -> str:
-    """What metadata call the kind of a model."""
-    if name.endswith(ENCODED_SUFFIX):
-        return "ensemble"
-    return "python" if name.endswith(DECODE_SUFFIX) else "onnxruntime_onnx"
-
-
-def _datatype(config_name: str) -> str:
-    """The protocol's name of a config's data type."""
-    name = config_name.removeprefix("TYPE_")
-    return "BYTES" if name == "STRING" else name
-
-
-def _queue_policy(config: ModelConfig, max_queue: int, preferred_rows: int) -> QueuePolicy:
-    """The config's own queue policy within the server's bound."""
-    own = config.dynamic_batching.default_queue_policy
-    return QueuePolicy(
-        max_requests=min(max_queue, own.max_queue_size or max_queue),
-        max_rows=config.max_batch_size,
-        merges=config.HasField("dynamic_batching"),
-        preferred_rows=min(preferred_rows, config.max_batch_size),
-        timeout_ns=own.default_timeout_microseconds * 1000,
-    )
 
 
 @contextmanager

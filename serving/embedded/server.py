@@ -23,24 +23,15 @@ from typing import Self
 import grpc
 from tritonclient.grpc.service_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 
-from artifact.errors import ServerError, UsageError
-from artifact.preprocessing import DEFAULT_LIMITS, Limits
+from artifact.errors import ServerError
+from artifact.preprocessing import Limits
 from serving.embedded.grpc_health import health_handler
 from serving.embedded.grpc_service import GrpcService
 from serving.embedded.models import ModelStore
-from serving.embedded.servables import Settings
+from serving.embedded.options import ServerOptions, unreported
 from serving.engine import require_device
 
-DEFAULT_GRPC_PORT = 8001
-DEFAULT_MAX_MESSAGE_BYTES = 128 * 1024 * 1024
-DEFAULT_MAX_QUEUE = 1024
-DEFAULT_MAX_RUNNING_BYTES = 1024 * 1024 * 1024
-DEFAULT_GRACE_S = 10.0
 _SPARE_THREADS = 16  # to answer health and to refuse requests while every one in the server holds a thread
-
-
-def unreported(line: str) -> None:
-    """The report of servers that nobody watches."""
 
 
 class Server:
@@ -48,16 +39,10 @@ class Server:
 
     Args:
         repository: folder of the model repository.
-        host: address to listen on; the default is reached from this machine only.
-        grpc_port: port to listen on; 0 chooses a free one, see `port`.
-        threads: of one run of a network, and of decoding; None takes every core that this process may use.
-        max_message_bytes: larger requests are refused with RESOURCE_EXHAUSTED.
-        limits: what encoded images are refused for before decoding.
-        device: `cpu` or `cuda`.
-        max_queue: requests that may wait for one model; more are refused with UNAVAILABLE.
-        max_running_bytes: of all requests in the server, in bytes; more are refused with UNAVAILABLE.
-        check_goldens: run every artifact's golden images before serving it.
-        report: gets one line for everything that an operator wants to know.
+        host, grpc_port, ...: the attributes of ServerOptions (serving/embedded/options.py), which says what they are.
+
+    Attributes:
+        options: all of them.
 
     Raises:
         UsageError: an option that makes no sense.
@@ -68,37 +53,35 @@ class Server:
         self,
         repository: Path | str,
         *,
-        host: str = "127.0.0.1",
-        grpc_port: int = DEFAULT_GRPC_PORT,
-        threads: int | None = None,
-        max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
-        limits: Limits = DEFAULT_LIMITS,
-        device: str = "cpu",
-        max_queue: int = DEFAULT_MAX_QUEUE,
-        max_running_bytes: int = DEFAULT_MAX_RUNNING_BYTES,
-        check_goldens: bool = True,
+        host: str = ServerOptions.host,
+        grpc_port: int = ServerOptions.grpc_port,
+        threads: int | None = ServerOptions.threads,
+        max_message_bytes: int = ServerOptions.max_message_bytes,
+        limits: Limits | None = ServerOptions.limits,
+        device: str = ServerOptions.device,
+        max_queue: int = ServerOptions.max_queue,
+        max_running_bytes: int = ServerOptions.max_running_bytes,
+        check_goldens: bool = ServerOptions.check_goldens,
+        grace_s: float = ServerOptions.grace_s,
         report: Callable[[str], None] = unreported,
     ) -> None:
-        _require_options(
-            host,
-            grpc_port,
+        self.options = ServerOptions(
+            host=host,
+            grpc_port=grpc_port,
             threads=threads,
             max_message_bytes=max_message_bytes,
-            max_queue=max_queue,
-            max_running_bytes=max_running_bytes,
-        )
-        require_device(device)
-        settings = Settings(
-            threads=threads,
+            limits=limits,
             device=device,
             max_queue=max_queue,
             max_running_bytes=max_running_bytes,
             check_goldens=check_goldens,
-            limits=limits,
+            grace_s=grace_s,
+            report=report,
         )
-        self.host, self._wanted_port, self._report = host, grpc_port, report
-        self._store = ModelStore(repository, settings, report=report)
-        self._threads = ThreadPoolExecutor(settings.max_running + _SPARE_THREADS, "lookalike-grpc")
+        require_device(device)
+        self._store = ModelStore(repository, self.options)
+        num_threads = self._store.max_running + _SPARE_THREADS
+        self._threads = ThreadPoolExecutor(num_threads, "lookalike-grpc")
         self._server = grpc.server(
             self._threads,
             options=[
@@ -106,7 +89,7 @@ class Server:
                 ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", 0),
             ],
-            maximum_concurrent_rpcs=settings.max_running + _SPARE_THREADS,
+            maximum_concurrent_rpcs=num_threads,
         )
         version = importlib.metadata.version("lookalike")
         service = GrpcService(self._store, version=version, report=report)
@@ -126,7 +109,7 @@ class Server:
     @property
     def url(self) -> str:
         """HOST:PORT of the gRPC port, as clients take it."""
-        return f"{_bracketed(self.host)}:{self.port}"
+        return f"{_bracketed(self.options.host)}:{self.port}"
 
     @property
     def model_names(self) -> list[str]:
@@ -139,7 +122,7 @@ class Server:
         Raises:
             ServerError: the port cannot be had.
         """
-        address = f"{_bracketed(self.host)}:{self._wanted_port}"
+        address = f"{_bracketed(self.options.host)}:{self.options.grpc_port}"
         try:
             self._port = self._server.add_insecure_port(address)
         except RuntimeError:
@@ -159,14 +142,19 @@ class Server:
             raise
         return self
 
-    def stop(self, grace_s: float = DEFAULT_GRACE_S) -> None:
-        """Refuse new requests, let those in flight finish for at most `grace_s` seconds, then close. Twice is once."""
+    def stop(self, grace_s: float | None = None) -> None:
+        """Refuse new requests, let those in flight finish for at most `grace_s` seconds, then close. Twice is once.
+
+        Args:
+            grace_s: None for that of the options.
+        """
+        grace_s = self.options.grace_s if grace_s is None else grace_s
         with self._stopping:
             if self._stopped:
                 return
             deadline = time.monotonic() + grace_s
             if not self._store.stop_accepting(grace_s):
-                self._report(f"requests were still running after {grace_s:g} s; they are cancelled")
+                self.options.report(f"requests were still running after {grace_s:g} s; they are cancelled")
             self._server.stop(max(0.0, deadline - time.monotonic())).wait()
             self._store.close()
             self._threads.shutdown(wait=True)
@@ -185,50 +173,21 @@ class Server:
         self.stop()
 
 
-def serve(
-    repository: Path | str,
-    *,
-    host: str = "127.0.0.1",
-    grpc_port: int = DEFAULT_GRPC_PORT,
-    threads: int | None = None,
-    max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
-    limits: Limits = DEFAULT_LIMITS,
-    device: str = "cpu",
-    max_queue: int = DEFAULT_MAX_QUEUE,
-    max_running_bytes: int = DEFAULT_MAX_RUNNING_BYTES,
-    check_goldens: bool = True,
-    grace_s: float = DEFAULT_GRACE_S,
-    report: Callable[[str], None] = unreported,
-) -> None:
-    """Serve a repository until SIGTERM or SIGINT, then stop as `Server.stop` does. Takes the arguments of `Server`.
+def serve(server: Server) -> None:
+    """Run a server until SIGTERM or SIGINT, then stop it as `Server.stop` does.
 
     To be called from the main thread, which is the one that gets signals.
 
-    Args:
-        grace_s: how long requests in flight may go on after a signal, in seconds.
-
     Raises:
-        ServerError, UsageError, RepositoryError: as `Server` and its `start`.
+        ServerError: as its `start`.
     """
-    server = Server(
-        repository,
-        host=host,
-        grpc_port=grpc_port,
-        threads=threads,
-        max_message_bytes=max_message_bytes,
-        limits=limits,
-        device=device,
-        max_queue=max_queue,
-        max_running_bytes=max_running_bytes,
-        check_goldens=check_goldens,
-        report=report,
-    )
+    report = server.options.report
     with _signals() as stopped:
         server.start()
         report(f"serving {', '.join(server.model_names) or 'no model'} on {server.url} (gRPC)")
         stopped.wait()
-        report(f"stopping: requests in flight may take {grace_s:g} s more")
-        server.stop(grace_s)
+        report(f"stopping: requests in flight may take {server.options.grace_s:g} s more")
+        server.stop()
 
 
 @contextlib.contextmanager
@@ -245,16 +204,6 @@ def _signals() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _require_options(host: str, grpc_port: int, **at_least_one: int | None) -> None:
-    if not host:
-        raise UsageError("host", expected="an address", got="nothing", mend="127.0.0.1 is this machine only")
-    if not 0 <= grpc_port <= 65535:
-        raise UsageError("grpc_port", expected="0 to 65535", got=str(grpc_port))
-    for name, value in at_least_one.items():
-        if value is not None and value < 1:
-            raise UsageError(name, expected="at least 1", got=str(value))
 
 
 def _bracketed(host: str) -> str:

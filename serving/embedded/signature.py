@@ -1,4 +1,4 @@
-"""What a model takes and gives, and the check of a request against it: Triton's checks in Triton's order and words.
+"""The signature of a model, and the check of a request against it: Triton's checks in Triton's order and words.
 
 The words are those of tritonserver 2.51, tried against it, so that whoever moves from one server to the other sees no
 change. Where Triton goes through inputs in the order of its hash table, the reverse of the request's, so do we.
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from artifact.errors import InvalidRequestError
 from serving.embedded.tensors import DATATYPES, Tensor, TensorSpec, split_strings, wrong_count
+from serving.protocol import BYTES
 
 Inputs = dict[str, npt.NDArray[Any]] | dict[str, list[bytes]]
 
@@ -27,24 +28,6 @@ _BATCH_NOTE = (
 def request_label(request_id: str) -> str:
     """What Triton's refusals of a request that it had begun to read start with."""
     return f"[request id: {request_id or '<id_unknown>'}] "
-
-
-def parse_version(text: str) -> int | None:
-    """The version that a request names; None if it names none. Raises InvalidRequestError in Triton's words."""
-    if not text:
-        return None
-    try:
-        number = int(text) if text.isascii() and "_" not in text else None
-    except ValueError:
-        number = None
-    if number is None or number >= 2**63:
-        raise InvalidRequestError(
-            f"failed to get model version from specified version string '{text}' (details: stol), version should be "
-            "an integral value > 0"
-        )
-    if number < 0:
-        raise InvalidRequestError(f"invalid model version specified '{text}' , version should be an integral value > 0")
-    return number
 
 
 @dataclass(frozen=True)
@@ -141,7 +124,7 @@ class Signature:
     def _read(self, tensor: Tensor, spec: TensorSpec, num_rows: int, label: str) -> npt.NDArray[Any] | list[bytes]:
         count = max(1, num_rows)  # Triton asks the bytes of one row of an empty batch
         data, place, model = tensor.data, f"inference input '{spec.name}'", f"model '{self.model}'"
-        if spec.datatype == "BYTES":
+        if spec.datatype == BYTES:
             if isinstance(data, bytes):
                 return split_strings(data, count, label=label, place=place, model=model, step=self.step)
             if len(data) != count:

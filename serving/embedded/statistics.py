@@ -1,4 +1,4 @@
-"""What a model version has done, counted as Triton counts it: rows and runs, and where the time of requests went."""
+"""Counters of a model version, as Triton counts: rows and runs, and where the time of requests went."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from artifact.errors import InvalidRequestError
+from serving.protocol import FP32, STRING_LENGTH, UINT8
 
-DTYPES: dict[str, type[np.generic]] = {"UINT8": np.uint8, "FP32": np.float32}
+DTYPES: dict[str, type[np.generic]] = {UINT8: np.uint8, FP32: np.float32}
 """The protocol's data types that our models' arrays have; BYTES are lists of bytes."""
 
 DATATYPES = (
@@ -33,8 +33,6 @@ DATATYPES = (
     "BYTES",
 )
 """Every data type of the protocol; others are told back as <invalid>, as Triton does."""
-
-_LENGTH = struct.Struct("<I")
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ def split_strings(data: bytes, count: int, *, label: str, place: str, model: str
     offset, size = 0, len(data)
     cut_off = ""
     while offset < size:
-        if size - offset < _LENGTH.size:
+        if size - offset < STRING_LENGTH.size:
             raise InvalidRequestError(
                 f"{label}incomplete string length indicator for {place} for {model}, expecting 4 bytes but only "
                 f"{size - offset} bytes available. Please make sure the string length indicator is in one buffer."
@@ -97,8 +95,8 @@ def split_strings(data: bytes, count: int, *, label: str, place: str, model: str
             raise InvalidRequestError(
                 f"{label}unexpected number of string elements {count + 1} for {place} for {model}, expecting {count}"
             )
-        (length,) = _LENGTH.unpack_from(data, offset)
-        offset += _LENGTH.size
+        (length,) = STRING_LENGTH.unpack_from(data, offset)
+        offset += STRING_LENGTH.size
         if length > size - offset:
             cut_off = f"expecting string of length {length} but only {size - offset} bytes available"
         strings.append(data[offset : offset + length])

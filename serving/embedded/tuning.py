@@ -1,4 +1,4 @@
-"""Measure which batch size, how many instances and how many threads run a published model fastest on this machine.
+"""The tuning of a published model: the batch size, instances and threads that run it fastest on this machine.
 
 Decisions a reader would question:
 - Cells (an arrangement of threads and a batch size) are measured in short slices, in rounds, and the median counts:

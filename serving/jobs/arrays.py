@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 from artifact.atomic import staged_file, sync_folder
 from artifact.errors import UsageError
 from serving.jobs.array_files import NPZ_FILE, array_file, has_array_file
-from serving.jobs.output import JobFolder
+from serving.jobs.folder import JobFolder
 
 FORMATS = ("parquet", "npy", "npz")
 _MAX_TEXT = 1024

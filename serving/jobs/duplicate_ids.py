@@ -1,4 +1,4 @@
-"""How many rows of a job have an id that an earlier row has, in bounded memory.
+"""The count of rows whose id an earlier row of the job has, in bounded memory.
 
 Ids are counted by a 64-bit hash, 4 million of them at a time (64 MB while they are joined): a longer job's ids are read
 over as often as that takes, each time for another share of the hashes. Two different ids among a hundred million share

@@ -1,4 +1,4 @@
-"""What makes two scoring jobs the same one, and in words what makes them two.
+"""The identity of a scoring job: by what two are the same one, and in words why they are not.
 
 Only a job's own folder is continued. The identity holds hashes, which say that something differs; the facts beside them
 in the manifest (where the table lies, the artifact's name and version) say what.

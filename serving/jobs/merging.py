@@ -1,4 +1,4 @@
-"""The shards of a job put together: a folder as one job would have written it, without running an image.
+"""The merge of a job's shards: a folder as one job would have written it, without running an image.
 
 Parts are linked where the file system can, for they never change in place, and copied otherwise. The folder becomes a
 finished job with its last step, so a killed merge leaves a folder that says it is not, and the same command ends it.
@@ -7,7 +7,6 @@ finished job with its last step, so a killed merge leaves a folder that says it 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,9 +18,12 @@ from pyarrow import parquet
 
 from artifact.atomic import staged_file, sync_folder
 from artifact.errors import DataError, OutputError, UsageError
+from artifact.locks import FileLock
 from serving.jobs.arrays import require_format, write_arrays
+from serving.jobs.claiming import LOCK_FILE, open_job_folder
+from serving.jobs.folder import JobFolder
 from serving.jobs.identity import JobIdentity
-from serving.jobs.output import COMPLETE, LOCK_FILE, JobFolder, open_job_folder, read_job_manifest
+from serving.jobs.job_manifest import COMPLETE, read_job_manifest
 from serving.jobs.part_files import Part, read_parts
 from serving.jobs.result import job_warnings
 from serving.jobs.shards import Shard
@@ -42,7 +44,7 @@ class MergeResult:
 
 
 @dataclass(frozen=True)
-class _Opened:
+class _HeldShard:
     path: Path
     manifest: Mapping[str, Any]
     shard: Shard
@@ -90,7 +92,7 @@ def merge_shards(shards: Sequence[str | Path], output: str | Path, *, output_for
         )
 
 
-def _take_over(shard: _Opened, folder: JobFolder) -> None:
+def _take_over(shard: _HeldShard, folder: JobFolder) -> None:
     """Link or copy the parts of a shard that the folder has not, or has as they were before a retry."""
     for part in shard.parts:
         if not folder.lacks(part):
@@ -106,7 +108,7 @@ def _take_over(shard: _Opened, folder: JobFolder) -> None:
 
 
 @contextlib.contextmanager
-def _open_shard(path: Path) -> Iterator[_Opened]:
+def _open_shard(path: Path) -> Iterator[_HeldShard]:
     """A finished shard, held so that nobody changes it meanwhile."""
     try:
         manifest = read_job_manifest(path)
@@ -128,11 +130,12 @@ def _open_shard(path: Path) -> Iterator[_Opened]:
         )
     with contextlib.ExitStack() as stack:
         if (path / LOCK_FILE).is_file():
-            lock = stack.enter_context((path / LOCK_FILE).open())
             try:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except OSError:
+                stack.enter_context(FileLock(path / LOCK_FILE, shared=True))
+            except BlockingIOError:
                 raise OutputError(f"shard {shard} is in use by another job", where=path, mend="wait for it") from None
+            except OSError as error:
+                raise OutputError(f"shard {shard} cannot be held", got=error.strerror, where=path) from None
         parts = list(read_parts(path, manifest["job"]))
         listed = {part["file"] for part in manifest["parts"]}
         if {part.file for part in parts} != listed:
@@ -143,10 +146,10 @@ def _open_shard(path: Path) -> Iterator[_Opened]:
                 where=path,
                 mend="score it again",
             )
-        yield _Opened(path, manifest, shard, parts)
+        yield _HeldShard(path, manifest, shard, parts)
 
 
-def _one_job(shards: Sequence[_Opened]) -> JobIdentity:
+def _one_job(shards: Sequence[_HeldShard]) -> JobIdentity:
     """The identity of the whole job; raises DataError unless each of its shards is there once."""
     first = shards[0]
     facts = {key: first.manifest.get(key) for key in ("source", "streams", "lineage")}
@@ -181,13 +184,13 @@ def _one_job(shards: Sequence[_Opened]) -> JobIdentity:
     return identity
 
 
-def _mended(shards: Sequence[_Opened]) -> str | None:
+def _mended(shards: Sequence[_HeldShard]) -> str | None:
     """The fingerprint of the table as it is since images of it were mended, where all shards say the same."""
     told = {shard.manifest.get("mended") for shard in shards}
     return told.pop() if len(told) == 1 else None
 
 
-def _id_type(shards: Sequence[_Opened]) -> Any:
+def _id_type(shards: Sequence[_HeldShard]) -> Any:
     for shard in shards:
         for part in shard.parts:
             return parquet.read_schema(shard.path / part.file).field("id").type

@@ -1,4 +1,4 @@
-"""A part file and what it says about itself: its job, the rows of the table that it answers, and which of them are bad.
+"""Part files, and what each says about itself: its job, the rows of the table that it answers, and those that are bad.
 
 All of that stands in the schema metadata of the file, so the parts alone tell how far a job is and a kill between a
 part and the manifest loses nothing. Bad rows are kept there as an Arrow stream, for ids have the table's type, and
@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from artifact.errors import OutputError
-from rows.vectors.table import write_part
+from rows.vectors.parts import write_part
 from serving.jobs.part_scoring import ScoredPart
 
 PART_METADATA = b"lookalike.part"

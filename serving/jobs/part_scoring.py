@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from rows.tables import ImageTable, RowBatch
-from rows.vectors.table import vector_array, vector_schema
+from rows.vectors.schema import vector_array, vector_schema
 from serving.client.scorer import Scorer
 from serving.client.windows import ScoredRows, Seen, Window, empty_columns
 from serving.jobs.loss_column import LossColumn

@@ -1,4 +1,4 @@
-"""How far a job is, how fast it goes now, and when it will end: the figures of its progress events.
+"""The progress of a job: how far it is, how fast it goes now, and when it will end.
 
 Speeds are those of the last half minute: a job over hours meets slow disks and restarted servers, and a mean since the
 start would say nothing of either.

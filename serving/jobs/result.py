@@ -1,10 +1,10 @@
-"""What a finished scoring job says of itself: its figures, what this call did, and what is odd about the rows."""
+"""The result of a finished scoring job: its figures, what this call did, and what is odd about the rows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from serving.jobs.output import JobFolder
+from serving.jobs.folder import JobFolder
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The bad rows of a job tried again: parts that gain rows are written anew, whole, with their rows in table order.
+"""The retry of a job's bad rows: parts that gain rows are written anew, whole, with their rows in table order.
 
 Only bad rows are run. The vectors that are there stay as they are, whatever became of their images since.
 """
@@ -17,7 +17,8 @@ from artifact.errors import DataError
 from rows.tables import ImageTable, RowBatch
 from serving.client.scorer import Scorer
 from serving.client.windows import ScoredRows, Seen, Window
-from serving.jobs.output import COMPLETE, JobFolder
+from serving.jobs.folder import JobFolder
+from serving.jobs.job_manifest import COMPLETE
 from serving.jobs.part_files import Part, read_errors, read_ids, read_scored_part
 from serving.jobs.part_scoring import OpenPart, ScoredPart
 from serving.jobs.row_windows import PartWindows, take_rows

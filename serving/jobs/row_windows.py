@@ -1,8 +1,8 @@
-"""A table cut into the windows that a job scores: the same rows give the same windows, wherever the job began.
+"""Windows of rows, which a job scores one by one: the same rows give the same windows, wherever the job began.
 
-A window ends at the border of a part, at a number of rows, or where the files it holds in memory are too large. None of
-that depends on how the table was read, so a job that goes on at a part's first row runs the batches it would have run
-anyway, and the vectors are the same to the byte.
+A window ends at the border of a part, at a number of rows, or with the row by which the files it holds in memory are
+too large (rows/cutting.py). None of that depends on how the table was read, so a job that goes on at a part's first row
+runs the batches it would have run anyway, and the vectors are the same to the byte.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from itertools import groupby
 
 import pyarrow as pa
 
+from rows.cutting import cut
 from rows.images import ImageRef
 from rows.tables import ImageTable, RowBatch
 from serving.client.windows import ROWS_PER_WINDOW
@@ -67,26 +68,17 @@ class PartWindows:
 
 def row_windows(table: ImageTable, start_row: int, rows_per_part: int) -> Generator[RowBatch, None, None]:
     """The rows from `start_row`, the first of a part, on."""
-    held: list[RowBatch] = []
-    num_rows = num_bytes = 0
-    for batch in table.batches(min(ROWS_PER_WINDOW, rows_per_part), start_row):
-        sizes = _bytes_per_row(batch)
-        at = 0
-        while at < len(batch):
-            to_border = rows_per_part - (batch.first_row + at) % rows_per_part
-            last = min(len(batch), at + min(to_border, ROWS_PER_WINDOW - num_rows))
-            end = at
-            while end < last and num_bytes < MAX_WINDOW_BYTES:
-                num_bytes += sizes[end]
-                end += 1
-            held.append(slice_rows(batch, at, end))
-            num_rows += end - at
-            if end - at == to_border or num_rows == ROWS_PER_WINDOW or num_bytes >= MAX_WINDOW_BYTES:
-                yield _join(held)
-                held, num_rows, num_bytes = [], 0, 0
-            at = end
-    if held:
-        yield _join(held)
+    batches = table.batches(min(ROWS_PER_WINDOW, rows_per_part), start_row)
+    pieces = cut(
+        ((batch, _bytes_per_row(batch)) for batch in batches),
+        max_rows=ROWS_PER_WINDOW,
+        max_bytes=MAX_WINDOW_BYTES,
+        may_exceed=True,
+        first_row=start_row,
+        rows_per_part=rows_per_part,
+    )
+    for piece in pieces:
+        yield _join([slice_rows(batch, start, end) for batch, start, end in piece])
 
 
 def take_rows(batch: RowBatch, places: list[int]) -> RowBatch:

@@ -1,4 +1,4 @@
-"""Score a table of images into a folder of vectors, in bounded memory; a killed job goes on where it stopped."""
+"""A scoring job: a table of images into a folder of vectors, in bounded memory; after a kill it goes on."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from artifact.events import Report
 from rows.tables import ImageTable
 from serving.client.scorer import Scorer
 from serving.jobs.arrays import require_format, write_arrays
+from serving.jobs.claiming import open_job_folder
+from serving.jobs.folder import JobFolder
 from serving.jobs.identity import JobIdentity
+from serving.jobs.job_manifest import COMPLETE
 from serving.jobs.loss_column import loss_column
-from serving.jobs.output import COMPLETE, JobFolder, open_job_folder
 from serving.jobs.part_files import Part
 from serving.jobs.part_scoring import score_parts
 from serving.jobs.progress import JobProgress, latency_facts

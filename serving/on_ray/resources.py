@@ -1,4 +1,4 @@
-"""Whether a Ray cluster has room for the actors of a job, and how many it gets by default.
+"""The room of a Ray cluster for the actors of a job, and the plan of how many it gets.
 
 Ray queues what does not fit, without a word and for ever. So the room is counted, node by node, before any work.
 """

@@ -20,7 +20,7 @@ from artifact.events import Report
 from rows.tables import ImageTable
 from serving.client.scorer import Scorer
 from serving.client.windows import ScoredRows
-from serving.jobs.output import JobFolder
+from serving.jobs.folder import JobFolder
 from serving.jobs.part_scoring import ScoredPart
 from serving.jobs.progress import JobProgress
 from serving.on_ray.actors import scored_parts

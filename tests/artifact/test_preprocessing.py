@@ -1,26 +1,15 @@
 """Pillow is the reference: every mode and format, never more than one level apart; every limit, before decoding."""
 
 import io
-import struct
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from artifact.preprocessing import (
-    BadImagesError,
-    ImageError,
-    Limits,
-    Preprocessing,
-    decode_image,
-    format_bad_images,
-    inspect_image,
-    load_batch,
-    load_pixels,
-    parse_bad_images,
-)
+from artifact.image_batch import BadImagesError, format_bad_images, load_batch, parse_bad_images
+from artifact.preprocessing import ImageError, Limits, Preprocessing, decode_image, inspect_image, load_pixels
+from tests.shared.spoiled_images import png_of
 
 
 def picture(width: int = 640, height: int = 480, seed: int = 0) -> Image.Image:
@@ -160,19 +149,6 @@ def test_broken_exif_does_not_spoil_a_picture() -> None:
     """Nonsense in the EXIF block leaves the picture upright."""
     data = encode(picture(64, 48), "JPEG", exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xff")
     assert decode_image(data).shape == (48, 64, 3)
-
-
-def png_of(width: int, height: int) -> bytes:
-    """A valid 1-bit PNG of any size in a few KB: the classic image bomb."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    row = b"\0" + bytes((width + 7) // 8)
-    packer = zlib.compressobj(9)
-    body = b"".join([packer.compress(row * 100) for _ in range(height // 100)]) + packer.flush()
-    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
 
 
 BAD = {

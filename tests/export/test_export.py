@@ -24,7 +24,7 @@ from export.parity import check_parity, reference_outputs
 from tests.shared.shapes_run import small_run
 from trainer.networks.base_networks import build_base
 from trainer.networks.branch import Branch
-from trainer.run.folder import Run
+from trainer.run.saved_run import Run
 
 SIZE = 32
 SPEC = Preprocessing(height=SIZE, width=SIZE)
@@ -180,7 +180,7 @@ EXPORT = """
 import sys
 from pathlib import Path
 from export.build import build
-from trainer.run.folder import load_run
+from trainer.run.saved_run import load_run
 build(load_run(Path(sys.argv[1])), "full").write(Path(sys.argv[2]))
 """
 

@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from artifact.preprocessing import Preprocessing
 from benchmarks.families import EMBEDDING_DIM, FAMILIES, branch_digests, make_branch, measure
-from export.adoption.folding import fold_constants
+from export.folding import fold_constants
 from export.graph import export_graph
 from export.merged import merge_training_parts
 from trainer.networks.conv4 import Conv4

@@ -38,7 +38,7 @@ from trainer.data.class_sets import open_class_folder
 from trainer.data.images import read_images
 from trainer.networks.base_networks import build_base
 from trainer.networks.branch import Branch
-from trainer.run.folder import Run
+from trainer.run.saved_run import Run
 
 SIZE = 32
 SPEC = Preprocessing(height=SIZE, width=SIZE)
@@ -314,7 +314,7 @@ from pathlib import Path
 from export.build import build
 from export.gates import Limits
 from export.reduce import Int8Settings
-from trainer.run.folder import load_run
+from trainer.run.saved_run import load_run
 run = load_run(Path(sys.argv[1]))
 settings = Int8Settings(limits=Limits(max_recall_loss=20, min_cosine=0.9))
 for precision in ("int8", "fp16"):

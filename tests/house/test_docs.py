@@ -1,4 +1,4 @@
-"""Documents against the program: commands, options, files and names that they print."""
+"""Documents against the program: printed commands and options, links, and files that are named."""
 
 import re
 import shlex
@@ -46,3 +46,13 @@ def test_links_of_the_documents_lead_somewhere() -> None:
     for document in [*DOCUMENTS, ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md"]:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_files_of_code_that_documents_name_are_there() -> None:
+    """Every `room/file.py` in the text of a page, links apart, is a file of this repository."""
+    named = 0
+    for document in [*DOCUMENTS, ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md"]:
+        for path in re.findall(r"(?<![\w/.-])(?:[\w-]+/)+[\w-]+\.py\b", document.read_text()):
+            assert (ROOT / path).is_file() or (document.parent / path).is_file(), f"{document.name}: {path}"
+            named += 1
+    assert named > 5

@@ -5,22 +5,13 @@ import sys
 
 import pytest
 
+from tests.shared.missing_packages import COMMAND_LINE, TRAINING_EXTRA, run_without
 from tests.shared.places import ROOT
 
-TRAINING_PACKAGES = ("torch", "torchvision", "timm", "safetensors", "onnxscript", "trainer")
+TRAINING_PACKAGES = (*TRAINING_EXTRA, "trainer")
 LIGHT_ROOMS = ("artifact", "rows", "analysis", "serving", "pages", "export/adoption")
 INSIDE_TRITON = "artifact.repository.triton_decode"
 """The one module that nothing here can import: it runs inside tritonserver."""
-
-# A finder that refuses what a scoring machine does not have, as if it were not installed.
-REFUSE = f"""
-import importlib.abc, sys
-class Missing(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {TRAINING_PACKAGES!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
-sys.meta_path.insert(0, Missing())
-"""
 
 
 def run(code: str) -> subprocess.CompletedProcess[str]:
@@ -38,16 +29,25 @@ def modules_of(room: str) -> list[str]:
 
 @pytest.mark.parametrize("room", LIGHT_ROOMS)
 def test_room_imports_on_a_machine_without_torch(room: str) -> None:
-    """Every module of the room imports while torch, timm and the trainer are not to be found."""
+    """Every module of the room imports while torch, timm and the floors above are not to be found."""
     names = modules_of(room)
     assert len(names) == len(list((ROOT / room).rglob("*.py"))) - (room == "artifact")
-    done = run(REFUSE + "\n".join(f"import {name}" for name in names))
+    missing = TRAINING_PACKAGES if room == "export/adoption" else (*TRAINING_PACKAGES, "export")
+    done = run_without(missing, "\n".join(f"import {name}" for name in names))
     assert done.returncode == 0, done.stderr
 
 
-def test_the_test_above_can_fail() -> None:
+def test_every_command_imports_on_a_machine_without_torch() -> None:
+    """The command line, its commands and results, and the demo: what needs torch is imported when a command runs."""
+    names = [name for name in modules_of("lookalike") if name != "lookalike.__main__"]
+    assert {"lookalike.commands.train", "lookalike.results.proofs", "lookalike.demo.journey"} <= set(names)
+    done = run_without((*TRAINING_EXTRA, "trainer", "export.build"), "\n".join(f"import {name}" for name in names))
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_tests_above_can_fail() -> None:
     """The same refusal does stop the trainer, and says why."""
-    done = run(REFUSE + "import torch")
+    done = run_without(TRAINING_PACKAGES, "import torch")
     assert done.returncode != 0
     assert "No module named 'torch'" in done.stderr
 
@@ -109,10 +109,7 @@ def test_every_public_name_can_be_had() -> None:
 
 def test_a_missing_extra_is_named() -> None:
     """`lookalike train` without torch says which extra brings it, in one line."""
-    code = REFUSE.replace("'trainer'", "'none'") + (
-        "import lookalike.cli\nsys.exit(lookalike.cli.main(['train', 'x', '--kind', 'triplet', '--output', 'y']))"
-    )
-    done = run(code)
+    done = run_without(TRAINING_EXTRA, COMMAND_LINE, "train", "x", "--kind", "triplet", "--output", "y")
     assert done.returncode == 1
     assert done.stderr.startswith("lookalike: the package 'torch' is not installed; `pip install 'lookalike[train]'`")
     assert len(done.stderr.splitlines()) == 1

@@ -1,4 +1,4 @@
-"""The progress display: what fits a terminal, and what a log file gets."""
+"""Progress on stderr: what fits a terminal, and what a log file gets."""
 
 import io
 from typing import Any

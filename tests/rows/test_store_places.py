@@ -21,7 +21,8 @@ from lookalike.cli import main
 from rows.stores.place import parse_place
 from rows.stores.push import push
 from rows.stores.qdrant import point_id
-from rows.vectors.table import VectorTable, vector_array
+from rows.vectors.schema import vector_array
+from rows.vectors.table import VectorTable
 from tests.shared.places import ROOT
 
 VECTORS = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)

@@ -12,7 +12,9 @@ import pyarrow as pa
 import pytest
 
 from artifact.errors import DataError, UsageError
-from rows.vectors.table import VectorTable, vector_array, write_part
+from rows.vectors.parts import write_part
+from rows.vectors.schema import vector_array
+from rows.vectors.table import VectorTable
 
 
 def numbers(num_rows: int, dim: int = 3) -> Any:

@@ -1,4 +1,4 @@
-"""Output of scoring, opened by other programs: pandas, polars, DuckDB, LanceDB and embedding-atlas."""
+"""Scored tables opened by other programs: pandas, polars, DuckDB, LanceDB and embedding-atlas."""
 
 from __future__ import annotations
 

@@ -16,7 +16,9 @@ from pyarrow import parquet
 
 from artifact.errors import DataError, OutputError, SpaceError
 from rows.vectors.lineage import Lineage, require_same_space
-from rows.vectors.table import VectorTable, vector_array, vector_schema, write_part
+from rows.vectors.parts import write_part
+from rows.vectors.schema import vector_array, vector_schema
+from rows.vectors.table import VectorTable
 
 LINEAGE = Lineage(
     artifact="shoes", version=3, digest="d" * 64, space="s" * 64, distance="cosine", normalized=False, kind="siamese"

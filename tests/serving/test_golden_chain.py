@@ -24,7 +24,7 @@ from serving.embedded.server import Server
 from tests.shared.pictures import pictures
 from tests.shared.shapes_run import small_run
 from tests.shared.triton_server import TritonServer, unavailable
-from trainer.run.folder import Run
+from trainer.run.saved_run import Run
 
 TOLERANCE = 1e-4
 Vectors = np.ndarray[Any, np.dtype[np.float32]]

@@ -9,7 +9,7 @@ import grpc
 import numpy as np
 from tritonclient.grpc import service_pb2_grpc as services
 
-from artifact.preprocessing import BadImagesError, load_batch, parse_bad_images
+from artifact.image_batch import BadImagesError, load_batch, parse_bad_images
 from tests.shared.conformance import (
     BRANCH,
     FULL,

@@ -15,6 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.3, 0.25)
+SIZE = 64
+"""Side of the pictures that real networks are exported for, in pixels."""
 
 
 def timm_classifier(name: str, **options: object) -> nn.Module:
@@ -110,5 +112,6 @@ def small_graph(
 
 
 def save(model: onnx.ModelProto, path: Path) -> Path:
+    """Write a graph as it is."""
     path.write_bytes(model.SerializeToString())
     return path

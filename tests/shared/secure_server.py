@@ -16,8 +16,7 @@ from tritonclient.grpc.service_pb2_grpc import add_GRPCInferenceServiceServicer_
 
 from serving.embedded.grpc_service import GrpcService
 from serving.embedded.models import ModelStore
-from serving.embedded.servables import Settings
-from serving.embedded.server import unreported
+from serving.embedded.options import ServerOptions, unreported
 
 
 def unavailable() -> str | None:
@@ -97,7 +96,7 @@ def secure_server(
     port: int = 0,
 ) -> Iterator[int]:
     """The port of a server: with a certificate over TLS, with an authority for clients that they must be known to."""
-    store = ModelStore(repository, Settings(threads=1, device="cpu"), report=unreported)
+    store = ModelStore(repository, ServerOptions(threads=1))
     server = grpc.server(ThreadPoolExecutor(8), interceptors=[TokenCheck(token)] if token else [])
     add_GRPCInferenceServiceServicer_to_server(service(store, version="0", report=unreported), server)
     address = f"127.0.0.1:{port}"

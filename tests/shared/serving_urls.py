@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
+from serving.client.scorer import Scorer
 from serving.embedded.server import Server
 from tests.shared.triton_server import TritonServer, unavailable
 
 SERVERS = ["embedded"] if unavailable() else ["embedded", "triton"]
+SCORING_PLACES = ["local", *SERVERS]
 
 _PROGRAM = """
 import sys
@@ -33,6 +36,34 @@ def serve(name: str, repository: Path) -> Iterator[str]:
     else:
         with Server(repository, grpc_port=0) as server:
             yield server.url
+
+
+class Place:
+    """Where the models of a repository are scored: in this process or on a server.
+
+    Args:
+        repository: the folder.
+        url: HOST:PORT of a server; None for this process.
+    """
+
+    def __init__(self, repository: Path, url: str | None) -> None:
+        self.repository, self.url = repository, url
+
+    def scorer(self, model: str, **options: Any) -> Scorer:
+        """A Scorer of a model there."""
+        if self.url is None:
+            return Scorer(model, repository=self.repository, **options)
+        return Scorer(model, url=self.url, **options)
+
+
+@contextmanager
+def scoring_place(name: str, repository: Path) -> Iterator[Place]:
+    """A place by its name, one of SCORING_PLACES."""
+    if name == "local":
+        yield Place(repository, None)
+        return
+    with serve(name, repository) as url:
+        yield Place(repository, url)
 
 
 def free_port() -> int:

@@ -1,13 +1,15 @@
-"""A really trained small run for tests: four classes of drawn shapes, two epochs of Conv4 at 32 px."""
+"""Small training runs for tests: four classes of drawn shapes, a few epochs of Conv4 at 32 px or less."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from trainer.config.config import make_config
 from trainer.loop.fit import fit
-from trainer.run.folder import Run
+from trainer.run.saved_run import Run
 
 SHAPES = ("disc", "square", "stripe", "cross")
 
@@ -49,3 +51,23 @@ def small_run(output: Path, *, kind: str = "triplet", epochs: int = 2) -> Run:
     images = write_shapes(output.parent / "images")
     values = {"images": images, "kind": kind, "dim": 8, "size": 32, "epochs": epochs, "validation": "images:0.25"}
     return fit(make_config(values), output)
+
+
+def fit_small(images: Path, output: Path, *, report: Any = None, resume: bool = False, **values: Any) -> Run:
+    """Train triplets at 24 px for two epochs, or as `values` say; a quarter of each class is held out."""
+    small = {
+        "images": images,
+        "kind": "triplet",
+        "dim": 8,
+        "size": 24,
+        "epochs": 2,
+        "validation": "images:0.25",
+        "sampling": {"images_per_class": 6},
+    }
+    return fit(make_config(small | values), output, report=report, resume=resume)
+
+
+def lines_of(run: Path) -> list[dict[str, Any]]:
+    """The lines of a run's metrics.jsonl, without how fast it was."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "images_per_s"} for line in lines]

@@ -18,10 +18,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from trainer.augment.blur import blur, draw_sigmas
 from trainer.augment.colour import draw_tones, has_tones, recolour
 from trainer.augment.erasure import draw_rectangles, erase
-from trainer.augment.strokes import draw_amounts, thicken
+from trainer.augment.filters import blur, draw_amounts, draw_sigmas, thicken
 from trainer.augment.warp import draw_moves, has_moves, warp
 from trainer.config.settings import AugmentConfig
 

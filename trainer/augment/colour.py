@@ -1,4 +1,4 @@
-"""How an image is lit and coloured: brightness, contrast, saturation, hue and loss of colour, as one matrix per image.
+"""Light and colours of images: brightness, contrast, saturation, hue and loss of colour, as one matrix per image.
 
 Decisions a reader would question:
 - All five are affine maps of (R, G, B), so they are multiplied first and every pixel is touched once, without being cut

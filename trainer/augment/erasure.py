@@ -1,4 +1,4 @@
-"""What of an image is hidden: a share of the images loses one rectangle.
+"""Erasure: a share of the images loses one rectangle.
 
 Decision a reader would question: the rectangle gets the image's own mean colour. Zhong et al. 2017 ("Random Erasing
 Data Augmentation") find random values and the mean about equal, and both better than black or white; noise would cost a

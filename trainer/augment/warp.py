@@ -1,4 +1,4 @@
-"""Where the content of an image goes: cropped, mirrored, scaled, stretched, sheared, turned, shifted, bent, in one go.
+"""Moves of the content: cropped, mirrored, scaled, stretched, sheared, turned, shifted and bent, in one go.
 
 Decisions a reader would question:
 - All of it is one sampling grid and one bilinear `grid_sample`: however much is asked for, an image is interpolated

@@ -1,4 +1,4 @@
-"""Checks of options against each other, each refused with the values that would work.
+"""Checks of settings against each other, each refused with the values that would work.
 
 Apart from config.py so that the typed model stays readable; a new combination to refuse is a few lines here.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from artifact.errors import UsageError
@@ -17,6 +16,7 @@ from artifact.preprocessing import FITS
 
 if TYPE_CHECKING:
     from trainer.config.config import TrainConfig
+    from trainer.objective.losses import Loss
 
 
 def check_choice(what: str, value: str, choices: Sequence[str], *, where: str) -> None:
@@ -28,24 +28,26 @@ def check_choice(what: str, value: str, choices: Sequence[str], *, where: str) -
     raise UsageError(what, expected=f"one of {', '.join(choices)}", got=repr(value), where=where, mend=mend)
 
 
-def check_choices(config: TrainConfig) -> None:
-    """Names that must be known, and combinations of them that must make sense; raises UsageError."""
+def check_names(config: TrainConfig) -> None:
+    """Kind, fit and distance must be known; raises UsageError."""
     from trainer.objective.distances import DISTANCES
-    from trainer.objective.losses import DEFAULT_LOSSES, LOSSES, OTHER_CLASS
-    from trainer.objective.mining import MINERS
-    from trainer.objective.own_loss import find_loss
 
     check_choice("kind", config.kind, list(KINDS), where="--kind")
     check_choice("fit", config.fit, FITS, where="--set fit=...")
     check_choice("distance", config.distance, list(DISTANCES), where="--distance")
-    name = config.loss or DEFAULT_LOSSES[config.kind]
-    loss = find_loss(name)
+
+
+def check_choices(config: TrainConfig, loss: Loss) -> None:
+    """Combinations of names, of settings that are filled in, must make sense; raises UsageError."""
+    from trainer.objective.losses import LOSSES, OTHER_CLASS
+    from trainer.objective.mining import MINERS
+
+    name, mining, miners = str(config.loss), str(config.mining), MINERS[loss.form]
     if config.kind not in loss.kinds:
         fitting = [other for other, value in LOSSES.items() if config.kind in value.kinds]
         raise UsageError(f"loss of a {config.kind} model", expected=" or ".join(fitting), got=name, where="--loss")
-    if config.mining is not None:
-        check_choice(f"mining for the loss {name}", config.mining, MINERS[loss.form], where="--mining")
-        _check_mining(config, name, config.mining, MINERS[loss.form])
+    check_choice(f"mining for the loss {name}", mining, miners, where="--mining")
+    _check_mining(name, mining, miners, margin=config.margin)
     if loss.second_negative == OTHER_CLASS and (config.sampling.classes_per_batch or 3) < 3:
         raise UsageError(
             "classes in a batch of a quartet model",
@@ -55,10 +57,9 @@ def check_choices(config: TrainConfig) -> None:
         )
     if config.pretrained and config.weights is not None:
         raise UsageError("start weights", expected="--pretrained or weights, not both", got="both")
-    check_validation(config.validation)
 
 
-def _check_mining(config: TrainConfig, loss: str, mining: str, miners: Sequence[str]) -> None:
+def _check_mining(loss: str, mining: str, miners: Sequence[str], *, margin: float | None) -> None:
     """Refuse a miner that finds nothing this loss could learn from; raises UsageError."""
     if mining == "easy" and loss == "triplet":
         others = ", ".join(miner for miner in miners if miner != "easy")
@@ -68,7 +69,6 @@ def _check_mining(config: TrainConfig, loss: str, mining: str, miners: Sequence[
             got="easy, whose triplets all have loss 0",
             where="--mining",
         )
-    margin = config.margin if config.margin is not None else default_margin(config)
     if mining == "semi_hard" and margin == 0:
         raise UsageError(
             "margin with --mining semi_hard",
@@ -78,41 +78,12 @@ def _check_mining(config: TrainConfig, loss: str, mining: str, miners: Sequence[
         )
 
 
-def default_margin(config: TrainConfig) -> float:
-    """The margin of the loss for this distance and normalisation."""
-    from trainer.objective.losses import DEFAULT_LOSSES
-    from trainer.objective.own_loss import find_loss
-
-    loss = find_loss(config.loss or DEFAULT_LOSSES[config.kind])
-    return loss.margins[config.distance, loss.unit_length if config.normalize is None else config.normalize]
-
-
-def check_validation(text: str) -> tuple[str, float] | Path | None:
-    """Read `images:0.1`, `classes:0.2`, `none` (None) or the path of a folder or table; raises UsageError."""
-    if text == "none":
-        return None
-    mode, colon, share = text.partition(":")
-    try:
-        value = float(share)
-    except ValueError:
-        value = math.nan
-    if not colon or mode not in ("images", "classes"):
-        if colon and not math.isnan(value):  # image:0.1 is no folder that anybody meant
-            expected = "images:SHARE, classes:SHARE, none or a folder"
-            raise UsageError("validation", expected=expected, got=repr(text), where="--validation")
-        return Path(text)
-    if not 0 < value < 1:
-        raise UsageError("validation share", expected="a number between 0 and 1", got=repr(share), where="--validation")
-    return mode, value
-
-
-def check_margins(config: TrainConfig) -> None:
+def check_margins(config: TrainConfig, loss: Loss) -> None:
     """Margins that no network could meet, or that mean nothing, are refused with their bound; raises UsageError."""
     from trainer.objective.distances import largest_distance
-    from trainer.objective.own_loss import find_loss
 
     bound = largest_distance(config.distance, normalized=bool(config.normalize))
-    has_second = "margin2" in find_loss(str(config.loss)).margin_names
+    has_second = "margin2" in loss.margin_names
     for name, value in (("margin", config.margin), ("margin2", config.margin2 if has_second else None)):
         if value is None:
             continue

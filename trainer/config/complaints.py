@@ -1,4 +1,4 @@
-"""What is wrong with a setting, in one line: what pydantic refuses, in the words of this project."""
+"""Complaints about single settings: what pydantic refuses, in one line and in the words of this project."""
 
 from __future__ import annotations
 

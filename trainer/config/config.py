@@ -1,8 +1,8 @@
 """The configuration of a training run: typed, frozen, saved whole as config.yaml beside the checkpoint.
 
 Decision a reader would question: defaults that depend on other options (loss, margins, size, P and K) are None while
-the user writes the configuration and are resolved once, before training (`TrainConfig.resolved`; those that
-depend on the data in trainer/loop/preparation.py), so the saved file holds every number that was used.
+the user writes the configuration and are resolved once, before training (trainer/config/resolution.py), so the saved
+file holds every number that was used.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import yaml
 from pydantic import Field, ValidationError
 
 from artifact.errors import UsageError
-from trainer.config.checks import check_choices, check_margins, default_margin
 from trainer.config.complaints import complaint, setting_keys
 from trainer.config.settings import AugmentConfig, FreezeConfig, LoopConfig, OptimizerConfig, SamplingConfig, Settings
 
@@ -39,14 +38,14 @@ class TrainConfig(Settings):
         pooling: how the last feature map becomes features: `avg`, `max`, `gem` or `flatten`; None: as the network does.
         dim: neurons of the embedding layer.
         size: side of the square input in pixels; None: what the base network was made for.
-        fit: `stretch`, `crop` or `pad` (artifact/preprocessing.py).
+        fit: how an image that is not square becomes so: `stretch`, `crop` or `pad`.
         epochs: passes over the training images.
-        loss: a name in trainer/objective/losses.py, or the user's own `module:function`; None: the kind's.
-        distance: a name in trainer/objective/distances.py; everything downstream uses it.
+        loss: one of ours by name, or the user's own `module:function`; None: the kind's.
+        distance: one of ours by name; everything downstream uses it.
         normalize: put every vector on the unit sphere; None: as suits the loss.
         margin: in units of the distance; None: the loss's default for that distance and normalisation.
         margin2: the quadruplet loss's second margin; None: half of `margin`.
-        mining: a name in trainer/objective/mining.py; None: the loss's.
+        mining: a miner by name, that is, which tuples of a batch count; None: the loss's.
         validation: `images:SHARE`, `classes:SHARE`, a folder of class folders, a table, or `none`: then there is no
             threshold.
         pretrained: start from the base network's published weights (timm).
@@ -89,26 +88,6 @@ class TrainConfig(Settings):
     freeze: FreezeConfig = FreezeConfig()
     augment: AugmentConfig = AugmentConfig()
     loop: LoopConfig = LoopConfig()
-
-    def resolved(self) -> TrainConfig:
-        """With loss, normalisation and margins filled in and every combination checked; raises UsageError."""
-        from trainer.objective.losses import DEFAULT_LOSSES  # torch: only when a run is really meant
-        from trainer.objective.own_loss import find_loss
-
-        check_choices(self)
-        name = self.loss or DEFAULT_LOSSES[self.kind]
-        loss = find_loss(name)
-        margin = default_margin(self) if self.margin is None else self.margin
-        filled = {
-            "loss": name,
-            "mining": self.mining or loss.mining,
-            "margin": margin,
-            "margin2": margin / 2 if self.margin2 is None else self.margin2,
-            "normalize": loss.unit_length if self.normalize is None else self.normalize,
-        }
-        config = self.model_copy(update=filled)
-        check_margins(config)
-        return config
 
 
 def make_config(values: Mapping[str, Any]) -> TrainConfig:

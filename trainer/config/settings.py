@@ -10,6 +10,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+BALANCED: Literal["balanced"] = "balanced"
+ROUNDS: Literal["rounds"] = "rounds"
+TUPLES: Literal["tuples"] = "tuples"
+"""What `sampling.strategy` takes."""
+
 
 class Settings(BaseModel):
     """What every group and the whole configuration share: frozen, no unknown names, finite numbers."""
@@ -52,6 +57,8 @@ class OptimizerConfig(Settings):
         weight_decay: decoupled with adamw; biases and normalisation layers are exempt.
         schedule: `cosine` to zero over the run, `step` (times `step_factor` after each of `step_shares` of the run),
             or `constant`; all after the warm-up.
+        step_shares: where the rate of `step` falls, as shares of the whole run.
+        step_factor: what it is multiplied by there.
         warmup_share: share of all steps in which the rate rises linearly.
         clip_norm: longest gradient, as a vector of all parameters; None: as it is.
     """

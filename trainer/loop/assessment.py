@@ -11,16 +11,8 @@ from analysis.measures.verification import decision_threshold
 from artifact.arrays import Vectors
 from artifact.events import Report
 from pages.report import HeldOut, write_report
-from trainer.loop.preparation import Prepared
 from trainer.loop.training import Training
 from trainer.loop.validation import FALSE_ACCEPT_RATE, embed
-
-
-def measured_metrics(prepared: Prepared) -> tuple[str, ...]:
-    """Names of what `assess` will give for these images."""
-    if prepared.held_out_tuples is not None:
-        return ("held_out_pct_correct",)
-    return ("recall@1", "mAP@R") if prepared.held_out is not None else ()
 
 
 def assess(training: Training) -> dict[str, float]:

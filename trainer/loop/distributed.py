@@ -1,4 +1,4 @@
-"""Several processes, one batch: each embeds its share of the images, all see the vectors of the whole batch.
+"""Ranks: processes that share each batch. Each embeds its part of the images, all see the vectors of the whole batch.
 
 `torchrun --nproc-per-node N -m lookalike train ...` starts N ranks; one process alone is a group of one rank. Mining
 needs every image of a batch, so vectors are gathered across ranks and the loss of the joined batch is computed on each.
@@ -76,7 +76,7 @@ class Ranks:
         dist.broadcast_object_list(box, src=0, device=self.device)
         return box[0]
 
-    def first(self, act: Callable[[], None]) -> None:
+    def on_first(self, act: Callable[[], None]) -> None:
         """Let rank 0 do something while the others wait; what it refuses is refused on every rank."""
         refused: LookalikeError | None = None
         if self.is_first:

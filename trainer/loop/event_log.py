@@ -1,4 +1,4 @@
-"""A run as TensorBoard shows it: the training's own events, written beside the run's other files.
+"""An event log for TensorBoard: the training's own events, written beside the run's other files.
 
 Decisions a reader would question:
 - TensorBoard is an extra of its own. Where it is missing, a run that asks for it is refused before any image is read,

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C between two steps: the state is saved first, so nothing trained is lost.
+"""An interruption between two steps, by SIGTERM or Ctrl-C: the state is saved first, so nothing trained is lost.
 
 Decision a reader would question: the first signal is only noted, the second ends the process as it always would. Signal
 handlers belong to the main thread; elsewhere nothing is installed.

@@ -1,4 +1,4 @@
-"""From a configuration to data and network, before anything is written.
+"""The preparation of a run, before anything is written: configuration resolved, network built, images read and split.
 
 Decisions a reader would question:
 - Conv4 takes images at their own size up to 64 px. It has no size it was made for, and a fixed one would blow 28 px
@@ -13,27 +13,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from artifact.errors import DataError, UsageError
 from artifact.events import Report
 from artifact.preprocessing import ImageError, Preprocessing, inspect_image
-from trainer.config.checks import check_validation
 from trainer.config.config import TrainConfig
+from trainer.config.resolution import Share, choose_strategy, read_validation, resolve, resolve_settings
 from trainer.data.dataset import Dataset, DatasetFiles, files_of, open_cache, open_dataset, read_dataset
 from trainer.data.held_out import DataSplit, split_dataset
 from trainer.data.image_files import ImageFiles, check_classes
 from trainer.data.images import Images
 from trainer.data.tuple_table import TupleFiles, TupleRows
-from trainer.networks.base_networks import BaseNetwork, build_base
+from trainer.networks.base_networks import BaseNetwork, build_base, make_preprocessing
 from trainer.networks.conv4 import NATURAL_SIZE_PX
-from trainer.run.folder import Run, make_preprocessing
-from trainer.sampling.batches import BALANCED, batch_shape, strategy_for
+from trainer.run.saved_run import Run
+from trainer.weights.precision import is_slow, resolve_precision
 
-__all__ = ["Prepared", "Report", "prepare", "read_split", "small_size"]
-
-Validation = DatasetFiles | tuple[str, float] | None
+Validation = DatasetFiles | Share | None
 """Data of its own, how much of the training data, or nothing."""
 
+_CPU = torch.device("cpu")
 _HEADERS = 64
 _MIN_SIZE_PX = 16
 
@@ -63,20 +63,35 @@ class Prepared:
     num_images: int
     num_classes: int
 
+    def data_facts(self) -> dict[str, str | int]:
+        """Hash and counts of the images, as facts.json has them."""
+        held_out = self.held_out
+        return {
+            "data_sha256": self.data_sha256,
+            "num_images": self.num_images,
+            "num_classes": self.num_classes,
+            "num_train_images": len(self.train),
+            "num_train_classes": len(self.train.files.classes),
+            "num_validation_images": len(held_out) if held_out is not None else 0,
+            "num_validation_classes": len(held_out.files.classes) if held_out is not None else 0,
+        }
 
-def prepare(config: TrainConfig, *, report: Report) -> Prepared:
+
+def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU) -> Prepared:
     """Resolve the configuration, build the base network, read and split the images.
 
+    Args:
+        config: as the user wrote it.
+        report: gets a dict per event: {"event": "read" | "warning", ...}.
+        device: where training will compute; `loop.precision` follows from it.
+
     Raises:
-        UsageError: settings that make no sense, before any image is read.
+        UsageError: settings that make no sense, before any image is read; or a metric that is not measured.
         DataError: images that no tuple of the kind can be drawn from, or too many bad ones.
     """
-    given, config = config, config.resolved()
+    given, config = config, resolve_settings(config)
     opened, validation = _open(config)
-    config = _with_strategy(config, opened)
-    if given.mining is not None and config.sampling.strategy != BALANCED:
-        expected = f"none, for tuples are drawn (sampling.strategy is {config.sampling.strategy})"
-        raise UsageError("mining", expected=expected, got=given.mining, where="--mining")
+    strategy = choose_strategy(given, is_tuples=isinstance(opened, TupleFiles))
     if not isinstance(opened, TupleFiles):
         check_classes(opened, kind=config.kind)
     size = config.size or (small_size(files_of(opened)) if config.base == "conv4" else None)
@@ -88,20 +103,30 @@ def prepare(config: TrainConfig, *, report: Report) -> Prepared:
         cut=config.cut,
         pooling=config.pooling,
     )
-    config = config.model_copy(update={"size": base.size})
     for note in base.notes:
         report({"event": "warning", "message": note})
-    dataset, sides = _read(config, opened, validation, make_preprocessing(config, base), report=report)
-    train = sides.train
+    dataset, split = _read(config, opened, validation, make_preprocessing(config, base), report=report)
+    train = split.train
     if config.augment.turns or config.augment.mirrors:
         train = train.with_turns(turns=config.augment.turns, mirrors=config.augment.mirrors)
+    precision = resolve_precision(config.loop.precision, device)
+    if is_slow(precision, device):
+        report({"event": "warning", "message": f"{precision} is slower than fp32 on this {device.type}"})
+    config = resolve(
+        config,
+        strategy=strategy,
+        size=base.size,
+        num_classes=len(train.files.classes),
+        metrics=_measured_metrics(split),
+        precision=precision,
+    )
     return Prepared(
-        config=_with_batch_shape(config, train),
+        config=config,
         base=base,
         train=train,
-        held_out=sides.held_out,
-        tuples=sides.tuples,
-        held_out_tuples=sides.held_out_tuples,
+        held_out=split.held_out,
+        tuples=split.tuples,
+        held_out_tuples=split.held_out_tuples,
         data_sha256=dataset.sha256,
         num_images=len(dataset.images),
         num_classes=len(dataset.images.files.classes),
@@ -118,8 +143,8 @@ def read_split(run: Run, *, report: Report) -> tuple[Images, Images | None]:
     """
     opened, validation = _open(run.config)
     expected = str(run.facts.get("data_sha256"))
-    _, sides = _read(run.config, opened, validation, run.preprocessing, report=report, expected=expected)
-    return sides.train, sides.held_out
+    _, split = _read(run.config, opened, validation, run.preprocessing, report=report, expected=expected)
+    return split.train, split.held_out
 
 
 def small_size(files: ImageFiles) -> int:
@@ -136,8 +161,8 @@ def small_size(files: ImageFiles) -> int:
 
 def _open(config: TrainConfig) -> tuple[DatasetFiles, Validation]:
     """What is trained on, and what is validated on, or how much of the former."""
+    validation = read_validation(config.validation)
     opened = open_dataset(config.images, kind=config.kind, columns=config.columns)
-    validation = check_validation(config.validation)
     if isinstance(validation, Path):
         return opened, open_dataset(
             validation, kind=config.kind, columns=config.columns, what="validation folder", folder_has_columns=True
@@ -152,32 +177,11 @@ def _open(config: TrainConfig) -> tuple[DatasetFiles, Validation]:
     return opened, validation
 
 
-def _with_strategy(config: TrainConfig, opened: DatasetFiles) -> TrainConfig:
-    """With the strategy filled in; what classes alone can have is refused for tuples."""
-    is_tuples = isinstance(opened, TupleFiles)
-    strategy = strategy_for(config.sampling.strategy, is_tuples=is_tuples)
-    for name, given in (("turns", config.augment.turns), ("mirrors", config.augment.mirrors)):
-        if is_tuples and given:
-            raise UsageError(
-                f"augment.{name}",
-                expected="images with classes, for it makes more of them",
-                got="a table of tuples",
-                where=f"--set augment.{name}=...",
-            )
-    return config.model_copy(update={"sampling": config.sampling.model_copy(update={"strategy": strategy})})
-
-
-def _with_batch_shape(config: TrainConfig, train: Images) -> TrainConfig:
-    """With P and K filled in, where batches are balanced."""
-    if config.sampling.strategy != BALANCED:
-        return config
-    classes, per_class = batch_shape(
-        len(train.files.classes),
-        classes_per_batch=config.sampling.classes_per_batch,
-        images_per_class=config.sampling.images_per_class,
-    )
-    shape = {"classes_per_batch": classes, "images_per_class": per_class}
-    return config.model_copy(update={"sampling": config.sampling.model_copy(update=shape)})
+def _measured_metrics(split: DataSplit) -> tuple[str, ...]:
+    """Names of what trainer/loop/assessment.py measures after an epoch, the one to choose epochs by first."""
+    if split.held_out_tuples is not None:
+        return ("held_out_pct_correct",)
+    return ("recall@1", "mAP@R") if split.held_out is not None else ()
 
 
 def _read(
@@ -200,7 +204,7 @@ def _read(
         raise DataError("images of the run", expected="as they were in training", got="changed", where=where)
     if not isinstance(opened, TupleFiles):
         check_classes(dataset.images.files, kind=config.kind)
-    held_out: Dataset | tuple[str, float] | None
+    held_out: Dataset | Share | None
     if validation is None or isinstance(validation, tuple):
         held_out = validation
     else:

@@ -1,4 +1,4 @@
-"""What moves while a run trains: weights, optimizer, average and the place in the schedule, tied together once.
+"""A run under way: weights, optimizer, average and the place in the schedule, tied together once.
 
 Decision a reader would question: everything random in a step is a function of (seed, step) through `step_seed`, torch's
 global generator included (base networks drop units and paths). So a run cut off anywhere continues bit by bit.
@@ -20,10 +20,10 @@ from trainer.augment.augmentation import augment
 from trainer.config.config import TrainConfig
 from trainer.loop.distributed import Ranks
 from trainer.loop.preparation import Prepared
+from trainer.networks.base_networks import make_branch
 from trainer.networks.branch import Branch
 from trainer.objective.objective import Objective, Outcome
 from trainer.run.checkpoint import Position
-from trainer.run.folder import make_branch
 from trainer.sampling.batch import Batch, Batches
 from trainer.sampling.batches import make_batches
 from trainer.weights.averaging import make_average

@@ -7,8 +7,7 @@ import torch
 
 from artifact.arrays import Vectors
 from trainer.data.images import Images
-from trainer.networks.branch import Branch
-from trainer.networks.evaluation_mode import evaluating
+from trainer.networks.branch import Branch, evaluating
 
 FALSE_ACCEPT_RATE = 0.01
 _BATCH = 128

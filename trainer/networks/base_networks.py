@@ -15,6 +15,9 @@ import torch
 from torch import nn
 
 from artifact.errors import UsageError
+from artifact.preprocessing import Preprocessing
+from trainer.config.config import TrainConfig
+from trainer.networks.branch import Branch
 from trainer.networks.conv4 import conv4_network
 from trainer.networks.pooling import POOLINGS, Pooled
 from trainer.networks.source_network import SourceNetwork, Triple
@@ -134,6 +137,23 @@ def build_base(
         pooling=pooling,
         notes=_notes(name, num_features, pooling),
     )
+
+
+def make_branch(config: TrainConfig, base: BaseNetwork) -> Branch:
+    """The untrained branch of a configuration; torch's global generator decides its embedding layer."""
+    return Branch(
+        base.module,
+        num_features=base.num_features,
+        embedding_dim=config.dim,
+        mean=base.mean,
+        std=base.std,
+        normalize=bool(config.normalize),
+    )
+
+
+def make_preprocessing(config: TrainConfig, base: BaseNetwork) -> Preprocessing:
+    """How images become that network's input: its size, mean and std, fitted as the configuration says."""
+    return Preprocessing(height=base.size, width=base.size, fit=config.fit, mean=base.mean, std=base.std)
 
 
 def _taken_apart(whole: SourceNetwork, cut: int | None, pooling: str | None) -> nn.Module:

@@ -6,7 +6,8 @@ raw uint8 pixels that it cannot normalise wrongly.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own idiom
@@ -60,3 +61,19 @@ class Branch(nn.Module):
         """The embedding layer and what follows it: float32 [N, num_features] -> float32 [N, embedding_dim]."""
         vectors: Tensor = self.embedding(features)
         return F.normalize(vectors, dim=1) if self.normalize else vectors
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside, of any module: BatchNorm and dropout stand still; then every part's own mode again.
+
+    Frozen parts of a network that trains stay in evaluation mode after it.
+    """
+    modes = [(inner, inner.training) for inner in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(modes[0][1])  # some networks drop what they computed for evaluation here, and only here
+        for inner, mode in modes:
+            inner.training = mode

@@ -22,14 +22,17 @@ from trainer.networks.source_network import Ends, SourceNetwork
 NATURAL_SIZE_PX = 64
 """Largest side that is taken by default; smaller images are taken at their own size."""
 
+WIDTHS = (32, 64, 128, 128)
+"""Channels of the four blocks."""
+
 
 class Conv4(nn.Module):
-    """Four convolution blocks: float32 [N, 3, H, W] -> float32 [N, widths[-1] * (H // 8) * (W // 8)]."""
+    """Four convolution blocks: float32 [N, 3, H, W] -> float32 [N, 128 * (H // 8) * (W // 8)]."""
 
-    def __init__(self, *, widths: tuple[int, int, int, int] = (32, 64, 128, 128)) -> None:
+    def __init__(self) -> None:
         super().__init__()
         blocks: list[nn.Module] = []
-        for index, (fan_in, fan_out) in enumerate(itertools.pairwise((3, *widths))):
+        for index, (fan_in, fan_out) in enumerate(itertools.pairwise((3, *WIDTHS))):
             blocks += [nn.Conv2d(fan_in, fan_out, 3, padding=1, bias=False), nn.BatchNorm2d(fan_out)]
             blocks += [nn.MaxPool2d(2)] if index < 3 else []
             blocks += [nn.ReLU(inplace=True)]

@@ -1,4 +1,4 @@
-"""How the last feature map becomes one vector of features; a new way is one class and one line in POOLINGS.
+"""Poolings: the last feature map to one vector of features. A new one is one class and one line in POOLINGS.
 
 Maps have their channels first: [N, C, H, W], or [N, C, tokens] of networks that work on patches, whose class token is
 left out. Everything here is exported as a few nodes of the graph.

@@ -1,4 +1,4 @@
-"""What a source of base networks hands over: a whole network with its weights, and how to take it apart."""
+"""A whole network with its weights, as a source of base networks hands it over, and the ways to take it apart."""
 
 from __future__ import annotations
 

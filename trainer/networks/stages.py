@@ -1,4 +1,4 @@
-"""Stages of a base network: which module, and so which parameter, belongs to which of them.
+"""Stages of a base network: the parts that its modules, and so its parameters, belong to.
 
 Decision a reader would question: the stages are found by watching one image pass, not from names. A module belongs to
 the stage during which it first runs, so a stem belongs to the first stage and whatever follows the last one to the
@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trainer.networks.evaluation_mode import evaluating
+from trainer.networks.branch import evaluating
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Lets timm be imported where torchvision's compiled part cannot be loaded.
+"""A guard under which timm can be imported where torchvision's compiled part cannot be loaded.
 
 timm imports torchvision. A torchvision wheel built for CUDA beside a CPU-only torch cannot load its compiled part and
 then fails on import with `operator torchvision::nms does not exist`, although timm's networks need none of it. Defining

@@ -28,9 +28,9 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from artifact.locks import keep_alive, patient_lock
 from artifact.preprocessing import Pixels, Preprocessing
 from trainer.pixels.cache_key import cache_key
-from trainer.pixels.patient_lock import keep_alive, patient_lock
 from trainer.pixels.segment import INDEX, PIXELS, PixelSegment
 
 T = TypeVar("T")

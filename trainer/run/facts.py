@@ -1,4 +1,4 @@
-"""What a run and every artifact exported from it say about how it was trained."""
+"""The facts of a training, which the run and every artifact exported from it carry."""
 
 from __future__ import annotations
 
@@ -8,26 +8,12 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from trainer.loop.preparation import Prepared
-
 _LIBRARIES = ("lookalike", "torch", "timm", "numpy", "safetensors", "pillow", "simplejpeg", "cykooz-resizer")
 
 
-def first_facts(prepared: Prepared) -> dict[str, Any]:
-    """Known before the first step: data, counts, seed, base network, versions."""
-    held_out = prepared.held_out
-    return {
-        "data_sha256": prepared.data_sha256,
-        "num_images": prepared.num_images,
-        "num_classes": prepared.num_classes,
-        "num_train_images": len(prepared.train),
-        "num_train_classes": len(prepared.train.files.classes),
-        "num_validation_images": len(held_out) if held_out is not None else 0,
-        "num_validation_classes": len(held_out.files.classes) if held_out is not None else 0,
-        "seed": prepared.config.seed,
-        "base": prepared.base.to_dict(),
-        "versions": library_versions(),
-    }
+def first_facts(*, data: Mapping[str, Any], seed: int, base: Mapping[str, Any]) -> dict[str, Any]:
+    """Known before the first step: hash and counts of the data, seed, base network, versions."""
+    return {**data, "seed": seed, "base": dict(base), "versions": library_versions()}
 
 
 def final_facts(

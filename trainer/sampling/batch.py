@@ -1,4 +1,4 @@
-"""One batch: which images go through the branch, and which tuples of them the loss sees."""
+"""One batch: the images that go through the branch, and the tuples of them that the loss sees."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-from artifact.arrays import Indices
+from artifact.arrays import Flags, Indices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +21,7 @@ class Batch:
 
     rows: Indices
     tuples: Indices | None = None
-    different: npt.NDArray[np.bool_] | None = None
+    different: Flags | None = None
 
 
 class Batches(Protocol):

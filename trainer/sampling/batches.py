@@ -1,6 +1,7 @@
-"""Where batches come from: identity-balanced ones (P classes with K images each, the raw material of mining) here.
+"""Identity-balanced batches: P classes with K images each, the raw material of mining.
 
-Tuples that are drawn or given are dealt in trainer/sampling/tuple_sampling.py; `make_batches` chooses.
+Tuples that are drawn or given are dealt in trainer/sampling/tuple_sampling.py; `make_batches`, below, chooses by the
+strategy of the configuration.
 
 Decisions a reader would question:
 - An epoch deals every image at least once: each class is shuffled and cut into hands of K, and batches take hands from
@@ -19,26 +20,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from artifact.arrays import Indices
-from artifact.errors import UsageError
 from trainer.config.config import TrainConfig
+from trainer.config.settings import BALANCED
 from trainer.data.images import Images
 from trainer.data.tuple_table import TupleRows
 from trainer.sampling.batch import Batch, Batches
 from trainer.sampling.tuple_sampling import Rounds, TupleBatches
 
-BALANCED, ROUNDS, TUPLES = "balanced", "rounds", "tuples"
 DLPY_LOSS = "dlpy"
 """The quartet loss whose two negatives are of one class."""
-
-_TARGET_BATCH = 100
-_MAX_CLASSES = 25
-_MIN_PER_CLASS = 4
-
-
-def batch_shape(num_classes: int, *, classes_per_batch: int | None, images_per_class: int | None) -> tuple[int, int]:
-    """P and K where they are left open: about 100 images a batch, up to 25 classes, at least 4 images of each."""
-    classes = min(num_classes, classes_per_batch or _MAX_CLASSES)
-    return classes, images_per_class or max(_MIN_PER_CLASS, _TARGET_BATCH // max(classes, 1))
 
 
 def num_batches(labels: Indices, *, classes_per_batch: int, images_per_class: int) -> int:
@@ -154,45 +144,22 @@ class BalancedBatches:
         return (Batch(rows=rows) for rows in itertools.islice(dealt, first, None))
 
 
-def strategy_for(strategy: str | None, *, is_tuples: bool) -> str:
-    """The strategy of a configuration, filled in for data of classes or of tuples; raises UsageError."""
-    fitting = (TUPLES,) if is_tuples else (BALANCED, ROUNDS)
-    if strategy is None:
-        return fitting[0]
-    if strategy not in fitting:
-        what = "a table of tuples" if is_tuples else "images with classes"
-        raise UsageError(
-            f"sampling strategy for {what}",
-            expected=" or ".join(fitting),
-            got=strategy,
-            where="--set sampling.strategy=...",
-        )
-    return strategy
-
-
 def make_batches(config: TrainConfig, images: Images, tuples: TupleRows | None) -> Batches:
     """Batches of the training images.
 
     Args:
-        config: with strategy, P and K filled in, as `prepare` does.
+        config: resolved.
         images: to train on.
         tuples: over them, where a table gave them.
-
-    Raises:
-        UsageError: a strategy that these data cannot have.
     """
     sampling = config.sampling
-    strategy = strategy_for(sampling.strategy, is_tuples=tuples is not None)
-    if strategy == BALANCED:
-        classes, per_class = batch_shape(
-            len(images.files.classes),
-            classes_per_batch=sampling.classes_per_batch,
-            images_per_class=sampling.images_per_class,
-        )
+    if sampling.strategy == BALANCED:
+        assert sampling.classes_per_batch is not None
+        assert sampling.images_per_class is not None
         return BalancedBatches(
             labels=images.labels,
-            classes_per_batch=classes,
-            images_per_class=per_class,
+            classes_per_batch=sampling.classes_per_batch,
+            images_per_class=sampling.images_per_class,
             seed=config.seed,
             batches_per_epoch=sampling.batches_per_epoch,
         )

@@ -1,4 +1,4 @@
-"""Collapse: all images at one point, where no loss of distances has anything left to teach; stopped, with advice.
+"""A guard against collapse: all images at one point, where no loss of distances has anything left to teach.
 
 Decisions a reader would question:
 - A point is a mean distance below a hundredth of the margin, and the loss that equal vectors would have. Exact zero is
@@ -12,6 +12,7 @@ import math
 
 from artifact.errors import TrainingError
 from trainer.config.config import TrainConfig
+from trainer.config.settings import BALANCED
 
 _POINT_SHARE = 0.01
 """Of the margin. Recorded: collapsed runs come to rest between 0.001 and 0.006, sound ones start at 0.5 and more."""
@@ -80,8 +81,8 @@ def resting_loss(config: TrainConfig) -> float | None:
 
 def collapse_advice(config: TrainConfig) -> list[str]:
     """Settings that help against a collapse, the ones that this run has not got, most promising first."""
-    mines = config.sampling.strategy in (None, "balanced")
-    ways = ["--mining all"] if mines and config.mining not in (None, "all") else []
+    mines = config.sampling.strategy == BALANCED
+    ways = ["--mining all"] if mines and config.mining != "all" else []
     ways += [f"--set optimizer.learning_rate={lower_rate(config):g}"]
     ways += ["--distance euclidean"] if config.distance == "squared_euclidean" else []
     ways += [] if config.normalize else ["--normalize"]

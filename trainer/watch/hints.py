@@ -1,4 +1,4 @@
-"""What the numbers of a run say to somebody who watches it: hints after an epoch.
+"""Hints after an epoch: advice that the numbers of a run give to somebody who watches it.
 
 Decisions a reader would question:
 - Hints are a pure function of the lines of metrics.jsonl, each said after the first epoch at which its rule holds. So a
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trainer.config.config import TrainConfig
+from trainer.config.settings import BALANCED
 from trainer.watch.collapse import USUAL_ADAMW_RATE, collapse_advice, is_point, lower_rate, resting_loss
 
 Line = Mapping[str, Any]
@@ -122,7 +123,7 @@ def collapsing(history: History, config: TrainConfig) -> str | None:
 def mostly_easy(history: History, config: TrainConfig) -> str | None:
     """Hardly a tuple of all teaches anything any more, and held-out images are not there yet."""
     recent = history.recent[-_WINDOW:]
-    mines = config.sampling.strategy in (None, "balanced")
+    mines = config.sampling.strategy == BALANCED
     if len(recent) < _WINDOW or (mines and config.mining != "all") or _is_good(history):
         return None
     if not all(_number(line, "pct_easy") > 95 for line in recent):

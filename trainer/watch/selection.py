@@ -1,4 +1,4 @@
-"""Which epoch's weights are kept, and when to stop: pure functions of the lines of metrics.jsonl.
+"""The epoch whose weights are kept, and the end of patience: pure functions of the lines of metrics.jsonl.
 
 Decision a reader would question: the last epoch is kept unless the best is asked for. A cosine schedule makes the last
 the best but for noise, and choosing by the held-out metrics makes those metrics, and the threshold, too good.
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from artifact.errors import UsageError
 from trainer.config.settings import LoopConfig
 
 Lines = Sequence[Mapping[str, Any]]
@@ -36,22 +35,3 @@ def is_out_of_patience(lines: Lines, config: LoopConfig) -> bool:
     """Whether the best epoch lies `patience` epochs back."""
     best = best_epoch(lines, config.metric)
     return config.patience is not None and best is not None and lines[-1]["epoch"] - best >= config.patience
-
-
-def resolve_selection(config: LoopConfig, measured: Sequence[str]) -> LoopConfig:
-    """Fill in what is kept and by which metric; `measured` are those that validation will give.
-
-    Raises:
-        UsageError: a metric to choose by that is not measured on these images.
-    """
-    keep = config.keep or ("best" if config.patience is not None else "last")
-    metric = config.metric or (measured[0] if measured else None)
-    if (keep == "best" or config.patience is not None) and metric not in measured:
-        raise UsageError(
-            "metric to choose the best epoch by",
-            expected=" or ".join(measured) or "something held out",
-            got=metric or "nothing is held out",
-            where="--set loop.metric=...",
-            mend="hold more out with --validation",
-        )
-    return config.model_copy(update={"keep": keep, "metric": metric})

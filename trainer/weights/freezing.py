@@ -1,4 +1,4 @@
-"""Which stages of the base network train in which epoch; the rest stands still, statistics and dropout included.
+"""Freezing: stages of the base network that stand still in an epoch, statistics and dropout included.
 
 Decision a reader would question: freezing is a pure function of the epoch, applied anew at the start of each. Nothing
 of it is saved, so a resumed run freezes exactly what an uninterrupted one does.

@@ -11,20 +11,18 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from artifact.arrays import Indices, Vectors
 from artifact.errors import OutputError
 from artifact.preprocessing import Pixels
 from trainer.config.settings import AugmentConfig, FreezeConfig
-from trainer.networks.branch import Branch
-from trainer.networks.evaluation_mode import evaluating
+from trainer.networks.branch import Branch, evaluating
 
 MAX_MEMORY_BYTES = 2**30
 _BATCH = 128
@@ -35,7 +33,7 @@ class PixelSource(Protocol):
 
     def __len__(self) -> int: ...
 
-    def pixels(self, indices: npt.NDArray[np.int64], /) -> Pixels:
+    def pixels(self, indices: Indices, /) -> Pixels:
         """uint8 [n, H, W, 3]."""
 
 
@@ -52,7 +50,6 @@ class FrozenFeatures:
         images: all of them are run through it, in batches.
         folder: for the file, such as the run folder.
         max_memory_bytes: more than this goes into the file.
-        progress: called with (images done, images in all).
 
     Raises:
         OutputError: no room for the file.
@@ -65,7 +62,6 @@ class FrozenFeatures:
         *,
         folder: Path,
         max_memory_bytes: int = MAX_MEMORY_BYTES,
-        progress: Callable[[int, int], None] | None = None,
     ) -> None:
         self._branch = branch
         shape = (len(images), branch.embedding.in_features)
@@ -76,18 +72,13 @@ class FrozenFeatures:
                 rows = np.arange(start, min(start + _BATCH, len(images)), dtype=np.int64)
                 pixels = torch.from_numpy(images.pixels(rows)).to(branch.scale.device)
                 self._values[start : start + len(rows)] = branch.features(pixels).float().cpu().numpy()
-                if progress is not None:
-                    progress(start + len(rows), len(images))
 
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def rows(self, indices: npt.NDArray[np.int64]) -> Tensor:
+    def rows(self, indices: Indices) -> Tensor:
         """float32 [n, num_features] of the images at `indices`, on the branch's device, without gradients."""
         return torch.from_numpy(self._values[indices]).to(self._branch.scale.device)
 
 
-def _mapped(shape: tuple[int, int], folder: Path) -> npt.NDArray[np.float32]:
+def _mapped(shape: tuple[int, int], folder: Path) -> Vectors:
     """A memory-mapped array in a file that has no name; raises OutputError."""
     num_bytes = 4 * shape[0] * shape[1]
     try:

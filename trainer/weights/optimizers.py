@@ -1,4 +1,4 @@
-"""How the weights move: the optimizer, its groups of parameters, and the learning rate as a function of the step alone.
+"""Optimizers: their groups of parameters, and the learning rate as a function of the step alone.
 
 Decisions a reader would question:
 - No torch scheduler. A rate that is a pure function of the step needs no state, so a resumed run cannot disagree with
@@ -35,26 +35,26 @@ def _sgd(groups: Groups, config: OptimizerConfig) -> torch.optim.Optimizer:
 OPTIMIZERS: dict[str, Callable[[Groups, OptimizerConfig], torch.optim.Optimizer]] = {"adamw": _adamw, "sgd": _sgd}
 
 
-def make_optimizer(module: nn.Module, config: OptimizerConfig, stages: Stages | None = None) -> torch.optim.Optimizer:
+def make_optimizer(module: nn.Module, config: OptimizerConfig, stages: Stages) -> torch.optim.Optimizer:
     """Optimizer over all parameters, those of each stage at that stage's rate.
 
     Args:
         module: the branch; its base network is its submodule `base`.
         config: `base_rate` and `stage_decay` decide the rates, see `rate_of_stage`.
-        stages: of the base network; None: one rate for all.
+        stages: of the base network.
 
     Returns:
         An optimizer with one group for each pair of rate and decay. A group's `rate` is the multiple of the learning
         rate that `set_learning_rate` gives it; vectors (biases, normalisation layers, GeM's power) are not decayed.
     """
-    fixed = {f"base.{name}" for name in stages.fixed} if stages is not None else set()
+    fixed = {f"base.{name}" for name in stages.fixed}
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in module.named_parameters():
-        if name in fixed or (stages is None and not parameter.requires_grad):
+        if name in fixed:
             continue
         inner = name.removeprefix("base.")
-        in_base = stages is not None and inner != name
-        rate = rate_of_stage(stages.of_parameter(inner), len(stages), config) if stages and in_base else 1.0
+        in_base = inner != name
+        rate = rate_of_stage(stages.of_parameter(inner), len(stages), config) if in_base else 1.0
         decay = config.weight_decay if parameter.ndim > 1 else 0.0
         groups.setdefault((rate, decay), []).append(parameter)
     listed: Groups = [

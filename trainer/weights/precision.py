@@ -1,4 +1,4 @@
-"""Which numbers the base network computes with: float32, or bfloat16 / float16 by autocast.
+"""Precision of the base network while it trains: float32, or bfloat16 / float16 by autocast.
 
 Decisions a reader would question:
 - The embedding layer, normalisation and all distances stay in float32. A bfloat16 vector has 8 significant bits: the

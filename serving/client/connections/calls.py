@@ -7,16 +7,16 @@ closing the channel, and cost no second copy of the pixels.
 from __future__ import annotations
 
 import math
-import threading
 from typing import Any
 
 import grpc
 from tritonclient.grpc import service_pb2_grpc
 
 from artifact.errors import UnansweredError
-from artifact.preprocessing import BadImagesError, parse_bad_images
-from serving.client.connections.channels import Access, parse_url
+from artifact.image_batch import BadImagesError, parse_bad_images
+from serving.client.connections.channels import metadata_of, open_channel, parse_url
 from serving.client.connections.status import status_error
+from serving.client.options import ScorerOptions
 
 
 class Calls:
@@ -24,22 +24,20 @@ class Calls:
 
     Args:
         url: HOST:PORT of the gRPC port.
-        access: how to get in.
-        timeout_s: deadline of every call that is given no other, in seconds.
+        options: how to get in, and the deadline of every call that is given no other.
 
     Attributes:
         url: as given.
-        closed: set when `close` is called; waits end with it.
 
     Raises:
         UsageError: the URL is not HOST:PORT, or the access makes no sense.
     """
 
-    def __init__(self, url: str, access: Access, *, timeout_s: float) -> None:
-        self.url, self.timeout_s = parse_url(url), timeout_s
-        self.closed = threading.Event()
-        self._metadata = access.metadata(url)
-        self._channel = access.open_channel(url)
+    def __init__(self, url: str, options: ScorerOptions) -> None:
+        self.url, self._timeout_s = parse_url(url), options.timeout_s
+        self._is_closed = False
+        self._metadata = metadata_of(options, url)
+        self._channel = open_channel(options, url)
         self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
 
     def call(self, method: str, request: Any, *, timeout_s: float | None = None, connecting: bool = False) -> Any:
@@ -54,7 +52,7 @@ class Calls:
             BadImagesError: the server names images that it cannot read.
             LookalikeError: what serving/client/connections/status.py makes of the failure.
         """
-        timeout_s = timeout_s or self.timeout_s
+        timeout_s = timeout_s or self._timeout_s
         deadline_s = None if math.isinf(timeout_s) else timeout_s
         try:
             return getattr(self._stub, method)(request, timeout=deadline_s, metadata=self._metadata)
@@ -64,11 +62,11 @@ class Calls:
                 raise BadImagesError(bad, len(bad)) from None
             raise status_error(error, address=self.url, timeout_s=timeout_s, connecting=connecting) from None
         except ValueError as error:  # grpcio's way to say that the channel was closed
-            if not self.closed.is_set():
+            if not self._is_closed:
                 raise
             raise UnansweredError("the connection is closed", got=str(error), where=self.url) from None
 
     def close(self) -> None:
         """Cancel what is running; calls in other threads end with an error."""
-        self.closed.set()
+        self._is_closed = True
         self._channel.close()

@@ -10,12 +10,12 @@ import ipaddress
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
 
 from artifact.errors import UsageError
+from serving.client.options import ScorerOptions
 
 TOKEN_VARIABLE = "LOOKALIKE_TOKEN"
 
@@ -30,62 +30,48 @@ _OPTIONS = [
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Access:
-    """How to get in.
+def metadata_of(options: ScorerOptions, address: str) -> list[tuple[str, str]]:
+    """What goes with every call to HOST:PORT.
 
-    Attributes:
-        tls: False for none; True to trust what the system trusts; a PEM file of the authorities to trust instead.
-        certificate, key: PEM files that show the server who asks, both or neither; only with TLS.
-        token: sent as `authorization: Bearer TOKEN`; None for the environment's LOOKALIKE_TOKEN, if any.
+    Raises:
+        UsageError: a token that is none, or one that others could read on its way.
     """
+    token = os.environ.get(TOKEN_VARIABLE) if options.token is None else options.token
+    if not token:
+        return []
+    source = TOKEN_VARIABLE if options.token is None else "token"
+    if not re.fullmatch(r"[\x21-\x7e]+", token):  # never shown
+        raise UsageError(source, expected="printable ASCII without spaces", got="something else")
+    if options.tls is False and not _is_this_machine(address):
+        raise UsageError(
+            source,
+            expected="TLS, to send a token to another machine",
+            got="none",
+            where=address,
+            mend="turn TLS on, or leave the token out",
+        )
+    return [("authorization", f"Bearer {token}")]
 
-    tls: bool | str | os.PathLike[str] = False
-    certificate: str | os.PathLike[str] | None = None
-    key: str | os.PathLike[str] | None = None
-    token: str | None = field(default=None, repr=False)
 
-    def metadata(self, address: str) -> list[tuple[str, str]]:
-        """What goes with every call to the address.
+def open_channel(options: ScorerOptions, address: str) -> grpc.Channel:
+    """A channel to HOST:PORT; connects when it is used.
 
-        Raises:
-            UsageError: a token that is none, or one that others could read on its way.
-        """
-        token = os.environ.get(TOKEN_VARIABLE) if self.token is None else self.token
-        if not token:
-            return []
-        source = TOKEN_VARIABLE if self.token is None else "token"
-        if not re.fullmatch(r"[\x21-\x7e]+", token):  # never shown
-            raise UsageError(source, expected="printable ASCII without spaces", got="something else")
-        if self.tls is False and not _is_this_machine(address):
-            raise UsageError(
-                source,
-                expected="TLS, to send a token to another machine",
-                got="none",
-                where=address,
-                mend="turn TLS on, or leave the token out",
-            )
-        return [("authorization", f"Bearer {token}")]
-
-    def open_channel(self, address: str) -> grpc.Channel:
-        """A channel to HOST:PORT; connects when it is used.
-
-        Raises:
-            UsageError: a file that cannot be read, or options that do not go together.
-        """
-        if (self.certificate is None) != (self.key is None):
-            raise UsageError(
-                "client certificate", expected="a certificate and its key", got="one of them", where=address
-            )
-        if self.tls is False:
-            if self.certificate is not None:
-                raise UsageError("client certificate", expected="TLS", got="none", where=address, mend="turn TLS on")
-            return grpc.insecure_channel(address, options=_OPTIONS)
-        roots = None if self.tls is True else _pem("authorities of TLS", self.tls)
-        certificate = None if self.certificate is None else _pem("client certificate", self.certificate)
-        key = None if self.key is None else _pem("key of the client certificate", self.key)
-        credentials = grpc.ssl_channel_credentials(roots, key, certificate)
-        return grpc.secure_channel(address, credentials, options=_OPTIONS)
+    Raises:
+        UsageError: a file that cannot be read, or options that do not go together.
+    """
+    tls, certificate, key = options.tls, options.tls_certificate, options.tls_key
+    if (certificate is None) != (key is None):
+        raise UsageError("client certificate", expected="a certificate and its key", got="one of them", where=address)
+    if tls is False:
+        if certificate is not None:
+            raise UsageError("client certificate", expected="TLS", got="none", where=address, mend="turn TLS on")
+        return grpc.insecure_channel(address, options=_OPTIONS)
+    credentials = grpc.ssl_channel_credentials(
+        None if tls is True else _pem("authorities of TLS", tls),
+        None if key is None else _pem("key of the client certificate", key),
+        None if certificate is None else _pem("client certificate", certificate),
+    )
+    return grpc.secure_channel(address, credentials, options=_OPTIONS)
 
 
 def parse_url(url: str) -> str:
@@ -98,9 +84,9 @@ def parse_url(url: str) -> str:
     return url
 
 
-def parse_urls(urls: str | Sequence[str]) -> list[str]:
+def parse_urls(urls: str | Sequence[str] | None) -> list[str]:
     """Addresses from `HOST:PORT,HOST:PORT` or a list of HOST:PORT; raises UsageError, also where one stands twice."""
-    addresses = [parse_url(url) for url in (urls.split(",") if isinstance(urls, str) else urls)]
+    addresses = [parse_url(url) for url in (urls.split(",") if isinstance(urls, str) else urls or [])]
     if not addresses:
         raise UsageError("url", expected="HOST:PORT of a server, or several", got="none")
     for address in addresses:

@@ -1,14 +1,12 @@
-"""What is known of one of several servers, and that all of them must serve the same artifact."""
+"""The state of one of several servers."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
-from artifact.errors import ServerError, UnavailableError
+from artifact.errors import UnavailableError
 from serving.client.connections.grpc_connection import GrpcConnection
-from serving.client.connections.retries import Backoff
+from serving.client.connections.patience import BUSY_FIRST_S, BUSY_LAST_S, Backoff
 
 _IDLE_S = 1.0
 
@@ -17,6 +15,7 @@ class FleetServer:
     """One server; read and changed under the lock of whoever owns it.
 
     Attributes:
+        url: HOST:PORT.
         connection: None until it has answered for the first time.
         is_up: whether calls go there.
         running: calls that are under way there.
@@ -25,6 +24,7 @@ class FleetServer:
         is_confirmed: it has been asked, and no call went there since.
         failure: why it is not up; None where it is only asked again.
         backoff: the waits before it is asked again; they grow until a call succeeds, not only the asking.
+        busy_until: it refused calls lately, so others are preferred until then, by time.monotonic().
         is_reported: that it is away has been said, and not yet that it is back.
     """
 
@@ -33,10 +33,11 @@ class FleetServer:
         self.connection: GrpcConnection | None = None
         self.is_up = self.is_confirmed = False
         self.running = self.losses = 0
-        self.last_used = 0.0
+        self.last_used = self.busy_until = 0.0
         self.failure: UnavailableError | None = None
         self.backoff = Backoff()
         self.is_reported = False
+        self._busy_backoff = Backoff(BUSY_FIRST_S, BUSY_LAST_S)
 
     def begin(self) -> int:
         """One more call is under way; gives `losses`."""
@@ -49,46 +50,17 @@ class FleetServer:
         self.running -= 1
         self.last_used = time.monotonic()
 
+    def answered(self) -> None:
+        """A call was answered, so the waits begin anew."""
+        self.backoff, self._busy_backoff, self.busy_until = Backoff(), Backoff(BUSY_FIRST_S, BUSY_LAST_S), 0.0
+
+    def refused(self, now: float) -> None:
+        """A call was refused since the server is busy."""
+        if now >= self.busy_until:  # of many refusals at a time one counts
+            self.busy_until = now + self._busy_backoff.next_s()
+
     def may_have_changed(self) -> bool:
         """Whether it could have been restarted unnoticed."""
         if self.connection is None or self.connection.names_digest or self.running or self.is_confirmed:
             return False
         return time.monotonic() - self.last_used > _IDLE_S
-
-
-def connect_all(
-    servers: Sequence[FleetServer], connect: Callable[..., GrpcConnection], timeout_s: float
-) -> GrpcConnection | None:
-    """Connect to every server at a time; gives one that is there, if any, all that are being of one artifact.
-
-    Args:
-        connect: takes a URL and `connect_timeout_s`.
-    """
-
-    def connect_to(server: FleetServer) -> None:
-        try:
-            server.connection = connect(server.url, connect_timeout_s=timeout_s)
-            server.is_up = server.is_confirmed = True
-        except UnavailableError as error:
-            server.failure = error
-
-    with ThreadPoolExecutor(len(servers)) as pool:
-        for result in [pool.submit(connect_to, server) for server in servers]:
-            result.result()
-    there = [server.connection for server in servers if server.connection is not None]
-    for connection in there[1:]:
-        require_same(there[0], connection)
-    return there[0] if there else None
-
-
-def require_same(first: GrpcConnection, other: GrpcConnection) -> None:
-    """Raise ServerError, naming both, unless two servers serve one version of one artifact."""
-    if (first.version, first.digest) == (other.version, other.digest):
-        return
-    shown = [f"version {one.version} with digest {one.digest[:12]} at {one.url}" for one in (first, other)]
-    raise ServerError(
-        f"the servers serve different artifacts as model {first.model!r}",
-        expected=shown[0],
-        got=shown[1],
-        mend="publish the same artifact to all of them, or ask for a version that all have",
-    )

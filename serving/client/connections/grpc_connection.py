@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import struct
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,65 +15,61 @@ from typing import Any
 import numpy as np
 from tritonclient.grpc import service_pb2
 
-from artifact.errors import LookalikeError, ModelNotFoundError, ServerError, UnavailableError, UsageError
+from artifact.errors import LookalikeError, ModelNotFoundError, ServerError, UsageError
 from artifact.kinds import BRANCH_OUTPUT, embedding_name
 from artifact.model.manifest import Manifest, manifest_from_fields
 from artifact.preprocessing import Pixels
 from artifact.repository.triton_config import DECODE_SUFFIX, DIGEST_PARAMETER, ENCODED_SUFFIX, MANIFEST_PARAMETER
+from serving.client.connection import Outputs
 from serving.client.connections.absence import absent
 from serving.client.connections.calls import Calls
-from serving.client.connections.channels import Access
-from serving.client.connections.connection import Outputs
-from serving.client.connections.status import is_busy
-from serving.client.connections.timings import Timings
+from serving.client.connections.channels import parse_urls
+from serving.client.options import ScorerOptions
+from serving.client.timings import Timings
+from serving.protocol import BYTES, DIGEST_IN_ANSWER, FP32, UINT8, join_strings, version_text
 
-CONNECT_TIMEOUT_S = 3.0
-_CONNECT_RETRY_S = 0.3
-DIGEST_IN_ANSWER = "lookalike.digest"
-_FIRST_RETRY_S, _LAST_RETRY_S = 0.02, 1.0
 _MIN_IN_FLIGHT, _MAX_IN_FLIGHT = 4, 16
 
 
 class GrpcConnection:
-    """A Connection to a model of one server; a call is tried once, but for a full queue, which is waited for.
+    """A Connection to a model of one server; every call is tried once, and its failure said in our own words.
 
     Args:
-        url: HOST:PORT of the gRPC port.
         model: name of the model, without suffix.
-        version: default whichever the server serves; if that changes later, calls raise ServerError.
-        access: TLS and token.
-        timeout_s: deadline of every try in seconds; and for how long a full queue is asked again.
-        connect_timeout_s: how long to wait for the first answer: a server may be starting at this moment.
+        options: those of a Scorer; `url` names one server. Without a version it is whichever the server serves, and if
+            that changes later, calls raise ServerError.
+        connect_timeout_s: deadline of the first call; None for that of every call.
         timings: are told of every batch.
 
     Raises:
         UsageError: the URL is not HOST:PORT, or the access makes no sense.
         UnavailableError: nobody answers there.
+        BusyError: somebody does, and has too much to do.
         ModelNotFoundError: the server has no such model or version.
         ServerError: the model was not published by Lookalike.
 
     Attributes:
+        url: HOST:PORT.
         names_digest: every answer so far named the digest of its artifact; Triton's name the version only.
     """
 
+    is_local = False
+
     def __init__(
         self,
-        url: str,
         model: str,
+        options: ScorerOptions,
         *,
-        version: int | None = None,
-        access: Access | None = None,
-        timeout_s: float = 60.0,
-        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        connect_timeout_s: float | None = None,
         timings: Timings | None = None,
     ) -> None:
-        self.url, self.model = url, model
+        (self.url,), self.model = parse_urls(options.url), model
         self.names_digest = self._sent_encoded = False
-        self._timings = timings or Timings()
-        self._asked = "" if version is None else str(version)
-        self._calls = Calls(url, access or Access(), timeout_s=timeout_s)
+        self.timings = timings or Timings()
+        self._asked = version_text(options.version)
+        self._calls = Calls(self.url, options)
         try:
-            self.version, self._newest = self._first_answer(min(timeout_s, connect_timeout_s))
+            self.version, self._newest = self._versions(connect_timeout_s)
             config = self._config()
             self.manifest: Manifest = self._read_manifest(config)
         except BaseException:
@@ -86,6 +81,10 @@ class GrpcConnection:
         self.in_flight = min(max(_MIN_IN_FLIGHT, instances + 1), _MAX_IN_FLIGHT)  # a server never splits a request
         names = [BRANCH_OUTPUT] if self.manifest.is_branch else [embedding_name(s) for s in self.manifest.inputs]
         self._outputs = names
+
+    def states(self) -> dict[str, str]:
+        """See Connection; what it met last, it does not know."""
+        return {self.url: "answers"}
 
     def takes_encoded(self) -> bool:
         """See Connection."""
@@ -101,7 +100,7 @@ class GrpcConnection:
         """See Connection."""
         request = self._request(self.model, self._asked)
         for name, pixels in feeds.items():
-            request.inputs.add(name=name, datatype="UINT8", shape=pixels.shape)
+            request.inputs.add(name=name, datatype=UINT8, shape=pixels.shape)
             request.raw_input_contents.append(pixels.tobytes())
         response = self._infer(request, feeds)
         self._require_same(int(response.model_version or 0))
@@ -119,8 +118,8 @@ class GrpcConnection:
         self._sent_encoded = True
         request = self._request(self.model + ENCODED_SUFFIX, "")
         for name, images in feeds.items():
-            request.inputs.add(name=name, datatype="BYTES", shape=[len(images), 1])
-            request.raw_input_contents.append(b"".join(struct.pack("<I", len(data)) + data for data in images))
+            request.inputs.add(name=name, datatype=BYTES, shape=[len(images), 1])
+            request.raw_input_contents.append(join_strings(images))
         return self._read_outputs(self._infer(request, feeds))
 
     def confirm(self, *, timeout_s: float | None = None) -> None:
@@ -136,17 +135,6 @@ class GrpcConnection:
         """See Connection."""
         self._calls.close()
 
-    def _first_answer(self, timeout_s: float) -> tuple[int, int]:
-        """`_versions`, tried again while nobody answers: people start the server and score in one breath."""
-        deadline, left_s = time.monotonic() + timeout_s, timeout_s
-        while True:
-            try:
-                return self._versions(left_s)
-            except UnavailableError:
-                left_s = deadline - time.monotonic() - _CONNECT_RETRY_S
-                if left_s <= 0 or self._calls.closed.wait(_CONNECT_RETRY_S):
-                    raise
-
     def _versions(self, timeout_s: float | None) -> tuple[int, int]:
         """The version that answers, and the newest that is served."""
         request = service_pb2.ModelMetadataRequest(name=self.model)
@@ -158,7 +146,7 @@ class GrpcConnection:
         return answering, versions[-1]
 
     def _config(self, timeout_s: float | None = None) -> Any:
-        request = service_pb2.ModelConfigRequest(name=self.model, version=str(self.version))
+        request = service_pb2.ModelConfigRequest(name=self.model, version=version_text(self.version))
         return self._ask("ModelConfig", request, timeout_s=timeout_s).config
 
     def _read_manifest(self, config: Any) -> Manifest:
@@ -196,18 +184,9 @@ class GrpcConnection:
         return request
 
     def _infer(self, request: Any, feeds: Mapping[str, Sequence[Any] | Pixels]) -> Any:
-        """Run a request; waits and asks again while the server's queue is full, each time with the whole deadline."""
-        end, wait_s = time.monotonic() + self._calls.timeout_s, _FIRST_RETRY_S
-        while True:
-            started = time.monotonic()
-            try:
-                response = self._ask("ModelInfer", request)
-                break
-            except UnavailableError as error:
-                if not is_busy(error) or time.monotonic() + wait_s > end or self._calls.closed.wait(wait_s):
-                    raise
-                wait_s = min(_LAST_RETRY_S, 2 * wait_s)
-        self._timings.note(sum(map(len, feeds.values())), time.monotonic() - started)
+        started = time.monotonic()
+        response = self._ask("ModelInfer", request)
+        self.timings.note(sum(map(len, feeds.values())), time.monotonic() - started)
         digest = response.parameters[DIGEST_IN_ANSWER].string_param
         if digest:  # the embedded server says it in every answer, Triton does not
             self._require_same(self.version, digest)
@@ -218,13 +197,13 @@ class GrpcConnection:
         """{output: float32 [N, n]} of the raw contents."""
         outputs: Outputs = {}
         for output, raw in zip(response.outputs, response.raw_output_contents, strict=False):
-            if output.datatype == "FP32":
+            if output.datatype == FP32:
                 outputs[output.name] = np.frombuffer(raw, "<f4").reshape(tuple(output.shape))
         missing = [name for name in self._outputs if name not in outputs]
         if missing:
             raise ServerError(
                 "the server's answer is not whole",
-                expected=f"FP32 output {', '.join(missing)}",
+                expected=f"{FP32} output {', '.join(missing)}",
                 got=", ".join(f"{output.name} {output.datatype}" for output in response.outputs) or "nothing",
                 where=self.url,
             )

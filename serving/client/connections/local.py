@@ -11,11 +11,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from artifact.cores import available_cores
-from artifact.preprocessing import Pixels, load_batch
+from artifact.image_batch import load_batch
+from artifact.preprocessing import Pixels
 from artifact.repository.reading import open_repository
 from serving.check import check_engine
-from serving.client.connections.connection import Outputs
-from serving.client.connections.timings import Timings
+from serving.client.connection import Outputs
+from serving.client.options import ScorerOptions
+from serving.client.timings import Timings
 from serving.engine import Engine
 
 
@@ -23,12 +25,9 @@ class LocalConnection:
     """A Connection to a version of a model in a repository folder; its golden images are checked while loading.
 
     Args:
-        repository: the repository's folder.
         model: name of the model.
-        version: default the version that a server would serve.
-        threads: runs at a time, of one thread each; None for every core of this process.
-        device: `cpu` or `cuda`.
-        timings: are told of every batch.
+        options: those of a Scorer; `repository` names the folder. Without a version it is the one that a server would
+            serve; `threads` are runs at a time, of one thread each.
 
     Raises:
         RepositoryError: no such folder.
@@ -36,26 +35,23 @@ class LocalConnection:
         ArtifactError: the file is not sound, or does not give its golden vectors on this machine.
     """
 
+    is_local = True
     max_rows: int | None = None
 
-    def __init__(
-        self,
-        repository: Path | str,
-        model: str,
-        *,
-        version: int | None = None,
-        threads: int | None = None,
-        device: str = "cpu",
-        timings: Timings | None = None,
-    ) -> None:
-        published = open_repository(repository).model(model)
+    def __init__(self, model: str, options: ScorerOptions) -> None:
+        assert options.repository is not None
+        published = open_repository(Path(options.repository)).model(model)
         self.model = model
-        self.version = published.newest_served() if version is None else version
-        self.in_flight = threads or available_cores()
-        self._timings = timings or Timings()
-        self._engine = Engine(published.artifact(self.version), threads=1, device=device)
+        self.version = published.newest_served() if options.version is None else options.version
+        self.in_flight = options.threads or available_cores()
+        self.timings = Timings()
+        self._engine = Engine(published.artifact(self.version), threads=1, device=options.device)
         self.manifest = check_engine(self._engine).manifest
         self.digest = self.manifest.digest
+
+    def states(self) -> dict[str, str]:
+        """See Connection."""
+        return {}
 
     def takes_encoded(self) -> bool:
         """See Connection."""
@@ -65,7 +61,7 @@ class LocalConnection:
         """See Connection."""
         started = time.monotonic()
         outputs = self._engine.run(feeds)
-        self._timings.note(sum(map(len, feeds.values())), time.monotonic() - started)
+        self.timings.note(sum(map(len, feeds.values())), time.monotonic() - started)
         return outputs
 
     def run_encoded(self, feeds: Mapping[str, Sequence[bytes]]) -> Outputs:

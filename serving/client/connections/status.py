@@ -1,12 +1,18 @@
-"""gRPC failures in our own words: the one table from status codes to the errors of artifact/errors.py."""
+"""gRPC failures in our own words: by status code, and by the server's text where the code says too little.
+
+UNAVAILABLE is a server that is not there, one that stops, and one whose queue is full; RESOURCE_EXHAUSTED is a request
+that is too large, and one too many. Only English text tells them apart; there is one table of it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import grpc
 
 from artifact.errors import (
+    BusyError,
     InvalidRequestError,
     LookalikeError,
     ModelNotFoundError,
@@ -15,10 +21,7 @@ from artifact.errors import (
     UnansweredError,
     UnavailableError,
 )
-
-QUEUE_FULL = "Exceeds maximum queue size"
-BUSY = (QUEUE_FULL, "Concurrent RPC limit exceeded")
-"""Triton's and grpcio's words for: try again in a moment. grpcio says it with RESOURCE_EXHAUSTED."""
+from serving.protocol import CALLS_FULL, QUEUE_FULL
 
 
 @dataclass(frozen=True)
@@ -51,26 +54,49 @@ MEANINGS: dict[grpc.StatusCode, Meaning] = {
 }
 _OTHER = Meaning(ServerError, "the server failed")
 
+_BUSY = Meaning(BusyError, "the server takes no requests now", mend="try again later")
 _CLOSED = "the connection was closed"
-_NO_SERVER = {
-    "CERTIFICATE_VERIFY_FAILED": "a certificate that is not trusted",
-    "Hostname Verification": "a certificate for another host",
-    "WRONG_VERSION_NUMBER": "no TLS, is it off there?",
-    "handshake failed": "no agreement on TLS",
-    "Connection refused": "connection refused",
-    "http1.x": "another protocol, is this the HTTP port?",
-    "Failed parsing HTTP/2": "another protocol, is this the HTTP port?",
-    "DNS": "no such host",
-    "Domain name": "no such host",
-    "No route to host": "no route to host",
-    "Network is unreachable": "the network is unreachable",
-    "Socket closed": _CLOSED,
-    "Connection reset": _CLOSED,
-    "recvmsg": _CLOSED,
-    "GOAWAY": _CLOSED,
-    "failed to connect": "no connection",
-}
-"""Parts of grpcio's texts for UNAVAILABLE that come from the transport and not from a server."""
+
+
+class Phrase(NamedTuple):
+    """A part of the text of a failure that says what its code does not.
+
+    Attributes:
+        code: the code that it comes with.
+        text: the part.
+        reason: why there is no server, in our words; None where there is one, which is busy.
+        seen_in: who says so, and the version that was read or run; it may change with any other.
+    """
+
+    code: grpc.StatusCode
+    text: str
+    reason: str | None
+    seen_in: str
+
+
+_GRPC = "grpcio 1.85.1"
+_SYSTEM = "grpcio 1.85.1, the system's words (glibc 2.36)"
+PHRASES = (
+    Phrase(_CODES.UNAVAILABLE, QUEUE_FULL, None, "tritonserver 2.51.0"),
+    Phrase(_CODES.RESOURCE_EXHAUSTED, CALLS_FULL, None, _GRPC),
+    Phrase(_CODES.UNAVAILABLE, "CERTIFICATE_VERIFY_FAILED", "a certificate that is not trusted", _GRPC),
+    Phrase(_CODES.UNAVAILABLE, "Hostname Verification", "a certificate for another host", _GRPC),
+    Phrase(_CODES.UNAVAILABLE, "WRONG_VERSION_NUMBER", "no TLS, is it off there?", _GRPC),
+    Phrase(_CODES.UNAVAILABLE, "handshake failed", "no agreement on TLS", _GRPC),
+    Phrase(_CODES.UNAVAILABLE, "Connection refused", "connection refused", _SYSTEM),
+    Phrase(_CODES.UNAVAILABLE, "http1.x", "another protocol, is this the HTTP port?", _GRPC),
+    Phrase(_CODES.UNAVAILABLE, "Failed parsing HTTP/2", "another protocol, is this the HTTP port?", _GRPC),
+    Phrase(_CODES.UNAVAILABLE, "DNS", "no such host", _GRPC),
+    Phrase(_CODES.UNAVAILABLE, "Domain name", "no such host", _GRPC),
+    Phrase(_CODES.UNAVAILABLE, "No route to host", "no route to host", _SYSTEM),
+    Phrase(_CODES.UNAVAILABLE, "Network is unreachable", "the network is unreachable", _SYSTEM),
+    Phrase(_CODES.UNAVAILABLE, "Socket closed", _CLOSED, _GRPC),
+    Phrase(_CODES.UNAVAILABLE, "Connection reset", _CLOSED, _SYSTEM),
+    Phrase(_CODES.UNAVAILABLE, "recvmsg", _CLOSED, _GRPC),
+    Phrase(_CODES.UNAVAILABLE, "GOAWAY", _CLOSED, _GRPC),
+    Phrase(_CODES.UNAVAILABLE, "failed to connect", "no connection", _GRPC),
+)
+"""All English text that is read. The first phrase that fits counts; a text without any is a server's own refusal."""
 
 
 def status_error(error: grpc.RpcError, *, address: str, timeout_s: float, connecting: bool = False) -> LookalikeError:
@@ -82,27 +108,17 @@ def status_error(error: grpc.RpcError, *, address: str, timeout_s: float, connec
         connecting: nothing has answered at this address yet, so a missed deadline means that no server is there.
     """
     code, details = error.code(), " ".join((error.details() or "").split())
-    if code is _CODES.UNAVAILABLE:
-        for part, reason in _NO_SERVER.items():
-            if part in details:
-                hint = ", does it want TLS?" if connecting and reason == _CLOSED else ""
-                return no_server(reason + hint, address)
+    phrase = next((one for one in PHRASES if one.code is code and one.text in details), None)
+    if phrase is not None and phrase.reason is not None:
+        hint = ", does it want TLS?" if connecting and phrase.reason == _CLOSED else ""
+        return no_server(phrase.reason + hint, address)
     if code is _CODES.DEADLINE_EXCEEDED and connecting:
         return no_server(f"no answer within {round(timeout_s, 2):g} s", address)
-    meaning = MEANINGS[_CODES.UNAVAILABLE] if _is_busy(details) else MEANINGS.get(code, _OTHER)
+    meaning = MEANINGS.get(code, _OTHER) if phrase is None else _BUSY
     expected, got = meaning.expected, details or code.name
     if code is _CODES.DEADLINE_EXCEEDED:
         expected, got = f"one within {round(timeout_s, 2):g} s", None
     return meaning.error(meaning.what, expected=expected, got=got, where=address, mend=meaning.mend)
-
-
-def is_busy(error: ServerError) -> bool:
-    """Whether the server is there and only has too much to do at this moment."""
-    return isinstance(error, UnavailableError) and _is_busy(error.got or "")
-
-
-def _is_busy(details: str) -> bool:
-    return any(words in details for words in BUSY)
 
 
 def no_server(reason: str, address: str) -> UnavailableError:

@@ -13,7 +13,7 @@ from pyarrow import parquet
 from sklearn.metrics import roc_auc_score
 
 from lookalike.cli import main
-from rows.vectors.table import vector_array
+from rows.vectors.schema import vector_array
 
 NUM_ROWS = 300
 

@@ -14,7 +14,9 @@ from analysis.search.index import Index
 from analysis.search.index_kinds import FLAT_VALUES, choose_kind
 from artifact.distances import DISTANCES
 from artifact.errors import DataError, UsageError
-from rows.vectors.table import VectorTable, vector_array, write_part
+from rows.vectors.parts import write_part
+from rows.vectors.schema import vector_array
+from rows.vectors.table import VectorTable
 
 
 def mixture(num_rows: int, *, seed: int = 0, dim: int = 16, num_centres: int = 60) -> Any:

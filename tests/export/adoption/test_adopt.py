@@ -1,9 +1,6 @@
 """Adoption of foreign networks: torch is the reference, not the file that was adopted."""
 
 import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from artifact.errors import LookalikeError
-from artifact.model.file import read_manifest
 from artifact.preprocessing import load_pixels
-from artifact.repository.reading import open_repository
 from export.adoption.adopt import Adopted, adopt
 from serving.check import check_artifact
 from serving.client.scorer import Scorer
@@ -25,6 +20,7 @@ from serving.engine import Engine
 from serving.probe import probe_pixels
 from tests.shared.foreign_networks import (
     MEAN,
+    SIZE,
     STD,
     by_torch,
     export,
@@ -36,8 +32,6 @@ from tests.shared.foreign_networks import (
 from tests.shared.pictures import pictures
 from tests.shared.triton_server import TritonServer, unavailable
 
-SIZE = 64
-
 
 def run_adopted(adopted: Adopted, file: Path, pixels: np.ndarray) -> np.ndarray:
     """Through the engine that serves artifacts, in one batch."""
@@ -47,16 +41,6 @@ def run_adopted(adopted: Adopted, file: Path, pixels: np.ndarray) -> np.ndarray:
 
 def some_pixels(count: int, size: int = SIZE) -> np.ndarray:
     return probe_pixels(np.random.default_rng(7), count, size, size)
-
-
-@pytest.fixture(scope="module")
-def resnet() -> nn.Module:
-    return timm_classifier("test_resnet")
-
-
-@pytest.fixture(scope="module")
-def resnet_file(resnet: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export(resnet, tmp_path_factory.mktemp("foreign") / "my net.onnx", size=SIZE, opset=17, dynamic=True)
 
 
 CASES = {
@@ -219,60 +203,3 @@ def test_weights_beside_the_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         run_adopted(adopted, tmp_path / "a.onnx", pixels), run_adopted(inside, tmp_path / "b.onnx", pixels)
     )
-
-
-ADOPT_WITHOUT_TORCH = """
-import importlib.abc, sys
-class Missing(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("torch", "torchvision", "timm", "onnxscript", "trainer", "export"):
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-sys.meta_path.insert(0, Missing())
-import lookalike.cli
-sys.exit(lookalike.cli.main(sys.argv[1:]))
-"""
-
-
-def test_two_processes_without_torch_write_the_same_bytes(resnet_file: Path, tmp_path: Path) -> None:
-    """The command runs where no torch is installed; no path of the machine is inside, the network is untouched."""
-    before = resnet_file.read_bytes()
-    options = ["--mean", ",".join(map(str, MEAN)), "--std", ",".join(map(str, STD)), "--json"]
-    written = []
-    for name in ("one", "two"):
-        command = [sys.executable, "-c", ADOPT_WITHOUT_TORCH, "adopt", str(resnet_file), *options]
-        command += ["--file", str(tmp_path / f"{name}.onnx"), "--repository", str(tmp_path / name)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-        assert done.returncode == 0, done.stderr
-        assert "parity with my net.onnx" in done.stderr
-        assert "--output" in done.stderr  # the hint at a better cut
-        written.append((tmp_path / f"{name}.onnx").read_bytes())
-        digest = read_manifest(tmp_path / f"{name}.onnx").digest
-        assert open_repository(tmp_path / name).model("my_net").manifest(1).digest == digest
-        assert digest in done.stdout
-    assert written[0] == written[1]
-    for secret in (str(resnet_file.parent), "site-packages", ".py"):
-        assert secret.encode() not in written[0]
-    assert resnet_file.read_bytes() == before
-
-
-def test_command_line_refuses_in_one_line(
-    resnet_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Numbers that are none, a size that is none, and a target that is the network itself."""
-    from lookalike.cli import main
-
-    file = tmp_path / "net.onnx"
-    shutil.copy(resnet_file, file)
-    good = ["adopt", str(file), "--mean", "0.5", "--std", "0.25", "--file", str(tmp_path / "out.onnx")]
-    for change, words in (
-        ({3: "half"}, "--mean: expected one number or three"),
-        ({5: "1,2"}, "--std: expected one number or three"),
-        ({7: str(file)}, "would overwrite the network itself"),
-    ):
-        assert main([change.get(i, part) for i, part in enumerate(good)]) == 2
-        err = capsys.readouterr().err
-        assert words in err
-        assert len(err.splitlines()) == 1
-    assert main([*good, "--size", "big"]) == 2
-    assert "--size: expected PX or HEIGHTxWIDTH" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == [file]

@@ -1,4 +1,4 @@
-"""What cannot be adopted: each network is refused in one line that says why, and nothing is written."""
+"""Refusals of adoption: each network in one line that says why, and nothing is written."""
 
 from pathlib import Path
 

@@ -14,7 +14,7 @@ import pytest
 
 from artifact.repository.reading import open_repository
 from rows.images import ImageRef
-from serving.client.batch_size import BatchSize
+from serving.client.batches.size import BatchSize
 from serving.client.flow import Flow
 from serving.client.windows import Seen, Window
 from tests.shared.scored_images import publish_models

@@ -1,23 +1,24 @@
-"""The Scorer gives numpy's vectors for every kind and mode, by every way, and runs each distinct image once."""
+"""Numpy's vectors from the Scorer for every kind and mode, by every way; each distinct image runs once."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from artifact.errors import InvalidRequestError, UsageError
+from artifact.errors import UsageError
 from artifact.kinds import KINDS, distance_name, embedding_name
 from artifact.preprocessing import load_pixels
 from rows.images import ImageRef
 from rows.vectors.lineage import Lineage
 from serving.client.connections.local import LocalConnection
+from serving.client.options import ScorerOptions
 from serving.client.scorer import Scorer
-from serving.client.windows import ROWS_PER_WINDOW
 from tests.shared.scored_images import (
     BAD,
     DIM,
@@ -28,33 +29,18 @@ from tests.shared.scored_images import (
     publish_models,
     write_images,
 )
-from tests.shared.serving_urls import SERVERS, serve
+from tests.shared.serving_urls import SCORING_PLACES, Place, scoring_place
 from tests.shared.tiny_artifact import linear_vectors
 
 TOLERANCE = 1e-5
 
 
-class Place:
-    """Where the models of a repository are scored: in this process or on a server."""
-
-    def __init__(self, repository: Path, url: str | None) -> None:
-        self.repository, self.url = repository, url
-
-    def scorer(self, model: str, **options: object) -> Scorer:
-        if self.url is None:
-            return Scorer(model, repository=self.repository, **options)  # type: ignore[arg-type]
-        return Scorer(model, url=self.url, **options)  # type: ignore[arg-type]
-
-
-@pytest.fixture(scope="module", params=["local", *SERVERS])
+@pytest.fixture(scope="module", params=SCORING_PLACES)
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("place")
     repository = publish_models(folder / "repository", folder / "files")
-    if request.param == "local":
-        yield Place(repository, None)
-        return
-    with serve(request.param, repository) as url:
-        yield Place(repository, url)
+    with scoring_place(request.param, repository) as place:
+        yield place
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +89,7 @@ def test_distances_equal_those_of_the_full_graph(tmp_path: Path, images: list[Pa
         name: np.stack([load_pixels(path.read_bytes(), PREPROCESSING) for path in rows])
         for name, rows in streams.items()
     }
-    graph = LocalConnection(repository, f"{kind}_full").run_pixels(pixels)
+    graph = LocalConnection(f"{kind}_full", ScorerOptions(repository=repository)).run_pixels(pixels)
     with Scorer(f"{kind}_full", repository=repository) as scorer:
         scored = scorer.score(streams)
     for name, values in graph.items():
@@ -164,25 +150,24 @@ def test_a_pil_image_gives_the_vector_of_its_file(tmp_path: Path, mode: str) -> 
 
 @pytest.mark.parametrize(("model", "num_runs"), [("triplet_branch", 5), ("triplet_full", 2), ("quartet_full", 2)])
 def test_each_distinct_image_of_a_window_runs_once(
-    tmp_path: Path, images: list[Path], monkeypatch: pytest.MonkeyPatch, model: str, num_runs: int
+    tmp_path: Path, images: list[Path], model: str, num_runs: int
 ) -> None:
     """300 rows over 5 images: the engine sees ceil(5 / streams) rows, equal bytes are one image."""
     repository = publish_models(tmp_path / "repository", tmp_path, models=[model])
     seen: list[int] = []
-    run = LocalConnection.run_pixels
 
-    def counted(self: LocalConnection, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        seen.append(len(next(iter(feeds.values()))))
-        return run(self, feeds)
+    class Counted(LocalConnection):
+        def run_pixels(self, feeds: Any) -> Any:
+            seen.append(len(next(iter(feeds.values()))))
+            return super().run_pixels(feeds)
 
-    monkeypatch.setattr(LocalConnection, "run_pixels", counted)
     kind = KINDS[model.split("_")[0]]
     data = [path.read_bytes() for path in images[:5]]
     streams = {
         name: [bytes(bytearray(data[(row + place) % 5])) for row in range(300)]
         for place, name in enumerate(kind.streams)
     }
-    with Scorer(model, repository=repository) as scorer:
+    with Scorer(model, connection=Counted(model, ScorerOptions(repository=repository))) as scorer:
         scored = scorer.score(streams)
     assert sum(seen) == num_runs
     for place, name in enumerate(kind.streams):
@@ -190,38 +175,12 @@ def test_each_distinct_image_of_a_window_runs_once(
         np.testing.assert_allclose(scored[embedding_name(name)], expected_vectors(rows), atol=TOLERANCE)
 
 
-@pytest.mark.parametrize("send", ["pixels", "encoded"])
-@pytest.mark.parametrize("model", ["triplet_branch", "triplet_full", "quartet_full"])
-def test_bad_images_are_named_and_the_rest_of_their_batch_is_right(
-    place: Place, images: list[Path], tmp_path: Path, model: str, send: str
-) -> None:
-    """Broken, empty and missing images among good ones: their rows drop out, with the reason; the others stay."""
-    missing = tmp_path / "missing.png"
-    rows = [images[0], BAD, images[1], b"", missing, images[2], images[0], BAD]
-    kind = KINDS[model.split("_")[0]]
-    streams = {name: [images[5]] * len(rows) for name in kind.streams} | {kind.streams[1]: rows}
-    with place.scorer(model, send=send) as scorer:
-        (single,) = scorer.stream([{"image": rows}])
-        (multi,) = scorer.stream([streams])
-    reasons = {row: reason for row, _, reason in single.bad}
-    assert sorted(reasons) == [1, 3, 4, 7]
-    assert reasons[1] == reasons[7]
-    assert reasons[1].startswith("not an image in any of JPEG, PNG")
-    assert reasons[3] == "empty (0 bytes)"
-    assert reasons[4] == f"no such file: {missing}"
-    assert single.rows.tolist() == multi.rows.tolist() == [0, 2, 5, 6]
-    assert [(row, name) for row, name, _ in multi.bad] == [(row, kind.streams[1]) for row in (1, 3, 4, 7)]
-    expected = expected_vectors([images[0], images[1], images[2], images[0]])
-    np.testing.assert_allclose(single.columns["embedding"], expected, atol=TOLERANCE)
-    np.testing.assert_allclose(multi.columns[embedding_name(kind.streams[1])], expected, atol=TOLERANCE)
-
-
 @pytest.mark.parametrize("model", ["triplet_branch", "triplet_full"])
 def test_large_files_are_sent_in_several_requests(
     place: Place, images: list[Path], monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
     """A batch whose files are too many bytes for one message, bad ones among them."""
-    monkeypatch.setattr("serving.client.batch_runner.MAX_REQUEST_BYTES", 3000)
+    monkeypatch.setattr("serving.client.batches.runner.MAX_REQUEST_BYTES", 3000)
     with place.scorer(model, send="encoded") as scorer:
         (scored,) = scorer.stream([{"image": [*images[:9], BAD * 500, *images[9:]]}])
     assert sum(path.stat().st_size for path in images) > 10 * 3000
@@ -229,37 +188,9 @@ def test_large_files_are_sent_in_several_requests(
     np.testing.assert_allclose(scored.columns["embedding"], expected_vectors(images), atol=TOLERANCE)
 
 
-def test_embed_raises_naming_every_bad_image(place: Place, images: list[Path]) -> None:
-    """Rows are numbered through, beyond the first window."""
-    rows: list[object] = [images[0]] * (ROWS_PER_WINDOW + 2)
-    rows[1] = rows[-1] = b""
-    with place.scorer("siamese_branch") as scorer, pytest.raises(InvalidRequestError) as error:
-        scorer.embed(rows)  # type: ignore[arg-type]
-    assert str(error.value) == (
-        f"cannot read 2 of {len(rows)} images: [row 1, image] empty (0 bytes); "
-        f"[row {len(rows) - 1}, image] empty (0 bytes)"
-    )
-
-
-def test_all_images_bad_or_none_at_all_gives_empty_columns(place: Place) -> None:
-    """Types and widths stay."""
-    with place.scorer("triplet_full", send="encoded") as scorer:
-        (scored,) = scorer.stream([dict.fromkeys(("anchor", "positive", "negative"), [BAD] * 70)])
-        assert len(scored.bad) == 210
-        assert scored.columns["embedding_anchor"].shape == (0, DIM)
-        assert scorer.embed([]).shape == (0, DIM)
-        empty = scorer.score({"anchor": [], "positive": [], "negative": []})
-    assert {name: (values.dtype.name, values.shape) for name, values in empty.items()} == {
-        **{f"embedding_{name}": ("float32", (0, DIM)) for name in ("anchor", "positive", "negative")},
-        "distance_anchor_positive": ("float32", (0,)),
-        "distance_anchor_negative": ("float32", (0,)),
-        "same": ("bool", (0,)),
-    }
-
-
 def test_lineage_version_and_digest_are_those_of_the_artifact(place: Place) -> None:
     """The same facts from the file and from the server's config."""
-    file = LocalConnection(place.repository, "quartet_full").manifest
+    file = LocalConnection("quartet_full", ScorerOptions(repository=place.repository)).manifest
     with place.scorer("quartet_full") as scorer:
         assert (scorer.version, scorer.digest) == (1, file.digest)
         assert scorer.lineage == Lineage(
@@ -293,25 +224,6 @@ def test_stream_takes_windows_only_as_far_ahead_as_batches_are_in_flight(place: 
             )
             assert taken <= number + 2 * scorer.in_flight
         answers.close()
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"send": "files"}, "send 'files': expected one of auto, pixels, encoded"),
-        ({"batch_size": 0}, "batch_size: expected at least 1, got 0"),
-        ({"threads": 0}, "threads: expected at least 1, got 0"),
-        ({"version": 0}, "version: expected at least 1, got 0"),
-        ({"timeout_s": 0}, "timeout_s: expected more than 0 seconds, got 0"),
-        ({"url": "localhost:1"}, "where to score: expected either a url or a repository, got both"),
-        ({"repository": None}, "where to score: expected either a url or a repository, got none"),
-    ],
-)
-def test_options_that_make_no_sense_are_refused(tmp_path: Path, options: dict[str, object], message: str) -> None:
-    """One line each."""
-    with pytest.raises(UsageError) as error:
-        Scorer("any", **{"repository": tmp_path, **options})  # type: ignore[arg-type]
-    assert str(error.value) == message
 
 
 def test_streams_and_images_that_do_not_fit_are_refused(place: Place, images: list[Path]) -> None:

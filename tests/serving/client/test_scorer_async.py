@@ -15,11 +15,27 @@ from artifact.errors import InvalidRequestError, ModelNotFoundError, UnansweredE
 from artifact.preprocessing import ImageError
 from serving.client.async_scorer import AsyncScorer
 from serving.client.connections.local import LocalConnection
+from serving.client.options import ScorerOptions
 from serving.client.scorer import Scorer
 from tests.shared.scored_images import BAD, expected_vectors, publish_models, write_images
 from tests.shared.serving_urls import serve
 
 TOLERANCE = 1e-5
+
+
+class Held(LocalConnection):
+    """Runs wait until they are released."""
+
+    def __init__(self, model: str, options: ScorerOptions) -> None:
+        super().__init__(model, options)
+        self.released, self.begun = threading.Event(), threading.Event()
+        self.runs: list[int] = []
+
+    def run_pixels(self, feeds: Any) -> Any:
+        self.runs.append(len(feeds["image"]))
+        self.begun.set()
+        assert self.released.wait(20)
+        return super().run_pixels(feeds)
 
 
 @pytest.fixture(scope="module")
@@ -111,57 +127,36 @@ def test_bad_images_are_raised_or_yielded_in_their_place(place: dict[str, Any], 
     np.testing.assert_allclose(np.stack([first, last]), expected_vectors(images[:2]), atol=TOLERANCE)
 
 
-def test_a_cancelled_call_ends_at_once_and_the_loop_runs_on(
-    repository: Path, images: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cancelled_call_ends_at_once_and_the_loop_runs_on(repository: Path, images: list[Path]) -> None:
     """While every thread of the core is held in a batch: the loop is free, and what has not begun never runs."""
-    held, begun, runs = threading.Event(), threading.Event(), []
-    run = LocalConnection.run_pixels
-
-    def wait_and_run(self: LocalConnection, feeds: Any) -> Any:
-        runs.append(len(feeds["image"]))
-        begun.set()
-        assert held.wait(20)
-        return run(self, feeds)
-
-    monkeypatch.setattr(LocalConnection, "run_pixels", wait_and_run)
+    connection = Held("triplet_branch", ScorerOptions(repository=repository, threads=2))
 
     async def main() -> int:
-        async with AsyncScorer("triplet_branch", repository=repository, batch_size=1, threads=2) as scorer:
+        async with AsyncScorer("triplet_branch", connection=connection, batch_size=1) as scorer:
             call = asyncio.create_task(scorer.embed(images))
-            await asyncio.to_thread(begun.wait, 20)
+            await asyncio.to_thread(connection.begun.wait, 20)
             call.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await call
-            held.set()
+            connection.released.set()
             np.testing.assert_allclose(await scorer.embed(images[:3]), expected_vectors(images[:3]), atol=TOLERANCE)
             return scorer.scorer.in_flight
 
     in_flight = asyncio.run(main())
-    assert len(runs) <= in_flight + 3  # what had begun to be read may run
+    assert len(connection.runs) <= in_flight + 3  # what had begun to be read may run
 
 
-def test_closing_while_calls_wait_is_an_error_and_no_cancelling(
-    repository: Path, images: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_closing_while_calls_wait_is_an_error_and_no_cancelling(repository: Path, images: list[Path]) -> None:
     """A task that nobody cancelled must not look cancelled."""
-    held, begun = threading.Event(), threading.Event()
-    run = LocalConnection.run_pixels
-
-    def wait_and_run(self: LocalConnection, feeds: Any) -> Any:
-        begun.set()
-        assert held.wait(20)
-        return run(self, feeds)
-
-    monkeypatch.setattr(LocalConnection, "run_pixels", wait_and_run)
+    connection = Held("triplet_branch", ScorerOptions(repository=repository, threads=1))
 
     async def main() -> list[Any]:
-        async with AsyncScorer("triplet_branch", repository=repository, batch_size=1, threads=1) as scorer:
+        async with AsyncScorer("triplet_branch", connection=connection, batch_size=1) as scorer:
             calls = [asyncio.create_task(scorer.embed(images)) for _ in range(3)]
-            await asyncio.to_thread(begun.wait, 20)
+            await asyncio.to_thread(connection.begun.wait, 20)
             closing = asyncio.create_task(scorer.close())
             await asyncio.sleep(0)
-            held.set()
+            connection.released.set()
             await closing
             return await asyncio.gather(*calls, return_exceptions=True)
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from artifact.errors import ServerError, UnavailableError
-from serving.embedded.batcher import CANCELLED, QUEUE_FULL, STOPPING, TIMED_OUT, Batcher, QueuePolicy
+from serving.embedded.batcher import CANCELLED, Batcher, QueuePolicy
 from serving.embedded.statistics import Statistics
+from serving.protocol import QUEUE_FULL, STOPPING, TIMED_OUT
 from tests.shared.server_fixtures import WAIT_S, eventually
 
 POLICY = QueuePolicy(max_requests=100, max_rows=8)

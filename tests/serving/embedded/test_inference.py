@@ -18,9 +18,8 @@ from tritonclient.grpc import service_pb2_grpc as services
 
 from artifact.kinds import KINDS
 from artifact.preprocessing import Limits
-from serving.embedded.batcher import QUEUE_FULL
-from serving.embedded.grpc_messages import DIGEST_PARAMETER
 from serving.embedded.server import Server
+from serving.protocol import DIGEST_IN_ANSWER, QUEUE_FULL
 from tests.shared.server_fixtures import (
     WAIT_S,
     client_of,
@@ -85,7 +84,7 @@ def test_answers_carry_the_digest(client: triton.InferenceServerClient, reposito
     digest = publish_tiny(tmp_path / "other").digest  # the same artifact again: export is deterministic
     for name, tensors in (("tiny", noise(1)), ("tiny_encoded", [png(noise(1)[0])])):
         answer = infer(client, name, {"image": tensors}, request_id="seven").get_response()
-        assert answer.parameters[DIGEST_PARAMETER].string_param == digest
+        assert answer.parameters[DIGEST_IN_ANSWER].string_param == digest
         assert (answer.id, answer.model_name, answer.model_version) == ("seven", name, "1")
 
 

@@ -17,8 +17,9 @@ import pytest
 import tritonclient.grpc as triton
 
 from artifact.errors import ServerError, UsageError
-from serving.embedded.batcher import STOPPING
 from serving.embedded.server import Server
+from serving.protocol import STOPPING
+from tests.shared.child_process import start_child
 from tests.shared.server_fixtures import (
     WAIT_S,
     client_of,
@@ -40,8 +41,8 @@ def watch(event, arguments):
         print("telemetry off:", os.environ.get("ORT_DISABLE_TELEMETRY"), flush=True)
 
 sys.addaudithook(watch)
-from serving.embedded.server import serve
-serve(sys.argv[1], grpc_port=0, grace_s=20, report=lambda line: print(line, flush=True))
+from serving.embedded.server import Server, serve
+serve(Server(sys.argv[1], grpc_port=0, grace_s=20, report=lambda line: print(line, flush=True)))
 print("torch" in sys.modules, flush=True)
 """
 
@@ -186,7 +187,7 @@ def _process(repository: Path, home: Path) -> Iterator[subprocess.Popen[str]]:
     """A server in a process of its own with an empty home; ended at the latest with the context."""
     variables = {key: value for key, value in os.environ.items() if not key.startswith(("ORT_", "XDG_"))}
     variables |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "PYTHONWARNINGS": "error"}
-    process = subprocess.Popen(
+    process = start_child(
         [sys.executable, "-c", SERVE, str(repository)],
         env=variables,
         stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""What the embedded server makes of a repository: versions that come and go, and models that cannot be loaded."""
+"""A repository as the embedded server sees it: versions that come and go, and models that cannot be loaded."""
 
 from __future__ import annotations
 

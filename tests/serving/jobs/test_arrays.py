@@ -14,10 +14,10 @@ from artifact.errors import UsageError
 from rows.tables import open_table
 from rows.vectors.table import VectorTable
 from serving.client.scorer import Scorer
+from serving.jobs.claiming import open_job_folder
 from serving.jobs.duplicate_ids import duplicate_ids
 from serving.jobs.identity import JobIdentity
 from serving.jobs.merging import merge_shards
-from serving.jobs.output import open_job_folder
 from serving.jobs.shards import Shard
 from tests.shared.job_tables import csv_of_images, read_manifest, read_rows, score
 from tests.shared.scored_images import BAD, DIM, publish_models, write_images

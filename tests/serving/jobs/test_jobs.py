@@ -20,6 +20,7 @@ from rows.vectors.lineage import Lineage
 from rows.vectors.table import VectorTable
 from serving.client.scorer import Scorer
 from serving.jobs.scoring import score_table
+from tests.shared.child_process import start_child
 from tests.shared.job_tables import folder_of_images, read_rows, score
 from tests.shared.scored_images import BAD, DIM, MODELS, expected_vectors, publish_models, write_images
 
@@ -237,7 +238,7 @@ def test_ctrl_c_ends_the_process_and_keeps_its_parts(repository: Path, tmp_path:
     """No thread holds the process back; the same job goes on."""
     pictures = folder_of_images(tmp_path / "pictures", 100)
     command = [sys.executable, "-c", JOB, str(pictures), str(repository), str(tmp_path / "out")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as job:
+    with start_child(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as job:
         assert job.stdin is not None
         assert job.stdout is not None
         for number, _ in enumerate(job.stdout, start=1):

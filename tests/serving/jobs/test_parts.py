@@ -13,8 +13,9 @@ from pyarrow import parquet
 from artifact.errors import DataError, OutputError
 from rows.tables import ImageTable, open_table
 from serving.client.scorer import Scorer
+from serving.jobs.claiming import open_job_folder
+from serving.jobs.folder import JobFolder
 from serving.jobs.identity import MAX_ROWS_PER_PART, JobIdentity
-from serving.jobs.output import JobFolder, open_job_folder
 from serving.jobs.part_files import read_errors, write_scored_part
 from serving.jobs.part_scoring import ScoredPart, errors_schema, score_part
 from serving.jobs.shards import Shard

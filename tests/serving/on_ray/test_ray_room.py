@@ -1,4 +1,4 @@
-"""What is checked before a job goes to a Ray cluster: room for its actors, the address, the package."""
+"""Checks before a job goes to a Ray cluster: room for its actors, the address, the package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The training configuration: what is refused, in which words, and what is filled in."""
+"""The training configuration: refusals in one line, overrides, and its file."""
 
 from pathlib import Path
 from typing import Any
@@ -9,17 +9,23 @@ import yaml
 from artifact.errors import UsageError
 from trainer.config.complaints import setting_keys
 from trainer.config.config import TrainConfig, make_config, to_yaml, with_overrides
+from trainer.config.resolution import read_validation, resolve_settings
 from trainer.config.settings import Settings
-from trainer.objective.losses import LOSSES
 
 
 def _config(**values: Any) -> TrainConfig:
     return make_config({"images": "photos", "kind": "triplet"} | values)
 
 
+def _resolve(**values: Any) -> TrainConfig:
+    config = resolve_settings(_config(**values))
+    read_validation(config.validation)
+    return config
+
+
 def _refusal(**values: Any) -> str:
     with pytest.raises(UsageError) as caught:
-        _config(**values).resolved()
+        _resolve(**values)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -63,8 +69,8 @@ def _refusal(**values: Any) -> str:
         ),
         (
             {"loss": "contrastive", "mining": "semihard"},
-            "mining for the loss contrastive: expected one of all, easy, semi_hard, hard, batch_hard, multi_similarity, "
-            "got 'semihard' (--mining); did you mean semi_hard?",
+            "mining for the loss contrastive: expected one of all, easy, semi_hard, hard, batch_hard, multi_similarity,"
+            " got 'semihard' (--mining); did you mean semi_hard?",
         ),
         (
             {"loss": "triplet", "mining": "easy"},
@@ -124,46 +130,9 @@ def test_missing_images_are_named() -> None:
         make_config({"kind": "triplet"})
 
 
-@pytest.mark.parametrize("normalize", [False, True])
-@pytest.mark.parametrize("kind", ["siamese", "triplet", "quartet"])
-def test_resolved_fills_in_what_follows_from_the_rest(kind: str, normalize: bool) -> None:
-    """Loss from the kind, margins from loss, distance and normalisation, mining from the loss."""
-    config = _config(kind=kind, normalize=normalize).resolved()
-    loss = LOSSES[str(config.loss)]
-    assert kind in loss.kinds
-    assert config.margin == loss.margins["euclidean", normalize]
-    assert config.margin2 == config.margin / 2
-    assert config.mining == loss.mining
-
-
-@pytest.mark.parametrize(
-    ("values", "loss", "normalize"),
-    [
-        ({"kind": "siamese"}, "contrastive_linear", True),
-        ({"kind": "triplet"}, "contrastive_linear", True),
-        ({"kind": "quartet"}, "quadruplet", False),
-        ({"loss": "triplet"}, "triplet", False),
-        ({"loss": "triplet", "normalize": True}, "triplet", True),
-        ({"normalize": False}, "contrastive_linear", False),
-    ],
-)
-def test_length_of_vectors_follows_the_loss_unless_it_is_given(
-    values: dict[str, Any], loss: str, normalize: bool
-) -> None:
-    """Linear contrastive losses want unit vectors; the hinges of triplets and quartets do better without."""
-    config = _config(**values).resolved()
-    assert (config.loss, config.normalize) == (loss, normalize)
-
-
-def test_margin_at_the_bound_is_taken() -> None:
-    """The bound itself can be met by opposite vectors."""
-    assert _config(margin=2, normalize=True).resolved().margin == 2
-    assert _config(margin=50, normalize=False).resolved().margin == 50
-
-
 def test_config_survives_its_own_yaml() -> None:
     """What is saved beside the checkpoint reads back as the same configuration."""
-    config = _config(augment={"flip": True}, weights="w.pt", size=96).resolved()
+    config = resolve_settings(_config(augment={"flip": True}, weights="w.pt", size=96))
     assert make_config(yaml.safe_load(to_yaml(config))) == config
     assert config.weights == Path("w.pt")
 

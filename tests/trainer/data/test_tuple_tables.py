@@ -21,7 +21,7 @@ from tests.shared.table_writers import (
 )
 from trainer.loop.preparation import Prepared
 from trainer.loop.validation import can_validate
-from trainer.run.folder import make_preprocessing
+from trainer.networks.base_networks import make_preprocessing
 from trainer.sampling.batches import make_batches
 
 

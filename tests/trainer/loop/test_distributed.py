@@ -1,5 +1,6 @@
-"""Two gloo ranks against one on the joined batch."""
+"""Ranks of a distributed training: two gloo processes against one on the joined batch, and on the command line."""
 
+import json
 import os
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from artifact.errors import UsageError
 from tests.shared import two_ranks
 from tests.shared.places import SHARED
 from trainer.loop.distributed import joined
+from trainer.run.saved_run import load_run
 
 
 def run_ranks(command: list[str], *, size: int = 2) -> list[subprocess.CompletedProcess[str]]:
@@ -58,3 +60,53 @@ def test_cuda_without_a_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError) as caught, joined("cuda"):
         pass
     assert str(caught.value) == "device: expected cpu, got cuda, and torch finds no GPU (--set loop.device=...)"
+
+
+def test_two_ranks_train_one_run(shapes: Path, tmp_path: Path) -> None:
+    """Two processes on the command line: one run folder, one result, no error."""
+    command = [
+        sys.executable,
+        "-m",
+        "lookalike",
+        "train",
+        str(shapes),
+        "--kind",
+        "triplet",
+        "--output",
+        str(tmp_path / "run"),
+        "--epochs",
+        "2",
+        "--size",
+        "16",
+        "--dim",
+        "8",
+        "--json",
+        "--set",
+        "loop.precision=fp32",
+        "--set",
+        "max_disk_mb=0",
+    ]
+    done = run_ranks(command)
+    assert [process.returncode for process in done] == [0, 0], done[0].stderr + done[1].stderr
+    results = [process.stdout for process in done]
+    assert json.loads(results[0])["kind"] == "triplet"
+    assert results[1] == ""
+    assert load_run(tmp_path / "run").facts["metrics"]["epoch"] == 2
+
+
+def test_ranks_agree_on_the_first_refusal(tmp_path: Path) -> None:
+    """A folder that is not there ends every rank at once, each with the same line and none hanging."""
+    command = [
+        sys.executable,
+        "-m",
+        "lookalike",
+        "train",
+        str(tmp_path / "none"),
+        "--kind",
+        "triplet",
+        "--output",
+        str(tmp_path / "run"),
+    ]
+    done = run_ranks(command)
+    assert [process.returncode for process in done] == [1, 1]
+    assert all("nothing there" in process.stderr for process in done)

@@ -5,14 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from artifact.errors import UsageError
 from artifact.preprocessing import Preprocessing
 from trainer.config.config import make_config
 from trainer.data.image_files import ImageFiles
 from trainer.data.images import Images
 from trainer.pixels.store import PixelStore
 from trainer.sampling.batch import Batch, Batches
-from trainer.sampling.batches import batch_shape, batches, epoch_batches, make_batches, num_batches, strategy_for
+from trainer.sampling.batches import batches, epoch_batches, make_batches, num_batches
 from trainer.sampling.tuple_sampling import draw_tuples
 
 BALANCED = np.repeat(np.arange(10), 40)
@@ -71,18 +70,14 @@ def test_batches_per_epoch_cuts_or_prolongs_an_epoch(count: int) -> None:
         assert sorted(np.concatenate(found[20:40]).tolist()) == list(range(400))
 
 
-def test_batch_shape_aims_at_a_hundred_images() -> None:
-    """What is given stays; what is open follows from the number of classes."""
-    assert batch_shape(10, classes_per_batch=None, images_per_class=None) == (10, 10)
-    assert batch_shape(2, classes_per_batch=None, images_per_class=None) == (2, 50)
-    assert batch_shape(5000, classes_per_batch=None, images_per_class=None) == (25, 4)
-    assert batch_shape(5000, classes_per_batch=32, images_per_class=2) == (32, 2)
-    assert batch_shape(3, classes_per_batch=32, images_per_class=2) == (3, 2)
-
-
 STRATEGIES = {
     "balanced": {"strategy": "balanced", "classes_per_batch": 3, "images_per_class": 4},
-    "balanced, longer": {"classes_per_batch": 3, "images_per_class": 4, "batches_per_epoch": 37},
+    "balanced, longer": {
+        "strategy": "balanced",
+        "classes_per_batch": 3,
+        "images_per_class": 4,
+        "batches_per_epoch": 37,
+    },
     "rounds": {"strategy": "rounds", "tuples_per_round": 50, "tuples_per_batch": 8, "epochs_per_round": 2},
     "rounds, shorter": {"strategy": "rounds", "tuples_per_round": 50, "tuples_per_batch": 8, "batches_per_epoch": 3},
     "rounds, longer": {"strategy": "rounds", "tuples_per_round": 50, "tuples_per_batch": 8, "batches_per_epoch": 17},
@@ -211,16 +206,3 @@ def test_drawn_images_are_uniform() -> None:
     for column in (2, 3):  # either order of the two other classes
         share = np.mean(labels[quartets[labels[quartets[:, 0]] == 0][:, column]] == 1)
         assert share == pytest.approx(0.5, abs=0.02)
-
-
-def test_strategies_fit_the_data() -> None:
-    """What classes and tuples can have, in one line each."""
-    assert strategy_for(None, is_tuples=False) == "balanced"
-    assert strategy_for(None, is_tuples=True) == "tuples"
-    for strategy, is_tuples, message in (
-        ("tuples", False, "images with classes: expected balanced or rounds, got tuples"),
-        ("rounds", True, "a table of tuples: expected tuples, got rounds"),
-    ):
-        with pytest.raises(UsageError) as caught:
-            strategy_for(strategy, is_tuples=is_tuples)
-        assert str(caught.value) == f"sampling strategy for {message} (--set sampling.strategy=...)"

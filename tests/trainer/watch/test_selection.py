@@ -1,12 +1,11 @@
-"""Which epoch is kept and when training stops."""
+"""The epoch that is kept, and the end of patience."""
 
 from typing import Any
 
 import pytest
 
-from artifact.errors import UsageError
 from trainer.config.settings import LoopConfig
-from trainer.watch.selection import best_epoch, is_kept, is_out_of_patience, kept_line, resolve_selection
+from trainer.watch.selection import best_epoch, is_kept, is_out_of_patience, kept_line
 
 
 def _lines(*recalls: float | None) -> list[dict[str, Any]]:
@@ -48,20 +47,3 @@ def test_keep_best_keeps_an_epoch_only_while_it_is_best() -> None:
 def test_patience_counts_epochs_since_the_best(recalls: tuple[float, ...], is_over: bool) -> None:
     """With a patience of 2, the second epoch without a better one ends the run."""
     assert is_out_of_patience(_lines(*recalls), LoopConfig(patience=2, metric="recall@1")) is is_over
-
-
-def test_resolved_selection_follows_patience_and_what_is_measured() -> None:
-    """Patience means the best is kept; the metric is the first that will be measured."""
-    resolved = resolve_selection(LoopConfig(patience=3), ("recall@1", "mAP@R"))
-    assert (resolved.keep, resolved.metric) == ("best", "recall@1")
-    assert resolve_selection(LoopConfig(), ()).keep == "last"
-
-
-def test_selection_by_what_is_not_measured_is_refused() -> None:
-    """Choosing by a metric needs something held out to measure it on."""
-    with pytest.raises(UsageError) as caught:
-        resolve_selection(LoopConfig(keep="best"), ())
-    assert str(caught.value) == (
-        "metric to choose the best epoch by: expected something held out, got nothing is held out "
-        "(--set loop.metric=...); hold more out with --validation"
-    )

@@ -21,7 +21,7 @@ SPOILT = {name: run["hint"] for name, run in RUNS.items() if run["hint"] is not 
 
 
 def _config(name: str, **changes: Any) -> TrainConfig:
-    return make_config({"images": "digits"} | RUNS[name]["config"] | changes)
+    return make_config({"images": "digits", "sampling": {"strategy": "balanced"}} | RUNS[name]["config"] | changes)
 
 
 def _lines(name: str) -> list[dict[str, Any]]:

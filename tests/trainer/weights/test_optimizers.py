@@ -1,6 +1,7 @@
 """Optimizers and schedules, against torch's own."""
 
 import copy
+import math
 
 import numpy as np
 import pytest
@@ -149,3 +150,15 @@ def test_schedules_give_torchs_rates(warmup_share: float) -> None:
         optimizer.step()
         wave.step()
     assert set(rate["constant"][warmup:]) == {0.2}
+
+
+def test_learning_rate_rises_then_falls_to_zero() -> None:
+    """Linear warm-up over 10 of 100 steps, then half a cosine."""
+    config = OptimizerConfig(warmup_share=0.1)
+    rates = [learning_rate(step, 100, config) for step in range(100)]
+    assert rates[0] == pytest.approx(1e-4)
+    assert rates[9] == rates[10] == pytest.approx(1e-3)
+    assert rates[55] == pytest.approx(1e-3 * (1 + math.cos(math.pi / 2)) / 2)
+    assert 0 < rates[99] < 1e-6
+    flat = config.model_copy(update={"schedule": "constant"})
+    assert learning_rate(99, 100, flat) == 1e-3

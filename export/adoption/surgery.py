@@ -1,0 +1,161 @@
+"""Surgery on a foreign graph: cut it at a value, raise its opset, put the pixels in front and the vector behind.
+
+The values of the foreign graph keep their names, so that what Netron shows can still be found; only those that would
+clash with ours are renamed. Notes of the exporter are stripped: they hold stack traces and paths of somebody's machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from artifact.errors import ArtifactError
+from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
+from artifact.model.notes import strip_notes
+from artifact.preprocessing import Preprocessing
+from export.adoption.foreign import ForeignInput, ForeignNetwork, first_line
+from export.folding import read_by
+
+if TYPE_CHECKING:
+    import onnx
+
+OPSET = 20
+_IR_VERSION = 9
+"""The first that knows opset 20."""
+OURS = "lookalike/"
+
+
+def cut_at(foreign: ForeignNetwork, output: str) -> onnx.ModelProto:
+    """The part of the network between its image and one value; raises ArtifactError if the image has no say in it."""
+    import onnx
+
+    model = onnx.ModelProto()
+    model.CopyFrom(foreign.model)
+    graph = model.graph
+    needed, kept = {output}, []
+    for node in reversed(graph.node):  # topologically sorted, so every consumer comes first
+        if needed.intersection(node.output):
+            kept.append(node)
+            needed |= read_by(node)
+    if foreign.image.name not in needed:
+        raise ArtifactError(f"value {output!r} does not depend on the image", where=foreign.path)
+    nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in reversed(kept)]
+    weights = [tensor for tensor in graph.initializer if tensor.name in needed]
+    sparse = [tensor for tensor in graph.sparse_initializer if tensor.values.name in needed]
+    image = foreign.model.graph.input[0]
+    graph.Clear()
+    graph.name = "lookalike"
+    graph.node.extend(nodes)
+    graph.initializer.extend(weights)
+    graph.sparse_initializer.extend(sparse)
+    graph.input.append(image)
+    graph.output.add(name=output)
+    strip_notes(model)
+    return model
+
+
+def raise_opset(foreign: ForeignNetwork, model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same graph in opset 20, or as it is where that is later already; raises ArtifactError with the reason."""
+    import onnx
+
+    model.ir_version = max(model.ir_version, _IR_VERSION)
+    if foreign.opset >= OPSET:
+        return model
+    kind = model.graph.input[0].type.tensor_type.elem_type
+    model.graph.output[0].CopyFrom(onnx.helper.make_tensor_value_info(model.graph.output[0].name, kind, None))
+    try:
+        converted = onnx.version_converter.convert_version(model, OPSET)
+    except Exception as error:  # the C++ converter's exceptions share no base class
+        raise ArtifactError(
+            f"opset {foreign.opset} cannot be converted to {OPSET}",
+            got=first_line(error),
+            where=foreign.path,
+            mend=f"export it again with opset {OPSET} or later",
+        ) from None
+    converted.ir_version = max(converted.ir_version, _IR_VERSION)
+    return converted
+
+
+def set_image_shape(model: onnx.ModelProto, image: ForeignInput, batch: int | str, height: int, width: int) -> None:
+    """Give the network's own input a shape; a batch that is a word is dynamic. Shapes of inner values are forgotten."""
+    from onnx import helper
+
+    spatial = [3, height, width] if image.layout == "nchw" else [height, width, 3]
+    value = model.graph.input[0]
+    value.CopyFrom(helper.make_tensor_value_info(value.name, value.type.tensor_type.elem_type, [batch, *spatial]))
+    model.graph.ClearField("value_info")
+    output = model.graph.output[0].name
+    model.graph.output[0].Clear()
+    model.graph.output[0].name = output
+
+
+def with_pixels(
+    model: onnx.ModelProto, image: ForeignInput, preprocessing: Preprocessing, *, bgr: bool, embedding_dim: int
+) -> onnx.ModelProto:
+    """Put uint8 [N, H, W, 3] in front of a network, and float32 [N, n] behind it.
+
+    Args:
+        model: a network of one input and one output whose batch is dynamic.
+        preprocessing: whose mean and std become a multiply and an add.
+        bgr: the network wants blue first.
+    """
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    whole = onnx.ModelProto()
+    whole.CopyFrom(model)
+    graph = whole.graph
+    rename(graph, {name: f"network/{name}" for name in (BRANCH_INPUT, BRANCH_OUTPUT)})
+    inner_input, inner_output = graph.input[0].name, graph.output[0].name
+    std = 255.0 * np.asarray(preprocessing.std, np.float64)
+    constants = {
+        "scale": (1.0 / std).astype(np.float32),
+        "shift": (-np.asarray(preprocessing.mean, np.float64) * 255.0 / std).astype(np.float32),
+    }
+    steps: list[tuple[str, list[str], dict[str, Any]]] = [
+        ("Cast", [], {"to": TensorProto.FLOAT}),
+        ("Mul", ["scale"], {}),
+        ("Add", ["shift"], {}),
+    ]
+    if bgr:
+        constants["bgr"] = np.array([2, 1, 0], np.int64)
+        steps.append(("Gather", ["bgr"], {"axis": 3}))
+    if image.layout == "nchw":
+        steps.append(("Transpose", [], {"perm": [0, 3, 1, 2]}))
+    if image.dtype == "float16":
+        steps.append(("Cast", [], {"to": TensorProto.FLOAT16}))
+    front, value = [], BRANCH_INPUT
+    for number, (operator, operands, attributes) in enumerate(steps):
+        result = inner_input if number == len(steps) - 1 else f"{OURS}pixels_{number}"
+        inputs = [value, *(OURS + operand for operand in operands)]
+        front.append(helper.make_node(operator, inputs, [result], name=f"{OURS}{operator}_{number}", **attributes))
+        value = result
+    flat = f"{OURS}flat" if image.dtype == "float16" else BRANCH_OUTPUT
+    back = [helper.make_node("Flatten", [inner_output], [flat], name=f"{OURS}Flatten", axis=1)]
+    if flat != BRANCH_OUTPUT:
+        back.append(helper.make_node("Cast", [flat], [BRANCH_OUTPUT], name=f"{OURS}Cast", to=TensorProto.FLOAT))
+    nodes = [*front, *graph.node, *back]
+    del graph.node[:], graph.input[:], graph.output[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(numpy_helper.from_array(array, OURS + name) for name, array in constants.items())
+    size = [preprocessing.height, preprocessing.width, 3]
+    graph.input.append(helper.make_tensor_value_info(BRANCH_INPUT, TensorProto.UINT8, ["N", *size]))
+    graph.output.append(helper.make_tensor_value_info(BRANCH_OUTPUT, TensorProto.FLOAT, ["N", embedding_dim]))
+    return whole
+
+
+def rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
+    """Rename values everywhere in a graph, its subgraphs included."""
+    for node in graph.node:
+        for side in (node.input, node.output):
+            for i, name in enumerate(side):
+                side[i] = names.get(name, name)
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                rename(inner, names)
+    for value in (*graph.input, *graph.output, *graph.initializer):
+        value.name = names.get(value.name, value.name)
+    for tensor in graph.sparse_initializer:
+        tensor.values.name = names.get(tensor.values.name, tensor.values.name)

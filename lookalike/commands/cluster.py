@@ -1,0 +1,26 @@
+"""cluster: k-means over a table of vectors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lookalike.commands.options import COLUMN, JSON, VECTORS
+
+
+def cluster(
+    vectors: Annotated[Path, VECTORS],
+    k: Annotated[int, typer.Option("-k", min=1, help="Number of clusters.")],
+    output: Annotated[Path, typer.Option(help="Parquet file to write.", metavar="FILE")],
+    seed: Annotated[int, typer.Option(min=0, help="Decides the starts.")] = 0,
+    column: Annotated[str, COLUMN] = "embedding",
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Group vectors by k-means: sizes, medoids and silhouettes, and for every row its cluster and distance."""
+    from analysis.clusters.table_clusters import cluster_table
+    from lookalike.results.clusters import print_clusters
+    from rows.vectors.table import VectorTable
+
+    print_clusters(cluster_table(VectorTable.open(vectors, column), k, output, seed=seed), output, as_json=as_json)

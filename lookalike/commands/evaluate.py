@@ -1,0 +1,48 @@
+"""evaluate: vectors measured against labels, or scored tuples against themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from artifact.errors import UsageError
+from lookalike.commands.options import COLUMN, JSON, VECTORS
+
+
+def evaluate(
+    vectors: Annotated[Path, VECTORS],
+    label: Annotated[
+        str | None,
+        typer.Option(help="Column that holds the class; not needed for scored tuples.", metavar="COLUMN"),
+    ] = None,
+    column: Annotated[str, COLUMN] = "embedding",
+    queries: Annotated[int | None, typer.Option(min=1, help="Rank a sample of N.", metavar="N")] = None,
+    bootstrap: Annotated[int, typer.Option(min=0, help="Resamples of the classes.", metavar="N")] = 200,
+    per_class: Annotated[bool, typer.Option("--per-class", help="Add a line for each class, worst first.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Decides the samples and starts.")] = 0,
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Measure vectors against labels: retrieval, verification, ranking accuracy and k-means, with intervals.
+
+    Without --label: ranking accuracy of scored triplets and quartets, verification of pairs with a column `different`.
+    """
+    from analysis.evaluation.evaluate import evaluate as measure
+    from lookalike import console
+    from lookalike.results.evaluations import print_evaluation
+    from rows.vectors.table import VectorTable
+
+    if label is None:
+        if queries is not None or per_class:
+            raise UsageError("--queries and --per-class", expected="--label with them")
+        from analysis.evaluation.tuple_tables import evaluate_tuples, open_tuples
+
+        facts = evaluate_tuples(open_tuples(vectors))
+    else:
+        table = VectorTable.open(vectors, column)
+        facts = measure(table, label, queries=queries, bootstrap=bootstrap, per_class=per_class, seed=seed)
+    if as_json:
+        console.print_json(facts)
+    else:
+        print_evaluation(facts, per_class=per_class)

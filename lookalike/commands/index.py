@@ -1,0 +1,43 @@
+"""index: a search index over a table of vectors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lookalike.commands.options import COLUMN, JSON, VECTORS
+
+
+def index(
+    vectors: Annotated[Path, VECTORS],
+    output: Annotated[Path, typer.Option(help="Index file to write.", metavar="FILE")],
+    kind: Annotated[str, typer.Option(help="flat (exact), ivf (lists), or auto: by size.")] = "auto",
+    recall: Annotated[float, typer.Option(help="recall@10 that ivf must reach on a sample.")] = 0.97,
+    seed: Annotated[int, typer.Option(min=0, help="Decides the lists and the sample.")] = 0,
+    column: Annotated[str, COLUMN] = "embedding",
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Build a search index over a table of vectors; its recall against exact search is measured."""
+    from analysis.search.index import Index, rows_file
+    from lookalike import console
+    from rows.vectors.parts import require_not_input
+    from rows.vectors.table import VectorTable
+
+    for file in (output, rows_file(output)):
+        require_not_input(file, vectors)
+    built = Index.build(VectorTable.open(vectors, column), kind=kind, recall=recall, seed=seed)
+    built.save(output)
+    facts: dict[str, Any] = {
+        "index": str(output),
+        "kind": built.kind,
+        "num_rows": built.num_rows,
+        "distance": built.distance,
+        **built.parameters,
+        "images": str(built.images) if built.images else None,
+    }
+    if as_json:
+        console.print_json(facts)
+    else:
+        console.print_facts("indexed", facts)

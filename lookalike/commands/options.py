@@ -1,0 +1,32 @@
+"""Arguments and options that several commands take, with the text that `--help` shows for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from artifact.errors import UsageError
+
+JSON = typer.Option("--json", help="Print JSON to stdout.")
+REPOSITORY = typer.Option("--repository", help="Triton model repository.", metavar="DIR")
+DEFAULT_REPOSITORY = Path("model_repository")
+NAME = typer.Argument(help="Name of a published model.", metavar="NAME")
+TARGET = typer.Argument(help="An artifact file, or NAME[@VERSION] with --repository.", metavar="FILE|NAME")
+VERSION = typer.Option(help="Version; default: the one served.")
+VECTORS = typer.Argument(help="Folder that `lookalike score` wrote, or a Parquet file.", metavar="VECTORS")
+COLUMN = typer.Option("--column", help="Vector column: embedding, or embedding_<stream>.")
+OUTPUT_FORMAT = typer.Option("--format", help="parquet; npy and npz add arrays beside it.", metavar="FORMAT")
+TUNE_SECONDS = typer.Option(min=1, max=3600, help="How long to measure, in seconds.")
+DEFAULT_TUNE_SECONDS = 20.0
+
+
+def parse_columns(text: str | None) -> dict[str, str]:
+    """`anchor=a,positive=b` as {stream: column}; raises UsageError."""
+    mapping: dict[str, str] = {}
+    for pair in (text or "").split(",") if text else []:
+        stream, equals, column = pair.partition("=")
+        if not equals or not stream or not column or stream in mapping:
+            raise UsageError("--columns", expected="STREAM=COLUMN,... with each stream once", got=repr(text))
+        mapping[stream] = column
+    return mapping

@@ -1,0 +1,118 @@
+"""search: the nearest vectors of an index to images, or to the vectors of a table."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from artifact.errors import UsageError
+from lookalike.commands import connecting
+from lookalike.commands.options import COLUMN, JSON
+
+if TYPE_CHECKING:
+    from analysis.search.index import Index
+    from analysis.search.queries import Queries, QueryBlock
+
+
+def search(
+    index: Annotated[Path, typer.Argument(help="Index file.", metavar="INDEX")],
+    query: Annotated[
+        Path,
+        typer.Argument(help="An image, a folder or table of images, or a table of vectors.", metavar="IMAGES|VECTORS"),
+    ],
+    k: Annotated[int, typer.Option("-k", min=1, help="Neighbours per query.")] = 10,
+    model: Annotated[str | None, typer.Option(help="Model of the same space, for images.", metavar="NAME")] = None,
+    url: connecting.Url = None,
+    repository: connecting.Repository = None,
+    version: connecting.Version = None,
+    gallery: Annotated[Path | None, typer.Option(help="Write a page with the pictures.", metavar="FILE.html")] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that the ids of the index are paths in; by default the one that was scored.", metavar="DIR"
+        ),
+    ] = None,
+    column: Annotated[str, COLUMN] = "embedding",
+    tls: connecting.Tls = False,
+    tls_ca: connecting.TlsCa = None,
+    tls_certificate: connecting.TlsCertificate = None,
+    tls_key: connecting.TlsKey = None,
+    token_file: connecting.TokenFile = None,
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Find the nearest vectors to an image, to each of some images, or to each vector of a table."""
+    from analysis.search.index import Index
+    from analysis.search.queries import read_queries
+    from lookalike import console
+    from lookalike.results.answers import JsonAnswers, TableAnswers
+    from pages.gallery import MAX_QUERIES
+
+    if images is not None and not images.is_dir():
+        raise UsageError("--images", expected="a folder", got=str(images))
+    opened = Index.open(index)
+    open_model = None
+    if model is not None and (url is None) != (repository is None):
+        open_model = partial(
+            connecting.open_scorer,
+            model,
+            url=url,
+            repository=repository,
+            version=version,
+            tls=tls,
+            tls_ca=tls_ca,
+            tls_certificate=tls_certificate,
+            tls_key=tls_key,
+            token_file=token_file,
+        )
+    queries = read_queries(
+        query,
+        k=min(k, opened.num_rows),
+        column=column,
+        lineage=opened.lineage,
+        open_model=open_model,
+        num_shown=MAX_QUERIES,
+    )
+    recall = None
+    if opened.kind != "flat":
+        measured = opened.parameters.get("recall@10", "not measured")
+        recall = f"approximate: recall@10 was {measured} when it was built"
+    answers = JsonAnswers() if as_json else TableAnswers()
+    for number, block in enumerate(queries.blocks):
+        found = opened.search(block.vectors, k)
+        if number == 0:
+            if gallery is not None:
+                facts = {"index": index.name, "recall": recall}
+                _write_gallery(gallery, opened, queries, block, found, facts, images)
+                console.note(f"{gallery} shows the pictures")
+            if recall is not None:
+                console.note(recall)
+        answers.add(block.ids, found)
+    answers.end()
+
+
+def _write_gallery(
+    page: Path,
+    index: Index,
+    queries: Queries,
+    first: QueryBlock,
+    found: list[list[dict[str, Any]]],
+    facts: dict[str, Any],
+    images: Path | None,
+) -> None:
+    """The page of the first queries; `images` is the folder that the user named, if any."""
+    from pages.gallery import MAX_QUERIES, image_inside, write_search_gallery
+
+    folder = queries.folder or images
+    pictures = first.images or [image_inside(folder, name) for name in first.ids[:MAX_QUERIES]]
+    shown = list(zip(first.ids, pictures, strict=False))
+    write_search_gallery(
+        page,
+        shown,
+        found[: len(shown)],
+        num_queries=queries.num_queries,
+        picture_of=partial(image_inside, images or index.images),
+        facts=facts | {"num_rows": index.num_rows, "distance": index.distance, "lineage": index.lineage},
+    )

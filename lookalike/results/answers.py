@@ -1,0 +1,50 @@
+"""The answers of a search as they are printed, a block of queries at a time: a JSON list, or a table for each block.
+
+Decision a reader would question: the text of a JSON list is put together here: `json` writes a list only once it
+has all of it, and the answers to a million queries are gigabytes.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from lookalike import console
+
+Found = Sequence[Sequence[dict[str, Any]]]
+
+
+class JsonAnswers:
+    """One list of {"query", "neighbours"} to stdout."""
+
+    def __init__(self) -> None:
+        self._before = "[\n"
+
+    def add(self, ids: Sequence[str], found: Found) -> None:
+        """Print some queries with what was found for each."""
+        for query, rows in zip(ids, found, strict=True):
+            text = json.dumps({"query": query, "neighbours": rows}, indent=2, default=str)
+            sys.stdout.write(self._before + "  " + text.replace("\n", "\n  "))
+            self._before = ",\n"
+
+    def end(self) -> None:
+        """Close the list."""
+        sys.stdout.write("\n]\n")
+
+
+class TableAnswers:
+    """A line for each neighbour to stdout."""
+
+    def add(self, ids: Sequence[str], found: Found) -> None:
+        """Print some queries with what was found for each."""
+        lines = [
+            {"query": query, "rank": rank} | row
+            for query, rows in zip(ids, found, strict=True)
+            for rank, row in enumerate(rows, start=1)
+        ]
+        console.print_table(list(lines[0]), [list(line.values()) for line in lines])
+
+    def end(self) -> None:
+        """Nothing is open."""

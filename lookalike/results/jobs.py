@@ -1,0 +1,41 @@
+"""A finished scoring job as it is printed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from lookalike import console
+
+if TYPE_CHECKING:
+    from serving.jobs.merging import MergeResult
+    from serving.jobs.result import JobResult
+
+EXIT_BAD_ROWS = 3
+
+
+def print_job(title: str, output: Path, result: JobResult | MergeResult, *, as_json: bool) -> None:
+    """Print a job's figures to stdout, what is odd about it to stderr; raises Exit with 3 where there are bad rows."""
+    for line in (result.note, *result.warnings):
+        if line:
+            console.note(line)
+    facts = {"output": str(output)} | asdict(result)
+    if as_json:
+        console.print_json(facts)
+    else:
+        shown = {"parts": len(result.parts), "arrays": result.arrays or None, "note": None, "warnings": None}
+        console.print_facts(title, facts | shown)
+    if result.num_errors:
+        console.note(f"{result.num_errors} rows with bad images, listed in {output / 'errors.parquet'}")
+        raise typer.Exit(EXIT_BAD_ROWS)
+
+
+def stopped_line(output: Path) -> str:
+    """How much of a job that was stopped is done, for people."""
+    from rows.vectors.parts import read_manifest
+
+    num_rows = read_manifest(output).get("num_rows", 0)
+    return f"{num_rows} rows are done and kept; the same command goes on from there"

@@ -1,0 +1,43 @@
+"""A manifest as `describe` prints it: facts, then the variables as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import astuple
+from typing import Any
+
+from artifact.model.description import inputs_of, outputs_of
+from artifact.model.manifest import Manifest
+from lookalike import console
+
+
+def print_manifest(manifest: Manifest) -> None:
+    """Print what a reader asks of an artifact, golden examples left out."""
+    training = manifest.training
+    console.print_facts(
+        f"{manifest.name}: {manifest.kind}, {manifest.mode}",
+        {
+            "digest": manifest.digest,
+            "space": manifest.space,
+            "engine": f"onnx, opset {manifest.opset}, {manifest.precision}",
+            "created": manifest.created,
+            "embedding_dim": manifest.embedding_dim,
+            "distance": manifest.distance + (", on the unit sphere" if manifest.normalized else ""),
+            "threshold": manifest.threshold,
+            "loss": f"{manifest.loss}, margin {console.show(manifest.margin)}" if manifest.loss else None,
+            "preprocessing": manifest.preprocessing,
+            "base": manifest.base,
+            "training": {key: value for key, value in training.items() if not isinstance(value, dict)},
+            "metrics": training.get("metrics"),
+            "size": _size(manifest.content.size, manifest.content.external),
+        },
+    )
+    rows = [("input", *astuple(variable)) for variable in inputs_of(manifest)]
+    rows += [("output", *astuple(variable)) for variable in outputs_of(manifest)]
+    console.out.print()
+    console.print_table(("variable", "name", "shape", "type", "label"), rows)
+
+
+def _size(model: int, external: Mapping[str, Any]) -> str:
+    beside = "".join(f", {name} {facts.size} bytes" for name, facts in external.items())
+    return f"{model} bytes{beside}"

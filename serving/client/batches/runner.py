@@ -1,0 +1,128 @@
+"""One batch of pictures through a connection: read, packed, sent, and what cannot be read set aside.
+
+A batch is read, decoded and run by one thread, and several batches are under way at a time. Handing pictures to a pool
+of decoders and pixels back cost a fifth of the throughput, and a network with a thread for each core another tenth.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+
+from artifact.arrays import Vectors
+from artifact.errors import ModelNotFoundError, ServerError, TooLargeError, UnavailableError, UsageError
+from artifact.image_batch import BadImagesError
+from artifact.preprocessing import ImageError
+from rows.cutting import cut
+from serving.client.batches.packing import pack, place_of, unpack
+from serving.client.batches.sending import ENCODED, PIXELS, Sending
+from serving.client.batches.size import BatchSize
+from serving.client.connection import Connection
+from serving.client.pictures import Picture, read_encoded, read_pixels
+from serving.client.reading import Fetched, Reader
+
+Read = TypeVar("Read")
+
+MAX_REQUEST_BYTES = 32 * 1024 * 1024
+"""Of encoded files in one request: 32 photographs can be more than a server takes."""
+
+
+class BatchRunner:
+    """Runs batches; may be called from several threads at a time.
+
+    Args:
+        connection: who runs the artifact.
+        sending: pixels or encoded files.
+        batch_size: is told what was too large for a server.
+        cores: batches that may be decoded and run at a time, where that is done here; the others read their files.
+    """
+
+    def __init__(
+        self, connection: Connection, *, sending: Sending, batch_size: BatchSize, cores: int | None = None
+    ) -> None:
+        self._connection, self._sending, self._batch_size = connection, sending, batch_size
+        self._turn = nullcontext() if cores is None else threading.BoundedSemaphore(cores)
+        self._reader = Reader()
+        self._inputs = connection.manifest.inputs
+
+    def run(self, pictures: list[Picture]) -> list[Vectors | ImageError]:
+        """The vector of each picture, or why it cannot be read."""
+        fetched = self._reader.fetch(pictures)
+        with self._turn:
+            return self._send(fetched)
+
+    def close(self) -> None:
+        """Read nothing more."""
+        self._reader.close()
+
+    def _send(self, pictures: list[Fetched]) -> list[Vectors | ImageError]:
+        sent = self._sending.next(len(pictures))
+        started = time.monotonic()
+        try:
+            results = self._run(pictures, sent)
+        except UnavailableError:
+            raise
+        except (ServerError, ModelNotFoundError, UsageError) as error:
+            if sent != ENCODED or not self._sending.refuse_encoded(str(error)):
+                raise
+            return self._run(pictures, PIXELS)
+        self._sending.note(sent, len(pictures), time.monotonic() - started)
+        return results
+
+    def _run(self, pictures: list[Fetched], sent: str) -> list[Vectors | ImageError]:
+        if sent == PIXELS:
+            pixels = partial(read_pixels, preprocessing=self._connection.manifest.pixels)
+            results: list[Any] = [_caught(pixels, source) for source in pictures]
+        else:
+            results = [_caught(read_encoded, source) for source in pictures]
+        good = [place for place, result in enumerate(results) if not isinstance(result, ImageError)]
+        for portion in [good] if sent == PIXELS else _portions(good, [len(results[place]) for place in good]):
+            self._fill(results, portion, sent)
+        return results
+
+    def _fill(self, results: list[Any], places: list[int], sent: str) -> None:
+        """Put a vector, or why there is none, in the place of each image that was read."""
+        while places:
+            feeds = pack([results[place] for place in places], self._inputs)
+            try:
+                if sent == ENCODED:
+                    outputs = self._connection.run_encoded(feeds)
+                else:
+                    outputs = self._connection.run_pixels({name: np.stack(rows) for name, rows in feeds.items()})
+            except BadImagesError as error:  # from those who decode: the others are sent again
+                bad = {place_of(row, name, self._inputs, len(places)): reason for row, name, reason in error.bad}
+                for number, reason in bad.items():
+                    results[places[number]] = ImageError(reason)
+                places = [place for number, place in enumerate(places) if number not in bad]
+                continue
+            except TooLargeError:
+                if not self._batch_size.halve(len(places)):
+                    raise
+                half = len(places) // 2
+                self._fill(results, places[:half], sent)
+                self._fill(results, places[half:], sent)
+                return
+            for place, vector in zip(places, unpack(outputs, self._inputs, len(places)), strict=True):
+                results[place] = vector
+            return
+
+
+def _portions(places: list[int], sizes: list[int]) -> Iterator[list[int]]:
+    """Consecutive places whose files, of these sizes in bytes, make a request that a server takes."""
+    for ((_, start, end),) in cut([(places, sizes)], max_rows=len(places), max_bytes=MAX_REQUEST_BYTES):
+        yield places[start:end]
+
+
+def _caught(read: Callable[[Picture], Read], source: Fetched) -> Read | ImageError:
+    if isinstance(source, ImageError):
+        return source
+    try:
+        return read(source)
+    except ImageError as error:
+        return error

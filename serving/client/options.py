@@ -1,0 +1,89 @@
+"""The options of a Scorer: their defaults, what they mean and which make sense, for all who take them.
+
+Nothing heavy is imported here: the command line reads its defaults from this file before it knows what to do.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from artifact.errors import UsageError
+
+if TYPE_CHECKING:
+    from serving.client.connection import Connection
+
+SENDS = ("auto", "pixels", "encoded")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScorerOptions:
+    """Where and how an artifact is run: one of `url`, `repository` and `connection`, and the rest.
+
+    Attributes:
+        url: HOST:PORT of a server's gRPC port; several, with commas or as a list, share the work.
+        repository: folder of a model repository, to run the artifact in this process.
+        connection: who runs the artifact already: anything with the Connection protocol (serving/client/connection.py),
+            closed with the Scorer. Options of getting there (version, threads, TLS ...) are its maker's.
+        version: default the one that is served.
+        send: "pixels" decodes here, "encoded" sends the files, "auto" takes what the first batches show to be faster.
+        batch_size: images of one request; None finds it while running, in this process it is 8 to 32 by the size of the
+            artifact's images.
+        threads: that decode, and run the network where it runs here; None for every core of this process.
+        timeout_s: deadline of one try of a request to a server, in seconds; missing it is an error, not tried again.
+        retry_s: how long a call waits for servers that are away or busy, in seconds; 0 for not at all, inf for ever.
+        tls: True to encrypt and trust what the system trusts, or a PEM file of the authorities to trust.
+        tls_certificate, tls_key: PEM files that show a server who asks, both or neither.
+        token: sent as `authorization: Bearer`, over TLS or to this machine only; None for the environment's
+            LOOKALIKE_TOKEN, if it is set.
+        device: `cpu` or `cuda`, where the network runs here.
+        report: gets a line when a server goes away, and when it is back; in another thread; what it raises is dropped.
+
+    Raises:
+        UsageError: an option that makes no sense, alone or with the others.
+    """
+
+    url: str | Sequence[str] | None = None
+    repository: str | os.PathLike[str] | None = None
+    connection: Connection | None = None
+    version: int | None = None
+    send: str = "auto"
+    batch_size: int | None = None
+    threads: int | None = None
+    timeout_s: float = 60.0
+    retry_s: float = 120.0
+    tls: bool | str | os.PathLike[str] = False
+    tls_certificate: str | os.PathLike[str] | None = None
+    tls_key: str | os.PathLike[str] | None = None
+    token: str | None = field(default=None, repr=False)
+    device: str = "cpu"
+    report: Callable[[str], None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.send not in SENDS:
+            raise UsageError(f"send {self.send!r}", expected=f"one of {', '.join(SENDS)}")
+        for name in ("batch_size", "threads", "version"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(name, expected="at least 1", got=str(value))
+        if not self.timeout_s > 0:
+            raise UsageError("timeout_s", expected="more than 0 seconds", got=f"{self.timeout_s:g}")
+        if not self.retry_s >= 0:
+            raise UsageError("retry_s", expected="0 seconds or more", got=f"{self.retry_s:g}")
+        self._require_one_place()
+
+    def _require_one_place(self) -> None:
+        if self.connection is not None:
+            if self.url is not None or self.repository is not None:
+                got = "a repository too" if self.url is None else "a url too"
+                raise UsageError("where to score", expected="a connection alone", got=got)
+        elif (self.url is None) == (self.repository is None):
+            raise UsageError(
+                "where to score", expected="either a url or a repository", got="both" if self.url else "none"
+            )
+        for name in ("tls", "tls_certificate", "tls_key", "token"):
+            if getattr(self, name) and self.url is None:
+                got = "a repository" if self.connection is None else "a connection"
+                raise UsageError(name, expected="a url to use it with", got=got)

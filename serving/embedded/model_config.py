@@ -1,0 +1,94 @@
+"""A published model's config.pbtxt as the server obeys it: its signature, its queue policy, and whether it changed."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from tritonclient.grpc import model_config_pb2
+
+from artifact.errors import RepositoryError
+from artifact.repository.reading import PublishedModel
+from artifact.repository.triton_config import DECODE_SUFFIX, ENCODED_SUFFIX, ModelConfig
+from artifact.repository.tuning import INTRA_THREADS
+from serving.embedded.batcher import QueuePolicy
+from serving.embedded.signature import Signature
+from serving.embedded.tensors import TensorSpec
+from serving.protocol import BYTES
+
+
+def network_fingerprint(published: PublishedModel, version: int) -> object:
+    """Equal for two looks at the repository between which this version did not change, so it need not load again."""
+    file = os.stat(published.artifact(version))
+    config = published.config
+    threads = config.parameters[INTRA_THREADS].string_value if INTRA_THREADS in config.parameters else ""
+    batching = config.dynamic_batching.SerializeToString(), config.HasField("dynamic_batching")
+    groups = [group.SerializeToString() for group in config.instance_group]
+    how = (config.max_batch_size, *batching, *groups, threads)
+    digest = published.manifest(version).digest
+    return version, digest, file.st_dev, file.st_ino, file.st_size, file.st_mtime_ns, how
+
+
+def require_same_tensors(config: ModelConfig, expected: ModelConfig, *, where: object) -> None:
+    """Raise RepositoryError unless a config has the inputs and outputs that its artifact has, and batches."""
+    for part in ("input", "output"):
+        got_tensors, tensors = list(getattr(config, part)), list(getattr(expected, part))
+        if got_tensors != tensors:
+            raise RepositoryError(
+                f"{part} in config.pbtxt is not the artifact's",
+                expected=", ".join(f"{one.name} {list(one.dims)}" for one in tensors),
+                got=", ".join(f"{one.name} {list(one.dims)}" for one in got_tensors) or "none",
+                where=where,
+                mend="publish the model again",
+            )
+    if config.max_batch_size < 1:
+        raise RepositoryError("max_batch_size in config.pbtxt", expected="at least 1", got="0", where=where)
+
+
+def signature_of(name: str, config: ModelConfig, *, max_rows: int | None = None) -> Signature:
+    """The signature that the config of model `name` states, with at most `max_rows` rows a request."""
+
+    def specs(tensors: Any) -> tuple[TensorSpec, ...]:
+        return tuple(
+            TensorSpec(one.name, _datatype(model_config_pb2.DataType.Name(one.data_type)), tuple(one.dims))
+            for one in tensors
+        )
+
+    rows = min(config.max_batch_size, max_rows or config.max_batch_size)
+    step = ensemble_step(name) if name.endswith(ENCODED_SUFFIX) else ""
+    return Signature(name, rows, specs(config.input), specs(config.output), step)
+
+
+def ensemble_step(name: str) -> str:
+    """What Triton puts before a refusal that comes from a step of an ensemble."""
+    return f"in ensemble '{name}', "
+
+
+def platform_of(name: str) -> str:
+    """What metadata call the kind of a model."""
+    if name.endswith(ENCODED_SUFFIX):
+        return "ensemble"
+    return "python" if name.endswith(DECODE_SUFFIX) else "onnxruntime_onnx"
+
+
+def _datatype(config_name: str) -> str:
+    """The protocol's name of a config's data type."""
+    name = config_name.removeprefix("TYPE_")
+    return BYTES if name == "STRING" else name
+
+
+def queue_policy(config: ModelConfig, max_queue: int, preferred_rows: int) -> QueuePolicy:
+    """The config's own queue policy within the server's bound.
+
+    Args:
+        max_queue: requests that may wait, as the server is told.
+        preferred_rows: requests are merged up to so many rows; 0 for as many as may be.
+    """
+    own = config.dynamic_batching.default_queue_policy
+    return QueuePolicy(
+        max_requests=min(max_queue, own.max_queue_size or max_queue),
+        max_rows=config.max_batch_size,
+        merges=config.HasField("dynamic_batching"),
+        preferred_rows=min(preferred_rows, config.max_batch_size),
+        timeout_ns=own.default_timeout_microseconds * 1000,
+    )

@@ -1,0 +1,74 @@
+"""The options of the embedded server: their defaults, what they mean and which make sense, for all who take them.
+
+Nothing heavy is imported here: the command line reads its defaults from this file before it knows what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from artifact.cores import available_cores
+from artifact.errors import UsageError
+
+if TYPE_CHECKING:
+    from artifact.preprocessing import Limits
+
+
+def unreported(line: str) -> None:
+    """The report of servers that nobody watches."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerOptions:
+    """How a repository is served.
+
+    Attributes:
+        host: address to listen on; the default is reached from this machine only.
+        grpc_port: port to listen on; 0 chooses a free one.
+        threads: of one run of a network, and of decoding; None takes what a network's config says, and every core that
+            this process may use where it says nothing.
+        max_message_bytes: larger requests are refused with RESOURCE_EXHAUSTED.
+        limits: what encoded images are refused for before decoding; None for artifact.preprocessing.DEFAULT_LIMITS.
+        device: `cpu` or `cuda`.
+        max_queue: requests that may wait for one version, and those that may wait for decoding; more are refused with
+            UNAVAILABLE.
+        max_running_bytes: of all requests in the server, in bytes; more are refused with UNAVAILABLE, but one alone may
+            be larger.
+        check_goldens: run every artifact's golden images before serving it.
+        grace_s: how long requests in flight may go on when the server is stopped, in seconds.
+        report: gets one line for everything that an operator wants to know.
+
+    Raises:
+        UsageError: an option that makes no sense.
+    """
+
+    host: str = "127.0.0.1"
+    grpc_port: int = 8001
+    threads: int | None = None
+    max_message_bytes: int = 128 * 1024 * 1024
+    limits: Limits | None = None
+    device: str = "cpu"
+    max_queue: int = 1024
+    max_running_bytes: int = 1024 * 1024 * 1024
+    check_goldens: bool = True
+    grace_s: float = 10.0
+    report: Callable[[str], None] = unreported
+
+    def __post_init__(self) -> None:
+        if not self.host:
+            raise UsageError("host", expected="an address", got="nothing", mend="127.0.0.1 is this machine only")
+        if not 0 <= self.grpc_port <= 65535:
+            raise UsageError("grpc_port", expected="0 to 65535", got=str(self.grpc_port))
+        for name in ("threads", "max_message_bytes", "max_queue", "max_running_bytes"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(name, expected="at least 1", got=str(value))
+        if not self.grace_s >= 0:
+            raise UsageError("grace_s", expected="0 seconds or more", got=f"{self.grace_s:g}")
+
+    @property
+    def cores(self) -> int:
+        """Threads that decode."""
+        return self.threads or available_cores()

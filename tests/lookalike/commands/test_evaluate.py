@@ -1,0 +1,139 @@
+"""The command `evaluate`: the table for people, JSON for machines, and its options."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from analysis.evaluation.evaluate import evaluate
+from rows.vectors.lineage import Lineage
+from rows.vectors.schema import vector_array
+from rows.vectors.table import VectorTable
+from tests.shared.command_line import Cli
+
+
+def write_table(folder: Path, *, name: str = "v.parquet", column: str = "embedding", **columns: object) -> Path:
+    """120 vectors of 8 classes (two rows without one) that overlap."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(120) % 8
+    vectors = (rng.normal(size=(8, 6))[labels] + rng.normal(size=(120, 6))).astype(np.float32)
+    words = [f"c{label}" for label in labels]
+    words[3], words[9] = "", ""
+    lineage = Lineage(artifact="m", version=1, digest="d", space="s", distance="euclidean", normalized=False)
+    table = pa.table({"id": [str(i) for i in range(120)], "label": words, **columns, column: vector_array(vectors)})
+    parquet.write_table(table.replace_schema_metadata(lineage.to_metadata()), folder / name)
+    return folder / name
+
+
+@pytest.fixture
+def evaluated(cli: Cli, tmp_path: Path) -> Cli:
+    """Run `lookalike evaluate` in a folder with one table; gives exit code, stdout and stderr."""
+    write_table(tmp_path)
+    return partial(cli, "evaluate")
+
+
+def test_evaluate_prints_what_the_function_returns(evaluated: Cli) -> None:
+    """--json is what analysis.evaluation gives with the same options, every share with an interval."""
+    code, out, _ = evaluated("v.parquet", "--label", "label", "--json", "--seed", 3, "--bootstrap", 50, "--per-class")
+    found = json.loads(out)
+    assert code == 0
+    table = VectorTable.open("v.parquet")
+    assert found == json.loads(json.dumps(evaluate(table, "label", seed=3, bootstrap=50, per_class=True)))
+    for name in ("recall@1", "P@5", "mAP", "mAP@R", "ranking_accuracy"):
+        assert found[f"{name}_low"] <= found[name] <= found[f"{name}_high"], name
+    for name in ("AUC", "EER", "TAR@FAR=0.1", "TAR@FAR=0.01"):
+        verification = found["verification"]
+        assert verification[f"{name}_low"] <= verification[name] <= verification[f"{name}_high"], name
+    assert found["verification"]["TAR@FAR=0.0001"] is None
+    assert found["tuples_from"] == "random triplets (seed 3)"
+    assert (len(found["per_class"]), found["num_unlabelled"], found["num_rows"]) == (8, 2, 118)
+
+
+def test_evaluate_prints_a_table_for_people(evaluated: Cli) -> None:
+    """A line a metric with its interval; with --per-class a line a class, worst first."""
+    code, out, _ = evaluated("v.parquet", "--label", "label", "--per-class", "--bootstrap", 50)
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[0].split() == ["metric", "value", "low", "high"]
+    rows = {line.split()[0]: line.split()[1:] for line in lines[1 : lines.index("")]}
+    expected = evaluate(VectorTable.open("v.parquet"), "label", bootstrap=50)
+    for name in ("recall@1", "mAP@R", "ranking_accuracy", "purity"):
+        values = [expected[name], expected.get(f"{name}_low"), expected.get(f"{name}_high")]
+        assert [float(cell) for cell in rows[name]] == pytest.approx([v for v in values if v is not None], rel=1e-3)
+    assert len(rows["AUC"]) == 3
+    assert "TAR@FAR=0.0001" not in rows
+    header = next(number for number, line in enumerate(lines) if line.startswith("class"))
+    worst_first = [float(line.split()[2]) for line in lines[header + 1 :]]
+    assert len(worst_first) == 8
+    assert worst_first == sorted(worst_first)
+
+
+def test_evaluate_without_a_bootstrap_of_a_sample_of_queries(evaluated: Cli) -> None:
+    """Intervals of the sample where there is one, none where all is measured."""
+    code, out, _ = evaluated("v.parquet", "--label", "label", "--json", "--bootstrap", 0)
+    found = json.loads(out)
+    assert (code, found["queries"]) == (0, 118)
+    assert "recall@1_low" not in found
+    assert "AUC_low" not in found["verification"]
+    code, out, _ = evaluated("v.parquet", "--label", "label", "--json", "--bootstrap", 0, "--queries", 40)
+    found = json.loads(out)
+    assert (code, found["queries"], found["mAP_queries"]) == (0, 40, 40)
+    assert found["recall@1_low"] < found["recall@1"] < found["recall@1_high"]
+
+
+def test_evaluate_counts_the_tuples_of_a_full_table(evaluated: Cli, tmp_path: Path) -> None:
+    """A table with distance columns: its own triplets, those of unlabelled rows too."""
+    near, far = np.arange(120, dtype=np.float32), np.full(120, 30, np.float32)
+    write_table(
+        tmp_path,
+        name="full.parquet",
+        column="embedding_anchor",
+        distance_anchor_positive=near,
+        distance_anchor_negative=far,
+    )
+    code, out, _ = evaluated("full.parquet", "--label", "label", "--column", "embedding_anchor", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert (found["ranking_accuracy"], found["tuples"], found["tuples_from"]) == (30 / 120, 120, "distance columns")
+
+
+def test_evaluate_leaves_out_a_k_means_that_would_not_end(evaluated: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And ranks a sample of queries where all would take too long."""
+    monkeypatch.setattr("analysis.evaluation.evaluate.CLUSTERING_PRODUCTS", 118 * 6 * 8 - 1)
+    monkeypatch.setattr("analysis.evaluation.evaluate.RANKED_DISTANCES", 118 * 118 - 1)
+    code, out, _ = evaluated("v.parquet", "--label", "label", "--json")
+    found = json.loads(out)
+    assert (code, found["purity"], found["nmi"], found["queries"]) == (0, None, None, 118)  # never below 1,000
+    assert evaluated("v.parquet", "--label", "label")[0] == 0
+
+
+def test_evaluate_of_one_class_has_no_verification(evaluated: Cli, tmp_path: Path) -> None:
+    """Retrieval is perfect by definition; there is nothing to tell apart."""
+    write_table(tmp_path, name="one.parquet", animal=["cat"] * 120)
+    code, out, _ = evaluated("one.parquet", "--label", "animal", "--json")
+    found = json.loads(out)
+    assert (code, found["recall@1"], found["verification"], found["ranking_accuracy"]) == (0, 1.0, None, None)
+    assert evaluated("one.parquet", "--label", "animal")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("--label", "id"), 1, "labels: expected a class with another image, got none among 120 images"),
+        (("--label", "label", "--queries", "0"), 2, "--queries"),
+        (("--label", "label", "--bootstrap", "-1"), 2, "--bootstrap"),
+        (("--label", "label", "--seed", "-1"), 2, "--seed"),
+    ],
+)
+def test_evaluate_refuses_in_one_line(evaluated: Cli, arguments: tuple[str, ...], code: int, words: str) -> None:
+    """What makes no sense: the exit code, and the option or the fact."""
+    got, out, err = evaluated("v.parquet", *arguments)
+    assert (got, out) == (code, "")
+    assert words in err
+    assert "Traceback" not in err

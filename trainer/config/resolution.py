@@ -1,0 +1,169 @@
+"""A resolved configuration: all that the user left open filled in, here and nowhere else.
+
+Three steps, in the order in which things become known, so that what must be refused is refused before the next, slower
+step: the settings by themselves, what the images turned out to be, and what was read of them. `prepare` in
+trainer/loop/preparation.py takes them one after the other; everything later reads the result, which config.yaml holds.
+
+Decision a reader would question: facts of data, network and device come in as plain values. Nothing here opens a file
+or builds a network.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from artifact.errors import UsageError
+from trainer.config.checks import check_choices, check_margins, check_names
+from trainer.config.config import TrainConfig
+from trainer.config.settings import BALANCED, ROUNDS, TUPLES
+
+Share = tuple[str, float]
+"""(`images` or `classes`, share of them that is held out)."""
+
+_TARGET_BATCH = 100
+_MAX_CLASSES = 25
+_MIN_PER_CLASS = 4
+
+
+def resolve_settings(config: TrainConfig) -> TrainConfig:
+    """The first step: loss, mining, normalisation and margins, which follow from the settings alone.
+
+    Raises:
+        UsageError: an unknown name, or settings that make no sense together.
+    """
+    from trainer.objective.losses import DEFAULT_LOSSES  # torch: only when a run is really meant
+    from trainer.objective.own_loss import find_loss
+
+    check_names(config)
+    name = config.loss or DEFAULT_LOSSES[config.kind]
+    loss = find_loss(name)
+    normalize = loss.unit_length if config.normalize is None else config.normalize
+    margin = loss.margins[config.distance, normalize] if config.margin is None else config.margin
+    filled = {
+        "loss": name,
+        "mining": config.mining or loss.mining,
+        "margin": margin,
+        "margin2": margin / 2 if config.margin2 is None else config.margin2,
+        "normalize": normalize,
+    }
+    config = config.model_copy(update=filled)
+    check_choices(config, loss)
+    check_margins(config, loss)
+    return config
+
+
+def read_validation(text: str) -> Share | Path | None:
+    """What is held out: `images:0.1`, `classes:0.2`, `none` (None) or the path of a folder or table.
+
+    Raises:
+        UsageError: a share that is none, or a word that nobody could mean as a path.
+    """
+    if text == "none":
+        return None
+    mode, colon, share = text.partition(":")
+    try:
+        value = float(share)
+    except ValueError:
+        value = math.nan
+    if not colon or mode not in ("images", "classes"):
+        if colon and not math.isnan(value):  # image:0.1 is no folder that anybody meant
+            expected = "images:SHARE, classes:SHARE, none or a folder"
+            raise UsageError("validation", expected=expected, got=repr(text), where="--validation")
+        return Path(text)
+    if not 0 < value < 1:
+        raise UsageError("validation share", expected="a number between 0 and 1", got=repr(share), where="--validation")
+    return mode, value
+
+
+def choose_strategy(given: TrainConfig, *, is_tuples: bool) -> str:
+    """The second step: how batches are made of images with classes, or of a table of tuples.
+
+    Args:
+        given: as the user wrote it: mining that was asked for is refused where nothing is mined, a default is not.
+        is_tuples: whether the images are a table of tuples.
+
+    Returns:
+        `balanced`, `rounds` or `tuples`.
+
+    Raises:
+        UsageError: a strategy, or another setting, that such images cannot have.
+    """
+    fitting = (TUPLES,) if is_tuples else (BALANCED, ROUNDS)
+    strategy = given.sampling.strategy or fitting[0]
+    if strategy not in fitting:
+        raise UsageError(
+            f"sampling strategy for {'a table of tuples' if is_tuples else 'images with classes'}",
+            expected=" or ".join(fitting),
+            got=strategy,
+            where="--set sampling.strategy=...",
+        )
+    for name, asked in (("turns", given.augment.turns), ("mirrors", given.augment.mirrors)):
+        if is_tuples and asked:
+            raise UsageError(
+                f"augment.{name}",
+                expected="images with classes, for it makes more of them",
+                got="a table of tuples",
+                where=f"--set augment.{name}=...",
+            )
+    if given.mining is not None and strategy != BALANCED:
+        expected = f"none, for tuples are drawn (sampling.strategy is {strategy})"
+        raise UsageError("mining", expected=expected, got=given.mining, where="--mining")
+    return strategy
+
+
+def resolve(
+    settings: TrainConfig, *, strategy: str, size: int, num_classes: int, metrics: Sequence[str], precision: str
+) -> TrainConfig:
+    """The last step: what follows from the images, the base network and the device.
+
+    Args:
+        settings: from `resolve_settings`.
+        strategy: from `choose_strategy`.
+        size: side of the base network's input in pixels.
+        num_classes: classes that are trained on, turned and mirrored ones included.
+        metrics: names of what will be measured on held-out images.
+        precision: `fp32`, `bf16` or `fp16`.
+
+    Raises:
+        UsageError: a metric to choose the best epoch by that is not measured on these images.
+    """
+    sampling: dict[str, object] = {"strategy": strategy}
+    if strategy == BALANCED:
+        sampling["classes_per_batch"], sampling["images_per_class"] = batch_shape(
+            num_classes,
+            classes_per_batch=settings.sampling.classes_per_batch,
+            images_per_class=settings.sampling.images_per_class,
+        )
+    keep, metric = _selection(settings, metrics)
+    loop = {"precision": precision, "keep": keep, "metric": metric}
+    return settings.model_copy(
+        update={
+            "size": size,
+            "sampling": settings.sampling.model_copy(update=sampling),
+            "loop": settings.loop.model_copy(update=loop),
+        }
+    )
+
+
+def batch_shape(num_classes: int, *, classes_per_batch: int | None, images_per_class: int | None) -> tuple[int, int]:
+    """P and K where they are left open: about 100 images a batch, up to 25 classes, at least 4 images of each."""
+    classes = min(num_classes, classes_per_batch or _MAX_CLASSES)
+    return classes, images_per_class or max(_MIN_PER_CLASS, _TARGET_BATCH // max(classes, 1))
+
+
+def _selection(settings: TrainConfig, metrics: Sequence[str]) -> tuple[str, str | None]:
+    """Which epoch is kept, and the metric that it is chosen by; raises UsageError."""
+    patience = settings.loop.patience
+    keep = settings.loop.keep or ("best" if patience is not None else "last")
+    metric = settings.loop.metric or (metrics[0] if metrics else None)
+    if (keep == "best" or patience is not None) and metric not in metrics:
+        raise UsageError(
+            "metric to choose the best epoch by",
+            expected=" or ".join(metrics) or "something held out",
+            got=metric or "nothing is held out",
+            where="--set loop.metric=...",
+            mend="hold more out with --validation",
+        )
+    return keep, metric

@@ -1,0 +1,152 @@
+"""A run read back from its folder: its branch, preprocessing, configuration and facts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load
+
+from artifact.errors import LookalikeError, RunError, UsageError
+from artifact.preprocessing import Preprocessing
+from trainer.config.config import TrainConfig, make_config
+from trainer.networks.base_networks import BaseNetwork, build_base, make_branch, make_preprocessing
+from trainer.networks.branch import Branch
+from trainer.run.folder import CHECKPOINT, CONFIG, FACTS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A trained branch and everything that export, scoring and a reader of the artifact must know of it.
+
+    Attributes:
+        path: the run folder.
+        config: as used, nothing left open.
+        branch: in evaluation mode, on the CPU.
+        preprocessing: size, fit, mean and std of its input.
+        facts: the content of facts.json.
+        checkpoint_sha256: hexadecimal, of the very bytes that `branch` was loaded from.
+    """
+
+    path: Path
+    config: TrainConfig
+    branch: Branch
+    preprocessing: Preprocessing
+    facts: dict[str, Any]
+    checkpoint_sha256: str
+
+    @property
+    def kind(self) -> str:
+        return self.config.kind
+
+    @property
+    def embedding_dim(self) -> int:
+        return self.config.dim
+
+    @property
+    def distance(self) -> str:
+        return self.config.distance
+
+    @property
+    def normalized(self) -> bool:
+        return bool(self.config.normalize)
+
+    @property
+    def margin(self) -> float | None:
+        return self.config.margin
+
+    @property
+    def base(self) -> dict[str, Any]:
+        """{name, source, weights, pretrained, licence} of the base network."""
+        base: dict[str, Any] = self.facts["base"]
+        return base
+
+    @property
+    def threshold(self) -> dict[str, Any] | None:
+        """The decision threshold on held-out pairs, or None where nothing was held out or training was cut short."""
+        threshold: dict[str, Any] | None = self.facts.get("threshold")
+        return threshold
+
+
+def load_run(path: Path) -> Run:
+    """Read a run folder; raises RunError where it is missing, unfinished before its first epoch, or damaged."""
+    path = Path(path)
+    if not path.is_dir():
+        got = "a file" if path.exists() else "nothing there"
+        raise RunError("run", expected="a folder that lookalike train wrote", got=got, where=path)
+    config = read_config(path)
+    facts = read_facts(path)
+    if not (path / CHECKPOINT).is_file():
+        raise RunError("run", expected=CHECKPOINT, got="none", where=path, mend="no epoch was finished; train again")
+    with torch.random.fork_rng(devices=[]):  # building draws first weights; the caller's randomness is not ours
+        base = _rebuild_base(path, config)
+        branch = make_branch(config, base)
+    return Run(
+        path=path,
+        config=config,
+        checkpoint_sha256=load_weights(branch, path / CHECKPOINT),
+        branch=branch.eval(),
+        preprocessing=make_preprocessing(config, base),
+        facts=facts,
+    )
+
+
+def _rebuild_base(path: Path, config: TrainConfig) -> BaseNetwork:
+    try:
+        return build_base(config.base, size=config.size, cut=config.cut, pooling=config.pooling)
+    except UsageError as error:  # a user's own module that is not there any more, another version of timm
+        raise RunError("base network of the run", got=str(error), where=path) from None
+
+
+def read_config(path: Path) -> TrainConfig:
+    """The configuration of a run folder; raises RunError."""
+    try:
+        values = yaml.safe_load((path / CONFIG).read_text())
+        if not isinstance(values, dict):
+            raise ValueError(f"{type(values).__name__} instead of settings")
+        return make_config(values)
+    except FileNotFoundError:
+        raise RunError("run", expected=CONFIG, got="none", where=path, mend="is this a run folder?") from None
+    except (LookalikeError, OSError, ValueError, yaml.YAMLError) as error:
+        raise RunError(f"{CONFIG} of a run", expected="readable settings", got=str(error), where=path) from None
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """The facts of a run folder; raises RunError."""
+    try:
+        facts = json.loads((path / FACTS).read_text())
+    except (OSError, ValueError) as error:
+        raise RunError(f"{FACTS} of a run", expected="readable JSON", got=str(error), where=path) from None
+    if not isinstance(facts, dict) or not isinstance(facts.get("base"), dict):
+        raise RunError(f"{FACTS} of a run", expected="the facts of a run", got="something else", where=path)
+    return facts
+
+
+def load_weights(branch: Branch, file: Path) -> str:
+    """Read a checkpoint into the branch; raises RunError where it is damaged or of another network.
+
+    Returns:
+        SHA-256 of the file, hexadecimal.
+    """
+    try:
+        content = file.read_bytes()
+        tensors = load(content)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise RunError("checkpoint", expected="a whole safetensors file", got=str(error), where=file) from None
+    own = branch.state_dict()
+    odd = [key for key in own if key not in tensors or tensors[key].shape != own[key].shape]
+    odd += [key for key in tensors if key not in own]
+    if odd:
+        key = odd[0]
+        expected = f"{key} {list(own[key].shape)}" if key in own else f"no {key}"
+        got = f"{list(tensors[key].shape)}" if key in tensors else "none"
+        mend = f"{CONFIG} and {CHECKPOINT} are of two runs"
+        raise RunError("checkpoint", expected=expected, got=got, where=file, mend=mend)
+    branch.load_state_dict(tensors)
+    return hashlib.sha256(content).hexdigest()
