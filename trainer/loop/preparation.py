@@ -105,8 +105,8 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU)
     )
     for note in base.notes:
         report({"event": "warning", "message": note})
-    dataset, sides = _read(config, opened, validation, make_preprocessing(config, base), report=report)
-    train = sides.train
+    dataset, split = _read(config, opened, validation, make_preprocessing(config, base), report=report)
+    train = split.train
     if config.augment.turns or config.augment.mirrors:
         train = train.with_turns(turns=config.augment.turns, mirrors=config.augment.mirrors)
     precision = resolve_precision(config.loop.precision, device)
@@ -117,16 +117,16 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU)
         strategy=strategy,
         size=base.size,
         num_classes=len(train.files.classes),
-        metrics=_measured_metrics(sides),
+        metrics=_measured_metrics(split),
         precision=precision,
     )
     return Prepared(
         config=config,
         base=base,
         train=train,
-        held_out=sides.held_out,
-        tuples=sides.tuples,
-        held_out_tuples=sides.held_out_tuples,
+        held_out=split.held_out,
+        tuples=split.tuples,
+        held_out_tuples=split.held_out_tuples,
         data_sha256=dataset.sha256,
         num_images=len(dataset.images),
         num_classes=len(dataset.images.files.classes),
@@ -143,8 +143,8 @@ def read_split(run: Run, *, report: Report) -> tuple[Images, Images | None]:
     """
     opened, validation = _open(run.config)
     expected = str(run.facts.get("data_sha256"))
-    _, sides = _read(run.config, opened, validation, run.preprocessing, report=report, expected=expected)
-    return sides.train, sides.held_out
+    _, split = _read(run.config, opened, validation, run.preprocessing, report=report, expected=expected)
+    return split.train, split.held_out
 
 
 def small_size(files: ImageFiles) -> int:
@@ -177,11 +177,11 @@ def _open(config: TrainConfig) -> tuple[DatasetFiles, Validation]:
     return opened, validation
 
 
-def _measured_metrics(sides: DataSplit) -> tuple[str, ...]:
+def _measured_metrics(split: DataSplit) -> tuple[str, ...]:
     """Names of what trainer/loop/assessment.py measures after an epoch, the one to choose epochs by first."""
-    if sides.held_out_tuples is not None:
+    if split.held_out_tuples is not None:
         return ("held_out_pct_correct",)
-    return ("recall@1", "mAP@R") if sides.held_out is not None else ()
+    return ("recall@1", "mAP@R") if split.held_out is not None else ()
 
 
 def _read(
