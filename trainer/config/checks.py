@@ -11,8 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from artifact.distances import DISTANCES
 from artifact.errors import UsageError
 from artifact.kinds import KINDS
+from artifact.losses import DEFAULT_LOSSES, LOSSES, Loss
+from artifact.losses.loss import OTHER_CLASS
 from artifact.preprocessing import FITS
 
 if TYPE_CHECKING:
@@ -30,8 +33,6 @@ def check_choice(what: str, value: str, choices: Sequence[str], *, where: str) -
 
 def check_choices(config: TrainConfig) -> None:
     """Names that must be known, and combinations of them that must make sense; raises UsageError."""
-    from trainer.objective.distances import DISTANCES
-    from trainer.objective.losses import DEFAULT_LOSSES, LOSSES, OTHER_CLASS
     from trainer.objective.mining import MINERS
     from trainer.objective.own_loss import find_loss
 
@@ -45,7 +46,7 @@ def check_choices(config: TrainConfig) -> None:
         raise UsageError(f"loss of a {config.kind} model", expected=" or ".join(fitting), got=name, where="--loss")
     if config.mining is not None:
         check_choice(f"mining for the loss {name}", config.mining, MINERS[loss.form], where="--mining")
-        _check_mining(config, name, config.mining, MINERS[loss.form])
+        _check_mining(config, loss, config.mining, MINERS[loss.form])
     if loss.second_negative == OTHER_CLASS and (config.sampling.classes_per_batch or 3) < 3:
         raise UsageError(
             "classes in a batch of a quartet model",
@@ -58,12 +59,12 @@ def check_choices(config: TrainConfig) -> None:
     check_validation(config.validation)
 
 
-def _check_mining(config: TrainConfig, loss: str, mining: str, miners: Sequence[str]) -> None:
+def _check_mining(config: TrainConfig, loss: Loss, mining: str, miners: Sequence[str]) -> None:
     """Refuse a miner that finds nothing this loss could learn from; raises UsageError."""
-    if mining == "easy" and loss == "triplet":
+    if mining == "easy" and loss.hinges == ("margin",):
         others = ", ".join(miner for miner in miners if miner != "easy")
         raise UsageError(
-            f"mining for the loss {loss}",
+            f"mining for the loss {loss.name}",
             expected=f"one of {others}",
             got="easy, whose triplets all have loss 0",
             where="--mining",
@@ -80,11 +81,20 @@ def _check_mining(config: TrainConfig, loss: str, mining: str, miners: Sequence[
 
 def default_margin(config: TrainConfig) -> float:
     """The margin of the loss for this distance and normalisation."""
-    from trainer.objective.losses import DEFAULT_LOSSES
     from trainer.objective.own_loss import find_loss
 
     loss = find_loss(config.loss or DEFAULT_LOSSES[config.kind])
-    return loss.margins[config.distance, loss.unit_length if config.normalize is None else config.normalize]
+    normalized = default_normalize(config, loss) if config.normalize is None else config.normalize
+    return loss.default_margin(DISTANCES[config.distance], normalized=normalized)
+
+
+def default_normalize(config: TrainConfig, loss: Loss) -> bool:
+    """Whether vectors are normalised where that was left open: as the loss likes it, if unit vectors can meet the margin.
+
+    DLPy's recipe asks for a margin of 3, and unit vectors are 2 apart at most.
+    """
+    bound = DISTANCES[config.distance].largest(normalized=True)
+    return loss.unit_length and (bound is None or config.margin is None or config.margin <= bound)
 
 
 def check_validation(text: str) -> tuple[str, float] | Path | None:
@@ -108,11 +118,11 @@ def check_validation(text: str) -> tuple[str, float] | Path | None:
 
 def check_margins(config: TrainConfig) -> None:
     """Margins that no network could meet, or that mean nothing, are refused with their bound; raises UsageError."""
-    from trainer.objective.distances import largest_distance
     from trainer.objective.own_loss import find_loss
 
-    bound = largest_distance(config.distance, normalized=bool(config.normalize))
-    has_second = "margin2" in find_loss(str(config.loss)).margin_names
+    bound = DISTANCES[config.distance].largest(normalized=bool(config.normalize))
+    loss = find_loss(str(config.loss))
+    has_second = "margin2" in loss.margin_names
     for name, value in (("margin", config.margin), ("margin2", config.margin2 if has_second else None)):
         if value is None:
             continue
@@ -123,12 +133,12 @@ def check_margins(config: TrainConfig) -> None:
         if bound is not None and value > bound:
             of = f"{'normalised ' if config.normalize else ''}vectors under the {config.distance} distance"
             raise UsageError(f"{name} for {of}", expected=f"at most {bound:g}", got=f"{value:g}", where=where)
-    if config.loss in ("contrastive", "contrastive_linear") and config.margin == 0:
-        raise UsageError(f"margin of the {config.loss} loss", expected="above 0", got="0", where="--margin")
+    if loss.needs_margin and config.margin == 0:
+        raise UsageError(f"margin of the {loss.name} loss", expected="above 0", got="0", where="--margin")
     margin, margin2 = config.margin, config.margin2
-    if config.loss == "quadruplet" and margin is not None and margin2 is not None and margin2 >= margin:
+    if loss.needs_smaller_margin2 and margin is not None and margin2 is not None and margin2 >= margin:
         raise UsageError(
-            "margin2 of the quadruplet loss",
+            f"margin2 of the {loss.name} loss",
             expected=f"below margin ({margin:g})",
             got=f"{margin2:g}",
             where="--set margin2=...",

@@ -17,7 +17,8 @@ import yaml
 from pydantic import Field, ValidationError
 
 from artifact.errors import UsageError
-from trainer.config.checks import check_choices, check_margins, default_margin
+from artifact.losses import DEFAULT_LOSSES
+from trainer.config.checks import check_choices, check_margins, default_margin, default_normalize
 from trainer.config.complaints import complaint, setting_keys
 from trainer.config.settings import AugmentConfig, FreezeConfig, LoopConfig, OptimizerConfig, SamplingConfig, Settings
 
@@ -41,8 +42,8 @@ class TrainConfig(Settings):
         size: side of the square input in pixels; None: what the base network was made for.
         fit: `stretch`, `crop` or `pad` (artifact/preprocessing.py).
         epochs: passes over the training images.
-        loss: a name in trainer/objective/losses.py, or the user's own `module:function`; None: the kind's.
-        distance: a name in trainer/objective/distances.py; everything downstream uses it.
+        loss: a name in artifact/losses, or the user's own `module:function`; None: the kind's.
+        distance: a name in artifact/distances; everything downstream uses it.
         normalize: put every vector on the unit sphere; None: as suits the loss.
         margin: in units of the distance; None: the loss's default for that distance and normalisation.
         margin2: the quadruplet loss's second margin; None: half of `margin`.
@@ -92,8 +93,7 @@ class TrainConfig(Settings):
 
     def resolved(self) -> TrainConfig:
         """With loss, normalisation and margins filled in and every combination checked; raises UsageError."""
-        from trainer.objective.losses import DEFAULT_LOSSES  # torch: only when a run is really meant
-        from trainer.objective.own_loss import find_loss
+        from trainer.objective.own_loss import find_loss  # torch: only when a run is really meant
 
         check_choices(self)
         name = self.loss or DEFAULT_LOSSES[self.kind]
@@ -104,7 +104,7 @@ class TrainConfig(Settings):
             "mining": self.mining or loss.mining,
             "margin": margin,
             "margin2": margin / 2 if self.margin2 is None else self.margin2,
-            "normalize": loss.unit_length if self.normalize is None else self.normalize,
+            "normalize": default_normalize(self, loss) if self.normalize is None else self.normalize,
         }
         config = self.model_copy(update=filled)
         check_margins(config)

@@ -20,15 +20,15 @@ import numpy as np
 
 from artifact.arrays import Indices
 from artifact.errors import UsageError
+from artifact.losses.loss import SAME_CLASS
 from trainer.config.config import TrainConfig
 from trainer.data.images import Images
 from trainer.data.tuple_table import TupleRows
+from trainer.objective.own_loss import find_loss
 from trainer.sampling.batch import Batch, Batches
 from trainer.sampling.tuple_sampling import Rounds, TupleBatches
 
 BALANCED, ROUNDS, TUPLES = "balanced", "rounds", "tuples"
-DLPY_LOSS = "dlpy"
-"""The quartet loss whose two negatives are of one class."""
 
 _TARGET_BATCH = 100
 _MAX_CLASSES = 25
@@ -211,7 +211,7 @@ def make_batches(config: TrainConfig, images: Images, tuples: TupleRows | None) 
         count=sampling.tuples_per_round,
         epochs=sampling.epochs_per_round,
         seed=config.seed,
-        same_negatives=config.loss == DLPY_LOSS,
+        same_negatives=find_loss(str(config.loss)).second_negative == SAME_CLASS,
     )
     return TupleBatches(
         tuples=rounds,
