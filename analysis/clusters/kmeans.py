@@ -14,6 +14,7 @@ import numpy.typing as npt
 from analysis.neighbours.nearest import centre_of, prepare
 from analysis.neighbours.pairwise import check_distance, check_vectors
 from artifact.arrays import Vectors
+from artifact.distances import DISTANCES
 from artifact.errors import UsageError
 
 _ITERATIONS = 50
@@ -45,7 +46,7 @@ def kmeans(vectors: Vectors, k: int, *, seed: int = 0, num_starts: int = 5, dist
         vectors: float32 [N, n].
         k: 1 to N.
         num_starts: k-means++ starts; the one of least inertia is kept.
-        distance: with "cosine" the vectors are brought to length 1 first.
+        distance: for one of directions the vectors are brought to length 1 first.
 
     Raises:
         UsageError: k out of range, num_starts < 1, seed < 0, an unknown distance.
@@ -59,9 +60,11 @@ def kmeans(vectors: Vectors, k: int, *, seed: int = 0, num_starts: int = 5, dist
         raise UsageError("num_starts", expected="at least 1", got=str(num_starts))
     if seed < 0:
         raise UsageError("seed", expected="at least 0", got=str(seed))
-    if distance == "cosine":
+    if DISTANCES[distance].of_directions:
         array = prepare(array, distance, centre_of(array, distance))
-    centre = centre_of(array, "euclidean")  # float32 products lose their digits far from the origin
+    centre = array.mean(axis=0, dtype=np.float64).astype(
+        np.float32
+    )  # float32 products lose their digits far from the origin
     centred = array - centre
     rng = np.random.default_rng(seed)
     starts = [_one_start(centred, k, rng) for _ in range(num_starts)]

@@ -89,7 +89,7 @@ def default_margin(config: TrainConfig) -> float:
 
 
 def default_normalize(config: TrainConfig, loss: Loss) -> bool:
-    """Whether vectors are normalised where that was left open: as the loss likes it, if unit vectors can meet the margin.
+    """Whether vectors are normalised where that was left open: as the loss wants, if unit vectors can meet the margin.
 
     DLPy's recipe asks for a margin of 3, and unit vectors are 2 apart at most.
     """

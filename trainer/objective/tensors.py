@@ -1,4 +1,4 @@
-"""Namespace of torch tensors: what formulas of distances and losses need (artifact/namespace.py), with finite gradients."""
+"""Namespace of torch tensors, for formulas of distances and losses (artifact/namespace.py); gradients are finite."""
 
 from __future__ import annotations
 

@@ -3,9 +3,8 @@
 Easy, semi-hard and hard mean one thing for a triplet, a pair and a quartet. A triplet with margin m is easy where
 d_an > d_ap + m, semi-hard where d_ap < d_an <= d_ap + m, and hard where d_an <= d_ap (Schroff et al. 2015, "FaceNet",
 section 3.2; the borders as in pytorch-metric-learning's TripletMarginMiner). A quartet is as hard as its triplet. A
-pair
-is as hard as the hardest triplet that holds it, and easy where no triplet does: a pair alone has no order to be right
-or wrong about.
+pair is as hard as the hardest triplet that holds it, and easy where no triplet does: a pair alone has no order to be
+right or wrong about.
 
 Decisions a reader would question:
 - Tuples are never listed. All triplets of a batch are a positive [N, P, 1] against a negative [N, 1, N] under a bool
@@ -32,8 +31,8 @@ FILLER = 1.0
 
 def common_shape(terms: tuple[Tensor, ...]) -> torch.Size:
     """The shape that tensors of distances broadcast to."""
-    return torch.Size(torch.broadcast_shapes(*(term.shape for term in terms)))  # type: ignore[no-untyped-call] #
-    torch's
+    shape = torch.broadcast_shapes(*(term.shape for term in terms))  # type: ignore[no-untyped-call] # torch's
+    return torch.Size(shape)
 
 
 @dataclass(frozen=True, kw_only=True)

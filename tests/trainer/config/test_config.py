@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 import yaml
 
+from artifact.distances import DISTANCES
 from artifact.errors import UsageError
+from artifact.losses import LOSSES
 from trainer.config.complaints import setting_keys
 from trainer.config.config import TrainConfig, make_config, to_yaml, with_overrides
 from trainer.config.settings import Settings
-from trainer.objective.losses import LOSSES
 
 
 def _config(**values: Any) -> TrainConfig:
@@ -131,7 +132,7 @@ def test_resolved_fills_in_what_follows_from_the_rest(kind: str, normalize: bool
     config = _config(kind=kind, normalize=normalize).resolved()
     loss = LOSSES[str(config.loss)]
     assert kind in loss.kinds
-    assert config.margin == loss.margins["euclidean", normalize]
+    assert config.margin == loss.default_margin(DISTANCES["euclidean"], normalized=normalize)
     assert config.margin2 == config.margin / 2
     assert config.mining == loss.mining
 
