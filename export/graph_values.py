@@ -39,7 +39,9 @@ class Nodes:
     def add(self, op_type: str, *inputs: str, output: str | None = None, **attributes: int) -> Value:
         """A new node; its output's name follows from its number unless given."""
         name = f"{self._prefix}{len(self.nodes)}"
-        self.nodes.append(helper.make_node(op_type, inputs, [output or name], name=f"{name}_{op_type}", **attributes))
+        node = helper.make_node(op_type, inputs, [output or name], name=f"{name}_{op_type}")
+        node.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
+        self.nodes.append(node)
         return Value(self, output or name)
 
 

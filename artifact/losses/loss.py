@@ -78,6 +78,7 @@ class Loss:
     def resting_value(self, margins: Mapping[str, float]) -> float:
         """The loss of a batch whose vectors are all equal: of pairs the sum of a same and of a different one."""
         zero = np.zeros(1)
+        terms: list[tuple[Array, ...]]
         if self.form == PAIR:
             terms = [(zero, np.array([different])) for different in (False, True)]
         else:

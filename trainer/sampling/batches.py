@@ -20,6 +20,7 @@ import numpy as np
 
 from artifact.arrays import Indices
 from artifact.errors import UsageError
+from artifact.losses import DEFAULT_LOSSES
 from artifact.losses.loss import SAME_CLASS
 from trainer.config.config import TrainConfig
 from trainer.data.images import Images
@@ -205,13 +206,14 @@ def make_batches(config: TrainConfig, images: Images, tuples: TupleRows | None) 
             seed=config.seed,
             batches_per_epoch=sampling.batches_per_epoch,
         )
+    loss = find_loss(config.loss or DEFAULT_LOSSES[config.kind])
     rounds = Rounds(
         labels=images.labels,
         kind=config.kind,
         count=sampling.tuples_per_round,
         epochs=sampling.epochs_per_round,
         seed=config.seed,
-        same_negatives=find_loss(str(config.loss)).second_negative == SAME_CLASS,
+        same_negatives=loss.second_negative == SAME_CLASS,
     )
     return TupleBatches(
         tuples=rounds,

@@ -1,4 +1,4 @@
-"""Losses and distances that nobody knows by name, from the settings to the graph: an entry in a dict is all they need."""
+"""Losses and distances that nobody knows by name, from the settings to the graph: one entry in a dict is enough."""
 
 import functools
 from pathlib import Path
@@ -174,9 +174,7 @@ def test_neighbours_are_found_by_a_new_distance_and_an_index_refuses_it() -> Non
         apart = {row: plain("city_block", points[query], points[row]) for row in range(30) if row != query}
         assert rows[query].tolist() == sorted(apart, key=lambda row: apart[row])[:3]
         np.testing.assert_allclose(distances[query], sorted(apart.values())[:3], rtol=1e-5)
-    with pytest.raises(
-        UsageError, match="distance of a search index: expected one of euclidean, squared_euclidean, co"
-    ):
+    with pytest.raises(UsageError, match="distance of a search index: expected one of euclidean, squared_euc"):
         flat_index(DIM, "city_block")
 
 

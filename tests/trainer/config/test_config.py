@@ -146,12 +146,15 @@ def test_resolved_fills_in_what_follows_from_the_rest(kind: str, normalize: bool
         ({"loss": "triplet"}, "triplet", False),
         ({"loss": "triplet", "normalize": True}, "triplet", True),
         ({"normalize": False}, "contrastive_linear", False),
+        ({"margin": 3}, "contrastive_linear", False),
+        ({"margin": 2}, "contrastive_linear", True),
+        ({"margin": 3, "distance": "squared_euclidean"}, "contrastive_linear", True),
     ],
 )
 def test_length_of_vectors_follows_the_loss_unless_it_is_given(
     values: dict[str, Any], loss: str, normalize: bool
 ) -> None:
-    """Linear contrastive losses want unit vectors; the hinges of triplets and quartets do better without."""
+    """Linear contrastive losses want unit vectors, if those can meet the margin; hinges do better without."""
     config = _config(**values).resolved()
     assert (config.loss, config.normalize) == (loss, normalize)
 

@@ -1,5 +1,6 @@
 """Batches: balance, coverage, drawn tuples against plain loops, seeding and resuming."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -224,3 +225,39 @@ def test_strategies_fit_the_data() -> None:
         with pytest.raises(UsageError) as caught:
             strategy_for(strategy, is_tuples=is_tuples)
         assert str(caught.value) == f"sampling strategy for {message} (--set sampling.strategy=...)"
+
+
+OWN_LOSSES = """
+import torch
+
+def of_one_class(positive, negative, negative2, *, margin):
+    return torch.relu(positive - negative + margin) + torch.relu(positive - negative2 + margin)
+
+def of_three_classes(positive, negative, negatives, *, margin):
+    return torch.relu(positive - negative + margin) + torch.relu(positive - negatives + margin)
+"""
+
+
+@pytest.mark.parametrize(
+    ("loss", "is_of_one_class"),
+    [
+        ("dlpy", True),
+        ("quadruplet", False),
+        ("quartet_losses:of_one_class", True),
+        ("quartet_losses:of_three_classes", False),
+    ],
+)
+def test_rounds_draw_the_second_negative_that_the_loss_asks_for(
+    loss: str, is_of_one_class: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the first negative's class or of a third one, ours and a user's own alike."""
+    (tmp_path / "quartet_losses.py").write_text(OWN_LOSSES)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    tuples = _tuples(_batches(STRATEGIES["rounds"], kind="quartet", loss=loss), 0)
+    anchor, positive, negative, negative2 = UNBALANCED[tuples].T
+    monkeypatch.delitem(sys.modules, "quartet_losses", raising=False)
+    assert (anchor == positive).all()
+    assert (anchor != negative).all()
+    assert (anchor != negative2).all()
+    assert ((negative == negative2) == is_of_one_class).all()
