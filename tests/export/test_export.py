@@ -204,6 +204,23 @@ def test_deploy_publishes_both_modes(run: Run, tmp_path: Path) -> None:
     assert repository.foreign() == {}
 
 
+def test_deploy_exports_the_network_once(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The full graph is joined around the branch's own nodes: the same weights, and the same bytes as built alone."""
+    exported = []
+
+    def counting(branch: nn.Module, *, preprocessing: Preprocessing) -> onnx.ModelProto:
+        exported.append(export_branch(branch, preprocessing=preprocessing))
+        return exported[-1]
+
+    monkeypatch.setattr("export.build.export_branch", counting)
+    made = {each.manifest.mode: each for each, _ in deploy(run, tmp_path / "repository", name="mine")}
+    assert len(exported) == 1
+    branch, full = (onnx.load_from_string(made[mode].model) for mode in ("branch", "full"))
+    weights = {f"branch_{tensor.name}": tensor.raw_data for tensor in branch.graph.initializer}
+    assert weights.items() <= {tensor.name: tensor.raw_data for tensor in full.graph.initializer}.items()
+    assert made["full"].model == build(run, "full", name="mine_full").model
+
+
 def test_failed_parity_leaves_nothing_behind(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the second of two modes fails, the first is not published either."""
     real = check_parity
