@@ -23,7 +23,8 @@ from torch import nn
 
 from artifact.errors import LookalikeError
 from artifact.preprocessing import Preprocessing
-from export.graph import export_graph
+from export.graph import export_branch
+from export.join import join_streams
 from export.parity import check_parity
 from serving.probe import probe_pixels
 from trainer.networks.base_networks import build_base
@@ -105,9 +106,10 @@ def measure(name: str, size: int) -> dict[str, Any]:
         pixels = probe_pixels(np.random.default_rng(0), 4, size, size)
         with torch.no_grad():
             row["largest"] = float(branch(torch.from_numpy(pixels)).abs().max())
-        for mode in ("branch", "full"):
+        graph = export_branch(branch, preprocessing=spec)
+        full = join_streams(graph, kind="triplet", distance="euclidean", embedding_dim=EMBEDDING_DIM)
+        for mode, model in (("branch", graph), ("full", full)):
             signature = {"kind": "triplet", "mode": mode, "distance": "euclidean"}
-            model = export_graph(branch, embedding_dim=EMBEDDING_DIM, preprocessing=spec, **signature)
             data = model.SerializeToString(deterministic=True)
             parity = check_parity(branch, data, preprocessing=spec, **signature)
             row[mode] = {
@@ -125,11 +127,10 @@ def measure(name: str, size: int) -> dict[str, Any]:
 
 _DIGESTS = """
 import hashlib, json, sys
-from benchmarks.families import EMBEDDING_DIM, LookalikeError, Preprocessing, export_graph, make_branch
+from benchmarks.families import LookalikeError, Preprocessing, export_branch, make_branch
 for name, size in json.load(sys.stdin):
     try:
-        graph = export_graph(make_branch(name, size), kind="triplet", mode="branch", distance="euclidean",
-                             embedding_dim=EMBEDDING_DIM, preprocessing=Preprocessing(height=size, width=size))
+        graph = export_branch(make_branch(name, size), preprocessing=Preprocessing(height=size, width=size))
     except LookalikeError:
         continue
     print("sha256", name, hashlib.sha256(graph.SerializeToString(deterministic=True)).hexdigest())

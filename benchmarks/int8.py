@@ -22,7 +22,7 @@ from torch import nn
 from artifact.cores import available_cores
 from artifact.preprocessing import Preprocessing
 from export.calibration import find_ranges
-from export.graph import export_graph
+from export.graph import export_branch
 from export.half import to_half
 from export.quantize import plan_quantization, quantize
 from trainer.networks.base_networks import build_base
@@ -71,14 +71,7 @@ def precisions_of(name: str) -> dict[str, onnx.ModelProto]:
             module.running_mean.uniform_(-0.3, 0.3)
             module.running_var.uniform_(0.5, 2.0)
             nn.init.uniform_(module.weight, 0.5, 1.5)  # timm starts some at 0
-    graph = export_graph(
-        branch,
-        kind="siamese",
-        mode="branch",
-        distance="euclidean",
-        embedding_dim=EMBEDDING_DIM,
-        preprocessing=Preprocessing(height=SIZE_PX, width=SIZE_PX),
-    )
+    graph = export_branch(branch, preprocessing=Preprocessing(height=SIZE_PX, width=SIZE_PX))
     plan = plan_quantization(graph)
     ranges = find_ranges(graph, plan.tensors, _pictures(_CALIBRATION))
     return {"fp32": graph, "int8": quantize(graph, plan, ranges), "fp16": to_half(graph)}

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 
 from trainer.networks.base_networks import build_base
 from trainer.networks.branch import Branch
-from trainer.objective.losses import TRIPLET
 from trainer.objective.objective import Objective
 from trainer.weights.precision import InPrecision
 
@@ -100,7 +99,7 @@ def _ours(size: int, images: Tensor, labels: Tensor, precision: str) -> Callable
     branch = _branch(size)
     branch.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     module = InPrecision(branch, precision)
-    objective = Objective(loss=TRIPLET, distance="euclidean", mining="all", margin=MARGIN, margin2=0.0)
+    objective = Objective(loss="triplet", distance="euclidean", mining="all", margin=MARGIN, margin2=0.0)
     optimizer = torch.optim.AdamW(branch.parameters(), lr=1e-5)
 
     def step() -> int:

@@ -28,7 +28,7 @@ from artifact.model.golden import golden_images, make_golden
 from artifact.model.manifest import Content, Manifest
 from artifact.preprocessing import Preprocessing, load_pixels
 from artifact.repository.publishing import publish
-from export.graph import OPSET, export_graph
+from export.graph import OPSET, export_branch
 from rows.tables import open_table
 from serving.client.scorer import Scorer
 from serving.jobs.scoring import DEFAULT_ROWS_PER_PART, JobResult, score_table
@@ -98,9 +98,7 @@ def _publish_network(folder: Path) -> Path:
         normalize=True,
     ).eval()
     pixels = Preprocessing(height=SIZE_PX, width=SIZE_PX)
-    graph = export_graph(
-        branch, kind="triplet", mode="branch", distance="euclidean", embedding_dim=EMBEDDING_DIM, preprocessing=pixels
-    )
+    graph = export_branch(branch, preprocessing=pixels)
     model = graph.SerializeToString(deterministic=True)
     images = golden_images()
     with torch.no_grad():

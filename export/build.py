@@ -1,4 +1,4 @@
-"""Artifacts of a run: built in memory, written, published. Nothing is written before parity holds; same run, same bytes."""
+"""Artifacts of a run: built in memory, written, published; nothing before parity holds, and same run, same bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import torch
 from artifact.errors import UsageError
 from artifact.events import Report
 from artifact.kinds import BRANCH, FULL, KINDS, MODES
-from artifact.losses.rows import FORMULAS
+from artifact.losses import LOSSES
 from artifact.model.file import append_manifest, content_hash
 from artifact.model.golden import golden_images, make_golden
 from artifact.model.manifest import Content, Golden, Manifest, canonical_json
@@ -24,7 +24,7 @@ from artifact.preprocessing import load_pixels
 from artifact.repository.publishing import publish, require_model_name
 from artifact.repository.reading import PublishedModel
 from export.gates import Verdict
-from export.graph import OPSET, export_graph
+from export.graph import OPSET, export_branch
 from export.join import join_streams
 from export.parity import Branch, Parity, check_parity
 from export.precision import FP32, INT8, PRECISIONS, precision_suffix, scaled_tolerance
@@ -57,6 +57,7 @@ def build(
     precision: str = FP32,
     int8: Int8Settings | None = None,
     report: Report = lambda event: None,
+    exported: onnx.ModelProto | None = None,
 ) -> Built:
     """Export a run in one mode and precision, and prove parity.
 
@@ -67,6 +68,7 @@ def build(
         precision: `fp32`, `fp16` or `int8`.
         int8: images and limits for int8; default: the run's own images.
         report: called with events of reading images.
+        exported: the run's fp32 branch graph, where it was exported already; it is left alone.
 
     Raises:
         UsageError: a name that Triton would not take, an unknown precision.
@@ -81,20 +83,14 @@ def build(
     name = name or default_name(run.path, mode, precision)
     require_model_name(name)
     network = run.branch.eval()
-    if precision == FP32:
-        reduced = None
-        branch: Branch = network
-        graph = _export(run, mode)
-    else:
-        reduced = REDUCTIONS[precision](run, _export(run, BRANCH), int8 or Int8Settings(), report=report)
-        branch = _as_network(reduced.graph)
-        graph = (
-            reduced.graph
-            if mode == BRANCH
-            else join_streams(
-                reduced.graph, kind=run.kind, mode=mode, distance=run.distance, embedding_dim=run.embedding_dim
-            )
-        )
+    graph = exported or export_branch(network, preprocessing=run.preprocessing)
+    branch: Branch = network
+    reduced = None
+    if precision != FP32:
+        reduced = REDUCTIONS[precision](run, graph, int8 or Int8Settings(), report=report)
+        graph, branch = reduced.graph, _as_network(reduced.graph)
+    if mode == FULL:
+        graph = join_streams(graph, kind=run.kind, distance=run.distance, embedding_dim=run.embedding_dim)
     model = graph.SerializeToString(deterministic=True)
     parity = check_parity(
         branch if precision == INT8 else network,  # int8 was held against the network by its gates
@@ -129,21 +125,10 @@ def build(
     return Built(model, manifest, parity, reduced.verdict if reduced else None)
 
 
-def _export(run: Run, mode: str) -> onnx.ModelProto:
-    return export_graph(
-        run.branch,
-        kind=run.kind,
-        mode=mode,
-        distance=run.distance,
-        embedding_dim=run.embedding_dim,
-        preprocessing=run.preprocessing,
-    )
-
-
 def _second_margin(run: Run) -> dict[str, Any]:
     """{"margin2": ...} where its loss takes one; a user's own loss is not loaded to find out."""
-    formula = FORMULAS.get(run.config.loss or "")
-    return {"margin2": run.config.margin2} if formula is not None and "margin2" in formula.margins else {}
+    loss = LOSSES.get(run.config.loss or "")
+    return {"margin2": run.config.margin2} if loss is not None and "margin2" in loss.margin_names else {}
 
 
 def _as_network(graph: onnx.ModelProto) -> Branch:
@@ -173,9 +158,10 @@ def publish_built(built: Built, repository: Path) -> PublishedModel:
 
 
 def deploy(run: Run, repository: Path, *, name: str | None = None) -> list[tuple[Built, PublishedModel]]:
-    """Publish a run in both modes, NAME and NAME_full; neither unless both pass parity."""
+    """Publish a run in both modes, NAME and NAME_full, exported once; neither unless both pass parity."""
     names = (name, f"{name}_full") if name else (None, None)
-    built = [build(run, mode, name=each) for mode, each in zip((BRANCH, FULL), names, strict=True)]
+    graph = export_branch(run.branch, preprocessing=run.preprocessing)
+    built = [build(run, mode, name=each, exported=graph) for mode, each in zip((BRANCH, FULL), names, strict=True)]
     return [(each, publish_built(each, repository)) for each in built]
 
 

@@ -1,7 +1,8 @@
-"""A full graph around a branch that is a graph already: the streams joined on the batch axis, one branch, distances.
+"""Full graph: a branch's graph with every stream in front of it and one vector a stream and the distances behind it.
 
-For other precisions than fp32 the full graph is made of the very nodes of the branch graph, so that both give the same
-vectors: exported and quantised apart, each would round for itself, and they would not be of one space.
+The streams are concatenated on the batch axis, the branch runs once, and its vectors are reshaped to [streams, N, n]
+and taken apart by number. The graph holds the very nodes of the branch graph, at any precision, so both give the same
+vectors: exported or quantised apart, each would round for itself, and they would not be of one space.
 """
 
 from __future__ import annotations
@@ -9,44 +10,64 @@ from __future__ import annotations
 import onnx
 from onnx import compose, helper
 
-from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT, input_names, output_widths
-from export.graph import export_heads
+from artifact.distances import DISTANCES
+from artifact.kinds import (
+    BRANCH_INPUT,
+    BRANCH_OUTPUT,
+    FULL,
+    KINDS,
+    distance_name,
+    embedding_name,
+    input_names,
+    output_widths,
+)
+from export.graph_values import VALUES, Nodes
 
-_INNER = "branch_"
+_INNER, _HEADS = "branch_", "heads_"
 
 
-def join_streams(
-    branch: onnx.ModelProto, *, kind: str, mode: str, distance: str, embedding_dim: int
-) -> onnx.ModelProto:
+def join_streams(branch: onnx.ModelProto, *, kind: str, distance: str, embedding_dim: int) -> onnx.ModelProto:
     """The full graph of a kind with this branch inside.
 
     Args:
         branch: uint8 `image` [N, H, W, 3] -> float32 `embedding` [N, embedding_dim].
-        mode: `full`; the names of its inputs and outputs follow from it.
+        kind: a key of artifact.kinds.KINDS; the names of inputs and outputs follow from it.
+        distance: a key of artifact.distances.DISTANCES.
     """
-    heads = export_heads(kind=kind, distance=distance, embedding_dim=embedding_dim)
     inner = compose.add_prefix(branch, _INNER)
-    image, vectors = _INNER + BRANCH_INPUT, _INNER + BRANCH_OUTPUT
-    opsets = {entry.domain: entry for model in (branch, heads) for entry in model.opset_import}
-    streams = list(input_names(kind, mode))
+    heads = _heads(_INNER + BRANCH_OUTPUT, kind=kind, distance=distance, embedding_dim=embedding_dim)
+    streams = list(input_names(kind, FULL))
     shape = [dim.dim_value or "N" for dim in branch.graph.input[0].type.tensor_type.shape.dim]
     graph = helper.make_graph(
         [
-            helper.make_node("Concat", streams, [image], name="streams", axis=0),
+            helper.make_node("Concat", streams, [_INNER + BRANCH_INPUT], name="streams", axis=0),
             *inner.graph.node,
-            helper.make_node("Identity", [vectors], [heads.graph.input[0].name], name="vectors"),
-            *heads.graph.node,
+            *heads.nodes,
         ],
         branch.graph.name,
         [helper.make_tensor_value_info(name, onnx.TensorProto.UINT8, shape) for name in streams],
         [
             helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["N", width])
-            for name, width in output_widths(kind, mode, embedding_dim).items()
+            for name, width in output_widths(kind, FULL, embedding_dim).items()
         ],
-        [*inner.graph.initializer, *heads.graph.initializer],
+        [*inner.graph.initializer, *heads.constants],
     )
-    model = helper.make_model(graph, ir_version=branch.ir_version, opset_imports=list(opsets.values()))
+    model = helper.make_model(graph, ir_version=branch.ir_version, opset_imports=list(branch.opset_import))
     model.producer_name, model.producer_version = branch.producer_name, branch.producer_version
-    model.functions.extend([*branch.functions, *heads.functions])
+    model.functions.extend(branch.functions)
     onnx.checker.check_model(model)
     return model
+
+
+def _heads(vectors: str, *, kind: str, distance: str, embedding_dim: int) -> Nodes:
+    """Vectors of all streams, [streams * N, n], to one output [N, n] a stream and one [N, 1] a pair."""
+    nodes, facts = Nodes(_HEADS), KINDS[kind]
+    stacked = nodes.add("Reshape", vectors, nodes.integers([len(facts.streams), -1, embedding_dim]))
+    of_stream = {
+        stream: nodes.add("Gather", stacked.name, nodes.integers(number), output=embedding_name(stream), axis=0)
+        for number, stream in enumerate(facts.streams)
+    }
+    for pair in facts.pairs:
+        apart = DISTANCES[distance].between(VALUES, *(of_stream[stream] for stream in pair))
+        nodes.add("Unsqueeze", apart.name, nodes.integers([-1]), output=distance_name(pair))
+    return nodes

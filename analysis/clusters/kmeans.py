@@ -15,6 +15,7 @@ from analysis.neighbours.checks import check_vectors
 from analysis.neighbours.nearest import centre_of, prepare
 from analysis.neighbours.samples import check_seed
 from artifact.arrays import Indices, Vectors
+from artifact.distances import DISTANCES
 from artifact.errors import UsageError
 from rows.vectors.lineage import check_distance
 
@@ -47,7 +48,7 @@ def kmeans(vectors: Vectors, k: int, *, seed: int = 0, num_starts: int = 5, dist
         vectors: float32 [N, n].
         k: 1 to N.
         num_starts: k-means++ starts; the one of least inertia is kept.
-        distance: with "cosine" the vectors are brought to length 1 first.
+        distance: for one of directions the vectors are brought to length 1 first.
 
     Raises:
         UsageError: k out of range, num_starts < 1, seed < 0, an unknown distance.
@@ -60,9 +61,10 @@ def kmeans(vectors: Vectors, k: int, *, seed: int = 0, num_starts: int = 5, dist
     if num_starts < 1:
         raise UsageError("num_starts", expected="at least 1", got=str(num_starts))
     check_seed(seed)
-    if distance == "cosine":
+    if DISTANCES[distance].of_directions:
         array = prepare(array, distance, centre_of(array, distance))
-    centre = centre_of(array, "euclidean")  # float32 products lose their digits far from the origin
+    # float32 products lose their digits far from the origin
+    centre = array.mean(axis=0, dtype=np.float64).astype(np.float32)
     centred = array - centre
     rng = np.random.default_rng(seed)
     starts = [_one_start(centred, k, rng) for _ in range(num_starts)]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.neighbours.nearest import EXTRA_CANDIDATES, prepare, search_index
+from analysis.neighbours.nearest import EXTRA_CANDIDATES, faiss_metric, prepare, search_index
 from artifact.arrays import Indices, Vectors
 from artifact.distances import DISTANCES
 
@@ -42,10 +42,9 @@ class ExactDistances:
         """Look at some more rows, float32 [m, n] as the index holds them, the first of them number `first_row`."""
         import faiss
 
-        metric = faiss.METRIC_INNER_PRODUCT if self._distance == "cosine" else faiss.METRIC_L2
         prepared = np.ascontiguousarray(prepare(vectors, self._distance, self._centre))
         wanted = min(len(vectors), self.k + 1 + EXTRA_CANDIDATES)
-        _, found = faiss.knn(self._prepared, prepared, wanted, metric)
+        _, found = faiss.knn(self._prepared, prepared, wanted, faiss_metric(self._distance))
         apart = DISTANCES[self._distance](self.queries[:, None, :], vectors[found])
         apart[found + first_row == self.rows[:, None]] = np.inf
         self.nearest = np.sort(np.concatenate([self.nearest, apart], axis=1), axis=1)[:, : self.k]
@@ -59,5 +58,5 @@ class ExactDistances:
             index, index.reconstruct_batch, self.queries, self.k, distance=self._distance, centre=origin, own=self.rows
         )
         last = self.nearest[:, -1:]
-        rounding = ROUNDING if self._distance == "cosine" else ROUNDING * last
+        rounding = ROUNDING if DISTANCES[self._distance].of_directions else ROUNDING * last
         return float((distances <= last + rounding).mean())

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from analysis.neighbours.checks import check_vectors
+from analysis.neighbours.pairwise import distance_chunks
 from artifact.arrays import Indices, Vectors
 from artifact.distances import COSINE_EPSILON, DISTANCES
+from artifact.distances.distance import COSINES, LENGTHS, SQUARES
 from artifact.errors import DataError, UsageError
 from rows.vectors.lineage import check_distance
 
@@ -54,30 +56,62 @@ def nearest(
     available = len(references) - int(own is not None)
     if not 1 <= k <= available:
         raise UsageError("k", expected=f"1 to {available}, the neighbours there are", got=str(k))
+    if DISTANCES[distance].product is None:
+        return _nearest_by_pairs(references, queries, k, distance=distance, own=own)
     centre = centre_of(references, distance)
     index = flat_index(references.shape[1], distance)
     index.add(prepare(references, distance, centre))
     return search_index(index, references.__getitem__, queries, k, distance=distance, centre=centre, own=own)
 
 
+def _nearest_by_pairs(
+    references: Vectors, queries: Vectors, k: int, *, distance: str, own: Indices | None
+) -> tuple[Vectors, Indices]:
+    """`nearest` by all distances, for one that faiss does not know."""
+    distances, rows = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
+    for first, apart in distance_chunks(queries, references, distance=distance):
+        if own is not None:
+            apart[np.arange(len(apart)), own[first : first + len(apart)]] = np.inf
+        order = np.argsort(apart, axis=1, kind="stable")[:, :k]
+        rows[first : first + len(apart)] = order
+        distances[first : first + len(apart)] = np.take_along_axis(apart, order, axis=1)
+    return distances, rows
+
+
+def faiss_metric(distance: str) -> int:
+    """The metric by which faiss orders vectors that went through `prepare`; raises UsageError where it has none."""
+    import faiss
+
+    metrics: dict[str | None, int] = {
+        SQUARES: faiss.METRIC_L2,
+        LENGTHS: faiss.METRIC_L2,
+        COSINES: faiss.METRIC_INNER_PRODUCT,
+    }
+    product = DISTANCES[distance].product
+    if product not in metrics:
+        known = [name for name, facts in DISTANCES.items() if facts.product in metrics]
+        raise UsageError("distance of a search index", expected=f"one of {', '.join(known)}", got=distance)
+    return metrics[product]
+
+
 def flat_index(dim: int, distance: str) -> Any:
     """An empty exact faiss index for vectors that went through `prepare`."""
     import faiss
 
-    return faiss.IndexFlatIP(dim) if distance == "cosine" else faiss.IndexFlatL2(dim)
+    return faiss.IndexFlatL2(dim) if faiss_metric(distance) == faiss.METRIC_L2 else faiss.IndexFlatIP(dim)
 
 
 def centre_of(references: Vectors, distance: str) -> Vectors:
     """What `prepare` subtracts: float32 [n], zeros where the distance depends on the origin."""
-    if distance == "cosine":
+    if DISTANCES[distance].of_directions:
         return np.zeros(references.shape[1], np.float32)
     centre: Vectors = references.mean(axis=0, dtype=np.float64).astype(np.float32)
     return centre
 
 
 def prepare(vectors: Vectors, distance: str, centre: Vectors) -> Vectors:
-    """Vectors as the index takes them: of length 1 for the cosine distance, else moved by `centre`."""
-    if distance != "cosine":
+    """Vectors as the index takes them: of length 1 for a distance of directions, else moved by `centre`."""
+    if not DISTANCES[distance].of_directions:
         moved: Vectors = vectors - centre
         return moved
     norms: Vectors = np.sqrt(np.square(vectors).sum(axis=1, keepdims=True))

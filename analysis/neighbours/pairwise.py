@@ -16,7 +16,8 @@ import numpy as np
 
 from analysis.neighbours.checks import check_dims
 from artifact.arrays import Numbers, Vectors
-from artifact.distances import COSINE_EPSILON
+from artifact.distances import COSINE_EPSILON, DISTANCES
+from artifact.distances.distance import COSINES, LENGTHS
 from rows.vectors.lineage import check_distance
 
 CHUNK_BYTES = 64 * 1024 * 1024
@@ -50,7 +51,7 @@ class References:
         """References from float32 [N, n]; raises UsageError for an unknown distance."""
         check_distance(distance)
         centre = np.zeros(vectors.shape[1])
-        if distance != "cosine" and len(vectors):
+        if not DISTANCES[distance].of_directions and len(vectors):
             centre = vectors.mean(axis=0, dtype=np.float64)
         wide, floor = _widened(vectors, distance, centre, is_query=False)
         return cls(distance=distance, centre=centre, wide=wide, floor=floor)
@@ -72,17 +73,22 @@ class References:
         """
         wide, floor = _widened(queries, self.distance, self.centre, is_query=True)
         found = np.empty((len(queries), len(self)), np.float32) if out is None else out
+        facts = DISTANCES[self.distance]
         if not found.size:
             return found
         tile = np.empty(len(queries) * min(TILE_COLUMNS, len(self))) if tile is None else tile
         for first in range(0, len(self), TILE_COLUMNS):
             part = slice(first, first + TILE_COLUMNS)
             right, right_floor = self.wide[part], self.floor[part]
+            if facts.product is None:
+                for query, row in zip(wide, found, strict=True):
+                    row[part] = facts(query, right)
+                continue
             product = tile[: len(queries) * len(right)].reshape(len(queries), len(right))
             np.matmul(wide, right.T, out=product)
             if product.min() < floor.max() + right_floor.max():  # seldom; spares two passes over the tile
                 product[product < floor[:, None] + right_floor] = 0.0
-            if self.distance == "euclidean":
+            if facts.product == LENGTHS:
                 np.sqrt(product, out=product)
             with np.errstate(over="ignore"):  # beyond float32 is infinitely far
                 found[:, part] = product
@@ -124,14 +130,16 @@ def _widened(vectors: Vectors, distance: str, centre: Numbers, *, is_query: bool
     """(columns, floor): the product of a query's and a reference's columns is their squared or cosine distance.
 
     |a - b|^2 = (-2a, |a|^2, 1) . (b, 1, |b|^2), and 1 - cos(a, b) = (-a, 1) . (b, 1) for vectors of length 1 (or of
-    length 0: then every cosine is 0, as in the artifact).
+    length 0: then every cosine is 0, as in the artifact). Of a distance that no product gives, the vectors themselves.
     """
-    rows, dim = vectors.shape
-    wide = np.ones((rows, dim + (1 if distance == "cosine" else 2)))
+    (rows, dim), product = vectors.shape, DISTANCES[distance].product
+    if product is None:
+        return vectors.astype(np.float64), np.zeros(rows)
+    wide = np.ones((rows, dim + (1 if product == COSINES else 2)))
     moved = wide[:, :dim]
     np.subtract(vectors, centre, out=moved)
     squares = np.einsum("ij,ij->i", moved, moved)
-    if distance == "cosine":
+    if product == COSINES:
         moved /= np.maximum(np.sqrt(squares), COSINE_EPSILON)[:, None]
         moved *= -1.0 if is_query else 1.0
         return wide, np.full(rows, ROUNDING / 2)

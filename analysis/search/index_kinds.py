@@ -23,7 +23,7 @@ import numpy as np
 
 from analysis.measures.index_recall import ExactDistances
 from analysis.neighbours.batches import checked_batches, checked_rows
-from analysis.neighbours.nearest import centre_of, flat_index, prepare
+from analysis.neighbours.nearest import centre_of, faiss_metric, flat_index, prepare
 from analysis.neighbours.samples import sample_rows
 from artifact.errors import UsageError
 from rows.vectors.table import VectorTable
@@ -78,9 +78,8 @@ def build_ivf(table: VectorTable, distance: str, *, recall: float, seed: int) ->
         distance=distance,
         centre=centre_of(sample, distance),
     )
-    metric = faiss.METRIC_INNER_PRODUCT if distance == "cosine" else faiss.METRIC_L2
     quantizer = flat_index(table.dim, distance)
-    index = faiss.IndexIVFFlat(quantizer, table.dim, num_lists, metric)
+    index = faiss.IndexIVFFlat(quantizer, table.dim, num_lists, faiss_metric(distance))
     index.make_direct_map()  # kept while rows are added, and in the file: vectors are found by row
     index.cp.niter, index.cp.seed = _ITERATIONS, seed % (1 << 31)
     index.cp.min_points_per_centroid = 1  # faiss warns below 39

@@ -7,14 +7,18 @@ not even with --recreate: its columns, ids and distances are its owner's.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
-from artifact.errors import OutputError, SpaceError
+from artifact.distances import DISTANCES
+from artifact.errors import OutputError, SpaceError, UsageError
 from rows.vectors.lineage import Lineage, require_same_space
 
 KEY = "lookalike"
 """Name under which stores with named metadata keep the label."""
+
+T = TypeVar("T")
 
 OTHER = "choose another --collection, or replace this one with --recreate"
 
@@ -36,6 +40,14 @@ class Label:
     distance: str
     id_type: str
     lineage: Lineage | None
+
+    def metric(self, metrics: Mapping[str | None, T]) -> T:
+        """What a store calls the distance, from its names of {product: metric}; raises UsageError where it has none."""
+        product = DISTANCES[self.distance].product
+        if product not in metrics:
+            known = [name for name, facts in DISTANCES.items() if facts.product in metrics]
+            raise UsageError("distance of a store", expected=f"one of {', '.join(known)}", got=self.distance)
+        return metrics[product]
 
     def to_text(self) -> str:
         """JSON, which `from_text` reads."""

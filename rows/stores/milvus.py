@@ -19,13 +19,14 @@ import pyarrow as pa
 from pymilvus import DataType, MilvusClient
 from pymilvus.exceptions import MilvusException
 
+from artifact.distances.distance import COSINES, LENGTHS, SQUARES
 from artifact.errors import UsageError
 from rows.stores.label import KEY, Label
 from rows.stores.place import Place
 from rows.stores.store import Rows, plain_rows
 
 FAILURES: tuple[type[Exception], ...] = (MilvusException, RuntimeError, ValueError, OSError)
-METRICS = {"euclidean": "L2", "squared_euclidean": "L2", "cosine": "COSINE"}
+METRICS: dict[str | None, str] = {SQUARES: "L2", LENGTHS: "L2", COSINES: "COSINE"}
 """Milvus' L2 is the squared distance: the same order."""
 ID_TYPES = {"integer": {"datatype": DataType.INT64}, "text": {"datatype": DataType.VARCHAR, "max_length": 65535}}
 DEFAULT_PORT, TIMEOUT_S = 19530, 60.0
@@ -73,7 +74,7 @@ class MilvusStore:
         schema.add_field("id", is_primary=True, **ID_TYPES[label.id_type])
         schema.add_field(label.column, DataType.FLOAT_VECTOR, dim=label.dim)
         indexes = MilvusClient.prepare_index_params()
-        indexes.add_index(label.column, index_type="AUTOINDEX", metric_type=METRICS[label.distance])
+        indexes.add_index(label.column, index_type="AUTOINDEX", metric_type=label.metric(METRICS))
         self._client.create_collection(
             collection, schema=schema, index_params=indexes, properties={KEY: label.to_text()}
         )

@@ -21,16 +21,17 @@ from qdrant_client import QdrantClient, models
 from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ApiException
 
+from artifact.distances.distance import COSINES, LENGTHS, SQUARES
 from artifact.errors import ServerError
 from rows.stores.label import KEY, Label
 from rows.stores.place import Place
 from rows.stores.store import Rows, plain_rows
 
 FAILURES: tuple[type[Exception], ...] = (ApiException, QdrantException, RuntimeError, ValueError, OSError)
-METRICS = {
-    "euclidean": models.Distance.EUCLID,
-    "squared_euclidean": models.Distance.EUCLID,  # the same order
-    "cosine": models.Distance.COSINE,
+METRICS: dict[str | None, models.Distance] = {
+    LENGTHS: models.Distance.EUCLID,
+    SQUARES: models.Distance.EUCLID,  # the same order
+    COSINES: models.Distance.COSINE,
 }
 NAMESPACE = uuid.UUID("6d3f4f0a-2c59-5f0e-9a34-6c1c0f8b7e11")
 DEFAULT_PORT, TIMEOUT_S = 6333, 60
@@ -73,7 +74,7 @@ class QdrantStore:
         return str(metadata.get(KEY, ""))
 
     def create(self, collection: str, label: Label, columns: pa.Schema) -> None:
-        vectors = models.VectorParams(size=label.dim, distance=METRICS[label.distance])
+        vectors = models.VectorParams(size=label.dim, distance=label.metric(METRICS))
         self._client.create_collection(collection, vectors_config=vectors, metadata={KEY: label.to_text()})
         if self.find(collection) != label.to_text():
             self._client.delete_collection(collection)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from artifact.errors import DataError, UsageError
-from artifact.losses.rows import RowLoss, row_loss
+from artifact.losses.row_loss import RowLoss, row_loss
 from artifact.model.manifest import Manifest
 from rows.tables import ImageTable
 
@@ -106,7 +106,14 @@ def loss_column(manifest: Manifest, table: ImageTable, target: tuple[str, str] |
         UsageError: the artifact does not say its loss, or it cannot be told of rows; the table has no tuples.
         DataError: pairs without a target.
     """
-    loss, copied = row_loss(manifest), table.copied_schema.names
+    loss = row_loss(
+        manifest.loss,
+        kind=manifest.kind,
+        margin=manifest.margin,
+        margin2=manifest.margin2,
+        where=f"artifact {manifest.name}",
+    )
+    copied = table.copied_schema.names
     if set(table.streams) != set(manifest.streams):
         raise UsageError(
             "loss of each row",

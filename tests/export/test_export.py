@@ -19,7 +19,8 @@ from artifact.model.file import read_manifest
 from artifact.preprocessing import Preprocessing
 from artifact.repository.reading import open_repository
 from export.build import Built, build, default_name, deploy, publish_built
-from export.graph import export_graph
+from export.graph import export_branch
+from export.join import join_streams
 from export.parity import check_parity, reference_outputs
 from tests.shared.shapes_run import small_run
 from trainer.networks.base_networks import build_base
@@ -52,6 +53,12 @@ def make_branch(base_name: str, *, normalize: bool) -> Branch:
     return branch.eval()
 
 
+def graph_of(branch: nn.Module, *, kind: str, mode: str, distance: str) -> onnx.ModelProto:
+    """The graph of a branch, or the full one around it."""
+    graph = export_branch(branch, preprocessing=SPEC)
+    return graph if mode == "branch" else join_streams(graph, kind=kind, distance=distance, embedding_dim=6)
+
+
 @pytest.mark.parametrize(
     ("base_name", "mode"),
     [("conv4", "branch"), ("resnet18", "full"), ("mobilenetv3_small_100", "branch"), ("vit_tiny_patch16_224", "full")],
@@ -60,7 +67,7 @@ def test_graph_of_every_base_network_keeps_parity(base_name: str, mode: str) -> 
     """Each family exports with a dynamic batch and gives torch's vectors; BatchNorm is folded away."""
     branch = make_branch(base_name, normalize=mode == "branch")
     signature = {"kind": "triplet", "mode": mode, "distance": "euclidean"}
-    model = export_graph(branch, embedding_dim=6, preprocessing=SPEC, **signature)
+    model = graph_of(branch, **signature)
     parity = check_parity(branch, model.SerializeToString(), preprocessing=SPEC, **signature)
     assert parity.max_abs <= parity.limit
     assert "BatchNormalization" not in {node.op_type for node in model.graph.node}
@@ -85,7 +92,7 @@ class Linear(nn.Module):
 def test_full_graph_gives_every_vector_and_distance(kind: str, distance: str) -> None:
     """Outputs have the names, order and values of the reference, for distinct images in each stream."""
     branch = Linear()
-    model = export_graph(branch, kind=kind, mode="full", distance=distance, embedding_dim=6, preprocessing=SPEC)
+    model = graph_of(branch, kind=kind, mode="full", distance=distance)
     session = onnxruntime.InferenceSession(model.SerializeToString())
     random = np.random.default_rng(1)
     feeds = {stream: random.integers(0, 256, (3, SIZE, SIZE, 3), dtype=np.uint8) for stream in KINDS[kind].streams}
@@ -98,10 +105,7 @@ def test_full_graph_gives_every_vector_and_distance(kind: str, distance: str) ->
 def test_full_graph_runs_the_branch_once_and_stores_it_once() -> None:
     """A quartet's graph has the branch's convolutions and weights once, not four times."""
     branch = make_branch("conv4", normalize=False)
-    models = [
-        export_graph(branch, kind="quartet", mode=mode, distance="euclidean", embedding_dim=6, preprocessing=SPEC)
-        for mode in ("branch", "full")
-    ]
+    models = [graph_of(branch, kind="quartet", mode=mode, distance="euclidean") for mode in ("branch", "full")]
     convolutions = [sum(node.op_type == "Conv" for node in model.graph.node) for model in models]
     assert convolutions[0] == convolutions[1] == 4
     assert models[1].ByteSize() < 1.05 * models[0].ByteSize()
@@ -111,7 +115,7 @@ def test_parity_catches_a_graph_of_other_weights() -> None:
     """A difference over the limit is an error that gives both numbers."""
     branch = Linear()
     signature = {"kind": "siamese", "mode": "branch", "distance": "euclidean"}
-    model = export_graph(branch, embedding_dim=6, preprocessing=SPEC, **signature).SerializeToString()
+    model = export_branch(branch, preprocessing=SPEC).SerializeToString()
     with torch.no_grad():
         branch.embedding.bias[0] += 0.01
     with pytest.raises(ParityError, match=r"differ in 'embedding' on a batch of 1: expected max \|difference\| <= "):
@@ -122,7 +126,7 @@ def test_parity_catches_a_fixed_batch_size() -> None:
     """A graph that only runs on batches of 2 is refused."""
     branch = Linear()
     signature = {"kind": "siamese", "mode": "branch", "distance": "euclidean"}
-    model = export_graph(branch, embedding_dim=6, preprocessing=SPEC, **signature)
+    model = export_branch(branch, preprocessing=SPEC)
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 2
     with pytest.raises(ParityError, match="does not run on a batch of 1"):
         check_parity(branch, model.SerializeToString(), preprocessing=SPEC, **signature)
@@ -139,9 +143,7 @@ class Unexportable(nn.Module):
 def test_network_that_cannot_be_exported_says_why() -> None:
     """The exporter's reason arrives in one line."""
     with pytest.raises(ArtifactError, match="the network cannot be exported to ONNX: got") as caught:
-        export_graph(
-            Unexportable(), kind="siamese", mode="branch", distance="euclidean", embedding_dim=3, preprocessing=SPEC
-        )
+        export_branch(Unexportable(), preprocessing=SPEC)
     assert len(str(caught.value).splitlines()) == 1
 
 
@@ -200,6 +202,23 @@ def test_deploy_publishes_both_modes(run: Run, tmp_path: Path) -> None:
     assert repository.names() == ["mine", "mine_full"]
     assert [repository.model(name).manifest(1).mode for name in repository.names()] == ["branch", "full"]
     assert repository.foreign() == {}
+
+
+def test_deploy_exports_the_network_once(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The full graph is joined around the branch's own nodes: the same weights, and the same bytes as built alone."""
+    exported = []
+
+    def counting(branch: nn.Module, *, preprocessing: Preprocessing) -> onnx.ModelProto:
+        exported.append(export_branch(branch, preprocessing=preprocessing))
+        return exported[-1]
+
+    monkeypatch.setattr("export.build.export_branch", counting)
+    made = {each.manifest.mode: each for each, _ in deploy(run, tmp_path / "repository", name="mine")}
+    assert len(exported) == 1
+    branch, full = (onnx.load_from_string(made[mode].model) for mode in ("branch", "full"))
+    weights = {f"branch_{tensor.name}": tensor.raw_data for tensor in branch.graph.initializer}
+    assert weights.items() <= {tensor.name: tensor.raw_data for tensor in full.graph.initializer}.items()
+    assert made["full"].model == build(run, "full", name="mine_full").model
 
 
 def test_failed_parity_leaves_nothing_behind(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

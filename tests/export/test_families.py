@@ -8,9 +8,9 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from artifact.preprocessing import Preprocessing
-from benchmarks.families import EMBEDDING_DIM, FAMILIES, branch_digests, make_branch, measure
+from benchmarks.families import FAMILIES, branch_digests, make_branch, measure
 from export.folding import fold_constants
-from export.graph import export_graph
+from export.graph import export_branch
 from export.merged import merge_training_parts
 from trainer.networks.conv4 import Conv4
 
@@ -33,14 +33,7 @@ def test_family_exports_in_both_modes_with_batch_norm_folded(family: str) -> Non
 def test_another_process_exports_the_same_bytes() -> None:
     """Merged and folded weights are computed the same way each time."""
     name, size = CHEAP["nfnet"]
-    graph = export_graph(
-        make_branch(name, size),
-        kind="triplet",
-        mode="branch",
-        distance="euclidean",
-        embedding_dim=EMBEDDING_DIM,
-        preprocessing=Preprocessing(height=size, width=size),
-    )
+    graph = export_branch(make_branch(name, size), preprocessing=Preprocessing(height=size, width=size))
     here = hashlib.sha256(graph.SerializeToString(deterministic=True)).hexdigest()
     assert branch_digests({"nfnet": (name, size)}) == {name: here}
 
@@ -67,7 +60,7 @@ def test_no_note_of_the_exporter_is_left() -> None:
     name, size = CHEAP["nfnet"]
     spec = Preprocessing(height=size, width=size)
     branch = make_branch(name, size)
-    model = export_graph(branch, kind="siamese", mode="branch", distance="cosine", embedding_dim=8, preprocessing=spec)
+    model = export_branch(branch, preprocessing=spec)
     data = model.SerializeToString()
     for secret in ("site-packages", "stack_trace", ".py", "pkg.torch", "timm"):
         assert secret.encode() not in data

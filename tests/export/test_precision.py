@@ -23,7 +23,7 @@ from artifact.repository.reading import open_repository
 from export.build import Built, build, publish_built
 from export.calibration import Range, find_ranges, read_calibration
 from export.gates import Limits, Verdict, judge, require
-from export.graph import export_graph
+from export.graph import export_branch
 from export.half import to_half
 from export.parity import check_parity
 from export.quantize import plan_quantization, quantize
@@ -73,8 +73,7 @@ def network_graph(base_name: str) -> onnx.ModelProto:
             module.running_mean.uniform_(-0.3, 0.3)
             module.running_var.uniform_(0.5, 2.0)
             nn.init.uniform_(module.weight, 0.5, 1.5)  # timm starts some at 0
-    signature = {"kind": "siamese", "mode": "branch", "distance": "euclidean"}
-    return export_graph(branch.eval(), embedding_dim=6, preprocessing=SPEC, **signature)
+    return export_branch(branch.eval(), preprocessing=SPEC)
 
 
 def blocks(count: int) -> np.ndarray:
@@ -215,11 +214,7 @@ def test_half_graph_keeps_pixels_and_last_layer_in_float() -> None:
 
 def test_parity_of_fp16_catches_other_weights(run: Run) -> None:
     """Its limit is wider than that of fp32, and still narrow: one layer off by a twentieth is refused."""
-    graph = to_half(
-        export_graph(
-            run.branch, kind=run.kind, mode="branch", distance=run.distance, embedding_dim=8, preprocessing=SPEC
-        )
-    )
+    graph = to_half(export_branch(run.branch, preprocessing=SPEC))
     signature = {"kind": run.kind, "mode": "branch", "distance": run.distance, "precision": "fp16"}
     check_parity(run.branch, graph.SerializeToString(), preprocessing=SPEC, **signature)
     tensor = next(each for each in graph.graph.initializer if each.data_type == TensorProto.FLOAT16)

@@ -21,7 +21,7 @@ import numpy as np
 from tritonclient.grpc import service_pb2 as messages
 from tritonclient.grpc import service_pb2_grpc as services
 
-from artifact.distances import euclidean
+from artifact.distances.euclidean import EUCLIDEAN
 from artifact.kinds import KINDS, distance_name, embedding_name
 from artifact.preprocessing import Preprocessing, load_pixels
 from artifact.repository.publishing import publish
@@ -81,7 +81,7 @@ class Model:
             return {"embedding": vectors["image"]}
         named = {embedding_name(stream): rows for stream, rows in vectors.items()}
         pairs = KINDS[self.kind].pairs
-        return named | {distance_name(pair): euclidean(*(vectors[one] for one in pair))[:, None] for pair in pairs}
+        return named | {distance_name(pair): EUCLIDEAN(*(vectors[one] for one in pair))[:, None] for pair in pairs}
 
 
 BRANCH = Model("pets", "triplet", "branch", size=8, dim=4, fit="stretch", seed=0)

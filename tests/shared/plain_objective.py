@@ -4,8 +4,9 @@ from typing import Any
 
 import torch
 
+from artifact.losses import LOSSES
+from artifact.losses.loss import PAIR
 from tests.shared.plain_mining import plain_pairs, plain_triplets
-from trainer.objective.losses import LOSSES, PAIR
 
 MARGIN, MARGIN2 = 0.6, 0.25
 

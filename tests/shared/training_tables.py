@@ -11,12 +11,13 @@ from typing import Any
 
 from pydantic_core import PydanticUndefined
 
+from artifact.distances import DISTANCES
+from artifact.losses import DEFAULT_LOSSES, LOSSES
 from tests.shared.places import ROOT
 from trainer.config.complaints import flag
 from trainer.config.config import TrainConfig, make_config
 from trainer.config.resolution import resolve_settings
 from trainer.config.settings import Settings
-from trainer.objective.losses import DEFAULT_LOSSES, LOSSES
 
 DOCUMENT = ROOT / "docs" / "training.md"
 
@@ -58,7 +59,8 @@ def _kinds() -> str:
 def _losses() -> str:
     rows = []
     for name, loss in LOSSES.items():
-        margins = [f"{loss.margins['euclidean', normalized]:g}" for normalized in (False, True)]
+        distance = DISTANCES["euclidean"]
+        margins = [f"{loss.default_margin(distance, normalized=unit):g}" for unit in (False, True)]
         rows.append([f"`{name}`", *margins, f"`{loss.mining}`", "unit length" if loss.unit_length else "free"])
     return _table(["loss", "margin, free vectors", "margin, unit length", "default mining", "vectors by default"], rows)
 

@@ -10,13 +10,15 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from artifact.distances import DISTANCES
 from artifact.errors import UsageError
 from artifact.kinds import KINDS
+from artifact.losses import LOSSES, Loss
+from artifact.losses.loss import OTHER_CLASS
 from artifact.preprocessing import FITS
 
 if TYPE_CHECKING:
     from trainer.config.config import TrainConfig
-    from trainer.objective.losses import Loss
 
 
 def check_choice(what: str, value: str, choices: Sequence[str], *, where: str) -> None:
@@ -30,8 +32,6 @@ def check_choice(what: str, value: str, choices: Sequence[str], *, where: str) -
 
 def check_names(config: TrainConfig) -> None:
     """Kind, fit and distance must be known; raises UsageError."""
-    from trainer.objective.distances import DISTANCES
-
     check_choice("kind", config.kind, list(KINDS), where="--kind")
     check_choice("fit", config.fit, FITS, where="--set fit=...")
     check_choice("distance", config.distance, list(DISTANCES), where="--distance")
@@ -39,7 +39,6 @@ def check_names(config: TrainConfig) -> None:
 
 def check_choices(config: TrainConfig, loss: Loss) -> None:
     """Combinations of names, of settings that are filled in, must make sense; raises UsageError."""
-    from trainer.objective.losses import LOSSES, OTHER_CLASS
     from trainer.objective.mining import MINERS
 
     name, mining, miners = str(config.loss), str(config.mining), MINERS[loss.form]
@@ -47,7 +46,7 @@ def check_choices(config: TrainConfig, loss: Loss) -> None:
         fitting = [other for other, value in LOSSES.items() if config.kind in value.kinds]
         raise UsageError(f"loss of a {config.kind} model", expected=" or ".join(fitting), got=name, where="--loss")
     check_choice(f"mining for the loss {name}", mining, miners, where="--mining")
-    _check_mining(name, mining, miners, margin=config.margin)
+    _check_mining(loss, mining, miners, margin=config.margin)
     if loss.second_negative == OTHER_CLASS and (config.sampling.classes_per_batch or 3) < 3:
         raise UsageError(
             "classes in a batch of a quartet model",
@@ -59,12 +58,12 @@ def check_choices(config: TrainConfig, loss: Loss) -> None:
         raise UsageError("start weights", expected="--pretrained or weights, not both", got="both")
 
 
-def _check_mining(loss: str, mining: str, miners: Sequence[str], *, margin: float | None) -> None:
+def _check_mining(loss: Loss, mining: str, miners: Sequence[str], *, margin: float | None) -> None:
     """Refuse a miner that finds nothing this loss could learn from; raises UsageError."""
-    if mining == "easy" and loss == "triplet":
+    if mining == "easy" and loss.hinges == ("margin",):
         others = ", ".join(miner for miner in miners if miner != "easy")
         raise UsageError(
-            f"mining for the loss {loss}",
+            f"mining for the loss {loss.name}",
             expected=f"one of {others}",
             got="easy, whose triplets all have loss 0",
             where="--mining",
@@ -80,9 +79,7 @@ def _check_mining(loss: str, mining: str, miners: Sequence[str], *, margin: floa
 
 def check_margins(config: TrainConfig, loss: Loss) -> None:
     """Margins that no network could meet, or that mean nothing, are refused with their bound; raises UsageError."""
-    from trainer.objective.distances import largest_distance
-
-    bound = largest_distance(config.distance, normalized=bool(config.normalize))
+    bound = DISTANCES[config.distance].largest(normalized=bool(config.normalize))
     has_second = "margin2" in loss.margin_names
     for name, value in (("margin", config.margin), ("margin2", config.margin2 if has_second else None)):
         if value is None:
@@ -94,12 +91,12 @@ def check_margins(config: TrainConfig, loss: Loss) -> None:
         if bound is not None and value > bound:
             of = f"{'normalised ' if config.normalize else ''}vectors under the {config.distance} distance"
             raise UsageError(f"{name} for {of}", expected=f"at most {bound:g}", got=f"{value:g}", where=where)
-    if config.loss in ("contrastive", "contrastive_linear") and config.margin == 0:
-        raise UsageError(f"margin of the {config.loss} loss", expected="above 0", got="0", where="--margin")
+    if loss.needs_margin and config.margin == 0:
+        raise UsageError(f"margin of the {loss.name} loss", expected="above 0", got="0", where="--margin")
     margin, margin2 = config.margin, config.margin2
-    if config.loss == "quadruplet" and margin is not None and margin2 is not None and margin2 >= margin:
+    if loss.needs_smaller_margin2 and margin is not None and margin2 is not None and margin2 >= margin:
         raise UsageError(
-            "margin2 of the quadruplet loss",
+            f"margin2 of the {loss.name} loss",
             expected=f"below margin ({margin:g})",
             got=f"{margin2:g}",
             where="--set margin2=...",

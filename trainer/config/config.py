@@ -40,8 +40,8 @@ class TrainConfig(Settings):
         size: side of the square input in pixels; None: what the base network was made for.
         fit: how an image that is not square becomes so: `stretch`, `crop` or `pad`.
         epochs: passes over the training images.
-        loss: one of ours by name, or the user's own `module:function`; None: the kind's.
-        distance: one of ours by name; everything downstream uses it.
+        loss: a name in artifact/losses, or the user's own `module:function`; None: the kind's.
+        distance: a name in artifact/distances; everything downstream uses it.
         normalize: put every vector on the unit sphere; None: as suits the loss.
         margin: in units of the distance; None: the loss's default for that distance and normalisation.
         margin2: the quadruplet loss's second margin; None: half of `margin`.

@@ -14,7 +14,9 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from artifact.distances import DISTANCES, Distance
 from artifact.errors import UsageError
+from artifact.losses import DEFAULT_LOSSES, Loss
 from trainer.config.checks import check_choices, check_margins, check_names
 from trainer.config.config import TrainConfig
 from trainer.config.settings import BALANCED, ROUNDS, TUPLES
@@ -33,14 +35,14 @@ def resolve_settings(config: TrainConfig) -> TrainConfig:
     Raises:
         UsageError: an unknown name, or settings that make no sense together.
     """
-    from trainer.objective.losses import DEFAULT_LOSSES  # torch: only when a run is really meant
-    from trainer.objective.own_loss import find_loss
+    from trainer.objective.own_loss import find_loss  # torch: only when a run is really meant
 
     check_names(config)
     name = config.loss or DEFAULT_LOSSES[config.kind]
     loss = find_loss(name)
-    normalize = loss.unit_length if config.normalize is None else config.normalize
-    margin = loss.margins[config.distance, normalize] if config.margin is None else config.margin
+    distance = DISTANCES[config.distance]
+    normalize = _normalize(config, loss, distance) if config.normalize is None else config.normalize
+    margin = loss.default_margin(distance, normalized=normalize) if config.margin is None else config.margin
     filled = {
         "loss": name,
         "mining": config.mining or loss.mining,
@@ -52,6 +54,15 @@ def resolve_settings(config: TrainConfig) -> TrainConfig:
     check_choices(config, loss)
     check_margins(config, loss)
     return config
+
+
+def _normalize(config: TrainConfig, loss: Loss, distance: Distance) -> bool:
+    """Whether vectors are normalised where that was left open: as the loss wants, if unit vectors can meet the margin.
+
+    DLPy's recipe asks for a margin of 3, and unit vectors are 2 apart at most.
+    """
+    bound = distance.largest(normalized=True)
+    return loss.unit_length and (bound is None or config.margin is None or config.margin <= bound)
 
 
 def read_validation(text: str) -> Share | Path | None:

@@ -1,7 +1,6 @@
-"""Distances between vectors in torch, with finite gradients where two vectors are equal; smaller is closer.
+"""Distances in training: all pairs of a batch, and row against row, for any distance of artifact/distances.
 
-The same definitions as artifact/distances.py, which downstream code computes in numpy. A new distance is two functions
-here (all pairs of a batch; row against row), one there, and one line in each dict.
+A new distance needs nothing here: its formula runs on tensors. Those that a matrix product gives (`product`) take it.
 
 Decisions a reader would question:
 - All pairs go through one matrix product in float64, of vectors moved to their mean. In float32 that product loses the
@@ -10,11 +9,11 @@ Decisions a reader would question:
   digits, and no autocast or TF32 setting can coarsen it.
 - Two vectors nearer than float32 can tell apart are at distance 0 exactly, with gradient 0: `sqrt` has none there.
 - Vectors of half precision give float32 distances.
+- A distance without a product costs N x N x n numbers for its pairs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -22,73 +21,38 @@ import torch.nn.functional as F  # noqa: N812 - torch's own idiom
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-from artifact.distances import COSINE_EPSILON
+from artifact.distances import COSINE_EPSILON, Distance
+from artifact.distances.distance import COSINES, LENGTHS, SQUARES
+from trainer.objective.tensors import TENSORS
 
 _NOISE = 2e-13
 """Squared distances below this share of the squared length are rounding, of float64 products and float32 vectors."""
 
 
-def euclidean(vectors: Tensor) -> Tensor:
-    """Lengths of all differences: float [N, n] -> float [N, N]; gradient 0 between equal vectors."""
-    return _apart(vectors, squared=False)
+def all_pairs(distance: Distance, vectors: Tensor) -> Tensor:
+    """Distances of all vectors to all: float [N, n] -> float32 [N, N], of float64 vectors float64.
+
+    Gradients are finite where vectors are equal or 0.
+    """
+    if distance.product in (SQUARES, LENGTHS):
+        apart: Tensor = _Apart.apply(vectors, distance.product == SQUARES)  # type: ignore[no-untyped-call]
+        return apart
+    if distance.product == COSINES:
+        unit: Tensor = F.normalize(vectors.double(), dim=-1, eps=COSINE_EPSILON)
+        return (1.0 - unit @ unit.T).to(_result(vectors))
+    return row_by_row(distance, vectors[:, None], vectors)
 
 
-def squared_euclidean(vectors: Tensor) -> Tensor:
-    """Sums of squared differences: float [N, n] -> float [N, N]."""
-    return _apart(vectors, squared=True)
-
-
-def cosine(vectors: Tensor) -> Tensor:
-    """1 - cosine similarity, in [0, 2]: float [N, n] -> float [N, N]; a zero vector is at distance 1 from all."""
-    unit: Tensor = F.normalize(vectors.double(), dim=-1, eps=COSINE_EPSILON)
-    return (1.0 - unit @ unit.T).to(_result(vectors))
-
-
-def paired_euclidean(left: Tensor, right: Tensor) -> Tensor:
-    """Lengths of the differences of two rows: float [T, n] twice -> float [T]; gradient 0 between equal vectors."""
-    lengths: Tensor = torch.linalg.vector_norm(left.to(_result(left)) - right.to(_result(right)), dim=-1)
-    return lengths
-
-
-def paired_squared_euclidean(left: Tensor, right: Tensor) -> Tensor:
-    """Sums of squared differences of two rows: float [T, n] twice -> float [T]."""
-    return (left.to(_result(left)) - right.to(_result(right))).square().sum(dim=-1)
-
-
-def paired_cosine(left: Tensor, right: Tensor) -> Tensor:
-    """1 - cosine similarity of two rows: float [T, n] twice -> float [T]; 1 where either is a zero vector."""
-    units = [F.normalize(side.double(), dim=-1, eps=COSINE_EPSILON) for side in (left, right)]
-    return (1.0 - (units[0] * units[1]).sum(dim=-1)).to(_result(left))
-
-
-DISTANCES: dict[str, Callable[[Tensor], Tensor]] = {
-    "euclidean": euclidean,
-    "squared_euclidean": squared_euclidean,
-    "cosine": cosine,
-}
-
-PAIRED_DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "euclidean": paired_euclidean,
-    "squared_euclidean": paired_squared_euclidean,
-    "cosine": paired_cosine,
-}
-
-NORMALIZED_BOUNDS: dict[str, float] = {"euclidean": 2.0, "squared_euclidean": 4.0, "cosine": 2.0}
-"""The largest distance between two unit vectors; no margin above it can ever be met."""
-
-
-def largest_distance(distance: str, *, normalized: bool) -> float | None:
-    """The bound of a distance, or None where there is none; cosine is bounded whether vectors are normalised or not."""
-    return NORMALIZED_BOUNDS[distance] if normalized or distance == "cosine" else None
+def row_by_row(distance: Distance, left: Tensor, right: Tensor) -> Tensor:
+    """Distances over the last axis: float [..., n] twice, which broadcast -> float32 [...], of float64 ones float64."""
+    result = _result(left)
+    dtype = torch.float64 if distance.in_float64 else result
+    apart: Tensor = distance.between(TENSORS, left.to(dtype), right.to(dtype)).to(result)
+    return apart
 
 
 def _result(vectors: Tensor) -> torch.dtype:
     return torch.float64 if vectors.dtype == torch.float64 else torch.float32
-
-
-def _apart(vectors: Tensor, *, squared: bool) -> Tensor:
-    apart: Tensor = _Apart.apply(vectors, squared)  # type: ignore[no-untyped-call]
-    return apart
 
 
 class _Apart(torch.autograd.Function):

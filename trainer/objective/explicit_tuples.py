@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from artifact.errors import UsageError
-from trainer.objective.losses import OTHER_CLASS, PAIR, QUARTET, TRIPLET, Loss
-from trainer.objective.pair_means import PairMeans, means_of_pairs
+from artifact.losses import Loss
+from artifact.losses.loss import OTHER_CLASS, PAIR, QUARTET, TRIPLET
+from trainer.objective.reduction import PairMeans, means_of_pairs
 from trainer.objective.tuples import Tuples, common_shape
 
 
@@ -32,14 +33,14 @@ def lay_out_explicit(
         vectors: float [N, n], of the distinct images.
         tuples: int64 [T, 2 | 3 | 4], positions in `vectors`.
         loss: from find_loss; decides which of a tuple's distances are computed.
-        paired: from PAIRED_DISTANCES.
+        paired: distance of two rows, float [T, n] twice -> float [T].
         different: bool [T], of pairs only: True for two classes.
 
     Raises:
         UsageError: tuples that the loss has no use for, or pairs without `different`.
     """
     num_streams = tuples.shape[1]
-    fewest = {PAIR: 2, TRIPLET: 3, QUARTET: 4}[loss.form]
+    fewest = loss.num_images
     if not fewest <= num_streams <= 4:
         expected = f"{fewest} to 4 images each" if fewest < 4 else "4 images each"
         raise UsageError(f"tuples for a loss of {loss.form}s", expected=expected, got=str(num_streams))
@@ -65,5 +66,5 @@ def lay_out_explicit(
 
 def _tuples(form: str, *terms: Tensor) -> Tuples:
     every = torch.ones(common_shape(terms), dtype=torch.bool, device=terms[0].device)
-    order = None if form == PAIR else (terms[0].detach(), terms[1].detach())
-    return Tuples(form=form, terms=terms, valid=every, mined=every, order=order)
+    hardness_terms = None if form == PAIR else (terms[0].detach(), terms[1].detach())
+    return Tuples(form=form, terms=terms, valid=every, mined=every, hardness_terms=hardness_terms)

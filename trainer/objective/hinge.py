@@ -1,4 +1,4 @@
-"""All triplets or quartets of a batch under a hinge, without a tensor that has an entry for each.
+"""Sums of hinges over all triplets or quartets of a batch, without a tensor that has an entry for each.
 
 Where it is active, max(0, d_ap - d_an + m) is linear, so the sum over all triplets is
 sum_ap c_ap (d_ap + m) - sum_an c_an d_an, with c the number of active triplets that hold the pair. The counts come from
@@ -6,8 +6,8 @@ a sorted search of every d_an among its anchor's few d_ap + m: N^2 log K steps a
 N^2 (K - 1). A quartet's loss is the sum of two such hinges.
 
 Decisions a reader would question:
-- Two ways to one number. The other (trainer/objective/reduction.py) takes any loss and any mask; this one is there because
-  batch-all with a hinge is the default, and its cost hardly grows with K: see benchmarks/mining.py.
+- Two ways to one number. The other (trainer/objective/reduction.py) takes any loss and any mask; this one is there
+  because batch-all with a hinge is the default, and its cost hardly grows with K: see benchmarks/mining.py.
   tests/trainer/objective/test_objective.py holds the two equal.
 - The two sums are large and nearly equal late in training, so they are added up in float64. The counts stand in a
   matrix of weights, so the gradient is that matrix and costs nothing.
@@ -18,10 +18,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from trainer.objective.losses import OTHER_CLASS, Loss
-from trainer.objective.masks import Masks
-from trainer.objective.quartet_mining import of_a_third_class, of_the_negatives_class
+from artifact.losses import Loss
+from artifact.losses.loss import OTHER_CLASS
 from trainer.objective.reduction import Reduced
+from trainer.objective.triplet_mining import of_a_third_class, of_the_negatives_class
+from trainer.objective.tuples import Masks
 
 
 def reduce_hinges(distances: Tensor, masks: Masks, *, loss: Loss, margins: dict[str, float]) -> Reduced:
@@ -36,7 +37,7 @@ def reduce_hinges(distances: Tensor, masks: Masks, *, loss: Loss, margins: dict[
     fixed, sizes = distances.detach(), [margins[name] for name in loss.hinges]
     others, exists = _other_terms(distances, masks, loss)
     rows = [other.detach().where(exists, torch.inf) for other in others]  # each [N, N]
-    threshold = fixed.gather(1, masks.positives).where(masks.has_positive, -torch.inf)  # [N, K - 1]
+    threshold = fixed.gather(1, masks.positives).where(masks.positive_exists, -torch.inf)  # [N, K - 1]
 
     above = threshold + sizes[0]
     (active_of, within, hard), weights = count_below(rows[0], (above, _next(above), _next(threshold)))
@@ -52,7 +53,7 @@ def reduce_hinges(distances: Tensor, masks: Masks, *, loss: Loss, margins: dict[
     weights = weights.neg_().scatter_add_(1, masks.positives, active_of.to(weights.dtype))
     total = total + (distances * weights).sum(dtype=torch.float64) + offset
 
-    num_tuples = (masks.has_positive.sum(dim=1) * exists.sum(dim=1)).sum()
+    num_tuples = (masks.positive_exists.sum(dim=1) * exists.sum(dim=1)).sum()
     return Reduced(
         loss=(total / active.clamp(min=1)).to(distances.dtype),
         num_tuples=num_tuples,

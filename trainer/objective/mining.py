@@ -1,12 +1,12 @@
-"""Which tuples of a batch the loss sees, read off the masked distance matrix of the batch.
+"""Mining: the tuples of a batch that the loss sees, read off the batch's matrix of distances.
 
-A batch is identity-balanced (trainer/sampling/batches.py), so its [N, N] matrix holds far more pairs, triplets and quartets
-than the images it cost. No tuple is ever listed (trainer/objective/tuples.py). The miners are in pair_mining.py,
-triplet_mining.py and quartet_mining.py; what they start from is in masks.py.
+A batch is identity-balanced (trainer/sampling/batches.py), so its [N, N] matrix holds far more pairs, triplets and
+quartets than the images it cost. No tuple is ever listed (trainer/objective/tuples.py). The miners are in
+pair_mining.py and triplet_mining.py.
 
     name               of triplets                                           source
     all                every one                                             batch-all, Hermans et al. 2017
-    easy               d_an > d_ap + m                                       trainer/objective/hardness.py
+    easy               d_an > d_ap + m                                       trainer/objective/tuples.py
     semi_hard          d_ap < d_an <= d_ap + m                               FaceNet 2015, pytorch-metric-learning
     hard               d_an <= d_ap                                          FaceNet 2015, pytorch-metric-learning
     nearest_semi_hard  per positive the nearest negative beyond it           FaceNet 2015, TensorFlow Addons
@@ -21,17 +21,16 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from trainer.objective.losses import PAIR, QUARTET, TRIPLET, Loss
-from trainer.objective.masks import Masks
+from artifact.losses import Loss
+from artifact.losses.loss import PAIR, QUARTET, TRIPLET
 from trainer.objective.pair_mining import PAIR_MINERS, mine_pairs
-from trainer.objective.quartet_mining import QUARTET_MINERS, mine_quartets
-from trainer.objective.triplet_mining import TRIPLET_MINERS, mine_triplets
-from trainer.objective.tuples import Tuples
+from trainer.objective.triplet_mining import TRIPLET_MINERS, mine_quartets, mine_triplets
+from trainer.objective.tuples import Masks, Tuples
 
 MINERS: dict[str, tuple[str, ...]] = {
     PAIR: tuple(PAIR_MINERS),
     TRIPLET: tuple(TRIPLET_MINERS),
-    QUARTET: QUARTET_MINERS,
+    QUARTET: tuple(TRIPLET_MINERS),
 }
 
 

@@ -25,17 +25,10 @@ import torch
 from torch import Tensor
 
 from artifact.errors import UsageError
-from trainer.objective.losses import (
-    KINDS_OF_FORM,
-    LOSSES,
-    OTHER_CLASS,
-    PAIR,
-    QUARTET,
-    SAME_CLASS,
-    TRIPLET,
-    Loss,
-    default_margins,
-)
+from artifact.losses import LOSSES, Loss
+from artifact.losses.loss import OTHER_CLASS, PAIR, QUARTET, SAME_CLASS, TRIPLET
+from artifact.namespace import Array, Namespace
+from trainer.objective.tensors import TENSORS
 from trainer.objective.tuples import common_shape
 from trainer.user_code import failure, is_user_code, load_user_object
 
@@ -54,7 +47,7 @@ def find_loss(name: str) -> Loss:
     """The loss of a name.
 
     Args:
-        name: a key of LOSSES, or `module:function`.
+        name: a key of artifact.losses.LOSSES, or `module:function`.
 
     Raises:
         UsageError: an unknown name, or a function that cannot serve as a loss; one line each.
@@ -72,16 +65,20 @@ def find_loss(name: str) -> Loss:
 def own_loss(function: Callable[..., Any], *, name: str) -> Loss:
     """A user's function as a loss, its signature read and its result tried; raises UsageError.
 
-    Its default margins are those of `contrastive` for pairs and of `triplet` otherwise, its default miner `all`.
+    Its default margins are those of our own hinges of that form, its default miner `all`.
     """
     form, second_negative, margin_names = _read_signature(function, name)
+
+    def formula(xp: Namespace, *terms: Array, **margins: float) -> Array:  # it calls torch itself
+        return function(*terms, **margins)
+
     loss = Loss(
-        function=function,
+        name=name,
+        formula=formula,
         form=form,
-        kinds=KINDS_OF_FORM[form],
-        mining="all",
         margin_names=margin_names,
-        margins=default_margins(1, 1) if form == PAIR else default_margins(0.2, 1),
+        unit_margin=1.0 if form == PAIR else 0.2,
+        free_margin=1.0,
         second_negative=second_negative,
     )
     _try_out(loss, name)
@@ -140,10 +137,9 @@ def _try_out(loss: Loss, name: str) -> None:
         terms = (first, torch.tensor([True, False, False, True, False, True]).reshape(2, 3, 1))
     elif loss.form == QUARTET:
         terms = (first, other, other.flip(2))
-    margins = {"margin": 1.0, "margin2": 0.5}
     what = f"loss {name}"
     try:
-        values = loss.function(*terms, **{key: margins[key] for key in loss.margin_names})
+        values = loss.formula(TENSORS, *terms, **loss.margins(margin=1.0, margin2=0.5))
     except Exception as error:  # a user's function may raise anything
         shapes = ", ".join(str(list(term.shape)) for term in terms)
         expected = f"a value per tuple from tensors of shape {shapes}, which broadcast"

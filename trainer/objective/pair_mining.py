@@ -13,10 +13,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from trainer.objective.hardness import HARDNESS
-from trainer.objective.losses import PAIR
-from trainer.objective.masks import Masks, farthest, nearest
-from trainer.objective.tuples import FILLER, Tuples
+from artifact.losses.loss import PAIR
+from trainer.objective.tuples import FILLER, HARDNESS, Masks, Tuples, farthest, nearest
 
 EPSILON = 0.1
 """Slack of the multi-similarity miner, in units of the distance (for cosine: of the similarity, as published)."""
@@ -32,7 +30,7 @@ def all_pairs(distances: Tensor, masks: Masks, margin: float) -> Chosen:
 
 
 def pairs_of_hardness(name: str, distances: Tensor, masks: Masks, margin: float) -> Chosen:
-    """The unordered pairs whose hardest triplet is easy, semi-hard or hard (trainer/objective/hardness.py)."""
+    """The unordered pairs whose hardest triplet is easy, semi-hard or hard (trainer/objective/tuples.py)."""
     every, _ = all_pairs(distances, masks, margin)
     return every, every & HARDNESS[name](*hardest_triplets(distances, masks), margin)
 
@@ -95,5 +93,5 @@ def mine_pairs(distances: Tensor, masks: Masks, *, miner: str, margin: float) ->
         terms=(distances.where(valid, FILLER), masks.different),
         valid=valid,
         mined=mined,
-        order=hardest_triplets(fixed, masks),
+        hardness_terms=hardest_triplets(fixed, masks),
     )

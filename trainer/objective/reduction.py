@@ -1,4 +1,4 @@
-"""From the values of a batch's tuples to one loss, and the counts that explain it.
+"""Reduction of a batch: its tuples' values to one loss, the counts that explain it, and mean distances of its pairs.
 
 Decisions a reader would question:
 - The mean is over tuples with a loss above zero: zeros would dilute the few informative tuples more and more while
@@ -17,9 +17,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trainer.objective.hardness import is_easy, is_hard
-from trainer.objective.losses import PAIR, TRIPLET
-from trainer.objective.tuples import Tuples
+from artifact.losses.loss import PAIR, TRIPLET
+from trainer.objective.tuples import Masks, Tuples, is_easy, is_hard
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +30,7 @@ class Reduced:
         num_tuples: mined tuples.
         num_active: those of them with a loss above zero.
         share_correct: see `share_correct`.
-        share_easy, share_hard: trainer/objective/hardness.py; what is left is semi-hard.
+        share_easy, share_hard: trainer/objective/tuples.py; what is left is semi-hard.
     """
 
     loss: Tensor
@@ -51,11 +50,11 @@ def reduce(tuples: Tuples, values: Tensor, *, margin: float) -> Reduced:
         loss = _mean_active(values, active & different) + _mean_active(values, active & ~different)
     else:
         loss = _mean_active(values, active)
-    if tuples.order is None:
+    if tuples.hardness_terms is None:
         easy = hard = torch.full_like(loss.detach(), torch.nan)
     else:
-        easy = (is_easy(*tuples.order, margin) & tuples.valid).sum() / num_valid
-        hard = (is_hard(*tuples.order, margin) & tuples.valid).sum() / num_valid
+        easy = (is_easy(*tuples.hardness_terms, margin) & tuples.valid).sum() / num_valid
+        hard = (is_hard(*tuples.hardness_terms, margin) & tuples.valid).sum() / num_valid
     return Reduced(
         loss=loss,
         num_tuples=tuples.mined.sum(),
@@ -89,3 +88,39 @@ def _share(what: Tensor, mask: Tensor) -> Tensor:
 def _mean_active(values: Tensor, active: Tensor) -> Tensor:
     """Mean of the values of the active tuples; 0, still with a gradient path, where there is none."""
     return (values * active.to(values.dtype)).sum() / active.sum().clamp(min=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairMeans:
+    """Mean distances of pairs of two images, for watching a run: of all of them, of one class, of two classes.
+
+    Float [] each, detached, in units of the distance; NaN where there is no such pair.
+    """
+
+    every: Tensor
+    positive: Tensor
+    negative: Tensor
+
+
+def means_of_matrix(distances: Tensor, masks: Masks) -> PairMeans:
+    """Of all pairs of two images: distances float [N, N]. One pass over the matrix; positives from their table."""
+    fixed = distances.detach()
+    total = fixed.sum(dtype=torch.float64) - fixed.diagonal().sum(dtype=torch.float64)
+    positive = fixed.gather(1, masks.positives).where(masks.positive_exists, 0.0).sum(dtype=torch.float64)
+    num_pairs, num_positive = len(fixed) * (len(fixed) - 1), masks.positive_exists.sum()
+    return _means(total, positive, torch.full_like(num_positive, num_pairs), num_positive)
+
+
+def means_of_pairs(distances: Tensor, different: Tensor) -> PairMeans:
+    """Of drawn pairs: float [...], bool [...]."""
+    fixed = distances.detach().double()
+    same = ~different
+    return _means(fixed.sum(), fixed.where(same, 0.0).sum(), torch.full_like(same.sum(), same.numel()), same.sum())
+
+
+def _means(total: Tensor, positive: Tensor, num_pairs: Tensor, num_positive: Tensor) -> PairMeans:
+    num_negative = num_pairs - num_positive
+    negative = torch.where(num_negative > 0, (total - positive) / num_negative, torch.nan)
+    return PairMeans(
+        every=(total / num_pairs).float(), positive=(positive / num_positive).float(), negative=negative.float()
+    )

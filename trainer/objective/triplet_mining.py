@@ -1,27 +1,30 @@
-"""Miners of triplets: which positives and which negatives of each anchor, laid out to broadcast.
+"""Miners of triplets, laid out to broadcast, and of quartets: a mined triplet and its second negative.
 
 A new miner is one function and one line in TRIPLET_MINERS. `easy`, `semi_hard` and `hard` are masks over all triplets;
-`batch_hard` and `nearest_semi_hard` pick one negative per anchor or per positive, and look at nothing else.
+`batch_hard` and `nearest_semi_hard` pick one negative per anchor or per positive, and look at nothing else. Of quartets
+a miner's name says which triplets.
 
-Decision a reader would question: `semi_hard` means every semi-hard triplet, as in pytorch-metric-learning, beside
-`easy` and `hard`; one negative for each positive, as TensorFlow's triplet_semihard_loss takes it from FaceNet, is
-`nearest_semi_hard`.
+Decisions a reader would question:
+- `semi_hard` means every semi-hard triplet, as in pytorch-metric-learning, beside `easy` and `hard`; one negative for
+  each positive, as TensorFlow's triplet_semihard_loss takes it from FaceNet, is `nearest_semi_hard`.
+- The second negative of a quartet is one image and not every one. Of a third class (Chen's loss) it is the nearest to
+  the first negative, the one that the second term is largest for; the full product is N times larger and mostly zeros.
+  It depends on (anchor's class, negative) only, so quartets cost what triplets do.
+- Of the first negative's own class (DLPy's quartets) it is the image that lies nearest to the anchor.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from trainer.objective.hardness import HARDNESS
-from trainer.objective.losses import TRIPLET
-from trainer.objective.masks import Masks, farthest, nearest
+from artifact.losses.loss import OTHER_CLASS, QUARTET, TRIPLET
 from trainer.objective.pair_mining import multi_similarity_pairs
-from trainer.objective.tuples import FILLER, Tuples
+from trainer.objective.tuples import FILLER, HARDNESS, Masks, Tuples, farthest, nearest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +49,12 @@ class Triplets:
 
 def all_triplets(distances: Tensor, masks: Masks, margin: float) -> Triplets:
     """Every (anchor, positive, negative)."""
-    every = masks.has_positive[:, :, None] & masks.different[:, None, :]
+    every = masks.positive_exists[:, :, None] & masks.different[:, None, :]
     return Triplets(positive=masks.positives, negative=None, valid=every, mined=every)
 
 
 def triplets_of_hardness(name: str, distances: Tensor, masks: Masks, margin: float) -> Triplets:
-    """Every easy, semi-hard or hard triplet (trainer/objective/hardness.py)."""
+    """Every easy, semi-hard or hard triplet (trainer/objective/tuples.py)."""
     every = all_triplets(distances, masks, margin)
     positive = distances.gather(1, masks.positives)[:, :, None]
     chosen = HARDNESS[name](positive, distances[:, None, :], margin)
@@ -80,7 +83,7 @@ def nearest_semi_hard_triplets(distances: Tensor, masks: Masks, margin: float) -
     found = distances[:, None, :].masked_fill(~beyond, torch.inf).argmin(dim=2)
     _, last, has_negative = farthest(distances, masks.different)
     negative = torch.where(beyond.any(dim=2), found, last[:, None])
-    exists = (masks.has_positive & has_negative[:, None])[:, :, None]
+    exists = (masks.positive_exists & has_negative[:, None])[:, :, None]
     return Triplets(positive=masks.positives, negative=negative, valid=exists, mined=exists)
 
 
@@ -120,5 +123,54 @@ def lay_out(triplets: Triplets, distances: Tensor, masks: Masks) -> Tuples:
         terms=(positive, negative),
         valid=triplets.valid,
         mined=triplets.mined,
-        order=(positive.detach(), negative.detach()),
+        hardness_terms=(positive.detach(), negative.detach()),
     )
+
+
+def mine_quartets(distances: Tensor, masks: Masks, *, miner: str, margin: float, second_negative: str) -> Tuples:
+    """Quartets of a batch; see trainer.objective.mining.mine."""
+    triplets = TRIPLET_MINERS[miner](distances.detach(), masks, margin)
+    second = of_a_third_class if second_negative == OTHER_CLASS else of_the_negatives_class
+    apart, exists = second(distances, masks)
+    tuples, exists = lay_out(triplets, distances, masks), triplets.against(exists)
+    terms = (*tuples.terms, triplets.against(apart.where(masks.different, FILLER)))
+    valid, mined = triplets.valid & exists, triplets.mined & exists
+    return replace(tuples, form=QUARTET, terms=terms, valid=valid, mined=mined)
+
+
+def of_a_third_class(distances: Tensor, masks: Masks) -> tuple[Tensor, Tensor]:
+    """Distance of each negative to the nearest image that is of neither its class nor the anchor's.
+
+    Per image the nearest of another class is found, and the nearest of a class that is neither its own nor that one's;
+    a quartet takes the second where the first is of the anchor's class.
+
+    Returns:
+        float [N, N] over (anchor, negative) with gradients, FILLER where there is none; bool [N, N], whether there is.
+    """
+    fixed, labels = distances.detach(), masks.labels
+    _, first, has_first = nearest(fixed, masks.different)
+    another = masks.different & (labels != labels[first][:, None])
+    _, second, has_second = nearest(fixed, another)
+    clash = labels[:, None] == labels[first]  # [anchor, negative]
+    apart = torch.where(
+        clash,
+        distances.gather(1, second[:, None])[:, 0].where(has_second, FILLER),
+        distances.gather(1, first[:, None])[:, 0].where(has_first, FILLER),
+    )
+    return apart, torch.where(clash, has_second, has_first)
+
+
+def of_the_negatives_class(distances: Tensor, masks: Masks) -> tuple[Tensor, Tensor]:
+    """Distance of each anchor to the nearest image of the negative's class that is not the negative itself.
+
+    Returns:
+        float [N, N] over (anchor, negative) with gradients, FILLER where there is none; bool [N, N], whether there is.
+    """
+    fixed = distances.detach()
+    least, chosen = torch.full_like(fixed, torch.inf), torch.zeros_like(fixed, dtype=torch.int64)
+    for mate, is_one in zip(masks.positives.unbind(1), masks.positive_exists.unbind(1), strict=True):  # N^2 memory so
+        apart = fixed.index_select(1, mate).masked_fill_(~is_one, torch.inf)
+        chosen = torch.where(apart < least, mate, chosen)
+        least = torch.minimum(least, apart)
+    exists = masks.positive_exists.any(dim=1).expand(chosen.shape)
+    return distances.gather(1, chosen).where(exists, FILLER), exists

@@ -20,15 +20,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from artifact.arrays import Indices
+from artifact.losses.loss import SAME_CLASS
 from trainer.config.config import TrainConfig
 from trainer.config.settings import BALANCED
 from trainer.data.images import Images
 from trainer.data.tuple_table import TupleRows
+from trainer.objective.own_loss import find_loss
 from trainer.sampling.batch import Batch, Batches
 from trainer.sampling.tuple_sampling import Rounds, TupleBatches
-
-DLPY_LOSS = "dlpy"
-"""The quartet loss whose two negatives are of one class."""
 
 
 def num_batches(labels: Indices, *, classes_per_batch: int, images_per_class: int) -> int:
@@ -172,13 +171,14 @@ def make_batches(config: TrainConfig, images: Images, tuples: TupleRows | None) 
             seed=config.seed,
             batches_per_epoch=sampling.batches_per_epoch,
         )
+    loss = find_loss(str(config.loss))
     rounds = Rounds(
         labels=images.labels,
         kind=config.kind,
         count=sampling.tuples_per_round,
         epochs=sampling.epochs_per_round,
         seed=config.seed,
-        same_negatives=config.loss == DLPY_LOSS,
+        same_negatives=loss.second_negative == SAME_CLASS,
     )
     return TupleBatches(
         tuples=rounds,

@@ -8,9 +8,9 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
-import math
-
+from artifact.distances import DISTANCES
 from artifact.errors import TrainingError
+from artifact.losses import LOSSES
 from trainer.config.config import TrainConfig
 from trainer.config.settings import BALANCED
 
@@ -33,50 +33,41 @@ class CollapseGuard:
     def __init__(self, config: TrainConfig, *, collapsed_steps: int = 0) -> None:
         self.config, self.collapsed_steps = config, collapsed_steps
 
-    def step(self, spread: float, loss: float, *, steps: int = 1) -> None:
+    def step(self, mean_distance: float, loss: float, *, steps: int = 1) -> None:
         """Take the mean distance between a batch's vectors and its loss; `steps` since the last call.
 
         Raises:
             TrainingError: all at one point for loop.max_collapsed_steps steps, with the settings to change.
         """
-        self.collapsed_steps = self.collapsed_steps + steps if is_point(spread, loss, self.config) else 0
+        self.collapsed_steps = self.collapsed_steps + steps if is_point(mean_distance, loss, self.config) else 0
         limit = self.config.loop.max_collapsed_steps
         if limit and self.collapsed_steps >= limit:
             raise TrainingError(
                 f"collapse: all images have been at one point for {self.collapsed_steps} steps",
                 expected=f"distances near {self.config.margin or 1.0:g}",
-                got=f"a mean distance of {spread:.2g} and a loss that stays at {loss:.4g}",
+                got=f"a mean distance of {mean_distance:.2g} and a loss that stays at {loss:.4g}",
                 mend="try " + " or ".join(collapse_advice(self.config)),
             )
 
 
-def is_point(spread: float, loss: float, config: TrainConfig) -> bool:
+def is_point(mean_distance: float, loss: float, config: TrainConfig) -> bool:
     """Whether a batch lies on one point: a mean distance next to nothing, and the loss that equal vectors would have.
 
     The loss is asked too, because early in a run with a margin of 1,000 every distance is small beside it.
     """
     margin = config.margin or 1.0
-    if not spread < _POINT_SHARE * margin:  # NaN is no point
+    if not mean_distance < _POINT_SHARE * margin:  # NaN is no point
         return False
     resting = resting_loss(config)
     return resting is None or abs(loss - resting) <= 0.1 * resting
 
 
 def resting_loss(config: TrainConfig) -> float | None:
-    """The loss of a batch whose vectors are all equal; None for a loss that is not known here.
-
-    The margin of triplets, the sum of both terms of quartets, half its square of pairs, log(1 + e^m) of the soft form.
-    """
-    margin, margin2 = config.margin or 0.0, config.margin2 or 0.0
-    resting = {
-        "contrastive": margin**2 / 2,
-        "contrastive_linear": margin,
-        "triplet": margin,
-        "triplet_soft": math.log1p(math.exp(min(margin, 500.0))),
-        "quadruplet": margin + margin2,
-        "dlpy": 2 * margin,
-    }
-    return resting.get(str(config.loss))
+    """The loss of a batch whose vectors are all equal; None for a user's own loss."""
+    loss = LOSSES.get(str(config.loss))
+    if loss is None:
+        return None
+    return loss.resting_value(loss.margins(margin=config.margin or 0.0, margin2=config.margin2 or 0.0))
 
 
 def collapse_advice(config: TrainConfig) -> list[str]:
@@ -84,7 +75,7 @@ def collapse_advice(config: TrainConfig) -> list[str]:
     mines = config.sampling.strategy == BALANCED
     ways = ["--mining all"] if mines and config.mining != "all" else []
     ways += [f"--set optimizer.learning_rate={lower_rate(config):g}"]
-    ways += ["--distance euclidean"] if config.distance == "squared_euclidean" else []
+    ways += ["--distance euclidean"] if DISTANCES[config.distance].flat_at_zero else []
     ways += [] if config.normalize else ["--normalize"]
     return ways
 

@@ -18,6 +18,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from artifact.distances import DISTANCES
+from artifact.losses import LOSSES
 from trainer.config.config import TrainConfig
 from trainer.config.settings import BALANCED
 from trainer.watch.collapse import USUAL_ADAMW_RATE, collapse_advice, is_point, lower_rate, resting_loss
@@ -235,17 +237,14 @@ def _is_good(history: History) -> bool:
 
 def _smaller_margin(config: TrainConfig) -> float:
     """The default margin where it is smaller, else half of the one in use."""
-    from trainer.objective.losses import LOSSES
-
     margin = float(config.margin or 0)
-    loss = LOSSES.get(str(config.loss))
-    usual = loss.margins.get((config.distance, bool(config.normalize)), margin) if loss is not None else margin
+    loss, distance = LOSSES.get(str(config.loss)), DISTANCES[config.distance]
+    usual = margin if loss is None else loss.default_margin(distance, normalized=bool(config.normalize))
     return usual if 0 < usual < margin else margin / 2
 
 
 def _harder_tuples(config: TrainConfig) -> str:
     """Where harder tuples come from: a miner, or where tuples are drawn and not mined, other tuples."""
-    from trainer.objective.losses import LOSSES
     from trainer.objective.mining import MINERS
 
     if config.sampling.strategy == "tuples":

@@ -15,7 +15,7 @@ from analysis.clusters.table_clusters import cluster_table
 from analysis.evaluation.labelled_tables import evaluate
 from analysis.measures.clustering import clustering_metrics
 from analysis.measures.retrieval import retrieval_metrics
-from artifact.distances import cosine
+from artifact.distances.cosine import COSINE
 from artifact.errors import DataError, UsageError
 from rows.vectors.lineage import Lineage
 from rows.vectors.table import VectorTable
@@ -134,7 +134,7 @@ def test_cluster_table_keeps_ids_columns_and_lineage(tmp_path: Path) -> None:
     assert written["id"].to_pylist() == ids
     assert written["label"].to_pylist() == labels.tolist()
     assert written["cluster"].to_pylist() == clusters.assignments.tolist()
-    expected = cosine(vectors, clusters.centroids[clusters.assignments])
+    expected = COSINE(vectors, clusters.centroids[clusters.assignments])
     np.testing.assert_allclose(written["centroid_distance"].to_numpy(), expected)
     assert Lineage.from_metadata(written.schema.metadata) == lineage("cosine")
 

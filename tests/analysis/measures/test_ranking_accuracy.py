@@ -44,7 +44,7 @@ def test_ranking_accuracy_is_what_training_reports() -> None:
     """trainer.objective.reduction.share_correct of the same distances, for triplets and quartets."""
     import torch
 
-    from trainer.objective.losses import QUARTET, TRIPLET
+    from artifact.losses.loss import QUARTET, TRIPLET
     from trainer.objective.reduction import share_correct
     from trainer.objective.tuples import Tuples
 

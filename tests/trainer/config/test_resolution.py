@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from artifact.distances import DISTANCES
 from artifact.errors import UsageError
+from artifact.losses import LOSSES
 from trainer.config.config import TrainConfig, make_config
 from trainer.config.resolution import batch_shape, choose_strategy, read_validation, resolve, resolve_settings
 from trainer.objective import own_loss
-from trainer.objective.losses import LOSSES
 
 
 def _config(**values: Any) -> TrainConfig:
@@ -28,7 +29,7 @@ def test_settings_are_filled_in_from_each_other(kind: str, normalize: bool) -> N
     config = resolve_settings(_config(kind=kind, normalize=normalize))
     loss = LOSSES[str(config.loss)]
     assert kind in loss.kinds
-    assert config.margin == loss.margins["euclidean", normalize]
+    assert config.margin == loss.default_margin(DISTANCES["euclidean"], normalized=normalize)
     assert config.margin2 == config.margin / 2
     assert config.mining == loss.mining
 
@@ -42,12 +43,15 @@ def test_settings_are_filled_in_from_each_other(kind: str, normalize: bool) -> N
         ({"loss": "triplet"}, "triplet", False),
         ({"loss": "triplet", "normalize": True}, "triplet", True),
         ({"normalize": False}, "contrastive_linear", False),
+        ({"margin": 3}, "contrastive_linear", False),
+        ({"margin": 2}, "contrastive_linear", True),
+        ({"margin": 3, "distance": "squared_euclidean"}, "contrastive_linear", True),
     ],
 )
 def test_length_of_vectors_follows_the_loss_unless_it_is_given(
     values: dict[str, Any], loss: str, normalize: bool
 ) -> None:
-    """Linear contrastive losses want unit vectors; the hinges of triplets and quartets do better without."""
+    """Linear contrastive losses want unit vectors, if those can meet the margin; hinges do better without."""
     config = resolve_settings(_config(**values))
     assert (config.loss, config.normalize) == (loss, normalize)
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from artifact.errors import UsageError
 from artifact.preprocessing import Preprocessing
-from export.graph import export_graph
+from export.graph import export_branch
 from export.parity import check_parity
 from trainer.networks.base_networks import MANY_FEATURES, build_base
 from trainer.networks.branch import Branch
@@ -150,7 +150,7 @@ def test_cut_and_pooled_branches_export(name: str, size: int, cut: int | None, p
     if pooling == "gem":
         nn.init.constant_(branch.get_parameter("base.pooling.power"), 2.3)
     spec, signature = Preprocessing(height=size, width=size), {"kind": "triplet", "mode": "branch"}
-    graph = export_graph(branch, embedding_dim=6, preprocessing=spec, distance="euclidean", **signature)
+    graph = export_branch(branch, preprocessing=spec)
     data = graph.SerializeToString(deterministic=True)
     check_parity(branch, data, preprocessing=spec, distance="euclidean", **signature)
     held = sum(int(np.prod(tensor.dims)) for tensor in graph.graph.initializer if len(tensor.dims) > 1)

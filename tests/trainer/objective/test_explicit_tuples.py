@@ -5,10 +5,12 @@ import math
 import pytest
 import torch
 
+from artifact.distances import DISTANCES
 from artifact.errors import UsageError
+from artifact.losses import LOSSES
+from artifact.losses.loss import QUARTET
 from tests.shared.plain_objective import MARGIN, MARGIN2, mean_of_positive, plain_distance, plain_value
-from trainer.objective.distances import DISTANCES, PAIRED_DISTANCES
-from trainer.objective.losses import LOSSES, PAIR, QUARTET, TRIPLET
+from trainer.objective.distances import all_pairs, row_by_row
 from trainer.objective.objective import Objective
 
 
@@ -103,7 +105,7 @@ def test_drawn_tuples_of_one_image_have_finite_gradients(distance: str) -> None:
     for vectors in (torch.ones(8, 4), torch.zeros(8, 4)):
         vectors.requires_grad_()
         for loss in LOSSES:
-            streams = {PAIR: 2, TRIPLET: 3, QUARTET: 4}[LOSSES[loss].form]
+            streams = LOSSES[loss].num_images
             tuples = torch.zeros(3, streams, dtype=torch.int64)
             different = torch.tensor([True, False, True]) if streams == 2 else None
             outcome = _objective(loss, distance=distance)(vectors, tuples=tuples, different=different)
@@ -116,8 +118,8 @@ def test_paired_distances_are_entries_of_the_matrix(distance: str) -> None:
     """Row against row and all against all are one definition, gradients included."""
     vectors, tuples = _vectors(seed=7), _drawn(2, seed=3)
     left, right = tuples.unbind(1)
-    paired = PAIRED_DISTANCES[distance](vectors[left], vectors[right])
-    matrix = DISTANCES[distance](vectors)[left, right]
+    paired = row_by_row(DISTANCES[distance], vectors[left], vectors[right])
+    matrix = all_pairs(DISTANCES[distance], vectors)[left, right]
     torch.testing.assert_close(paired, matrix, atol=1e-12, rtol=1e-9)
     keep = left != right
     gradients = [_gradient(d[keep].sin().sum(), vectors) for d in (paired, matrix)]

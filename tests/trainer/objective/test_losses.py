@@ -10,12 +10,18 @@ from pytorch_metric_learning import distances as pml_distances
 from pytorch_metric_learning import losses as pml_losses
 from pytorch_metric_learning import miners as pml_miners
 
-from artifact.distances import DISTANCES as NUMPY_DISTANCES
+from artifact.distances import DISTANCES
 from artifact.kinds import KINDS
-from trainer.objective.distances import DISTANCES, NORMALIZED_BOUNDS
-from trainer.objective.losses import DEFAULT_LOSSES, LOSSES, contrastive, dlpy, quadruplet, triplet, triplet_soft
+from artifact.losses import DEFAULT_LOSSES, LOSSES
+from artifact.losses.contrastive import contrastive
+from artifact.losses.dlpy import dlpy
+from artifact.losses.quadruplet import quadruplet
+from artifact.losses.triplet import triplet
+from artifact.losses.triplet_soft import triplet_soft
+from trainer.objective.distances import all_pairs
 from trainer.objective.mining import MINERS
 from trainer.objective.objective import Objective
+from trainer.objective.tensors import TENSORS
 
 LABELS = torch.tensor([0, 0, 0, 1, 1, 2, 2, 2, 2, 3])  # unbalanced, and a class of one
 
@@ -47,15 +53,10 @@ def test_distances_equal_the_numpy_ones_that_everything_downstream_uses(name: st
     vectors = _vectors().float()
     vectors[3] = 0  # a zero vector has a defined cosine distance
     array = vectors.numpy()
-    matrix = DISTANCES[name](vectors).numpy()
+    matrix = all_pairs(DISTANCES[name], vectors).numpy()
     for i, j in itertools.product(range(len(array)), repeat=2):
         if i != j:
-            assert matrix[i, j] == pytest.approx(float(NUMPY_DISTANCES[name](array[i], array[j])), abs=1e-5)
-
-
-def test_distances_have_the_same_names_as_the_numpy_ones() -> None:
-    """A distance that only one side knows could be trained with and never served."""
-    assert DISTANCES.keys() == NUMPY_DISTANCES.keys() == NORMALIZED_BOUNDS.keys()
+            assert matrix[i, j] == pytest.approx(float(DISTANCES[name](array[i], array[j])), abs=1e-5)
 
 
 @pytest.mark.parametrize("name", DISTANCES)
@@ -63,7 +64,7 @@ def test_distances_have_the_gradients_of_finite_differences(name: str) -> None:
     """Checked numerically in float64, off the diagonal where euclidean has a corner."""
     mask = ~torch.eye(len(LABELS), dtype=torch.bool)
     vectors = _vectors().requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: DISTANCES[name](x)[mask], (vectors,))
+    assert torch.autograd.gradcheck(lambda x: all_pairs(DISTANCES[name], x)[mask], (vectors,))
 
 
 def test_contrastive_is_hadsells_formula() -> None:
@@ -71,23 +72,23 @@ def test_contrastive_is_hadsells_formula() -> None:
     distance = [0.0, 0.3, 1.2, 0.0, 0.3, 1.2]
     different = [False] * 3 + [True] * 3
     expected = [0.0, 0.5 * 0.09, 0.5 * 1.44, 0.5 * 1.0, 0.5 * 0.49, 0.0]
-    values = contrastive(torch.tensor(distance), torch.tensor(different), margin=1.0)
+    values = contrastive(TENSORS, torch.tensor(distance), torch.tensor(different), margin=1.0)
     np.testing.assert_allclose(values.numpy(), expected, rtol=1e-6)
 
 
 def test_triplet_losses_are_their_formulas() -> None:
     """Hinge and softplus, computed by hand on both sides of the corner."""
     positive, negative = torch.tensor([0.5, 0.5, 2.0]), torch.tensor([1.0, 2.0, 0.5])
-    np.testing.assert_allclose(triplet(positive, negative, margin=1.0), [0.5, 0.0, 2.5])
+    np.testing.assert_allclose(triplet(TENSORS, positive, negative, margin=1.0), [0.5, 0.0, 2.5])
     expected = [math.log1p(math.exp(x)) for x in (-0.5 + 0.2, -1.5 + 0.2, 1.5 + 0.2)]
-    np.testing.assert_allclose(triplet_soft(positive, negative, margin=0.2), expected, rtol=1e-6)
+    np.testing.assert_allclose(triplet_soft(TENSORS, positive, negative, margin=0.2), expected, rtol=1e-6)
 
 
 def test_quadruplet_is_chens_formula_with_two_margins() -> None:
     """Both hinges, each active alone and together."""
     positive, negative = torch.tensor([1.0, 1.0, 1.0]), torch.tensor([1.5, 3.0, 1.5])
     negatives = torch.tensor([3.0, 1.2, 1.1])
-    values = quadruplet(positive, negative, negatives, margin=1.0, margin2=0.4)
+    values = quadruplet(TENSORS, positive, negative, negatives, margin=1.0, margin2=0.4)
     np.testing.assert_allclose(values, [0.5, 0.2, 0.5 + 0.3], rtol=1e-6)
 
 
@@ -95,7 +96,7 @@ def test_dlpy_holds_each_negative_away_from_the_anchor() -> None:
     """Two triplet terms with one margin, each active alone and together; the negatives are never pushed apart."""
     positive, negative = torch.tensor([1.0, 1.0, 1.0]), torch.tensor([1.5, 3.0, 1.5])
     negative2 = torch.tensor([3.0, 1.2, 1.1])
-    values = dlpy(positive, negative, negative2, margin=1.0)
+    values = dlpy(TENSORS, positive, negative, negative2, margin=1.0)
     np.testing.assert_allclose(values, [0.5, 0.8, 0.5 + 0.9], rtol=1e-6)
 
 
@@ -106,12 +107,12 @@ def test_hinges_are_what_their_losses_say() -> None:
         if not loss.hinges:
             continue
         first, *others = torch.rand(1 + len(loss.hinges), 50, generator=generator)
-        margins = {"margin": 0.4, "margin2": 0.1}
+        margins = loss.margins(margin=0.4, margin2=0.1)
         expected = sum(
             torch.clamp(first - other + margins[margin], min=0)
             for other, margin in zip(others, loss.hinges, strict=True)
         )
-        got = loss.function(first, *others, **{key: margins[key] for key in loss.margin_names})
+        got = loss.formula(TENSORS, first, *others, **margins)
         torch.testing.assert_close(got, expected, msg=name)
 
 
@@ -223,7 +224,8 @@ def test_every_loss_has_a_default_margin_that_can_be_met() -> None:
     for name, loss in LOSSES.items():
         assert loss.mining in MINERS[loss.form], name
         assert set(loss.kinds) <= KINDS.keys()
-        for distance, bound in NORMALIZED_BOUNDS.items():
-            assert 0 <= loss.margins[distance, True] <= bound
-            assert loss.margins[distance, False] >= 0
+        for distance in DISTANCES.values():
+            assert distance.bound is not None
+            assert 0 <= loss.default_margin(distance, normalized=True) <= distance.bound
+            assert loss.default_margin(distance, normalized=False) >= 0
     assert DEFAULT_LOSSES.keys() == KINDS.keys()

@@ -5,6 +5,8 @@ import torch
 from pytorch_metric_learning import distances as pml_distances
 from pytorch_metric_learning import miners as pml_miners
 
+from artifact.losses import LOSSES
+from artifact.losses.loss import OTHER_CLASS, PAIR, QUARTET, TRIPLET
 from tests.shared.plain_mining import (
     BATCHES,
     EVERYONE,
@@ -15,12 +17,10 @@ from tests.shared.plain_mining import (
     plain_triplets,
     positives_of,
 )
-from trainer.objective.losses import LOSSES, OTHER_CLASS, PAIR, QUARTET, TRIPLET
-from trainer.objective.masks import class_masks
 from trainer.objective.mining import MINERS, mine
 from trainer.objective.pair_mining import EPSILON, PAIR_MINERS
 from trainer.objective.triplet_mining import TRIPLET_MINERS, Triplets
-from trainer.objective.tuples import FILLER
+from trainer.objective.tuples import FILLER, class_masks
 
 
 def _points(seed: int) -> torch.Tensor:
@@ -46,7 +46,7 @@ def test_class_masks_know_every_mate_and_no_one_else(labels: torch.Tensor) -> No
     """The table of positives holds each other image of the class once; the masks are each other's rest."""
     masks = class_masks(labels.repeat_interleave(2)[::2])  # a view with a stride, as slices of a table are
     for a in EVERYONE:
-        assert sorted(masks.positives[a][masks.has_positive[a]].tolist()) == positives_of(labels, a)
+        assert sorted(masks.positives[a][masks.positive_exists[a]].tolist()) == positives_of(labels, a)
         assert masks.different[a].nonzero().flatten().tolist() == negatives_of(labels, a)
         assert masks.same[a].nonzero().flatten().tolist() == positives_of(labels, a)
 

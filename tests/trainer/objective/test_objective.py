@@ -10,15 +10,20 @@ from pytorch_metric_learning import distances as pml_distances
 from pytorch_metric_learning import losses as pml_losses
 from pytorch_metric_learning import miners as pml_miners
 
+from artifact.distances import DISTANCES
+from artifact.distances.euclidean import EUCLIDEAN
+from artifact.distances.squared_euclidean import SQUARED_EUCLIDEAN
+from artifact.losses import LOSSES
+from artifact.losses.loss import QUARTET
 from tests.shared.plain_mining import BATCHES, plain_triplets
 from tests.shared.plain_objective import MARGIN, MARGIN2, plain_distance, plain_loss
-from trainer.objective.distances import DISTANCES
+from trainer.objective.distances import all_pairs
 from trainer.objective.hinge import count_below, reduce_hinges
-from trainer.objective.losses import LOSSES, QUARTET
-from trainer.objective.masks import class_masks
 from trainer.objective.mining import MINERS, mine
-from trainer.objective.objective import Objective, Outcome, spread
+from trainer.objective.objective import Objective, Outcome
 from trainer.objective.reduction import reduce
+from trainer.objective.tensors import TENSORS
+from trainer.objective.tuples import class_masks
 
 CASES = [(loss, miner) for loss, value in LOSSES.items() for miner in MINERS[value.form]]
 COUNTS = ("num_tuples", "num_active", "share_correct", "share_easy", "share_hard")
@@ -86,12 +91,12 @@ def test_hinges_by_counting_are_hinges_by_tuples(loss: str, dtype: torch.dtype) 
     flat = [torch.zeros(8, 3), torch.tensor([0.0, 1.0] * 12).reshape(8, 3)]
     for labels, (margin, margin2) in itertools.product(batches, [(0.0, 0.0), (MARGIN, MARGIN2), (9.0, 8.0)]):
         for points in [*(_vectors(seed=seed).detach() for seed in range(2)), *flat]:
-            d = DISTANCES["euclidean"](points.to(dtype)).requires_grad_()
+            d = all_pairs(EUCLIDEAN, points.to(dtype)).requires_grad_()
             masks, value = class_masks(labels), LOSSES[loss]
-            margins = {name: {"margin": margin, "margin2": margin2}[name] for name in value.margin_names}
+            margins = value.margins(margin=margin, margin2=margin2)
             counted = reduce_hinges(d, masks, loss=value, margins=margins)
             tuples = mine(d, masks, loss=value, miner="all", margin=margin)
-            listed = reduce(tuples, value.function(*tuples.terms, **margins), margin=margin)
+            listed = reduce(tuples, value.formula(TENSORS, *tuples.terms, **margins), margin=margin)
             tolerance = 1e-6 if dtype == torch.float32 else 1e-12
             assert counted.loss.item() == pytest.approx(listed.loss.item(), abs=tolerance, rel=tolerance)
             for name in COUNTS:
@@ -174,16 +179,6 @@ def test_mean_distances_are_of_pairs_of_two_images() -> None:
         assert got == pytest.approx(means, abs=1e-6, nan_ok=True)
 
 
-def test_spread_is_zero_at_one_point_and_one_around_the_origin() -> None:
-    """Whatever the scale: it is relative to the vectors' length."""
-    centred = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 2.0], [0.0, -2.0]])
-    for scale in (1e-6, 1.0, 1e6):
-        assert float(spread(centred * scale)) == pytest.approx(1.0)
-        assert float(spread(torch.ones(4, 2) * scale)) == pytest.approx(0.0, abs=1e-3)
-        assert float(spread((centred + 3) * scale)) == pytest.approx(math.sqrt(2.5 / (18 + 2.5)))
-    assert float(spread(torch.zeros(4, 2))) == 0.0
-
-
 def test_outcome_holds_scalars_on_the_device_of_the_vectors() -> None:
     """Tensors and not numbers, so that nothing waits for a GPU; only the loss carries gradients."""
     vectors = _vectors()
@@ -201,8 +196,8 @@ def test_near_images_keep_their_digits() -> None:
     offsets = torch.linspace(0, 1, 6)[:, None] * 1e-3 * torch.linspace(-1, 1, 64)
     vectors = base + torch.cat([offsets, torch.full((1, 64), 50.0)])
     exact = torch.cdist(vectors.double(), vectors.double(), compute_mode="donot_use_mm_for_euclid_dist")
-    torch.testing.assert_close(DISTANCES["euclidean"](vectors).double(), exact, rtol=2e-6, atol=0)
-    torch.testing.assert_close(DISTANCES["squared_euclidean"](vectors).double(), exact**2, rtol=4e-6, atol=0)
+    torch.testing.assert_close(all_pairs(EUCLIDEAN, vectors).double(), exact, rtol=2e-6, atol=0)
+    torch.testing.assert_close(all_pairs(SQUARED_EUCLIDEAN, vectors).double(), exact**2, rtol=4e-6, atol=0)
 
 
 def test_objectives_are_values() -> None:

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from artifact.errors import UsageError
+from artifact.losses import LOSSES
+from artifact.losses.loss import OTHER_CLASS, PAIR, QUARTET, SAME_CLASS, TRIPLET
 from tests.shared.plain_mining import BATCHES
-from trainer.objective.losses import LOSSES, OTHER_CLASS, PAIR, QUARTET, SAME_CLASS, TRIPLET
 from trainer.objective.mining import MINERS
 from trainer.objective.objective import Objective
 from trainer.objective.own_loss import find_loss
@@ -107,7 +108,7 @@ def test_own_loss_is_known_by_its_parameters(
 def test_own_loss_trains_as_ours_does(own: str, ours: str) -> None:
     """The same formula gives the same loss and gradient with every miner, and from drawn tuples."""
     vectors = torch.randn(8, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64).requires_grad_()
-    streams = {PAIR: 2, TRIPLET: 3, QUARTET: 4}[LOSSES[ours].form]
+    streams = LOSSES[ours].num_images
     tuples = torch.randint(0, 8, (9, streams), generator=torch.Generator().manual_seed(1))
     different = torch.arange(9) % 2 == 0 if streams == 2 else None
     for miner in MINERS[LOSSES[ours].form]:

@@ -1,5 +1,6 @@
 """Batches: balance, coverage, drawn tuples against plain loops, seeding and resuming."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from artifact.preprocessing import Preprocessing
 from trainer.config.config import make_config
+from trainer.config.resolution import resolve_settings
 from trainer.data.image_files import ImageFiles
 from trainer.data.images import Images
 from trainer.pixels.store import PixelStore
@@ -100,7 +102,8 @@ def _images(labels: np.ndarray) -> Images:
 
 
 def _batches(sampling: dict[str, object], *, kind: str = "triplet", loss: str | None = None, seed: int = 5) -> Batches:
-    config = make_config({"images": "x", "kind": kind, "loss": loss, "seed": seed, "sampling": sampling})
+    values = {"images": "x", "kind": kind, "loss": loss, "seed": seed, "sampling": sampling}
+    config = resolve_settings(make_config(values))
     return make_batches(config, _images(UNBALANCED), None)
 
 
@@ -206,3 +209,39 @@ def test_drawn_images_are_uniform() -> None:
     for column in (2, 3):  # either order of the two other classes
         share = np.mean(labels[quartets[labels[quartets[:, 0]] == 0][:, column]] == 1)
         assert share == pytest.approx(0.5, abs=0.02)
+
+
+OWN_LOSSES = """
+import torch
+
+def of_one_class(positive, negative, negative2, *, margin):
+    return torch.relu(positive - negative + margin) + torch.relu(positive - negative2 + margin)
+
+def of_three_classes(positive, negative, negatives, *, margin):
+    return torch.relu(positive - negative + margin) + torch.relu(positive - negatives + margin)
+"""
+
+
+@pytest.mark.parametrize(
+    ("loss", "is_of_one_class"),
+    [
+        ("dlpy", True),
+        ("quadruplet", False),
+        ("quartet_losses:of_one_class", True),
+        ("quartet_losses:of_three_classes", False),
+    ],
+)
+def test_rounds_draw_the_second_negative_that_the_loss_asks_for(
+    loss: str, is_of_one_class: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the first negative's class or of a third one, ours and a user's own alike."""
+    (tmp_path / "quartet_losses.py").write_text(OWN_LOSSES)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    tuples = _tuples(_batches(STRATEGIES["rounds"], kind="quartet", loss=loss), 0)
+    anchor, positive, negative, negative2 = UNBALANCED[tuples].T
+    monkeypatch.delitem(sys.modules, "quartet_losses", raising=False)
+    assert (anchor == positive).all()
+    assert (anchor != negative).all()
+    assert (anchor != negative2).all()
+    assert ((negative == negative2) == is_of_one_class).all()

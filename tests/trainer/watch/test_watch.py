@@ -10,7 +10,7 @@ import torch
 from artifact.errors import TrainingError
 from tests.shared.places import DATA
 from trainer.config.config import TrainConfig, make_config
-from trainer.objective.losses import LOSSES
+from trainer.objective.objective import Objective
 from trainer.watch.collapse import CollapseGuard, collapse_advice, is_point, resting_loss
 from trainer.watch.hints import Watch
 
@@ -149,6 +149,7 @@ def test_watch_stays_cheap_in_a_run_of_many_epochs() -> None:
 
 LOSS_CASES = [
     ("siamese", "contrastive"),
+    ("siamese", "contrastive_linear"),
     ("triplet", "triplet"),
     ("triplet", "triplet_soft"),
     ("quartet", "quadruplet"),
@@ -158,13 +159,11 @@ LOSS_CASES = [
 
 @pytest.mark.parametrize(("kind", "loss"), LOSS_CASES)
 def test_resting_loss_is_the_loss_of_equal_vectors(kind: str, loss: str) -> None:
-    """The losses themselves, at distances of zero."""
+    """The objective itself, of a batch whose vectors are all one point."""
     config = make_config({"images": "x", "kind": kind, "loss": loss, "margin": 0.7, "margin2": 0.3, "mining": "all"})
-    zero, zeros = torch.zeros(1), torch.zeros(1)
-    different = torch.ones(1, dtype=torch.bool)
-    terms = {"pair": (zero, different), "triplet": (zero, zeros), "quartet": (zero, zeros, zeros)}[LOSSES[loss].form]
-    margins = {"margin": 0.7} | ({"margin2": 0.3} if loss == "quadruplet" else {})
-    assert resting_loss(config) == pytest.approx(float(LOSSES[loss].function(*terms, **margins)), rel=1e-6)
+    objective = Objective(loss=loss, distance="euclidean", mining="all", margin=0.7, margin2=0.3)
+    outcome = objective(torch.ones(9, 4), torch.arange(9) // 3)
+    assert resting_loss(config) == pytest.approx(float(outcome.loss), rel=1e-6)
 
 
 @pytest.mark.parametrize("name", [name for name in RUNS if name.startswith("collapse")])
@@ -184,8 +183,8 @@ def test_collapse_guard_lets_all_other_runs_go_on(name: str) -> None:
     """Neither a sound start nor a margin of 1,000 looks like a collapse for more than a moment."""
     guard = CollapseGuard(_config(name))
     longest = 0
-    for spread, loss in RUNS[name]["steps"]:
-        guard.step(spread, loss)
+    for mean_distance, loss in RUNS[name]["steps"]:
+        guard.step(mean_distance, loss)
         longest = max(longest, guard.collapsed_steps)
     assert longest < 25
 

@@ -1,4 +1,4 @@
-"""The loss of single tuples in numpy, against what the trainer's objective gives for each tuple alone."""
+"""Losses of single tuples in numpy, against what the trainer's objective gives for each tuple alone."""
 
 from __future__ import annotations
 
@@ -11,39 +11,25 @@ import torch
 from artifact.distances import DISTANCES
 from artifact.errors import UsageError
 from artifact.kinds import KINDS, distance_name
-from artifact.losses.rows import FORMULAS, row_loss
-from artifact.model.manifest import Manifest
+from artifact.losses import LOSSES
+from artifact.losses.row_loss import row_loss
+from artifact.losses.triplet_soft import triplet_soft
+from artifact.namespace import NUMPY
 from export.build import build
 from tests.shared.shapes_run import small_run
-from tests.shared.tiny_artifact import write_tiny_artifact
-from trainer.objective.losses import LOSSES
 from trainer.objective.objective import Objective
 
 CASES = [(name, kind) for name, loss in LOSSES.items() for kind in loss.kinds]
-
-
-def manifest(tmp_path: Path, **facts: object) -> Manifest:
-    """Of a tiny artifact, with other facts of its training."""
-    written = write_tiny_artifact(tmp_path / "model.onnx", kind=str(facts.pop("kind", "triplet")))
-    training = written.training | {"margin2": facts.pop("margin2", None)}
-    return written.model_copy(update=facts | {"training": training})
-
-
-def test_every_loss_that_trains_has_a_formula_with_the_same_margins() -> None:
-    """A loss that only the trainer knows could not be told of its artifacts' rows."""
-    assert {name: loss.margin_names for name, loss in LOSSES.items()} == {
-        name: formula.margins for name, formula in FORMULAS.items()
-    }
 
 
 @pytest.mark.parametrize("normalized", [True, False])
 @pytest.mark.parametrize("distance", DISTANCES)
 @pytest.mark.parametrize(("name", "kind"), CASES)
 def test_each_row_has_the_loss_that_training_gives_its_tuple(
-    tmp_path: Path, name: str, kind: str, distance: str, normalized: bool
+    name: str, kind: str, distance: str, normalized: bool
 ) -> None:
     """Default margins, squared forms and cosine; tuples within and beyond the margin, and one of a single image."""
-    margin = LOSSES[name].margins[distance, normalized]
+    margin = LOSSES[name].default_margin(DISTANCES[distance], normalized=normalized)
     objective = Objective(loss=name, distance=distance, mining="all", margin=margin, margin2=margin / 2)
     streams, num_rows = KINDS[kind].streams, 60
     random = np.random.default_rng(5)
@@ -55,8 +41,7 @@ def test_each_row_has_the_loss_that_training_gives_its_tuple(
     vectors = dict(zip(streams, points, strict=True))
     different = random.random(num_rows) < 0.5 if kind == "siamese" else None
 
-    facts = {"kind": kind, "loss": name, "margin": margin, "margin2": margin / 2, "distance": distance}
-    loss = row_loss(manifest(tmp_path, **facts))
+    loss = row_loss(name, kind=kind, margin=margin, margin2=margin / 2, where="here")
     assert loss.needs_target == (kind == "siamese")
     distances = {distance_name((a, b)): DISTANCES[distance](vectors[a], vectors[b]) for a, b in KINDS[kind].pairs}
     got = loss(distances, different)
@@ -75,38 +60,42 @@ def test_each_row_has_the_loss_that_training_gives_its_tuple(
 def test_a_soft_loss_far_beyond_its_margin_is_finite() -> None:
     """exp of a large difference would be infinite."""
     far, near = np.array([300, 0], np.float32), np.array([0, 300], np.float32)
-    np.testing.assert_allclose(FORMULAS["triplet_soft"].function(far, near, margin=0.0), [300, 0], atol=1e-6)
+    np.testing.assert_allclose(triplet_soft(NUMPY, far, near, margin=0.0), [300, 0], atol=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("facts", "message"),
+    ("name", "kind", "message"),
     [
         (
-            {"loss": None},
+            None,
+            "triplet",
             "the artifact does not say its loss (artifact tiny); score without --loss; "
             "an artifact exported from a run says it",
         ),
         (
-            {"loss": "quadruplet", "kind": "quartet"},
+            "quadruplet",
+            "quartet",
             "the artifact does not say the margin2 of its loss quadruplet (artifact tiny); export its run again",
         ),
         (
-            {"loss": "mine:hinge"},
+            "mine:hinge",
+            "triplet",
             "loss of each row: expected an artifact trained with one of contrastive, contrastive_linear, triplet, "
             "triplet_soft, got mine:hinge (artifact tiny); score without --loss and compute it from the distances",
         ),
         (
-            {"loss": "triplet", "kind": "siamese"},
+            "triplet",
+            "siamese",
             "loss of each row: expected an artifact trained with one of contrastive, contrastive_linear, got triplet "
             "(artifact tiny); score without --loss and compute it from the distances",
         ),
     ],
     ids=["none", "an older export", "a user's own", "another kind's"],
 )
-def test_a_loss_that_cannot_be_computed_is_one_line(tmp_path: Path, facts: dict[str, object], message: str) -> None:
+def test_a_loss_that_cannot_be_computed_is_one_line(name: str | None, kind: str, message: str) -> None:
     """Instead of a column that means something else."""
     with pytest.raises(UsageError) as error:
-        row_loss(manifest(tmp_path, **facts))
+        row_loss(name, kind=kind, margin=0.2, margin2=None, where="artifact tiny")
     assert str(error.value) == message
 
 
@@ -115,4 +104,5 @@ def test_export_writes_both_margins_of_a_quartet_run(tmp_path: Path) -> None:
     run = small_run(tmp_path / "run", kind="quartet", epochs=1)
     built = build(run, "branch").manifest
     assert run.config.margin2 not in (None, run.config.margin)
-    assert row_loss(built).margins == {"margin": run.config.margin, "margin2": run.config.margin2}
+    loss = row_loss(built.loss, kind="quartet", margin=built.margin, margin2=built.margin2, where="here")
+    assert loss.margins == {"margin": run.config.margin, "margin2": run.config.margin2}
