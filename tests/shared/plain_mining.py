@@ -1,4 +1,4 @@
-"""What each miner takes, one tuple at a time: the reference of the miners and of the objective."""
+"""Plain miners, one tuple at a time: the reference of the miners and of the objective."""
 
 import itertools
 
