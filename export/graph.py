@@ -1,5 +1,4 @@
-"""Branch to ONNX graph, by torch's exporter. A full graph is joined around it (export/join.py), so a run is exported
-once.
+"""Branch to ONNX graph, by torch's exporter; a full graph is joined around it (export/join.py).
 
 Nodes are stripped of the exporter's notes, which hold stack traces with absolute paths of the machine that exported.
 """

@@ -12,6 +12,7 @@ from onnx import helper
 
 from analysis.neighbours.nearest import flat_index, nearest
 from artifact.distances import DISTANCES, Distance
+from artifact.distances.distance import LENGTHS
 from artifact.distances.euclidean import EUCLIDEAN
 from artifact.errors import UsageError
 from artifact.kinds import KINDS, distance_name, embedding_name
@@ -22,6 +23,7 @@ from artifact.namespace import Array, Namespace
 from artifact.registry import registry
 from export.build import build
 from export.join import join_streams
+from rows.stores.label import Label
 from tests.shared.shapes_run import write_shapes
 from trainer.config.config import TrainConfig, make_config
 from trainer.loop.fit import fit
@@ -169,13 +171,25 @@ def test_full_graphs_give_a_new_distance(kind: str, distance: str) -> None:
 def test_neighbours_are_found_by_a_new_distance_and_an_index_refuses_it() -> None:
     """No product and no index know it, so all distances are compared."""
     points = vectors(30)
-    distances, rows = nearest(points, points, 3, distance="city_block", exclude_self=True)
+    distances, rows = nearest(points, points, 3, distance="city_block", own=np.arange(len(points)))
     for query in range(30):
         apart = {row: plain("city_block", points[query], points[row]) for row in range(30) if row != query}
         assert rows[query].tolist() == sorted(apart, key=lambda row: apart[row])[:3]
         np.testing.assert_allclose(distances[query], sorted(apart.values())[:3], rtol=1e-5)
     with pytest.raises(UsageError, match="distance of a search index: expected one of euclidean, squared_euc"):
         flat_index(DIM, "city_block")
+
+
+def test_stores_refuse_a_distance_that_they_have_no_metric_for() -> None:
+    """Their neighbours would be by another distance."""
+    metrics = {LENGTHS: "L2"}
+    known, unknown = (
+        Label(column="embedding", dim=DIM, distance=name, id_type="text", lineage=None)
+        for name in ("euclidean", "city_block")
+    )
+    assert known.metric(metrics) == "L2"
+    with pytest.raises(UsageError, match="distance of a store: expected one of euclidean, got city_block"):
+        unknown.metric(metrics)
 
 
 def test_a_run_trains_and_exports_with_a_new_loss_and_distance(tmp_path: Path) -> None:
