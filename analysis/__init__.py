@@ -1,14 +1,10 @@
-"""Vectors to answers: neighbours, search, clusters, metrics. faiss and scikit-learn are loaded when first used.
+"""Vectors to answers, in rooms of which each imports only those below it; no torch, and nothing of serving.
 
-Index                                     search on disk, exact or not         analysis/search/index.py
-nearest(references, queries, k)           exact neighbours                     analysis/neighbours/nearest.py
-kmeans(vectors, k)                        clusters of vectors                  analysis/clusters/kmeans.py
-cluster_table(table, k, file)             clusters of a table, described       analysis/clusters/table_clusters.py
-silhouette(vectors, assignments, sizes)   how well clusters stand apart        analysis/measures/silhouette.py
-retrieval_metrics, clustering_metrics     recall@k, P@k, mAP, mAP@R; NMI       analysis/measures/metrics.py
-verification_metrics(vectors, labels)     ROC, AUC, EER, TAR@FAR               analysis/measures/roc.py
-decision_threshold(vectors, labels)       same iff distance <= value           analysis/measures/verification.py
-ranking_accuracy(vectors, tuples)         triplets and quartets in order       analysis/measures/tuples.py
-mean_interval, class_intervals            confidence intervals                 analysis/measures/intervals.py
-evaluate(table, label)                    all metrics of a scored table        analysis/evaluation/evaluate.py
+evaluation    all figures of a table, and examples to look at
+datasets      questions to a set of images as a whole: the map of its vectors
+search        indexes on disk                               clusters    k-means of vectors and of tables
+measures      every figure, once: retrieval, verification, thresholds, clustering, intervals
+neighbours    distances of all pairs, nearest neighbours; labels, samples, checks and batches for everybody
+
+faiss is loaded when it is first used.
 """

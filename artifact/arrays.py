@@ -13,3 +13,6 @@ Indices = npt.NDArray[np.int64]
 
 Flags = npt.NDArray[np.bool_]
 """bool [N], one answer a row."""
+
+Numbers = npt.NDArray[np.float64]
+"""float64, results of any shape."""

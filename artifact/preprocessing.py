@@ -84,6 +84,7 @@ class Preprocessing:
         return cls(**known)
 
     def to_dict(self) -> dict[str, Any]:
+        """The mapping that `from_dict` reads; plain JSON."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
 
@@ -106,10 +107,12 @@ class Limits:
     formats: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 
     def to_dict(self) -> dict[str, Any]:
+        """The mapping that `from_dict` reads; plain JSON."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Limits:
+        """Read the mapping that `to_dict` wrote; keys of a later version are left alone."""
         known: dict[str, Any] = {
             key: tuple(values[key]) if isinstance(values[key], list) else values[key]
             for key in cls.__dataclass_fields__

@@ -31,7 +31,7 @@ import torch.nn.functional as F  # noqa: N812 - torch's own idiom
 from pytorch_metric_learning import losses, miners, samplers
 from torch import Tensor, nn
 
-from analysis.measures.metrics import retrieval_metrics
+from analysis.measures.retrieval import retrieval_metrics
 from artifact.atomic import write_atomically
 from artifact.preprocessing import Preprocessing, load_pixels
 from lookalike.demo.emoji import write_emoji

@@ -51,8 +51,8 @@ def clustered(num_rows: int, num_classes: int, spread: float, *, seed: int = 0) 
 
 def measure(case: str, measured: str) -> dict[str, Any]:
     """One case in this process."""
-    from analysis.measures.metrics import retrieval_metrics
-    from analysis.measures.roc import verification_metrics
+    from analysis.measures.retrieval import retrieval_metrics
+    from analysis.measures.verification import verification_metrics
 
     vectors, labels = clustered(NUM_ROWS, *CASES[case])
     started, used = time.perf_counter(), time.process_time()
@@ -74,7 +74,7 @@ def _beside_reference() -> dict[str, Any]:
     import torch
     from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 
-    from analysis.measures.metrics import retrieval_metrics
+    from analysis.measures.retrieval import retrieval_metrics
 
     vectors, labels = clustered(SMALL_ROWS, SMALL_CLASSES, 1.5)
     tensors = torch.from_numpy(vectors), torch.from_numpy(labels)

@@ -31,7 +31,8 @@ Answer = dict[str, Any]
 
 def limit(home: Path, folders: list[Path]) -> Answer:
     """Processor seconds of decoding and resizing, and of onnxruntime, apart: alone, and with every core at it."""
-    from serving.engine import Engine, available_cores
+    from artifact.cores import available_cores
+    from serving.engine import Engine
 
     paths = images_of(folders)[:_LIMIT_IMAGES]
     engine = Engine(home / "models" / MODEL / "1" / "model.onnx", threads=1)

@@ -167,7 +167,7 @@ def cluster(folder: str, file: str) -> dict[str, Any]:
 
 
 def evaluate(folder: str) -> dict[str, Any]:
-    from analysis.evaluation.evaluate import evaluate as measure
+    from analysis.evaluation.labelled_tables import evaluate as measure
 
     found = measure(folder, "label")
     return {name: found[name] for name in ("queries", "queries_from", "recall@1", "mAP@R")}

@@ -16,9 +16,9 @@ from artifact.errors import DataError
 from artifact.events import Report
 from export.calibration import MAX_IMAGES, CalibrationImages, check_calibration, read_calibration
 from trainer.data.class_sets import open_class_folder
+from trainer.data.held_out import can_validate
 from trainer.data.images import Images, read_images
 from trainer.loop.preparation import read_split
-from trainer.loop.validation import can_validate
 from trainer.run.saved_run import Run
 
 _MB = 2**20

@@ -15,10 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from analysis.measures.paired import PairedRecall, paired_recall
+from analysis.measures.paired import PairedRecall, paired_cosines, paired_recall
 from analysis.neighbours.labels import Labels
 from artifact.arrays import Vectors
-from artifact.distances import COSINE_EPSILON
 from artifact.errors import ParityError, UsageError
 from artifact.preprocessing import Pixels
 from trainer.data.images import Images
@@ -115,8 +114,7 @@ def judge(reference: Vectors, candidate: Vectors, labels: Labels, *, distance: s
     if not np.isfinite(candidate).all():
         rows = int((~np.isfinite(candidate).all(axis=1)).sum())
         raise ParityError("int8 vectors", expected="finite numbers", got=f"NaN or infinity for {rows} images")
-    norms = np.maximum(np.linalg.norm(reference, axis=1) * np.linalg.norm(candidate, axis=1), COSINE_EPSILON)
-    cosines = np.einsum("ij,ij->i", reference.astype(np.float64), candidate) / norms
+    cosines = paired_cosines(reference, candidate)
     return Verdict(
         num_images=len(labels),
         mean_cosine=float(cosines.mean()),

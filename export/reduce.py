@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from analysis.measures.verification import decision_threshold
+from analysis.measures.threshold import decision_threshold
 from artifact.arrays import Vectors
 from artifact.events import Report
 from artifact.kinds import BRANCH_INPUT
@@ -26,7 +26,6 @@ from export.half import to_half
 from export.parity import make_session
 from export.precision import FP16, FP32, INT8, PRECISIONS
 from export.quantize import Plan, plan_quantization, quantize
-from trainer.loop.validation import FALSE_ACCEPT_RATE
 from trainer.run.saved_run import Run
 
 METHOD = "static QDQ: uint8 activations, int8 weights per channel"
@@ -71,9 +70,8 @@ def reduce_int8(run: Run, graph: onnx.ModelProto, settings: Int8Settings, *, rep
     reference, candidate = embed_images([embedder(graph), embedder(quantized)], evidence.evaluation)
     verdict = judge(reference, candidate, evidence.evaluation.labels, distance=run.distance, limits=settings.limits)
     require(verdict)
-    threshold = decision_threshold(
-        candidate, evidence.evaluation.labels, distance=run.distance, far=FALSE_ACCEPT_RATE, seed=run.config.seed
-    )
+    labels, seed = evidence.evaluation.labels, run.config.seed
+    threshold = decision_threshold(candidate, labels, distance=run.distance, seed=seed)
     return Reduced(
         graph=quantized,
         threshold=threshold,

@@ -45,7 +45,7 @@ _HOMES = {
     "open_table": "rows.tables",
     "VectorTable": "rows.vectors.table",
     "Index": "analysis.search.index",
-    "evaluate": "analysis.evaluation.evaluate",
+    "evaluate": "analysis.evaluation.labelled_tables",
     "cluster_table": "analysis.clusters.table_clusters",
     "push": "rows.stores.push",
 }

@@ -1,4 +1,4 @@
-"""One HTML page, pictures inside: held-out images with their nearest neighbours, and the figures beside raw pixels."""
+"""The demo's page: held-out images with their nearest neighbours, and the figures beside those of raw pixels."""
 
 from __future__ import annotations
 
@@ -6,63 +6,67 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from pages.gallery import data_url, write_page
-
-NUM_NEIGHBOURS = 10
-NUM_RIGHT, NUM_WRONG = 20, 12
+from artifact.arrays import Indices, Vectors
+from pages.page import write_page
+from pages.pictures import Picture, PictureRow, data_url
 
 
-def write_gallery(
-    page: Path, vectors: Path, images: Path, summary: Mapping[str, Any], *, label: str, compared: Mapping[str, str]
+def write_demo_gallery(
+    page: Path,
+    *,
+    ids: Sequence[str],
+    labels: Sequence[str],
+    neighbours: Indices,
+    distances: Vectors,
+    groups: Mapping[str, Sequence[int]],
+    images: Path,
+    summary: Mapping[str, Any],
+    compared: Mapping[str, str],
 ) -> None:
     """Write the page.
 
     Args:
         page: the HTML file.
-        vectors: the branch table, whose ids are image paths relative to `images`.
+        ids: [N], of the held-out images: paths relative to `images`.
+        labels: [N], the class of each.
+        neighbours: int64 [N, k], rows of the nearest others, nearest first.
+        distances: float32 [N, k], to them.
+        groups: title -> rows of the queries to show below it.
+        images: the folder.
         summary: what stands in summary.json.
-        label: column of the class.
         compared: {title: name in the summary} of the figures that stand beside those of raw pixels.
+
+    Raises:
+        OutputError: the page cannot be written.
     """
-    from analysis.neighbours.nearest import nearest
-    from rows.vectors.table import VectorTable
 
-    table = VectorTable.open(vectors)
-    labels = np.array(table.column(label).to_pylist())
-    distances, found = nearest(
-        table.matrix, table.matrix, NUM_NEIGHBOURS, distance=summary["distance"], exclude_self=True
+    def picture(row: int, caption: str, kind: str) -> Picture:
+        return Picture(
+            name=ids[row], data=_file_url(images / ids[row]), kind=kind, title=ids[row], captions=[(caption, "")]
+        )
+
+    def query(row: int) -> PictureRow:
+        near = zip(neighbours[row].tolist(), distances[row].tolist(), strict=True)
+        return PictureRow(
+            query=picture(row, labels[row], "asked"),
+            neighbours=[
+                picture(other, f"{apart:.2f}", "same" if labels[other] == labels[row] else "other")
+                for other, apart in near
+            ],
+        )
+
+    shown = [{"title": title, "queries": [query(row) for row in rows]} for title, rows in groups.items()]
+    write_page(
+        page,
+        "demo_gallery.html.jinja",
+        groups=shown,
+        summary=summary,
+        compared=compared,
+        side_px=56,
+        rendering="pixelated",
     )
-    ids = list(table.ids)
-
-    def picture(row: int) -> dict[str, Any]:
-        return {"id": ids[row], "caption": labels[row], "data": _picture(images / ids[row])}
-
-    def query(row: int) -> dict[str, Any]:
-        neighbours = [
-            picture(other) | {"caption": f"{distance:.2f}", "kind": "same" if labels[other] == labels[row] else "other"}
-            for other, distance in zip(found[row].tolist(), distances[row].tolist(), strict=True)
-        ]
-        return picture(row) | {"neighbours": neighbours}
-
-    is_wrong = labels[found[:, 0]] != labels
-    chosen = {
-        "Held-out images and their nearest neighbours": _spread(~is_wrong, labels, NUM_RIGHT),
-        "Where the nearest neighbour is of another class": _spread(is_wrong, labels, NUM_WRONG),
-    }
-    groups = [{"title": title, "queries": [query(row) for row in rows]} for title, rows in chosen.items()]
-    write_page(page, "demo_gallery.html.jinja", groups=groups, summary=summary, compared=compared)
 
 
-def _spread(mask: Any, labels: Any, count: int) -> Sequence[int]:
-    """Up to `count` rows of the mask, taken from the classes in turn; of many classes, from some far apart."""
-    by_class = [np.flatnonzero(mask & (labels == label)).tolist() for label in np.unique(labels[mask])]
-    by_class = by_class[:: max(len(by_class) // count, 1)]
-    in_turn = [rows[place] for place in range(len(labels)) for rows in by_class if place < len(rows)]
-    return in_turn[:count]
-
-
-def _picture(path: Path) -> str:
+def _file_url(path: Path) -> str:
     kind = {".jpg": "jpeg", ".jpeg": "jpeg"}.get(path.suffix.lower(), path.suffix.lower().lstrip("."))
     return data_url(path.read_bytes(), kind)

@@ -1,4 +1,4 @@
-"""Pages of neighbours: one HTML file with its pictures inside. The demo's page and that of `lookalike search` share it.
+"""The page of `lookalike search`: queries with their nearest images beside them.
 
 Decisions a reader would question:
 - Ids are data, so a path in one leads nowhere but into the folder of images: absolute ones and `..` are placeholders.
@@ -8,28 +8,18 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from artifact.atomic import write_atomically
 from artifact.preprocessing import ImageError, decode_image
+from pages.page import write_page
+from pages.pictures import Picture, PictureRow, small_picture
 from rows.images import ImageRef
 
 PICTURE_PX = 128
 MAX_QUERIES = 200
 """Shown on a page; it says how many more there are."""
-
-
-def write_page(page: Path, template: str, **values: Any) -> None:
-    """Render a template that extends neighbours.html.jinja, everything escaped; raises OutputError."""
-    import jinja2
-
-    loader = jinja2.PackageLoader("pages", "")
-    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    write_atomically(page, environment.get_template(template).render(**values).encode())
 
 
 def write_search_gallery(
@@ -53,21 +43,24 @@ def write_search_gallery(
     Raises:
         OutputError: the page cannot be written.
     """
+
+    def near(row: dict[str, Any]) -> Picture:
+        name = str(row["id"])
+        caption = f"{row['distance']:.4g}"
+        data = thumbnail(picture_of(name))
+        return Picture(name=name, data=data, kind="near", title=name, captions=[(caption, "")])
+
     shown = [
-        {
-            "id": query,
-            "caption": PurePosixPath(query).name,
-            "data": thumbnail(image),
-            "neighbours": [
-                {
-                    "id": str(row["id"]),
-                    "caption": f"{row['distance']:.4g}",
-                    "kind": "near",
-                    "data": thumbnail(picture_of(str(row["id"]))),
-                }
-                for row in rows
-            ],
-        }
+        PictureRow(
+            query=Picture(
+                name=query,
+                data=thumbnail(image),
+                kind="asked",
+                title=query,
+                captions=[(PurePosixPath(query).name, "")],
+            ),
+            neighbours=[near(row) for row in rows],
+        )
         for (query, image), rows in zip(queries, found, strict=True)
     ]
     write_page(
@@ -90,20 +83,8 @@ def image_inside(folder: Path | None, name: str) -> ImageRef:
 
 
 def thumbnail(image: ImageRef) -> str | None:
-    """The image as a data URL, at most PICTURE_PX wide and high; None where it cannot be read."""
-    from PIL import Image
-
+    """The image as a data URL, at most PICTURE_PX wide and high, exact where it fits; None where it cannot be read."""
     try:
-        picture = Image.fromarray(decode_image(image.read()))
+        return small_picture(decode_image(image.read()), PICTURE_PX, exact=True)
     except ImageError:
         return None
-    small = max(picture.size) <= PICTURE_PX
-    picture.thumbnail((PICTURE_PX, PICTURE_PX))
-    encoded = io.BytesIO()
-    picture.save(encoded, "PNG" if small else "JPEG")
-    return data_url(encoded.getvalue(), "png" if small else "jpeg")
-
-
-def data_url(data: bytes, kind: str) -> str:
-    """Encoded image bytes as the address of a picture."""
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

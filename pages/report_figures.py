@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from artifact.arrays import Indices, Numbers
+from pages.findings import PairDistances
 from pages.plot import Axis, Plot, Point, axis, log_axis, number
-from pages.report_pairs import PairDistances
 
 MAX_POINTS = 400
 """Epochs drawn of a long run, evenly spaced."""
@@ -146,8 +146,13 @@ def histogram(pairs: PairDistances, *, threshold: Mapping[str, Any] | None) -> F
 
 
 def trade_off(pairs: PairDistances, *, threshold: Mapping[str, Any] | None) -> Figure:
-    """Same pairs accepted over different pairs accepted, for every threshold (ROC), with the equal error rate."""
-    far, accepted = pairs.rates()
+    """Same pairs accepted over different pairs accepted, for every threshold (ROC), with the threshold and its errors.
+
+    Args:
+        pairs: of both sorts.
+        threshold: {"eer", "far", "frr"}; what is missing is not drawn.
+    """
+    far, accepted = pairs.far, pairs.tar
     plot = Plot(
         x=log_axis(_LOWEST_RATE, 1.0, label="different pairs accepted (FAR)"),
         y=axis([0.0, 1.0], from_zero=True),
@@ -161,10 +166,11 @@ def trade_off(pairs: PairDistances, *, threshold: Mapping[str, Any] | None) -> F
     plot.line([(float(far[index]), float(accepted[index])) for index in kept], "c1")
     balance = np.linspace(_LOWEST_RATE, 1, 200)
     plot.line([(float(rate), 1 - float(rate)) for rate in balance], "muted", dashed=True)
-    at = int(np.argmin(np.abs(far - (1 - accepted))))
-    eer = float(far[at] + 1 - accepted[at]) / 2
-    plot.dots([(max(eer, _LOWEST_RATE), 1 - eer)], "c2", [f"equal error rate {eer:.2%}"], radius=5)
-    legend = [("c2", "equal error rate", f"{eer:.2%}")]
+    legend = []
+    eer = _number(threshold, "eer")
+    if math.isfinite(eer):
+        plot.dots([(max(eer, _LOWEST_RATE), 1 - eer)], "c2", [f"equal error rate {eer:.2%}"], radius=5)
+        legend.append(("c2", "equal error rate", f"{eer:.2%}"))
     frr, point = _number(threshold, "frr"), _number(threshold, "far")
     if math.isfinite(frr) and math.isfinite(point):
         text = f"FAR {point:.2%}, FRR {frr:.2%}"
@@ -174,7 +180,7 @@ def trade_off(pairs: PairDistances, *, threshold: Mapping[str, Any] | None) -> F
     return Figure(title="Trade-off (ROC)", svg=plot.svg(), legend=tuple(legend), note=note)
 
 
-def recall_curve(ranks: npt.NDArray[np.int64]) -> Figure:
+def recall_curve(ranks: Indices) -> Figure:
     """recall@k for every k: the share of queries with an image of their class among their k nearest.
 
     Args:
@@ -197,9 +203,7 @@ def recall_curve(ranks: npt.NDArray[np.int64]) -> Figure:
     return Figure(title="Recall at k", svg=plot.svg(), legend=legend, note=note)
 
 
-def scatter(
-    places: npt.NDArray[np.float64], classes: Sequence[int], *, class_names: Sequence[str], titles: Sequence[str]
-) -> Figure:
+def scatter(places: Numbers, classes: Sequence[int], *, class_names: Sequence[str], titles: Sequence[str]) -> Figure:
     """Vectors in two dimensions; the largest classes in colour with their names, the rest in grey.
 
     Args:

@@ -1,4 +1,4 @@
-"""What a report says of a run in words and single numbers: the row at its head, and the table at its end."""
+"""Words and single numbers of a run's report: the row at its head, and the table at its end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from pages.plot import number
-from trainer.config.config import TrainConfig
 
 
 def headline(
@@ -41,7 +40,7 @@ def duration(seconds: float) -> str:
 
 
 def summary(
-    config: TrainConfig, facts: Mapping[str, Any], threshold: Mapping[str, Any] | None
+    settings: Mapping[str, Any], facts: Mapping[str, Any], threshold: Mapping[str, Any] | None
 ) -> list[tuple[str, str]]:
     """(name, value) of what somebody who did not train this asks first."""
     base = facts.get("base") if isinstance(facts.get("base"), Mapping) else {}
@@ -53,19 +52,20 @@ def summary(
         images, classes = facts.get(f"num_{what}_images"), facts.get(f"num_{what}_classes")
         return f"{images:,} images, {classes:,} classes" if isinstance(images, int) and isinstance(classes, int) else ""
 
-    length = ", unit length" if config.normalize else ""
-    margins = f"margin {config.margin:g}" if config.margin is not None else ""
+    length = ", unit length" if settings["normalize"] else ""
+    margins = f"margin {settings['margin']:g}" if settings["margin"] is not None else ""
+    pixels = f"{settings['size']} x {settings['size']} px" if settings["size"] else ""
     rows = [
-        ("model", f"{config.kind}, {config.dim} dimensions{length}, {config.distance} distance"),
+        ("model", f"{settings['kind']}, {settings['dim']} dimensions{length}, {settings['distance']} distance"),
         ("base network", ", ".join(str(base[key]) for key in ("name", "weights", "licence") if base.get(key))),
-        ("input", f"{config.size} x {config.size} px, {config.fit}" if config.size else config.fit),
-        ("loss", ", ".join(part for part in (config.loss or "", margins, f"mining {config.mining}") if part)),
-        ("images", str(config.images)),
+        ("input", ", ".join(part for part in (pixels, settings["fit"]) if part)),
+        ("loss", ", ".join(part for part in (settings["loss"] or "", margins, f"mining {settings['mining']}") if part)),
+        ("images", str(settings["images"])),
         ("trained on", count("train")),
         ("held out", count("validation")),
         ("threshold", str((threshold or {}).get("protocol") or "")),
         ("data", str(facts.get("data_sha256") or "")[:16]),
-        ("seed", str(config.seed)),
+        ("seed", str(settings["seed"])),
         ("finished", str(facts.get("end_time") or "")),
         ("versions", ", ".join(f"{key} {value}" for key, value in versions.items())),
     ]

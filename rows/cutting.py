@@ -1,9 +1,8 @@
 """The cutter of a stream of rows into pieces that are bounded by rows and by bytes.
 
-Batches of a table, windows of a job and requests to a server are all cut here. Where a piece ends depends on the
-sizes of the rows alone, and not on the batches in which they came. Bounds that cut nothing stand where they hold:
-windows that are on their way (serving/client/flow.py), files that are read before their turn
-(serving/client/reading.py).
+Batches of a table, windows of a job and requests to a server are all cut here. Where a piece ends depends on the sizes
+of the rows alone, and not on the batches in which they came. Bounds that cut nothing stand where they hold: windows
+that are on their way (serving/client/flow.py), files that are read before their turn (serving/client/reading.py).
 """
 
 from __future__ import annotations

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from analysis.neighbours.checks import check_vectors
 from analysis.neighbours.nearest import centre_of, prepare
-from analysis.neighbours.pairwise import check_distance, check_vectors
-from artifact.arrays import Vectors
+from analysis.neighbours.samples import check_seed
+from artifact.arrays import Indices, Vectors
 from artifact.errors import UsageError
+from rows.vectors.lineage import check_distance
 
 _ITERATIONS = 50
 _SEEDING_ROWS_PER_CLUSTER = 256
@@ -35,7 +37,7 @@ class Clusters:
     assignments: npt.NDArray[np.int32]
     centroids: Vectors
     inertia: float
-    sizes: npt.NDArray[np.int64]
+    sizes: Indices
 
 
 def kmeans(vectors: Vectors, k: int, *, seed: int = 0, num_starts: int = 5, distance: str = "euclidean") -> Clusters:
@@ -57,8 +59,7 @@ def kmeans(vectors: Vectors, k: int, *, seed: int = 0, num_starts: int = 5, dist
         raise UsageError("k", expected=f"1 to {len(array)}, the number of vectors", got=str(k))
     if num_starts < 1:
         raise UsageError("num_starts", expected="at least 1", got=str(num_starts))
-    if seed < 0:
-        raise UsageError("seed", expected="at least 0", got=str(seed))
+    check_seed(seed)
     if distance == "cosine":
         array = prepare(array, distance, centre_of(array, distance))
     centre = centre_of(array, "euclidean")  # float32 products lose their digits far from the origin
@@ -75,7 +76,7 @@ def kmeans(vectors: Vectors, k: int, *, seed: int = 0, num_starts: int = 5, dist
     )
 
 
-def _one_start(vectors: Vectors, k: int, rng: np.random.Generator) -> tuple[float, npt.NDArray[np.int64], Vectors]:
+def _one_start(vectors: Vectors, k: int, rng: np.random.Generator) -> tuple[float, Indices, Vectors]:
     """(inertia, assignments int64 [N], centroids float32 [k, n]) from one k-means++ start."""
     import faiss
 
@@ -96,11 +97,11 @@ def _one_start(vectors: Vectors, k: int, rng: np.random.Generator) -> tuple[floa
     return float(squared.sum(dtype=np.float64)), found, centroids
 
 
-def assign(vectors: Vectors, centroids: Vectors) -> tuple[Vectors, npt.NDArray[np.int64]]:
+def assign(vectors: Vectors, centroids: Vectors) -> tuple[Vectors, Indices]:
     """The nearest centroid of each vector: (squared euclidean distances float32 [N], numbers int64 [N]).
 
     Args:
-        vectors: float32 [N, n], near the origin and of length 1 for cosine, as `analysis.neighbours.nearest.prepare` gives.
+        vectors: float32 [N, n], near the origin and of length 1 for cosine: see analysis.neighbours.nearest.prepare.
         centroids: float32 [k, n], moved as the vectors are.
     """
     import faiss
@@ -115,7 +116,7 @@ def plus_plus(vectors: Vectors, k: int, rng: np.random.Generator) -> Vectors:
     """k-means++ starts: each next one drawn by squared distance, the best of a few draws kept.
 
     Arthur, Vassilvitskii, "k-means++: The Advantages of Careful Seeding" (2007), with their greedy variant of
-    2 + log k candidates a step, as scikit-learn has it. In numpy, because scikit-learn takes 4 s to import.
+    2 + log k candidates a step, as scikit-learn has it.
 
     Returns:
         float32 [k, n], rows of `vectors`.
@@ -134,7 +135,7 @@ def plus_plus(vectors: Vectors, k: int, rng: np.random.Generator) -> Vectors:
     return np.ascontiguousarray(vectors[chosen])
 
 
-def _squared_apart(vectors: Vectors, squares: Vectors, rows: npt.NDArray[np.int64]) -> Vectors:
+def _squared_apart(vectors: Vectors, squares: Vectors, rows: Indices) -> Vectors:
     """float32 [rows, N], never negative."""
     apart = squares[rows, None] + squares - 2 * (vectors[rows] @ vectors.T)
     return np.maximum(apart, np.float32(0))

@@ -21,12 +21,13 @@ import pyarrow as pa
 
 from analysis.clusters.kmeans import Clusters, assign, kmeans
 from analysis.measures.silhouette import SILHOUETTE_ROWS, silhouette
-from analysis.neighbours.batches import checked_batches, checked_rows, rows_with_ids, sample_rows
+from analysis.neighbours.batches import checked_batches, checked_rows, rows_with_ids
 from analysis.neighbours.nearest import centre_of, prepare
-from analysis.neighbours.pairwise import table_distance
-from artifact.arrays import Vectors
+from analysis.neighbours.samples import check_seed, sample_rows
+from artifact.arrays import Indices, Numbers, Vectors
 from artifact.distances import DISTANCES
 from artifact.errors import UsageError
+from rows.vectors.lineage import table_distance
 from rows.vectors.parts import require_not_input, write_part
 from rows.vectors.table import VectorTable
 
@@ -57,11 +58,11 @@ class TableClusters(Clusters):
         distance: a name in artifact.distances.DISTANCES.
     """
 
-    medoids: npt.NDArray[np.int64]
+    medoids: Indices
     medoid_ids: list[str | None]
-    mean_distances: npt.NDArray[np.float64]
+    mean_distances: Numbers
     silhouette: float | None
-    silhouettes: npt.NDArray[np.float64]
+    silhouettes: Numbers
     silhouette_rows: int
     training_rows: int
     num_rows: int
@@ -104,8 +105,7 @@ def cluster_table(
     distance = table_distance(table.lineage, distance, where=table.source)
     if not 1 <= k <= table.num_rows:
         raise UsageError("k", expected=f"1 to {table.num_rows}, the number of vectors", got=str(k))
-    if seed < 0:
-        raise UsageError("seed", expected="at least 0", got=str(seed))
+    check_seed(seed)
     rng = np.random.default_rng(seed)
     centroids, num_trained = _train(table, k, distance, seed, rng)
     nearest, apart, inertia = _assign_all(table, centroids, distance)
@@ -146,7 +146,7 @@ def _train(table: VectorTable, k: int, distance: str, seed: int, rng: np.random.
     return kmeans(vectors, k, seed=seed, num_starts=starts, distance=distance).centroids, len(rows)
 
 
-def _assign_all(table: VectorTable, centroids: Vectors, distance: str) -> tuple[npt.NDArray[np.int64], Vectors, float]:
+def _assign_all(table: VectorTable, centroids: Vectors, distance: str) -> tuple[Indices, Vectors, float]:
     """The centroid of each row int64 [N], its distance to it float32 [N], and the sum of squares (see Clusters)."""
     centre = centre_of(centroids, distance)
     moved = centroids - centre
@@ -161,11 +161,11 @@ def _assign_all(table: VectorTable, centroids: Vectors, distance: str) -> tuple[
     return assignments, apart, inertia
 
 
-def _medoids(assignments: npt.NDArray[np.int32], apart: Vectors, k: int) -> npt.NDArray[np.int64]:
+def _medoids(assignments: npt.NDArray[np.int32], apart: Vectors, k: int) -> Indices:
     """The row of each cluster that is nearest to its centroid, the first of equals; -1 where there is none."""
     order = np.lexsort((apart, assignments))
     clusters, firsts = np.unique(assignments[order], return_index=True)
-    medoids: npt.NDArray[np.int64] = np.full(k, -1)
+    medoids: Indices = np.full(k, -1)
     medoids[clusters] = order[firsts]
     return medoids
 

@@ -1,4 +1,4 @@
-"""How good a table of scored tuples is without labels: its own distances say, and of pairs a column of truth.
+"""Evaluation of a table of scored tuples without labels: by its own distances, and of pairs by a column of truth.
 
 Decision a reader would question: the truth of pairs is a column `different` only. The column `same` that scoring writes
 is the decision at the artifact's threshold, and a measure of it against itself would be perfect.
@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from analysis.measures.roc import FALSE_ACCEPT_RATES, MIN_FALSE_ACCEPTS, Curve
-from analysis.measures.tuples import table_ranking_accuracy
+from analysis.measures.ranking_accuracy import table_ranking_accuracy
+from analysis.measures.roc import RocCurve
+from analysis.measures.verification import FALSE_ACCEPT_RATES, resolved_rates
+from analysis.neighbours.batches import number_column
 from artifact.errors import DataError, UsageError
 from rows.vectors.parts import folder_parts, part_facts
 from rows.vectors.table import VectorTable
@@ -34,7 +36,7 @@ def evaluate_tuples(table: VectorTable) -> dict[str, Any]:
     """Ranking accuracy of triplets and quartets, verification of pairs.
 
     Returns:
-        {"ranking_accuracy", "tuples", their interval: see analysis.measures.tuples.table_ranking_accuracy, None of pairs;
+        {"ranking_accuracy", "tuples", their interval: see analysis.measures.ranking_accuracy, None of pairs;
         "verification": {"AUC", "EER", "TAR@FAR=<far>" (None where the pairs cannot tell), "same_pairs",
         "different_pairs"} of pairs, else None; "num_rows", "lineage": facts of the artifact, or None}.
 
@@ -63,26 +65,15 @@ def _verification(table: VectorTable) -> dict[str, Any] | None:
     """Of pairs with both kinds among them; without intervals, for nobody knows which pairs share images."""
     if not {PAIR, TRUTH} <= set(table.columns):
         return None
-    distances, truth = (_numbers(table, name) for name in (PAIR, TRUTH))
+    distances, truth = number_column(table, PAIR).astype(np.float32), number_column(table, TRUTH)
     if not np.isin(truth, (0.0, 1.0)).all():
         raise DataError(f'column "{TRUTH}"', expected="0 or 1 in every row", got="others", where=table.source)
     same, different = np.sort(distances[truth == 0]), np.sort(distances[truth == 1])
     if not len(same) or not len(different):
         return None
-    resolved = [far for far in FALSE_ACCEPT_RATES if far * len(different) >= MIN_FALSE_ACCEPTS]
-    rates = Curve(same, different).rates(np.ones(len(same)), np.ones(len(different)), resolved).tolist()
+    resolved = resolved_rates(FALSE_ACCEPT_RATES, len(different))
+    rates = RocCurve(same, different).rates(resolved).tolist()
     names = ["AUC", "EER", *(f"TAR@FAR={far:g}" for far in resolved)]
     unknown = {f"TAR@FAR={far:g}": None for far in FALSE_ACCEPT_RATES}
     counts = {"same_pairs": len(same), "different_pairs": len(different)}
     return unknown | dict(zip(names, rates, strict=True)) | counts
-
-
-def _numbers(table: VectorTable, name: str) -> Any:
-    column = table.column(name)
-    try:
-        values = np.asarray(column.to_numpy(), np.float32)
-    except (TypeError, ValueError):
-        values = np.array([np.nan])
-    if column.null_count or np.isnan(values).any():
-        raise DataError(f'column "{name}"', expected="a number in every row", got="none in some", where=table.source)
-    return values

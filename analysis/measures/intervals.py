@@ -14,9 +14,9 @@ import math
 from statistics import NormalDist
 
 import numpy as np
-import numpy.typing as npt
 
-from analysis.neighbours.labels import Codes
+from analysis.neighbours.samples import check_seed
+from artifact.arrays import Indices, Numbers
 from artifact.errors import UsageError
 
 MIN_CLASSES = 5
@@ -27,8 +27,6 @@ _MOST_INFORMATION = 10.0
 _CELLS = 1 << 22
 """Numbers in the weights of one batch of resamples."""
 
-Values = npt.NDArray[np.float64]
-
 
 def check_confidence(confidence: float) -> None:
     """Raise UsageError unless this is a share in (0, 1)."""
@@ -36,7 +34,7 @@ def check_confidence(confidence: float) -> None:
         raise UsageError("confidence", expected="a share in (0, 1)", got=str(confidence))
 
 
-def mean_interval(values: Values, *, population: int | None = None, confidence: float = 0.95) -> tuple[float, float]:
+def mean_interval(values: Numbers, *, population: int | None = None, confidence: float = 0.95) -> tuple[float, float]:
     """Confidence interval of the mean of numbers within [0, 1], of which these are a uniform sample.
 
     Wilson, "Probable inference, the law of succession, and statistical inference" (1927), with an effective sample
@@ -68,7 +66,7 @@ def mean_interval(values: Values, *, population: int | None = None, confidence: 
 
 
 def class_intervals(
-    values: Values, codes: Codes, *, resamples: int, seed: int = 0, confidence: float = 0.95
+    values: Numbers, codes: Indices, *, resamples: int, seed: int = 0, confidence: float = 0.95
 ) -> list[tuple[float, float]] | None:
     """Confidence interval of each column's mean by drawing whole classes with replacement.
 
@@ -102,12 +100,12 @@ def class_intervals(
     return percentiles(means, confidence)
 
 
-def draw_classes(num_classes: int, resamples: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+def draw_classes(num_classes: int, resamples: int, rng: np.random.Generator) -> Indices:
     """How often each class is drawn in each resample: int64 [resamples, num_classes]."""
     return rng.multinomial(num_classes, np.full(num_classes, 1.0 / num_classes), size=resamples)
 
 
-def percentiles(estimates: Values, confidence: float) -> list[tuple[float, float]]:
+def percentiles(estimates: Numbers, confidence: float) -> list[tuple[float, float]]:
     """The middle `confidence` of each column of [resamples, M], NaN left out."""
     ends = np.nanquantile(estimates, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
     return [(float(low), float(high)) for low, high in ends.T]
@@ -118,9 +116,3 @@ def check_resamples(resamples: int, seed: int) -> None:
     if resamples < 1:
         raise UsageError("bootstrap", expected="at least 1 resample", got=str(resamples))
     check_seed(seed)
-
-
-def check_seed(seed: int) -> None:
-    """Raise UsageError for a seed below 0."""
-    if seed < 0:
-        raise UsageError("seed", expected="at least 0", got=str(seed))

@@ -1,4 +1,4 @@
-"""How much recall@1 two networks differ by on the SAME images: a paired difference with its confidence interval.
+"""Two networks compared on the SAME images: cosines of their vectors, and the difference in recall@1 with its interval.
 
 Decision a reader would question: the interval is Tango's score interval, not a bootstrap or the textbook's normal one.
 Two networks that disagree on no image at all give the others an interval of no width, as if two thousand images proved
@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-import numpy.typing as npt
 
+from analysis.measures.intervals import check_confidence
+from analysis.measures.ranking import rank_within
 from analysis.neighbours.labels import Labels, label_codes
-from analysis.neighbours.pairwise import check_vectors, distance_chunks
-from artifact.arrays import Vectors
+from artifact.arrays import Numbers, Vectors
+from artifact.distances import COSINE_EPSILON
 from artifact.errors import DataError, UsageError
 
 
@@ -44,6 +45,17 @@ class PairedRecall:
     queries: int
 
 
+def paired_cosines(reference: Vectors, candidate: Vectors) -> Numbers:
+    """Cosine between both vectors of each image, float64 [N]; 0 where one of them has no length.
+
+    Args:
+        reference, candidate: float32 [N, n], row by row of the same images.
+    """
+    norms = np.maximum(np.linalg.norm(reference, axis=1) * np.linalg.norm(candidate, axis=1), COSINE_EPSILON)
+    cosines: Numbers = np.einsum("ij,ij->i", reference.astype(np.float64), candidate) / norms
+    return cosines
+
+
 def paired_recall(
     reference: Vectors, candidate: Vectors, labels: Labels, *, distance: str, confidence: float = 0.95
 ) -> PairedRecall:
@@ -61,11 +73,11 @@ def paired_recall(
     if len(reference) != len(candidate):
         raise DataError("candidate vectors", expected=f"{len(reference)} rows", got=str(len(candidate)))
     codes = label_codes(labels, len(reference))
-    usable = np.bincount(codes)[codes] > 1
-    if not usable.any():
+    found = [rank_within(vectors, codes, distance=distance) for vectors in (reference, candidate)]
+    if found[0] is None or found[1] is None:
         raise DataError("labels", expected="a class with another image", got=f"none among {len(codes)} images")
-    first, second = (nearest_is_same(vectors, codes, distance=distance)[usable] for vectors in (reference, candidate))
-    queries = int(usable.sum())
+    first, second = (ranking.values["recall@1"] > 0 for ranking in (found[0], found[1]))
+    queries = len(first)
     only_reference, only_candidate = int((first & ~second).sum()), int((second & ~first).sum())
     low, high = paired_interval(only_reference, only_candidate, queries, confidence=confidence)
     return PairedRecall(
@@ -81,20 +93,6 @@ def paired_recall(
     )
 
 
-def nearest_is_same(vectors: Vectors, labels: Labels, *, distance: str) -> npt.NDArray[np.bool_]:
-    """For each row, whether the nearest other row is of its class; an equally near one of another class comes first."""
-    array = check_vectors(vectors)
-    codes = label_codes(labels, len(array))
-    found = np.zeros(len(array), bool)
-    for first, distances in distance_chunks(array, array, distance=distance):
-        rows = np.arange(first, first + len(distances))
-        distances[np.arange(len(rows)), rows] = np.inf  # not itself
-        same = codes[rows, None] == codes
-        nearest_same = np.where(same, distances, np.inf).min(axis=1)
-        found[rows] = nearest_same < np.where(same, np.inf, distances).min(axis=1)
-    return found
-
-
 def paired_interval(only_first: int, only_second: int, total: int, *, confidence: float = 0.95) -> tuple[float, float]:
     """Confidence interval of the difference of two paired proportions, (only_first - only_second) / total.
 
@@ -104,8 +102,7 @@ def paired_interval(only_first: int, only_second: int, total: int, *, confidence
     Raises:
         UsageError: counts that do not fit, or a confidence outside (0, 1).
     """
-    if not 0.0 < confidence < 1.0:
-        raise UsageError("confidence", expected="a share in (0, 1)", got=str(confidence))
+    check_confidence(confidence)
     if min(only_first, only_second) < 0 or total < 1 or only_first + only_second > total:
         raise UsageError("counts", expected="two that fit in the total", got=f"{only_first}, {only_second} of {total}")
     limit = NormalDist().inv_cdf(0.5 + confidence / 2)

@@ -10,18 +10,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.neighbours.labels import Codes, Labels, label_codes
-from analysis.neighbours.pairwise import check_distance, check_vectors
+from analysis.neighbours.checks import check_vectors
+from analysis.neighbours.labels import Labels, label_codes
 from artifact.arrays import Indices, Vectors
 from artifact.distances import DISTANCES
 from artifact.errors import UsageError
+from rows.vectors.lineage import check_distance
+
+MAX_PAIRS = 2_000_000
+"""Above this many a sample is taken: rates of a percent are then known to a few hundredths of it."""
 
 _PAIRS_PER_CHUNK = 65_536
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pairs:
-    """Chosen pairs, nearest first.
+    """Chosen pairs, nearest first; there may be none of one sort or of both.
 
     Attributes:
         same, different: float32 [S] and [D], distances, rising.
@@ -33,13 +37,20 @@ class Pairs:
 
     same: Vectors
     different: Vectors
-    same_classes: Codes
-    different_classes: Codes
+    same_classes: Indices
+    different_classes: Indices
     sampled: bool
     protocol: str
 
+    @property
+    def are_of_both_sorts(self) -> bool:
+        """Whether same and different can be told apart at all: one needs pairs of each."""
+        return len(self.same) > 0 and len(self.different) > 0
 
-def choose_pairs(vectors: Vectors, labels: Labels, *, distance: str, max_pairs: int, seed: int) -> Pairs | None:
+
+def choose_pairs(
+    vectors: Vectors, labels: Labels, *, distance: str, max_pairs: int = MAX_PAIRS, seed: int = 0
+) -> Pairs:
     """Take all pairs of rows, or above `max_pairs` a seeded sample of that many; memory grows with `max_pairs` only.
 
     Half are same pairs, or as many as there are; the rest are different ones.
@@ -48,9 +59,8 @@ def choose_pairs(vectors: Vectors, labels: Labels, *, distance: str, max_pairs: 
         vectors: float32 [N, n].
         labels: [N], any hashable.
         distance: a name in artifact.distances.DISTANCES.
-
-    Returns:
-        None where there is no same or no different pair.
+        max_pairs: how many at most, of both sorts together.
+        seed: of the sample.
 
     Raises:
         UsageError: an unknown distance, or fewer than 2 pairs.
@@ -65,9 +75,6 @@ def choose_pairs(vectors: Vectors, labels: Labels, *, distance: str, max_pairs: 
     counts = ends - np.arange(len(order)) - 1  # same pairs of each row with a later row of its class
     other_counts = len(order) - ends  # different pairs of each row with a row of a later class
     num_same, num_different = int(counts.sum()), int(other_counts.sum())
-    if not num_same or not num_different:
-        return None
-
     take_same = min(num_same, max(max_pairs // 2, max_pairs - num_different))
     take_different = min(num_different, max_pairs - take_same)
     rng = np.random.default_rng(seed)
@@ -88,7 +95,7 @@ def choose_pairs(vectors: Vectors, labels: Labels, *, distance: str, max_pairs: 
     )
 
 
-def _by_class(codes: Codes) -> tuple[Indices, Indices]:
+def _by_class(codes: Indices) -> tuple[Indices, Indices]:
     """Rows sorted by class, and for each sorted position the end (exclusive) of its class; both int64 [N].
 
     In this order every pair of rows has a number, so a uniform sample of pairs is a sample of integers.

@@ -1,106 +1,31 @@
-"""Verification, same or not by distance: ROC curve, AUC, EER and TAR at given FARs, each with its interval.
+"""The ROC curve of same and different pairs: both rates at every threshold, AUC, and the equal error rate.
 
 far: share of different pairs that are called same. tar: share of same pairs that are. Both at "same iff distance <= t".
+frr, the share of same pairs that are rejected, is 1 - tar.
 
-Decisions a reader would question:
-- A rate is given only where at least MIN_FALSE_ACCEPTS different pairs may be accepted under it: of a thousand pairs
-  nobody can tell what happens once in ten thousand. Below that it is None.
-- Intervals come from drawing whole classes (Bolle, Ratha, Pankanti, "Error analysis of pattern recognition systems: the
-  subsets bootstrap", 2004): thousands of pairs share one image and millions one class, so an interval that takes them
-  for independent has next to no width. A same pair counts as often as its class is drawn, a different one the product.
-- AUC and rates are exact over the pairs taken; only the curve that is handed out is thinned to a few hundred points.
+AUC and rates are exact over the pairs given; only the curve that is handed out is thinned to a few hundred points.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from analysis.measures.intervals import MIN_CLASSES, check_confidence, check_seed, draw_classes, percentiles
-from analysis.measures.pairs import Pairs, choose_pairs
-from analysis.neighbours.labels import Codes, Labels
-from artifact.arrays import Vectors
-from artifact.errors import UsageError
-
-FALSE_ACCEPT_RATES = (1e-1, 1e-2, 1e-3, 1e-4)
-MIN_FALSE_ACCEPTS = 10
+from artifact.arrays import Numbers, Vectors
 
 _CURVE_STEPS = 100
-"""Of far (by its logarithm) and of tar, at which the curve is given."""
-
-Numbers = npt.NDArray[np.float64]
+"""Of far (by its logarithm) and of tar, at which the thinned curve is given."""
 
 
-def verification_metrics(
-    vectors: Vectors,
-    labels: Labels,
-    *,
-    distance: str,
-    fars: Sequence[float] = FALSE_ACCEPT_RATES,
-    max_pairs: int = 2_000_000,
-    bootstrap: int = 200,
-    seed: int = 0,
-    confidence: float = 0.95,
-) -> dict[str, Any] | None:
-    """How well one threshold on the distance tells same from different.
+class RocCurve:
+    """The receiver operating characteristic of pairs; what does not depend on their weights is looked up once.
 
     Args:
-        vectors: float32 [N, n].
-        labels: [N], any hashable.
-        distance: a name in artifact.distances.DISTANCES.
-        fars: false-accept rates in (0, 1) to give the true-accept rate at.
-        max_pairs: above this many pairs a seeded sample is taken (see analysis.measures.pairs.choose_pairs).
-        bootstrap: resamples of the classes for the intervals; 0 for none.
-        seed: of the sample and of the bootstrap.
+        same, different: float32 [S] and [D], distances, each rising; at least one of each.
 
-    Returns:
-        {"AUC": share of (same, different) pairs of pairs in the right order, ties half, "EER": as
-        analysis.measures.verification.equal_error_rate, "TAR@FAR=<far>": None where the pairs cannot tell, with "<name>_low" and
-        "<name>_high" of each where `bootstrap` is not 0 (None with same pairs of fewer than five classes);
-        "roc": {"threshold", "far", "tar"} lists, rising, the first threshold below every distance;
-        "same_pairs", "different_pairs", "pairs_sampled", "protocol"}; None where there is no same or no different pair.
-
-    Raises:
-        UsageError: an unknown distance, a rate outside (0, 1), fewer than 2 pairs, a negative bootstrap or seed.
-        DataError: shapes that do not fit, or numbers that are not finite.
-    """
-    if not all(0.0 < far < 1.0 for far in fars):
-        raise UsageError("fars", expected="rates in (0, 1)", got=", ".join(f"{far:g}" for far in fars))
-    if bootstrap < 0:
-        raise UsageError("bootstrap", expected="at least 0 resamples", got=str(bootstrap))
-    check_seed(seed)
-    check_confidence(confidence)
-    pairs = choose_pairs(vectors, labels, distance=distance, max_pairs=max_pairs, seed=seed)
-    if pairs is None:
-        return None
-    resolved = [far for far in fars if far * len(pairs.different) >= MIN_FALSE_ACCEPTS]
-    names = ["AUC", "EER", *(f"TAR@FAR={far:g}" for far in resolved)]
-    curve = Curve(pairs.same, pairs.different)
-    found: dict[str, Any] = {"AUC": None, "EER": None} | {f"TAR@FAR={far:g}": None for far in fars}
-    ones = np.ones(len(pairs.same)), np.ones(len(pairs.different))
-    found |= dict(zip(names, curve.rates(*ones, resolved).tolist(), strict=True))
-    if bootstrap:
-        resampled = _resampled(curve, pairs, resolved, bootstrap, seed)
-        intervals = [(None, None)] * len(names) if resampled is None else percentiles(resampled, confidence)
-        for name, (low, high) in zip(names, intervals, strict=True):
-            found |= {f"{name}_low": low, f"{name}_high": high}
-    return found | {
-        "roc": curve.thinned(),
-        "same_pairs": len(pairs.same),
-        "different_pairs": len(pairs.different),
-        "pairs_sampled": pairs.sampled,
-        "protocol": pairs.protocol,
-    }
-
-
-class Curve:
-    """The ROC curve of weighted pairs; what does not depend on the weights is looked up once.
-
-    Args:
-        same, different: float32 [S] and [D], distances, each rising.
+    Attributes:
+        thresholds: float32 [T], every distance once, rising.
     """
 
     def __init__(self, same: Vectors, different: Vectors) -> None:
@@ -111,8 +36,17 @@ class Curve:
         self._same_at = np.searchsorted(same, self.thresholds, side="right")  # [T], how many are accepted
         self._different_at = np.searchsorted(different, self.thresholds, side="right")
 
-    def rates(self, same_weights: Numbers, different_weights: Numbers, fars: Sequence[float]) -> Numbers:
-        """[AUC, EER, tar at each far]: float64; weights are float64 [S] and [D], not all 0."""
+    def rates(self, fars: Sequence[float] = ()) -> Numbers:
+        """[AUC, EER, tar at each far]: float64 [2 + F], every pair counted once."""
+        return self.weighted_rates(np.ones(len(self.same)), np.ones(len(self.different)), fars)
+
+    @property
+    def equal_error_rate(self) -> float:
+        """Mean of the false-accept and the false-reject rate at the threshold where they are nearest to each other."""
+        return float(self.rates()[1])
+
+    def weighted_rates(self, same_weights: Numbers, different_weights: Numbers, fars: Sequence[float]) -> Numbers:
+        """`rates` with pairs that count more or less than once: weights float64 [S] and [D], neither all 0."""
         accepted = np.append(0.0, np.cumsum(same_weights))  # [S + 1], weight of the nearest pairs
         admitted = np.append(0.0, np.cumsum(different_weights))  # [D + 1]
         total_same, total_different = accepted[-1], admitted[-1]
@@ -146,32 +80,20 @@ class Curve:
             return (far_low + frr_low) / 2
         return (far_high + frr_high) / 2
 
+    def points(self) -> tuple[Numbers, Numbers, Numbers]:
+        """(threshold, far, tar), float64 [T + 1] each, rising: every point, the first below every distance."""
+        return (
+            np.append(-1.0, self.thresholds),
+            np.append(0.0, self._different_at / len(self.different)),
+            np.append(0.0, self._same_at / len(self.same)),
+        )
+
     def thinned(self) -> dict[str, list[float]]:
-        """{"threshold", "far", "tar"}: points of the exact curve, its first (nothing accepted) and last among them."""
-        far, tar = self._different_at / len(self.different), self._same_at / len(self.same)
+        """{"threshold", "far", "tar"}: a few hundred of the points, the first and the last among them."""
+        threshold, far, tar = self.points()
         steps = np.geomspace(1 / len(self.different), 1.0, _CURVE_STEPS)
-        wanted = [np.searchsorted(far, steps), np.searchsorted(tar, np.linspace(0.0, 1.0, _CURVE_STEPS + 1))]
-        at = np.unique(np.concatenate([*wanted, [len(far) - 1]]).clip(max=len(far) - 1))
-        return {
-            "threshold": [-1.0, *self.thresholds[at].tolist()],
-            "far": [0.0, *far[at].tolist()],
-            "tar": [0.0, *tar[at].tolist()],
-        }
-
-
-def _resampled(curve: Curve, pairs: Pairs, fars: Sequence[float], resamples: int, seed: int) -> Numbers | None:
-    """Rates of each resample of the classes, [resamples, M]; None with same pairs of too few classes."""
-    if len(np.unique(pairs.same_classes)) < MIN_CLASSES:
-        return None
-    num_classes = 1 + int(max(pairs.same_classes.max(), pairs.different_classes.max()))
-    present = np.unique(np.append(pairs.same_classes, pairs.different_classes))
-    rng = np.random.default_rng(seed)
-    drawn: Codes = np.zeros(num_classes, np.int64)
-    found = np.full((resamples, 2 + len(fars)), np.nan)
-    for row in found:
-        drawn[present] = draw_classes(len(present), 1, rng)[0]
-        same = drawn[pairs.same_classes].astype(float)
-        different = (drawn[pairs.different_classes[0]] * drawn[pairs.different_classes[1]]).astype(float)
-        if same.any() and different.any():
-            row[:] = curve.rates(same, different, fars)
-    return found
+        last = len(self.thresholds) - 1
+        by_far = np.searchsorted(far[1:], steps)
+        by_tar = np.searchsorted(tar[1:], np.linspace(0.0, 1.0, _CURVE_STEPS + 1))
+        at = np.append(0, 1 + np.unique(np.append(np.concatenate([by_far, by_tar]).clip(max=last), last)))
+        return {"threshold": threshold[at].tolist(), "far": far[at].tolist(), "tar": tar[at].tolist()}

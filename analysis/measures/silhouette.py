@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.neighbours.pairwise import distance_chunks
-from artifact.arrays import Vectors
+from artifact.arrays import Indices, Numbers, Vectors
 
 SILHOUETTE_ROWS = 10_000
 
@@ -31,13 +31,11 @@ class Silhouette:
     """
 
     overall: float | None
-    clusters: npt.NDArray[np.float64]
+    clusters: Numbers
     num_rows: int
 
 
-def silhouette(
-    vectors: Vectors, assignments: npt.NDArray[np.int32], sizes: npt.NDArray[np.int64], *, distance: str
-) -> Silhouette:
+def silhouette(vectors: Vectors, assignments: npt.NDArray[np.int32], sizes: Indices, *, distance: str) -> Silhouette:
     """Silhouette of rows of a clustering, all of them or a sample, among themselves.
 
     s = (b - a) / max(a, b); a: mean distance to the other rows of the cluster; b: the least mean distance to the rows
@@ -51,7 +49,7 @@ def silhouette(
         distance: a name in artifact.distances.DISTANCES; euclidean and squared_euclidean give different silhouettes.
     """
     k = len(sizes)
-    means: npt.NDArray[np.float64] = np.full(k, np.nan)
+    means: Numbers = np.full(k, np.nan)
     counts = np.bincount(assignments, minlength=k)  # [k], in the sample
     present = np.flatnonzero(counts)
     if len(present) < 2:

@@ -1,86 +1,111 @@
-"""The decision threshold: same iff distance <= value, chosen on held-out pairs by a false-accept rate."""
+"""Verification figures, same or not by distance: AUC, EER and TAR at given FARs, each with its interval, and the curve.
+
+Decisions a reader would question:
+- A rate is given only where at least MIN_FALSE_ACCEPTS different pairs may be accepted under it: of a thousand pairs
+  nobody can tell what happens once in ten thousand. Below that it is None.
+- Intervals come from drawing whole classes (Bolle, Ratha, Pankanti, "Error analysis of pattern recognition systems: the
+  subsets bootstrap", 2004): thousands of pairs share one image and millions one class, so an interval that takes them
+  for independent has next to no width. A same pair counts as often as its class is drawn, a different one the product.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from analysis.measures.pairs import choose_pairs
+from analysis.measures.intervals import MIN_CLASSES, check_confidence, draw_classes, percentiles
+from analysis.measures.pairs import Pairs, choose_pairs
+from analysis.measures.roc import RocCurve
 from analysis.neighbours.labels import Labels
-from artifact.arrays import Vectors
+from analysis.neighbours.samples import check_seed
+from artifact.arrays import Indices, Numbers, Vectors
 from artifact.errors import UsageError
 
-RULE = "same iff distance <= value"
+FALSE_ACCEPT_RATES = (1e-1, 1e-2, 1e-3, 1e-4)
+MIN_FALSE_ACCEPTS = 10
 
 
-def decision_threshold(
+def verification_metrics(
     vectors: Vectors,
     labels: Labels,
     *,
     distance: str,
-    far: float = 0.01,
+    fars: Sequence[float] = FALSE_ACCEPT_RATES,
     max_pairs: int = 2_000_000,
+    bootstrap: int = 200,
     seed: int = 0,
+    confidence: float = 0.95,
 ) -> dict[str, Any] | None:
-    """Find the largest float32 threshold whose false-accept rate on these images is at most `far`.
+    """How well one threshold on the distance tells same from different.
 
     Args:
-        vectors: float32 [N, n] of held-out images.
+        vectors: float32 [N, n].
         labels: [N], any hashable.
         distance: a name in artifact.distances.DISTANCES.
-        far: share of different pairs that may be called same, in [0, 1].
-        max_pairs: above this many pairs a seeded sample of that many is taken; `protocol` says which.
-        seed: of the sample.
+        fars: false-accept rates in (0, 1) to give the true-accept rate at.
+        max_pairs: above this many pairs a seeded sample is taken (see analysis.measures.pairs.choose_pairs).
+        bootstrap: resamples of the classes for the intervals; 0 for none.
+        seed: of the sample and of the bootstrap.
 
     Returns:
-        {"value": the threshold, "rule", "far": share of different pairs at most `value` apart, "frr": share of same
-        pairs further apart, "eer": the mean of both rates where they are nearest to each other, "pairs": how many
-        were used, "protocol": one line of text}; None where there is no same or no different pair.
+        {"AUC": share of (same, different) pairs of pairs in the right order, ties half, "EER": see
+        analysis.measures.roc, "TAR@FAR=<far>": None where the pairs cannot tell, with "<name>_low" and "<name>_high"
+        of each where `bootstrap` is not 0 (None with same pairs of fewer than five classes);
+        "roc": {"threshold", "far", "tar"} lists, rising, the first threshold below every distance;
+        "same_pairs", "different_pairs", "pairs_sampled", "protocol"}; None where there is no same or no different pair.
 
     Raises:
-        UsageError: an unknown distance, `far` outside [0, 1], fewer than 2 pairs.
+        UsageError: an unknown distance, a rate outside (0, 1), fewer than 2 pairs, a negative bootstrap or seed.
         DataError: shapes that do not fit, or numbers that are not finite.
     """
-    if not 0.0 <= far <= 1.0:
-        raise UsageError("far", expected="a rate in [0, 1]", got=str(far))
+    if not all(0.0 < far < 1.0 for far in fars):
+        raise UsageError("fars", expected="rates in (0, 1)", got=", ".join(f"{far:g}" for far in fars))
+    if bootstrap < 0:
+        raise UsageError("bootstrap", expected="at least 0 resamples", got=str(bootstrap))
+    check_seed(seed)
+    check_confidence(confidence)
     pairs = choose_pairs(vectors, labels, distance=distance, max_pairs=max_pairs, seed=seed)
-    if pairs is None:
+    if not pairs.are_of_both_sorts:
         return None
-    same, different = pairs.same, pairs.different
-    value = largest_threshold(same, different, far)
-    accepted = int(np.searchsorted(same, value, side="right"))
-    return {
-        "value": float(value),
-        "rule": RULE,
-        "far": int(np.searchsorted(different, value, side="right")) / len(different),
-        "frr": (len(same) - accepted) / len(same),
-        "eer": equal_error_rate(same, different),
-        "pairs": len(same) + len(different),
-        "protocol": f"{pairs.protocol}; the largest value with far <= {far:g}",
+    resolved = resolved_rates(fars, len(pairs.different))
+    names = ["AUC", "EER", *(f"TAR@FAR={far:g}" for far in resolved)]
+    curve = RocCurve(pairs.same, pairs.different)
+    found: dict[str, Any] = {"AUC": None, "EER": None} | {f"TAR@FAR={far:g}": None for far in fars}
+    found |= dict(zip(names, curve.rates(resolved).tolist(), strict=True))
+    if bootstrap:
+        resampled = _resampled(curve, pairs, resolved, bootstrap, seed)
+        intervals = [(None, None)] * len(names) if resampled is None else percentiles(resampled, confidence)
+        for name, (low, high) in zip(names, intervals, strict=True):
+            found |= {f"{name}_low": low, f"{name}_high": high}
+    return found | {
+        "roc": curve.thinned(),
+        "same_pairs": len(pairs.same),
+        "different_pairs": len(pairs.different),
+        "pairs_sampled": pairs.sampled,
+        "protocol": pairs.protocol,
     }
 
 
-def equal_error_rate(same: Vectors, different: Vectors) -> float:
-    """Mean of the false-accept and false-reject rate at the threshold where they are nearest to each other.
-
-    Args:
-        same, different: float32 [S] and [D], distances of same and of different pairs, each SORTED.
-    """
-    thresholds = np.unique(np.concatenate([same, different]))
-    accepts = np.searchsorted(different, thresholds, side="right") / len(different)
-    rejects = 1.0 - np.searchsorted(same, thresholds, side="right") / len(same)
-    # below every distance nothing is accepted: far 0, frr 1
-    accepts, rejects = np.append(0.0, accepts), np.append(1.0, rejects)
-    best = int(np.argmin(np.abs(accepts - rejects)))
-    return float((accepts[best] + rejects[best]) / 2)
+def resolved_rates(fars: Sequence[float], num_different: int) -> list[float]:
+    """The false-accept rates that so many different pairs can tell."""
+    return [far for far in fars if far * num_different >= MIN_FALSE_ACCEPTS]
 
 
-def largest_threshold(same: Vectors, different: Vectors, far: float) -> np.float32:
-    """The largest float32 value with at most this share of `different` (sorted) at or below it."""
-    allowed = int(np.floor(far * len(different) + 1e-9))  # 0.01 * 300 is 2.9999999999999996
-    if allowed >= len(different):  # everything may be accepted
-        return np.float32(max(same[-1], different[-1]))
-    if different[allowed] == 0:  # the next float below 0 is denormal, and hardware that flushes those reads 0
-        return np.float32(-1.0)
-    return np.float32(np.nextafter(different[allowed], np.float32(-np.inf)))
+def _resampled(curve: RocCurve, pairs: Pairs, fars: Sequence[float], resamples: int, seed: int) -> Numbers | None:
+    """Rates of each resample of the classes, [resamples, M]; None with same pairs of too few classes."""
+    if len(np.unique(pairs.same_classes)) < MIN_CLASSES:
+        return None
+    num_classes = 1 + int(max(pairs.same_classes.max(), pairs.different_classes.max()))
+    present = np.unique(np.append(pairs.same_classes, pairs.different_classes))
+    rng = np.random.default_rng(seed)
+    drawn: Indices = np.zeros(num_classes, np.int64)
+    found = np.full((resamples, 2 + len(fars)), np.nan)
+    for row in found:
+        drawn[present] = draw_classes(len(present), 1, rng)[0]
+        same = drawn[pairs.same_classes].astype(float)
+        different = (drawn[pairs.different_classes[0]] * drawn[pairs.different_classes[1]]).astype(float)
+        if same.any() and different.any():
+            row[:] = curve.weighted_rates(same, different, fars)
+    return found

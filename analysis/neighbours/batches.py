@@ -1,4 +1,4 @@
-"""Rows of a table for what works on it: vectors, checked, a batch or some of them at a time, and columns.
+"""Rows of a table for what works on it: checked vectors, a batch or some of them at a time, and checked columns.
 
 A number that is not finite is named by its row in the table.
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from artifact.arrays import Indices, Vectors
+from artifact.arrays import Indices, Numbers, Vectors
 from artifact.errors import DataError
 from rows.vectors.table import VectorBatch, VectorTable
 
@@ -38,11 +38,16 @@ def rows_with_ids(table: VectorTable) -> pa.Table:
     return pa.table(columns).replace_schema_metadata(copied.schema.metadata)
 
 
-def sample_rows(num_rows: int, count: int, rng: np.random.Generator) -> Indices:
-    """A uniform sample of rows, rising, or all of them."""
-    if count >= num_rows:
-        return np.arange(num_rows)
-    return np.sort(rng.choice(num_rows, count, replace=False))
+def number_column(table: VectorTable, name: str) -> Numbers:
+    """A column as float64 [N]; raises DataError where a row has no number."""
+    column = table.column(name)
+    try:
+        values = np.asarray(column.to_numpy(), np.float64)
+    except (TypeError, ValueError):
+        values = np.array([np.nan])
+    if column.null_count or np.isnan(values).any():
+        raise DataError(f'column "{name}"', expected="a number in every row", got="none in some", where=table.source)
+    return values
 
 
 def _require_finite(vectors: Vectors, rows: Indices | None, first_row: int, source: str) -> None:

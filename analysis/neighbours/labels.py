@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from artifact.arrays import Indices
 from artifact.errors import DataError
 
 Labels = Sequence[Hashable] | npt.NDArray[Any]
-Codes = npt.NDArray[np.int64]
 
 
-def label_codes(labels: Labels, num_rows: int, *, known: dict[Hashable, int] | None = None) -> Codes:
+def label_codes(labels: Labels, num_rows: int, *, known: dict[Hashable, int] | None = None) -> Indices:
     """Number the labels 0, 1, 2 ... in order of first appearance.
 
     A dict and not `np.unique`: that sorts, so it fails on mixed types and turns [1, "1"] into one class.

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from analysis.neighbours.pairwise import check_distance, check_vectors
+from analysis.neighbours.checks import check_vectors
 from artifact.arrays import Indices, Vectors
 from artifact.distances import COSINE_EPSILON, DISTANCES
 from artifact.errors import DataError, UsageError
+from rows.vectors.lineage import check_distance
 
 EXTRA_CANDIDATES = 4
 """Taken besides the k asked for, so that rounding at the k-th place does not lose a nearer one; 8 cost 2 % of speed."""
@@ -28,35 +29,34 @@ _CACHED_VALUES = 1 << 17
 
 
 def nearest(
-    references: Vectors, queries: Vectors, k: int, *, distance: str, exclude_self: bool = False
+    references: Vectors, queries: Vectors, k: int, *, distance: str, own: Indices | None = None
 ) -> tuple[Vectors, Indices]:
     """The k nearest references of each query, nearest first; the lower row first at equal distance.
 
     Args:
         references: float32 [N, n].
         queries: float32 [Q, n].
-        k: at most N; at most N - 1 with `exclude_self`.
+        k: at most N; at most N - 1 with `own`.
         distance: a name in artifact.distances.DISTANCES; euclidean is the root, not the square.
-        exclude_self: the queries ARE the references, and no row is its own neighbour.
+        own: int64 [Q], the row of each query among the references, where they are: no row is its own neighbour.
 
     Returns:
         (distances float32 [Q, k], rows of `references` int64 [Q, k]).
 
     Raises:
-        UsageError: k out of range, an unknown distance, or `exclude_self` with other queries than references.
+        UsageError: k out of range, an unknown distance, or not one row of `own` for each query.
         DataError: shapes that do not fit, or numbers that are not finite.
     """
     check_distance(distance)
     references, queries = check_vectors(references, "references"), check_vectors(queries, "queries")
-    if exclude_self and len(queries) != len(references):
-        raise UsageError("exclude_self", expected="the references as queries", got=f"{len(queries)} other queries")
-    available = len(references) - int(exclude_self)
+    if own is not None and len(own) != len(queries):
+        raise UsageError("own", expected=f"a row for each of {len(queries)} queries", got=str(len(own)))
+    available = len(references) - int(own is not None)
     if not 1 <= k <= available:
         raise UsageError("k", expected=f"1 to {available}, the neighbours there are", got=str(k))
     centre = centre_of(references, distance)
     index = flat_index(references.shape[1], distance)
     index.add(prepare(references, distance, centre))
-    own = np.arange(len(queries)) if exclude_self else None
     return search_index(index, references.__getitem__, queries, k, distance=distance, centre=centre, own=own)
 
 

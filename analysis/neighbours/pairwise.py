@@ -13,12 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from artifact.arrays import Vectors
-from artifact.distances import COSINE_EPSILON, DISTANCES
-from artifact.errors import DataError, UsageError
-from rows.vectors.lineage import Lineage
+from analysis.neighbours.checks import check_dims
+from artifact.arrays import Numbers, Vectors
+from artifact.distances import COSINE_EPSILON
+from rows.vectors.lineage import check_distance
 
 CHUNK_BYTES = 64 * 1024 * 1024
 """Size of one chunk of distances."""
@@ -28,25 +27,6 @@ ROUNDING = 1e-13
 
 TILE_COLUMNS = 4096
 """References in one product: its float64 result stays in the cache until it is float32."""
-
-Wide = npt.NDArray[np.float64]
-
-
-def check_distance(distance: str) -> None:
-    """Raise UsageError unless `distance` is one of artifact.distances.DISTANCES."""
-    if distance not in DISTANCES:
-        raise UsageError("distance", expected=f"one of {', '.join(DISTANCES)}", got=repr(distance))
-
-
-def check_vectors(vectors: npt.ArrayLike, name: str = "vectors") -> Vectors:
-    """float32 [N, n], C-contiguous and finite (a copy only where needed); raises DataError otherwise."""
-    array = np.ascontiguousarray(vectors, dtype=np.float32)
-    if array.ndim != 2 or array.shape[1] == 0:
-        raise DataError(name, expected="an array of shape [N, n]", got=f"shape {list(array.shape)}")
-    if not np.isfinite(array).all():
-        bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
-        raise DataError(name, expected="finite numbers", got=f"NaN or infinity in {bad.size} rows, first {bad[0]}")
-    return array
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +41,9 @@ class References:
     """
 
     distance: str
-    centre: Wide
-    wide: Wide
-    floor: Wide
+    centre: Numbers
+    wide: Numbers
+    floor: Numbers
 
     @classmethod
     def of(cls, vectors: Vectors, distance: str) -> References:
@@ -78,7 +58,7 @@ class References:
     def __len__(self) -> int:
         return len(self.wide)
 
-    def distances(self, queries: Vectors, *, out: Vectors | None = None, tile: Wide | None = None) -> Vectors:
+    def distances(self, queries: Vectors, *, out: Vectors | None = None, tile: Numbers | None = None) -> Vectors:
         """Distances from every query to every reference.
 
         Args:
@@ -135,20 +115,12 @@ def distance_chunks(
         yield first, right.distances(queries[first : first + rows])
 
 
-def check_dims(queries: Vectors, references: Vectors) -> None:
-    """Raise DataError unless both have the same n."""
-    if queries.shape[1] != references.shape[1]:
-        raise DataError(
-            "vectors", expected=f"{references.shape[1]} dims as the references have", got=str(queries.shape[1])
-        )
-
-
 def chunk_rows(num_references: int, chunk_bytes: int) -> int:
     """Rows of float32 distances that fit in a chunk: at least 1, at most 256, enough for a fast product."""
     return min(256, max(1, chunk_bytes // (4 * max(1, num_references))))
 
 
-def _widened(vectors: Vectors, distance: str, centre: Wide, *, is_query: bool) -> tuple[Wide, Wide]:
+def _widened(vectors: Vectors, distance: str, centre: Numbers, *, is_query: bool) -> tuple[Numbers, Numbers]:
     """(columns, floor): the product of a query's and a reference's columns is their squared or cosine distance.
 
     |a - b|^2 = (-2a, |a|^2, 1) . (b, 1, |b|^2), and 1 - cos(a, b) = (-a, 1) . (b, 1) for vectors of length 1 (or of
@@ -166,29 +138,3 @@ def _widened(vectors: Vectors, distance: str, centre: Wide, *, is_query: bool) -
     wide[:, dim if is_query else dim + 1] = squares
     moved *= -2.0 if is_query else 1.0
     return wide, ROUNDING * squares
-
-
-def table_distance(lineage: Lineage | None, distance: str | None, *, where: str) -> str:
-    """The distance of a table of vectors: the one its artifact was trained with, or the one named where it has none.
-
-    Raises:
-        UsageError: neither, an unknown one, or one that contradicts the lineage.
-    """
-    if distance is not None:
-        check_distance(distance)
-    if lineage is None:
-        if distance is None:
-            raise UsageError(
-                "distance",
-                expected="a name, for vectors without lineage",
-                got="none",
-                where=where,
-                mend="name one of " + ", ".join(DISTANCES),
-            )
-        return distance
-    check_distance(lineage.distance)
-    if distance not in (None, lineage.distance):
-        raise UsageError(
-            "distance", expected=f"{lineage.distance}, as {lineage.artifact} was trained", got=distance, where=where
-        )
-    return lineage.distance

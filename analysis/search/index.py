@@ -22,15 +22,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from analysis.measures.intervals import check_seed
 from analysis.neighbours.batches import rows_with_ids
+from analysis.neighbours.checks import check_vectors
 from analysis.neighbours.nearest import search_index
-from analysis.neighbours.pairwise import check_vectors, table_distance
+from analysis.neighbours.samples import check_seed
 from analysis.search.index_kinds import AUTO, KINDS, RECALL, choose_kind
 from artifact.arrays import Indices, Vectors
 from artifact.atomic import staged_file
 from artifact.errors import DataError, OutputError, UsageError
-from rows.vectors.lineage import Lineage, require_same_space
+from rows.vectors.lineage import Lineage, require_same_space, table_distance
 from rows.vectors.parts import write_part
 from rows.vectors.table import VectorTable
 

@@ -21,9 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from analysis.measures.recall import ExactDistances
-from analysis.neighbours.batches import checked_batches, checked_rows, sample_rows
+from analysis.measures.index_recall import ExactDistances
+from analysis.neighbours.batches import checked_batches, checked_rows
 from analysis.neighbours.nearest import centre_of, flat_index, prepare
+from analysis.neighbours.samples import sample_rows
 from artifact.errors import UsageError
 from rows.vectors.table import VectorTable
 

@@ -28,7 +28,7 @@ def evaluate(
 
     Without --label: ranking accuracy of scored triplets and quartets, verification of pairs with a column `different`.
     """
-    from analysis.evaluation.evaluate import evaluate as measure
+    from analysis.evaluation.labelled_tables import evaluate as measure
     from lookalike import console
     from lookalike.results.evaluations import print_evaluation
     from rows.vectors.table import VectorTable

@@ -9,14 +9,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+from analysis.evaluation.tuple_tables import evaluate_tuples, open_tuples
 from artifact.atomic import write_atomically
 from lookalike import console
 from lookalike.demo.data_sets import DATA_SETS, DataSet
+from lookalike.demo.gallery import write_gallery
 from lookalike.demo.output_folder import claimed
 from lookalike.demo.raw_pixels import evaluate_raw_pixels
 from lookalike.demo.steps import Steps, running_server, working_folder
-from lookalike.demo.triplets import ranking_accuracy, write_triplets
-from pages.demo_gallery import write_gallery
+from lookalike.demo.triplets import write_triplets
 
 LABEL = "label"
 MORE_TRAINING: tuple[str, ...] = ()
@@ -75,6 +76,7 @@ def _journey(data: DataSet, output: Path, steps: Steps) -> dict[str, Any]:
         steps.run("cluster", vectors, "-k", num_classes, "--output", output / "clusters.parquet")
     with steps.step("evaluate", "7. Evaluate, beside raw pixels"):
         measured = steps.run("evaluate", vectors, "--label", LABEL)
+        ordered = evaluate_tuples(open_tuples(pairs))
         raw = evaluate_raw_pixels(held_out, described["preprocessing"], clusters=data.clusters)
         compared = [name for name, key in MEASURED.items() if key in raw]
     summary: dict[str, Any] = {
@@ -88,7 +90,7 @@ def _journey(data: DataSet, output: Path, steps: Steps) -> dict[str, Any]:
         "distance": described["distance"],
         **{name: measured[key] for name, key in MEASURED.items()},
         **{f"{name}_raw_pixels": raw[MEASURED[name]] for name in compared},
-        "ranking_accuracy": ranking_accuracy(pairs),
+        "ranking_accuracy": ordered["ranking_accuracy"],
         "threshold": trained["threshold"],
         "parity_max_abs": max(branch["parity"]["max_abs"], full["parity"]["max_abs"]),
         "digest": branch["digest"],

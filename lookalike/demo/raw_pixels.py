@@ -18,10 +18,11 @@ def evaluate_raw_pixels(held_out: Path, preprocessing: Mapping[str, Any], *, clu
         clusters: k-means too, as many clusters as classes; 500 of them on colour pixels take two minutes.
 
     Returns:
-        As analysis.evaluation.evaluate.evaluate: "recall@1", "recall@5", ..., "mAP@R", and of clusters "purity", "nmi".
+        As `lookalike evaluate` gives: "recall@1", "recall@5", ..., "mAP@R", and of clusters "purity", "nmi".
     """
     from analysis.clusters.kmeans import kmeans
-    from analysis.measures.metrics import clustering_metrics, retrieval_metrics
+    from analysis.measures.clustering import clustering_metrics
+    from analysis.measures.retrieval import retrieval_metrics
     from artifact.preprocessing import Preprocessing, load_pixels
 
     paths = sorted(held_out.glob("*/*.png"))

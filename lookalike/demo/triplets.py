@@ -1,4 +1,4 @@
-"""Triplets of held-out images for the full mode, and how often the positive turns out nearer than the negative."""
+"""Triplets of held-out images, as a table for the full mode."""
 
 from __future__ import annotations
 
@@ -23,13 +23,3 @@ def write_triplets(held_out: Path, file: Path, *, num_rows: int = 1000, seed: in
             paths = (classes[names[same]][a], classes[names[same]][p], classes[names[other]][n])
             writer.writerow([row, *(path.relative_to(file.parent).as_posix() for path in paths)])
     return file
-
-
-def ranking_accuracy(folder: Path) -> float:
-    """Share of scored triplets whose anchor is nearer to the positive than to the negative."""
-    import pyarrow.parquet as pq
-
-    columns = ["distance_anchor_positive", "distance_anchor_negative"]
-    parts = [pq.read_table(part, columns=columns) for part in sorted(folder.glob("part-*.parquet"))]
-    near, far = (np.concatenate([part[column].to_numpy() for part in parts]) for column in columns)
-    return float(np.mean(near < far))

@@ -1,4 +1,4 @@
-"""What a collection says of its vectors, kept with it in the store, so that spaces never mix there either.
+"""Labels of collections: facts of their vectors, kept with them in the store, so that spaces never mix there either.
 
 Decision a reader would question: a collection without a label is somebody else's and is never written to nor removed,
 not even with --recreate: its columns, ids and distances are its owner's.

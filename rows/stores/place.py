@@ -1,4 +1,4 @@
-"""Where a store is: one URL that names the program, and a host, a file or a folder.
+"""Places of stores: one URL that names the program, and a host, a file or a folder.
 
 Decision a reader would question: `http://` alone is refused, for it does not tell which program answers there. Keys
 stay out of the URL where the program has an environment variable for them, and a password in it is never shown: it is

@@ -1,4 +1,4 @@
-"""Push a table of vectors into another program's database, batch by batch, in bounded memory.
+"""The push of a table of vectors into another program's database, batch by batch, in bounded memory.
 
 Decisions a reader would question:
 - Rows are written by id, a row of the same id replaced whole. So the same push again changes nothing, and one that was
@@ -16,13 +16,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from analysis.neighbours.pairwise import table_distance
 from artifact.errors import DataError, LookalikeError, OutputError, ServerError, UnavailableError, UsageError
 from artifact.events import Report
 from rows.stores.label import Label
 from rows.stores.place import Place, parse_place
 from rows.stores.programs import load_store, missing_package
 from rows.stores.store import Rows, Store, StoreModule
+from rows.vectors.lineage import table_distance
 from rows.vectors.table import VectorTable
 
 DEFAULT_BATCH_SIZE = 1000

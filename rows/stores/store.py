@@ -1,4 +1,4 @@
-"""What every store can do; push.py asks nothing else of it, and a new store is one file and one line in programs.py."""
+"""The interface of a store: all that push.py asks of it. A new store is one file and one line in programs.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The lineage of vectors, carried in the schema metadata of every table of them, and the refusal to mix spaces."""
+"""Lineage: the artifact that gave a table its vectors, in its schema metadata, and the refusals that follow from it.
+
+Vectors of two spaces are never mixed, and none are compared by another distance than their artifact was trained with.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from artifact.errors import DataError, SpaceError
+from artifact.distances import DISTANCES
+from artifact.errors import DataError, SpaceError, UsageError
 
 METADATA_KEY = b"lookalike.lineage"
 
@@ -85,3 +89,35 @@ def require_same_space(
         got=" and ".join(shown),
         mend="score both tables with the same model",
     )
+
+
+def check_distance(distance: str) -> None:
+    """Raise UsageError unless `distance` is one of artifact.distances.DISTANCES."""
+    if distance not in DISTANCES:
+        raise UsageError("distance", expected=f"one of {', '.join(DISTANCES)}", got=repr(distance))
+
+
+def table_distance(lineage: Lineage | None, distance: str | None, *, where: str) -> str:
+    """The distance of a table of vectors: the one its artifact was trained with, or the one named where it has none.
+
+    Raises:
+        UsageError: neither, an unknown one, or one that contradicts the lineage.
+    """
+    if distance is not None:
+        check_distance(distance)
+    if lineage is None:
+        if distance is None:
+            raise UsageError(
+                "distance",
+                expected="a name, for vectors without lineage",
+                got="none",
+                where=where,
+                mend="name one of " + ", ".join(DISTANCES),
+            )
+        return distance
+    check_distance(lineage.distance)
+    if distance not in (None, lineage.distance):
+        raise UsageError(
+            "distance", expected=f"{lineage.distance}, as {lineage.artifact} was trained", got=distance, where=where
+        )
+    return lineage.distance

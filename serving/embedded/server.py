@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -182,28 +183,40 @@ def serve(server: Server) -> None:
         ServerError: as its `start`.
     """
     report = server.options.report
-    with _signals() as stopped:
+    with _signals() as wait_for_signal:
         server.start()
         report(f"serving {', '.join(server.model_names) or 'no model'} on {server.url} (gRPC)")
-        stopped.wait()
+        wait_for_signal()
         report(f"stopping: requests in flight may take {server.options.grace_s:g} s more")
         server.stop()
 
 
 @contextlib.contextmanager
-def _signals() -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGINT set; the handlers that were there are put back."""
-    stopped = threading.Event()
+def _signals() -> Iterator[Callable[[], None]]:
+    """A function that waits for SIGTERM or SIGINT, sent from now on; what was done with them before is restored.
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        stopped.set()
+    The system's handler writes them into a socket. One of Python's own would run in this thread only once it wakes up:
+    a signal that comes when it is just about to sleep, on an event or a queue, would be slept over for ever.
+    """
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    def note(number: int, frame: FrameType | None) -> None:
+        """Nothing more: the number is in the socket."""
+
+    def wait() -> None:
+        while reader.recv(1)[0] not in before:
+            pass  # a signal of somebody else's
+
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        writer.setblocking(False)
+        old_writer = signal.set_wakeup_fd(writer.fileno())
+        before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield wait
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(old_writer)
 
 
 def _bracketed(host: str) -> str:

@@ -25,7 +25,7 @@ from serving.jobs.retrying import require_same_rows, retry_parts
 from serving.jobs.row_windows import PartWindows
 from serving.jobs.shards import WHOLE, Shard
 
-__all__ = ["DEFAULT_ROWS_PER_PART", "Engine", "JobResult", "Report", "score_table"]
+__all__ = ["DEFAULT_ROWS_PER_PART", "Engine", "JobResult", "score_table"]
 
 DEFAULT_ROWS_PER_PART = 8192
 

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 import export.reduce
-from analysis.measures.verification import decision_threshold
+from analysis.measures.threshold import decision_threshold
 from artifact.errors import ArtifactError, DataError, ParityError, UsageError
 from artifact.model.manifest import Manifest
 from artifact.preprocessing import Preprocessing

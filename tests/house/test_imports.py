@@ -9,6 +9,8 @@ from tests.shared.missing_packages import COMMAND_LINE, TRAINING_EXTRA, run_with
 from tests.shared.places import ROOT
 
 TRAINING_PACKAGES = (*TRAINING_EXTRA, "trainer")
+TEST_PACKAGES = ("sklearn", "scipy")
+"""References of tests; nothing but tests imports them."""
 LIGHT_ROOMS = ("artifact", "rows", "analysis", "serving", "pages", "export/adoption")
 INSIDE_TRITON = "artifact.repository.triton_decode"
 """The one module that nothing here can import: it runs inside tritonserver."""
@@ -32,7 +34,7 @@ def test_room_imports_on_a_machine_without_torch(room: str) -> None:
     """Every module of the room imports while torch, timm and the floors above are not to be found."""
     names = modules_of(room)
     assert len(names) == len(list((ROOT / room).rglob("*.py"))) - (room == "artifact")
-    missing = TRAINING_PACKAGES if room == "export/adoption" else (*TRAINING_PACKAGES, "export")
+    missing = (*TRAINING_PACKAGES, *TEST_PACKAGES, *(() if room == "export/adoption" else ("export",)))
     done = run_without(missing, "\n".join(f"import {name}" for name in names))
     assert done.returncode == 0, done.stderr
 

@@ -16,7 +16,7 @@ import pytest
 from pyarrow import parquet
 from qdrant_client import QdrantClient
 
-from artifact.errors import LookalikeError, UnavailableError, UsageError
+from artifact.errors import DataError, LookalikeError, UnavailableError, UsageError
 from lookalike.cli import main
 from rows.stores.place import parse_place
 from rows.stores.push import push
@@ -174,3 +174,10 @@ def test_one_vector_column_goes_and_the_other_columns_that_are_no_vectors(tmp_pa
         row = "abcde".index(point.payload["id"])
         assert point.payload == {"id": "abcde"[row], "distance_left_right": 0.5}
         np.testing.assert_allclose(np.asarray(point.vector), -VECTORS[row], rtol=1e-6)
+
+
+def test_a_row_without_an_id_is_refused(tmp_path: Path) -> None:
+    """There is no way to write it twice as one."""
+    table = VectorTable.from_arrays(VECTORS, {"id": [*"abcd", None]})
+    with pytest.raises(DataError, match='column "id": expected an id in every row, got null'):
+        push(table, f"qdrant://{tmp_path}/q", "x", distance="euclidean")

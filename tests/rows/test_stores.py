@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from artifact.errors import DataError, LookalikeError, OutputError, ServerError, SpaceError
+from artifact.errors import LookalikeError, OutputError, ServerError, SpaceError
 from lookalike.cli import main
 from rows.stores.push import PushResult, push
 from rows.vectors.lineage import Lineage
@@ -279,12 +279,6 @@ def test_a_row_is_replaced_whole(url: str, name: str) -> None:
         rows = reader.rows(name)
     assert (rows["x"].get("label"), rows["y"]["label"]) == (None, "b")
     np.testing.assert_allclose(np.asarray(rows["x"]["vector"]), -matrix(1)[0], rtol=1e-6)
-
-
-def test_a_row_without_an_id_is_refused(tmp_path: Path) -> None:
-    """There is no way to write it twice as one."""
-    with pytest.raises(DataError, match='column "id": expected an id in every row, got null'):
-        push(table(matrix(2), ["x", None]), f"qdrant://{tmp_path}/q", "x")
 
 
 def test_the_command_pushes_a_folder(postgres: str, name: str, tmp_path: Path, capsys: Any) -> None:

@@ -4,7 +4,6 @@ python run_training.py SETTINGS.json RUN PAUSE      after step PAUSE a line is w
 """
 
 import json
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,6 @@ from trainer.config.config import make_config
 from trainer.loop.fit import fit
 
 if __name__ == "__main__":
-    signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # ignored by inheritance where a suite runs in the background
     torch.set_num_threads(1)
     settings, output, pause = sys.argv[1:]
 

@@ -1,4 +1,4 @@
-"""Data parted into what is trained on and what is held out, whatever shape they have.
+"""The split of the data into what is trained on and what is held out, whatever shape they have.
 
 Decision a reader would question: held-out tuples of a table of their own that show an image which is trained on are
 left out, as held-out copies of training images are. The rest measures what the network makes of unseen images.
@@ -16,7 +16,6 @@ from trainer.data.dataset import Dataset
 from trainer.data.images import Images
 from trainer.data.split import split_classes, split_images, split_tuples, without_copies
 from trainer.data.tuple_table import TupleRows, only_used
-from trainer.loop.validation import can_validate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +26,11 @@ class DataSplit:
     tuples: TupleRows | None = None
     held_out: Images | None = None
     held_out_tuples: TupleRows | None = None
+
+
+def can_validate(images: Images | None) -> bool:
+    """Whether leave-one-out retrieval means anything here: two classes, one of them with two images."""
+    return images is not None and len(images.files.classes) > 1 and int(np.bincount(images.labels).max()) > 1
 
 
 def split_dataset(

@@ -1,18 +1,32 @@
-"""What a run is measured by: held-out images or tuples after an epoch, and threshold and report when it ends."""
+"""Measures of a run: held-out images or tuples after an epoch, and the decision threshold when it ends."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
-from analysis.measures.metrics import retrieval_metrics
-from analysis.measures.verification import decision_threshold
+from analysis.measures.pairs import Pairs, choose_pairs
+from analysis.measures.retrieval import retrieval_metrics
+from analysis.measures.threshold import threshold_of_pairs
 from artifact.arrays import Vectors
-from artifact.events import Report
-from pages.report import HeldOut, write_report
+from trainer.data.images import Images
 from trainer.loop.training import Training
-from trainer.loop.validation import FALSE_ACCEPT_RATE, embed
+from trainer.networks.branch import Branch, evaluating
+
+_BATCH = 128
+
+
+def embed(branch: Branch, images: Images) -> Vectors:
+    """Vectors of all images, in evaluation mode (restored afterwards): float32 [images, embedding_dim]."""
+    device = branch.scale.device
+    parts = []
+    with evaluating(branch), torch.inference_mode():
+        for start in range(0, len(images), _BATCH):
+            pixels = images.pixels(np.arange(start, min(start + _BATCH, len(images)), dtype=np.int64))
+            parts.append(branch(torch.from_numpy(pixels).to(device)).cpu().numpy())
+    return np.concatenate(parts)
 
 
 def assess(training: Training) -> dict[str, float]:
@@ -32,36 +46,18 @@ def assess(training: Training) -> dict[str, float]:
     return {name: float(metrics[name]) for name in ("recall@1", "mAP@R")}
 
 
-def find_threshold(training: Training, vectors: Vectors | None) -> dict[str, Any] | None:
-    """The decision threshold at a false-accept rate of 1 % over held-out pairs; None where there are no classes."""
+def held_out_pairs(training: Training, vectors: Vectors | None) -> Pairs | None:
+    """The pairs that threshold and report are taken from; None where nothing with classes is held out.
+
+    Args:
+        vectors: float32 [N, n] of the held-out images, or None.
+    """
     prepared, config = training.prepared, training.config
     if vectors is None or prepared.held_out is None or prepared.held_out_tuples is not None:
         return None
-    labels = prepared.held_out.labels
-    return decision_threshold(vectors, labels, distance=config.distance, far=FALSE_ACCEPT_RATE, seed=config.seed)
+    return choose_pairs(vectors, prepared.held_out.labels, distance=config.distance, seed=config.seed)
 
 
-def report_run(training: Training, facts: dict[str, Any], vectors: Vectors | None, say: Report) -> None:
-    """Write report.html; what goes wrong there is a warning, for the run itself is done."""
-    held_out = training.prepared.held_out
-    shown = None
-    if held_out is not None and vectors is not None:
-        has_classes = training.prepared.held_out_tuples is None
-        shown = HeldOut(
-            vectors=vectors,
-            labels=held_out.labels if has_classes else None,
-            classes=held_out.files.classes,
-            names=held_out.files.names,
-            pixels=held_out.pixels,
-        )
-    try:
-        write_report(
-            training.folder,
-            config=training.config,
-            facts=facts,
-            lines=training.lines,
-            held_out=shown,
-            threshold=facts.get("threshold"),
-        )
-    except Exception as error:  # a page of plots must not cost hours of training
-        say({"event": "warning", "message": f"report.html could not be written: {type(error).__name__}: {error}"})
+def find_threshold(pairs: Pairs | None) -> dict[str, Any] | None:
+    """The decision threshold at the usual false-accept rate; None where same and different cannot be told apart."""
+    return None if pairs is None else threshold_of_pairs(pairs)

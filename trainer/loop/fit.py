@@ -23,15 +23,15 @@ import torch
 from artifact.atomic import write_atomically
 from artifact.events import Report
 from trainer.config.config import TrainConfig
-from trainer.loop.assessment import assess, find_threshold, report_run
+from trainer.loop.assessment import assess, embed, find_threshold, held_out_pairs
 from trainer.loop.distributed import joined
 from trainer.loop.epoch import train_epoch
 from trainer.loop.event_log import EventLog, require_tensorboard
 from trainer.loop.interruption import Interruption
 from trainer.loop.preparation import prepare
 from trainer.loop.resumption import resume_training
+from trainer.loop.run_report import report_run
 from trainer.loop.training import Training, make_training
-from trainer.loop.validation import embed
 from trainer.run.checkpoint import save_checkpoint, save_state
 from trainer.run.facts import final_facts, first_facts
 from trainer.run.folder import CHECKPOINT, METRICS, STATE, check_output, create_run, write_facts
@@ -142,10 +142,11 @@ def _finish(training: Training, output: Path, say: Report, started: float) -> No
     load_weights(training.branch, output / CHECKPOINT)
     held_out = training.prepared.held_out
     vectors = None if held_out is None else embed(training.branch, held_out)
-    threshold = find_threshold(training, vectors)
+    pairs = held_out_pairs(training, vectors)
+    threshold = find_threshold(pairs)
     metrics = kept_line(training.lines, training.config.loop)
     facts = read_facts(output) | final_facts(metrics, threshold=threshold, seconds=time.monotonic() - started)
-    report_run(training, facts, vectors, say)
+    report_run(training, facts, vectors, pairs, say)
     write_facts(output, facts)
     (output / STATE).unlink()
     say({"event": "end", "seconds": facts["seconds"], "threshold": threshold})

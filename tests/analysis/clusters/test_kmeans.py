@@ -12,8 +12,9 @@ from pyarrow import parquet
 
 from analysis.clusters.kmeans import kmeans, plus_plus
 from analysis.clusters.table_clusters import cluster_table
-from analysis.evaluation.evaluate import evaluate
-from analysis.measures.metrics import clustering_metrics, retrieval_metrics
+from analysis.evaluation.labelled_tables import evaluate
+from analysis.measures.clustering import clustering_metrics
+from analysis.measures.retrieval import retrieval_metrics
 from artifact.distances import cosine
 from artifact.errors import DataError, UsageError
 from rows.vectors.lineage import Lineage

@@ -1,4 +1,4 @@
-"""Clusters of whole tables: what is said of each cluster, by brute force, and training on a sample."""
+"""Clusters of whole tables: the facts of each cluster by brute force, and training on a sample."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pyarrow import parquet
 from analysis.clusters import table_clusters as clusters
 from analysis.clusters.kmeans import kmeans
 from analysis.clusters.table_clusters import cluster_table
-from analysis.evaluation import evaluate as evaluation
-from analysis.evaluation.evaluate import evaluate
+from analysis.evaluation import labelled_tables as evaluation
+from analysis.evaluation.labelled_tables import evaluate
 from artifact.distances import DISTANCES
 from artifact.errors import DataError, UsageError
 from rows.vectors.table import VectorTable

@@ -1,4 +1,4 @@
-"""Paired recall@1: the same ranking as a plain loop, and an interval that an independent computation gives too."""
+"""Paired cosines and recall@1: the ranking of a plain loop, and an interval that an independent computation gives."""
 
 import math
 
@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq, minimize_scalar
 
-from analysis.measures.metrics import retrieval_metrics
-from analysis.measures.paired import nearest_is_same, paired_interval, paired_recall
+from analysis.measures.paired import paired_cosines, paired_interval, paired_recall
+from analysis.measures.ranking import rank_within
+from analysis.measures.retrieval import retrieval_metrics
 from artifact.distances import DISTANCES
 from artifact.errors import DataError, UsageError
 
@@ -90,7 +91,10 @@ def test_nearest_is_that_of_a_plain_loop(distance: str) -> None:
         found = [(float(DISTANCES[distance](vectors[row], vectors[other])), other) for other in range(60)]
         ranked = sorted((value, labels[other] == labels[row]) for value, other in found if other != row)
         expected.append(bool(ranked[0][1]))
-    got = nearest_is_same(vectors, labels, distance=distance)
+    ranking = rank_within(vectors, labels, distance=distance)
+    assert ranking is not None
+    got = ranking.values["recall@1"]
+    assert ranking.rows.tolist() == list(range(60))
     assert got.tolist() == expected
     assert got.mean() == pytest.approx(retrieval_metrics(vectors, labels, distance=distance, ks=(1,))["recall@1"])
 
@@ -107,6 +111,16 @@ def test_paired_recall_counts_what_only_one_network_gets_right() -> None:
     assert (lost.low, lost.high) == paired_interval(3, 0, 6)
     gained = paired_recall(bad, good, labels, distance="euclidean")
     assert (gained.only_reference, gained.only_candidate, gained.lost) == (0, 3, -0.5)
+
+
+def test_paired_cosines_are_those_of_the_distance() -> None:
+    """1 less the cosine distance row by row; a vector without length is at right angles to all."""
+    random = np.random.default_rng(0)
+    first, second = (random.normal(size=(30, 7)).astype(np.float32) for _ in range(2))
+    first[4] = 0
+    found = paired_cosines(first, second)
+    np.testing.assert_allclose(found, 1 - DISTANCES["cosine"](first, second), atol=1e-6)
+    assert found[4] == 0
 
 
 def test_sets_of_two_lengths_are_refused() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.measures.tuples import ranking_accuracy, sample_triplets, table_ranking_accuracy
+from analysis.measures.ranking_accuracy import ranking_accuracy, sample_triplets, table_ranking_accuracy
 from artifact.distances import DISTANCES
 from artifact.errors import DataError, UsageError
 from rows.vectors.table import VectorTable

@@ -1,154 +1,177 @@
-"""The decision threshold against a loop over every pair and every candidate value."""
+"""ROC, AUC, EER and TAR@FAR against scikit-learn, plain loops and simulations."""
 
 from __future__ import annotations
 
-import itertools
 import json
 from typing import Any
 
 import numpy as np
 import pytest
 
-from analysis.measures.verification import decision_threshold
-from artifact.distances import DISTANCES
+from analysis.measures.roc import RocCurve
+from analysis.measures.threshold import decision_threshold
+from analysis.measures.verification import verification_metrics
 from artifact.errors import UsageError
+from tests.analysis.measures.test_threshold import held_out, pair_distances
 
 
-def held_out(seed: int = 0, num_rows: int = 40) -> tuple[Any, Any]:
-    """Overlapping unbalanced classes (one singleton), unnormalised, in mixed order."""
-    rng = np.random.default_rng(seed)
-    labels = np.array(["lone"] + ["b"] * 5 + ["c"] * 12 + ["d"] * (num_rows - 18))
-    labels = labels[rng.permutation(num_rows)]
-    centres = {label: rng.normal(size=4) for label in ("lone", "b", "c", "d")}
-    vectors = np.stack([centres[label] + rng.normal(size=4) * 0.5 for label in labels])
-    return (vectors * rng.uniform(0.5, 2, size=(num_rows, 1))).astype(np.float32), labels
+@pytest.mark.parametrize("distance", ["euclidean", "cosine"])
+@pytest.mark.parametrize("grid", [False, True])
+def test_auc_and_curve_equal_scikit_learn(distance: str, grid: bool) -> None:
+    """Also where most distances are ties; every thinned point is one of sklearn's curve."""
+    from sklearn.metrics import roc_auc_score, roc_curve
 
-
-def pair_distances(vectors: Any, labels: Any, distance: str) -> tuple[list[float], list[float]]:
-    same, different = [], []
-    for i, j in itertools.combinations(range(len(labels)), 2):
-        apart = float(DISTANCES[distance](vectors[i], vectors[j]))
-        (same if labels[i] == labels[j] else different).append(apart)
-    return same, different
-
-
-@pytest.mark.parametrize("distance", DISTANCES)
-@pytest.mark.parametrize("far", [0.0, 0.01, 0.1, 0.5])
-def test_threshold_is_the_largest_within_the_rate(distance: str, far: float) -> None:
-    """Rates at the value are as a loop counts them, and the next float32 up accepts too many."""
-    vectors, labels = held_out()
-    found = decision_threshold(vectors, labels, distance=distance, far=far)
+    vectors, labels = held_out(2, 90)
+    vectors = np.round(vectors) + np.float32(1) if grid else vectors
+    found = verification_metrics(vectors, labels, distance=distance, bootstrap=0)
     assert found is not None
-    assert list(found) == ["value", "rule", "far", "frr", "eer", "pairs", "protocol"]
     same, different = pair_distances(vectors, labels, distance)
-    assert found["pairs"] == len(same) + len(different) == 40 * 39 // 2
-    assert found["far"] == sum(d <= found["value"] for d in different) / len(different) <= far
-    assert found["frr"] == sum(d > found["value"] for d in same) / len(same)
-    above = float(np.nextafter(np.float32(found["value"]), np.float32(np.inf)))
-    assert sum(d <= above for d in different) / len(different) > far
+    truth, nearness = np.repeat([1, 0], [len(same), len(different)]), -np.array(same + different)
+    assert found["AUC"] == pytest.approx(roc_auc_score(truth, nearness), abs=1e-12)
+    far, tar, thresholds = roc_curve(truth, nearness, drop_intermediate=False)
+    points = {float(np.float32(-t)): (x, y) for x, y, t in zip(far[1:], tar[1:], thresholds[1:], strict=True)}
+    curve = found["roc"]
+    for threshold, x, y in zip(*(curve[name][1:] for name in ("threshold", "far", "tar")), strict=True):
+        assert (x, y) == pytest.approx(points[threshold], abs=1e-12)
+    assert (curve["threshold"][0], curve["far"][0], curve["tar"][0]) == (-1, 0, 0)
+    assert (curve["far"][-1], curve["tar"][-1]) == (1, 1)
+    assert np.trapezoid(curve["tar"], curve["far"]) == pytest.approx(found["AUC"], abs=0.01)
+    assert len(curve["far"]) <= 203
     assert json.loads(json.dumps(found)) == found
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_equal_error_rate_equals_a_loop_over_every_threshold(seed: int) -> None:
-    """The threshold where |far - frr| is least, the mean of the two."""
-    vectors, labels = held_out(seed)
-    same, different = pair_distances(vectors, labels, "cosine")
-    best = (2.0, 0.0)
-    for value in [-1.0, *sorted({*same, *different})]:
-        accepted = sum(d <= value for d in different) / len(different)
-        rejected = sum(d > value for d in same) / len(same)
-        best = min(best, (abs(accepted - rejected), (accepted + rejected) / 2))
-    found = decision_threshold(vectors, labels, distance="cosine")
+def test_rates_are_those_of_the_decision_threshold(seed: int) -> None:
+    """The same pairs: EER equal, and TAR@FAR = 1 - frr at the threshold of that far."""
+    vectors, labels = held_out(seed, 120)
+    found = verification_metrics(vectors, labels, distance="euclidean", fars=(0.3, 0.1, 0.02), bootstrap=0)
     assert found is not None
-    assert found["eer"] == pytest.approx(best[1], abs=1e-12)
-    assert 0 < found["eer"] < 0.5
+    for far in (0.3, 0.1, 0.02):
+        decided = decision_threshold(vectors, labels, distance="euclidean", far=far)
+        assert decided is not None
+        assert found[f"TAR@FAR={far:g}"] == pytest.approx(1 - decided["frr"], abs=1e-12)
+        assert found["EER"] == pytest.approx(decided["eer"], abs=1e-12)
 
 
-def test_separated_classes_have_no_errors() -> None:
-    """Same pairs 1 apart, different pairs at least 99: nothing is rejected, nothing falsely accepted at far 0."""
-    found = decision_threshold(
-        np.array([[0], [1], [100], [101]], np.float32), list("aabb"), distance="euclidean", far=0
-    )
+def equal_error_rate_by_counting(same: Any, different: Any) -> float:
+    """Both rates at every threshold, counted."""
+    rates = [((different <= t).mean(), (same > t).mean()) for t in [-1.0, *np.unique(np.append(same, different))]]
+    far, frr = min(rates, key=lambda pair: abs(pair[0] - pair[1]))
+    return float(far + frr) / 2
+
+
+def test_weighted_rates_equal_repeated_pairs() -> None:
+    """A pair of weight three counts as three such pairs, one of weight 0 as none."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        same = np.sort(rng.integers(0, 12, 40).astype(np.float32))
+        different = np.sort(rng.integers(3, 18, 60).astype(np.float32))
+        weights = rng.integers(0, 4, 40), rng.integers(0, 4, 60)
+        found = RocCurve(same, different).weighted_rates(*(each.astype(float) for each in weights), (0.1, 0.25))
+        same, different = np.repeat(same, weights[0]), np.repeat(different, weights[1])
+        expected = RocCurve(same, different).rates((0.1, 0.25))
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+        assert expected[1] == pytest.approx(equal_error_rate_by_counting(same, different), abs=1e-12)
+        auc = np.mean((different > same[:, None]) + 0.5 * (different == same[:, None]))
+        assert found[0] == pytest.approx(auc, abs=1e-12)
+        for far, tar in zip((0.1, 0.25), found[2:], strict=True):
+            allowed = [t for t in [-1, *different] if (different <= t).mean() <= far + 1e-12]
+            above = min((d for d in different if d > max(allowed)), default=np.inf)
+            assert tar == pytest.approx((same < above).mean())
+
+
+def test_rates_that_the_pairs_cannot_tell_are_none() -> None:
+    """At least ten of the different pairs must be allowed: 30 rows have 300-odd of them."""
+    vectors, labels = held_out(0, 30)
+    found = verification_metrics(vectors, labels, distance="euclidean", bootstrap=20)
     assert found is not None
-    assert (found["far"], found["frr"], found["eer"], found["pairs"]) == (0, 0, 0, 6)
-    assert 1 <= found["value"] < 99
+    assert 100 < found["different_pairs"] < 1000
+    assert found["TAR@FAR=0.1"] is not None
+    for far in ("0.01", "0.001", "0.0001"):
+        assert found[f"TAR@FAR={far}"] is None
+        assert f"TAR@FAR={far}_low" not in found
+    assert found["AUC_low"] is None  # four classes
 
 
-def test_ties_at_the_threshold_are_all_kept_out() -> None:
-    """Of six different pairs four may be accepted, but the fourth and fifth are both at 2: so only three are."""
-    vectors = np.array([[0], [1], [2], [-2], [0.5]], np.float32)
-    labels = ["q", "r", "r", "r", "q"]
-    same, different = pair_distances(vectors, labels, "euclidean")
-    assert sorted(different) == [0.5, 1, 1.5, 2, 2, 2.5]
-    found = decision_threshold(vectors, labels, distance="euclidean", far=4 / 6)
-    assert found is not None
-    assert found["far"] == 3 / 6
-    assert found["value"] == np.nextafter(np.float32(2), np.float32(0))
-    assert found["frr"] == sum(d >= 2 for d in same) / len(same)
+def population(rng: np.random.Generator, num_classes: int) -> tuple[Any, Any]:
+    """Six images a class; classes differ in how tight they are, so same pairs of a class go together."""
+    labels = np.repeat(np.arange(num_classes), 6)
+    spread = rng.uniform(0.2, 1.6, num_classes)[labels, None]
+    centres = rng.normal(size=(num_classes, 3))
+    return (centres[labels] + rng.normal(size=(len(labels), 3)) * spread).astype(np.float32), labels
 
 
-def test_a_collapsed_network_accepts_nothing() -> None:
-    """All distances 0: any acceptance accepts everything, so the value lies below 0 by a margin that no flush hides."""
-    found = decision_threshold(np.zeros((4, 2), np.float32), list("aabb"), distance="euclidean")
-    assert found is not None
-    assert (found["value"], found["far"], found["frr"]) == (-1.0, 0, 1)
+def test_class_interval_of_auc_holds_the_truth() -> None:
+    """Of 80 simulated sets of 25 classes at least 69 hold the value of 600 classes; taking pairs for independent
+    (Hanley, McNeil 1982) holds it far less often."""
+    rng = np.random.default_rng(0)
+    large = verification_metrics(*population(rng, 600), distance="euclidean", bootstrap=0)
+    assert large is not None
+    truth = large["AUC"]
+    held = held_by_pairs = 0
+    for _ in range(80):
+        vectors, labels = population(rng, 25)
+        found = verification_metrics(vectors, labels, distance="euclidean", bootstrap=60)
+        assert found is not None
+        held += found["AUC_low"] <= truth <= found["AUC_high"]
+        a, s, d = found["AUC"], found["same_pairs"], found["different_pairs"]
+        q1, q2 = a / (2 - a), 2 * a * a / (1 + a)
+        error = np.sqrt((a * (1 - a) + (s - 1) * (q1 - a * a) + (d - 1) * (q2 - a * a)) / (s * d))
+        held_by_pairs += abs(a - truth) <= 1.96 * error
+    assert held >= 69
+    assert held_by_pairs < 64
 
 
-def test_rate_of_one_accepts_everything() -> None:
-    """far=1 takes the largest distance there is."""
-    vectors, labels = held_out()
-    found = decision_threshold(vectors, labels, distance="euclidean", far=1)
-    assert found is not None
-    assert (found["far"], found["frr"]) == (1, 0)
-    found = decision_threshold(np.array([[0], [100], [40]], np.float32), list("aab"), distance="euclidean", far=1)
-    assert found is not None
-    assert (found["value"], found["far"], found["frr"]) == (100, 1, 0)
-
-
-def test_sample_is_seeded_uniform_and_within_the_limit() -> None:
-    """The sampled rates stay near the exact ones, another seed gives another sample, the protocol says so."""
-    vectors, labels = held_out(1, 400)
-    exact = decision_threshold(vectors, labels, distance="euclidean", far=0.05)
-    sampled = decision_threshold(vectors, labels, distance="euclidean", far=0.05, max_pairs=8000, seed=3)
-    again = decision_threshold(vectors, labels, distance="euclidean", far=0.05, max_pairs=8000, seed=3)
-    other = decision_threshold(vectors, labels, distance="euclidean", far=0.05, max_pairs=8000, seed=4)
+def test_a_sample_of_pairs_gives_nearly_the_same() -> None:
+    """20,000 of 90,525 pairs; the answer says that it is a sample, and the seed decides."""
+    vectors, labels = population(np.random.default_rng(1), 71)
+    exact = verification_metrics(vectors, labels, distance="euclidean", bootstrap=50)
+    found = verification_metrics(vectors, labels, distance="euclidean", bootstrap=50, max_pairs=20_000, seed=2)
     assert exact is not None
-    assert sampled is not None
-    assert other is not None
-    assert sampled == again != other
-    assert exact["pairs"] == 79800
-    assert sampled["pairs"] == 8000
-    assert sampled["frr"] == pytest.approx(exact["frr"], abs=0.03)
-    assert sampled["eer"] == pytest.approx(exact["eer"], abs=0.03)
-    same, different = pair_distances(vectors, labels, "euclidean")
-    assert exact["protocol"] == (
-        f"{len(same)} same and {len(different)} different held-out pairs (all there are); "
-        "the largest value with far <= 0.05"
-    )
-    assert f"(uniform samples (seed 3) of {len(same)} and {len(different)})" in sampled["protocol"]
-
-
-def test_sample_of_rare_same_pairs_takes_all_of_them() -> None:
-    """3 same pairs among 4,950: a sample of 200 pairs holds the 3 and 197 distinct different ones."""
-    vectors = np.arange(100, dtype=np.float32)[:, None] ** 2
-    labels = [str(i) if i > 2 else "0" for i in range(100)]
-    found = decision_threshold(vectors, labels, distance="euclidean", max_pairs=200)
     assert found is not None
-    assert found["protocol"].startswith(
-        "3 same and 197 different held-out pairs (uniform samples (seed 0) of 3 and 4947)"
-    )
+    assert (exact["pairs_sampled"], found["pairs_sampled"]) == (False, True)
+    assert found["same_pairs"] + found["different_pairs"] == 20_000
+    assert exact["AUC"] == pytest.approx(found["AUC"], abs=0.01)
+    assert exact["AUC_high"] - exact["AUC_low"] == pytest.approx(found["AUC_high"] - found["AUC_low"], rel=0.5)
+    again = verification_metrics(vectors, labels, distance="euclidean", bootstrap=50, max_pairs=20_000, seed=2)
+    other = verification_metrics(vectors, labels, distance="euclidean", bootstrap=50, max_pairs=20_000, seed=3)
+    assert found == again != other
 
 
-@pytest.mark.parametrize("labels", [["a", "a", "a"], ["a", "b", "c"], ["a"], []])
-def test_one_sort_of_pair_alone_gives_none(labels: list[str]) -> None:
-    """No threshold can be chosen without both same and different pairs."""
-    vectors = np.arange(2 * len(labels), dtype=np.float32).reshape(-1, 2)
-    assert decision_threshold(vectors, labels, distance="cosine") is None
+def test_a_collapsed_network_is_at_chance() -> None:
+    """All vectors equal: AUC one half by ties, nothing accepted at any rate."""
+    found = verification_metrics(np.ones((40, 3), np.float32), np.arange(40) % 8, distance="euclidean", bootstrap=20)
+    assert found is not None
+    assert (found["AUC"], found["EER"], found["TAR@FAR=0.1"]) == (0.5, 0.5, 0)
+    assert found["roc"] == {"threshold": [-1, 0], "far": [0, 1], "tar": [0, 1]}
 
 
-def test_threshold_refuses_a_rate_that_is_none() -> None:
-    """far is a share."""
+def test_one_sort_of_pairs_alone_gives_none() -> None:
+    """No different pair, no same pair."""
+    for labels in ("aaa", "abc"):
+        assert verification_metrics(np.eye(3, dtype=np.float32), list(labels), distance="cosine") is None
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"fars": (0.1, 0.0)}, "fars: expected rates in (0, 1), got 0.1, 0"),
+        ({"bootstrap": -2}, "bootstrap: expected at least 0 resamples, got -2"),
+        ({"seed": -1}, "seed: expected at least 0, got -1"),
+        ({"confidence": 1.5}, "confidence: expected a share in (0, 1), got 1.5"),
+        ({"max_pairs": 1}, "max_pairs: expected at least 2, got 1"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options: dict[str, Any], text: str) -> None:
+    """One line each."""
     with pytest.raises(UsageError) as caught:
-        decision_threshold(np.zeros((2, 2), np.float32), ["a", "b"], distance="cosine", far=1.5)
-    assert str(caught.value) == "far: expected a rate in [0, 1], got 1.5"
+        verification_metrics(np.eye(4, dtype=np.float32), list("aabb"), distance="cosine", **options)
+    assert str(caught.value) == text
+
+
+def test_points_rise_from_nothing_to_all() -> None:
+    """Each threshold's shares, counted."""
+    thresholds, far, tar = RocCurve(np.array([1, 2, 4], np.float32), np.array([2, 3], np.float32)).points()
+    np.testing.assert_allclose(thresholds, [-1, 1, 2, 3, 4])
+    np.testing.assert_allclose(far, [0, 0, 0.5, 1, 1])
+    np.testing.assert_allclose(tar, [0, 1 / 3, 2 / 3, 2 / 3, 1])

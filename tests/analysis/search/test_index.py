@@ -44,7 +44,8 @@ def test_neighbours_equal_brute_force(distance: str, exclude_self: bool) -> None
     """Rows and real distances (euclidean is no square), unnormalised vectors."""
     references = vectors(200, 1)
     queries = references if exclude_self else vectors(50, 2)
-    distances, rows = nearest(references, queries, 5, distance=distance, exclude_self=exclude_self)
+    own = np.arange(len(queries)) if exclude_self else None
+    distances, rows = nearest(references, queries, 5, distance=distance, own=own)
     expected = brute(references, queries, 5, distance, exclude_self=exclude_self)
     np.testing.assert_array_equal(rows, expected[1])
     np.testing.assert_allclose(distances, expected[0], rtol=1e-5, atol=1e-6)
@@ -57,25 +58,37 @@ def test_the_distances_disagree_on_these_vectors() -> None:
     assert (found[0] != found[1]).mean() > 0.2
 
 
-def test_referencesfar_from_the_origin_keep_their_neighbours() -> None:
+def test_references_far_from_the_origin_keep_their_neighbours() -> None:
     """A float32 product would rank these by rounding noise."""
     references = vectors(3000, 3, 2) + np.float32(3000)
-    distances, rows = nearest(references, references, 3, distance="euclidean", exclude_self=True)
+    distances, rows = nearest(references, references, 3, distance="euclidean", own=np.arange(len(references)))
     expected = brute(references, references, 3, "euclidean", exclude_self=True)
     np.testing.assert_array_equal(rows, expected[1])
     np.testing.assert_allclose(distances, expected[0], rtol=1e-5)
 
 
-def test_equal_referencesare_neighbours_at_zero_in_order_of_row() -> None:
+def test_equal_references_are_neighbours_at_zero_in_order_of_row() -> None:
     """Duplicates, more of them than k + 1: no row is its own neighbour, and no distance but 0."""
     references = np.repeat(vectors(3, 4), 30, axis=0)
-    distances, rows = nearest(references, references, 4, distance="euclidean", exclude_self=True)
+    distances, rows = nearest(references, references, 4, distance="euclidean", own=np.arange(len(references)))
     assert (distances == 0).all()
     assert (rows != np.arange(90)[:, None]).all()
     assert (rows // 30 == np.arange(90)[:, None] // 30).all()
     assert (np.diff(rows, axis=1) > 0).all()
     few = np.array([[0, 0], [1, 1], [0, 0], [0, 0]], np.float32)
     assert nearest(few, few[:1], 3, distance="euclidean")[1].tolist() == [[0, 2, 3]]
+
+
+def test_some_rows_of_the_references_leave_themselves_out() -> None:
+    """Twelve equal vectors among forty: no row is its own neighbour, and each answer is as long as asked for."""
+    references, own = vectors(40, 6), np.array([0, 3, 11, 20, 39])
+    references[:12] = 0.5
+    distances, rows = nearest(references, references[own], 5, distance="euclidean", own=own)
+    assert not (rows == own[:, None]).any()
+    expected = brute(references, references, 5, "euclidean", exclude_self=True)
+    np.testing.assert_allclose(distances, expected[0][own], rtol=1e-5)
+    with pytest.raises(UsageError, match="own: expected a row for each of 3 queries, got 2"):
+        nearest(references, references[:3], 1, distance="euclidean", own=own[:2])
 
 
 def test_zero_vector_is_at_cosine_distance_one_of_all() -> None:
@@ -89,7 +102,7 @@ def test_zero_vector_is_at_cosine_distance_one_of_all() -> None:
     [
         (0, {}, "k: expected 1 to 4, the neighbours there are, got 0"),
         (5, {}, "k: expected 1 to 4, the neighbours there are, got 5"),
-        (4, {"exclude_self": True}, "k: expected 1 to 3, the neighbours there are, got 4"),
+        (4, {"own": np.arange(4)}, "k: expected 1 to 3, the neighbours there are, got 4"),
         (1, {"distance": "l1"}, "distance: expected one of euclidean, squared_euclidean, cosine, got 'l1'"),
     ],
 )
@@ -181,7 +194,7 @@ def test_more_neighbours_than_rows_gives_all_rows() -> None:
     assert Index.build(table()).search_table(vectors(2, 5), 1000).num_rows == 120
 
 
-def test_index_refuses_referencesof_another_space() -> None:
+def test_index_refuses_references_of_another_space() -> None:
     """And queries of another dim, and k = 0."""
     index = Index.build(table())
     with pytest.raises(SpaceError) as caught:
@@ -247,7 +260,7 @@ def test_index_that_cannot_be_written_says_so_and_leaves_nothing(tmp_path: Path)
         assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]
 
 
-def test_referenceswithout_lineage_need_a_distance() -> None:
+def test_references_without_lineage_need_a_distance() -> None:
     """And with lineage no other one is taken."""
     foreign = VectorTable.from_arrays(vectors(4, 0), {"id": list("abcd")})
     with pytest.raises(UsageError) as caught:

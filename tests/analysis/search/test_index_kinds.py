@@ -1,4 +1,4 @@
-"""Approximate indexes: what is found against brute force, what is said about it, and files that say the same."""
+"""Approximate indexes: rows found against brute force, the recall stated, and files that hold the same."""
 
 from __future__ import annotations
 

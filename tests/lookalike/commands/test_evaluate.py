@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from analysis.evaluation.evaluate import evaluate
+from analysis.evaluation.labelled_tables import evaluate
 from rows.vectors.lineage import Lineage
 from rows.vectors.schema import vector_array
 from rows.vectors.table import VectorTable
@@ -105,8 +105,8 @@ def test_evaluate_counts_the_tuples_of_a_full_table(evaluated: Cli, tmp_path: Pa
 
 def test_evaluate_leaves_out_a_k_means_that_would_not_end(evaluated: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """And ranks a sample of queries where all would take too long."""
-    monkeypatch.setattr("analysis.evaluation.evaluate.CLUSTERING_PRODUCTS", 118 * 6 * 8 - 1)
-    monkeypatch.setattr("analysis.evaluation.evaluate.RANKED_DISTANCES", 118 * 118 - 1)
+    monkeypatch.setattr("analysis.evaluation.labelled_tables.CLUSTERING_PRODUCTS", 118 * 6 * 8 - 1)
+    monkeypatch.setattr("analysis.evaluation.labelled_tables.RANKED_DISTANCES", 118 * 118 - 1)
     code, out, _ = evaluated("v.parquet", "--label", "label", "--json")
     found = json.loads(out)
     assert (code, found["purity"], found["nmi"], found["queries"]) == (0, None, None, 118)  # never below 1,000

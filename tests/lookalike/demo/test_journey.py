@@ -96,7 +96,7 @@ def test_demo_does_the_whole_journey(
 
 def assert_is_what_the_tables_say(summary: dict, folder: Path) -> None:
     """The figures follow from the files that the summary names."""
-    from analysis.evaluation.evaluate import evaluate
+    from analysis.evaluation.labelled_tables import evaluate
     from artifact.repository.reading import open_repository
     from rows.vectors.table import VectorTable
 

@@ -17,7 +17,7 @@ import pytest
 import tritonclient.grpc as triton
 
 from artifact.errors import ServerError, UsageError
-from serving.embedded.server import Server
+from serving.embedded.server import Server, _signals
 from serving.protocol import STOPPING
 from tests.shared.child_process import start_child
 from tests.shared.server_fixtures import (
@@ -180,6 +180,22 @@ def test_serve_stops_on_a_signal_and_leaves_nothing(repository: Path, tmp_path: 
     assert rest.splitlines() == ["stopping: requests in flight may take 20 s more", "False"]
     assert errors == ""
     assert sorted(path for path in home.rglob("*") if path.is_file()) == []
+
+
+def test_signal_just_before_the_wait_is_not_slept_over() -> None:
+    """A signal before or while it is waited for ends the wait; what was done with signals before is restored."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    for number in handlers:
+        with _signals() as wait_for_signal:
+            signal.raise_signal(number)
+            wait_for_signal()
+        with _signals() as wait_for_signal:
+            sender = threading.Timer(0.05, os.kill, (os.getpid(), number))
+            sender.start()
+            wait_for_signal()
+            sender.join()
+    assert {number: signal.getsignal(number) for number in handlers} == handlers
+    assert signal.set_wakeup_fd(-1) == -1
 
 
 @contextmanager

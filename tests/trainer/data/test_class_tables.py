@@ -16,9 +16,9 @@ from tests.shared.table_writers import (
     write_triplets,
 )
 from trainer.config.config import make_config
+from trainer.data.held_out import can_validate
 from trainer.loop.fit import fit
 from trainer.loop.preparation import read_split
-from trainer.loop.validation import can_validate
 
 
 @pytest.mark.parametrize("name", TABLE_WRITERS)

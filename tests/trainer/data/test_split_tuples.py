@@ -6,9 +6,9 @@ import numpy as np
 
 from artifact.errors import DataError
 from tests.shared.table_writers import png, prepare_table, refusal, write_pngs, write_triplets
+from trainer.data.held_out import can_validate
 from trainer.data.split import split_tuples
 from trainer.data.tuple_table import TupleRows
-from trainer.loop.validation import can_validate
 
 
 def test_held_out_tuples_share_no_image_where_that_can_be(tmp_path: Path) -> None:

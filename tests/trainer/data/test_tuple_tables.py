@@ -19,8 +19,8 @@ from tests.shared.table_writers import (
     write_pngs,
     write_triplets,
 )
+from trainer.data.held_out import can_validate
 from trainer.loop.preparation import Prepared
-from trainer.loop.validation import can_validate
 from trainer.networks.base_networks import make_preprocessing
 from trainer.sampling.batches import make_batches
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.measures.metrics import retrieval_metrics
+from analysis.measures.retrieval import retrieval_metrics
 from artifact.distances import DISTANCES
 from tests.shared.shapes_run import SHAPES, fit_small, write_shapes
 from trainer.data.class_sets import open_class_folder
 from trainer.data.images import read_images
-from trainer.loop.validation import embed
+from trainer.loop.assessment import embed
 from trainer.networks.base_networks import build_base, make_branch
 from trainer.run.saved_run import Run, load_run
 

@@ -4,7 +4,7 @@ Right is d(anchor, positive) < d(anchor, negative); for quartets also < d(negati
 collapsed network scores 0. It is what training reports as % correct.
 
 Decision a reader would question: tuples of the caller get Wilson's interval, as if they were independent. Only he knows
-what they share; where the classes of the anchors are known, whole classes are drawn (see analysis/measures/intervals.py).
+what they share; where the classes of the anchors are known, whole classes are drawn (analysis/measures/intervals.py).
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from analysis.measures.intervals import check_seed, class_intervals, mean_interval
+from analysis.measures.intervals import class_intervals, mean_interval
 from analysis.measures.pairs import pair_distances
+from analysis.neighbours.batches import number_column
+from analysis.neighbours.checks import check_vectors
 from analysis.neighbours.labels import Labels, label_codes
-from analysis.neighbours.pairwise import check_distance, check_vectors
-from artifact.arrays import Indices, Vectors
+from analysis.neighbours.samples import check_seed
+from artifact.arrays import Flags, Indices, Vectors
 from artifact.errors import DataError, UsageError
+from rows.vectors.lineage import check_distance
 from rows.vectors.table import VectorTable
 
 POSITIVE = "anchor_positive"
@@ -92,20 +95,12 @@ def table_ranking_accuracy(table: VectorTable) -> dict[str, Any] | None:
     names = [name for name in (POSITIVE, *NEGATIVES) if f"distance_{name}" in table.columns]
     if not {POSITIVE, NEGATIVES[0]} <= set(names):
         return None
-    distances = {}
-    for name in names:
-        column = table.column(f"distance_{name}")
-        values = column.to_numpy().astype(np.float64) if not column.null_count else np.array([np.nan])
-        if np.isnan(values).any():
-            raise DataError(
-                f'column "distance_{name}"', expected="a number in every row", got="none in some", where=table.source
-            )
-        distances[name] = values
+    distances = {name: number_column(table, f"distance_{name}") for name in names}
     right = in_right_order(distances)
     return _facts(right, mean_interval(right.astype(float)))
 
 
-def in_right_order(distances: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.bool_]:
+def in_right_order(distances: Mapping[str, npt.NDArray[Any]]) -> Flags:
     """Whether each tuple is in the right order: bool [T] from {POSITIVE and some of NEGATIVES: [T]}."""
     others = [distances[name] for name in NEGATIVES if name in distances]
     return np.asarray(distances[POSITIVE] < np.minimum.reduce(others), dtype=bool)
@@ -144,7 +139,7 @@ def sample_triplets(labels: Labels, count: int, *, seed: int = 0) -> Indices | N
     return triplets
 
 
-def _facts(right: npt.NDArray[np.bool_], interval: tuple[float | None, float | None]) -> dict[str, Any]:
+def _facts(right: Flags, interval: tuple[float | None, float | None]) -> dict[str, Any]:
     return {
         "ranking_accuracy": float(right.mean()),
         "ranking_accuracy_low": interval[0],

@@ -1,4 +1,4 @@
-"""How much of the truth an approximate index finds: recall@k against exact search, over rows that come in batches.
+"""Recall of an approximate index: the share of the k nearest that it finds, over rows that come in batches.
 
 Decision a reader would question: a row that was found counts where it is no further than the k-th nearest. Where
 distances differ that is the usual recall; where they are equal (copies of one picture) any of the equal rows will do.
@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from analysis.neighbours.nearest import EXTRA_CANDIDATES, prepare, search_index
 from artifact.arrays import Indices, Vectors
@@ -55,7 +54,7 @@ class ExactDistances:
         """Share of the k nearest other rows that `index` (of all rows added, in order) finds, in [0, 1]."""
         if not self.k:
             return 1.0
-        origin: npt.NDArray[np.float32] = np.zeros_like(self._centre)
+        origin: Vectors = np.zeros_like(self._centre)
         distances, _ = search_index(
             index, index.reconstruct_batch, self.queries, self.k, distance=self._distance, centre=origin, own=self.rows
         )

@@ -1,4 +1,4 @@
-"""How good a scored table is, by a column of labels: retrieval, verification, tuples and clustering in one answer.
+"""Evaluation of a scored table by a column of labels: retrieval, verification, tuples and clustering in one answer.
 
 Decisions a reader would question:
 - What grows with the square of the rows is limited, and the answer says so: beyond RANKED_DISTANCES a sample of
@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 
 from analysis.clusters.kmeans import kmeans
-from analysis.measures.metrics import clustering_metrics, retrieval_metrics
-from analysis.measures.roc import verification_metrics
-from analysis.measures.tuples import ranking_accuracy, sample_triplets, table_ranking_accuracy
-from analysis.neighbours.pairwise import table_distance
+from analysis.measures.clustering import clustering_metrics
+from analysis.measures.ranking_accuracy import ranking_accuracy, sample_triplets, table_ranking_accuracy
+from analysis.measures.retrieval import retrieval_metrics
+from analysis.measures.verification import verification_metrics
 from artifact.errors import DataError
+from rows.vectors.lineage import table_distance
 from rows.vectors.table import VectorTable
 
 RANKED_DISTANCES = 10**10
@@ -63,12 +64,12 @@ def evaluate(
 
     Returns:
         {"recall@1", "recall@5", "recall@10", "P@1", "P@5", "P@10", "mAP", "mAP@R", "queries", "skipped",
-        "mAP_queries", and with `per_class` "per_class": see analysis.measures.metrics.retrieval_metrics;
+        "mAP_queries", and with `per_class` "per_class": see analysis.measures.retrieval.retrieval_metrics;
         "queries_from": "all", or of how many the queries are a sample;
         "purity", "nmi": k-means, k = number of classes, or None;
-        "ranking_accuracy", "tuples": see analysis.measures.tuples, of the table's own tuples where it has distance columns, else
-        of random triplets ("tuples_from" says which), None where there are none;
-        "verification": see analysis.measures.roc.verification_metrics, or None; "<metric>_low" and "<metric>_high" beside each;
+        "ranking_accuracy", "tuples": see analysis.measures.ranking_accuracy, of the table's own tuples where it has
+        distance columns, else of random triplets ("tuples_from" says which), None where there are none;
+        "verification": see analysis.measures.verification, or None; "<metric>_low" and "<metric>_high" beside each;
         "num_rows" (labelled), "num_unlabelled", "num_classes", "bootstrap", "seed", "distance", "label", "column",
         "lineage": facts of the artifact, or None}.
 

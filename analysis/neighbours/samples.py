@@ -1,0 +1,21 @@
+"""Seeded uniform samples of rows, for whatever grows too large with all of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from artifact.arrays import Indices
+from artifact.errors import UsageError
+
+
+def sample_rows(num_rows: int, count: int, rng: np.random.Generator) -> Indices:
+    """A uniform sample of rows, rising, or all of them."""
+    if count >= num_rows:
+        return np.arange(num_rows)
+    return np.sort(rng.choice(num_rows, count, replace=False))
+
+
+def check_seed(seed: int) -> None:
+    """Raise UsageError for a seed below 0."""
+    if seed < 0:
+        raise UsageError("seed", expected="at least 0", got=str(seed))
