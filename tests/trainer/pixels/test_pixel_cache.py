@@ -34,6 +34,20 @@ def test_cache_decodes_each_content_once_in_all_runs(tmp_path: Path, monkeypatch
     assert decodes.taken() in (30, 31)  # of two copies under way at once both are decoded
 
 
+def test_cache_adds_a_file_for_new_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What earlier runs have written is not touched; only what is new is decoded."""
+    root = write_hour_old(tmp_path / "images", 10)
+    read_cached(root, open_cache(tmp_path / "cache"))
+    before = {file: file.read_bytes() for file in (tmp_path / "cache").rglob("*.pixels")}
+    write_hour_old(root, 4, first=10)
+    decodes = DecodeCounter(monkeypatch)
+    check_pixels(read_cached(root, open_cache(tmp_path / "cache")), root)
+    assert decodes.taken() == 4
+    after = {file: file.read_bytes() for file in (tmp_path / "cache").rglob("*.pixels")}
+    assert (len(before), len(after)) == (1, 2)
+    assert before.items() <= after.items()
+
+
 def test_cache_sees_that_a_file_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other pixels in as many bytes with the old time of change: the time of status change tells."""
     root = write_hour_old(tmp_path / "images", 4)
