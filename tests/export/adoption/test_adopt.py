@@ -173,6 +173,34 @@ def test_half_precision_network(tmp_path: Path) -> None:
     np.testing.assert_allclose(run_adopted(adopted, tmp_path / "out.onnx", pixels), expected, atol=0.03)
 
 
+def test_quantised_network(tmp_path: Path) -> None:
+    """Quantised inputs and weights stay so; the precision is told, and the vectors are what NumPy rounds them to."""
+    whole = numpy_helper.to_array(small_graph().graph.initializer[0])
+    step = float(np.abs(whole).max() / 127)
+    weights = np.round(whole / step).astype(np.int8)
+    model = small_graph()
+    del model.graph.node[1], model.graph.initializer[0]
+    scales = {"in_step": np.float32(0.05), "in_zero": np.uint8(128), "step": np.float32(step), "zero": np.int8(0)}
+    model.graph.initializer.extend(numpy_helper.from_array(np.asarray(value), name) for name, value in scales.items())
+    model.graph.initializer.append(numpy_helper.from_array(weights, "quantised"))
+    model.graph.node.extend(
+        [
+            helper.make_node("QuantizeLinear", ["flat", "in_step", "in_zero"], ["q"]),
+            helper.make_node("DequantizeLinear", ["q", "in_step", "in_zero"], ["rounded"]),
+            helper.make_node("DequantizeLinear", ["quantised", "step", "zero"], ["weights"]),
+            helper.make_node("MatMul", ["rounded", "weights"], ["vector"]),
+        ]
+    )
+    adopted = adopt(save(model, tmp_path / "int8.onnx"), mean=MEAN, std=STD)
+    assert adopted.manifest.precision == "int8"
+    pixels = probe_pixels(np.random.default_rng(1), 5, 8, 8)
+    planes = ((pixels / 255 - MEAN) / STD).transpose(0, 3, 1, 2).reshape(5, -1)
+    rounded = (np.round(planes / 0.05) + 128).clip(0, 255) - 128
+    expected = rounded * 0.05 @ (weights * np.float64(step))
+    got = run_adopted(adopted, tmp_path / "out.onnx", pixels)
+    assert np.abs(got - expected).max() <= 5e-2 * np.abs(expected).max()
+
+
 def test_any_size_takes_the_one_that_is_given(tmp_path: Path) -> None:
     """A fully convolutional graph with dynamic height and width is fixed to --size; without one it is asked for."""
     pool = (helper.make_node("GlobalAveragePool", ["maps"], ["pooled"], name="pool"),)
