@@ -74,6 +74,7 @@ def rank_within(
         The ranking, its rows rising; None where no class has two images.
 
     Raises:
+        UsageError: an unknown distance.
         DataError: shapes that do not fit, or numbers that are not finite.
     """
     array = check_vectors(vectors)
@@ -190,7 +191,7 @@ def _find_mistakes(
     distances[own] = np.inf
     nearest = distances.argmin(axis=1)
     found = distances[np.arange(len(distances)), nearest]
-    mistakes.ranks[block] = 1 + (distances <= right[:, None]).sum(axis=1)
+    mistakes.ranks[block] = 1 + ((distances <= right[:, None]) & ~own).sum(axis=1)
     mistakes.wrong[block] = np.where(np.isfinite(found), order[nearest], -1)
     mistakes.wrong_distances[block] = found
 
