@@ -26,6 +26,7 @@ from export.join import join_streams
 from rows.stores.label import Label
 from tests.shared.shapes_run import write_shapes
 from trainer.config.config import TrainConfig, make_config
+from trainer.config.resolution import resolve_settings
 from trainer.loop.fit import fit
 from trainer.objective.mining import MINERS
 from trainer.objective.objective import Objective
@@ -80,7 +81,7 @@ def vectors(count: int, seed: int = 0) -> np.ndarray:
 
 def config(distance: str, **values: object) -> TrainConfig:
     given = {"images": "x", "kind": "triplet", "loss": "squared_hinge", "distance": distance}
-    return make_config(given | values).resolved()
+    return resolve_settings(make_config(given | values))
 
 
 @pytest.mark.parametrize("distance", NEW_DISTANCES)
