@@ -33,6 +33,7 @@ def describe(
     """Describe an artifact without reading its weights."""
     from artifact.model.description import describe_manifest, inputs_of, outputs_of
     from artifact.model.file import read_manifest
+    from artifact.model.int8_scheme import older_scheme_note
     from lookalike import console
 
     manifest = read_manifest(artifact_path(target, repository, version))
@@ -56,6 +57,7 @@ def describe(
             "training": {key: value for key, value in training.items() if not isinstance(value, dict)},
             "metrics": training.get("metrics"),
             "size": _size(manifest.content.size, manifest.content.external),
+            "note": older_scheme_note(manifest),
         },
     )
     rows = [("input", *astuple(variable)) for variable in inputs_of(manifest)]
@@ -86,13 +88,13 @@ def check(
 
     path = artifact_path(target, repository, version)
     result = check_artifact(path)
-    facts = {
+    facts: dict[str, Any] = {
         "ok": True,
         "file": str(path),
         "digest": result.manifest.digest,
         "golden_images": result.num_golden,
         "golden_max_abs": result.golden_max_abs,
-    }
+    } | ({"note": result.note} if result.note else {})
     if as_json:
         console.print_json(facts)
     else:
@@ -172,8 +174,12 @@ def _check_repository(repository: Path, as_json: bool) -> None:
     result = check_repository(repository)
     if as_json:
         problems = [asdict(problem) | {"where": str(problem.where)} for problem in result.problems]
-        console.print_json({"ok": not problems, "artifacts": result.num_artifacts, "problems": problems})
+        notes = [{"where": str(where), "what": what} for where, what in result.notes.items()]
+        facts = {"ok": not problems, "artifacts": result.num_artifacts, "problems": problems}
+        console.print_json(facts | ({"notes": notes} if notes else {}))
     else:
+        for where, what in result.notes.items():
+            console.out.print(f"note: {what} ({where})", markup=False)
         for problem in result.problems:
             console.out.print(("stops Triton: " if problem.stops_triton else "") + str(problem), markup=False)
     if result.problems:
