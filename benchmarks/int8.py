@@ -1,9 +1,10 @@
-"""fp32 against int8 and fp16 at 224 px: throughput of the artifact's own graphs, in interleaved rounds.
+"""fp32 against fp16 and the schemes of int8: throughput of the artifact's own graphs, and what each scheme keeps.
 
-ResNet-18 and MobileNetV3-small with random weights: the time of a graph does not depend on their values, and what int8
-costs in recall is measured by export itself, on every artifact. Each round runs every graph once, in turn, on one
-batch, so that a busy machine slows all of them; the ratio is that of the medians. Processor time is told beside it,
-since it is what other programs on the machine change least.
+Throughput: ResNet-18 and MobileNetV3-small at 224 px with random weights, for the time of a graph does not depend on
+their values. Each round runs every graph once, in turn, on one batch, so that a busy machine slows all of them; the
+ratio is that of the medians. Processor time is told beside it, since it is what other programs on the machine change
+least. `int8` is what export writes; u8s8 (weights of all 8 bits, as before), u8u8 and s8s8 are what it was chosen over.
+What they keep of fp32 is measured on trained networks (benchmarks/int8_schemes.py).
 """
 
 from __future__ import annotations
@@ -21,14 +22,12 @@ from torch import nn
 
 from artifact.cores import available_cores
 from artifact.preprocessing import Preprocessing
-from export.calibration import find_ranges
+from benchmarks.int8_schemes import NETWORKS, measure_schemes, schemes_of
 from export.graph import export_branch
 from export.half import to_half
-from export.quantize import plan_quantization, quantize
 from trainer.networks.base_networks import build_base
 from trainer.networks.branch import Branch
 
-NETWORKS = ("resnet18", "mobilenetv3_small_100")
 SIZE_PX = 224
 EMBEDDING_DIM = 128
 BATCHES = (1, 8)
@@ -37,13 +36,14 @@ _CALIBRATION = 32
 
 
 def run() -> dict[str, Any]:
-    """{network: {batch: {precision: milliseconds, ratio, spread}}}."""
+    """{"networks": {network: {batch: {precision: milliseconds, ratio, spread}}}, "kept": see measure_schemes, ...}."""
     return {
         "size_px": SIZE_PX,
         "threads": available_cores(),
         "rounds": ROUNDS,
         "machine": platform.machine(),
         "networks": {name: _measure(name) for name in NETWORKS},
+        "kept": measure_schemes(),
     }
 
 
@@ -55,7 +55,7 @@ def _measure(name: str) -> dict[str, Any]:
 
 
 def precisions_of(name: str) -> dict[str, onnx.ModelProto]:
-    """The branch graph of a network in every precision."""
+    """The branch graph of a network in every precision, int8 by every scheme."""
     torch.manual_seed(0)
     base = build_base(name, size=SIZE_PX)
     branch = Branch(
@@ -72,9 +72,7 @@ def precisions_of(name: str) -> dict[str, onnx.ModelProto]:
             module.running_var.uniform_(0.5, 2.0)
             nn.init.uniform_(module.weight, 0.5, 1.5)  # timm starts some at 0
     graph = export_branch(branch, preprocessing=Preprocessing(height=SIZE_PX, width=SIZE_PX))
-    plan = plan_quantization(graph)
-    ranges = find_ranges(graph, plan.tensors, _pictures(_CALIBRATION))
-    return {"fp32": graph, "int8": quantize(graph, plan, ranges), "fp16": to_half(graph)}
+    return {"fp32": graph, **schemes_of(graph, _pictures(_CALIBRATION)), "fp16": to_half(graph)}
 
 
 def _rounds(sessions: dict[str, onnxruntime.InferenceSession], batch: int) -> dict[str, Any]:

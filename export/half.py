@@ -15,9 +15,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from artifact.errors import ArtifactError
-
-_LAYERS = frozenset(("Conv", "ConvTranspose", "Gemm", "MatMul"))
-"""Halved wherever they stand, but for the last."""
+from export.layers import LAYERS, drop_unused_constants, last_layers
 
 _FOLLOWERS = frozenset(
     (
@@ -56,7 +54,7 @@ _FOLLOWERS = frozenset(
         "Where",
     )
 )
-"""Halved where a value that comes in is halved already."""
+"""Halved where a value that comes in is halved already; layers are halved wherever they stand, but for the last."""
 
 
 def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -71,12 +69,12 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
     graph.ClearField("node")
     for index, node in enumerate(nodes):
         floats = [name for name in (*node.input, *node.output) if name in types]
-        is_half = (node.op_type in _LAYERS and index not in last) or (
+        is_half = (node.op_type in LAYERS and index not in last) or (
             node.op_type in _FOLLOWERS and any(name in rewriter.half for name in node.input)
         )
         if is_half and node.domain in ("", "ai.onnx") and all(types[name] == TensorProto.FLOAT for name in floats):
             rewriter.add_half(node, types)
-            halved += node.op_type in _LAYERS
+            halved += node.op_type in LAYERS
         else:
             rewriter.add_full(node)
     if not halved:
@@ -84,29 +82,8 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
             "fp16", expected="a convolution or dense layer besides the last one", got="none", mend="export as fp32"
         )
     graph.node.extend(rewriter.nodes)
-    used = {name for node in graph.node for name in node.input}
-    kept = [tensor for tensor in graph.initializer if tensor.name in used]
-    graph.ClearField("initializer")
-    graph.initializer.extend(kept)
+    drop_unused_constants(graph)
     return result
-
-
-def last_layers(graph: onnx.GraphProto) -> set[int]:
-    """Indices of the layers with no other layer between them and an output of the graph.
-
-    All that lies behind them then stays float32, for whatever enters there comes from one of them.
-    """
-    reaches = {value.name for value in graph.output}
-    found = set()
-    for index in range(len(graph.node) - 1, -1, -1):
-        node = graph.node[index]
-        if not reaches.intersection(node.output):
-            continue
-        if node.op_type in _LAYERS:
-            found.add(index)
-        else:
-            reaches.update(node.input)
-    return found
 
 
 class _Rewriter:

@@ -1,4 +1,4 @@
-"""int8: static QDQ with U8 activations and S8 per-channel weights, as nodes of the graph.
+"""int8: static QDQ with uint8 activations and 7-bit weights per channel, as nodes of the graph.
 
 Decisions a reader would question:
 - The pass is our own, not onnxruntime's `quantize_static`: that one moves the weights of the model it is given to a
@@ -7,8 +7,8 @@ Decisions a reader would question:
   residual network stay float: onnxruntime is not slower for it, and the residual stream keeps its digits. Layers behind
   an average over the whole image (squeeze-and-excite) stay float, as does the last layer, whose output is the vector:
   they are a thousandth of the work, converting costs more than it saves, and their errors reach every value.
-- U8S8 and not S8S8: onnxruntime's x86 kernels are faster for it. Weights take all 8 bits, which is exact where the
-  processor has VNNI or the like; without, additions of two products may saturate, and `check` would tell.
+- Weights take 7 of their 8 bits, so that every processor computes the same sums (artifact/model/int8_scheme.py). With
+  all 8 bits onnxruntime is as fast, and other on AVX2; U8U8 and S8S8 are slower (docs/decisions/0013).
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ import onnx
 from onnx import helper, numpy_helper
 
 from artifact.errors import ArtifactError
+from artifact.model.int8_scheme import LARGEST_WEIGHT
 from export.calibration import Range
-from export.half import last_layers
+from export.layers import drop_unused_constants, last_layers
 
 _WEIGHT_AXIS = {"Conv": 0, "Gemm": 0, "MatMul": 1}
 """Ops that are quantised, and the axis of output channels of their weights (Gemm with transB)."""
@@ -32,8 +33,6 @@ _ACTIVATIONS = ("Relu", "Clip")
 """What onnxruntime folds into the output of a quantised convolution."""
 
 _INT32_ROOM = 2.0**30
-
-Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -87,16 +86,20 @@ def plan_quantization(model: onnx.ModelProto) -> Plan:
     return Plan(tuple(nodes), tuple(name for name in produced if name in wanted), pools, skipped)
 
 
-def quantize(model: onnx.ModelProto, plan: Plan, ranges: Mapping[str, Range]) -> onnx.ModelProto:
+def quantize(
+    model: onnx.ModelProto, plan: Plan, ranges: Mapping[str, Range], *, largest_weight: int = LARGEST_WEIGHT
+) -> onnx.ModelProto:
     """A copy of the model with its plan carried out.
 
     Args:
         model: float32, opset 13 or later.
         ranges: the range of every tensor of the plan.
+        largest_weight: integer that the largest |weight| of each channel becomes; above the default the graph is one
+            to compare with, and `require_exact_sums` refuses it.
     """
     result = onnx.ModelProto()
     result.CopyFrom(model)
-    writer = _Writer(result.graph)
+    writer = _Writer(result.graph, largest_weight)
     scales = {name: _activation_scale(ranges[plan.pools.get(name, name)]) for name in plan.tensors}
     chosen = set(plan.nodes)
     nodes = list(result.graph.node)
@@ -116,8 +119,30 @@ def quantize(model: onnx.ModelProto, plan: Plan, ranges: Mapping[str, Range]) ->
             if name in scales:  # never an output of the graph: what gives those is a last layer
                 renamed[name] = writer.quantize_activation(name, *scales[name])
     result.graph.node.extend(writer.nodes)
-    writer.drop_unused()
+    drop_unused_constants(result.graph)
     return result
+
+
+def require_exact_sums(model: onnx.ModelProto) -> None:
+    """Raise ArtifactError unless no two products of an activation and a weight can leave 16 bits.
+
+    That is where some processors add them: 2 x 255 x |weight| must be at most 32,767 for every 8-bit weight.
+    """
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        tensor = constants.get(node.input[0]) if node.op_type == "DequantizeLinear" else None
+        if tensor is None or tensor.data_type not in (onnx.TensorProto.INT8, onnx.TensorProto.UINT8):
+            continue
+        weights = numpy_helper.to_array(tensor)
+        largest = int(np.abs(weights.astype(np.int32)).max(initial=0))
+        if weights.dtype != np.int8 or largest > LARGEST_WEIGHT:
+            raise ArtifactError(
+                f"int8 weights {tensor.name!r}",
+                expected=f"int8 from -{LARGEST_WEIGHT} to {LARGEST_WEIGHT}, whose products fit in 16 bits on every "
+                "processor",
+                got=f"{weights.dtype} up to {largest}",
+                mend="nothing was published; please report the base network",
+            )
 
 
 _DEQUANTIZED = "_dequantized"
@@ -126,11 +151,11 @@ _DEQUANTIZED = "_dequantized"
 class _Writer:
     """Collects the nodes of the new graph in order, and its new constants."""
 
-    def __init__(self, graph: onnx.GraphProto) -> None:
+    def __init__(self, graph: onnx.GraphProto, largest_weight: int) -> None:
         self.graph = graph
         self.nodes: list[onnx.NodeProto] = []
+        self._largest_weight = largest_weight
         self._constants = {tensor.name: tensor for tensor in graph.initializer}
-        self._done: set[str] = set()
 
     def quantize_activation(self, name: str, scale: np.float32, zero: np.uint8) -> str:
         """Add Q and DQ behind a tensor; returns the name of the dequantised one."""
@@ -156,20 +181,23 @@ class _Writer:
         weights = numpy_helper.to_array(self._constants[node.input[1]])
         bias = numpy_helper.to_array(self._constants[node.input[2]]) if len(node.input) > 2 and node.input[2] else None
         others = tuple(each for each in range(weights.ndim) if each != axis)
-        scale = np.maximum(np.abs(weights).max(axis=others).astype(np.float64) / 127, 1e-30)
+        limit = self._largest_weight
+        scale = np.maximum(np.abs(weights).max(axis=others).astype(np.float64) / limit, 1e-30)
         if bias is not None:
             scale = np.maximum(scale, np.abs(bias).astype(np.float64) / (float(input_scale) * _INT32_ROOM))
         scale = scale.astype(np.float32)
         name = f"{node.name}_weight"
         shape = [-1 if each == axis else 1 for each in range(weights.ndim)]
-        values = np.rint(weights / scale.reshape(shape)).clip(-127, 127).astype(np.int8)
+        values = np.rint(weights / scale.reshape(shape)).clip(-limit, limit).astype(np.int8)
         node.input[1] = self._dequantized(name, values, scale, axis)
         if bias is not None:
             unit = (np.float32(input_scale) * scale).astype(np.float32)
             integers = np.rint(bias.astype(np.float64) / unit).astype(np.int32)
             node.input[2] = self._dequantized(f"{node.name}_bias", integers, unit, 0)
 
-    def _dequantized(self, name: str, values: npt.NDArray[np.integer], scale: Array, axis: int) -> str:
+    def _dequantized(
+        self, name: str, values: npt.NDArray[np.integer], scale: npt.NDArray[np.float32], axis: int
+    ) -> str:
         for suffix, array in (("", values), ("_scale", scale), ("_zero", np.zeros(scale.shape, values.dtype))):
             self._add(name + suffix, array)
         inputs = [name, f"{name}_scale", f"{name}_zero"]
@@ -181,13 +209,6 @@ class _Writer:
 
     def _add(self, name: str, array: npt.NDArray[np.generic]) -> None:
         self.graph.initializer.append(numpy_helper.from_array(array, name))
-
-    def drop_unused(self) -> None:
-        """Forget constants that no node reads any more."""
-        used = {name for node in self.graph.node for name in node.input}
-        kept = [tensor for tensor in self.graph.initializer if tensor.name in used]
-        self.graph.ClearField("initializer")
-        self.graph.initializer.extend(kept)
 
 
 def _activation_scale(seen: Range) -> tuple[np.float32, np.uint8]:

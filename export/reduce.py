@@ -1,4 +1,4 @@
-"""From the fp32 branch graph to one of lower precision, with what the manifest says about it.
+"""Reductions of the fp32 branch graph to a lower precision, with what the manifest says about them.
 
 A new precision is a line in PRECISIONS and a function in REDUCTIONS here.
 """
@@ -18,6 +18,7 @@ from analysis.measures.threshold import decision_threshold
 from artifact.arrays import Vectors
 from artifact.events import Report
 from artifact.kinds import BRANCH_INPUT
+from artifact.model.int8_scheme import LARGEST_WEIGHT, SCHEME
 from artifact.preprocessing import Pixels
 from export.calibration import find_ranges
 from export.evaluation import Evidence, read_evidence
@@ -25,10 +26,10 @@ from export.gates import Embed, Limits, Verdict, embed_images, judge, require
 from export.half import to_half
 from export.parity import make_session
 from export.precision import FP16, FP32, INT8, PRECISIONS
-from export.quantize import Plan, plan_quantization, quantize
+from export.quantize import Plan, plan_quantization, quantize, require_exact_sums
 from trainer.run.saved_run import Run
 
-METHOD = "static QDQ: uint8 activations, int8 weights per channel"
+METHOD = f"static QDQ: uint8 activations, int8 weights from -{LARGEST_WEIGHT} to {LARGEST_WEIGHT} per channel"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,10 +64,16 @@ def reduce_half(run: Run, graph: onnx.ModelProto, settings: Int8Settings, *, rep
 
 
 def reduce_int8(run: Run, graph: onnx.ModelProto, settings: Int8Settings, *, report: Report) -> Reduced:
-    """int8: calibrated, judged, and with a threshold of its own; raises ParityError where a gate is shut."""
+    """int8: calibrated, judged, and with a threshold of its own.
+
+    Raises:
+        ArtifactError: nothing to quantise, or weights that some processors would compute otherwise with.
+        ParityError: a gate is shut.
+    """
     plan = plan_quantization(graph)  # before any image is read
     evidence = read_evidence(run, calibration=settings.calibration, evaluation=settings.evaluation, report=report)
     quantized = quantize(graph, plan, find_ranges(graph, plan.tensors, evidence.calibration.pixels))
+    require_exact_sums(quantized)
     reference, candidate = embed_images([embedder(graph), embedder(quantized)], evidence.evaluation)
     verdict = judge(reference, candidate, evidence.evaluation.labels, distance=run.distance, limits=settings.limits)
     require(verdict)
@@ -98,6 +105,7 @@ def embedder(graph: onnx.ModelProto) -> Embed:
 def _facts(graph: onnx.ModelProto, plan: Plan, evidence: Evidence, verdict: Verdict) -> dict[str, Any]:
     return {
         "method": METHOD,
+        "scheme": SCHEME,
         "layers": {"int8": len(plan.nodes), "float": len(plan.skipped)},
         "calibration": {
             "num_images": len(evidence.calibration.pixels),

@@ -12,6 +12,7 @@ from artifact.distances import DISTANCES
 from artifact.errors import ArtifactError, LookalikeError
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT, KINDS, distance_name, embedding_name
 from artifact.model.golden import read_golden
+from artifact.model.int8_scheme import older_scheme_note
 from artifact.model.manifest import Manifest
 from artifact.preprocessing import ImageError, Preprocessing, load_pixels
 from artifact.repository.layout import Problem, find_problems
@@ -27,6 +28,11 @@ class CheckResult:
     num_golden: int
     golden_max_abs: float
 
+    @property
+    def note(self) -> str | None:
+        """What should be exported again although it is sound, and why; or None."""
+        return older_scheme_note(self.manifest)
+
 
 @dataclass(frozen=True)
 class RepositoryCheck:
@@ -35,10 +41,12 @@ class RepositoryCheck:
     Attributes:
         num_artifacts: versions that were checked.
         problems: everything wrong, with advice; empty for a repository that Triton takes and that is as published.
+        notes: what is sound and should be exported again, by artifact file.
     """
 
     num_artifacts: int
     problems: list[Problem]
+    notes: dict[Path, str]
 
 
 def check_artifact(path: str | Path, *, golden: bool = True, device: str = "cpu") -> CheckResult:
@@ -54,6 +62,7 @@ def check_repository(root: Path, *, golden: bool = True, device: str = "cpu") ->
     """
     problems = find_problems(root)
     known = {problem.where for problem in problems}
+    notes: dict[Path, str] = {}
     num_artifacts = 0
     repository = open_repository(root)
     for name in repository.names():
@@ -67,11 +76,13 @@ def check_repository(root: Path, *, golden: bool = True, device: str = "cpu") ->
             if path in known:
                 continue
             try:
-                check_artifact(path, golden=golden, device=device)
+                note = check_artifact(path, golden=golden, device=device).note
             except LookalikeError as error:
                 stops = version in model.served
                 problems.append(Problem(path, error.what, error.mend or "publish it again", stops))
-    return RepositoryCheck(num_artifacts, problems)
+            else:
+                notes |= {path: note} if note else {}
+    return RepositoryCheck(num_artifacts, problems, notes)
 
 
 def check_engine(engine: Engine, *, golden: bool = True) -> CheckResult:
@@ -90,7 +101,8 @@ def check_engine(engine: Engine, *, golden: bool = True) -> CheckResult:
             expected=f"max |difference| <= {limit:.2g}",
             got=f"{worst:.2g}",
             where=engine.path,
-            mend="the file or this machine's onnxruntime is not sound: copy the file again, or compare elsewhere",
+            mend=older_scheme_note(manifest)
+            or "the file or this machine's onnxruntime is not sound: copy the file again, or compare elsewhere",
         )
     return CheckResult(manifest, len(vectors), worst)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from artifact.kinds import BRANCH_OUTPUT, KINDS, distance_name, embedding_name
 from artifact.model.file import read_manifest
+from artifact.model.int8_scheme import older_scheme_note
 from artifact.model.manifest import ENGINE, Manifest
 
 
@@ -31,13 +32,18 @@ def describe(path: Path) -> dict[str, Any]:
 
 
 def describe_manifest(manifest: Manifest) -> dict[str, Any]:
-    """`describe` of a manifest that is already read."""
-    return manifest.summary() | {
-        "engine": ENGINE,
-        "created": manifest.created,
-        "inputs": [asdict(variable) for variable in inputs_of(manifest)],
-        "outputs": [asdict(variable) for variable in outputs_of(manifest)],
-    }
+    """`describe` of a manifest that is already read; with a `note` where there is something to mend."""
+    note = older_scheme_note(manifest)
+    return (
+        manifest.summary()
+        | ({"note": note} if note else {})
+        | {
+            "engine": ENGINE,
+            "created": manifest.created,
+            "inputs": [asdict(variable) for variable in inputs_of(manifest)],
+            "outputs": [asdict(variable) for variable in outputs_of(manifest)],
+        }
+    )
 
 
 def inputs_of(manifest: Manifest) -> list[Variable]:

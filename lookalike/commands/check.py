@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,13 +37,13 @@ def _check_artifact(path: Path, as_json: bool) -> None:
     from serving.check import check_artifact
 
     result = check_artifact(path)
-    facts = {
+    facts: dict[str, Any] = {
         "ok": True,
         "file": str(path),
         "digest": result.manifest.digest,
         "golden_images": result.num_golden,
         "golden_max_abs": result.golden_max_abs,
-    }
+    } | ({"note": result.note} if result.note else {})
     if as_json:
         console.print_json(facts)
     else:

@@ -7,6 +7,7 @@ from dataclasses import astuple
 from typing import Any
 
 from artifact.model.description import inputs_of, outputs_of
+from artifact.model.int8_scheme import older_scheme_note
 from artifact.model.manifest import Manifest
 from lookalike import console
 
@@ -30,6 +31,7 @@ def print_manifest(manifest: Manifest) -> None:
             "training": {key: value for key, value in training.items() if not isinstance(value, dict)},
             "metrics": training.get("metrics"),
             "size": _size(manifest.content.size, manifest.content.external),
+            "note": older_scheme_note(manifest),
         },
     )
     rows = [("input", *astuple(variable)) for variable in inputs_of(manifest)]

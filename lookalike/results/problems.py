@@ -14,10 +14,14 @@ def print_repository_check(result: RepositoryCheck, repository: Path, *, as_json
     """Print every problem with what to do about it; raises RepositoryError where there are any."""
     if as_json:
         problems = [asdict(problem) | {"where": str(problem.where)} for problem in result.problems]
-        console.print_json({"ok": not problems, "artifacts": result.num_artifacts, "problems": problems})
+        notes = [{"where": str(where), "what": what} for where, what in result.notes.items()]
+        facts = {"ok": not problems, "artifacts": result.num_artifacts, "problems": problems}
+        console.print_json(facts | ({"notes": notes} if notes else {}))
     else:
         for problem in result.problems:
             console.out.print(("stops Triton: " if problem.stops_triton else "") + str(problem), markup=False)
+        for where, what in result.notes.items():
+            console.out.print(f"note: {what} ({where})", markup=False)
     if result.problems:
         num_stops = sum(problem.stops_triton for problem in result.problems)
         raise RepositoryError(

@@ -1,0 +1,92 @@
+"""Images for int8: folders to calibrate on and to judge by, those of the run, and what may be wrong with them."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from artifact.errors import DataError
+from export.build import build
+from export.calibration import read_calibration
+from lookalike.cli import main
+from tests.shared.shapes_run import small_run, write_shapes
+from tests.shared.small_graphs import SPEC
+from trainer.run.saved_run import Run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return small_run(tmp_path_factory.mktemp("run") / "shapes")
+
+
+def test_evaluation_images_that_were_calibrated_on_are_said(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One folder for both: every evaluation image is counted, and the command says so."""
+    folder = write_shapes(tmp_path / "both")
+    options = ["--precision", "int8", "--calibration", str(folder), "--evaluation", str(folder)]
+    options += ["--max-recall-loss", "100", "--file", str(tmp_path / "x.onnx")]
+    assert main(["export", str(run.path), *options]) == 0
+    assert "48 of the evaluation images were calibrated on too" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("missing", "calibration folder: expected a folder of images, got nothing there"),
+        ("empty", "calibration folder: expected at least 32 images, got no image"),
+        ("few", "calibration folder: expected at least 32 different images, got 8"),
+        ("copies", "calibration folder: expected at least 32 different images, got 1"),
+        ("damaged", "calibration image that cannot be read: got "),
+    ],
+)
+def test_bad_calibration_folder_is_one_line(tmp_path: Path, given: str, message: str) -> None:
+    """What is wrong, and where."""
+    folder = tmp_path / given
+    if given == "empty":
+        folder.mkdir()
+        (folder / "notes.txt").write_text("no image")
+    if given in ("few", "copies", "damaged"):
+        write_shapes(folder, per_class=2 if given == "few" else 12)
+    if given == "copies":
+        content = (folder / "disc" / "00.png").read_bytes()
+        for path in folder.rglob("*.png"):
+            path.write_bytes(content)
+    if given == "damaged":
+        (folder / "cross" / "05.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    with pytest.raises(DataError) as caught:
+        read_calibration(folder, SPEC)
+    assert str(caught.value).startswith(message)
+    assert str(folder) in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_calibration_takes_plain_folders_evenly(tmp_path: Path) -> None:
+    """Images without class folders do too; of more than the limit, evenly spaced ones in order of their names."""
+    folder = write_shapes(tmp_path / "plain")
+    for path in sorted(folder.rglob("*.png")):
+        path.rename(folder / f"{path.parent.name}-{path.name}")
+    every, some = (read_calibration(folder, SPEC, max_images=count) for count in (100, 36))
+    assert (len(every.pixels), len(some.pixels), some.found) == (48, 36, 48)
+    order = [every.hashes.index(digest) for digest in some.hashes]
+    assert order == sorted(order)
+    assert order[0] == 0
+    assert order[-1] == 47
+
+
+def test_run_whose_images_have_gone_asks_for_folders(run: Run, tmp_path: Path) -> None:
+    """Moved or changed images are one line that names both options."""
+    moved = dataclasses.replace(run, config=run.config.model_copy(update={"images": tmp_path / "gone"}))
+    changed = dataclasses.replace(run, facts=run.facts | {"data_sha256": "0"})
+    for each, got in ((moved, "got nothing there"), (changed, "expected as they were in training, got changed")):
+        with pytest.raises(DataError) as caught:
+            build(each, "branch", precision="int8")
+        assert str(caught.value).startswith("the run's own images for int8: ")
+        assert got in str(caught.value)
+        assert str(caught.value).endswith("name folders: --calibration DIR --evaluation DIR")
+
+
+def test_options_of_int8_are_for_int8(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    """A calibration folder with fp16 is a mistake that would pass unseen."""
+    assert main(["export", str(run.path), "--precision", "fp16", "--calibration", "x"]) == 2
+    assert capsys.readouterr().err.strip() == ("lookalike: --calibration is for --precision int8: got --precision fp16")
