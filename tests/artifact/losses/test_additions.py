@@ -24,6 +24,7 @@ from export.build import build
 from export.join import join_streams
 from tests.shared.shapes_run import write_shapes
 from trainer.config.config import TrainConfig, make_config
+from trainer.config.resolution import resolve_settings
 from trainer.loop.fit import fit
 from trainer.objective.mining import MINERS
 from trainer.objective.objective import Objective
@@ -78,7 +79,7 @@ def vectors(count: int, seed: int = 0) -> np.ndarray:
 
 def config(distance: str, **values: object) -> TrainConfig:
     given = {"images": "x", "kind": "triplet", "loss": "squared_hinge", "distance": distance}
-    return make_config(given | values).resolved()
+    return resolve_settings(make_config(given | values))
 
 
 @pytest.mark.parametrize("distance", NEW_DISTANCES)
@@ -169,7 +170,7 @@ def test_full_graphs_give_a_new_distance(kind: str, distance: str) -> None:
 def test_neighbours_are_found_by_a_new_distance_and_an_index_refuses_it() -> None:
     """No product and no index know it, so all distances are compared."""
     points = vectors(30)
-    distances, rows = nearest(points, points, 3, distance="city_block", exclude_self=True)
+    distances, rows = nearest(points, points, 3, distance="city_block", own=np.arange(30))
     for query in range(30):
         apart = {row: plain("city_block", points[query], points[row]) for row in range(30) if row != query}
         assert rows[query].tolist() == sorted(apart, key=lambda row: apart[row])[:3]
