@@ -40,9 +40,10 @@ class TrainConfig(Settings):
         size: side of the square input in pixels; None: what the base network was made for.
         fit: how an image that is not square becomes so: `stretch`, `crop` or `pad`.
         epochs: passes over the training images.
-        loss: a name in artifact/losses, or the user's own `module:function`; None: the kind's.
-        distance: a name in artifact/distances; everything downstream uses it.
-        normalize: put every vector on the unit sphere; None: as suits the loss.
+        loss: one of ours by name (artifact/losses), or the user's own `module:function`; None: the kind's.
+        distance: one of ours by name (artifact/distances); everything downstream uses it.
+        normalize: put every vector on the unit sphere; None: as suits the loss, and not where the margin is larger than
+            any distance there.
         margin: in units of the distance; None: the loss's default for that distance and normalisation.
         margin2: the quadruplet loss's second margin; None: half of `margin`.
         mining: a miner by name, that is, which tuples of a batch count; None: the loss's.
