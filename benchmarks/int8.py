@@ -21,10 +21,11 @@ import torch
 from torch import nn
 
 from artifact.cores import available_cores
-from artifact.preprocessing import Preprocessing
+from artifact.preprocessing import Pixels, Preprocessing
 from benchmarks.int8_schemes import NETWORKS, measure_schemes, schemes_of
 from export.graph import export_branch
 from export.half import to_half
+from serving.probe import probe_pixels
 from trainer.networks.base_networks import build_base
 from trainer.networks.branch import Branch
 
@@ -115,8 +116,5 @@ def _session(graph: onnx.ModelProto) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
-def _pictures(count: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Coarse blocks with noise: as smooth and as rough as pictures are."""
-    random = np.random.default_rng(0)
-    blocks = random.integers(0, 256, (count, 8, 8, 3)).repeat(SIZE_PX // 8, axis=1).repeat(SIZE_PX // 8, axis=2)
-    return (blocks + random.integers(-20, 21, blocks.shape)).clip(0, 255).astype(np.uint8)
+def _pictures(count: int) -> Pixels:
+    return probe_pixels(np.random.default_rng(0), count, SIZE_PX, SIZE_PX)

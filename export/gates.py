@@ -28,6 +28,7 @@ DEFAULT_MIN_COSINE = 0.99
 _BATCH = 16
 
 Embed = Callable[[Pixels], Vectors]
+"""uint8 [N, H, W, 3] -> float32 [N, n]."""
 
 
 @dataclass(frozen=True, kw_only=True)

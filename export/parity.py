@@ -21,6 +21,7 @@ from artifact.errors import ParityError
 from artifact.kinds import BRANCH, BRANCH_OUTPUT, KINDS, distance_name, embedding_name, input_names
 from artifact.preprocessing import Preprocessing
 from export.precision import FP32, PRECISIONS, Precision
+from serving.probe import probe_pixels
 
 BATCHES = (1, 2, 7)
 
@@ -28,6 +29,7 @@ Branch = Callable[[Tensor], Tensor]
 """uint8 [N, H, W, 3] -> float32 [N, n]; a network of torch, or anything that does the same."""
 
 Arrays = dict[str, npt.NDArray[np.float32]]
+"""Vectors and distances by the name of their output."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,12 @@ def check_parity(
     seed: int = 0,
     precision: str = FP32,
 ) -> Parity:
-    """Compare the branch with the exported model on random pixels.
+    """Compare the branch with the exported model on random pictures (serving/probe.py).
+
+    Args:
+        branch: what gives the vectors to reach; of int8 the branch graph itself.
+        model: a serialised graph of that mode.
+        seed: of the pictures.
 
     Raises:
         ParityError: a difference over the precision's tolerance times the largest |value| (fp32: times at least 1),
@@ -61,8 +68,8 @@ def check_parity(
     random = np.random.default_rng(seed)
     worst = limit = 0.0
     for size in BATCHES:
-        shape = (size, preprocessing.height, preprocessing.width, 3)
-        feeds = {name: _pictures(random, shape) for name in input_names(kind, mode)}
+        height, width = preprocessing.height, preprocessing.width
+        feeds = {name: probe_pixels(random, size, height, width) for name in input_names(kind, mode)}
         expected = reference_outputs(branch, feeds, kind=kind, mode=mode, distance=distance)
         try:
             got = dict(zip(expected, session.run(list(expected), feeds), strict=True))
@@ -111,15 +118,6 @@ def reference_outputs(
     for a, b in KINDS[kind].pairs:
         outputs[distance_name((a, b))] = DISTANCES[distance](vectors[a], vectors[b])[:, None]
     return outputs
-
-
-def _pictures(random: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-    """Coarse blocks with noise: nearer to pictures than white noise, which every network maps to one place."""
-    n, height, width, channels = shape
-    blocks = random.integers(0, 256, (n, 5, 5, channels))
-    rows, columns = np.arange(height) * 5 // height, np.arange(width) * 5 // width
-    noise = random.integers(-20, 21, shape)
-    return (blocks[:, rows][:, :, columns] + noise).clip(0, 255).astype(np.uint8)
 
 
 def make_session(model: bytes) -> onnxruntime.InferenceSession:

@@ -34,16 +34,13 @@ def describe(path: Path) -> dict[str, Any]:
 def describe_manifest(manifest: Manifest) -> dict[str, Any]:
     """`describe` of a manifest that is already read; with a `note` where there is something to mend."""
     note = older_scheme_note(manifest)
-    return (
-        manifest.summary()
-        | ({"note": note} if note else {})
-        | {
-            "engine": ENGINE,
-            "created": manifest.created,
-            "inputs": [asdict(variable) for variable in inputs_of(manifest)],
-            "outputs": [asdict(variable) for variable in outputs_of(manifest)],
-        }
-    )
+    described = manifest.summary() | {
+        "engine": ENGINE,
+        "created": manifest.created,
+        "inputs": [asdict(variable) for variable in inputs_of(manifest)],
+        "outputs": [asdict(variable) for variable in outputs_of(manifest)],
+    }
+    return described | ({"note": note} if note else {})
 
 
 def inputs_of(manifest: Manifest) -> list[Variable]:

@@ -20,7 +20,11 @@ _NOTE = (
 
 
 def older_scheme_note(manifest: Manifest) -> str | None:
-    """What to tell of an int8 artifact whose weights may be too large for some processors; None of any other."""
-    if manifest.precision != "int8" or "scheme" in (manifest.quantization or {}):
+    """What to tell of an int8 artifact whose weights may be too large for some processors; None of any other.
+
+    An adopted network has no facts of quantisation: its weights are as they came, and there is no run to export.
+    """
+    facts = manifest.quantization
+    if manifest.precision != "int8" or facts is None or "scheme" in facts:
         return None
     return _NOTE
