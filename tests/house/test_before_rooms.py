@@ -1,7 +1,7 @@
 """Files of the commit before the rooms (6a97dd0) still open, continue and answer as they did.
 
-tests/data/before_rooms holds its output: images, three runs of which one was stopped half-way, a repository, jobs
-finished and half-done, indexes, and what that commit said of them. README.md there has the commands.
+tests/data/before_rooms.zip holds its output: images, three runs of which one was stopped half-way, a repository, jobs
+finished and half-done, indexes, and what that commit said of them. before_rooms.md beside it has the commands.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,15 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from artifact.image_batch import load_batch
+from artifact.preprocessing import Preprocessing
+from artifact.repository.layout import find_problems
+from artifact.repository.reading import versions_in
 from lookalike.cli import main
+from tests.shared.decode_model import run_decode_model
 from tests.shared.places import DATA
 
-KEPT = DATA / "before_rooms"
+KEPT = DATA / "before_rooms.zip"
 PLACE = "/tmp/before_rooms"
 TIME_OF_IMAGES = 1_700_000_000
 MODELS = ("shapes", "shapes_full", "shapes_fp16", "shapes_int8", "foreign")
@@ -38,7 +44,8 @@ def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
     A job knows its table by the times of its files, and a mended table by its place too: the copy has both.
     """
     copy = tmp_path / "kept"
-    shutil.copytree(KEPT, copy)
+    with zipfile.ZipFile(KEPT) as archive:
+        archive.extractall(copy)
     for path in copy.glob("images/*/*"):
         os.utime(path, (TIME_OF_IMAGES, TIME_OF_IMAGES))
     for path in copy.glob("*/manifest.json"):
@@ -164,6 +171,23 @@ def test_rollback_of_then_holds_and_can_be_undone(cli: Cli) -> None:
     assert [entry["served"] for entry in json.loads(out)["versions"]] == [False, True]
 
 
+def test_repository_of_then_is_sound_and_takes_a_version(cli: Cli) -> None:
+    """As a whole it is what Triton takes; what is published next brings NAME_decode of today along."""
+    root = Path("models")
+    assert find_problems(root) == []
+    assert cli("export", "run", "--name", "shapes", "--repository", "models")[0] == 0
+    assert versions_in(root / "shapes_decode") == [1, 2]
+    assert find_problems(root) == []
+
+
+def test_decoder_of_then_gives_the_pixels_of_today(cli: Cli) -> None:
+    """The code that was published then, run as Triton runs it."""
+    images = [path.read_bytes() for path in sorted(Path("images").glob("*/[0-9]*"))]
+    pixels, _ = run_decode_model(Path.cwd() / "models" / "shapes_decode", 1, images, Path.cwd())
+    today = load_batch({"image": images}, Preprocessing(height=16, width=16))["image"]
+    np.testing.assert_array_equal(pixels, today)
+
+
 def test_half_done_job_continues(cli: Cli) -> None:
     """The part that was there stays to the byte, the others join it."""
     before = Path("job_half/part-00000.parquet").read_bytes()
@@ -171,6 +195,15 @@ def test_half_done_job_continues(cli: Cli) -> None:
     assert cli("score", "images", *options, "--output", "job_half")[0] == 3
     assert Path("job_half/part-00000.parquet").read_bytes() == before
     assert_same_rows(rows_of("job_half"), rows_of("vectors"), tolerance=SAME_PROCESSOR)
+
+
+def test_finished_job_is_finished(cli: Cli) -> None:
+    """The same command once more runs nothing and writes nothing."""
+    before = {path.name: path.read_bytes() for path in Path("vectors").iterdir()}
+    options = ["--model", "shapes", "--repository", "models", "--rows-per-part", 8, "--json"]
+    code, out = cli("score", "images", *options, "--output", "vectors")
+    assert (code, json.loads(out)["note"]) == (3, "the job was complete already: nothing to do")
+    assert {path.name: path.read_bytes() for path in Path("vectors").iterdir()} == before
 
 
 def test_finished_job_takes_its_mended_row(cli: Cli) -> None:
