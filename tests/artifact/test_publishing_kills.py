@@ -25,6 +25,8 @@ from artifact.repository.publishing import publish, rollback
 from artifact.repository.reading import open_repository
 from tests.shared.tiny_artifact import write_tiny_artifact
 
+pytestmark = pytest.mark.slow
+
 HELPER = """
 import json, os, signal, sys
 from pathlib import Path

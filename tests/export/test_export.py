@@ -187,6 +187,7 @@ build(load_run(Path(sys.argv[1])), "full").write(Path(sys.argv[2]))
 """
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_same_bytes(run: Run, built: dict[str, Built], tmp_path: Path) -> None:
     """Export is deterministic: the same run, the same digest."""
     built["full"].write(tmp_path / "here.onnx")

@@ -14,6 +14,8 @@ from export.graph import export_branch
 from export.merged import merge_training_parts
 from trainer.networks.conv4 import Conv4
 
+pytestmark = pytest.mark.slow
+
 CHEAP = {
     "repvgg": ("repvgg_a0", 32),
     "nfnet": ("test_nfnet", 32),

@@ -135,6 +135,7 @@ for precision in ("int8", "fp16"):
 """
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_same_digests(run: Run, built: dict[str, Built]) -> None:
     """int8 and fp16 are deterministic, whatever Python's hash seed."""
     done = subprocess.run(

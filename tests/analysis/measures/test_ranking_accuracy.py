@@ -54,7 +54,7 @@ def test_ranking_accuracy_is_what_training_reports() -> None:
         pairs = [(a, p), (a, n)] + [(n, x) for x in rest]
         terms = tuple(torch.from_numpy(DISTANCES["euclidean"](vectors[x], vectors[y])) for x, y in pairs)
         every = torch.ones(len(tuples), dtype=torch.bool)
-        given = Tuples(form=form, terms=terms, valid=every, mined=every, order=None)
+        given = Tuples(form=form, terms=terms, valid=every, mined=every, hardness_terms=None)
         expected = float(share_correct(given, margin=1.0))
         assert ranking_accuracy(vectors, tuples, distance="euclidean")["ranking_accuracy"] == pytest.approx(expected)
 

@@ -53,6 +53,7 @@ def test_adopted_checked_and_scored_without_torch(resnet: nn.Module, resnet_file
     assert np.abs(np.stack(table["embedding"].to_numpy()) - expected).max() <= 2e-4 * np.abs(expected).max()
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_same_bytes(resnet_file: Path, tmp_path: Path) -> None:
     """No path of the machine is inside, and the network is untouched."""
     before = resnet_file.read_bytes()

@@ -47,6 +47,7 @@ def test_raw_pixels_are_measured_as_the_reference_says(digits: Path) -> None:
     assert 0.5 < measured["purity"] < 0.62
 
 
+@pytest.mark.slow
 def test_demo_does_the_whole_journey(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

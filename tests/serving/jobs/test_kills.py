@@ -23,6 +23,8 @@ from lookalike.cli import main
 from tests.shared.job_tables import csv_of_images, files_of
 from tests.shared.scored_images import BAD, publish_models, write_images
 
+pytestmark = pytest.mark.slow
+
 NUM_ROWS, BAD_IMAGES = 600, (3, 17)
 WAITING = """
 import sys

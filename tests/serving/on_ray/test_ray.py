@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
 import socket
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from tests.shared.ray_nodes import Nodes
 from tests.shared.scored_images import BAD, DIM, expected_vectors, publish_models, write_images
 
 pytest.importorskip("ray", reason="the extra lookalike[ray] is not installed")
+pytestmark = pytest.mark.slow
 # Ray copies its own settings, those of old names among them
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
 
@@ -181,16 +182,35 @@ def vectors_of(table: pa.Table) -> np.ndarray:
     return np.stack([np.array(vector, np.float32) for vector in table["embedding"].to_pylist()])
 
 
+DEADLY_IMAGE = """
+import os
+
+class DeadlyImage:
+    def __init__(self, marks):
+        self.marks = marks
+
+    def read(self):
+        with self.marks.open("a") as file:
+            file.write("x")
+        os._exit(1)
+"""
+"""A module of the driver alone: in the place of an image, what ends the process that reads it and leaves a mark."""
+
+
 def test_what_ends_its_process_is_tried_a_few_times(
-    nodes: Nodes, repository: Path, images: Path, tmp_path: Path
+    nodes: Nodes, repository: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An error says so; it does not go round for ever. Nor does an actor that lacks a package."""
-    job = part_job(open_table(images), repository, probe=DeadlyImage(tmp_path / "tries"))
+    (tmp_path / "driver").mkdir()
+    (tmp_path / "driver" / "driver_only.py").write_text(DEADLY_IMAGE)
+    monkeypatch.syspath_prepend(tmp_path / "driver")
+    driver_only = importlib.import_module("driver_only")
+    job = part_job(open_table(images), repository, probe=driver_only.DeadlyImage(tmp_path / "tries"))
     plan = ActorPlan(actors=1, cpus=1)
     with ray_cluster(nodes.address) as ray:
-        with pytest.raises(ServerError, match=r"^Ray node: got No module named 'test_ray'; install Lookalike where"):
+        with pytest.raises(ServerError, match=r"^Ray node: got No module named 'driver_only'; install Lookalike where"):
             list(scored_parts(ray, job, plan, [0], wait_s=30))
-        ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the nodes do not have the tests
+        ray.cloudpickle.register_pickle_by_value(driver_only)  # the nodes do not have it
         with pytest.raises(ServerError) as error:
             list(scored_parts(ray, job, plan, [0, 1], wait_s=30))
     assert str(error.value).startswith("starting an actor: expected a process that lives through it, got 3 that ended")
@@ -246,18 +266,6 @@ def assert_error(worker: PartScorer, kind: type[LookalikeError], words: str) -> 
         read_answer(worker(FIRST).to_pylist()[0])
     assert words in str(error.value)
     assert str(error.value).count(f"(on Ray node {socket.gethostname()})") == 1
-
-
-class DeadlyImage:
-    """In the place of an image: ends the process that reads it, and leaves a mark."""
-
-    def __init__(self, marks: Path) -> None:
-        self.marks = marks
-
-    def read(self) -> bytes:
-        with self.marks.open("a") as file:
-            file.write("x")
-        os._exit(1)
 
 
 def part_job(table: ImageTable, repository: Path, **changed: Any) -> PartJob:
