@@ -84,6 +84,7 @@ def test_what_stops_triton_is_found_with_advice(root: Path, name: str) -> None:
     assert any(text in str(problem) for problem in found), find_problems(root)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*STOPPERS, *HARMLESS])
 def test_real_triton_agrees(root: Path, name: str) -> None:
     """tritonserver refuses to start over what stops it by our word, and starts over the rest."""

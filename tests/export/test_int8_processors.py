@@ -39,6 +39,7 @@ def test_no_two_products_leave_sixteen_bits() -> None:
     assert 2 * 255 * LARGEST_WEIGHT <= np.iinfo(np.int16).max < 2 * 255 * (LARGEST_WEIGHT + 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base_name", FAMILIES)
 def test_every_8_bit_weight_of_a_family_is_bounded(base_name: str) -> None:
     """Read off the graph without the product's own check: the constants of all Conv, Gemm and MatMul behind a DQ."""
@@ -131,6 +132,7 @@ def both_processors() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return {name: (embedder(graph)(blocks(8)), there[name]) for name, graph in graphs.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base_name", FAMILIES)
 def test_emulated_processor_without_vnni_gives_the_same_vectors(
     base_name: str, both_processors: dict[str, tuple[np.ndarray, np.ndarray]]
@@ -140,6 +142,7 @@ def test_emulated_processor_without_vnni_gives_the_same_vectors(
     assert np.abs(here - there).max() <= 1e-3 * np.abs(here).max()
 
 
+@pytest.mark.slow
 def test_emulation_would_show_weights_of_eight_bits(
     both_processors: dict[str, tuple[np.ndarray, np.ndarray]],
 ) -> None:

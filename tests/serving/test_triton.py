@@ -73,6 +73,7 @@ def test_served_repository_is_as_published(served: Served, tmp_path: Path) -> No
         assert _hash(served.repository / name) == _hash(fresh / name), name
 
 
+@pytest.mark.slow
 def test_published_version_is_found_by_a_polling_triton(tmp_path: Path) -> None:
     """With --model-control-mode=poll a published version and a rollback are served without anybody asking for it."""
     if reason := unavailable():
@@ -109,6 +110,7 @@ def test_stray_folder_stops_triton_only(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("control", ["explicit", "poll"])
 def test_triton_reads_the_variant_of_its_machine(tmp_path: Path, control: str) -> None:
     """Started with --model-config-name=cpu it runs what was tuned for a CPU, also after a version and a rollback.

@@ -254,6 +254,7 @@ def test_report_says_what_to_try(tmp_path: Path) -> None:
     assert "What to try" not in page_of(tmp_path, None)
 
 
+@pytest.mark.slow
 def test_report_stays_small_however_large_the_run(tmp_path: Path) -> None:
     """Noise, which no format compresses, in 4,000 images and 3,000 epochs."""
     lines = [LINE | {"epoch": epoch} for epoch in range(1, 3001)]
