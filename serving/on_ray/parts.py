@@ -47,7 +47,8 @@ class PartJob:
     Attributes:
         table: as the driver opened it; `table_rows` of it, counted where it cannot tell.
         schema: of the parts.
-        scorer: the arguments of Scorer, but for its threads.
+        model: name of the model.
+        options: of the actor's Scorer, but for its threads.
         digest: of the artifact that the driver has.
         folder: that the driver works in, which relative paths are relative to.
         probe: an image that the driver can read, or None where it found none.
@@ -57,7 +58,8 @@ class PartJob:
     table_rows: int
     schema: pa.Schema
     rows_per_part: int
-    scorer: Mapping[str, Any]
+    model: str
+    options: Mapping[str, Any]
     digest: str
     folder: str
     probe: ImageRef | None
@@ -125,7 +127,7 @@ class PartScorer:
                     "image of the table", expected="one that every node can read", got=str(error), mend=_SHARE
                 ) from None
         try:
-            scorer = Scorer(**job.scorer, threads=self._threads)
+            scorer = Scorer(job.model, **job.options, threads=self._threads)
         except RepositoryError as error:
             raise RepositoryError(str(error), mend=_SHARE) from None
         if scorer.digest != job.digest:

@@ -95,7 +95,7 @@ class Fleet:
         return self._run(lambda connection: connection.run_encoded(feeds))
 
     def confirm(self) -> None:
-        """See Connection. One that says it is enough: those that are away or busy are asked before their answers count."""
+        """See Connection. One that says it is enough; whoever is away or busy is asked before its answers count."""
         for server in self._servers:
             losses = self._servers.take_this(server)
             if losses is not None:
