@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from artifact.errors import UsageError
 from lookalike.commands import connecting, engines
 from lookalike.commands.options import JSON, OUTPUT_FORMAT, parse_columns
 from lookalike.commands.stopping import EXIT_TERMINATED, Terminated, terminable
 
 
 def score(
+    context: typer.Context,
     table: Annotated[
         str, typer.Argument(help="Image folder, or a table of them: a file, a pattern, a URL.", metavar="TABLE")
     ],
@@ -53,8 +53,7 @@ def score(
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Score a table: one vector per image, or one per stream with the distances between them."""
-    if (url is None) == (repository is None):
-        raise UsageError("where to score", expected="exactly one of --url HOST:PORT and --repository DIR")
+    connecting.require_one_place(url, repository)
     mapping = parse_columns(columns)
 
     from lookalike import console
@@ -78,22 +77,7 @@ def score(
     try:
         with (
             terminable(),
-            connecting.open_scorer(
-                model,
-                url=url,
-                repository=repository,
-                version=version,
-                device=device,
-                send=send,
-                batch_size=batch_size,
-                timeout_s=timeout_s,
-                retry_s=retry_s,
-                tls=tls,
-                tls_ca=tls_ca,
-                tls_certificate=tls_certificate,
-                tls_key=tls_key,
-                token_file=token_file,
-            ) as scorer,
+            connecting.open_scorer(model, **connecting.given_connection(context)) as scorer,
             EventProgress() as progress,
         ):
             rows, target = open_scored_table(

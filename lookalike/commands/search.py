@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 def search(
+    context: typer.Context,
     index: Annotated[Path, typer.Argument(help="Index file.", metavar="INDEX")],
     query: Annotated[
         Path,
@@ -55,18 +56,7 @@ def search(
     opened = Index.open(index)
     open_model = None
     if model is not None and (url is None) != (repository is None):
-        open_model = partial(
-            connecting.open_scorer,
-            model,
-            url=url,
-            repository=repository,
-            version=version,
-            tls=tls,
-            tls_ca=tls_ca,
-            tls_certificate=tls_certificate,
-            tls_key=tls_key,
-            token_file=token_file,
-        )
+        open_model = partial(connecting.open_scorer, model, **connecting.given_connection(context))
     queries = read_queries(
         query,
         k=min(k, opened.num_rows),
