@@ -59,6 +59,7 @@ def score(
     from lookalike import console
     from lookalike.progress import EventProgress
     from lookalike.results.jobs import print_job, stopped_line
+    from serving.jobs.job_manifest import num_rows_done
     from serving.jobs.scoring import score_table
     from serving.jobs.shards import WHOLE, Shard
     from serving.jobs.tables import open_scored_table
@@ -103,7 +104,7 @@ def score(
                 report=progress.report,
             )
     except KeyboardInterrupt as stop:
-        console.note(stopped_line(output))
+        console.note(stopped_line(num_rows_done(output)))
         if isinstance(stop, Terminated):
             raise typer.Exit(EXIT_TERMINATED) from None
         raise

@@ -48,7 +48,7 @@ def search(
     from analysis.search.index import Index
     from analysis.search.queries import read_queries
     from lookalike import console
-    from lookalike.results.answers import JsonAnswers, TableAnswers
+    from lookalike.results.answers import JsonAnswers, TableAnswers, recall_line
     from pages.gallery import MAX_QUERIES
 
     if images is not None and not images.is_dir():
@@ -65,10 +65,7 @@ def search(
         open_model=open_model,
         num_shown=MAX_QUERIES,
     )
-    recall = None
-    if opened.kind != "flat":
-        measured = opened.parameters.get("recall@10", "not measured")
-        recall = f"approximate: recall@10 was {measured} when it was built"
+    recall = recall_line(opened)
     answers = JsonAnswers() if as_json else TableAnswers()
     for number, block in enumerate(queries.blocks):
         found = opened.search(block.vectors, k)

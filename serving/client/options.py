@@ -22,7 +22,7 @@ _BESIDE_REMOTE = (*_BESIDE_LOCAL, "threads", "timeout_s")
 
 @dataclass(frozen=True, kw_only=True)
 class ScorerOptions:
-    """Where and how an artifact is run: one of `url`, `repository` and `connection`, and the rest.
+    """The options of running an artifact: one of `url`, `repository` and `connection`, and the rest.
 
     Attributes:
         url: HOST:PORT of a server's gRPC port; several, with commas or as a list, share the work.

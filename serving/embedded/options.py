@@ -22,7 +22,7 @@ def unreported(line: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class ServerOptions:
-    """How a repository is served.
+    """The options of serving a repository.
 
     Attributes:
         host: address to listen on; the default is reached from this machine only.

@@ -42,7 +42,7 @@ _ANSWER = pa.schema(
 
 @dataclass(frozen=True, kw_only=True)
 class PartJob:
-    """What every actor is told.
+    """The facts of a job that every actor is told.
 
     Attributes:
         table: as the driver opened it; `table_rows` of it, counted where it cannot tell.
@@ -66,7 +66,7 @@ class PartJob:
 
 
 class Tries:
-    """How often each thing was begun: an actor of its own, which outlives those that it counts."""
+    """Counts of how often each thing was begun: an actor of its own, which outlives those that it counts."""
 
     def __init__(self) -> None:
         self._counts: Counter[int] = Counter()
@@ -82,7 +82,7 @@ class Tries:
 
 
 class PartScorer:
-    """The actor: `__call__` takes numbers of parts and gives the parts.
+    """An actor that scores parts: `__call__` takes numbers of parts and gives the parts.
 
     Args:
         plan: of the pool that it belongs to; it has a thread for each of its CPUs.

@@ -19,8 +19,10 @@ from serving.embedded import instances, tuning
 from serving.embedded.instances import instances_here
 from serving.embedded.server import Server
 from serving.embedded.tuning import Measured, tune
-from tests.shared.server_fixtures import Held, client_of, eventually, infer, noise
+from tests.shared.held_server import Held
+from tests.shared.pictures import noise
 from tests.shared.tiny_artifact import linear_vectors
+from tests.shared.triton_client import client_of, infer
 from tests.shared.tuned_models import (
     KIND_CPU,
     TUNED,
@@ -29,6 +31,7 @@ from tests.shared.tuned_models import (
     publish_first_of_three,
     settings,
 )
+from tests.shared.waiting import eventually
 
 
 @pytest.fixture
@@ -50,7 +53,7 @@ def test_server_runs_what_was_tuned(root: Path, fast_measure: None, monkeypatch:
         try:
             asked = [noise(1, seed=seed) for seed in range(8)]
             futures = [pool.submit(infer, client, "tiny", {"image": rows}) for rows in asked]
-            eventually(lambda: held.num_rows == [1, 1] and held.batcher.num_waiting == 6, "two run and six wait")
+            eventually(lambda: held.num_rows == [1, 1] and len(held.batcher._jobs) == 6, "two run and six wait")
         finally:
             held.release()
         for rows, future in zip(asked, futures, strict=True):

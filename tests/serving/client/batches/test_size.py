@@ -20,7 +20,10 @@ def found(seconds_of: Callable[[int], float], *, most: int = 256, timeout_s: flo
     size = BatchSize(FIRST_SIZE, most=most, timeout_s=timeout_s)
     for _ in range(200):
         size.note(size.size, seconds_of(size.size))
-    assert size.is_found
+    settled = size.size
+    for _ in range(100):
+        size.note(settled, seconds_of(settled))
+    assert size.size == settled
     return size
 
 
@@ -60,7 +63,7 @@ def test_a_fixed_size_stays() -> None:
     size = BatchSize(32)
     for _ in range(100):
         size.note(32, 1e-6)
-    assert (size.size, size.is_found, size.halve(32)) == (32, True, False)
+    assert (size.size, size.halve(32)) == (32, False)
 
 
 @pytest.fixture(scope="module")

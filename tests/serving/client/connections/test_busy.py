@@ -16,7 +16,7 @@ from serving.embedded.server import Server
 from tests.shared.busy_server import FULL, TOO_MANY, Load, Refusal
 from tests.shared.scored_images import expected_vectors, publish_models, write_images
 from tests.shared.secure_server import secure_server
-from tests.shared.server_fixtures import eventually
+from tests.shared.waiting import eventually
 
 MODEL = "triplet_branch"
 
