@@ -1,4 +1,4 @@
-"""Encoded pictures of every sort that people have: each goes another way through the decoder; and plain noise. Drawn here."""
+"""Encoded pictures of every sort that people have: each goes another way through the decoder; and plain noise."""
 
 from __future__ import annotations
 
