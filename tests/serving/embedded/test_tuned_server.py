@@ -27,21 +27,9 @@ from tests.shared.tuned_models import (
     KIND_CPU,
     TUNED,
     config_of,
-    measured_as_two_instances,
-    publish_first_of_three,
     settings,
 )
 from tests.shared.waiting import eventually
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return publish_first_of_three(tmp_path)
-
-
-@pytest.fixture
-def fast_measure(monkeypatch: pytest.MonkeyPatch) -> None:
-    measured_as_two_instances(monkeypatch)
 
 
 def test_server_runs_what_was_tuned(root: Path, fast_measure: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,6 +37,7 @@ pytestmark = pytest.mark.slow
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
 
 MODEL = "triplet_branch"
+MODELS = [MODEL]
 NUM_IMAGES, ROWS_PER_PART = 300, 10
 FIRST = pa.table({"number": [0]})
 
@@ -46,12 +47,6 @@ def nodes() -> Iterator[Nodes]:
     made = Nodes()
     yield made
     made.shutdown()
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    return publish_models(folder / "repository", folder / "files", models=[MODEL])
 
 
 @pytest.fixture(scope="module")

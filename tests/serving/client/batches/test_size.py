@@ -12,7 +12,10 @@ from artifact.errors import TooLargeError
 from serving.client.batches.size import FIRST_SIZE, BatchSize
 from serving.client.scorer import Scorer
 from serving.embedded.server import Server
-from tests.shared.scored_images import expected_vectors, publish_models, write_images
+from tests.shared.scored_images import expected_vectors
+
+MODELS = ["triplet_branch", "siamese_full"]
+NUM_IMAGES = 400
 
 
 def found(seconds_of: Callable[[int], float], *, most: int = 256, timeout_s: float = 60.0) -> BatchSize:
@@ -64,17 +67,6 @@ def test_a_fixed_size_stays() -> None:
     for _ in range(100):
         size.note(32, 1e-6)
     assert (size.size, size.halve(32)) == (32, False)
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    return publish_models(folder / "repository", folder / "files", models=["triplet_branch", "siamese_full"])
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return write_images(tmp_path_factory.mktemp("images"), 400)
 
 
 def test_a_request_too_large_for_the_server_is_sent_in_halves(repository: Path, images: list[Path]) -> None:

@@ -14,22 +14,13 @@ from artifact.errors import BusyError
 from serving.client.scorer import Scorer
 from serving.embedded.server import Server
 from tests.shared.busy_server import FULL, TOO_MANY, Load, Refusal
-from tests.shared.scored_images import expected_vectors, publish_models, write_images
+from tests.shared.scored_images import expected_vectors
 from tests.shared.secure_server import secure_server
 from tests.shared.waiting import eventually
 
 MODEL = "triplet_branch"
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    return publish_models(folder / "repository", folder / "files", models=[MODEL])
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return write_images(tmp_path_factory.mktemp("images"), 24)
+MODELS = [MODEL]
+NUM_IMAGES = 24
 
 
 def test_every_try_has_the_whole_deadline_and_waits_are_no_part_of_its_time(
