@@ -27,8 +27,9 @@ def repository(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture(scope="module")
 def images(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Noise, no two alike."""
-    return write_images(tmp_path_factory.mktemp("images"), getattr(request.module, "NUM_IMAGES", NUM_IMAGES))
+    """Noise, no two alike, in the folder `images` of a folder of the module's own."""
+    folder = tmp_path_factory.mktemp("pictures") / "images"
+    return write_images(folder, getattr(request.module, "NUM_IMAGES", NUM_IMAGES))
 
 
 @pytest.fixture(scope="module", params=["local", "embedded"])
