@@ -1,8 +1,8 @@
 """The command line: parse, call one library function, print.
 
-Commands live in lookalike/commands/, one file each; none imports its library before it runs, so `lookalike --help`
-answers at once. Every error a user can mend is one line on stderr and an exit code: 1 failed,
-2 usage, 3 done with bad rows, 130 interrupted.
+Commands live in lookalike/commands/, one file each; what a command does is imported when it runs, so `lookalike --help`
+answers at once: before, only what names options and their defaults (two options.py of serving/) and errors. Every error
+a user can mend is one line on stderr and an exit code: 1 failed, 2 usage, 3 done with bad rows, 130 interrupted.
 """
 
 from __future__ import annotations

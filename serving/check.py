@@ -36,7 +36,7 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class RepositoryCheck:
-    """What a check of a whole repository found.
+    """The findings of a check of a whole repository.
 
     Attributes:
         num_artifacts: versions that were checked.

@@ -20,7 +20,7 @@ ABSENT = "(absent)"
 
 @dataclass(frozen=True)
 class Movement:
-    """How far the vectors of A's golden images are from where A put them, when B embeds the same images.
+    """The movement of the vectors of A's golden images, from where A put them to where B puts the same images.
 
     Attributes:
         num_images: golden images of A.

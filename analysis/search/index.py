@@ -111,6 +111,17 @@ class Index:
         )
 
     @property
+    def is_exact(self) -> bool:
+        """Whether a search finds the nearest rows for certain, and not only most of them."""
+        return self.kind == "flat"
+
+    @property
+    def recall(self) -> float | None:
+        """recall@10 against exact search, in [0, 1], as it was measured when it was built; None where it was not."""
+        found: float | None = self.parameters.get("recall@10")
+        return found
+
+    @property
     def num_rows(self) -> int:
         """How many vectors it holds."""
         return int(self._faiss.ntotal)

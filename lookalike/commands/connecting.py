@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from artifact.errors import UsageError
+from lookalike.commands.options import given
 from serving.client.options import ScorerOptions
 
 if TYPE_CHECKING:
@@ -54,14 +55,25 @@ TokenFile = Annotated[
 DEFAULT_TIMEOUT_S, DEFAULT_RETRY_S = ScorerOptions.timeout_s, ScorerOptions.retry_s
 
 
+def given_connection(context: typer.Context) -> dict[str, Any]:
+    """What a command was given of the options above, as `open_scorer` takes them."""
+    return given(context, ScorerOptions, "tls_ca", "token_file")
+
+
+def require_one_place(url: str | None, repository: Path | str | None) -> None:
+    """Raise UsageError unless one of the two is given."""
+    if (url is None) == (repository is None):
+        raise UsageError("where to score", expected="exactly one of --url HOST:PORT and --repository DIR")
+
+
 def open_scorer(
     model: str,
     *,
     url: str | None = None,
-    repository: Path | None = None,
+    repository: Path | str | None = None,
     tls: bool = False,
-    tls_ca: Path | None = None,
-    token_file: Path | None = None,
+    tls_ca: Path | str | None = None,
+    token_file: Path | str | None = None,
     **options: Any,
 ) -> Scorer:
     """The Scorer that the options describe, a context manager; raises as Scorer does, in the options' names.
@@ -69,13 +81,12 @@ def open_scorer(
     Args:
         options: further ones, named as in ScorerOptions.
     """
-    if (url is None) == (repository is None):
-        raise UsageError("where to score", expected="exactly one of --url HOST:PORT and --repository DIR")
+    require_one_place(url, repository)
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its core would add lines of its own to our errors
     from lookalike import console
     from serving.client.scorer import Scorer
 
-    token = None if token_file is None else _token(token_file)
+    token = None if token_file is None else _token(Path(token_file))
     return Scorer(model, url=url, repository=repository, tls=tls_ca or tls, token=token, report=console.note, **options)
 
 

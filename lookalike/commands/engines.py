@@ -10,7 +10,7 @@ import typer
 from artifact.errors import UsageError
 
 if TYPE_CHECKING:
-    from serving.jobs.scoring import Engine
+    from serving.jobs.scoring import PartMaker
 
 ENGINES = ("local", "ray")
 
@@ -33,7 +33,7 @@ def open_engine(
     address: str | None,
     actors: int | None,
     actor_cpus: int | None,
-) -> Engine | None:
+) -> PartMaker | None:
     """What `score_table` takes as its engine; raises LookalikeError where Ray is asked for and not installed."""
     if name not in ENGINES:
         raise UsageError(f"--engine {name!r}", expected=f"one of {', '.join(ENGINES)}")

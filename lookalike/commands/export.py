@@ -77,13 +77,17 @@ def export(
     from export.build import build, publish_built
     from export.gates import DEFAULT_MAX_RECALL_LOSS, Limits
     from export.reduce import Int8Settings
+    from lookalike.progress import EventProgress
     from lookalike.results.proofs import proof_facts, proof_lines
     from lookalike.results.versions import published_facts
     from trainer.run.saved_run import load_run
 
     limits = Limits(max_recall_loss=DEFAULT_MAX_RECALL_LOSS if max_recall_loss is None else max_recall_loss)
     settings = Int8Settings(calibration=calibration, evaluation=evaluation, limits=limits)
-    built = build(load_run(run), mode.value, name=name, precision=precision.value, int8=settings)
+    with EventProgress() as progress:
+        built = build(
+            load_run(run), mode.value, name=name, precision=precision.value, int8=settings, report=progress.report
+        )
     for line in proof_lines(built):
         console.note(line)
     result: dict[str, Any] = {"name": built.manifest.name, "mode": mode.value} | proof_facts(built)

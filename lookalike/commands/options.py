@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -19,6 +21,15 @@ COLUMN = typer.Option("--column", help="Vector column: embedding, or embedding_<
 OUTPUT_FORMAT = typer.Option("--format", help="parquet; npy and npz add arrays beside it.", metavar="FORMAT")
 TUNE_SECONDS = typer.Option(min=1, max=3600, help="How long to measure, in seconds.")
 DEFAULT_TUNE_SECONDS = 20.0
+
+
+def given(context: typer.Context, options: type[Any], *more: str) -> dict[str, Any]:
+    """{name: value} of a command's parameters that are named as fields of a dataclass of options, or as one of `more`.
+
+    So the function of a command lists them for the command line, and no one lists them again. Paths are texts here.
+    """
+    names = {*more, *(each.name for each in fields(options))}
+    return {name: value for name, value in context.params.items() if name in names}
 
 
 def parse_columns(text: str | None) -> dict[str, str]:

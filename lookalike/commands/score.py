@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from artifact.errors import UsageError
 from lookalike.commands import connecting, engines
 from lookalike.commands.options import JSON, OUTPUT_FORMAT, parse_columns
 from lookalike.commands.stopping import EXIT_TERMINATED, Terminated, terminable
 
 
 def score(
+    context: typer.Context,
     table: Annotated[
         str, typer.Argument(help="Image folder, or a table of them: a file, a pattern, a URL.", metavar="TABLE")
     ],
@@ -53,13 +53,13 @@ def score(
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Score a table: one vector per image, or one per stream with the distances between them."""
-    if (url is None) == (repository is None):
-        raise UsageError("where to score", expected="exactly one of --url HOST:PORT and --repository DIR")
+    connecting.require_one_place(url, repository)
     mapping = parse_columns(columns)
 
     from lookalike import console
     from lookalike.progress import EventProgress
     from lookalike.results.jobs import print_job, stopped_line
+    from serving.jobs.job_manifest import num_rows_done
     from serving.jobs.scoring import score_table
     from serving.jobs.shards import WHOLE, Shard
     from serving.jobs.tables import open_scored_table
@@ -78,22 +78,7 @@ def score(
     try:
         with (
             terminable(),
-            connecting.open_scorer(
-                model,
-                url=url,
-                repository=repository,
-                version=version,
-                device=device,
-                send=send,
-                batch_size=batch_size,
-                timeout_s=timeout_s,
-                retry_s=retry_s,
-                tls=tls,
-                tls_ca=tls_ca,
-                tls_certificate=tls_certificate,
-                tls_key=tls_key,
-                token_file=token_file,
-            ) as scorer,
+            connecting.open_scorer(model, **connecting.given_connection(context)) as scorer,
             EventProgress() as progress,
         ):
             rows, target = open_scored_table(
@@ -119,7 +104,7 @@ def score(
                 report=progress.report,
             )
     except KeyboardInterrupt as stop:
-        console.note(stopped_line(output))
+        console.note(stopped_line(num_rows_done(output)))
         if isinstance(stop, Terminated):
             raise typer.Exit(EXIT_TERMINATED) from None
         raise

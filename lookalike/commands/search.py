@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 def search(
+    context: typer.Context,
     index: Annotated[Path, typer.Argument(help="Index file.", metavar="INDEX")],
     query: Annotated[
         Path,
@@ -47,7 +48,7 @@ def search(
     from analysis.search.index import Index
     from analysis.search.queries import read_queries
     from lookalike import console
-    from lookalike.results.answers import JsonAnswers, TableAnswers
+    from lookalike.results.answers import JsonAnswers, TableAnswers, recall_line
     from pages.gallery import MAX_QUERIES
 
     if images is not None and not images.is_dir():
@@ -55,18 +56,7 @@ def search(
     opened = Index.open(index)
     open_model = None
     if model is not None and (url is None) != (repository is None):
-        open_model = partial(
-            connecting.open_scorer,
-            model,
-            url=url,
-            repository=repository,
-            version=version,
-            tls=tls,
-            tls_ca=tls_ca,
-            tls_certificate=tls_certificate,
-            tls_key=tls_key,
-            token_file=token_file,
-        )
+        open_model = partial(connecting.open_scorer, model, **connecting.given_connection(context))
     queries = read_queries(
         query,
         k=min(k, opened.num_rows),
@@ -75,10 +65,7 @@ def search(
         open_model=open_model,
         num_shown=MAX_QUERIES,
     )
-    recall = None
-    if opened.kind != "flat":
-        measured = opened.parameters.get("recall@10", "not measured")
-        recall = f"approximate: recall@10 was {measured} when it was built"
+    recall = recall_line(opened)
     answers = JsonAnswers() if as_json else TableAnswers()
     for number, block in enumerate(queries.blocks):
         found = opened.search(block.vectors, k)

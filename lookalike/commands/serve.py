@@ -8,10 +8,12 @@ from typing import Annotated
 
 import typer
 
+from lookalike.commands.options import given
 from serving.embedded.options import ServerOptions
 
 
 def serve(
+    context: typer.Context,
     repository: Annotated[Path, typer.Argument(help="Triton model repository.", metavar="REPOSITORY")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = ServerOptions.host,
     grpc_port: Annotated[
@@ -35,14 +37,4 @@ def serve(
     from serving.embedded.server import Server
     from serving.embedded.server import serve as run
 
-    server = Server(
-        repository,
-        host=host,
-        grpc_port=grpc_port,
-        threads=threads,
-        device=device,
-        max_queue=max_queue,
-        check_goldens=check_goldens,
-        report=console.note,
-    )
-    run(server)
+    run(Server(repository, **given(context, ServerOptions), report=console.note))

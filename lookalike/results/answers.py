@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lookalike import console
+
+if TYPE_CHECKING:
+    from analysis.search.index import Index
 
 Found = Sequence[Sequence[dict[str, Any]]]
 
@@ -48,3 +51,11 @@ class TableAnswers:
 
     def end(self) -> None:
         """Nothing is open."""
+
+
+def recall_line(index: Index) -> str | None:
+    """The recall of an approximate index in words; None where it is exact."""
+    if index.is_exact:
+        return None
+    recall = "not measured" if index.recall is None else index.recall
+    return f"approximate: recall@10 was {recall} when it was built"

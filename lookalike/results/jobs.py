@@ -33,9 +33,6 @@ def print_job(title: str, output: Path, result: JobResult | MergeResult, *, as_j
         raise typer.Exit(EXIT_BAD_ROWS)
 
 
-def stopped_line(output: Path) -> str:
-    """How much of a job that was stopped is done, for people."""
-    from rows.vectors.parts import read_manifest
-
-    num_rows = read_manifest(output).get("num_rows", 0)
+def stopped_line(num_rows: int) -> str:
+    """The news of a job that was stopped, for people; `num_rows` are done."""
     return f"{num_rows} rows are done and kept; the same command goes on from there"

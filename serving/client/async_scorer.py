@@ -10,13 +10,12 @@ A call that is cancelled drops what has not begun; a batch that runs is let run 
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing
 from functools import partial
 from types import TracebackType
-from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar, overload
+from typing import Any, Literal, ParamSpec, Self, TypeVar, overload
 
 import numpy.typing as npt
 import pyarrow as pa
@@ -26,9 +25,11 @@ from artifact.errors import UsageError
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
 from artifact.preprocessing import ImageError
 from rows.vectors.schema import vector_array
+from serving.arguments import takes
 from serving.client.answers import as_table, joined, vectors_of
 from serving.client.chunks import Images
 from serving.client.flow import closed_meanwhile
+from serving.client.options import ScorerOptions
 from serving.client.pictures import ImageLike
 from serving.client.scorer import Scorer, is_yield
 from serving.client.scorer_core import Streams, image_windows
@@ -42,21 +43,6 @@ _HELPERS = 4
 _END: Any = object()
 
 
-def _arguments_of(
-    source: Callable[Arguments, Any],
-) -> Callable[[Callable[..., None]], Callable[Concatenate[Any, Arguments], None]]:
-    """A method with the arguments of another callable, for type checkers and for help()."""
-
-    def give(method: Callable[..., None]) -> Callable[Concatenate[Any, Arguments], None]:
-        signature = inspect.signature(source)
-        itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        parameters = [itself, *signature.parameters.values()]
-        method.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-        return method
-
-    return give
-
-
 class AsyncScorer:
     """Embeds images and scores tuples with one artifact; an async context manager, which connects when it is entered.
 
@@ -67,9 +53,9 @@ class AsyncScorer:
         scorer: the Scorer under it, for what does not wait: manifest, version, digest, lineage, latency().
     """
 
-    @_arguments_of(Scorer)
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._open: Callable[[], Scorer] = partial(Scorer, *args, **kwargs)
+    @takes(ScorerOptions)
+    def __init__(self, model: str, **options: Any) -> None:
+        self._open: Callable[[], Scorer] = partial(Scorer, model, **options)
         self._scorer: Scorer | None = None
         self._turns: asyncio.Semaphore | None = None
         self._helpers = ThreadPoolExecutor(_HELPERS, "lookalike-async")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from artifact.errors import UsageError
@@ -16,17 +16,21 @@ if TYPE_CHECKING:
     from serving.client.connection import Connection
 
 SENDS = ("auto", "pixels", "encoded")
+_BESIDE_LOCAL = ("send", "batch_size")
+_BESIDE_REMOTE = (*_BESIDE_LOCAL, "threads", "timeout_s")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScorerOptions:
-    """Where and how an artifact is run: one of `url`, `repository` and `connection`, and the rest.
+    """The options of running an artifact: one of `url`, `repository` and `connection`, and the rest.
 
     Attributes:
         url: HOST:PORT of a server's gRPC port; several, with commas or as a list, share the work.
         repository: folder of a model repository, to run the artifact in this process.
         connection: who runs the artifact already: anything with the Connection protocol (serving/client/connection.py),
-            closed with the Scorer. Options of getting there (version, threads, TLS ...) are its maker's.
+            closed with the Scorer. Beside it stand `send` and `batch_size` alone, and where it runs the artifact
+            elsewhere `threads`, that decode, and `timeout_s`, the deadline that batches are to stay well under; the
+            other options are for whoever makes it.
         version: default the one that is served.
         send: "pixels" decodes here, "encoded" sends the files, "auto" takes what the first batches show to be faster.
         batch_size: images of one request; None finds it while running, in this process it is 8 to 32 by the size of the
@@ -76,14 +80,24 @@ class ScorerOptions:
 
     def _require_one_place(self) -> None:
         if self.connection is not None:
-            if self.url is not None or self.repository is not None:
-                got = "a repository too" if self.url is None else "a url too"
-                raise UsageError("where to score", expected="a connection alone", got=got)
-        elif (self.url is None) == (self.repository is None):
+            self._require_connection_alone(_BESIDE_LOCAL if self.connection.is_local else _BESIDE_REMOTE)
+            return
+        if (self.url is None) == (self.repository is None):
             raise UsageError(
                 "where to score", expected="either a url or a repository", got="both" if self.url else "none"
             )
         for name in ("tls", "tls_certificate", "tls_key", "token"):
             if getattr(self, name) and self.url is None:
-                got = "a repository" if self.connection is None else "a connection"
-                raise UsageError(name, expected="a url to use it with", got=got)
+                raise UsageError(name, expected="a url to use it with", got="a repository")
+
+    def _require_connection_alone(self, taken: tuple[str, ...]) -> None:
+        """Refuse what would change nothing: a connection is made with options of its own."""
+        others = [each for each in fields(self) if each.name not in ("connection", *taken)]
+        ignored = [each.name for each in others if getattr(self, each.name) != each.default]
+        if ignored:
+            raise UsageError(
+                "where to score",
+                expected="a connection alone",
+                got=f"{', '.join(ignored)} too",
+                mend="give such options to what makes the connection",
+            )

@@ -15,8 +15,7 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, overload
 
@@ -29,9 +28,9 @@ from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
 from artifact.preprocessing import ImageError
 from rows.vectors.lineage import Lineage
 from rows.vectors.schema import vector_array
+from serving.arguments import takes
 from serving.client.answers import as_table, joined, vectors_of
 from serving.client.chunks import Images
-from serving.client.connection import Connection
 from serving.client.options import ScorerOptions
 from serving.client.scorer_core import ScorerCore, Streams, image_windows
 from serving.client.timings import Latency
@@ -60,44 +59,9 @@ class Scorer:
         in_flight: batches under way at a time; twice as many are taken ahead of the one that is waited for.
     """
 
-    def __init__(
-        self,
-        model: str,
-        *,
-        url: str | Sequence[str] | None = ScorerOptions.url,
-        repository: str | os.PathLike[str] | None = ScorerOptions.repository,
-        connection: Connection | None = ScorerOptions.connection,
-        version: int | None = ScorerOptions.version,
-        send: str = ScorerOptions.send,
-        batch_size: int | None = ScorerOptions.batch_size,
-        threads: int | None = ScorerOptions.threads,
-        timeout_s: float = ScorerOptions.timeout_s,
-        retry_s: float = ScorerOptions.retry_s,
-        tls: bool | str | os.PathLike[str] = ScorerOptions.tls,
-        tls_certificate: str | os.PathLike[str] | None = ScorerOptions.tls_certificate,
-        tls_key: str | os.PathLike[str] | None = ScorerOptions.tls_key,
-        token: str | None = ScorerOptions.token,
-        device: str = ScorerOptions.device,
-        report: Callable[[str], None] | None = ScorerOptions.report,
-    ) -> None:
-        options = ScorerOptions(
-            url=url,
-            repository=repository,
-            connection=connection,
-            version=version,
-            send=send,
-            batch_size=batch_size,
-            threads=threads,
-            timeout_s=timeout_s,
-            retry_s=retry_s,
-            tls=tls,
-            tls_certificate=tls_certificate,
-            tls_key=tls_key,
-            token=token,
-            device=device,
-            report=report,
-        )
-        self.core = ScorerCore(model, options)
+    @takes(ScorerOptions)
+    def __init__(self, model: str, **options: Any) -> None:
+        self.core = ScorerCore(model, ScorerOptions(**options))
         self.manifest, self.streams, self.in_flight = self.core.manifest, self.core.streams, self.core.in_flight
         self.version, self.digest = self.core.connection.version, self.core.connection.digest
 

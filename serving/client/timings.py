@@ -13,14 +13,14 @@ _KEPT = 1000
 
 
 class Latency(NamedTuple):
-    """Of the latest batches, at most a thousand, without reading and decoding here: median and 99th percentile."""
+    """Median and 99th percentile of the latest batches, at most a thousand, without reading and decoding here."""
 
     p50_s: float
     p99_s: float
 
 
 class Timings:
-    """Takes the time of every answered batch; may be called from several threads at a time.
+    """The times of answered batches; may be called from several threads at a time.
 
     Attributes:
         listener: is told too: the number of images and the seconds that they took.

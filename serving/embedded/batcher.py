@@ -39,7 +39,7 @@ def always_active() -> bool:
 
 @dataclass(frozen=True)
 class QueuePolicy:
-    """How requests may wait.
+    """The rules of a queue: how many requests may wait, how long, and which run together.
 
     Attributes:
         max_requests: more are refused.
@@ -62,6 +62,8 @@ class QueuePolicy:
 
 @dataclass
 class _Job:
+    """One request that waits or runs, and the future of its answer."""
+
     feeds: Mapping[str, Array]
     num_rows: int
     is_active: Callable[[], bool]
@@ -98,11 +100,6 @@ class Batcher:
         self._workers = [threading.Thread(target=self._work, name=name, daemon=True) for _ in range(instances)]
         for worker in self._workers:
             worker.start()
-
-    @property
-    def num_waiting(self) -> int:
-        """Requests that wait."""
-        return len(self._jobs)
 
     def infer(
         self, feeds: Mapping[str, Array], num_rows: int, *, is_active: Callable[[], bool] = always_active

@@ -44,7 +44,7 @@ class ModelStore:
     def __init__(self, root: Path | str, options: ServerOptions) -> None:
         self._repository, self._options, self._report = open_repository(root), options, options.report
         self.max_running = options.max_queue + MAX_BATCH_SIZE
-        self._decoder = Decoder(options.cores, options.max_queue, options.limits or DEFAULT_LIMITS)
+        self._decoder = Decoder(options.decoding_threads, options.max_queue, options.limits or DEFAULT_LIMITS)
         self._families: dict[str, Family] = {}
         self._unread: dict[str, str] = {}  # why folders of the repository could not even be looked at
         self._changed = threading.Condition()  # guards what is read by requests

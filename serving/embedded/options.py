@@ -22,7 +22,7 @@ def unreported(line: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class ServerOptions:
-    """How a repository is served.
+    """The options of serving a repository.
 
     Attributes:
         host: address to listen on; the default is reached from this machine only.
@@ -69,6 +69,6 @@ class ServerOptions:
             raise UsageError("grace_s", expected="0 seconds or more", got=f"{self.grace_s:g}")
 
     @property
-    def cores(self) -> int:
-        """Threads that decode."""
+    def decoding_threads(self) -> int:
+        """Threads that decode: `threads`, or one for each core."""
         return self.threads or available_cores()

@@ -19,17 +19,17 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Self
+from typing import Any, Self
 
 import grpc
 from tritonclient.grpc.service_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 
 from artifact.errors import ServerError
-from artifact.preprocessing import Limits
+from serving.arguments import takes
 from serving.embedded.grpc_health import health_handler
 from serving.embedded.grpc_service import GrpcService
 from serving.embedded.models import ModelStore
-from serving.embedded.options import ServerOptions, unreported
+from serving.embedded.options import ServerOptions
 from serving.engine import require_device
 
 _SPARE_THREADS = 16  # to answer health and to refuse requests while every one in the server holds a thread
@@ -50,50 +50,24 @@ class Server:
         RepositoryError: no such repository.
     """
 
-    def __init__(
-        self,
-        repository: Path | str,
-        *,
-        host: str = ServerOptions.host,
-        grpc_port: int = ServerOptions.grpc_port,
-        threads: int | None = ServerOptions.threads,
-        max_message_bytes: int = ServerOptions.max_message_bytes,
-        limits: Limits | None = ServerOptions.limits,
-        device: str = ServerOptions.device,
-        max_queue: int = ServerOptions.max_queue,
-        max_running_bytes: int = ServerOptions.max_running_bytes,
-        check_goldens: bool = ServerOptions.check_goldens,
-        grace_s: float = ServerOptions.grace_s,
-        report: Callable[[str], None] = unreported,
-    ) -> None:
-        self.options = ServerOptions(
-            host=host,
-            grpc_port=grpc_port,
-            threads=threads,
-            max_message_bytes=max_message_bytes,
-            limits=limits,
-            device=device,
-            max_queue=max_queue,
-            max_running_bytes=max_running_bytes,
-            check_goldens=check_goldens,
-            grace_s=grace_s,
-            report=report,
-        )
-        require_device(device)
+    @takes(ServerOptions)
+    def __init__(self, repository: Path | str, **options: Any) -> None:
+        self.options = ServerOptions(**options)
+        require_device(self.options.device)
         self._store = ModelStore(repository, self.options)
         num_threads = self._store.max_running + _SPARE_THREADS
         self._threads = ThreadPoolExecutor(num_threads, "lookalike-grpc")
         self._server = grpc.server(
             self._threads,
             options=[
-                ("grpc.max_receive_message_length", max_message_bytes),
+                ("grpc.max_receive_message_length", self.options.max_message_bytes),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", 0),
             ],
             maximum_concurrent_rpcs=num_threads,
         )
         version = importlib.metadata.version("lookalike")
-        service = GrpcService(self._store, version=version, report=report)
+        service = GrpcService(self._store, version=version, report=self.options.report)
         add_GRPCInferenceServiceServicer_to_server(service, self._server)
         self._server.add_generic_rpc_handlers((health_handler(lambda: self._store.is_ready),))
         self._port: int | None = None

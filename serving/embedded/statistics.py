@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Duration:
-    """How many times, and how many nanoseconds in all."""
+    """A count of something, and the nanoseconds of all together."""
 
     count: int = 0
     ns: int = 0

@@ -46,7 +46,7 @@ _MAX_WEIGHTS_BYTES = 4 * 1024**3
 
 @dataclass(frozen=True, order=True)
 class Layout:
-    """So many sessions at the same time, each of so many threads."""
+    """A number of sessions that run at the same time, and the threads of each."""
 
     instances: int
     threads: int

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from artifact.errors import OutputError
-from rows.vectors.parts import MANIFEST
+from rows.vectors.parts import MANIFEST, read_manifest
 from serving.jobs.part_files import ANOTHER_FOLDER
 
 FORMAT = "lookalike-scores/2"
@@ -28,3 +28,8 @@ def read_job_manifest(path: Path) -> dict[str, Any]:
             "output folder", expected=f"a {MANIFEST} of {FORMAT}", got="another", where=path, mend=ANOTHER_FOLDER
         )
     return content
+
+
+def num_rows_done(output: Path) -> int:
+    """Rows that a job's folder has answered by its manifest, which is a few seconds behind; 0 where there is none."""
+    return int(read_manifest(output).get("num_rows", 0))

@@ -35,7 +35,7 @@ _YES, _NO = frozenset(("1", "1.0", "true", "yes")), frozenset(("0", "0.0", "fals
 
 @dataclass(frozen=True, kw_only=True)
 class LossColumn:
-    """What is needed to fill the column; construct it with `loss_column`, or from a part's schema.
+    """The loss that fills the column, and the target of pairs; made by `loss_column`, or from a part's schema.
 
     Attributes:
         loss: of the artifact.

@@ -45,6 +45,8 @@ class MergeResult:
 
 @dataclass(frozen=True)
 class _HeldShard:
+    """A shard's folder, locked: what its manifest and its parts say."""
+
     path: Path
     manifest: Mapping[str, Any]
     shard: Shard

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from artifact.arrays import Indices
 from artifact.errors import DataError
 from rows.tables import ImageTable, RowBatch
 from serving.client.scorer import Scorer
@@ -22,8 +22,6 @@ from serving.jobs.job_manifest import COMPLETE
 from serving.jobs.part_files import Part, read_errors, read_ids, read_scored_part
 from serving.jobs.part_scoring import OpenPart, ScoredPart
 from serving.jobs.row_windows import PartWindows, take_rows
-
-Numbers = npt.NDArray[np.int64]
 
 
 def retry_parts(
@@ -43,7 +41,7 @@ def retry_parts(
     """
     rows_per_part, num_images = folder.identity.rows_per_part, 0
     todo = {part.number: part for part in parts}
-    ahead: deque[tuple[RowBatch, Numbers]] = deque()
+    ahead: deque[tuple[RowBatch, Indices]] = deque()
 
     def bad_rows() -> Iterator[Window]:
         number, bad, seen = -1, np.empty(0, np.int64), Seen(scorer.manifest.embedding_dim)
@@ -114,8 +112,8 @@ def _ids_in_order(folder: JobFolder, part: Part) -> list[str]:
     return [str(bad[row]) if row in bad else next(good) for row in range(part.first_row, part.end_row)]
 
 
-def _bad_rows(errors: pa.Table) -> Numbers:
-    """Numbers of the rows in a table of errors, rising: int64 [K]."""
+def _bad_rows(errors: pa.Table) -> Indices:
+    """Indices of the rows in a table of errors, rising: int64 [K]."""
     return np.unique(np.array(errors["row"].to_numpy(), np.int64))
 
 

@@ -25,11 +25,11 @@ from serving.jobs.retrying import require_same_rows, retry_parts
 from serving.jobs.row_windows import PartWindows
 from serving.jobs.shards import WHOLE, Shard
 
-__all__ = ["DEFAULT_ROWS_PER_PART", "Engine", "JobResult", "score_table"]
+__all__ = ["DEFAULT_ROWS_PER_PART", "JobResult", "PartMaker", "score_table"]
 
 DEFAULT_ROWS_PER_PART = 8192
 
-Engine = Callable[[ImageTable, Scorer, JobFolder, pa.Schema, Report | None], tuple[int, int]]
+PartMaker = Callable[[ImageTable, Scorer, JobFolder, pa.Schema, Report | None], tuple[int, int]]
 """Writes the missing parts of a job; gives the number of images run, and of rows of the table."""
 
 
@@ -44,7 +44,7 @@ def score_table(
     target: tuple[str, str] | None = None,
     retry_errors: bool = False,
     output_format: str = "parquet",
-    engine: Engine | None = None,
+    engine: PartMaker | None = None,
     report: Report | None = None,
 ) -> JobResult:
     """Score every row of a table into `output`.

@@ -60,19 +60,18 @@ def embed_dataset(
         RepositoryError, ArtifactError: see Scorer.
     """
     ray = import_ray()
-    arguments: dict[str, Any] = {
-        "model": model,
+    served: dict[str, Any] = {
         "repository": os.path.abspath(repository),
         "batch_size": batch_size,
         "device": device,
     }
-    with Scorer(**arguments, version=version, threads=1) as scorer:
-        arguments["version"] = scorer.version
+    with Scorer(model, **served, version=version, threads=1) as scorer:
+        served["version"] = scorer.version
     _require_column(dataset, column)
     plan = find_room(ray, options or RayOptions(), gpus=1 if device == "cuda" else 0, spare=_READERS_CPUS)
     return dataset.map_batches(
         _Embedder,
-        fn_constructor_args=(column, arguments | {"threads": plan.cpus}, os.getcwd()),
+        fn_constructor_args=(column, os.getcwd(), model, served | {"threads": plan.cpus}),
         batch_size=rows_per_call,
         batch_format="pyarrow",
         compute=ray.data.ActorPoolStrategy(size=plan.actors),
@@ -82,13 +81,13 @@ def embed_dataset(
 
 
 class _Embedder:
-    """The actor."""
+    """An actor with a Scorer that adds the two columns to blocks of a dataset."""
 
-    def __init__(self, column: str, arguments: Mapping[str, Any], folder: str) -> None:
+    def __init__(self, column: str, folder: str, model: str, options: Mapping[str, Any]) -> None:
         with contextlib.suppress(OSError):  # absolute paths need none
             os.chdir(folder)
         self._column, self._folder = column, Path(folder)
-        self._scorer = Scorer(**arguments)
+        self._scorer = Scorer(model, **options)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         refs = image_refs(_chunked(batch[self._column]), self._folder)

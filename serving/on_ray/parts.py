@@ -42,12 +42,13 @@ _ANSWER = pa.schema(
 
 @dataclass(frozen=True, kw_only=True)
 class PartJob:
-    """What every actor is told.
+    """The facts of a job that every actor is told.
 
     Attributes:
         table: as the driver opened it; `table_rows` of it, counted where it cannot tell.
         schema: of the parts.
-        scorer: the arguments of Scorer, but for its threads.
+        model: name of the model.
+        options: of the actor's Scorer, but for its threads.
         digest: of the artifact that the driver has.
         folder: that the driver works in, which relative paths are relative to.
         probe: an image that the driver can read, or None where it found none.
@@ -57,14 +58,15 @@ class PartJob:
     table_rows: int
     schema: pa.Schema
     rows_per_part: int
-    scorer: Mapping[str, Any]
+    model: str
+    options: Mapping[str, Any]
     digest: str
     folder: str
     probe: ImageRef | None
 
 
 class Tries:
-    """How often each thing was begun: an actor of its own, which outlives those that it counts."""
+    """Counts of how often each thing was begun: an actor of its own, which outlives those that it counts."""
 
     def __init__(self) -> None:
         self._counts: Counter[int] = Counter()
@@ -80,7 +82,7 @@ class Tries:
 
 
 class PartScorer:
-    """The actor: `__call__` takes numbers of parts and gives the parts.
+    """An actor that scores parts: `__call__` takes numbers of parts and gives the parts.
 
     Args:
         plan: of the pool that it belongs to; it has a thread for each of its CPUs.
@@ -125,7 +127,7 @@ class PartScorer:
                     "image of the table", expected="one that every node can read", got=str(error), mend=_SHARE
                 ) from None
         try:
-            scorer = Scorer(**job.scorer, threads=self._threads)
+            scorer = Scorer(job.model, **job.options, threads=self._threads)
         except RepositoryError as error:
             raise RepositoryError(str(error), mend=_SHARE) from None
         if scorer.digest != job.digest:

@@ -19,7 +19,7 @@ _LOOK_EVERY_S = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class RayOptions:
-    """How to use a cluster.
+    """The options of using a cluster.
 
     Attributes:
         address: see ray_cluster.
@@ -44,7 +44,7 @@ class NodeRoom:
 
 @dataclass(frozen=True, kw_only=True)
 class ActorPlan:
-    """How a job uses a cluster.
+    """A job's share of a cluster: its actors and the room of each.
 
     Attributes:
         actors: how many, each with one session of the network.

@@ -73,8 +73,8 @@ class RayEngine:
             table_rows=table_rows,
             rows_per_part=rows_per_part,
             schema=schema,
-            scorer={
-                "model": self.model,
+            model=self.model,
+            options={
                 "repository": os.path.abspath(self.repository),
                 "version": scorer.version,
                 "batch_size": self.batch_size,

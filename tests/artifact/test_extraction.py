@@ -4,7 +4,6 @@ import json
 import multiprocessing
 import os
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +17,9 @@ from artifact.model.golden import golden_images
 from artifact.preprocessing import load_pixels
 from artifact.repository.extraction import extract
 from artifact.repository.publishing import publish, rollback
-from lookalike.cli import main
 from serving.difference import ABSENT, compare_artifacts
+from tests.shared.command_line import Cli
 from tests.shared.tiny_artifact import linear_vectors, write_tiny_artifact
-
-Cli = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """Run a command in an empty folder; gives exit code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return run
 
 
 @pytest.fixture

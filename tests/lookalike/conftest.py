@@ -1,28 +1,12 @@
-"""Fixtures of the tests of commands: an empty folder to run them in, and what lies there."""
+"""Fixtures of the tests of commands: what lies in the empty folder that they run in."""
 
 from pathlib import Path
 
 import pytest
 
 from artifact.repository.publishing import publish
-from lookalike.cli import main
-from tests.shared.command_line import Cli
 from tests.shared.shapes_run import small_run, write_shapes
 from tests.shared.tiny_artifact import write_tiny_artifact
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """Run a command in an empty folder; gives exit code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return run
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Encoded pictures of every sort that people have: each goes another way through the decoder. Drawn, never loaded."""
+"""Encoded pictures of every sort that people have: each goes another way through the decoder; and plain noise."""
 
 from __future__ import annotations
 
@@ -50,6 +50,16 @@ def encode(image: Image.Image, format_name: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format_name, **options)
     return buffer.getvalue()
+
+
+def noise(num_rows: int, size: int = 8, *, seed: int = 0) -> np.ndarray:
+    """uint8 [num_rows, size, size, 3]."""
+    return np.random.default_rng(seed).integers(0, 256, (num_rows, size, size, 3), np.uint8)
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """uint8 [h, w, 3] as a PNG file, which loses nothing."""
+    return encode(Image.fromarray(pixels), "PNG")
 
 
 def _drawing(height: int, width: int) -> np.ndarray:

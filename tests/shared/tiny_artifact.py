@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -18,6 +19,7 @@ from artifact.model.file import append_manifest, content_hash
 from artifact.model.golden import golden_images, make_golden
 from artifact.model.manifest import Content, Manifest
 from artifact.preprocessing import Preprocessing, load_pixels
+from artifact.repository.publishing import publish
 
 
 def weights(seed: int, size: int, dim: int) -> np.ndarray:
@@ -120,3 +122,11 @@ def tiny_model(*, kind: str, mode: str, size: int, dim: int, seed: int) -> onnx.
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     onnx.checker.check_model(model)
     return model
+
+
+def publish_tiny(repository: Path, **options: Any) -> Any:
+    """Publish a tiny artifact, by default `tiny`, a branch of triplet kind; gives its manifest."""
+    file = repository.with_name("artifact.onnx")
+    manifest = write_tiny_artifact(file, **options)
+    publish(file, repository)
+    return manifest

@@ -34,7 +34,7 @@ MAX_REQUEST_BYTES = 32 * 1024 * 1024
 
 
 class BatchRunner:
-    """Runs batches; may be called from several threads at a time.
+    """The way of a batch through the connection; may be called from several threads at a time.
 
     Args:
         connection: who runs the artifact.

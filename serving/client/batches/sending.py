@@ -19,7 +19,7 @@ _LEAST_IMAGES = 4
 
 
 class Sending:
-    """Which of the two; may be used from several threads at a time.
+    """The form that is sent, or both by turns while they are measured; may be used from several threads at a time.
 
     Args:
         choice: `pixels` or `encoded`; None to measure.

@@ -18,7 +18,7 @@ _NEAR = 0.5
 
 
 class BatchSize:
-    """Images of a request; may be used from several threads at a time.
+    """The number of images of a request; may be used from several threads at a time.
 
     Args:
         size: of the first requests; of all, where `most` is None.
@@ -38,11 +38,6 @@ class BatchSize:
     def size(self) -> int:
         """Images of the next request."""
         return self._size
-
-    @property
-    def is_found(self) -> bool:
-        """Whether it changes no more, unless a request turns out to be too large."""
-        return self._is_found
 
     def note(self, num_images: int, seconds: float) -> None:
         """A request of so many images was answered in so many seconds."""

@@ -20,7 +20,7 @@ from serving.client.options import ScorerOptions
 
 
 class Calls:
-    """One server; may be called from several threads at a time.
+    """The calls to one server; may be called from several threads at a time.
 
     Args:
         url: HOST:PORT of the gRPC port.

@@ -95,16 +95,14 @@ class Fleet:
         return self._run(lambda connection: connection.run_encoded(feeds))
 
     def confirm(self) -> None:
-        """See Connection. Servers that are away are asked when they are back."""
+        """See Connection. One that says it is enough; whoever is away or busy is asked before its answers count."""
         for server in self._servers:
             losses = self._servers.take_this(server)
             if losses is not None:
                 try:
                     self._attempt(server, losses, lambda connection: connection.confirm())
-                except _LostError as lost:
-                    if lost.failure is not None and self._retry_s <= 0:
-                        raise lost.failure from None
-                    self._servers.lose(server, losses, None)  # one that is busy is asked before its answers count
+                except _LostError as lost:  # busy: left out as well, until it has said which artifact it has
+                    self._servers.lose(server, losses, lost.failure)
         self._run(lambda connection: None)  # at least one is there, and none was found to have changed
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ _IDLE_S = 1.0
 
 
 class FleetServer:
-    """One server; read and changed under the lock of whoever owns it.
+    """One server of a fleet and how it does; read and changed under the lock of whoever owns it.
 
     Attributes:
         url: HOST:PORT.

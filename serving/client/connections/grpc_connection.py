@@ -1,5 +1,5 @@
-"""A model on one server as a Connection: the Open Inference Protocol over gRPC, the embedded server and NVIDIA Triton
-alike. Tensors always travel raw.
+"""The calls of a Connection to a model on one server, which a fleet makes: the Open Inference Protocol over gRPC, the
+embedded server and NVIDIA Triton alike. Tensors always travel raw.
 
 Who answers is asked of NAME, never of NAME_encoded: an ensemble answers with a version number of its own.
 """
@@ -32,7 +32,7 @@ _MIN_IN_FLIGHT, _MAX_IN_FLIGHT = 4, 16
 
 
 class GrpcConnection:
-    """A Connection to a model of one server; every call is tried once, and its failure said in our own words.
+    """A model of one server of a fleet; every call is tried once, and its failure said in our own words.
 
     Args:
         model: name of the model, without suffix.
@@ -52,8 +52,6 @@ class GrpcConnection:
         url: HOST:PORT.
         names_digest: every answer so far named the digest of its artifact; Triton's name the version only.
     """
-
-    is_local = False
 
     def __init__(
         self,
@@ -81,10 +79,6 @@ class GrpcConnection:
         self.in_flight = min(max(_MIN_IN_FLIGHT, instances + 1), _MAX_IN_FLIGHT)  # a server never splits a request
         names = [BRANCH_OUTPUT] if self.manifest.is_branch else [embedding_name(s) for s in self.manifest.inputs]
         self._outputs = names
-
-    def states(self) -> dict[str, str]:
-        """See Connection; what it met last, it does not know."""
-        return {self.url: "answers"}
 
     def takes_encoded(self) -> bool:
         """See Connection."""

@@ -38,7 +38,7 @@ class Backoff:
 
 
 class Patience:
-    """One call: how long it is tried, and which servers refused it because they are busy.
+    """The patience of one call: how long it is tried, and which servers refused it because they are busy.
 
     Times are those of time.monotonic(), in seconds.
 

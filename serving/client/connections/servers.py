@@ -17,7 +17,7 @@ _PROBE_TIMEOUT_S = 5.0
 
 
 class Servers:
-    """Servers of one artifact; may be used from several threads at a time.
+    """The servers of one artifact; may be used from several threads at a time.
 
     Args:
         urls: HOST:PORT of each.

@@ -1,7 +1,8 @@
 """gRPC failures in our own words: by status code, and by the server's text where the code says too little.
 
 UNAVAILABLE is a server that is not there, one that stops, and one whose queue is full; RESOURCE_EXHAUSTED is a request
-that is too large, and one too many. Only English text tells them apart; there is one table of it.
+that is too large, and one too many. Only English text tells them apart; there is one table of it. Text counts beside
+its code alone: a busy server is told by both, by either of the two codes with the words that belong to it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from serving.protocol import CALLS_FULL, QUEUE_FULL
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a status code means to the user; `got` is the server's own text unless given here."""
+    """The error of a status code, in the user's words; what was got is the server's own text."""
 
     error: type[LookalikeError]
     what: str
@@ -65,38 +66,35 @@ class Phrase(NamedTuple):
         code: the code that it comes with.
         text: the part.
         reason: why there is no server, in our words; None where there is one, which is busy.
-        seen_in: who says so, and the version that was read or run; it may change with any other.
     """
 
     code: grpc.StatusCode
     text: str
     reason: str | None
-    seen_in: str
 
 
-_GRPC = "grpcio 1.85.1"
-_SYSTEM = "grpcio 1.85.1, the system's words (glibc 2.36)"
 PHRASES = (
-    Phrase(_CODES.UNAVAILABLE, QUEUE_FULL, None, "tritonserver 2.51.0"),
-    Phrase(_CODES.RESOURCE_EXHAUSTED, CALLS_FULL, None, _GRPC),
-    Phrase(_CODES.UNAVAILABLE, "CERTIFICATE_VERIFY_FAILED", "a certificate that is not trusted", _GRPC),
-    Phrase(_CODES.UNAVAILABLE, "Hostname Verification", "a certificate for another host", _GRPC),
-    Phrase(_CODES.UNAVAILABLE, "WRONG_VERSION_NUMBER", "no TLS, is it off there?", _GRPC),
-    Phrase(_CODES.UNAVAILABLE, "handshake failed", "no agreement on TLS", _GRPC),
-    Phrase(_CODES.UNAVAILABLE, "Connection refused", "connection refused", _SYSTEM),
-    Phrase(_CODES.UNAVAILABLE, "http1.x", "another protocol, is this the HTTP port?", _GRPC),
-    Phrase(_CODES.UNAVAILABLE, "Failed parsing HTTP/2", "another protocol, is this the HTTP port?", _GRPC),
-    Phrase(_CODES.UNAVAILABLE, "DNS", "no such host", _GRPC),
-    Phrase(_CODES.UNAVAILABLE, "Domain name", "no such host", _GRPC),
-    Phrase(_CODES.UNAVAILABLE, "No route to host", "no route to host", _SYSTEM),
-    Phrase(_CODES.UNAVAILABLE, "Network is unreachable", "the network is unreachable", _SYSTEM),
-    Phrase(_CODES.UNAVAILABLE, "Socket closed", _CLOSED, _GRPC),
-    Phrase(_CODES.UNAVAILABLE, "Connection reset", _CLOSED, _SYSTEM),
-    Phrase(_CODES.UNAVAILABLE, "recvmsg", _CLOSED, _GRPC),
-    Phrase(_CODES.UNAVAILABLE, "GOAWAY", _CLOSED, _GRPC),
-    Phrase(_CODES.UNAVAILABLE, "failed to connect", "no connection", _GRPC),
+    Phrase(_CODES.UNAVAILABLE, QUEUE_FULL, None),  # tritonserver 2.51.0
+    Phrase(_CODES.RESOURCE_EXHAUSTED, CALLS_FULL, None),  # grpcio 1.85.1
+    Phrase(_CODES.UNAVAILABLE, "CERTIFICATE_VERIFY_FAILED", "a certificate that is not trusted"),  # grpcio 1.85.1
+    Phrase(_CODES.UNAVAILABLE, "Hostname Verification", "a certificate for another host"),  # grpcio 1.85.1
+    Phrase(_CODES.UNAVAILABLE, "WRONG_VERSION_NUMBER", "no TLS, is it off there?"),  # grpcio 1.85.1
+    Phrase(_CODES.UNAVAILABLE, "handshake failed", "no agreement on TLS"),  # grpcio 1.85.1
+    Phrase(_CODES.UNAVAILABLE, "Connection refused", "connection refused"),  # grpcio 1.85.1, glibc 2.36
+    Phrase(_CODES.UNAVAILABLE, "http1.x", "another protocol, is this the HTTP port?"),  # grpcio 1.85.1
+    Phrase(_CODES.UNAVAILABLE, "Failed parsing HTTP/2", "another protocol, is this the HTTP port?"),  # grpcio 1.85.1
+    Phrase(_CODES.UNAVAILABLE, "DNS", "no such host"),  # grpcio 1.85.1
+    Phrase(_CODES.UNAVAILABLE, "Domain name", "no such host"),  # grpcio 1.85.1
+    Phrase(_CODES.UNAVAILABLE, "No route to host", "no route to host"),  # grpcio 1.85.1, glibc 2.36
+    Phrase(_CODES.UNAVAILABLE, "Network is unreachable", "the network is unreachable"),  # grpcio 1.85.1, glibc 2.36
+    Phrase(_CODES.UNAVAILABLE, "Socket closed", _CLOSED),  # grpcio 1.85.1
+    Phrase(_CODES.UNAVAILABLE, "Connection reset", _CLOSED),  # grpcio 1.85.1, glibc 2.36
+    Phrase(_CODES.UNAVAILABLE, "recvmsg", _CLOSED),  # grpcio 1.85.1
+    Phrase(_CODES.UNAVAILABLE, "GOAWAY", _CLOSED),  # grpcio 1.85.1
+    Phrase(_CODES.UNAVAILABLE, "failed to connect", "no connection"),  # grpcio 1.85.1
 )
-"""All English text that is read. The first phrase that fits counts; a text without any is a server's own refusal."""
+"""All English text that is read. The first phrase that fits counts; a text without any is a server's own refusal. Who
+says so stands beside it, in the version that was read or run; it may change with any other."""
 
 
 def status_error(error: grpc.RpcError, *, address: str, timeout_s: float, connecting: bool = False) -> LookalikeError:

@@ -1,4 +1,4 @@
-"""The command `cluster`: a line a cluster, what it refuses, and tables that neither it nor `index` writes over."""
+"""The command `cluster`: a line a cluster, and tables that neither it nor `index` writes over."""
 
 from __future__ import annotations
 
@@ -43,19 +43,3 @@ def test_a_table_is_not_written_over(scored_cli: Cli, command: tuple[str, ...]) 
         assert f"output: expected another file than those of the table, got {output}" in err
         assert Path("one.parquet").read_bytes() == Path("v/part-00000.parquet").read_bytes() == before
     assert scored_cli(name, "v", *options, "--output", "v/beside.parquet")[0] == 0
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "words"),
-    [
-        (("cluster", "v", "-k", "10", "--output", "c"), 2, "k: expected 1 to 9, the number of vectors, got 10"),
-    ],
-)
-def test_what_makes_no_sense_is_refused_in_one_line(
-    scored_cli: Cli, arguments: tuple[str, ...], code: int, words: str
-) -> None:
-    """The exit code, and what to mend."""
-    got, out, err = scored_cli(*arguments)
-    assert (got, out) == (code, "")
-    assert words in err
-    assert "Traceback" not in err

@@ -4,6 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.shared.command_line import Cli, everything, one_line
 from tests.shared.tiny_artifact import write_tiny_artifact
 
@@ -50,6 +52,17 @@ def test_export_without_a_place_goes_to_model_repository(cli: Cli, trained: Path
     assert Path("model_repository/shapes/1/model.onnx").is_file()
     assert cli("describe", "shapes")[0] == 0
     assert cli("versions", "shapes")[0] == 0
+
+
+def test_int8_says_on_stderr_that_it_reads_the_images_of_the_run(
+    cli: Cli, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without folders that is the training set, which can take long; stdout is the answer alone."""
+    monkeypatch.setattr("lookalike.progress.LOG_EVERY_S", 0.0)
+    command = ("export", trained, "--precision", "int8", "--max-recall-loss", "100", "--file", "x.onnx", "--json")
+    code, out, err = cli(*command)
+    assert (code, json.loads(out)["name"]) == (0, "shapes_int8")
+    assert "reading images 100 %: 48 of 48" in err
 
 
 def test_bad_runs_and_artifacts_fail_in_one_line(cli: Cli, trained: Path, repository: Path) -> None:

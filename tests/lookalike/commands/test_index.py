@@ -1,11 +1,9 @@
-"""The command `index`: what it built, and what it refuses."""
+"""The command `index`: what it built."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-
-import pytest
 
 from tests.shared.command_line import Cli
 
@@ -23,20 +21,3 @@ def test_index_says_what_it_built(scored_cli: Cli) -> None:
         assert ("approximate: recall@10 was" in err) is said
         assert ("approximate: recall@10 was" in Path("g.html").read_text()) is said
     assert "recall@10" in scored_cli("index", "v", "--output", "j")[1]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "words"),
-    [
-        (("index", "v", "--output", "j", "--kind", "tree"), 2, "kind: expected one of auto, flat, ivf, got 'tree'"),
-        (("index", "v", "--output", "j", "--recall", "2"), 2, "recall: expected a share in (0, 1], got 2.0"),
-    ],
-)
-def test_what_makes_no_sense_is_refused_in_one_line(
-    scored_cli: Cli, arguments: tuple[str, ...], code: int, words: str
-) -> None:
-    """The exit code, and what to mend."""
-    got, out, err = scored_cli(*arguments)
-    assert (got, out) == (code, "")
-    assert words in err
-    assert "Traceback" not in err

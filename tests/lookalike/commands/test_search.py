@@ -127,26 +127,3 @@ def test_parts_of_another_program_may_be_images(scored_cli: Cli) -> None:
     assert [(row["query"], row["neighbours"][0]["id"]) for row in found] == [("a", "c0/2.png"), ("b", "c1/3.png")]
     Path("v/manifest.json").unlink()
     assert scored_cli("search", "i", "v", "-k", 1)[0] == 0
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "words"),
-    [
-        (("search", "i", "images"), 2, "an image needs a model"),
-        (("search", "i", "v", "--images", "nowhere"), 2, "--images: expected a folder, got nowhere"),
-        (
-            ("search", "i", "models/tiny/config.pbtxt", *MODEL),
-            1,
-            "cannot read 1 of 1 images: [row 0, image] not an image",
-        ),
-        (("search", "i", "v", "--gallery", "images"), 1, "expected a plain file or nothing yet, got a folder (images)"),
-    ],
-)
-def test_what_makes_no_sense_is_refused_in_one_line(
-    scored_cli: Cli, arguments: tuple[str, ...], code: int, words: str
-) -> None:
-    """The exit code, and what to mend."""
-    got, out, err = scored_cli(*arguments)
-    assert (got, out) == (code, "")
-    assert words in err
-    assert "Traceback" not in err

@@ -27,25 +27,11 @@ from tests.shared.scored_images import (
     SIZE,
     expected_vectors,
     publish_models,
-    write_images,
 )
-from tests.shared.serving_urls import SCORING_PLACES, Place, scoring_place
+from tests.shared.serving_urls import Place
 from tests.shared.tiny_artifact import linear_vectors
 
 TOLERANCE = 1e-5
-
-
-@pytest.fixture(scope="module", params=SCORING_PLACES)
-def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    folder = tmp_path_factory.mktemp("place")
-    repository = publish_models(folder / "repository", folder / "files")
-    with scoring_place(request.param, repository) as place:
-        yield place
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return write_images(tmp_path_factory.mktemp("images"), 41)
 
 
 @pytest.mark.parametrize("send", ["pixels", "encoded"])

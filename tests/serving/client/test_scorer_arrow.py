@@ -17,35 +17,14 @@ from artifact.preprocessing import ImageError
 from rows.vectors.lineage import Lineage
 from serving.client.chunks import chunks
 from serving.client.scorer import Scorer
-from tests.shared.scored_images import BAD, DIM, expected_vectors, publish_models, write_images
-from tests.shared.serving_urls import serve
+from tests.shared.scored_images import BAD, DIM, expected_vectors
 from tests.shared.tiny_artifact import linear_vectors
 
 TOLERANCE = 1e-5
+MODELS = ["triplet_branch", "siamese_full"]
 
 
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    return publish_models(folder / "repository", folder / "files", models=["triplet_branch", "siamese_full"])
-
-
-@pytest.fixture(scope="module", params=["local", "embedded"])
-def place(request: pytest.FixtureRequest, repository: Path) -> Iterator[dict[str, Any]]:
-    """Where to score: the options of a Scorer."""
-    if request.param == "local":
-        yield {"repository": repository}
-        return
-    with serve("embedded", repository) as url:
-        yield {"url": url}
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return write_images(tmp_path_factory.mktemp("images"), 41)
-
-
-def test_embed_takes_columns_of_paths_bytes_and_structs(place: dict[str, Any], images: list[Path]) -> None:
+def test_embed_takes_columns_of_paths_bytes_and_structs(where: dict[str, Any], images: list[Path]) -> None:
     """An Array, a ChunkedArray, and what Hugging Face writes; the vectors as a column of fixed-size lists."""
     paths = [str(path) for path in images]
     data = [path.read_bytes() for path in images]
@@ -58,7 +37,7 @@ def test_embed_takes_columns_of_paths_bytes_and_structs(place: dict[str, Any], i
         pa.chunked_array([pa.array(data[:7]), pa.array(data[7:], pa.binary())]),
         pa.array(structs, pa.struct({"bytes": pa.large_binary(), "path": pa.string()})),
     ]
-    with Scorer("triplet_branch", **place) as scorer:
+    with Scorer("triplet_branch", **where) as scorer:
         for column in columns:
             vectors = scorer.embed(column, as_arrow=True)
             assert vectors.type == pa.list_(pa.float32(), DIM)
@@ -67,19 +46,19 @@ def test_embed_takes_columns_of_paths_bytes_and_structs(place: dict[str, Any], i
         assert scorer.embed(pa.array([], pa.string()), as_arrow=True).type == pa.list_(pa.float32(), DIM)
 
 
-def test_embed_takes_tensors_and_arrays_of_pixels(place: dict[str, Any]) -> None:
+def test_embed_takes_tensors_and_arrays_of_pixels(where: dict[str, Any]) -> None:
     """uint8 [N, h, w, 3] as a NumPy array and as Arrow's fixed-shape tensors."""
     pixels = np.random.default_rng(0).integers(0, 256, (19, 8, 8, 3), np.uint8)
     expected = linear_vectors(pixels, dim=DIM)
-    with Scorer("triplet_branch", **place) as scorer:
+    with Scorer("triplet_branch", **where) as scorer:
         for form in (pixels, pa.FixedShapeTensorArray.from_numpy_ndarray(pixels)):
             np.testing.assert_allclose(scorer.embed(form), expected, atol=TOLERANCE)
 
 
-def test_score_takes_and_gives_tables(place: dict[str, Any], images: list[Path]) -> None:
+def test_score_takes_and_gives_tables(where: dict[str, Any], images: list[Path]) -> None:
     """The columns of the arrays, and the lineage in the schema's metadata."""
     left, right = [str(path) for path in images[:20]], [str(path) for path in images[20:40]]
-    with Scorer("siamese_full", **place) as scorer:
+    with Scorer("siamese_full", **where) as scorer:
         table = scorer.score(pa.table({"left": left, "right": right}), as_arrow=True)
         arrays = scorer.score({"left": left, "right": pa.array(right)})
         lineage = scorer.lineage
@@ -106,7 +85,7 @@ def test_columns_that_hold_no_images_are_refused(repository: Path) -> None:
             scorer.embed(pa.array([None], pa.string()))
 
 
-def test_embed_iter_is_lazy_and_in_order(place: dict[str, Any], images: list[Path]) -> None:
+def test_embed_iter_is_lazy_and_in_order(where: dict[str, Any], images: list[Path]) -> None:
     """Endless images: only so many are taken ahead; leaving early ends it."""
     taken = 0
 
@@ -116,7 +95,7 @@ def test_embed_iter_is_lazy_and_in_order(place: dict[str, Any], images: list[Pat
             taken += 1
             yield images[taken % 41]
 
-    with Scorer("triplet_branch", **place, batch_size=4) as scorer:
+    with Scorer("triplet_branch", **where, batch_size=4) as scorer:
         vectors = scorer.embed_iter(endless())
         assert taken == 0
         for number in range(1, 200):
@@ -133,10 +112,10 @@ def test_chunks_take_the_size_of_the_moment(images: Any) -> None:
     assert [int(getattr(image, "data", image)) for chunk in found for image in chunk] == list(range(20))
 
 
-def test_embed_iter_raises_at_a_bad_image_or_yields_it(place: dict[str, Any], images: list[Path]) -> None:
+def test_embed_iter_raises_at_a_bad_image_or_yields_it(where: dict[str, Any], images: list[Path]) -> None:
     """Named by its row over all of them; the vectors before it have come by then."""
     rows: list[Any] = [*images, BAD, *images]
-    with Scorer("triplet_branch", **place, batch_size=2) as scorer:
+    with Scorer("triplet_branch", **where, batch_size=2) as scorer:
         vectors = scorer.embed_iter(iter(rows))
         first = [next(vectors) for _ in images]
         with pytest.raises(InvalidRequestError, match=r"^cannot read image 41: got not an image in any of JPEG, PNG"):
@@ -150,7 +129,7 @@ def test_embed_iter_raises_at_a_bad_image_or_yields_it(place: dict[str, Any], im
     np.testing.assert_allclose(np.stack(good), expected_vectors([*images, *images]), atol=TOLERANCE)
 
 
-def test_one_scorer_may_be_used_from_several_threads(place: dict[str, Any], images: list[Path]) -> None:
+def test_one_scorer_may_be_used_from_several_threads(where: dict[str, Any], images: list[Path]) -> None:
     """Each call gets its own vectors."""
     wrong: list[int] = []
     pictures = [np.asarray(Image.open(path)) for path in images]
@@ -159,7 +138,7 @@ def test_one_scorer_may_be_used_from_several_threads(place: dict[str, Any], imag
         if not np.allclose(scorer.embed(pictures[at : at + 9]), expected[at : at + 9], atol=TOLERANCE):
             wrong.append(at)
 
-    with Scorer("triplet_branch", **place, batch_size=4) as scorer:
+    with Scorer("triplet_branch", **where, batch_size=4) as scorer:
         expected = scorer.embed(pictures)
         threads = [threading.Thread(target=use, args=(at,)) for at in range(16)]
         for thread in threads:

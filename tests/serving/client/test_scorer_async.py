@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ from serving.client.async_scorer import AsyncScorer
 from serving.client.connections.local import LocalConnection
 from serving.client.options import ScorerOptions
 from serving.client.scorer import Scorer
-from tests.shared.scored_images import BAD, expected_vectors, publish_models, write_images
-from tests.shared.serving_urls import serve
+from tests.shared.scored_images import BAD, expected_vectors
 
 TOLERANCE = 1e-5
+MODELS = ["triplet_branch", "siamese_full"]
 
 
 class Held(LocalConnection):
@@ -38,34 +38,13 @@ class Held(LocalConnection):
         return super().run_pixels(feeds)
 
 
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    return publish_models(folder / "repository", folder / "files", models=["triplet_branch", "siamese_full"])
-
-
-@pytest.fixture(scope="module", params=["local", "embedded"])
-def place(request: pytest.FixtureRequest, repository: Path) -> Iterator[dict[str, Any]]:
-    """Where to score: the options of a Scorer."""
-    if request.param == "local":
-        yield {"repository": repository}
-        return
-    with serve("embedded", repository) as url:
-        yield {"url": url}
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return write_images(tmp_path_factory.mktemp("images"), 41)
-
-
-def test_many_calls_at_a_time_give_the_vectors_of_the_scorer(place: dict[str, Any], images: list[Path]) -> None:
+def test_many_calls_at_a_time_give_the_vectors_of_the_scorer(where: dict[str, Any], images: list[Path]) -> None:
     """A hundred awaited together share the core's threads; scores and vectors are those of the blocking form."""
 
     async def main() -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
         async with (
-            AsyncScorer("triplet_branch", **place) as scorer,
-            AsyncScorer("siamese_full", **place) as pairs,
+            AsyncScorer("triplet_branch", **where) as scorer,
+            AsyncScorer("siamese_full", **where) as pairs,
         ):
             vectors = await asyncio.gather(*(scorer.embed(images[at % 41 :][:5]) for at in range(100)))
             workers = [each for each in threading.enumerate() if each.name.startswith("lookalike-scorer")]
@@ -75,14 +54,14 @@ def test_many_calls_at_a_time_give_the_vectors_of_the_scorer(place: dict[str, An
     vectors, scored = asyncio.run(main())
     for at, few in enumerate(vectors):
         np.testing.assert_allclose(few, expected_vectors(images[at % 41 :][:5]), atol=TOLERANCE)
-    with Scorer("siamese_full", **place) as blocking:
+    with Scorer("siamese_full", **where) as blocking:
         expected = blocking.score({"left": images[:20], "right": images[20:40]})
     assert list(scored) == list(expected)
     for name, values in expected.items():
         np.testing.assert_allclose(scored[name], values, atol=TOLERANCE)
 
 
-def test_streams_take_async_iterables_and_stay_lazy(place: dict[str, Any], images: list[Path]) -> None:
+def test_streams_take_async_iterables_and_stay_lazy(where: dict[str, Any], images: list[Path]) -> None:
     """Endless images: each vector comes in order, and only so many images are taken ahead."""
     taken = 0
 
@@ -93,7 +72,7 @@ def test_streams_take_async_iterables_and_stay_lazy(place: dict[str, Any], image
             yield images[taken % 41]
 
     async def main() -> None:
-        async with AsyncScorer("triplet_branch", **place, batch_size=4) as scorer:
+        async with AsyncScorer("triplet_branch", **where, batch_size=4) as scorer:
             most = 2 * scorer.scorer.in_flight * 4 + scorer.scorer.core.small_rows()
             number = 0
             async for vector in scorer.embed_iter(endless()):
@@ -110,12 +89,12 @@ def test_streams_take_async_iterables_and_stay_lazy(place: dict[str, Any], image
     asyncio.run(main())
 
 
-def test_bad_images_are_raised_or_yielded_in_their_place(place: dict[str, Any], images: list[Path]) -> None:
+def test_bad_images_are_raised_or_yielded_in_their_place(where: dict[str, Any], images: list[Path]) -> None:
     """As in the blocking form."""
     rows: list[Any] = [images[0], BAD, images[1]]
 
     async def main() -> list[Any]:
-        async with AsyncScorer("triplet_branch", **place) as scorer:
+        async with AsyncScorer("triplet_branch", **where) as scorer:
             with pytest.raises(InvalidRequestError, match=r"^cannot read 1 of 3 images: \[row 1, image\]"):
                 await scorer.embed(rows)
             with pytest.raises(InvalidRequestError, match=r"^cannot read image 1: got not an image"):

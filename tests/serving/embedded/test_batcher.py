@@ -14,7 +14,7 @@ from artifact.errors import ServerError, UnavailableError
 from serving.embedded.batcher import CANCELLED, Batcher, QueuePolicy
 from serving.embedded.statistics import Statistics
 from serving.protocol import QUEUE_FULL, STOPPING, TIMED_OUT
-from tests.shared.server_fixtures import WAIT_S, eventually
+from tests.shared.waiting import WAIT_S, eventually
 
 POLICY = QueuePolicy(max_requests=100, max_rows=8)
 
@@ -69,7 +69,7 @@ def queued(
         futures = []
         for count, feeds in enumerate(requests, 1):
             futures.append(pool.submit(batcher.infer, feeds, len(feeds["x"]), is_active=is_active))
-            eventually(lambda count=count: batcher.num_waiting == count, f"{count} waiting")
+            eventually(lambda count=count: len(batcher._jobs) == count, f"{count} waiting")
         try:
             yield futures
         finally:
@@ -137,7 +137,7 @@ def test_batcher_runs_as_many_at_a_time_as_it_has_instances() -> None:
                 futures.append(pool.submit(batcher.infer, rows(value), 1))
                 begun = min(value, 2)
                 eventually(lambda begun=begun: len(model.runs) == begun, f"{begun} runs")
-                eventually(lambda left=value - begun: batcher.num_waiting == left, "the others wait")
+                eventually(lambda left=value - begun: len(batcher._jobs) == left, "the others wait")
             model.go.set()
         assert [future.result(WAIT_S)["y"].item() for future in futures] == [2, 4, 6, 8]
     assert sorted(model.sizes) in ([1, 1, 1, 1], [1, 1, 2])

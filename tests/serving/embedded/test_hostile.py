@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from serving.embedded.server import Server
-from tests.shared.server_fixtures import client_of, index_of, infer, noise, png, publish_tiny, refusal
-from tests.shared.tiny_artifact import linear_vectors
+from tests.shared.pictures import noise, png
+from tests.shared.tiny_artifact import linear_vectors, publish_tiny
+from tests.shared.triton_client import client_of, index_of, infer, refusal
 
 
 @pytest.mark.parametrize(

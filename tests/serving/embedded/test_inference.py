@@ -20,18 +20,11 @@ from artifact.kinds import KINDS
 from artifact.preprocessing import Limits
 from serving.embedded.server import Server
 from serving.protocol import DIGEST_IN_ANSWER, QUEUE_FULL
-from tests.shared.server_fixtures import (
-    WAIT_S,
-    client_of,
-    eventually,
-    infer,
-    noise,
-    png,
-    publish_tiny,
-    refusal,
-    together,
-)
-from tests.shared.tiny_artifact import linear_vectors
+from tests.shared.held_server import num_waiting, together
+from tests.shared.pictures import noise, png
+from tests.shared.tiny_artifact import linear_vectors, publish_tiny
+from tests.shared.triton_client import client_of, infer, refusal
+from tests.shared.waiting import WAIT_S, eventually
 
 NOT_AN_IMAGE = "not an image in any of JPEG, PNG, WEBP, GIF, BMP, TIFF, PPM (starts with b'not an i')"
 
@@ -136,7 +129,7 @@ def test_server_merges_concurrent_requests(server: Server, client: triton.Infere
     calls = [lambda rows=rows: infer(client, "tiny", {"image": rows}) for rows in batches]
     before = client.get_inference_statistics("tiny").model_stats[0]
     with together(server, *calls) as answers:
-        eventually(lambda: server._store.find("tiny")._batcher.num_waiting == 3, "three waiting")
+        eventually(lambda: num_waiting(server) == 3, "three waiting")
     for rows, answer in zip(batches, answers, strict=True):
         got = answer.result(WAIT_S).as_numpy("embedding")
         np.testing.assert_allclose(got, linear_vectors(rows), atol=1e-5)
@@ -155,7 +148,7 @@ def test_bad_image_leaves_its_neighbours_alone(server: Server, client: triton.In
     with together(server, *calls) as answers:
         text = f"in ensemble 'tiny_encoded', cannot read 1 of 2 images: [row 1, image] {NOT_AN_IMAGE}"
         assert refusal(lambda: answers[-1].result(WAIT_S)) == ("INVALID_ARGUMENT", text)  # before the others even run
-        eventually(lambda: server._store.find("tiny")._batcher.num_waiting == 4, "four waiting")
+        eventually(lambda: num_waiting(server) == 4, "four waiting")
     for batch, answer in zip(rows, answers[:-1], strict=True):
         np.testing.assert_allclose(answer.result(WAIT_S).as_numpy("embedding"), linear_vectors(batch), atol=1e-5)
     counts = client.get_inference_statistics("tiny_encoded").model_stats[0].inference_stats
@@ -187,7 +180,7 @@ def test_full_queue_is_unavailable(repository: Path) -> None:
             return infer(client, "tiny", {"image": noise(1)}).as_numpy("embedding")
 
         with together(server, call) as answers:
-            eventually(lambda: server._store.find("tiny")._batcher.num_waiting == 1, "one waiting")
+            eventually(lambda: num_waiting(server) == 1, "one waiting")
             assert refusal(call) == ("UNAVAILABLE", QUEUE_FULL)
         np.testing.assert_allclose(answers[0].result(WAIT_S), linear_vectors(noise(1)), atol=1e-5)
 
@@ -196,7 +189,7 @@ def test_bytes_in_the_server_are_bounded(repository: Path) -> None:
     """While a request is in the server, another that would make them too large together is refused."""
     with Server(repository, grpc_port=0, max_running_bytes=2_000) as server, client_of(server) as client:
         with together(server, lambda: infer(client, "tiny", {"image": noise(8)})) as answers:
-            eventually(lambda: server._store.find("tiny")._batcher.num_waiting == 1, "one waiting")
+            eventually(lambda: num_waiting(server) == 1, "one waiting")
             assert refusal(lambda: infer(client, "pair", {s: noise(3) for s in ("left", "right")})) == (
                 "UNAVAILABLE",
                 QUEUE_FULL,
@@ -214,7 +207,7 @@ def test_cancelled_request_does_not_run(server: Server, client: triton.Inference
         before = client.get_inference_statistics("tiny").model_stats[0].inference_count
         with together(server):
             call = stub.ModelInfer.future(request, timeout=WAIT_S)
-            eventually(lambda: server._store.find("tiny")._batcher.num_waiting == 1, "one waiting")
+            eventually(lambda: num_waiting(server) == 1, "one waiting")
             (job,) = server._store.find("tiny")._batcher._jobs
             assert job.is_active()
             call.cancel()

@@ -20,18 +20,11 @@ from artifact.errors import ServerError, UsageError
 from serving.embedded.server import Server, _signals
 from serving.protocol import STOPPING
 from tests.shared.child_process import start_child
-from tests.shared.server_fixtures import (
-    WAIT_S,
-    client_of,
-    eventually,
-    infer,
-    noise,
-    png,
-    publish_tiny,
-    refusal,
-    together,
-)
-from tests.shared.tiny_artifact import linear_vectors
+from tests.shared.held_server import num_waiting, together
+from tests.shared.pictures import noise, png
+from tests.shared.tiny_artifact import linear_vectors, publish_tiny
+from tests.shared.triton_client import client_of, infer, refusal
+from tests.shared.waiting import WAIT_S, eventually
 
 SERVE = """
 import os, sys
@@ -59,7 +52,7 @@ def test_stop_lets_requests_in_flight_finish(repository: Path) -> None:
     stopping = threading.Thread(target=server.stop)
     with client_of(server) as client:
         with together(server, lambda: infer(client, "tiny", {"image": noise(2)})) as answers:
-            eventually(lambda: server._store.find("tiny")._batcher.num_waiting == 1, "one waiting")
+            eventually(lambda: num_waiting(server) == 1, "one waiting")
             stopping.start()
             eventually(lambda: not client.is_server_ready(), "stopping")
             late = refusal(lambda: infer(client, "tiny", {"image": noise(1)}))
@@ -83,7 +76,7 @@ def test_health_check_follows_readiness(repository: Path) -> None:
         assert refusal(lambda: check(b"\x0a\x01x", timeout=WAIT_S)) == ("NOT_FOUND", "unknown service")
         stopping = threading.Thread(target=server.stop)
         with client_of(server) as client, together(server, lambda: infer(client, "tiny", {"image": noise(1)})):
-            eventually(lambda: server._store.find("tiny")._batcher.num_waiting == 1, "one waiting")
+            eventually(lambda: num_waiting(server) == 1, "one waiting")
             stopping.start()
             eventually(lambda: check(b"", timeout=WAIT_S) == b"\x08\x02", "not serving")
         stopping.join(WAIT_S)
@@ -95,7 +88,7 @@ def test_stop_cancels_what_outlasts_its_grace(repository: Path) -> None:
     server = Server(repository, grpc_port=0, report=reports.append).start()
     stopping = threading.Thread(target=server.stop, args=(0.05,))
     with client_of(server) as client, together(server, lambda: infer(client, "tiny", {"image": noise(2)})) as answers:
-        eventually(lambda: server._store.find("tiny")._batcher.num_waiting == 1, "one waiting")
+        eventually(lambda: num_waiting(server) == 1, "one waiting")
         stopping.start()
         assert refusal(lambda: answers[0].result(WAIT_S))[0] in ("UNAVAILABLE", "CANCELLED")
     stopping.join(WAIT_S)

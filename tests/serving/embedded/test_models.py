@@ -16,19 +16,11 @@ from artifact.model.file import append_manifest, read_manifest
 from artifact.model.manifest import Manifest
 from artifact.repository.publishing import publish, rollback
 from serving.embedded.server import Server
-from tests.shared.server_fixtures import (
-    WAIT_S,
-    client_of,
-    eventually,
-    index_of,
-    infer,
-    noise,
-    png,
-    publish_tiny,
-    refusal,
-    together,
-)
-from tests.shared.tiny_artifact import linear_vectors, write_tiny_artifact
+from tests.shared.held_server import num_waiting, together
+from tests.shared.pictures import noise, png
+from tests.shared.tiny_artifact import linear_vectors, publish_tiny, write_tiny_artifact
+from tests.shared.triton_client import client_of, index_of, infer, refusal
+from tests.shared.waiting import WAIT_S, eventually
 
 
 def test_rollback_and_load_change_the_version(tmp_path: Path) -> None:
@@ -85,7 +77,7 @@ def test_requests_in_flight_survive_a_reload(tmp_path: Path) -> None:
         publish_tiny(root, seed=1)
         calls = (lambda: infer(client, "tiny", {"image": pixels}), lambda: client.load_model("tiny"))
         with together(server, *calls) as (answer, loading):
-            eventually(lambda: old._batcher.num_waiting == 1, "one waiting")
+            eventually(lambda: len(old._batcher._jobs) == 1, "one waiting")
             eventually(lambda: server._store.versions("tiny") == [2], "the new version")
             new = infer(client, "tiny", {"image": pixels})
             np.testing.assert_allclose(new.as_numpy("embedding"), linear_vectors(pixels, seed=1), atol=1e-5)
@@ -242,7 +234,7 @@ def test_config_without_dynamic_batching_merges_nothing(tmp_path: Path) -> None:
     with Server(root, grpc_port=0) as server, client_of(server) as client:
         calls = [lambda: infer(client, "tiny", {"image": noise(1)})] * 2
         with together(server, *calls):
-            eventually(lambda: server._store.find("tiny")._batcher.num_waiting == 2, "two waiting")
+            eventually(lambda: num_waiting(server) == 2, "two waiting")
         assert client.get_inference_statistics("tiny").model_stats[0].execution_count == 3
         assert refusal(lambda: infer(client, "tiny", {"image": noise(5)}))[1].endswith(
             "inference request batch-size must be <= 4 for 'tiny'"

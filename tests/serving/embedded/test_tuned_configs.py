@@ -17,22 +17,10 @@ from tests.shared.tuned_models import (
     KIND_GPU,
     TUNED,
     config_of,
-    measured_as_two_instances,
-    publish_first_of_three,
     settings,
 )
 
 VARIANTS = ("cpu", "cuda", "tensorrt")
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return publish_first_of_three(tmp_path)
-
-
-@pytest.fixture
-def fast_measure(monkeypatch: pytest.MonkeyPatch) -> None:
-    measured_as_two_instances(monkeypatch)
 
 
 def test_tuning_writes_the_config_and_not_the_artifact(root: Path, fast_measure: None) -> None:

@@ -19,26 +19,17 @@ from serving.embedded import instances, tuning
 from serving.embedded.instances import instances_here
 from serving.embedded.server import Server
 from serving.embedded.tuning import Measured, tune
-from tests.shared.server_fixtures import Held, client_of, eventually, infer, noise
+from tests.shared.held_server import Held
+from tests.shared.pictures import noise
 from tests.shared.tiny_artifact import linear_vectors
+from tests.shared.triton_client import client_of, infer
 from tests.shared.tuned_models import (
     KIND_CPU,
     TUNED,
     config_of,
-    measured_as_two_instances,
-    publish_first_of_three,
     settings,
 )
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return publish_first_of_three(tmp_path)
-
-
-@pytest.fixture
-def fast_measure(monkeypatch: pytest.MonkeyPatch) -> None:
-    measured_as_two_instances(monkeypatch)
+from tests.shared.waiting import eventually
 
 
 def test_server_runs_what_was_tuned(root: Path, fast_measure: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,7 +41,7 @@ def test_server_runs_what_was_tuned(root: Path, fast_measure: None, monkeypatch:
         try:
             asked = [noise(1, seed=seed) for seed in range(8)]
             futures = [pool.submit(infer, client, "tiny", {"image": rows}) for rows in asked]
-            eventually(lambda: held.num_rows == [1, 1] and held.batcher.num_waiting == 6, "two run and six wait")
+            eventually(lambda: held.num_rows == [1, 1] and len(held.batcher._jobs) == 6, "two run and six wait")
         finally:
             held.release()
         for rows, future in zip(asked, futures, strict=True):

@@ -6,14 +6,11 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from serving.embedded import tuning
 from serving.embedded.tuning import Layout, Measured, choose, is_noisy, layouts, measure, tune
 from tests.shared.tuned_models import (
     cells,
     config_of,
-    publish_first_of_three,
     settings,
 )
 
@@ -129,11 +126,6 @@ def test_choice_of_a_noisy_machine_is_nearly_its_best() -> None:
     chosen = choose(measure(TWO, machine, seconds=20, clock=machine.clock))
     best = max(rate(count, size) for count in (1, 2) for size in tuning.BATCH_SIZES)
     assert rate(chosen.instances, chosen.batch_size) > 0.8 * best
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return publish_first_of_three(tmp_path)
 
 
 def test_real_sessions_are_measured(root: Path) -> None:

@@ -20,13 +20,9 @@ from serving.jobs.identity import JobIdentity
 from serving.jobs.merging import merge_shards
 from serving.jobs.shards import Shard
 from tests.shared.job_tables import csv_of_images, read_manifest, read_rows, score
-from tests.shared.scored_images import BAD, DIM, publish_models, write_images
+from tests.shared.scored_images import BAD, DIM, write_images
 
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    return publish_models(folder / "repository", folder / "files", models=["triplet_branch"])
+MODELS = ["triplet_branch"]
 
 
 def pairs_table(folder: Path) -> Path:

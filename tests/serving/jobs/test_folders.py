@@ -13,18 +13,9 @@ from pyarrow import parquet
 from artifact.errors import DataError, OutputError, UsageError
 from rows.tables import open_table
 from tests.shared.job_tables import folder_of_images, score
-from tests.shared.scored_images import DIM, publish_models, write_images
+from tests.shared.scored_images import DIM, publish_models
 
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    return publish_models(folder / "repository", folder / "files")
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return write_images(tmp_path_factory.mktemp("images"), 37)
+NUM_IMAGES = 37
 
 
 def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:

@@ -22,20 +22,10 @@ from serving.client.scorer import Scorer
 from serving.jobs.scoring import score_table
 from tests.shared.child_process import start_child
 from tests.shared.job_tables import folder_of_images, read_rows, score
-from tests.shared.scored_images import BAD, DIM, MODELS, expected_vectors, publish_models, write_images
+from tests.shared.scored_images import BAD, DIM, MODELS, expected_vectors
 
 TOLERANCE = 1e-5
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    return publish_models(folder / "repository", folder / "files")
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return write_images(tmp_path_factory.mktemp("images"), 37)
+NUM_IMAGES = 37
 
 
 def test_a_folder_becomes_parts_with_id_label_and_embedding(repository: Path, tmp_path: Path) -> None:

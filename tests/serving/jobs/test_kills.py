@@ -21,7 +21,7 @@ import pytest
 
 from lookalike.cli import main
 from tests.shared.job_tables import csv_of_images, files_of
-from tests.shared.scored_images import BAD, publish_models, write_images
+from tests.shared.scored_images import BAD, write_images
 
 pytestmark = pytest.mark.slow
 
@@ -40,12 +40,7 @@ lookalike.progress.EventProgress.report = begun
 sys.stdin.readline()
 sys.exit(lookalike.cli.main(sys.argv[1:]))
 """
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    return publish_models(folder / "repository", folder / "files", models=["triplet_branch"])
+MODELS = ["triplet_branch"]
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from lookalike.cli import main
 from rows.tables import open_table
 from serving.client.scorer import Scorer
 from serving.jobs.scoring import score_table
-from tests.shared.scored_images import BAD, DIM, SIZE, expected_vectors, write_images
+from tests.shared.scored_images import BAD, DIM, SIZE, expected_vectors
 from tests.shared.tiny_artifact import tiny_model, write_tiny_artifact
 
 TOLERANCE = 1e-5
@@ -30,6 +30,7 @@ LOSSES = {
     "quartet": ("quadruplet", 0.1, 0.05),
 }
 """{kind: (loss, margin, margin2)}: margins at which the noise images are on both sides."""
+NUM_IMAGES = 12
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +54,6 @@ def publish_trained(
     facts = {"loss": loss, "margin": margin, "training": training}
     append_manifest(file, model, manifest.model_copy(update=facts))
     publish(file, folder / "repository")
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return write_images(tmp_path_factory.mktemp("images"), 12)
 
 
 def write_pairs(file: Path, images: Sequence[Path], **columns: Sequence[Any]) -> Path:

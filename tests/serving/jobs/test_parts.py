@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,21 @@ from serving.jobs.part_files import read_errors, write_scored_part
 from serving.jobs.part_scoring import ScoredPart, errors_schema, score_part
 from serving.jobs.shards import Shard
 from tests.shared.job_tables import csv_of_images, files_of, folder_of_images, score
-from tests.shared.scored_images import BAD, publish_models, write_images
+from tests.shared.scored_images import BAD, write_images
+
+MODELS = ["triplet_branch"]
 
 
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    return publish_models(folder / "repository", folder / "files", models=["triplet_branch"])
+def whole_and_begun(table: ImageTable, repository: Path, folder: Path, numbers: Iterable[int]) -> tuple[Path, Path]:
+    """Two jobs in parts of 6 rows: a finished one, and one with the parts of these numbers alone, in this order."""
+    whole, output = folder / f"whole-{table.num_rows}", folder / f"out-{table.num_rows}"
+    score(table, repository, whole, rows_per_part=6)
+    with Scorer("triplet_branch", repository=repository, batch_size=4, threads=1) as scorer:
+        identity, schema = JobIdentity.of(table, scorer, rows_per_part=6)
+        with open_job_folder(output, identity) as begun:
+            for number in numbers:
+                begun.add_part(score_part(table, scorer, schema, number=number, rows_per_part=6))
+    return whole, output
 
 
 def tables(folder: Path) -> list[ImageTable]:
@@ -58,13 +67,7 @@ def test_parts_made_alone_in_any_order_are_those_of_one_job(repository: Path, tm
 def test_a_job_fills_the_gaps_between_parts(repository: Path, tmp_path: Path) -> None:
     """Whichever parts lie there already, only the missing ones are made."""
     for table in tables(tmp_path):
-        whole, output = tmp_path / f"whole-{table.num_rows}", tmp_path / f"out-{table.num_rows}"
-        score(table, repository, whole, rows_per_part=6)
-        with Scorer("triplet_branch", repository=repository, batch_size=4, threads=1) as scorer:
-            identity, schema = JobIdentity.of(table, scorer, rows_per_part=6)
-            with open_job_folder(output, identity) as folder:
-                for number in (3, 1):
-                    folder.add_part(score_part(table, scorer, schema, number=number, rows_per_part=6))
+        whole, output = whole_and_begun(table, repository, tmp_path, (3, 1))
         events: list[Any] = []
         result = score(table, repository, output, rows_per_part=6, report=events.append)
         assert (result.resumed_at, result.num_rows) == (12, 26)
@@ -130,12 +133,6 @@ def test_shards_have_every_row_once(rows: int, rows_per_part: int, count: int) -
 def test_a_job_whose_every_part_is_there_is_completed(repository: Path, tmp_path: Path) -> None:
     """Killed before its last step: also where the table must be read to know that it has no more rows."""
     for table in tables(tmp_path):
-        whole, output = tmp_path / f"whole-{table.num_rows}", tmp_path / f"out-{table.num_rows}"
-        score(table, repository, whole, rows_per_part=6)
-        with Scorer("triplet_branch", repository=repository, batch_size=4, threads=1) as scorer:
-            identity, schema = JobIdentity.of(table, scorer, rows_per_part=6)
-            with open_job_folder(output, identity) as folder:
-                for number in range(5):
-                    folder.add_part(score_part(table, scorer, schema, number=number, rows_per_part=6))
+        whole, output = whole_and_begun(table, repository, tmp_path, range(5))
         assert score(table, repository, output, rows_per_part=6).num_images == 0
         assert files_of(output) == files_of(whole)

@@ -15,13 +15,9 @@ from rows.vectors.table import VectorTable
 from serving.jobs.merging import merge_shards
 from serving.jobs.shards import Shard
 from tests.shared.job_tables import csv_of_images, folder_of_images, read_manifest, read_rows, score
-from tests.shared.scored_images import BAD, expected_vectors, publish_models, write_images
+from tests.shared.scored_images import BAD, expected_vectors, write_images
 
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    return publish_models(folder / "repository", folder / "files", models=["triplet_branch"])
+MODELS = ["triplet_branch"]
 
 
 def errors_of(output: Path) -> list[str]:

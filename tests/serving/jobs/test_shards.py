@@ -17,11 +17,7 @@ from serving.jobs.shards import Shard
 from tests.shared.job_tables import csv_of_images, files_of, folder_of_images, read_manifest, score
 from tests.shared.scored_images import BAD, publish_models, write_images
 
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    return publish_models(folder / "repository", folder / "files", models=["triplet_branch", "triplet_full"])
+MODELS = ["triplet_branch", "triplet_full"]
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,32 +15,10 @@ from rows.tables import open_table
 from rows.vectors.table import VectorTable
 from serving.client.scorer import Scorer
 from serving.jobs.scoring import JobResult, score_table
-from tests.shared.scored_images import BAD, MODELS, expected_vectors, publish_models, write_images
-from tests.shared.serving_urls import serve
+from tests.shared.scored_images import BAD, MODELS, expected_vectors
 
 TOLERANCE = 1e-5
 NUM_IMAGES, NUM_ROWS, ROWS_PER_PART = 13, 60, 25
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    return publish_models(folder / "repository", folder / "files")
-
-
-@pytest.fixture(scope="module", params=["in this process", "over gRPC"])
-def where(request: pytest.FixtureRequest, repository: Path) -> Iterator[dict[str, object]]:
-    """Options of a Scorer."""
-    if request.param == "in this process":
-        yield {"repository": repository}
-    else:
-        with serve("embedded", repository) as url:
-            yield {"url": url}
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return write_images(tmp_path_factory.mktemp("tables") / "images", NUM_IMAGES)
 
 
 def write_csv(file: Path, columns: dict[str, list[str]]) -> Path:

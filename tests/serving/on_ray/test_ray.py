@@ -37,6 +37,7 @@ pytestmark = pytest.mark.slow
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
 
 MODEL = "triplet_branch"
+MODELS = [MODEL]
 NUM_IMAGES, ROWS_PER_PART = 300, 10
 FIRST = pa.table({"number": [0]})
 
@@ -46,12 +47,6 @@ def nodes() -> Iterator[Nodes]:
     made = Nodes()
     yield made
     made.shutdown()
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    return publish_models(folder / "repository", folder / "files", models=[MODEL])
 
 
 @pytest.fixture(scope="module")
@@ -241,10 +236,14 @@ def test_an_actor_says_what_its_node_does_not_see(nodes: Nodes, repository: Path
     publish_models(other, tmp_path / "files", seed=1, models=[MODEL])
     opened = open_table(table)
     unseen = ImageRef(path=Path("/nowhere/1.png"))
-    there, nowhere = ({"model": MODEL, "repository": str(root)} for root in (other, "/nowhere"))
+    there, nowhere = ({"repository": str(root)} for root in (other, "/nowhere"))
     cases: list[tuple[type[LookalikeError], str, PartJob]] = [
-        (RepositoryError, "/nowhere", part_job(opened, repository, scorer=nowhere)),
-        (RepositoryError, "artifact: expected the one that the driver has", part_job(opened, repository, scorer=there)),
+        (RepositoryError, "/nowhere", part_job(opened, repository, options=nowhere)),
+        (
+            RepositoryError,
+            "artifact: expected the one that the driver has",
+            part_job(opened, repository, options=there),
+        ),
         (DataError, "no such file: /nowhere/1.png", part_job(opened, repository, probe=unseen)),
         (DataError, "another size or time", part_job(opened, repository)),
     ]
@@ -272,5 +271,5 @@ def part_job(table: ImageTable, repository: Path, **changed: Any) -> PartJob:
     with Scorer(MODEL, repository=repository, threads=1) as scorer:
         facts: dict[str, Any] = {"schema": part_schema(table, scorer), "digest": scorer.digest}
     facts |= {"table": table, "table_rows": NUM_IMAGES, "rows_per_part": ROWS_PER_PART, "folder": os.getcwd()}
-    facts |= {"scorer": {"model": MODEL, "repository": str(repository)}, "probe": None}
+    facts |= {"model": MODEL, "options": {"repository": str(repository)}, "probe": None}
     return PartJob(**facts | changed)

@@ -16,18 +16,10 @@ from serving.client.connections.fleet import Fleet
 from serving.client.options import ScorerOptions
 from serving.client.scorer import Scorer
 from serving.embedded.server import Server
-from tests.shared.scored_images import expected_vectors, publish_models, write_images
+from tests.shared.scored_images import expected_vectors, publish_models
 
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    return publish_models(folder / "repository", folder / "files", models=["triplet_branch", "siamese_full"])
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return write_images(tmp_path_factory.mktemp("images"), 400)
+MODELS = ["triplet_branch", "siamese_full"]
+NUM_IMAGES = 400
 
 
 def test_what_is_sent_is_chosen_and_said(repository: Path, images: list[Path]) -> None:

@@ -13,12 +13,14 @@ from artifact.errors import LookalikeError, ServerError, UnavailableError, Usage
 from serving.client.connections.channels import TOKEN_VARIABLE, metadata_of
 from serving.client.options import ScorerOptions
 from serving.client.scorer import Scorer
-from tests.shared.scored_images import expected_vectors, publish_models, write_images
+from tests.shared.scored_images import expected_vectors
 from tests.shared.secure_server import Pair, make_authority, make_certificate, secure_server, unavailable
 
 MODEL = "triplet_branch"
 
 with_openssl = pytest.mark.skipif(unavailable() is not None, reason=unavailable() or "")
+MODELS = [MODEL]
+NUM_IMAGES = 12
 
 
 @dataclass(frozen=True)
@@ -39,17 +41,6 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
         client=make_certificate(folder, "client", authority),
         stranger=stranger,
     )
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    return publish_models(folder / "repository", folder / "files", models=[MODEL])
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return write_images(tmp_path_factory.mktemp("images"), 12)
 
 
 def check_embeds(images: list[Path], port: int, **options: Any) -> None:

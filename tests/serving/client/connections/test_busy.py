@@ -14,21 +14,13 @@ from artifact.errors import BusyError
 from serving.client.scorer import Scorer
 from serving.embedded.server import Server
 from tests.shared.busy_server import FULL, TOO_MANY, Load, Refusal
-from tests.shared.scored_images import expected_vectors, publish_models, write_images
+from tests.shared.scored_images import expected_vectors
 from tests.shared.secure_server import secure_server
+from tests.shared.waiting import eventually
 
 MODEL = "triplet_branch"
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    return publish_models(folder / "repository", folder / "files", models=[MODEL])
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return write_images(tmp_path_factory.mktemp("images"), 24)
+MODELS = [MODEL]
+NUM_IMAGES = 24
 
 
 def test_every_try_has_the_whole_deadline_and_waits_are_no_part_of_its_time(
@@ -165,6 +157,48 @@ def test_confirming_waits_for_a_busy_server(repository: Path) -> None:
         scorer.confirm()
         assert load.metadata_refusals == 0
     assert lines == []
+
+
+@pytest.mark.parametrize("other", ["busy", "away"])
+@pytest.mark.parametrize("retry_s", [0, 120])
+def test_confirming_takes_the_word_of_an_idle_server(
+    repository: Path, images: list[Path], other: str, retry_s: float
+) -> None:
+    """Whatever the patience; the other one is left out until it has been asked too."""
+    load = Load(refusals=0)
+    with ExitStack() as servers:
+        port = servers.enter_context(secure_server(repository, service=load.service()))
+        url = f"127.0.0.1:{port}"
+        idle = servers.enter_context(Server(repository, grpc_port=0))
+        gone = servers.enter_context(Server(repository, grpc_port=0)) if other == "away" else None
+        pair = [url if gone is None else gone.url, idle.url]
+        scorer = servers.enter_context(Scorer(MODEL, url=pair, send="pixels", batch_size=4, retry_s=retry_s))
+        eventually(lambda: list(scorer.servers.values()) == ["answers", "answers"], "both are there")
+        load.metadata_refusals = 10**6
+        if gone is not None:
+            gone.stop()
+        scorer.confirm()
+        assert scorer.servers[idle.url] == "answers"
+        assert scorer.servers[pair[0]] != "answers"
+        np.testing.assert_allclose(scorer.embed(images), expected_vectors(images), atol=1e-5)
+        load.metadata_refusals = 0
+        if gone is None:
+            eventually(lambda: scorer.servers[url] == "answers", "the busy one was asked")
+
+
+@pytest.mark.parametrize("num_servers", [1, 2])
+def test_confirming_without_patience_is_an_error_where_all_are_busy(repository: Path, num_servers: int) -> None:
+    """One line, after one question to each at most."""
+    loads = [Load(refusals=0) for _ in range(num_servers)]
+    with ExitStack() as servers:
+        ports = [servers.enter_context(secure_server(repository, service=load.service())) for load in loads]
+        url = [f"127.0.0.1:{port}" for port in ports]
+        scorer = servers.enter_context(Scorer(MODEL, url=url, retry_s=0))
+        eventually(lambda: set(scorer.servers.values()) == {"answers"}, "all are there")
+        for load in loads:
+            load.metadata_refusals = 10**6
+        with pytest.raises(BusyError, match=f"got {TOO_MANY[1]}"):
+            scorer.confirm()
 
 
 def test_no_deadline_at_all_waits_as_long_as_a_full_queue_lasts(repository: Path, images: list[Path]) -> None:

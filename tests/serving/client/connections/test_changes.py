@@ -30,13 +30,10 @@ from serving.client.connections.grpc_connection import GrpcConnection
 from serving.client.options import ScorerOptions
 from serving.client.scorer import Scorer
 from serving.jobs.scoring import score_table
-from tests.shared.scored_images import expected_vectors, publish_models, write_images
+from tests.shared.scored_images import expected_vectors, publish_models
 from tests.shared.serving_urls import SERVERS, ServerProcess, serve
 
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return write_images(tmp_path_factory.mktemp("images"), 30)
+NUM_IMAGES = 30
 
 
 @pytest.mark.parametrize("name", SERVERS)

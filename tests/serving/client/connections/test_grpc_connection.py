@@ -25,10 +25,11 @@ from serving.client.connections.grpc_connection import GrpcConnection
 from serving.client.options import ScorerOptions
 from serving.client.scorer import Scorer
 from serving.protocol import QUEUE_FULL
-from tests.shared.scored_images import BAD, expected_vectors, publish_models, write_images
+from tests.shared.scored_images import BAD, expected_vectors, publish_models
 from tests.shared.serving_urls import SERVERS, serve
 
 MODELS = ["triplet_branch", "siamese_full", "quartet_branch", "siamese_branch"]
+NUM_IMAGES = 30
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +59,6 @@ def edited(repository: Path, model: str) -> Iterator[Any]:
 def url(request: pytest.FixtureRequest, repository: Path) -> Iterator[str]:
     with serve(request.param, repository) as url:
         yield url
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return write_images(tmp_path_factory.mktemp("images"), 30)
 
 
 def test_an_unknown_model_names_those_that_there_are(url: str) -> None:

@@ -26,22 +26,13 @@ from serving.client.scorer import Scorer
 from serving.embedded.grpc_service import GrpcService
 from serving.embedded.server import Server
 from serving.protocol import DIGEST_IN_ANSWER
-from tests.shared.scored_images import expected_vectors, publish_models, write_images
+from tests.shared.scored_images import expected_vectors, publish_models
 from tests.shared.secure_server import secure_server
 from tests.shared.serving_urls import ServerProcess, free_port
 
 MODEL = "triplet_branch"
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    return publish_models(folder / "repository", folder / "files", models=[MODEL])
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return write_images(tmp_path_factory.mktemp("images"), 60)
+MODELS = [MODEL]
+NUM_IMAGES = 60
 
 
 def windows(images: list[Path], rows: int = 3) -> Iterator[dict[str, list[Path]]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import grpc
 import pytest
 
@@ -109,9 +107,8 @@ def test_a_busy_server_takes_no_requests_now_whatever_the_status() -> None:
 
 
 def test_texts_are_read_only_where_the_code_says_too_little() -> None:
-    """Each with who says it; with another code the same words mean nothing."""
+    """With another code the same words mean nothing."""
     for phrase in PHRASES:
-        assert re.search(r"\d+\.\d+", phrase.seen_in)
         plain = status_error(Failure(grpc.StatusCode.INTERNAL, phrase.text), address="host:1", timeout_s=1)
         assert type(plain) is ServerError
 

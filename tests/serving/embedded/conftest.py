@@ -1,0 +1,21 @@
+"""Fixtures of the tests of tuning: a model to tune, and a measurement that is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.shared.tuned_models import measured_as_two_instances, publish_first_of_three
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """See `publish_first_of_three`."""
+    return publish_first_of_three(tmp_path)
+
+
+@pytest.fixture
+def fast_measure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """See `measured_as_two_instances`."""
+    measured_as_two_instances(monkeypatch)
