@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from analysis.evaluation.examples import confidently_wrong
 from analysis.measures.confusion import recall_by_class
 from analysis.measures.ranking import Mistakes, Ranking, rank_within
 from analysis.measures.retrieval import retrieval_metrics
@@ -48,6 +49,17 @@ def test_ranks_and_classes_give_the_recall_of_the_metrics() -> None:
     assert sum(each.recall * each.queries for each in classes) / 300 == pytest.approx(expected["recall@1"])
     assert [each.recall for each in classes] == sorted(each.recall for each in classes)
     assert all(each.confused_with not in (each.code,) for each in classes)
+
+
+def test_images_that_are_infinitely_far_are_taken_for_nothing() -> None:
+    """Squares beyond float32: no nearest wrong image, though every query misses, and the last row is not blamed."""
+    vectors = np.float32([[3e38, 0], [-3e38, 0], [0, 3e38], [0, -3e38], [3e38, 3e38]])
+    labels = np.array([0, 0, 1, 1, 2])
+    ranking, mistakes = ranked(vectors, labels, distance="squared_euclidean")
+    assert mistakes.wrong.tolist() == [-1] * 4
+    assert (mistakes.ranks > 1).all()
+    assert [(each.recall, each.confused_with) for each in recall_by_class(ranking, labels)] == [(0.0, None)] * 2
+    assert confidently_wrong(ranking, 4, besides=np.empty(0, np.int64)).tolist() == []
 
 
 def test_no_class_with_two_images_gives_no_ranking() -> None:
