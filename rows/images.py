@@ -55,6 +55,11 @@ class ImageRef:
         return self.path is None and self.data is None and self.pixels is None
 
     @property
+    def num_bytes(self) -> int:
+        """Bytes of memory that its encoded bytes and pixels take; 0 where it only names a file."""
+        return len(self.data or b"") + (0 if self.pixels is None else self.pixels.nbytes)
+
+    @property
     def file(self) -> Path | None:
         """The local file that is this image and nothing else, or None."""
         return self.path if isinstance(self.path, Path) and self.span is None else None

@@ -18,8 +18,8 @@ class ClassRecall:
         code: of the class.
         queries: how many of its images were ranked.
         recall: recall@1 of these, in [0, 1].
-        confused_with: the class of the nearest image of most queries that were answered wrongly; None without any, or where
-            all other images are infinitely far.
+        confused_with: the class of the nearest image of most queries that were answered wrongly; None without any,
+            or where all other images are infinitely far.
     """
 
     code: int

@@ -1,4 +1,4 @@
-"""Two networks compared on the SAME images: cosines of their vectors, and the difference in recall@1 with its interval.
+"""Two networks compared on the SAME images: the difference in recall@1 with its interval.
 
 Decision a reader would question: the interval is Tango's score interval, not a bootstrap or the textbook's normal one.
 Two networks that disagree on no image at all give the others an interval of no width, as if two thousand images proved
@@ -12,13 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
 
-import numpy as np
-
 from analysis.measures.intervals import check_confidence
 from analysis.measures.ranking import rank_within
 from analysis.neighbours.labels import Labels, label_codes
-from artifact.arrays import Numbers, Vectors
-from artifact.distances import COSINE_EPSILON
+from artifact.arrays import Vectors
 from artifact.errors import DataError, UsageError
 
 
@@ -43,17 +40,6 @@ class PairedRecall:
     only_reference: int
     only_candidate: int
     queries: int
-
-
-def paired_cosines(reference: Vectors, candidate: Vectors) -> Numbers:
-    """Cosine between both vectors of each image, float64 [N]; 0 where one of them has no length.
-
-    Args:
-        reference, candidate: float32 [N, n], row by row of the same images.
-    """
-    norms = np.maximum(np.linalg.norm(reference, axis=1) * np.linalg.norm(candidate, axis=1), COSINE_EPSILON)
-    cosines: Numbers = np.einsum("ij,ij->i", reference.astype(np.float64), candidate) / norms
-    return cosines
 
 
 def paired_recall(

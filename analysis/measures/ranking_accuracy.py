@@ -22,8 +22,8 @@ from analysis.neighbours.checks import check_vectors
 from analysis.neighbours.labels import Labels, label_codes
 from analysis.neighbours.samples import check_seed
 from artifact.arrays import Flags, Indices, Vectors
+from artifact.distances import check_distance
 from artifact.errors import DataError, UsageError
-from rows.vectors.lineage import check_distance
 from rows.vectors.table import VectorTable
 
 POSITIVE = "anchor_positive"

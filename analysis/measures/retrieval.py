@@ -20,8 +20,8 @@ from analysis.neighbours.labels import Labels, label_codes
 from analysis.neighbours.pairwise import CHUNK_BYTES
 from analysis.neighbours.samples import check_seed, sample_rows
 from artifact.arrays import Indices, Numbers, Vectors
+from artifact.distances import check_distance
 from artifact.errors import DataError, UsageError
-from rows.vectors.lineage import check_distance
 
 MAP_COMPARISONS = 10**11
 """A minute of one core: 100,000 queries against 100,000 in classes of ten, or 25,000 against 25,000 in large ones."""

@@ -16,9 +16,9 @@ import numpy as np
 
 from analysis.neighbours.checks import check_dims
 from artifact.arrays import Numbers, Vectors
-from artifact.distances import COSINE_EPSILON, DISTANCES
+from artifact.distances import DISTANCES, check_distance
+from artifact.distances.cosine import unit_vectors
 from artifact.distances.distance import COSINES, LENGTHS
-from rows.vectors.lineage import check_distance
 
 CHUNK_BYTES = 64 * 1024 * 1024
 """Size of one chunk of distances."""
@@ -138,11 +138,11 @@ def _widened(vectors: Vectors, distance: str, centre: Numbers, *, is_query: bool
     wide = np.ones((rows, dim + (1 if product == COSINES else 2)))
     moved = wide[:, :dim]
     np.subtract(vectors, centre, out=moved)
-    squares = np.einsum("ij,ij->i", moved, moved)
     if product == COSINES:
-        moved /= np.maximum(np.sqrt(squares), COSINE_EPSILON)[:, None]
+        unit_vectors(moved, out=moved)
         moved *= -1.0 if is_query else 1.0
         return wide, np.full(rows, ROUNDING / 2)
+    squares = np.einsum("ij,ij->i", moved, moved)
     wide[:, dim if is_query else dim + 1] = squares
     moved *= -2.0 if is_query else 1.0
     return wide, ROUNDING * squares

@@ -200,7 +200,9 @@ def _batches(table: VectorTable, columns: pa.Schema, batch_size: int) -> Iterato
         if pa.types.is_string(columns.field("id").type):
             ids = [str(each) for each in ids]
         others = {name: batch.columns[name] for name in columns.names[1:]}
-        yield PushedRows(vectors=batch.vectors, columns=pa.table({"id": pa.array(ids, columns.field("id").type), **others}))
+        yield PushedRows(
+            vectors=batch.vectors, columns=pa.table({"id": pa.array(ids, columns.field("id").type), **others})
+        )
 
 
 def _each_id_once(rows: PushedRows) -> PushedRows:

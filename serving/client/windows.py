@@ -1,6 +1,6 @@
 """A window of rows: which distinct images it holds, and their vectors back into rows with the distances between them.
 
-The distances are computed here, by artifact/distances.py, for any artifact: equal to those of a full graph; a branch
+The distances are computed here, by artifact/distances, for any artifact: equal to those of a full graph; a branch
 artifact has none of its own.
 
 Decision a reader would question: a file is known by its name, of which `./a.png`, `a.png` and the whole path are one.
@@ -139,7 +139,7 @@ class Window:
         number = self._seen.numbers.setdefault(key, known)
         if number == known:
             self.fresh.append(image)
-            self.num_bytes += len(image.data or b"") + (0 if image.pixels is None else image.pixels.nbytes)
+            self.num_bytes += image.num_bytes
         return number
 
 

@@ -194,7 +194,7 @@ def test_a_distance_that_no_store_knows_is_refused_before_anything_is_removed(
     monkeypatch.setitem(
         DISTANCES, "taxicab", Distance(name="taxicab", between=lambda xp, a, b: xp.sum(abs(a - b)), bound=None)
     )
-    with pytest.raises(UsageError, match="distance of a store: expected one of .*euclidean.*, got taxicab"):
+    with pytest.raises(UsageError, match=r"distance of a store: expected one of .*euclidean.*, got taxicab"):
         push(table(matrix(2), of=lineage(distance="taxicab")), url, name, recreate=True)
     with reading(url) as reader:
         assert len(reader.rows(name)) == 5

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq, minimize_scalar
 
-from analysis.measures.paired import paired_cosines, paired_interval, paired_recall
+from analysis.measures.paired import paired_interval, paired_recall
 from analysis.measures.ranking import rank_within
 from analysis.measures.retrieval import retrieval_metrics
 from artifact.distances import DISTANCES
@@ -111,16 +111,6 @@ def test_paired_recall_counts_what_only_one_network_gets_right() -> None:
     assert (lost.low, lost.high) == paired_interval(3, 0, 6)
     gained = paired_recall(bad, good, labels, distance="euclidean")
     assert (gained.only_reference, gained.only_candidate, gained.lost) == (0, 3, -0.5)
-
-
-def test_paired_cosines_are_those_of_the_distance() -> None:
-    """1 less the cosine distance row by row; a vector without length is at right angles to all."""
-    random = np.random.default_rng(0)
-    first, second = (random.normal(size=(30, 7)).astype(np.float32) for _ in range(2))
-    first[4] = 0
-    found = paired_cosines(first, second)
-    np.testing.assert_allclose(found, 1 - DISTANCES["cosine"](first, second), atol=1e-6)
-    assert found[4] == 0
 
 
 def test_sets_of_two_lengths_are_refused() -> None:
