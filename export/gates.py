@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis.measures.intervals import CONFIDENCE
 from analysis.measures.paired import PairedRecall, paired_recall
 from analysis.neighbours.labels import Labels
 from artifact.arrays import Vectors
@@ -159,7 +160,7 @@ def embed_images(networks: list[Embed], images: Images) -> list[Vectors]:
 def _lost(verdict: Verdict) -> str:
     recall = verdict.recall
     return (
-        f"{100 * recall.lost:.2f} points lost, {100 * recall.confidence:g} % interval {100 * recall.low:.2f} to "
+        f"{100 * recall.lost:.2f} points lost, {100 * CONFIDENCE:g} % interval {100 * recall.low:.2f} to "
         f"{100 * recall.high:.2f} (limit {verdict.limits.max_recall_loss:g}; {verdict.num_images} images, "
         f"{recall.only_reference} right in fp32 alone, {recall.only_candidate} in int8 alone)"
     )

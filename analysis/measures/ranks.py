@@ -27,20 +27,33 @@ def block_values(
     place: Indices,
     whole: Flags,
     ks: Sequence[int],
-) -> Numbers:
-    """[rows, recall@k and P@k of each k, AP@R, AP] from distances float32 [rows, N], which are overwritten."""
+    *,
+    with_ranks: bool = False,
+) -> tuple[Numbers, Indices]:
+    """Values of a block of queries.
+
+    Args:
+        distances: float32 [rows, N], references sorted by class; afterwards NaN for those of the query's class.
+        starts, ends: int64 [rows], columns of the query's class.
+        place: int64 [rows], column of the query itself.
+        whole: bool [rows], whether to rank so far that AP is known; it is NaN elsewhere.
+        ks: depths.
+        with_ranks: rank the first image of the class exactly, however far it is.
+
+    Returns:
+        (float64 [rows, recall@k of each k, P@k of each k, AP@R, AP], int64 [rows]: place of the first image of the
+        class, 1 is the nearest; without `with_ranks` only at least so far beyond the depths).
+    """
+    first = np.empty(len(distances), np.int64)
     values = np.empty((len(distances), 2 * len(ks) + 2))
     near = np.empty(distances.shape[1], bool)
     cuts = np.flatnonzero(np.diff(starts)) + 1
     for rows in np.split(np.arange(len(distances)), cuts):  # of one class each
         own = slice(int(starts[rows[0]]), int(ends[rows[0]]))
-        same = distances[rows, own]  # a copy, [rows, R or R + 1]
-        if place[rows[0]] >= 0:
-            same[np.arange(len(rows)), place[rows] - own.start] = np.nan
-            same.sort(axis=1)
-            same = same[:, :-1]  # NaN sorts last: not itself
-        else:
-            same.sort(axis=1)
+        same = distances[rows, own]  # a copy, [rows, R + 1]
+        same[np.arange(len(rows)), place[rows] - own.start] = np.nan
+        same.sort(axis=1)
+        same = same[:, :-1]  # NaN sorts last: not itself
         distances[rows, own] = np.nan  # at most as far as nothing
         num_same = same.shape[1]
         depth = max(num_same, *ks)
@@ -53,7 +66,11 @@ def block_values(
         ranks = wrong + np.arange(num_same)  # from 0
         values[rows] = rank_values(ranks, ks)
         values[rows[~whole[rows]], -1] = np.nan
-    return values
+        if with_ranks:
+            for at in np.flatnonzero(wrong[:, 0] >= depth):  # so many, or more
+                wrong[at, 0] = np.count_nonzero(np.less_equal(distances[rows[at]], same[at, 0], out=near))
+        first[rows] = 1 + wrong[:, 0]
+    return values, first
 
 
 def rank_values(ranks: Indices, ks: Sequence[int]) -> Numbers:

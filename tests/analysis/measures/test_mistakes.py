@@ -38,6 +38,20 @@ def test_ranks_agree_with_a_plain_loop(distance: str) -> None:
         assert labels[mistakes.wrong[at]] != labels[query]
 
 
+def test_ranks_are_exact_however_far() -> None:
+    """Pairs among 1,500 images at random places: far beyond the depth to which the other values look."""
+    vectors = np.random.default_rng(0).integers(0, 40, (1500, 2)).astype(np.float32)
+    labels = np.arange(1500) // 2
+    ranking, mistakes = ranked(vectors, labels, distance="squared_euclidean")
+    apart = np.square(vectors[:, None] - vectors[None]).sum(axis=-1)
+    partner = np.arange(1500) ^ 1
+    nearer = apart <= apart[np.arange(1500), partner][:, None]
+    nearer[np.arange(1500), np.arange(1500)] = nearer[np.arange(1500), partner] = False
+    np.testing.assert_array_equal(mistakes.ranks, 1 + nearer.sum(axis=1))
+    np.testing.assert_array_equal(ranking.values["recall@5"], mistakes.ranks <= 5)
+    assert np.median(mistakes.ranks) > 500
+
+
 def test_ranks_and_classes_give_the_recall_of_the_metrics() -> None:
     """The share of rank 1 is recall@1, over all and as the mean over classes by their size."""
     vectors, labels = grouped(300, 9)

@@ -70,13 +70,11 @@ def test_no_disagreement_is_no_proof_of_none_to_come() -> None:
     assert paired_interval(0, 0, 2000) == pytest.approx([-squared / (2000 + squared), squared / (2000 + squared)])
 
 
-@pytest.mark.parametrize(
-    ("counts", "confidence"), [((-1, 0, 5), 0.95), ((3, 3, 5), 0.95), ((0, 0, 0), 0.95), ((1, 1, 5), 1.0)]
-)
-def test_impossible_counts_are_refused(counts: tuple[int, int, int], confidence: float) -> None:
-    """Counts over the total, negative ones and a confidence of 1 make no interval."""
+@pytest.mark.parametrize("counts", [(-1, 0, 5), (3, 3, 5), (0, 0, 0)])
+def test_impossible_counts_are_refused(counts: tuple[int, int, int]) -> None:
+    """Counts over the total and negative ones make no interval."""
     with pytest.raises(UsageError, match="expected"):
-        paired_interval(*counts, confidence=confidence)
+        paired_interval(*counts)
 
 
 @pytest.mark.parametrize("distance", list(DISTANCES))
