@@ -21,7 +21,7 @@ from analysis.neighbours.batches import number_column
 from analysis.neighbours.checks import check_vectors
 from analysis.neighbours.labels import Labels, label_codes
 from analysis.neighbours.samples import check_seed
-from artifact.arrays import Flags, Indices, Vectors
+from artifact.arrays import AnyArray, Flags, Indices, Vectors
 from artifact.distances import check_distance
 from artifact.errors import DataError, UsageError
 from rows.vectors.table import VectorTable
@@ -100,7 +100,7 @@ def table_ranking_accuracy(table: VectorTable) -> dict[str, Any] | None:
     return _facts(right, mean_interval(right.astype(float)))
 
 
-def in_right_order(distances: Mapping[str, npt.NDArray[Any]]) -> Flags:
+def in_right_order(distances: Mapping[str, AnyArray]) -> Flags:
     """Whether each tuple is in the right order: bool [T] from {POSITIVE and some of NEGATIVES: [T]}."""
     others = [distances[name] for name in NEGATIVES if name in distances]
     return np.asarray(distances[POSITIVE] < np.minimum.reduce(others), dtype=bool)

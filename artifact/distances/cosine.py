@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from artifact.arrays import Numbers, Vectors
+from artifact.arrays import AnyArray, Numbers, Vectors
 from artifact.distances.distance import COSINES, Distance
 from artifact.namespace import NUMPY, Array, Namespace
 
@@ -49,6 +48,6 @@ def unit_vectors(vectors: _Floats, *, out: _Floats | None = None) -> _Floats:
     return found
 
 
-def cosines_of_pairs(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Numbers:
+def cosines_of_pairs(a: AnyArray, b: AnyArray) -> Numbers:
     """Cosine similarity of each pair of rows, computed in float64: [N, n] twice -> float64 [N]; 0 for a zero vector."""
     return np.asarray(1.0 - cosine(NUMPY, a.astype(np.float64), b.astype(np.float64)), np.float64)

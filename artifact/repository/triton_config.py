@@ -118,6 +118,11 @@ def _served_digest(config: ModelConfig) -> str | None:
     return digests[served[0]] if len(served) == 1 else None
 
 
+def pixels_name(stream: str) -> str:
+    """Output of NAME_decode with the pixels of a stream; triton_decode.py, which runs alone, spells it too."""
+    return f"{stream}_pixels"
+
+
 def network_config(name: str, manifest: Manifest) -> ModelConfig:
     """NAME: onnxruntime, uint8 pixels to vectors."""
     config = model_config_pb2.ModelConfig(name=name, backend="onnxruntime", max_batch_size=MAX_BATCH_SIZE)
@@ -139,7 +144,7 @@ def decode_config(name: str, manifest: Manifest) -> ModelConfig:
     for stream in manifest.inputs:
         config.input.add(name=stream, data_type=model_config_pb2.TYPE_STRING, dims=[1])
         config.output.add(
-            name=f"{stream}_pixels", data_type=model_config_pb2.TYPE_UINT8, dims=[size.height, size.width, 3]
+            name=pixels_name(stream), data_type=model_config_pb2.TYPE_UINT8, dims=[size.height, size.width, 3]
         )
     config.instance_group.add(count=1, kind=model_config_pb2.ModelInstanceGroup.KIND_CPU)
     serve_latest(config)
@@ -158,8 +163,8 @@ def encoded_config(name: str, manifest: Manifest) -> ModelConfig:
     network = config.ensemble_scheduling.step.add(model_name=name, model_version=-1)
     for stream in manifest.inputs:
         decode.input_map[stream] = stream
-        decode.output_map[f"{stream}_pixels"] = f"{stream}_pixels"
-        network.input_map[stream] = f"{stream}_pixels"
+        decode.output_map[pixels_name(stream)] = pixels_name(stream)
+        network.input_map[stream] = pixels_name(stream)
     for output in manifest.outputs:
         network.output_map[output] = output
     return config

@@ -35,7 +35,7 @@ def print_job(title: str, output: Path, result: JobResult | MergeResult, *, as_j
 
 def stopped_line(output: Path) -> str:
     """How much of a job that was stopped is done, for people."""
-    from rows.vectors.parts import read_manifest
+    from rows.vectors.parts import job_facts
 
-    num_rows = read_manifest(output).get("num_rows", 0)
+    num_rows = job_facts(output).get("num_rows", 0)
     return f"{num_rows} rows are done and kept; the same command goes on from there"

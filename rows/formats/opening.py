@@ -64,8 +64,8 @@ _NOT_IN_FOLDERS = (".txt", ".lst")
 
 _FILES_AT_ONCE = 16
 
-Place: TypeAlias = "str | os.PathLike[str] | UPath"
-TableLike: TypeAlias = "Place | list[Place] | tuple[Place, ...] | pa.Table | pa.RecordBatchReader"
+FileLike: TypeAlias = "str | os.PathLike[str] | UPath"
+TableLike: TypeAlias = "FileLike | list[FileLike] | tuple[FileLike, ...] | pa.Table | pa.RecordBatchReader"
 
 
 def open_source(table: TableLike) -> tuple[Source, str]:
