@@ -23,10 +23,7 @@ from artifact.losses import LOSSES
 from artifact.losses.loss import OTHER_CLASS, QUARTET, TRIPLET
 from artifact.namespace import NUMPY
 
-_POSITIVE, _NEGATIVE, _NEGATIVE2, _NEGATIVES = (
-    distance_name(pair)
-    for pair in (("anchor", "positive"), ("anchor", "negative"), ("anchor", "negative2"), ("negative", "negative2"))
-)
+_POSITIVE, _NEGATIVE, _NEGATIVE2, _NEGATIVES = map(distance_name, KINDS["quartet"].pairs)
 
 
 @dataclass(frozen=True, kw_only=True)
