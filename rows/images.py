@@ -22,7 +22,7 @@ from rows.location import Location
 
 @dataclass(frozen=True, slots=True)
 class ImageRef:
-    """Where an image is; light, but for `data` and `pixels`.
+    """A reference to an image; light, but for `data` and `pixels`.
 
     Attributes:
         path: the file, or None.

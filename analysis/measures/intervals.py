@@ -96,7 +96,7 @@ def class_intervals(
 
 
 def draw_classes(num_classes: int, resamples: int, rng: np.random.Generator) -> Indices:
-    """How often each class is drawn in each resample: int64 [resamples, num_classes]."""
+    """Draws of each class in each resample: int64 [resamples, num_classes]."""
     return rng.multinomial(num_classes, np.full(num_classes, 1.0 / num_classes), size=resamples)
 
 

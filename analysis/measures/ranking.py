@@ -27,7 +27,7 @@ from artifact.cores import available_cores
 
 @dataclass(frozen=True, kw_only=True)
 class Mistakes:
-    """What stands before the first right image of each query; all arrays are [Q].
+    """Ranks of the first right images, and the nearest wrong ones, one of each for a query; all arrays are [Q].
 
     Attributes:
         ranks: int64, place of the first image of the query's class; 1 is the nearest.
@@ -42,7 +42,7 @@ class Mistakes:
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
-    """What each query found.
+    """Values of queries whose other images were ranked by distance.
 
     Attributes:
         rows: int64 [Q], row of each query, sorted by class.

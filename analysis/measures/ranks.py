@@ -97,8 +97,23 @@ def rank_values(ranks: Indices, ks: Sequence[int]) -> Numbers:
     )
 
 
+def recall_by_depth(first_ranks: Indices, *, num_depths: int = 60) -> tuple[Indices, Numbers]:
+    """recall@k at depths that lie evenly in factors, and at 1, 5 and 10.
+
+    Args:
+        first_ranks: int64 [Q], at least one; place of each query's first right image, 1 is the nearest.
+
+    Returns:
+        (depths int64 [K], rising, from 1 to the last rank or 10; recall float64 [K], in [0, 1]).
+    """
+    ordered = np.sort(first_ranks)
+    spread = np.geomspace(1, max(10, ordered[-1]), num_depths).round().astype(np.int64)
+    depths = np.unique(np.concatenate([[1, 5, 10], spread]))
+    return depths, np.searchsorted(ordered, depths, side="right") / len(ordered)
+
+
 def wrong_before(row: Vectors, thresholds: Vectors, near: Flags, *, depth: int | None = None) -> Indices:
-    """How many numbers of a row are at most as large as each threshold.
+    """Numbers of a row that are at most as large as a threshold: the count for each.
 
     Args:
         row: float32 [N]; NaN counts nowhere.

@@ -126,7 +126,7 @@ def _intervals(
 
 
 def _affordable(relevant: Indices, num_images: int) -> int:
-    """How many of these queries can be ranked to the last image of their class."""
+    """Number of these queries that can be ranked to the last image of their class within MAP_COMPARISONS."""
     costs = np.minimum(relevant, _MOST_COMPARISONS) * float(num_images)
     return max(1, min(len(relevant), int(MAP_COMPARISONS / costs.mean())))
 

@@ -37,7 +37,7 @@ def verification_metrics(
     bootstrap: int = 200,
     seed: int = 0,
 ) -> dict[str, Any] | None:
-    """How well one threshold on the distance tells same from different.
+    """Rates at which one threshold on the distance tells same from different.
 
     Args:
         vectors: float32 [N, n].

@@ -102,7 +102,7 @@ def flat_index(dim: int, distance: str) -> Any:
 
 
 def centre_of(references: Vectors, distance: str) -> Vectors:
-    """What `prepare` subtracts: float32 [n], zeros where the distance depends on the origin."""
+    """The vector that `prepare` subtracts: float32 [n], zeros where the distance depends on the origin."""
     if DISTANCES[distance].of_directions:
         return np.zeros(references.shape[1], np.float32)
     centre: Vectors = references.mean(axis=0, dtype=np.float64).astype(np.float32)

@@ -112,7 +112,7 @@ class Index:
 
     @property
     def num_rows(self) -> int:
-        """How many vectors it holds."""
+        """Number of vectors that it holds."""
         return int(self._faiss.ntotal)
 
     @property

@@ -37,7 +37,7 @@ class Embedder(Protocol):
 
     @property
     def lineage(self) -> Lineage:
-        """Where its vectors come from."""
+        """The artifact that its vectors come from."""
         ...
 
     def embed(self, images: Iterator[bytes], /) -> Vectors:

@@ -16,7 +16,7 @@ SQUARES, LENGTHS, COSINES = "squares", "lengths", "cosines"
 
 @dataclass(frozen=True, kw_only=True)
 class Distance:
-    """How far two vectors are apart; smaller is closer.
+    """A distance of two vectors; smaller is closer.
 
     Attributes:
         name: as settings, manifests and tables of vectors say it.

@@ -97,7 +97,7 @@ def serve_only(config: ModelConfig, version: int) -> None:
 
 
 def served_versions(config: ModelConfig, versions: list[int]) -> list[int]:
-    """Which of the present versions the policy serves, ascending."""
+    """Those of the present versions that the policy serves, ascending."""
     choice = config.version_policy.WhichOneof("policy_choice")
     if choice == "all":
         return sorted(versions)

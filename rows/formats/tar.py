@@ -70,6 +70,8 @@ _BROKEN = (tarfile.TarError, _DamagedHeaderError, OSError, EOFError, zlib.error,
 
 @dataclass
 class _Row:
+    """Members of one key; `num_bytes` counts the images that travel as bytes."""
+
     key: str
     cells: dict[str, Any] = field(default_factory=dict)
     num_bytes: int = 0

@@ -33,7 +33,7 @@ class Store(Protocol):
     """An opened store."""
 
     def find(self, collection: str) -> str | None:
-        """What the collection says as its label, "" where it says nothing; None where there is no such collection."""
+        """The text of the collection's label, "" where it has none; None where there is no such collection."""
         ...
 
     def create(self, collection: str, label: Label, columns: pa.Schema) -> None:

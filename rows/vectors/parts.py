@@ -68,7 +68,7 @@ def require_not_input(output: str | Path, table: str | Path) -> None:
 
 
 def job_facts(folder: Path) -> dict[str, Any]:
-    """What the scoring job in the folder says about itself; empty where it says nothing readable."""
+    """The manifest of the scoring job in a folder; empty where there is none that can be read."""
     try:
         content = json.loads((folder / MANIFEST).read_bytes())
     except (OSError, ValueError):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from analysis.measures import ranking
-from analysis.measures.ranks import rank_values, wrong_before
+from analysis.measures.ranks import rank_values, recall_by_depth, wrong_before
 from analysis.measures.retrieval import retrieval_metrics
 from analysis.neighbours.pairwise import References
 from artifact.errors import UsageError
@@ -103,6 +103,17 @@ def test_wrong_before_survives_a_sample_that_misleads() -> None:
         for depth in (20, 150, 1500):
             found = wrong_before(row, thresholds, np.empty(6400, bool), depth=depth)
             assert [min(depth, count) for count in found] == [min(depth, count) for count in expected]
+
+
+def test_recall_by_depth_counts_the_queries_that_are_done() -> None:
+    """Every depth by a plain count; 1, 5 and 10 are among them, and all is found at the last."""
+    ranks = np.random.default_rng(0).integers(1, 3000, 200)
+    for some in (ranks, np.array([1, 1, 4, 10]), np.array([1])):
+        depths, recall = recall_by_depth(some)
+        assert {1, 5, 10, max(10, int(some.max()))} <= set(depths.tolist())
+        assert depths.tolist() == sorted(set(depths.tolist()))
+        assert recall.tolist() == [np.mean(some <= depth) for depth in depths]
+    assert dict(zip(*recall_by_depth(np.array([1, 1, 4, 10])), strict=True))[5] == 0.75
 
 
 def test_rank_values_by_hand() -> None:
