@@ -20,7 +20,7 @@ import numpy as np
 
 from analysis.measures.ranks import block_values
 from analysis.neighbours.checks import check_vectors
-from analysis.neighbours.pairwise import CHUNK_BYTES, TILE_COLUMNS, References, chunk_rows
+from analysis.neighbours.pairwise import TILE_COLUMNS, References, chunk_rows
 from artifact.arrays import Flags, Indices, Numbers, Vectors
 from artifact.cores import available_cores
 
@@ -58,16 +58,13 @@ class Ranking:
     mistakes: Mistakes | None = None
 
 
-def rank_within(
-    vectors: Vectors, codes: Indices, *, distance: str, ks: Sequence[int] = (1,), with_mistakes: bool = False
-) -> Ranking | None:
-    """Rank all other images for every image whose class has another one; only as far as all values but mAP need.
+def rank_within(vectors: Vectors, codes: Indices, *, distance: str, with_mistakes: bool = False) -> Ranking | None:
+    """Rank all other images for every image whose class has another one; only as far as recall@1, P@1 and mAP@R need.
 
     Args:
         vectors: float32 [N, n].
         codes: int64 [N], the class of each.
         distance: a name in artifact.distances.DISTANCES.
-        ks: depths, at least 1 each.
         with_mistakes: look for `mistakes` too: one more pass over the distances.
 
     Returns:
@@ -85,7 +82,7 @@ def rank_within(
         array,
         codes,
         distance=distance,
-        ks=ks,
+        ks=(1,),
         rows=rows,
         whole=np.zeros(len(rows), bool),
         with_mistakes=with_mistakes,
@@ -130,7 +127,7 @@ def rank_queries(
     ends = np.searchsorted(sorted_codes, codes[rows], side="right")
     place = np.argsort(order, kind="stable")[rows]
 
-    size = min(len(rows), chunk_rows(len(vectors), CHUNK_BYTES))
+    size = min(len(rows), chunk_rows(len(vectors)))
     blocks = [slice(first, first + size) for first in range(0, len(rows), size)]
     found = np.empty((len(rows), 2 * len(ks) + 2))
     mistakes = None

@@ -16,6 +16,9 @@ from artifact.arrays import Flags, Indices, Numbers, Vectors
 _FEW_THRESHOLDS = 32
 """Up to this many counts over a row are faster than sorting what lies below the last of them."""
 
+_NUM_DEPTHS = 60
+"""Depths of a curve of recall."""
+
 _STRIDE = 64
 """A row's every 64th distance tells where about its n-th smallest lies."""
 
@@ -97,7 +100,7 @@ def rank_values(ranks: Indices, ks: Sequence[int]) -> Numbers:
     )
 
 
-def recall_by_depth(first_ranks: Indices, *, num_depths: int = 60) -> tuple[Indices, Numbers]:
+def recall_by_depth(first_ranks: Indices) -> tuple[Indices, Numbers]:
     """recall@k at depths that lie evenly in factors, and at 1, 5 and 10.
 
     Args:
@@ -107,7 +110,7 @@ def recall_by_depth(first_ranks: Indices, *, num_depths: int = 60) -> tuple[Indi
         (depths int64 [K], rising, from 1 to the last rank or 10; recall float64 [K], in [0, 1]).
     """
     ordered = np.sort(first_ranks)
-    spread = np.geomspace(1, max(10, ordered[-1]), num_depths).round().astype(np.int64)
+    spread = np.geomspace(1, max(10, ordered[-1]), _NUM_DEPTHS).round().astype(np.int64)
     depths = np.unique(np.concatenate([[1, 5, 10], spread]))
     return depths, np.searchsorted(ordered, depths, side="right") / len(ordered)
 

@@ -223,7 +223,7 @@ def test_bootstrap_gives_an_interval_to_each_metric() -> None:
 def test_threads_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three threads over many small blocks, as one; and a failure in a thread is not lost."""
     vectors, labels = clustered(700, 30)
-    monkeypatch.setattr(ranking, "CHUNK_BYTES", 40_000)
+    monkeypatch.setattr("analysis.neighbours.pairwise.CHUNK_BYTES", 40_000)
     one = retrieval_metrics(vectors, labels, distance="euclidean")
     monkeypatch.setattr(ranking, "_num_cores", lambda: 3)
     before = threading.active_count()

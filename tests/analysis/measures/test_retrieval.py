@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from analysis.measures.retrieval import retrieval_metrics
-from analysis.neighbours.pairwise import distance_chunks
+from analysis.neighbours import pairwise
 from artifact.distances import DISTANCES
 from artifact.errors import DataError, UsageError
 
@@ -133,12 +133,13 @@ def test_vectors_far_from_the_origin_keep_their_order() -> None:
 
 @pytest.mark.parametrize("distance", DISTANCES)
 @pytest.mark.parametrize("chunk_bytes", [1, 2000, 1 << 20])
-def test_equal_vectors_are_exactly_at_zero(distance: str, chunk_bytes: int) -> None:
+def test_equal_vectors_are_exactly_at_zero(distance: str, chunk_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """However the product rounds; the rest is what the artifact's own function gives."""
     rng = np.random.default_rng(0)
     vectors = (rng.normal(size=(30, 65)) * 37).astype(np.float32)
     queries = vectors[rng.permutation(30)]
-    chunks = [found for _, found in distance_chunks(queries, vectors, distance=distance, chunk_bytes=chunk_bytes)]
+    monkeypatch.setattr(pairwise, "CHUNK_BYTES", chunk_bytes)
+    chunks = [found for _, found in pairwise.distance_chunks(queries, vectors, distance=distance)]
     found = np.concatenate(chunks)
     np.testing.assert_array_equal(found == 0, (queries[:, None] == vectors).all(axis=-1))
     expected = DISTANCES[distance](queries[:, None].astype(float), vectors[None].astype(float))  # type: ignore[arg-type]
@@ -149,7 +150,7 @@ def test_chunks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> Non
     """One query a chunk gives the same numbers as one chunk."""
     vectors, labels = unbalanced(4)
     whole = retrieval_metrics(vectors, labels, distance="cosine")
-    monkeypatch.setattr("analysis.measures.ranking.CHUNK_BYTES", 1)
+    monkeypatch.setattr(pairwise, "CHUNK_BYTES", 1)
     assert retrieval_metrics(vectors, labels, distance="cosine") == pytest.approx(whole, abs=1e-12)
 
 
