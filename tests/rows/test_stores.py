@@ -14,8 +14,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from artifact.distances import DISTANCES, Distance
-from artifact.errors import LookalikeError, OutputError, ServerError, SpaceError, UsageError
+from artifact.errors import LookalikeError, OutputError, ServerError, SpaceError
 from lookalike.cli import main
 from rows.stores.push import PushResult, push
 from rows.vectors.lineage import Lineage
@@ -184,20 +183,6 @@ def test_spaces_do_not_mix_and_recreate_replaces(url: str, name: str) -> None:
         assert len(reader.rows(name)) == 5
     result = push(table(matrix(2), [1, 2], of=lineage("b")), url, name, recreate=True)
     assert (result.created, result.num_in_collection) == (True, 2)
-
-
-def test_a_distance_that_no_store_knows_is_refused_before_anything_is_removed(
-    url: str, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The collection that --recreate would have replaced is still there, whole."""
-    push(table(matrix(5)), url, name)
-    monkeypatch.setitem(
-        DISTANCES, "taxicab", Distance(name="taxicab", between=lambda xp, a, b: xp.sum(abs(a - b)), bound=None)
-    )
-    with pytest.raises(UsageError, match=r"distance of a store: expected one of .*euclidean.*, got taxicab"):
-        push(table(matrix(2), of=lineage(distance="taxicab")), url, name, recreate=True)
-    with reading(url) as reader:
-        assert len(reader.rows(name)) == 5
 
 
 def test_a_collection_of_somebody_else_is_never_touched(url: str, name: str) -> None:
