@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -16,3 +18,6 @@ Flags = npt.NDArray[np.bool_]
 
 Numbers = npt.NDArray[np.float64]
 """float64, results of any shape."""
+
+AnyArray = npt.NDArray[Any]
+"""An array of any type and shape."""

@@ -6,5 +6,5 @@ import os
 
 
 def available_cores() -> int:
-    """How many cores this process may use: its affinity where the system has such a thing, else all there are."""
+    """Number of cores that this process may use: its affinity where the system has such a thing, else all there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

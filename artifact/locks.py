@@ -14,6 +14,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
+LOCK_FILE = ".lookalike.lock"
+"""Name of the file that a command locks in a folder that it changes: a repository, the output of a job."""
+
 STALE_S = 60.0
 """A holder that has not moved for so long is not waited for with patience any more."""
 _SAID_AFTER_S = 2.0

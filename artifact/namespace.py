@@ -3,6 +3,10 @@
 A distance or a loss is written once, over `+ - * / abs` and a namespace that is handed in: NUMPY here for rows of a
 table, `trainer/objective/tensors.py` for training, `export/graph_values.py` for the nodes of a graph. So nothing here
 knows torch.
+
+Decision a reader would question: every namespace has every function, also where no built-in formula uses it: `sqrt`,
+and of a graph `relu`, `softplus` and `where`. They are the seam for a new distance or loss, which is one file and knows
+no namespace by name (tests/artifact/losses/test_additions.py adds some that need them).
 """
 
 from __future__ import annotations

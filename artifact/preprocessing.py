@@ -42,7 +42,7 @@ class ImageError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """What turns an encoded image into the network's input; stands in the manifest of every artifact.
+    """The settings that turn an encoded image into the network's input; they stand in the manifest of every artifact.
 
     Attributes:
         height, width: size in pixels of the array that the graph takes.
@@ -90,7 +90,7 @@ class Preprocessing:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What is refused from the header alone, before decoding.
+    """Largest files and pictures; larger ones are refused from the header alone, before decoding.
 
     Attributes:
         max_bytes: size of the encoded image in bytes.

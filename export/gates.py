@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from analysis.measures.paired import PairedRecall, paired_cosines, paired_recall
+from analysis.measures.intervals import CONFIDENCE
+from analysis.measures.paired import PairedRecall, paired_recall
 from analysis.neighbours.labels import Labels
 from artifact.arrays import Vectors
+from artifact.distances.cosine import cosines_of_pairs
 from artifact.errors import ParityError, UsageError
 from artifact.preprocessing import Pixels
 from trainer.data.images import Images
@@ -115,7 +117,7 @@ def judge(reference: Vectors, candidate: Vectors, labels: Labels, *, distance: s
     if not np.isfinite(candidate).all():
         rows = int((~np.isfinite(candidate).all(axis=1)).sum())
         raise ParityError("int8 vectors", expected="finite numbers", got=f"NaN or infinity for {rows} images")
-    cosines = paired_cosines(reference, candidate)
+    cosines = cosines_of_pairs(reference, candidate)
     return Verdict(
         num_images=len(labels),
         mean_cosine=float(cosines.mean()),
@@ -158,7 +160,7 @@ def embed_images(networks: list[Embed], images: Images) -> list[Vectors]:
 def _lost(verdict: Verdict) -> str:
     recall = verdict.recall
     return (
-        f"{100 * recall.lost:.2f} points lost, {100 * recall.confidence:g} % interval {100 * recall.low:.2f} to "
+        f"{100 * recall.lost:.2f} points lost, {100 * CONFIDENCE:g} % interval {100 * recall.low:.2f} to "
         f"{100 * recall.high:.2f} (limit {verdict.limits.max_recall_loss:g}; {verdict.num_images} images, "
         f"{recall.only_reference} right in fp32 alone, {recall.only_candidate} in int8 alone)"
     )

@@ -5,13 +5,11 @@ A formula (artifact/distances) that is called with values instead of arrays leav
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
+from artifact.arrays import AnyArray
 from artifact.namespace import Namespace
 
 
@@ -31,7 +29,7 @@ class Nodes:
         """Name of a new int64 constant: an index, a shape or axes."""
         return self._constant(np.array(values, np.int64))
 
-    def _constant(self, array: npt.NDArray[Any]) -> str:
+    def _constant(self, array: AnyArray) -> str:
         name = f"{self._prefix}constant_{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(array, name))
         return name

@@ -71,16 +71,33 @@ class ClassLine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Retrieval:
-    """How images find others of their class.
+class RecallCurve:
+    """recall@k over the depth k.
 
     Attributes:
-        ranks: int64 [Q], of every query the place of the first image of its class; at least one query.
+        depths: int64 [K], rising; 1, 5 and 10 are among them.
+        recall: float64 [K], share of the queries with an image of their class among their k nearest, in [0, 1].
+        num_queries: at least 1.
+        last_rank: place at which the last of them finds its class.
+    """
+
+    depths: Indices
+    recall: Numbers
+    num_queries: int
+    last_rank: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retrieval:
+    """Findings on how images find others of their class.
+
+    Attributes:
+        recall: of every query.
         at_random, confident, worst: queries to look at; of `confident` the nearest image is of another class.
         classes: every class with queries, the worst first.
     """
 
-    ranks: Indices
+    recall: RecallCurve
     at_random: Neighbourhoods
     confident: Neighbourhoods
     worst: Neighbourhoods

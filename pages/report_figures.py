@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from artifact.arrays import Indices, Numbers
-from pages.findings import PairDistances
+from artifact.arrays import Numbers
+from pages.findings import PairDistances, RecallCurve
 from pages.plot import Axis, Plot, Point, axis, log_axis, number
 
 MAX_POINTS = 400
@@ -180,26 +180,19 @@ def trade_off(pairs: PairDistances, *, threshold: Mapping[str, Any] | None) -> F
     return Figure(title="Trade-off (ROC)", svg=plot.svg(), legend=tuple(legend), note=note)
 
 
-def recall_curve(ranks: Indices) -> Figure:
-    """recall@k for every k: the share of queries with an image of their class among their k nearest.
-
-    Args:
-        ranks: int64 [Q], at least one; place of each query's first right image, 1 is the nearest.
-    """
-    ordered = np.sort(ranks)
-    depths = np.unique(np.concatenate([[1, 5, 10], np.geomspace(1, max(10, ordered[-1]), 60).round().astype(int)]))
-    recall = np.searchsorted(ordered, depths, side="right") / len(ordered)
+def recall_curve(curve: RecallCurve) -> Figure:
+    """recall@k for every k."""
+    points = list(zip(curve.depths.astype(float).tolist(), curve.recall.tolist(), strict=True))
     plot = Plot(
-        x=log_axis(1, float(depths[-1]), label="k, nearest images looked at"),
-        y=axis([float(recall[0]), 1.0]),
+        x=log_axis(1, points[-1][0], label="k, nearest images looked at"),
+        y=axis([points[0][1], 1.0]),
         title="Recall at every depth",
     )
-    points = [(float(k), float(share)) for k, share in zip(depths, recall, strict=True)]
     plot.line(points, "c1")
     plot.dots(points, "c1", [f"recall@{k:.0f} {share:.2%}" for k, share in points], radius=2)
     at = dict(points)
     legend = tuple(("c1", f"recall@{k}", f"{at[k]:.1%}") for k in (1, 5, 10))
-    note = f"{len(ordered):,} queries; the last one finds its class at place {ordered[-1]:,}."
+    note = f"{curve.num_queries:,} queries; the last one finds its class at place {curve.last_rank:,}."
     return Figure(title="Recall at k", svg=plot.svg(), legend=legend, note=note)
 
 

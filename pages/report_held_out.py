@@ -44,7 +44,7 @@ def held_out_parts(held_out: HeldOut | None, threshold: Mapping[str, Any] | None
     if pairs is not None and (len(pairs.same) or len(pairs.different)):
         parts["figures"].append(histogram(pairs, threshold=threshold))
     if pairs is not None and len(pairs.far) and retrieval is not None:
-        parts["figures"] += [trade_off(pairs, threshold=threshold), recall_curve(retrieval.ranks)]
+        parts["figures"] += [trade_off(pairs, threshold=threshold), recall_curve(retrieval.recall)]
     else:
         parts["missing"].append("Same and different pairs are both needed for a threshold; there is one sort only.")
     return parts

@@ -22,7 +22,7 @@ from rows.location import Location
 
 @dataclass(frozen=True, slots=True)
 class ImageRef:
-    """Where an image is; light, but for `data` and `pixels`.
+    """A reference to an image; light, but for `data` and `pixels`.
 
     Attributes:
         path: the file, or None.
@@ -53,6 +53,11 @@ class ImageRef:
     def is_empty(self) -> bool:
         """Whether the row has no image."""
         return self.path is None and self.data is None and self.pixels is None
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of memory that its encoded bytes and pixels take; 0 where it only names a file."""
+        return len(self.data or b"") + (0 if self.pixels is None else self.pixels.nbytes)
 
     @property
     def file(self) -> Path | None:

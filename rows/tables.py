@@ -12,12 +12,12 @@ from artifact.errors import DataError
 from rows.cells import is_text
 from rows.columns import Columns, find_columns
 from rows.formats.folder import FolderSource
-from rows.formats.opening import FORMATS, TableLike, open_source
+from rows.formats.opening import TableLike, open_source
 from rows.formats.source import Source, rechunk
 from rows.images import ImageRef
 from rows.location import stamps
 
-__all__ = ["DEFAULT_BATCH_BYTES", "FORMATS", "ImageTable", "RowBatch", "open_table", "table_of_source"]
+__all__ = ["DEFAULT_BATCH_BYTES", "ImageTable", "RowBatch", "open_table", "table_of_source"]
 
 DEFAULT_BATCH_BYTES = 64 * 2**20
 """What the cells of a batch hold at most, unless a single row holds more."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from artifact.distances import DISTANCES
-from artifact.distances.cosine import COSINE
+from artifact.distances.cosine import cosines_of_pairs
 from artifact.model.manifest import Manifest
 from serving.check import golden_examples, golden_rows
 from serving.engine import Engine
@@ -85,7 +85,7 @@ def _movement(old: Manifest, engine: Engine, where: Path) -> Movement:
     output = next(iter(rotated))  # the first stream, or the only one, takes the images in their order
     moved = engine.run(feeds)[output]
     distances = DISTANCES[old.distance](vectors, moved)
-    cosines = 1.0 - COSINE(vectors, moved)
+    cosines = cosines_of_pairs(vectors, moved)
     limit = old.golden.tolerance * max(1.0, float(np.abs(vectors).max()))
     return Movement(
         num_images=len(vectors),

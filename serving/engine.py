@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from artifact.arrays import AnyArray
 from artifact.cores import available_cores
 from artifact.errors import ArtifactError, InvalidRequestError, UsageError
 from artifact.model.file import read_manifest, verify_artifact
 from artifact.model.manifest import Manifest
 from artifact.repository.variants import CUDA_OPTIONS
-
-Array = npt.NDArray[Any]
 
 PROVIDERS: dict[str, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 PROVIDER_OPTIONS: dict[str, dict[str, str]] = {
@@ -51,7 +50,7 @@ class Engine:
         _require_signature(self._session, self.manifest, path)
         self._outputs = list(self.manifest.outputs)
 
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, npt.NDArray[np.float32]]:
+    def run(self, feeds: Mapping[str, AnyArray]) -> dict[str, npt.NDArray[np.float32]]:
         """Run a batch.
 
         Args:

@@ -15,9 +15,8 @@ from analysis.neighbours.checks import check_vectors
 from analysis.neighbours.nearest import centre_of, prepare
 from analysis.neighbours.samples import check_seed
 from artifact.arrays import Indices, Vectors
-from artifact.distances import DISTANCES
+from artifact.distances import DISTANCES, check_distance
 from artifact.errors import UsageError
-from rows.vectors.lineage import check_distance
 
 _ITERATIONS = 50
 _SEEDING_ROWS_PER_CLUSTER = 256

@@ -38,7 +38,7 @@ def confidently_wrong(ranking: Ranking, count: int, *, besides: Indices) -> Indi
     left_out: set[int] = set(besides.tolist())
     chosen: list[int] = []
     for at in np.argsort(mistakes.wrong_distances, kind="stable"):
-        if mistakes.ranks[at] == 1 or len(chosen) == count:
+        if mistakes.ranks[at] == 1 or mistakes.wrong[at] < 0 or len(chosen) == count:
             continue
         query, other = int(ranking.rows[at]), int(mistakes.wrong[at])
         if query not in left_out:

@@ -2,7 +2,7 @@
 
 Decisions a reader would question:
 - What grows with the square of the rows is limited, and the answer says so: beyond RANKED_DISTANCES a sample of
-  NUM_QUERIES is ranked (against all rows), and beyond two million a sample of pairs is taken.
+  NUM_QUERIES is ranked (against all rows), and beyond MAX_PAIRS (measures/pairs.py) a sample of pairs is taken.
 - The vectors are in memory, once in float32 and once in float64: a million of 128 dims take 1.6 GB. Ranking reads all
   of them for every block of queries, so batches from a disk would be read a hundred times over.
 - k-means is left out ("purity" and "nmi" are None) beyond CLUSTERING_PRODUCTS: with ten thousand classes it would run

@@ -17,10 +17,12 @@ from analysis.measures.roc import RocCurve
 from analysis.measures.verification import FALSE_ACCEPT_RATES, resolved_rates
 from analysis.neighbours.batches import number_column
 from artifact.errors import DataError, UsageError
+from artifact.kinds import KINDS, distance_name
+from rows.pair_target import DIFFERENT
 from rows.vectors.parts import folder_parts, part_facts
 from rows.vectors.table import VectorTable
 
-PAIR, TRUTH = "distance_left_right", "different"
+PAIR = distance_name(KINDS["siamese"].pairs[0])
 
 
 def open_tuples(path: str | Path) -> VectorTable:
@@ -49,7 +51,8 @@ def evaluate_tuples(table: VectorTable) -> dict[str, Any]:
     if ranking is None and verification is None:
         raise UsageError(
             "--label",
-            expected=f"the column of classes, or a table of scored triplets, quartets or pairs with a column {TRUTH!r}",
+            expected="the column of classes, or a table of scored triplets, quartets or pairs "
+            f"with a column {DIFFERENT!r}",
             got="neither",
             where=table.source,
         )
@@ -63,11 +66,11 @@ def evaluate_tuples(table: VectorTable) -> dict[str, Any]:
 
 def _verification(table: VectorTable) -> dict[str, Any] | None:
     """Of pairs with both kinds among them; without intervals, for nobody knows which pairs share images."""
-    if not {PAIR, TRUTH} <= set(table.columns):
+    if not {PAIR, DIFFERENT} <= set(table.columns):
         return None
-    distances, truth = number_column(table, PAIR).astype(np.float32), number_column(table, TRUTH)
+    distances, truth = number_column(table, PAIR).astype(np.float32), number_column(table, DIFFERENT)
     if not np.isin(truth, (0.0, 1.0)).all():
-        raise DataError(f'column "{TRUTH}"', expected="0 or 1 in every row", got="others", where=table.source)
+        raise DataError(f'column "{DIFFERENT}"', expected="0 or 1 in every row", got="others", where=table.source)
     same, different = np.sort(distances[truth == 0]), np.sort(distances[truth == 1])
     if not len(same) or not len(different):
         return None

@@ -10,7 +10,7 @@ from artifact.errors import DataError
 
 
 def clustering_metrics(assignments: Labels, labels: Labels) -> dict[str, float]:
-    """How well clusters match classes.
+    """Agreement of clusters with classes.
 
     Args:
         assignments: [N], the cluster of each row.

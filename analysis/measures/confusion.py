@@ -18,7 +18,8 @@ class ClassRecall:
         code: of the class.
         queries: how many of its images were ranked.
         recall: recall@1 of these, in [0, 1].
-        confused_with: the class of the nearest image of most queries that were answered wrongly; None without any.
+        confused_with: the class of the nearest image of most queries that were answered wrongly; None without any,
+            or where all other images are infinitely far.
     """
 
     code: int
@@ -39,7 +40,8 @@ def recall_by_class(ranking: Ranking, codes: Indices) -> list[ClassRecall]:
     right = ranking.values["recall@1"]
     sizes = np.bincount(ranking.codes, minlength=num_classes)
     means = class_means(right, ranking.codes, num_classes)
-    missed = right == 0  # an image of another class is at least as near as any right one
+    # an image of another class is at least as near as any right one; where all are infinitely far it is none (-1)
+    missed = (right == 0) & (ranking.mistakes.wrong >= 0)
     taken_for = codes[ranking.mistakes.wrong[missed]]
     found = []
     for code in np.flatnonzero(sizes).tolist():

@@ -14,7 +14,7 @@ from analysis.neighbours.nearest import EXTRA_CANDIDATES, faiss_metric, prepare,
 from artifact.arrays import Indices, Vectors
 from artifact.distances import DISTANCES
 
-ROUNDING = 1e-6
+_ROUNDING = 1e-6
 """Share of a distance by which two computations of it may differ; of 1 for the cosine distance, a difference from 1."""
 
 
@@ -58,5 +58,5 @@ class ExactDistances:
             index, index.reconstruct_batch, self.queries, self.k, distance=self._distance, centre=origin, own=self.rows
         )
         last = self.nearest[:, -1:]
-        rounding = ROUNDING if DISTANCES[self._distance].of_directions else ROUNDING * last
+        rounding = _ROUNDING if DISTANCES[self._distance].of_directions else _ROUNDING * last
         return float((distances <= last + rounding).mean())

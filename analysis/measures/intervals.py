@@ -21,6 +21,9 @@ from artifact.errors import UsageError
 
 MIN_CLASSES = 5
 
+CONFIDENCE = 0.95
+"""Of every interval: it holds the truth in so many of a hundred cases."""
+
 _MOST_INFORMATION = 10.0
 """A number counts as this many yes-or-no answers at most: a sample that saw no failure has not proven that none is."""
 
@@ -28,13 +31,7 @@ _CELLS = 1 << 22
 """Numbers in the weights of one batch of resamples."""
 
 
-def check_confidence(confidence: float) -> None:
-    """Raise UsageError unless this is a share in (0, 1)."""
-    if not 0.0 < confidence < 1.0:
-        raise UsageError("confidence", expected="a share in (0, 1)", got=str(confidence))
-
-
-def mean_interval(values: Numbers, *, population: int | None = None, confidence: float = 0.95) -> tuple[float, float]:
+def mean_interval(values: Numbers, *, population: int | None = None) -> tuple[float, float]:
     """Confidence interval of the mean of numbers within [0, 1], of which these are a uniform sample.
 
     Wilson, "Probable inference, the law of succession, and statistical inference" (1927), with an effective sample
@@ -46,9 +43,8 @@ def mean_interval(values: Numbers, *, population: int | None = None, confidence:
         population: how many there are in all; None where the sample is a small part.
 
     Raises:
-        UsageError: no values, or a confidence outside (0, 1).
+        UsageError: no values.
     """
-    check_confidence(confidence)
     size = len(values)
     if not size:
         raise UsageError("values", expected="at least one", got="none")
@@ -59,14 +55,14 @@ def mean_interval(values: Numbers, *, population: int | None = None, confidence:
     effective = size * (min(_MOST_INFORMATION, binary / variance) if variance > 0 and binary > 0 else 1.0)
     if population is not None:
         effective *= (population - 1) / (population - size)
-    squared = NormalDist().inv_cdf(0.5 + confidence / 2) ** 2
+    squared = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2) ** 2
     middle = (mean + squared / (2 * effective)) / (1 + squared / effective)
     half = math.sqrt(squared * (binary / effective + squared / (4 * effective**2))) / (1 + squared / effective)
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def class_intervals(
-    values: Numbers, codes: Indices, *, resamples: int, seed: int = 0, confidence: float = 0.95
+    values: Numbers, codes: Indices, *, resamples: int, seed: int = 0
 ) -> list[tuple[float, float]] | None:
     """Confidence interval of each column's mean by drawing whole classes with replacement.
 
@@ -82,9 +78,8 @@ def class_intervals(
         (low, high) of each of M columns; None with fewer than MIN_CLASSES classes.
 
     Raises:
-        UsageError: no resamples, a seed below 0, or a confidence outside (0, 1).
+        UsageError: no resamples, or a seed below 0.
     """
-    check_confidence(confidence)
     check_resamples(resamples, seed)
     _, dense = np.unique(codes, return_inverse=True)
     sizes = np.bincount(dense).astype(float)  # [C]
@@ -97,17 +92,17 @@ def class_intervals(
     for first in range(0, resamples, batch):
         drawn = draw_classes(len(sizes), min(batch, resamples - first), rng).astype(float)  # [b, C]
         means[first : first + len(drawn)] = (drawn @ sums) / (drawn @ sizes)[:, None]
-    return percentiles(means, confidence)
+    return percentiles(means)
 
 
 def draw_classes(num_classes: int, resamples: int, rng: np.random.Generator) -> Indices:
-    """How often each class is drawn in each resample: int64 [resamples, num_classes]."""
+    """Draws of each class in each resample: int64 [resamples, num_classes]."""
     return rng.multinomial(num_classes, np.full(num_classes, 1.0 / num_classes), size=resamples)
 
 
-def percentiles(estimates: Numbers, confidence: float) -> list[tuple[float, float]]:
-    """The middle `confidence` of each column of [resamples, M], NaN left out."""
-    ends = np.nanquantile(estimates, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+def percentiles(estimates: Numbers) -> list[tuple[float, float]]:
+    """The middle CONFIDENCE of each column of [resamples, M], NaN left out."""
+    ends = np.nanquantile(estimates, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
     return [(float(low), float(high)) for low, high in ends.T]
 
 

@@ -1,4 +1,4 @@
-"""Two networks compared on the SAME images: cosines of their vectors, and the difference in recall@1 with its interval.
+"""Two networks compared on the SAME images: the difference in recall@1 with its interval.
 
 Decision a reader would question: the interval is Tango's score interval, not a bootstrap or the textbook's normal one.
 Two networks that disagree on no image at all give the others an interval of no width, as if two thousand images proved
@@ -12,13 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
 
-import numpy as np
-
-from analysis.measures.intervals import check_confidence
+from analysis.measures.intervals import CONFIDENCE
 from analysis.measures.ranking import rank_within
 from analysis.neighbours.labels import Labels, label_codes
-from artifact.arrays import Numbers, Vectors
-from artifact.distances import COSINE_EPSILON
+from artifact.arrays import Vectors
 from artifact.errors import DataError, UsageError
 
 
@@ -39,26 +36,12 @@ class PairedRecall:
     lost: float
     low: float
     high: float
-    confidence: float
     only_reference: int
     only_candidate: int
     queries: int
 
 
-def paired_cosines(reference: Vectors, candidate: Vectors) -> Numbers:
-    """Cosine between both vectors of each image, float64 [N]; 0 where one of them has no length.
-
-    Args:
-        reference, candidate: float32 [N, n], row by row of the same images.
-    """
-    norms = np.maximum(np.linalg.norm(reference, axis=1) * np.linalg.norm(candidate, axis=1), COSINE_EPSILON)
-    cosines: Numbers = np.einsum("ij,ij->i", reference.astype(np.float64), candidate) / norms
-    return cosines
-
-
-def paired_recall(
-    reference: Vectors, candidate: Vectors, labels: Labels, *, distance: str, confidence: float = 0.95
-) -> PairedRecall:
+def paired_recall(reference: Vectors, candidate: Vectors, labels: Labels, *, distance: str) -> PairedRecall:
     """Compare two sets of vectors of the same images by leave-one-out recall@1.
 
     Args:
@@ -67,7 +50,7 @@ def paired_recall(
         distance: a name in artifact.distances.DISTANCES.
 
     Raises:
-        UsageError: an unknown distance, or a confidence outside (0, 1).
+        UsageError: an unknown distance.
         DataError: sets of different length, numbers that are not finite, or no class with another image.
     """
     if len(reference) != len(candidate):
@@ -79,33 +62,31 @@ def paired_recall(
     first, second = (ranking.values["recall@1"] > 0 for ranking in (found[0], found[1]))
     queries = len(first)
     only_reference, only_candidate = int((first & ~second).sum()), int((second & ~first).sum())
-    low, high = paired_interval(only_reference, only_candidate, queries, confidence=confidence)
+    low, high = paired_interval(only_reference, only_candidate, queries)
     return PairedRecall(
         reference=float(first.mean()),
         candidate=float(second.mean()),
         lost=(only_reference - only_candidate) / queries,
         low=low,
         high=high,
-        confidence=confidence,
         only_reference=only_reference,
         only_candidate=only_candidate,
         queries=queries,
     )
 
 
-def paired_interval(only_first: int, only_second: int, total: int, *, confidence: float = 0.95) -> tuple[float, float]:
+def paired_interval(only_first: int, only_second: int, total: int) -> tuple[float, float]:
     """Confidence interval of the difference of two paired proportions, (only_first - only_second) / total.
 
     Tango, "Equivalence test and confidence interval for the difference in proportions for the paired-sample design",
     Statistics in Medicine 17 (1998): all differences that a score test at this level does not refuse.
 
     Raises:
-        UsageError: counts that do not fit, or a confidence outside (0, 1).
+        UsageError: counts that do not fit.
     """
-    check_confidence(confidence)
     if min(only_first, only_second) < 0 or total < 1 or only_first + only_second > total:
         raise UsageError("counts", expected="two that fit in the total", got=f"{only_first}, {only_second} of {total}")
-    limit = NormalDist().inv_cdf(0.5 + confidence / 2)
+    limit = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
     middle = (only_first - only_second) / total
 
     def score(difference: float) -> float:

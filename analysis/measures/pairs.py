@@ -13,9 +13,8 @@ import numpy as np
 from analysis.neighbours.checks import check_vectors
 from analysis.neighbours.labels import Labels, label_codes
 from artifact.arrays import Indices, Vectors
-from artifact.distances import DISTANCES
+from artifact.distances import DISTANCES, check_distance
 from artifact.errors import UsageError
-from rows.vectors.lineage import check_distance
 
 MAX_PAIRS = 2_000_000
 """Above this many a sample is taken: rates of a percent are then known to a few hundredths of it."""

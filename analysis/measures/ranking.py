@@ -20,18 +20,18 @@ import numpy as np
 
 from analysis.measures.ranks import block_values
 from analysis.neighbours.checks import check_vectors
-from analysis.neighbours.pairwise import CHUNK_BYTES, TILE_COLUMNS, References, chunk_rows
+from analysis.neighbours.pairwise import TILE_COLUMNS, References, chunk_rows
 from artifact.arrays import Flags, Indices, Numbers, Vectors
 from artifact.cores import available_cores
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mistakes:
-    """What stands before the first right image of each query; all arrays are [Q].
+    """Ranks of the first right images, and the nearest wrong ones, one of each for a query; all arrays are [Q].
 
     Attributes:
         ranks: int64, place of the first image of the query's class; 1 is the nearest.
-        wrong: int64, target row of the nearest image of another class; -1: there is none.
+        wrong: int64, row of the nearest image of another class; -1: there is none, or all are infinitely far.
         wrong_distances: float32, to that image; infinite where there is none.
     """
 
@@ -42,7 +42,7 @@ class Mistakes:
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
-    """What each query found.
+    """Values of queries whose other images were ranked by distance.
 
     Attributes:
         rows: int64 [Q], row of each query, sorted by class.
@@ -58,16 +58,13 @@ class Ranking:
     mistakes: Mistakes | None = None
 
 
-def rank_within(
-    vectors: Vectors, codes: Indices, *, distance: str, ks: Sequence[int] = (1,), with_mistakes: bool = False
-) -> Ranking | None:
-    """Rank all other images for every image whose class has another one; only as far as all values but mAP need.
+def rank_within(vectors: Vectors, codes: Indices, *, distance: str, with_mistakes: bool = False) -> Ranking | None:
+    """Rank all other images for every image whose class has another one; only as far as recall@1, P@1 and mAP@R need.
 
     Args:
         vectors: float32 [N, n].
         codes: int64 [N], the class of each.
         distance: a name in artifact.distances.DISTANCES.
-        ks: depths, at least 1 each.
         with_mistakes: look for `mistakes` too: one more pass over the distances.
 
     Returns:
@@ -84,13 +81,10 @@ def rank_within(
     found = rank_queries(
         array,
         codes,
-        array,
-        codes,
         distance=distance,
-        ks=ks,
+        ks=(1,),
         rows=rows,
         whole=np.zeros(len(rows), bool),
-        leave_one_out=True,
         with_mistakes=with_mistakes,
     )
     order = np.argsort(found.rows)
@@ -104,42 +98,36 @@ def rank_within(
 
 
 def rank_queries(
-    queries: Vectors,
+    vectors: Vectors,
     codes: Indices,
-    targets: Vectors,
-    target_codes: Indices,
     *,
     distance: str,
     ks: Sequence[int],
     rows: Indices,
     whole: Flags,
-    leave_one_out: bool,
     with_mistakes: bool = False,
-    chunk_bytes: int = CHUNK_BYTES,
 ) -> Ranking:
-    """Rank the targets for each of some queries.
+    """Rank all other images for each of some queries.
 
     Args:
-        queries, targets: float32 [Q, n] and [N, n].
-        codes, target_codes: int64, the class of each.
+        vectors: float32 [N, n].
+        codes: int64 [N], the class of each.
         distance: a name in artifact.distances.DISTANCES.
         ks: depths, at least 1 each.
-        rows: int64 [q], which queries; each must have a target of its class (besides itself).
+        rows: int64 [q], which are queries; each must have another image of its class.
         whole: bool [q], whether to rank so far that average precision is known.
-        leave_one_out: the targets ARE the queries, and none finds itself.
         with_mistakes: look for `mistakes` too.
-        chunk_bytes: size of the distances that a thread works on.
     """
     by_class = np.argsort(codes[rows], kind="stable")
     rows, whole = rows[by_class], whole[by_class]
-    order = np.argsort(target_codes, kind="stable")
-    sorted_codes = target_codes[order]
-    right = References.of(targets[order], distance)
+    order = np.argsort(codes, kind="stable")
+    sorted_codes = codes[order]
+    right = References.of(vectors[order], distance)
     starts = np.searchsorted(sorted_codes, codes[rows], side="left")
     ends = np.searchsorted(sorted_codes, codes[rows], side="right")
-    place = np.argsort(order, kind="stable")[rows] if leave_one_out else np.full(len(rows), -1)
+    place = np.argsort(order, kind="stable")[rows]
 
-    size = min(len(rows), chunk_rows(len(targets), chunk_bytes))
+    size = min(len(rows), chunk_rows(len(vectors)))
     blocks = [slice(first, first + size) for first in range(0, len(rows), size)]
     found = np.empty((len(rows), 2 * len(ks) + 2))
     mistakes = None
@@ -152,17 +140,20 @@ def rank_queries(
         out, tile = buffers.get()  # as many as threads: never waits
         try:
             used = rows[block]
-            distances = right.distances(queries[used], out=out[: len(used)], tile=tile)
+            distances = right.distances(vectors[used], out=out[: len(used)], tile=tile)
+            found[block], ranks = block_values(
+                distances, starts[block], ends[block], place[block], whole[block], ks, with_ranks=with_mistakes
+            )
             if mistakes is not None:
-                _find_mistakes(mistakes, block, distances.copy(), starts[block], ends[block], place[block], order)
-            found[block] = block_values(distances, starts[block], ends[block], place[block], whole[block], ks)
+                mistakes.ranks[block] = ranks
+                mistakes.wrong[block], mistakes.wrong_distances[block] = _nearest_wrong(distances, order)
         finally:
             buffers.put((out, tile))
 
     num_threads = min(len(blocks), _num_cores())
     buffers: SimpleQueue[tuple[Vectors, Numbers]] = SimpleQueue()
     for _ in range(num_threads):
-        buffers.put((np.empty((size, len(targets)), np.float32), np.empty(size * min(TILE_COLUMNS, len(targets)))))
+        buffers.put((np.empty((size, len(vectors)), np.float32), np.empty(size * min(TILE_COLUMNS, len(vectors)))))
     if num_threads == 1:
         for block in blocks:
             rank_block(block)
@@ -174,26 +165,17 @@ def rank_queries(
     return Ranking(rows=rows, codes=codes[rows], values=dict(zip(names, found.T, strict=True)), mistakes=mistakes)
 
 
-def _find_mistakes(
-    mistakes: Mistakes,
-    block: slice,
-    distances: Vectors,
-    starts: Indices,
-    ends: Indices,
-    place: Indices,
-    order: Indices,
-) -> None:
-    """Fill in a block of mistakes from distances float32 [rows, N], which are overwritten."""
-    columns = np.arange(distances.shape[1])
-    own = (columns >= starts[:, None]) & (columns < ends[:, None])
-    is_query = columns == place[:, None]
-    right = np.where(own & ~is_query, distances, np.inf).min(axis=1)
-    distances[own] = np.inf
+def _nearest_wrong(distances: Vectors, order: Indices) -> tuple[Indices, Vectors]:
+    """(row, distance) of the nearest image of another class, -1 and infinity where there is none or none in reach.
+
+    Args:
+        distances: float32 [rows, N], NaN for those of the query's class; overwritten.
+        order: int64 [N], the row of each column.
+    """
+    distances[np.isnan(distances)] = np.inf
     nearest = distances.argmin(axis=1)
     found = distances[np.arange(len(distances)), nearest]
-    mistakes.ranks[block] = 1 + ((distances <= right[:, None]) & ~own).sum(axis=1)
-    mistakes.wrong[block] = np.where(np.isfinite(found), order[nearest], -1)
-    mistakes.wrong_distances[block] = found
+    return np.where(np.isfinite(found), order[nearest], -1), found
 
 
 def class_means(values: Numbers, codes: Indices, num_classes: int) -> Numbers:

@@ -9,7 +9,7 @@ what they share; where the classes of the anchors are known, whole classes are d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,16 +21,15 @@ from analysis.neighbours.batches import number_column
 from analysis.neighbours.checks import check_vectors
 from analysis.neighbours.labels import Labels, label_codes
 from analysis.neighbours.samples import check_seed
-from artifact.arrays import Flags, Indices, Vectors
+from artifact.arrays import AnyArray, Flags, Indices, Vectors
+from artifact.distances import check_distance
 from artifact.errors import DataError, UsageError
-from rows.vectors.lineage import check_distance
+from artifact.kinds import KINDS, distance_name
 from rows.vectors.table import VectorTable
 
-POSITIVE = "anchor_positive"
-NEGATIVES = ("anchor_negative", "negative_negative2")
-"""What the positive's distance is compared with; the second in quartets only."""
-
-_STREAMS = ("anchor", "positive", "negative", "negative2")
+_POSITIVE, _NEGATIVE, _, _NEGATIVES = KINDS["quartet"].pairs
+_COMPARED = (_NEGATIVE, _NEGATIVES)
+"""Pairs of streams whose distances the positive's is compared with; the second in quartets only."""
 
 
 def ranking_accuracy(
@@ -70,15 +69,14 @@ def ranking_accuracy(
         raise DataError("tuples", expected=f"rows 0 to {len(array) - 1}", got=str(bad))
     if bootstrap and labels is None:
         raise UsageError("bootstrap", expected="labels, to draw classes of anchors", got="none")
-    stream = dict(zip(_STREAMS, rows.T.astype(np.int64), strict=False))
-    distances = {}
-    for name in (POSITIVE, *NEGATIVES[: rows.shape[1] - 2]):
-        a, b = name.split("_")
-        distances[name] = pair_distances(array, stream[a], stream[b], distance)
-    right = in_right_order(distances)
+    stream = dict(zip(KINDS["quartet"].streams, rows.T.astype(np.int64), strict=False))
+    positive, *others = (
+        pair_distances(array, stream[a], stream[b], distance) for a, b in (_POSITIVE, *_COMPARED[: rows.shape[1] - 2])
+    )
+    right = in_right_order(positive, others)
     if not bootstrap or labels is None:
         return _facts(right, mean_interval(right.astype(float)))
-    codes = label_codes(labels, len(array))[stream["anchor"]]
+    codes = label_codes(labels, len(array))[rows[:, 0]]
     found = class_intervals(right[:, None].astype(float), codes, resamples=bootstrap, seed=seed)
     return _facts(right, found[0] if found else (None, None))
 
@@ -92,18 +90,17 @@ def table_ranking_accuracy(table: VectorTable) -> dict[str, Any] | None:
     Raises:
         DataError: a distance that is missing or no number.
     """
-    names = [name for name in (POSITIVE, *NEGATIVES) if f"distance_{name}" in table.columns]
-    if not {POSITIVE, NEGATIVES[0]} <= set(names):
+    positive, *others = (distance_name(pair) for pair in (_POSITIVE, *_COMPARED))
+    if not {positive, others[0]} <= set(table.columns):
         return None
-    distances = {name: number_column(table, f"distance_{name}") for name in names}
-    right = in_right_order(distances)
+    compared = [number_column(table, name) for name in others if name in table.columns]
+    right = in_right_order(number_column(table, positive), compared)
     return _facts(right, mean_interval(right.astype(float)))
 
 
-def in_right_order(distances: Mapping[str, npt.NDArray[Any]]) -> Flags:
-    """Whether each tuple is in the right order: bool [T] from {POSITIVE and some of NEGATIVES: [T]}."""
-    others = [distances[name] for name in NEGATIVES if name in distances]
-    return np.asarray(distances[POSITIVE] < np.minimum.reduce(others), dtype=bool)
+def in_right_order(positive: AnyArray, others: Sequence[AnyArray]) -> Flags:
+    """Whether the positive's distance of each tuple is below all others: bool [T] from [T] each."""
+    return np.asarray(positive < np.minimum.reduce(others), dtype=bool)
 
 
 def sample_triplets(labels: Labels, count: int, *, seed: int = 0) -> Indices | None:

@@ -16,6 +16,9 @@ from artifact.arrays import Flags, Indices, Numbers, Vectors
 _FEW_THRESHOLDS = 32
 """Up to this many counts over a row are faster than sorting what lies below the last of them."""
 
+_NUM_DEPTHS = 60
+"""Depths of a curve of recall."""
+
 _STRIDE = 64
 """A row's every 64th distance tells where about its n-th smallest lies."""
 
@@ -27,20 +30,33 @@ def block_values(
     place: Indices,
     whole: Flags,
     ks: Sequence[int],
-) -> Numbers:
-    """[rows, recall@k and P@k of each k, AP@R, AP] from distances float32 [rows, N], which are overwritten."""
+    *,
+    with_ranks: bool = False,
+) -> tuple[Numbers, Indices]:
+    """Values of a block of queries.
+
+    Args:
+        distances: float32 [rows, N], references sorted by class; afterwards NaN for those of the query's class.
+        starts, ends: int64 [rows], columns of the query's class.
+        place: int64 [rows], column of the query itself.
+        whole: bool [rows], whether to rank so far that AP is known; it is NaN elsewhere.
+        ks: depths.
+        with_ranks: rank the first image of the class exactly, however far it is.
+
+    Returns:
+        (float64 [rows, recall@k of each k, P@k of each k, AP@R, AP], int64 [rows]: place of the first image of the
+        class, 1 is the nearest; without `with_ranks` only at least so far beyond the depths).
+    """
+    first = np.empty(len(distances), np.int64)
     values = np.empty((len(distances), 2 * len(ks) + 2))
     near = np.empty(distances.shape[1], bool)
     cuts = np.flatnonzero(np.diff(starts)) + 1
     for rows in np.split(np.arange(len(distances)), cuts):  # of one class each
         own = slice(int(starts[rows[0]]), int(ends[rows[0]]))
-        same = distances[rows, own]  # a copy, [rows, R or R + 1]
-        if place[rows[0]] >= 0:
-            same[np.arange(len(rows)), place[rows] - own.start] = np.nan
-            same.sort(axis=1)
-            same = same[:, :-1]  # NaN sorts last: not itself
-        else:
-            same.sort(axis=1)
+        same = distances[rows, own]  # a copy, [rows, R + 1]
+        same[np.arange(len(rows)), place[rows] - own.start] = np.nan
+        same.sort(axis=1)
+        same = same[:, :-1]  # NaN sorts last: not itself
         distances[rows, own] = np.nan  # at most as far as nothing
         num_same = same.shape[1]
         depth = max(num_same, *ks)
@@ -53,7 +69,11 @@ def block_values(
         ranks = wrong + np.arange(num_same)  # from 0
         values[rows] = rank_values(ranks, ks)
         values[rows[~whole[rows]], -1] = np.nan
-    return values
+        if with_ranks:
+            for at in np.flatnonzero(wrong[:, 0] >= depth):  # so many, or more
+                wrong[at, 0] = np.count_nonzero(np.less_equal(distances[rows[at]], same[at, 0], out=near))
+        first[rows] = 1 + wrong[:, 0]
+    return values, first
 
 
 def rank_values(ranks: Indices, ks: Sequence[int]) -> Numbers:
@@ -80,8 +100,23 @@ def rank_values(ranks: Indices, ks: Sequence[int]) -> Numbers:
     )
 
 
+def recall_by_depth(first_ranks: Indices) -> tuple[Indices, Numbers]:
+    """recall@k at depths that lie evenly in factors, and at 1, 5 and 10.
+
+    Args:
+        first_ranks: int64 [Q], at least one; place of each query's first right image, 1 is the nearest.
+
+    Returns:
+        (depths int64 [K], rising, from 1 to the last rank or 10; recall float64 [K], in [0, 1]).
+    """
+    ordered = np.sort(first_ranks)
+    spread = np.geomspace(1, max(10, ordered[-1]), _NUM_DEPTHS).round().astype(np.int64)
+    depths = np.unique(np.concatenate([[1, 5, 10], spread]))
+    return depths, np.searchsorted(ordered, depths, side="right") / len(ordered)
+
+
 def wrong_before(row: Vectors, thresholds: Vectors, near: Flags, *, depth: int | None = None) -> Indices:
-    """How many numbers of a row are at most as large as each threshold.
+    """Numbers of a row that are at most as large as a threshold: the count for each.
 
     Args:
         row: float32 [N]; NaN counts nowhere.

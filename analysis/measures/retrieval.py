@@ -15,13 +15,12 @@ import numpy as np
 
 from analysis.measures.intervals import class_intervals, mean_interval
 from analysis.measures.ranking import Ranking, class_means, rank_queries
-from analysis.neighbours.checks import check_dims, check_vectors
+from analysis.neighbours.checks import check_vectors
 from analysis.neighbours.labels import Labels, label_codes
-from analysis.neighbours.pairwise import CHUNK_BYTES
 from analysis.neighbours.samples import check_seed, sample_rows
 from artifact.arrays import Indices, Numbers, Vectors
+from artifact.distances import check_distance
 from artifact.errors import DataError, UsageError
-from rows.vectors.lineage import check_distance
 
 MAP_COMPARISONS = 10**11
 """A minute of one core: 100,000 queries against 100,000 in classes of ten, or 25,000 against 25,000 in large ones."""
@@ -36,33 +35,24 @@ def retrieval_metrics(
     *,
     distance: str,
     ks: Sequence[int] = (1, 5, 10),
-    references: Vectors | None = None,
-    reference_labels: Labels | None = None,
-    chunk_bytes: int = CHUNK_BYTES,
     max_queries: int | None = None,
-    map_queries: int | None = None,
     per_class: bool = False,
     bootstrap: int = 0,
     seed: int = 0,
-    confidence: float = 0.95,
 ) -> dict[str, Any]:
     """Rank all other images by distance from each image, and see where those of its class stand.
 
-    Leave-one-out within `vectors`, or against `references` where those are given. Queries whose class has no other
-    image are left out of the means and counted. Memory is that of a float64 copy of the references and of `chunk_bytes`
-    for each core; time grows with Q x N.
+    Leave-one-out: no image finds itself. Queries whose class has no other image are left out of the means and counted.
+    Memory is that of a float64 copy of the vectors and of CHUNK_BYTES (analysis/neighbours/pairwise.py) for each core;
+    time grows with queries x N.
 
     Args:
-        vectors: float32 [Q, n], the queries.
-        labels: [Q], any hashable.
+        vectors: float32 [N, n].
+        labels: [N], any hashable.
         distance: a name in artifact.distances.DISTANCES.
         ks: depths of recall@k, the share of queries with one of their class among the first k, and of P@k, the mean
-            share of the first k that is of the class (of k, also where there are fewer references).
-        references: float32 [N, n], ranked instead of the other `vectors`.
-        reference_labels: [N].
-        chunk_bytes: distances alive at once, for each core.
-        max_queries: rank a uniform sample of that many queries only (against all references).
-        map_queries: of how many of these mAP is taken; None: of all up to MAP_COMPARISONS, else of a sample.
+            share of the first k that is of the class (of k, also where there are fewer images).
+        max_queries: rank a uniform sample of that many queries only (against all images).
         per_class: add "per_class".
         bootstrap: resamples of the classes (see analysis.measures.intervals.class_intervals); 0 for none.
         seed: of the samples and of the bootstrap.
@@ -84,46 +74,24 @@ def retrieval_metrics(
     check_distance(distance)
     if not ks or min(ks) < 1:
         raise UsageError("ks", expected="numbers of at least 1", got=str(list(ks)))
-    for name, count in (("max_queries", max_queries), ("map_queries", map_queries)):
-        if count is not None and count < 1:
-            raise UsageError(name, expected="at least 1", got=str(count))
+    if max_queries is not None and max_queries < 1:
+        raise UsageError("max_queries", expected="at least 1", got=str(max_queries))
     if bootstrap < 0:
         raise UsageError("bootstrap", expected="at least 0 resamples", got=str(bootstrap))
     check_seed(seed)
-    queries = check_vectors(vectors)
+    array = check_vectors(vectors)
     known: dict[Hashable, int] = {}
-    codes = label_codes(labels, len(queries), known=known)
-    if (references is None) != (reference_labels is None):
-        raise UsageError("references", expected="vectors and labels together", got="one of the two")
-    leave_one_out = references is None or reference_labels is None
-    if references is None or reference_labels is None:
-        targets, target_codes = queries, codes
-    else:
-        targets = check_vectors(references, "references")
-        target_codes = label_codes(reference_labels, len(targets), known=known)
-    check_dims(queries, targets)
-    # R: how many relevant images each query has
-    relevant = np.bincount(target_codes, minlength=len(known))[codes] - int(leave_one_out)
+    codes = label_codes(labels, len(array), known=known)
+    relevant = np.bincount(codes)[codes] - 1  # R: how many right images each query has
     usable = np.flatnonzero(relevant > 0)
     if not usable.size:
-        raise DataError("labels", expected="a class with another image", got=f"none among {len(queries)} images")
+        raise DataError("labels", expected="a class with another image", got=f"none among {len(array)} images")
 
     rng = np.random.default_rng(seed)
     rows = usable if max_queries is None else usable[sample_rows(len(usable), max_queries, rng)]
     whole = np.zeros(len(rows), bool)
-    whole[sample_rows(len(rows), map_queries or _affordable(relevant[rows], len(targets)), rng)] = True
-    ranking = rank_queries(
-        queries,
-        codes,
-        targets,
-        target_codes,
-        distance=distance,
-        ks=ks,
-        rows=rows,
-        whole=whole,
-        leave_one_out=leave_one_out,
-        chunk_bytes=chunk_bytes,
-    )
+    whole[sample_rows(len(rows), _affordable(relevant[rows], len(array)), rng)] = True
+    ranking = rank_queries(array, codes, distance=distance, ks=ks, rows=rows, whole=whole)
     found: dict[str, Any] = {name: float(np.nanmean(values)) for name, values in ranking.values.items()}
     intervals: dict[str, Any] = {}
     for names in ([name for name in ranking.values if name != "mAP"], ["mAP"]):  # mAP may have fewer queries
@@ -131,13 +99,13 @@ def retrieval_metrics(
         measured = ~np.isnan(values).any(axis=1)
         for name, interval in zip(
             names,
-            _intervals(values[measured], ranking.codes[measured], usable.size, bootstrap, seed, confidence),
+            _intervals(values[measured], ranking.codes[measured], usable.size, bootstrap, seed),
             strict=False,
         ):
             intervals |= {f"{name}_low": interval[0], f"{name}_high": interval[1]}
     found |= {
         "queries": float(len(rows)),
-        "skipped": float(len(queries) - usable.size),
+        "skipped": float(len(array) - usable.size),
         "mAP_queries": float(whole.sum()),
     }
     if per_class:
@@ -146,20 +114,20 @@ def retrieval_metrics(
 
 
 def _intervals(
-    values: Numbers, codes: Indices, population: int, bootstrap: int, seed: int, confidence: float
+    values: Numbers, codes: Indices, population: int, bootstrap: int, seed: int
 ) -> Sequence[tuple[float | None, float | None]]:
     """One for each column; none where all queries are measured and no bootstrap is asked for."""
     if bootstrap:
-        found = class_intervals(values, codes, resamples=bootstrap, seed=seed, confidence=confidence)
+        found = class_intervals(values, codes, resamples=bootstrap, seed=seed)
         return found or [(None, None)] * values.shape[1]
     if len(values) == population:
         return []
-    return [mean_interval(column, population=population, confidence=confidence) for column in values.T]
+    return [mean_interval(column, population=population) for column in values.T]
 
 
-def _affordable(relevant: Indices, num_references: int) -> int:
-    """How many of these queries can be ranked to the last image of their class."""
-    costs = np.minimum(relevant, _MOST_COMPARISONS) * float(num_references)
+def _affordable(relevant: Indices, num_images: int) -> int:
+    """Number of these queries that can be ranked to the last image of their class within MAP_COMPARISONS."""
+    costs = np.minimum(relevant, _MOST_COMPARISONS) * float(num_images)
     return max(1, min(len(relevant), int(MAP_COMPARISONS / costs.mean())))
 
 

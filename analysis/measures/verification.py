@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.measures.intervals import MIN_CLASSES, check_confidence, draw_classes, percentiles
-from analysis.measures.pairs import Pairs, choose_pairs
+from analysis.measures.intervals import MIN_CLASSES, draw_classes, percentiles
+from analysis.measures.pairs import MAX_PAIRS, Pairs, choose_pairs
 from analysis.measures.roc import RocCurve
 from analysis.neighbours.labels import Labels
 from analysis.neighbours.samples import check_seed
@@ -33,12 +33,11 @@ def verification_metrics(
     *,
     distance: str,
     fars: Sequence[float] = FALSE_ACCEPT_RATES,
-    max_pairs: int = 2_000_000,
+    max_pairs: int = MAX_PAIRS,
     bootstrap: int = 200,
     seed: int = 0,
-    confidence: float = 0.95,
 ) -> dict[str, Any] | None:
-    """How well one threshold on the distance tells same from different.
+    """Rates at which one threshold on the distance tells same from different.
 
     Args:
         vectors: float32 [N, n].
@@ -65,7 +64,6 @@ def verification_metrics(
     if bootstrap < 0:
         raise UsageError("bootstrap", expected="at least 0 resamples", got=str(bootstrap))
     check_seed(seed)
-    check_confidence(confidence)
     pairs = choose_pairs(vectors, labels, distance=distance, max_pairs=max_pairs, seed=seed)
     if not pairs.are_of_both_sorts:
         return None
@@ -76,7 +74,7 @@ def verification_metrics(
     found |= dict(zip(names, curve.rates(resolved).tolist(), strict=True))
     if bootstrap:
         resampled = _resampled(curve, pairs, resolved, bootstrap, seed)
-        intervals = [(None, None)] * len(names) if resampled is None else percentiles(resampled, confidence)
+        intervals = [(None, None)] * len(names) if resampled is None else percentiles(resampled)
         for name, (low, high) in zip(names, intervals, strict=True):
             found |= {f"{name}_low": low, f"{name}_high": high}
     return found | {

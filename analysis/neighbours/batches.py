@@ -5,7 +5,7 @@ A number that is not finite is named by its row in the table.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +15,9 @@ from artifact.errors import DataError
 from rows.vectors.table import VectorBatch, VectorTable
 
 
-def checked_batches(table: VectorTable, columns: Sequence[str] = ()) -> Iterator[VectorBatch]:
+def checked_batches(table: VectorTable) -> Iterator[VectorBatch]:
     """Batches as VectorTable.batches gives them; raises DataError at the first row with a number that is not finite."""
-    for batch in table.batches(columns):
+    for batch in table.batches():
         _require_finite(batch.vectors, None, batch.first_row, table.source)
         yield batch
 

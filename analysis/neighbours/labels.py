@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from artifact.arrays import Indices
+from artifact.arrays import AnyArray, Indices
 from artifact.errors import DataError
 
-Labels = Sequence[Hashable] | npt.NDArray[Any]
+Labels = Sequence[Hashable] | AnyArray
 
 
 def label_codes(labels: Labels, num_rows: int, *, known: dict[Hashable, int] | None = None) -> Indices:

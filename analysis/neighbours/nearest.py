@@ -16,10 +16,10 @@ import numpy as np
 from analysis.neighbours.checks import check_vectors
 from analysis.neighbours.pairwise import distance_chunks
 from artifact.arrays import Indices, Vectors
-from artifact.distances import COSINE_EPSILON, DISTANCES
+from artifact.distances import DISTANCES, check_distance
+from artifact.distances.cosine import unit_vectors
 from artifact.distances.distance import COSINES, LENGTHS, SQUARES
 from artifact.errors import DataError, UsageError
-from rows.vectors.lineage import check_distance
 
 EXTRA_CANDIDATES = 4
 """Taken besides the k asked for, so that rounding at the k-th place does not lose a nearer one; 8 cost 2 % of speed."""
@@ -102,7 +102,7 @@ def flat_index(dim: int, distance: str) -> Any:
 
 
 def centre_of(references: Vectors, distance: str) -> Vectors:
-    """What `prepare` subtracts: float32 [n], zeros where the distance depends on the origin."""
+    """The vector that `prepare` subtracts: float32 [n], zeros where the distance depends on the origin."""
     if DISTANCES[distance].of_directions:
         return np.zeros(references.shape[1], np.float32)
     centre: Vectors = references.mean(axis=0, dtype=np.float64).astype(np.float32)
@@ -114,8 +114,7 @@ def prepare(vectors: Vectors, distance: str, centre: Vectors) -> Vectors:
     if not DISTANCES[distance].of_directions:
         moved: Vectors = vectors - centre
         return moved
-    norms: Vectors = np.sqrt(np.square(vectors).sum(axis=1, keepdims=True))
-    return np.asarray(vectors / np.maximum(norms, np.float32(COSINE_EPSILON)), np.float32)
+    return unit_vectors(vectors)
 
 
 def search_index(

@@ -16,9 +16,9 @@ import numpy as np
 
 from analysis.neighbours.checks import check_dims
 from artifact.arrays import Numbers, Vectors
-from artifact.distances import COSINE_EPSILON, DISTANCES
+from artifact.distances import DISTANCES, check_distance
+from artifact.distances.cosine import unit_vectors
 from artifact.distances.distance import COSINES, LENGTHS
-from rows.vectors.lineage import check_distance
 
 CHUNK_BYTES = 64 * 1024 * 1024
 """Size of one chunk of distances."""
@@ -95,16 +95,15 @@ class References:
         return found
 
 
-def distance_chunks(
-    queries: Vectors, references: Vectors, *, distance: str, chunk_bytes: int = CHUNK_BYTES
-) -> Iterator[tuple[int, Vectors]]:
+def distance_chunks(queries: Vectors, references: Vectors, *, distance: str) -> Iterator[tuple[int, Vectors]]:
     """Distances from every query to every reference, in order, a chunk of queries at a time.
+
+    In memory are one chunk, of up to CHUNK_BYTES, and a float64 copy of the references.
 
     Args:
         queries: float32 [Q, n].
         references: float32 [N, n].
         distance: a name in artifact.distances.DISTANCES.
-        chunk_bytes: size of one chunk; a float64 copy of the references is alive besides.
 
     Yields:
         (first query row, float32 [rows, N]), see References.distances; the array is the caller's to change.
@@ -116,14 +115,14 @@ def distance_chunks(
     check_distance(distance)
     check_dims(queries, references)
     right = References.of(references, distance)
-    rows = chunk_rows(len(references), chunk_bytes)
+    rows = chunk_rows(len(references))
     for first in range(0, len(queries), rows):
         yield first, right.distances(queries[first : first + rows])
 
 
-def chunk_rows(num_references: int, chunk_bytes: int) -> int:
-    """Rows of float32 distances that fit in a chunk: at least 1, at most 256, enough for a fast product."""
-    return min(256, max(1, chunk_bytes // (4 * max(1, num_references))))
+def chunk_rows(num_references: int) -> int:
+    """Rows of float32 distances that fit in CHUNK_BYTES: at least 1, at most 256, enough for a fast product."""
+    return min(256, max(1, CHUNK_BYTES // (4 * max(1, num_references))))
 
 
 def _widened(vectors: Vectors, distance: str, centre: Numbers, *, is_query: bool) -> tuple[Numbers, Numbers]:
@@ -138,11 +137,11 @@ def _widened(vectors: Vectors, distance: str, centre: Numbers, *, is_query: bool
     wide = np.ones((rows, dim + (1 if product == COSINES else 2)))
     moved = wide[:, :dim]
     np.subtract(vectors, centre, out=moved)
-    squares = np.einsum("ij,ij->i", moved, moved)
     if product == COSINES:
-        moved /= np.maximum(np.sqrt(squares), COSINE_EPSILON)[:, None]
+        unit_vectors(moved, out=moved)
         moved *= -1.0 if is_query else 1.0
         return wide, np.full(rows, ROUNDING / 2)
+    squares = np.einsum("ij,ij->i", moved, moved)
     wide[:, dim if is_query else dim + 1] = squares
     moved *= -2.0 if is_query else 1.0
     return wide, ROUNDING * squares

@@ -26,7 +26,7 @@ from analysis.neighbours.batches import rows_with_ids
 from analysis.neighbours.checks import check_vectors
 from analysis.neighbours.nearest import search_index
 from analysis.neighbours.samples import check_seed
-from analysis.search.index_kinds import AUTO, KINDS, RECALL, choose_kind
+from analysis.search.index_kinds import AUTO, INDEX_KINDS, RECALL, choose_kind
 from artifact.arrays import Indices, Vectors
 from artifact.atomic import staged_file
 from artifact.errors import DataError, OutputError, UsageError
@@ -34,7 +34,7 @@ from rows.vectors.lineage import Lineage, require_same_space, table_distance
 from rows.vectors.parts import write_part
 from rows.vectors.table import VectorTable
 
-METADATA_KEY = b"lookalike.index"
+_METADATA_KEY = b"lookalike.index"
 ROWS_SUFFIX = ".rows.parquet"
 
 
@@ -45,7 +45,7 @@ class Index:
         rows: Arrow table of `id` and the copied columns, one row a vector.
         distance: a name in artifact.distances.DISTANCES.
         lineage: of the vectors, or None.
-        kind: a name in analysis.search.index_kinds.KINDS; "flat" is exact.
+        kind: a name in analysis.search.index_kinds.INDEX_KINDS; "flat" is exact.
         parameters: what the kind was built with, and its recall@10 against exact search, with "build_seconds".
         images: the folder of images that the vectors were scored from, where that is known.
     """
@@ -82,7 +82,7 @@ class Index:
         Args:
             table: or the path of one.
             distance: for vectors without lineage.
-            kind: "auto" (by size), or one of analysis.search.index_kinds.KINDS.
+            kind: "auto" (by size), or one of analysis.search.index_kinds.INDEX_KINDS.
             recall: what recall@10 of an approximate kind must reach, in (0, 1].
             seed: the same seed gives the same index.
 
@@ -97,7 +97,7 @@ class Index:
         table = VectorTable.of(table)
         distance = table_distance(table.lineage, distance, where=table.source)
         kind = choose_kind(kind, table.num_rows, table.dim)
-        index, parameters = KINDS[kind](table, distance, recall=recall, seed=seed)
+        index, parameters = INDEX_KINDS[kind](table, distance, recall=recall, seed=seed)
         rows = rows_with_ids(table)
         parameters["build_seconds"] = round(time.perf_counter() - started, 3)
         return cls(
@@ -123,7 +123,7 @@ class Index:
 
     @property
     def num_rows(self) -> int:
-        """How many vectors it holds."""
+        """Number of vectors that it holds."""
         return int(self._faiss.ntotal)
 
     @property
@@ -210,7 +210,7 @@ class Index:
                 "images": str(self.images) if self.images else None,
                 "sha256": _sha256(staged),
             }
-            metadata = {METADATA_KEY: json.dumps(facts, sort_keys=True).encode()}
+            metadata = {_METADATA_KEY: json.dumps(facts, sort_keys=True).encode()}
             metadata |= self.lineage.to_metadata() if self.lineage else {}
             write_part(rows_file(path), self.rows.replace_schema_metadata(metadata))
 
@@ -238,8 +238,8 @@ class Index:
                 where=path,
                 mend="build the index again",
             )
-        if facts["kind"] not in KINDS:
-            expected = f"kind {' or '.join(KINDS)}"
+        if facts["kind"] not in INDEX_KINDS:
+            expected = f"kind {' or '.join(INDEX_KINDS)}"
             raise DataError("index", expected=expected, got=f"kind {facts['kind']}", where=path)
         return cls(
             faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC),
@@ -263,7 +263,7 @@ def _read_rows(path: Path) -> tuple[pa.Table, dict[str, Any]]:
     try:
         with parquet.ParquetFile(path) as opened:
             rows = opened.read()
-        facts = json.loads((rows.schema.metadata or {})[METADATA_KEY])
+        facts = json.loads((rows.schema.metadata or {})[_METADATA_KEY])
         return rows, facts | {key: facts[key] for key in ("kind", "distance", "sha256")}
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(

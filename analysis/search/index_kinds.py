@@ -103,14 +103,14 @@ def build_ivf(table: VectorTable, distance: str, *, recall: float, seed: int) ->
     }
 
 
-KINDS: dict[str, Callable[..., tuple[Any, dict[str, Any]]]] = {"flat": build_flat, "ivf": build_ivf}
+INDEX_KINDS: dict[str, Callable[..., tuple[Any, dict[str, Any]]]] = {"flat": build_flat, "ivf": build_ivf}
 """Kind -> what builds it from a table and a distance."""
 
 
 def choose_kind(kind: str, num_rows: int, dim: int) -> str:
     """The kind itself, or the one that "auto" means for a table of this size; raises UsageError for an unknown one."""
-    if kind not in (AUTO, *KINDS):
-        raise UsageError("kind", expected=f"one of {', '.join((AUTO, *KINDS))}", got=repr(kind))
+    if kind not in (AUTO, *INDEX_KINDS):
+        raise UsageError("kind", expected=f"one of {', '.join((AUTO, *INDEX_KINDS))}", got=repr(kind))
     if kind != AUTO:
         return kind
     return "flat" if num_rows * dim <= FLAT_VALUES else "ivf"

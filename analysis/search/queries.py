@@ -18,8 +18,9 @@ from typing import Any, Protocol
 from artifact.arrays import Vectors
 from artifact.errors import DataError, UsageError
 from artifact.preprocessing import ImageError
+from rows.formats.opening import is_table_file
 from rows.images import ImageRef
-from rows.tables import FORMATS, open_table
+from rows.tables import open_table
 from rows.vectors.lineage import Lineage, require_same_space
 from rows.vectors.parts import MANIFEST, folder_parts, part_facts
 from rows.vectors.table import VectorTable
@@ -36,7 +37,7 @@ class Embedder(Protocol):
 
     @property
     def lineage(self) -> Lineage:
-        """Where its vectors come from."""
+        """The artifact that its vectors come from."""
         ...
 
     def embed(self, images: Iterator[bytes], /) -> Vectors:
@@ -165,7 +166,7 @@ class _Images:
                 raise DataError(f"query {name!r}", expected="an image", got=str(error)) from None
 
     def _named_images(self) -> Iterator[tuple[str, ImageRef]]:
-        if self._query.is_file() and not self._query.name.lower().endswith(tuple(FORMATS)):
+        if self._query.is_file() and not is_table_file(self._query.name):
             yield str(self._query), ImageRef(path=self._query)
             return
         for batch in open_table(self._query).batches(_ROWS_PER_READ):

@@ -5,12 +5,19 @@ tensors of torch and on the values of a graph (artifact/namespace.py). Not here:
 vectors at once (trainer/objective/distances.py, analysis/neighbours).
 """
 
-from artifact.distances.cosine import COSINE, COSINE_EPSILON
+from artifact.distances.cosine import COSINE
 from artifact.distances.distance import Distance
 from artifact.distances.euclidean import EUCLIDEAN
 from artifact.distances.squared_euclidean import SQUARED_EUCLIDEAN
+from artifact.errors import UsageError
 from artifact.registry import registry
 
-__all__ = ["COSINE_EPSILON", "DISTANCES", "Distance"]
+__all__ = ["DISTANCES", "Distance", "check_distance"]
 
 DISTANCES: dict[str, Distance] = registry(EUCLIDEAN, SQUARED_EUCLIDEAN, COSINE)
+
+
+def check_distance(distance: str) -> None:
+    """Raise UsageError unless `distance` is a name in DISTANCES."""
+    if distance not in DISTANCES:
+        raise UsageError("distance", expected=f"one of {', '.join(DISTANCES)}", got=repr(distance))

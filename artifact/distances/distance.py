@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from artifact.arrays import Vectors
+from artifact.arrays import AnyArray, Vectors
 from artifact.namespace import NUMPY, Array, Namespace
 
 SQUARES, LENGTHS, COSINES = "squares", "lengths", "cosines"
@@ -18,7 +16,7 @@ SQUARES, LENGTHS, COSINES = "squares", "lengths", "cosines"
 
 @dataclass(frozen=True, kw_only=True)
 class Distance:
-    """How far two vectors are apart; smaller is closer.
+    """A distance of two vectors; smaller is closer.
 
     Attributes:
         name: as settings, manifests and tables of vectors say it.
@@ -41,7 +39,7 @@ class Distance:
     in_float64: bool = True
     flat_at_zero: bool = False
 
-    def __call__(self, a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Vectors:
+    def __call__(self, a: AnyArray, b: AnyArray) -> Vectors:
         """Distances over the last axis: float32 [..., n] twice, which broadcast -> float32 [...]."""
         return np.asarray(self.between(NUMPY, a, b), dtype=np.float32)
 

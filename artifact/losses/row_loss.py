@@ -15,19 +15,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from artifact.arrays import Flags, Vectors
+from artifact.arrays import AnyArray, Flags, Vectors
 from artifact.errors import UsageError
 from artifact.kinds import KINDS, distance_name
 from artifact.losses import LOSSES
 from artifact.losses.loss import OTHER_CLASS, QUARTET, TRIPLET
 from artifact.namespace import NUMPY
 
-_POSITIVE, _NEGATIVE, _NEGATIVE2, _NEGATIVES = (
-    distance_name(pair)
-    for pair in (("anchor", "positive"), ("anchor", "negative"), ("anchor", "negative2"), ("negative", "negative2"))
-)
+_POSITIVE, _NEGATIVE, _NEGATIVE2, _NEGATIVES = map(distance_name, KINDS["quartet"].pairs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +45,7 @@ class RowLoss:
         """Whether a tuple does not say by itself which of its images are different: pairs."""
         return len(KINDS[self.kind].streams) == 2
 
-    def __call__(self, distances: Mapping[str, npt.NDArray[Any]], different: Flags | None = None) -> Vectors:
+    def __call__(self, distances: Mapping[str, AnyArray], different: Flags | None = None) -> Vectors:
         """The loss of each of K tuples.
 
         Args:

@@ -25,6 +25,8 @@ _MEND = "export or copy it again"
 
 
 class _Field(NamedTuple):
+    """A field of a protobuf message by its places in the file."""
+
     number: int
     start: int  # offset of the tag
     body: int  # offset of the content

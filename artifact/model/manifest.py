@@ -68,7 +68,7 @@ class Golden(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What an artifact says about itself; see DESIGN's "The artifact, to the byte" in docs/artifact-format.md."""
+    """The facts that an artifact carries of itself; docs/artifact-format.md says what each of them means."""
 
     model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
 
@@ -126,7 +126,7 @@ class Manifest(BaseModel):
 
     @property
     def signature(self) -> dict[str, Any]:
-        """What every version of one model has in common: the repository has one config and one NAME_decode for all.
+        """The facts that all versions of a model share: the repository has one config and one NAME_decode for all.
 
         The colour that fit="pad" fills with follows from the mean, which is otherwise a version's own affair: it is
         applied inside the graph. With another colour, NAME_decode would feed a rolled-back version other pixels.

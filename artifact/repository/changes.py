@@ -18,10 +18,9 @@ from pathlib import Path
 
 from artifact.atomic import sync_folder
 from artifact.errors import RepositoryError
-from artifact.locks import FileLock
+from artifact.locks import LOCK_FILE, FileLock
 from artifact.repository.triton_config import CONFIG_FILE, ModelConfig, write_config
 
-LOCK_FILE = ".lookalike.lock"
 _JOURNAL = "journal.json"
 _Move = tuple[str, str]  # source and target, relative to the folder that holds the root
 

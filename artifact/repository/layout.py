@@ -121,7 +121,7 @@ def _describes_itself(folder: Path) -> bool:
 
 
 def _config_problems(folder: Path, config: ModelConfig) -> Iterator[Problem]:
-    """What is true of every model of Triton, ours or not."""
+    """Problems that any model of Triton may have, ours or not."""
     if config.name and config.name != folder.name:
         yield _stop(folder, f"its config names {config.name!r}", "give the folder that name again")
     versions = versions_in(folder)

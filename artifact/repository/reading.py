@@ -102,7 +102,7 @@ class Repository:
         return sorted(path for path in self.root.iterdir() if path.is_dir())
 
     def _refusal(self, folder: Path) -> str | None:
-        """Why a folder is not one of our models; None if it is."""
+        """The reason why a folder is not one of our models; None if it is."""
         if not (folder / CONFIG_FILE).is_file():
             return "no config.pbtxt"
         try:

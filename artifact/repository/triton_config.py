@@ -97,7 +97,7 @@ def serve_only(config: ModelConfig, version: int) -> None:
 
 
 def served_versions(config: ModelConfig, versions: list[int]) -> list[int]:
-    """Which of the present versions the policy serves, ascending."""
+    """Those of the present versions that the policy serves, ascending."""
     choice = config.version_policy.WhichOneof("policy_choice")
     if choice == "all":
         return sorted(versions)
@@ -116,6 +116,11 @@ def _served_digest(config: ModelConfig) -> str | None:
     }
     served = served_versions(config, list(digests))
     return digests[served[0]] if len(served) == 1 else None
+
+
+def pixels_name(stream: str) -> str:
+    """Output of NAME_decode with the pixels of a stream; triton_decode.py, which runs alone, spells it too."""
+    return f"{stream}_pixels"
 
 
 def network_config(name: str, manifest: Manifest) -> ModelConfig:
@@ -139,7 +144,7 @@ def decode_config(name: str, manifest: Manifest) -> ModelConfig:
     for stream in manifest.inputs:
         config.input.add(name=stream, data_type=model_config_pb2.TYPE_STRING, dims=[1])
         config.output.add(
-            name=f"{stream}_pixels", data_type=model_config_pb2.TYPE_UINT8, dims=[size.height, size.width, 3]
+            name=pixels_name(stream), data_type=model_config_pb2.TYPE_UINT8, dims=[size.height, size.width, 3]
         )
     config.instance_group.add(count=1, kind=model_config_pb2.ModelInstanceGroup.KIND_CPU)
     serve_latest(config)
@@ -158,8 +163,8 @@ def encoded_config(name: str, manifest: Manifest) -> ModelConfig:
     network = config.ensemble_scheduling.step.add(model_name=name, model_version=-1)
     for stream in manifest.inputs:
         decode.input_map[stream] = stream
-        decode.output_map[f"{stream}_pixels"] = f"{stream}_pixels"
-        network.input_map[stream] = f"{stream}_pixels"
+        decode.output_map[pixels_name(stream)] = pixels_name(stream)
+        network.input_map[stream] = pixels_name(stream)
     for output in manifest.outputs:
         network.output_map[output] = output
     return config

@@ -26,7 +26,7 @@ INSTANCE_KINDS: dict[str, int] = {"cpu": _GROUP.KIND_CPU, "cuda": _GROUP.KIND_GP
 
 @dataclass(frozen=True, kw_only=True)
 class Tuning:
-    """What a measurement chose.
+    """Settings for one device that a measurement chose, and what it measured.
 
     Attributes:
         device: `cpu` or `cuda`.
@@ -95,7 +95,7 @@ def recorded_tuning(config: ModelConfig, device: str, *, where: object) -> Tunin
 
 
 def settings_for(config: ModelConfig, device: str, *, where: object) -> Tuning:
-    """What a config says of running on a device, whoever wrote it; what is for another device only does not count.
+    """A config's settings for a device, whoever wrote them; what is for another device only does not count.
 
     Raises:
         RepositoryError: a number of threads that is none.

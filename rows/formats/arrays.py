@@ -37,6 +37,8 @@ _BROKEN = (
 
 @dataclass(frozen=True)
 class _Header:
+    """Shape and type of a .npy array, and the byte where its numbers begin."""
+
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     offset: int

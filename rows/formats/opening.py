@@ -64,8 +64,8 @@ _NOT_IN_FOLDERS = (".txt", ".lst")
 
 _FILES_AT_ONCE = 16
 
-Place: TypeAlias = "str | os.PathLike[str] | UPath"
-TableLike: TypeAlias = "Place | list[Place] | tuple[Place, ...] | pa.Table | pa.RecordBatchReader"
+FileLike: TypeAlias = "str | os.PathLike[str] | UPath"
+TableLike: TypeAlias = "FileLike | list[FileLike] | tuple[FileLike, ...] | pa.Table | pa.RecordBatchReader"
 
 
 def open_source(table: TableLike) -> tuple[Source, str]:
@@ -155,7 +155,7 @@ def _open_files(files: Sequence[Location]) -> Source:
 
 
 def _opener(files: Sequence[Location]) -> Opener | None:
-    """How to open all of them; None where one has no known suffix."""
+    """The opener of all of them; None where one has no known suffix."""
     suffixes = [_suffix(file.name) for file in files]
     openers = {FORMATS[suffix] for suffix in suffixes if suffix is not None}
     if len(openers) > 1:

@@ -58,7 +58,7 @@ class ParquetSource:
         return image_refs(table[column], self.path.parent)
 
     def _row_bytes(self, group: Any, columns: Sequence[str]) -> float:
-        """What a row of the group is taken to hold in memory, from the footer."""
+        """Bytes that a row of the group is taken to hold in memory, from the footer."""
         total = 1.0
         for place in range(group.num_columns):
             leaf = group.column(place)

@@ -27,6 +27,7 @@ import pyarrow as pa
 
 from artifact.errors import DataError
 from artifact.preprocessing import DEFAULT_LIMITS
+from rows.cutting import cut
 from rows.formats.folder import has_image_suffix
 from rows.formats.source import files_fingerprint
 from rows.images import ImageRef, readable_name
@@ -69,6 +70,8 @@ _BROKEN = (tarfile.TarError, _DamagedHeaderError, OSError, EOFError, zlib.error,
 
 @dataclass
 class _Row:
+    """Members of one key; `num_bytes` counts the images that travel as bytes."""
+
     key: str
     cells: dict[str, Any] = field(default_factory=dict)
     num_bytes: int = 0
@@ -99,21 +102,19 @@ class TarSource:
         return files_fingerprint(self.files)
 
     def chunks(self, columns: Sequence[str], *, start_row: int, max_rows: int, max_bytes: int) -> Iterator[pa.Table]:
-        held: list[_Row] = []
-        num_bytes = 0
-        try:
-            for row in islice(self._rows(), start_row, None):
-                if held and (len(held) == max_rows or num_bytes + row.num_bytes > max_bytes):
-                    yield self._table(held, columns)
-                    held, num_bytes = [], 0
-                held.append(row)
-                num_bytes += row.num_bytes
-        except _BROKEN as error:
-            if held:
-                yield self._table(held, columns)
-            raise self._unreadable(error) from None
-        if held:
-            yield self._table(held, columns)
+        broken: list[BaseException] = []
+
+        def sized_rows() -> Iterator[tuple[_Row, list[int]]]:
+            try:
+                for row in islice(self._rows(), start_row, None):
+                    yield row, [row.num_bytes]
+            except _BROKEN as error:  # told behind the rows before it
+                broken.append(error)
+
+        for piece in cut(sized_rows(), max_rows=max_rows, max_bytes=max_bytes):
+            yield self._table([row for row, _, _ in piece], columns)
+        if broken:
+            raise self._unreadable(broken[0]) from None
 
     def images(self, table: pa.Table, column: str) -> list[ImageRef]:
         return [self._ref(cell) for cell in table[column].to_pylist()]

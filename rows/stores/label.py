@@ -42,7 +42,7 @@ class Label:
     lineage: Lineage | None
 
     def metric(self, metrics: Mapping[str | None, T]) -> T:
-        """What a store calls the distance, from its names of {product: metric}; raises UsageError where it has none."""
+        """The store's own name of the distance, from {product: metric}; raises UsageError where it has none."""
         product = DISTANCES[self.distance].product
         if product not in metrics:
             known = [name for name, facts in DISTANCES.items() if facts.product in metrics]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
@@ -23,10 +23,10 @@ from artifact.distances.distance import COSINES, LENGTHS, SQUARES
 from artifact.errors import UsageError
 from rows.stores.label import KEY, Label
 from rows.stores.place import Place
-from rows.stores.store import Rows, plain_rows
+from rows.stores.store import PushedRows, plain_rows
 
 FAILURES: tuple[type[Exception], ...] = (MilvusException, RuntimeError, ValueError, OSError)
-METRICS: dict[str | None, str] = {SQUARES: "L2", LENGTHS: "L2", COSINES: "COSINE"}
+METRICS: Mapping[str | None, str] = {SQUARES: "L2", LENGTHS: "L2", COSINES: "COSINE"}
 """Milvus' L2 is the squared distance: the same order."""
 ID_TYPES = {"integer": {"datatype": DataType.INT64}, "text": {"datatype": DataType.VARCHAR, "max_length": 65535}}
 DEFAULT_PORT, TIMEOUT_S = 19530, 60.0
@@ -79,7 +79,7 @@ class MilvusStore:
             collection, schema=schema, index_params=indexes, properties={KEY: label.to_text()}
         )
 
-    def upsert(self, collection: str, label: Label, rows: Rows) -> None:
+    def upsert(self, collection: str, label: Label, rows: PushedRows) -> None:
         found = zip(plain_rows(rows.columns), rows.vectors, strict=True)
         data = [{**row, label.column: vector} for row, vector in found]
         if self._is_lite:

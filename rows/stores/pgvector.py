@@ -9,7 +9,7 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,12 +20,15 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.types.json import Jsonb
 
+from artifact.distances.distance import COSINES, LENGTHS, SQUARES
 from artifact.errors import OutputError, ServerError, UsageError
 from rows.stores.label import OTHER, Label
 from rows.stores.place import Place
-from rows.stores.store import Rows, plain_value
+from rows.stores.store import PushedRows, plain_value
 
 FAILURES: tuple[type[Exception], ...] = (psycopg.Error,)
+METRICS: Mapping[str | None, str] = {LENGTHS: "<->", SQUARES: "<->", COSINES: "<=>"}
+"""The operator that a query orders by; no index is made, so a push asks only whether there is one."""
 CONNECT_TIMEOUT_S = 10
 _STAGED = sql.Identifier("lookalike_pushed")
 
@@ -102,7 +105,7 @@ class PgvectorStore:
                 sql.SQL("COMMENT ON TABLE {} IS {}").format(_table(collection), sql.Literal(label.to_text()))
             )
 
-    def upsert(self, collection: str, label: Label, rows: Rows) -> None:
+    def upsert(self, collection: str, label: Label, rows: PushedRows) -> None:
         copied = _without_nulls(rows.columns)
         types = _types(copied.schema, label)
         self._require_types(collection, types)

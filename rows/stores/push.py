@@ -21,7 +21,7 @@ from artifact.events import Report
 from rows.stores.label import Label
 from rows.stores.place import Place, parse_place
 from rows.stores.programs import load_store, missing_package
-from rows.stores.store import Rows, Store, StoreModule
+from rows.stores.store import PushedRows, Store, StoreModule
 from rows.vectors.lineage import table_distance
 from rows.vectors.table import VectorTable
 
@@ -78,7 +78,7 @@ def push(
             message} where the push ends early.
 
     Raises:
-        UsageError: no such kind of store, or a distance that is missing or wrong.
+        UsageError: no such kind of store, or a distance that is missing, wrong or unknown to the store.
         LookalikeError: the store's package is not installed.
         DataError: the table cannot be read, or a row has no id or no vector.
         SpaceError: the collection holds vectors of another space.
@@ -97,11 +97,12 @@ def push(
         id_type="integer" if pa.types.is_integer(columns.field("id").type) else "text",
         lineage=table.lineage,
     )
+    label.metric(module.METRICS)  # a distance that the store lacks is refused before anything is removed
     started = time.monotonic()
     with _opened(module, place) as store:
         created = _prepare(store, collection, label, columns, where=place.shown, recreate=recreate)
 
-        def write(rows: Rows, done: int) -> None:
+        def write(rows: PushedRows, done: int) -> None:
             try:
                 store.upsert(collection, label, _each_id_once(rows))
             except module.FAILURES as error:
@@ -153,7 +154,7 @@ def _prepare(store: Store, collection: str, label: Label, columns: pa.Schema, *,
 
 
 def _write_all(
-    write: Callable[[Rows, int], None],
+    write: Callable[[PushedRows, int], None],
     table: VectorTable,
     columns: pa.Schema,
     batch_size: int,
@@ -186,7 +187,7 @@ def _columns(table: VectorTable) -> pa.Schema:
     return pa.schema([pa.field("id", pa.int64() if fits else pa.string()), *others])
 
 
-def _batches(table: VectorTable, columns: pa.Schema, batch_size: int) -> Iterator[Rows]:
+def _batches(table: VectorTable, columns: pa.Schema, batch_size: int) -> Iterator[PushedRows]:
     """The table in order, a few rows in memory at a time; where it has no ids they are the row numbers from 0."""
     names = [name for name in columns.names if name in table.schema.names]
     num_rows = min(batch_size, max(1, BYTES_PER_BATCH // (4 * table.dim)))
@@ -199,16 +200,18 @@ def _batches(table: VectorTable, columns: pa.Schema, batch_size: int) -> Iterato
         if pa.types.is_string(columns.field("id").type):
             ids = [str(each) for each in ids]
         others = {name: batch.columns[name] for name in columns.names[1:]}
-        yield Rows(vectors=batch.vectors, columns=pa.table({"id": pa.array(ids, columns.field("id").type), **others}))
+        yield PushedRows(
+            vectors=batch.vectors, columns=pa.table({"id": pa.array(ids, columns.field("id").type), **others})
+        )
 
 
-def _each_id_once(rows: Rows) -> Rows:
+def _each_id_once(rows: PushedRows) -> PushedRows:
     """The last row of each id: no store takes one id twice in a request."""
     last = {each: row for row, each in enumerate(rows.columns["id"].to_pylist())}
     if len(last) == len(rows.vectors):
         return rows
     kept = sorted(last.values())
-    return Rows(vectors=rows.vectors[kept], columns=rows.columns.take(kept))
+    return PushedRows(vectors=rows.vectors[kept], columns=rows.columns.take(kept))
 
 
 def _one_line(error: Exception) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,10 +25,10 @@ from artifact.distances.distance import COSINES, LENGTHS, SQUARES
 from artifact.errors import ServerError
 from rows.stores.label import KEY, Label
 from rows.stores.place import Place
-from rows.stores.store import Rows, plain_rows
+from rows.stores.store import PushedRows, plain_rows
 
 FAILURES: tuple[type[Exception], ...] = (ApiException, QdrantException, RuntimeError, ValueError, OSError)
-METRICS: dict[str | None, models.Distance] = {
+METRICS: Mapping[str | None, models.Distance] = {
     LENGTHS: models.Distance.EUCLID,
     SQUARES: models.Distance.EUCLID,  # the same order
     COSINES: models.Distance.COSINE,
@@ -82,7 +82,7 @@ class QdrantStore:
                 "Qdrant server", expected="one that keeps a collection's metadata (1.16 or later)", got="an older one"
             )
 
-    def upsert(self, collection: str, label: Label, rows: Rows) -> None:
+    def upsert(self, collection: str, label: Label, rows: PushedRows) -> None:
         payloads = list(plain_rows(rows.columns))
         ids: list[int | str | uuid.UUID] = [point_id(payload["id"]) for payload in payloads]
         points = models.Batch(ids=ids, vectors=rows.vectors.tolist(), payloads=payloads)

@@ -17,7 +17,7 @@ from rows.stores.label import Label
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rows:
+class PushedRows:
     """Rows to push, each id once.
 
     Attributes:
@@ -33,14 +33,14 @@ class Store(Protocol):
     """An opened store."""
 
     def find(self, collection: str) -> str | None:
-        """What the collection says as its label, "" where it says nothing; None where there is no such collection."""
+        """The text of the collection's label, "" where it has none; None where there is no such collection."""
         ...
 
     def create(self, collection: str, label: Label, columns: pa.Schema) -> None:
-        """Make an empty collection for Rows of these columns that carries the label, in one step."""
+        """Make an empty collection for PushedRows of these columns that carries the label, in one step."""
         ...
 
-    def upsert(self, collection: str, label: Label, rows: Rows) -> None:
+    def upsert(self, collection: str, label: Label, rows: PushedRows) -> None:
         """Write rows; a row of the same id is replaced whole. All of them are there when this returns."""
         ...
 
@@ -58,6 +58,9 @@ class StoreModule(Protocol):
 
     FAILURES: tuple[type[Exception], ...]
     """What the package raises where the store refuses or cannot be reached."""
+
+    METRICS: Mapping[str | None, Any]
+    """{product of a Distance: what the store calls it}; a distance that is not here is refused."""
 
     def connect(self, place: Any) -> AbstractContextManager[Store]:
         """Open the store at a Place; raises UsageError, LookalikeError or one of FAILURES."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from artifact.distances import DISTANCES
+from artifact.distances import DISTANCES, check_distance
 from artifact.errors import DataError, SpaceError, UsageError
 
 METADATA_KEY = b"lookalike.lineage"
@@ -89,12 +89,6 @@ def require_same_space(
         got=" and ".join(shown),
         mend="score both tables with the same model",
     )
-
-
-def check_distance(distance: str) -> None:
-    """Raise UsageError unless `distance` is one of artifact.distances.DISTANCES."""
-    if distance not in DISTANCES:
-        raise UsageError("distance", expected=f"one of {', '.join(DISTANCES)}", got=repr(distance))
 
 
 def table_distance(lineage: Lineage | None, distance: str | None, *, where: str) -> str:

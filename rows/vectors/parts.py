@@ -40,7 +40,7 @@ def folder_parts(folder: Path) -> list[Path]:
     """The part files of a finished scoring job, in order; raises DataError where there are none, or the job goes on."""
     manifest = folder / MANIFEST
     if manifest.exists():
-        state = read_manifest(folder).get("state", "unreadable")
+        state = job_facts(folder).get("state", "unreadable")
         if state != "complete":
             raise DataError(
                 "scoring job",
@@ -67,8 +67,8 @@ def require_not_input(output: str | Path, table: str | Path) -> None:
         raise UsageError("output", expected="another file than those of the table", got=str(output))
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """What the scoring job in the folder says about itself; empty where it says nothing readable."""
+def job_facts(folder: Path) -> dict[str, Any]:
+    """The manifest of the scoring job in a folder; empty where there is none that can be read."""
     try:
         content = json.loads((folder / MANIFEST).read_bytes())
     except (OSError, ValueError):

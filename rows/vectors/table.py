@@ -19,7 +19,7 @@ import pyarrow as pa
 from artifact.arrays import Vectors
 from artifact.errors import DataError, SpaceError, UsageError
 from rows.vectors.lineage import Lineage, require_same_space
-from rows.vectors.parts import folder_parts, part_batches, part_facts, read_column, read_manifest
+from rows.vectors.parts import folder_parts, job_facts, part_batches, part_facts, read_column
 from rows.vectors.schema import vector_array
 
 BATCH_BYTES = 1 << 25
@@ -203,7 +203,7 @@ class VectorTable:
     @property
     def images(self) -> Path | None:
         """The folder of images that was scored, where the job says so and it is still there: ids are paths in it."""
-        source = read_manifest(Path(self.source)).get("source")
+        source = job_facts(Path(self.source)).get("source")
         return Path(source).resolve() if isinstance(source, str) and Path(source).is_dir() else None
 
     def column(self, name: str) -> pa.ChunkedArray[Any]:

@@ -34,7 +34,7 @@ class Reader:
         num_bytes = 0
         for picture in pictures:
             got = _fetched(picture) if num_bytes < MAX_BYTES_AHEAD else picture
-            num_bytes += len(got.data) if not isinstance(got, ImageError) and got.data is not None else 0
+            num_bytes += 0 if isinstance(got, ImageError) else got.num_bytes
             fetched.append(got)
         return fetched
 

@@ -1,6 +1,6 @@
 """A window of rows: which distinct images it holds, and their vectors back into rows with the distances between them.
 
-The distances are computed here, by artifact/distances.py, for any artifact: equal to those of a full graph; a branch
+The distances are computed here, by artifact/distances, for any artifact: equal to those of a full graph; a branch
 artifact has none of its own.
 
 Decision a reader would question: a file is known by its name, of which `./a.png`, `a.png` and the whole path are one.
@@ -13,19 +13,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from artifact.arrays import Vectors
+from artifact.arrays import AnyArray, Vectors
 from artifact.distances import DISTANCES
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT, KINDS, distance_name, embedding_name
 from artifact.model.manifest import Manifest
 from artifact.preprocessing import ImageError
 from serving.client.pictures import ImageLike, Picture, picture
 
-Columns = dict[str, npt.NDArray[Any]]
 SAME = "same"
 ROWS_PER_WINDOW = 512
 """Rows that are put together at a time."""
@@ -47,7 +45,7 @@ class ScoredRows:
     num_rows: int
     num_images: int
     rows: npt.NDArray[np.int64]
-    columns: Columns
+    columns: dict[str, AnyArray]
     bad: list[tuple[int, str, str]]
 
 
@@ -139,16 +137,16 @@ class Window:
         number = self._seen.numbers.setdefault(key, known)
         if number == known:
             self.fresh.append(image)
-            self.num_bytes += len(image.data or b"") + (0 if image.pixels is None else image.pixels.nbytes)
+            self.num_bytes += image.num_bytes
         return number
 
 
-def columns_of(vectors: Mapping[str, Vectors], manifest: Manifest) -> Columns:
+def columns_of(vectors: Mapping[str, Vectors], manifest: Manifest) -> dict[str, AnyArray]:
     """The columns of ScoredRows from {stream: float32 [K, n]}."""
     if set(vectors) == {BRANCH_INPUT}:
         return {BRANCH_OUTPUT: vectors[BRANCH_INPUT]}
     kind = KINDS[manifest.kind]
-    columns: Columns = {embedding_name(name): vectors[name] for name in kind.streams}
+    columns: dict[str, AnyArray] = {embedding_name(name): vectors[name] for name in kind.streams}
     for a, b in kind.pairs:
         columns[distance_name((a, b))] = DISTANCES[manifest.distance](vectors[a], vectors[b])
     if manifest.threshold:
@@ -156,6 +154,6 @@ def columns_of(vectors: Mapping[str, Vectors], manifest: Manifest) -> Columns:
     return columns
 
 
-def empty_columns(streams: Sequence[str], manifest: Manifest) -> Columns:
+def empty_columns(streams: Sequence[str], manifest: Manifest) -> dict[str, AnyArray]:
     """The columns for no rows: their names, types and widths."""
     return columns_of({name: np.empty((0, manifest.embedding_dim), np.float32) for name in streams}, manifest)

@@ -17,17 +17,15 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from artifact.arrays import AnyArray
 from artifact.errors import ServerError, UnavailableError
 from serving.embedded.statistics import RunTimes, Statistics
 from serving.protocol import QUEUE_FULL, STOPPING, TIMED_OUT
 
-Array = npt.NDArray[Any]
-Arrays = dict[str, Array]
+Arrays = dict[str, AnyArray]
 
 CANCELLED = "the request was cancelled or its deadline passed while it waited"
 
@@ -64,7 +62,7 @@ class QueuePolicy:
 class _Job:
     """One request that waits or runs, and the future of its answer."""
 
-    feeds: Mapping[str, Array]
+    feeds: Mapping[str, AnyArray]
     num_rows: int
     is_active: Callable[[], bool]
     answer: Future[Arrays] = field(default_factory=Future)
@@ -85,7 +83,7 @@ class Batcher:
 
     def __init__(
         self,
-        run: Callable[[Mapping[str, Array]], Mapping[str, Array]],
+        run: Callable[[Mapping[str, AnyArray]], Mapping[str, AnyArray]],
         policy: QueuePolicy,
         statistics: Statistics,
         *,
@@ -102,7 +100,7 @@ class Batcher:
             worker.start()
 
     def infer(
-        self, feeds: Mapping[str, Array], num_rows: int, *, is_active: Callable[[], bool] = always_active
+        self, feeds: Mapping[str, AnyArray], num_rows: int, *, is_active: Callable[[], bool] = always_active
     ) -> Arrays:
         """Wait for the outputs of N rows.
 
@@ -231,7 +229,7 @@ class Batcher:
         return merged
 
 
-def _split(outputs: Mapping[str, Array], lengths: Sequence[int]) -> list[Arrays]:
+def _split(outputs: Mapping[str, AnyArray], lengths: Sequence[int]) -> list[Arrays]:
     """The rows of each request: views, in the order of the requests."""
     ends = np.cumsum(lengths).tolist()
     for name, array in outputs.items():

@@ -15,7 +15,7 @@ from serving.embedded.servables import Servable
 from serving.embedded.signature import Signature
 from serving.embedded.statistics import BatchCounts, Duration
 from serving.embedded.tensors import Tensor, TensorSpec
-from serving.protocol import BYTES, DIGEST_IN_ANSWER, UINT8
+from serving.protocol import BYTES, DIGEST_IN_ANSWER, FP32, UINT8
 
 CONTENTS = {
     "bool_contents": "BOOL",
@@ -23,9 +23,9 @@ CONTENTS = {
     "int64_contents": "INT64",
     "uint_contents": "UINT32",
     "uint64_contents": "UINT64",
-    "fp32_contents": "FP32",
+    "fp32_contents": FP32,
     "fp64_contents": "FP64",
-    "bytes_contents": "BYTES",
+    "bytes_contents": BYTES,
 }
 """Fields of typed contents with the data type that a refusal calls them."""
 

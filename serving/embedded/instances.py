@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from artifact.arrays import AnyArray
 from artifact.cores import available_cores
 from artifact.repository.tuning import ModelConfig, Tuning, settings_for
-from serving.engine import Array, Engine
+from serving.engine import Engine
 
 
 class Instances:
@@ -36,7 +37,7 @@ class Instances:
         for engine in (self.first, *others):
             self._free.put(engine)
 
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, npt.NDArray[np.float32]]:
+    def run(self, feeds: Mapping[str, AnyArray]) -> dict[str, npt.NDArray[np.float32]]:
         """See Engine.run; may be called from any number of threads."""
         engine = self._free.get()
         try:

@@ -16,7 +16,7 @@ from artifact.image_batch import BadImagesError
 from artifact.model.manifest import Manifest
 from artifact.preprocessing import ImageError
 from artifact.repository.reading import PublishedModel
-from artifact.repository.triton_config import ModelConfig, network_config
+from artifact.repository.triton_config import ModelConfig, network_config, pixels_name
 from serving.check import check_engine
 from serving.embedded.batcher import Arrays, Batcher
 from serving.embedded.decoding import Decoder
@@ -115,7 +115,7 @@ class Decode:
     def infer(self, inputs: Any, num_rows: int, *, is_active: IsActive) -> Arrays:
         with _counted(self.statistics, num_rows):
             pixels = self._decoder.decode(inputs, self._network.manifest.pixels, is_active=is_active)
-        return {f"{stream}_pixels": array for stream, array in pixels.items()}
+        return {pixels_name(stream): array for stream, array in pixels.items()}
 
 
 class Encoded:
@@ -135,7 +135,7 @@ class Encoded:
                 pixels = self._decode.infer(inputs, num_rows, is_active=is_active)
             except BadImagesError as error:
                 raise ImageError(f"{self.signature.step}{error}") from None
-            feeds = {name.removesuffix("_pixels"): array for name, array in pixels.items()}
+            feeds = {stream: pixels[pixels_name(stream)] for stream in self._network.manifest.inputs}
             return self._network.infer(feeds, num_rows, is_active=is_active)
 
 

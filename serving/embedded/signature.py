@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy.typing as npt
-
+from artifact.arrays import AnyArray
 from artifact.errors import InvalidRequestError
 from serving.embedded.tensors import DATATYPES, Tensor, TensorSpec, split_strings, wrong_count
 from serving.protocol import BYTES
 
-Inputs = dict[str, npt.NDArray[Any]] | dict[str, list[bytes]]
+Inputs = dict[str, AnyArray] | dict[str, list[bytes]]
 
 _BATCH_NOTE = (
     "NOTE: Setting a non-zero max_batch_size in the model config requires a batch dimension to be prepended to each "
@@ -121,7 +120,7 @@ class Signature:
         if tensor.shape[1:] != spec.dims or tensor.shape[0] < 0:
             raise self._wrong_shape(tensor, spec, label)
 
-    def _read(self, tensor: Tensor, spec: TensorSpec, num_rows: int, label: str) -> npt.NDArray[Any] | list[bytes]:
+    def _read(self, tensor: Tensor, spec: TensorSpec, num_rows: int, label: str) -> AnyArray | list[bytes]:
         count = max(1, num_rows)  # Triton asks the bytes of one row of an empty batch
         data, place, model = tensor.data, f"inference input '{spec.name}'", f"model '{self.model}'"
         if spec.datatype == BYTES:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from artifact.arrays import AnyArray
 from artifact.errors import InvalidRequestError
-from serving.protocol import FP32, STRING_LENGTH, UINT8
+from serving.protocol import BYTES, FP32, STRING_LENGTH, UINT8
 
 DTYPES: dict[str, type[np.generic]] = {UINT8: np.uint8, FP32: np.float32}
 """The protocol's data types that our models' arrays have; BYTES are lists of bytes."""
 
 DATATYPES = (
     "BOOL",
-    "UINT8",
+    UINT8,
     "UINT16",
     "UINT32",
     "UINT64",
@@ -27,10 +26,10 @@ DATATYPES = (
     "INT32",
     "INT64",
     "FP16",
-    "FP32",
+    FP32,
     "FP64",
     "BF16",
-    "BYTES",
+    BYTES,
 )
 """Every data type of the protocol; others are told back as <invalid>, as Triton does."""
 
@@ -63,7 +62,7 @@ class TensorSpec:
         """Size of a row in bytes; BYTES have none."""
         return math.prod(self.dims) * np.dtype(DTYPES[self.datatype]).itemsize
 
-    def array(self, data: bytes, num_rows: int) -> npt.NDArray[Any]:
+    def array(self, data: bytes, num_rows: int) -> AnyArray:
         """A view of raw bytes as [num_rows, *dims]."""
         return np.frombuffer(data, DTYPES[self.datatype]).reshape(num_rows, *self.dims)
 

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from artifact.errors import OutputError
-from artifact.locks import FileLock
+from artifact.locks import LOCK_FILE, FileLock
 from rows.vectors.parts import MANIFEST
 from serving.jobs.folder import JobFolder
 from serving.jobs.identity import JobIdentity
 from serving.jobs.job_manifest import RUNNING, read_job_manifest
 from serving.jobs.part_files import ANOTHER_FOLDER
-
-LOCK_FILE = ".lookalike.lock"
 
 
 @contextlib.contextmanager

@@ -19,18 +19,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from artifact.errors import DataError, UsageError
+from artifact.errors import UsageError
 from artifact.losses.row_loss import RowLoss, row_loss
 from artifact.model.manifest import Manifest
+from rows.pair_target import DIFFERENT, TARGET_ROLES, find_target, is_different
 from rows.tables import ImageTable
 
-LOSS, DIFFERENT, SAME = "loss", "different", "same"
-TARGETS = (DIFFERENT, SAME)
-"""Roles of the target of pairs: 1 = different, or 1 = same."""
+LOSS = "loss"
 
 _KEY = b"lookalike.loss"
-_MEND = "name it with --columns different=COLUMN or same=COLUMN"
-_YES, _NO = frozenset(("1", "1.0", "true", "yes")), frozenset(("0", "0.0", "false", "no"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,10 +84,10 @@ class LossColumn:
         """
         if self.target is None:
             return {LOSS: pa.chunked_array([pa.array(self.loss(distances))])}
-        role, name = self.target
-        flags = [_flag(value, self.target, row) for value, row in zip(copied[name].to_pylist(), rows, strict=True)]
+        cells = zip(copied[self.target[1]].to_pylist(), rows, strict=True)
+        flags = [is_different(value, self.target, row=row, may_be_empty=True) for value, row in cells]
         unknown = np.array([flag is None for flag in flags], np.bool_)
-        different = np.array([flag is (role == DIFFERENT) for flag in flags], np.bool_)
+        different = np.array([flag is True for flag in flags], np.bool_)
         losses = self.loss(distances, different)
         columns = {DIFFERENT: different, LOSS: losses}
         return {name: pa.chunked_array([pa.array(values, mask=unknown)]) for name, values in columns.items()}
@@ -123,9 +120,9 @@ def loss_column(manifest: Manifest, table: ImageTable, target: tuple[str, str] |
         )
     if not loss.needs_target:
         return LossColumn(loss=loss, target=None)
-    role, column = target or find_target(copied, where=str(table.source))
-    if role not in TARGETS:
-        raise UsageError("role of the target of pairs", expected=" or ".join(TARGETS), got=role)
+    role, column = target or loss_target(copied, where=str(table.source))
+    if role not in TARGET_ROLES:
+        raise UsageError("role of the target of pairs", expected=" or ".join(TARGET_ROLES), got=role)
     if column not in copied:
         raise UsageError(
             f'target "{column}" of pairs',
@@ -137,28 +134,6 @@ def loss_column(manifest: Manifest, table: ImageTable, target: tuple[str, str] |
     return LossColumn(loss=loss, target=(role, column))
 
 
-def find_target(names: Sequence[str], *, where: str) -> tuple[str, str]:
+def loss_target(names: Sequence[str], *, where: str) -> tuple[str, str]:
     """(`different` or `same`, the column of that name) among the columns of a table; raises DataError."""
-    found = [name for name in TARGETS if name in names]
-    if len(found) == 1:
-        return found[0], found[0]
-    got, mend = ("both" if found else f"none among {', '.join(names)}"), _MEND
-    if not found and "label" in names:
-        got, mend = "label, which some read as 1 = same and others as 1 = different", f"say which: {_MEND}"
-    raise DataError(
-        "loss of pairs",
-        expected="a column different (1 = different) or same (1 = same)",
-        got=got,
-        where=where,
-        mend=mend,
-    )
-
-
-def _flag(value: Any, target: tuple[str, str], row: int) -> bool | None:
-    """Whether a cell says yes; None where it is empty."""
-    text = "" if value is None else str(value).strip().lower()
-    if text in _YES or text in _NO:
-        return text in _YES
-    if text not in ("", "nan"):
-        raise DataError(f'column "{target[1]}", row {row}', expected=f"1 ({target[0]}) or 0", got=repr(value))
-    return None
+    return find_target({name: name for name in names}, names, what="loss of pairs", where=where)

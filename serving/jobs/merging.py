@@ -18,9 +18,9 @@ from pyarrow import parquet
 
 from artifact.atomic import staged_file, sync_folder
 from artifact.errors import DataError, OutputError, UsageError
-from artifact.locks import FileLock
+from artifact.locks import LOCK_FILE, FileLock
 from serving.jobs.arrays import require_format, write_arrays
-from serving.jobs.claiming import LOCK_FILE, open_job_folder
+from serving.jobs.claiming import open_job_folder
 from serving.jobs.folder import JobFolder
 from serving.jobs.identity import JobIdentity
 from serving.jobs.job_manifest import COMPLETE, read_job_manifest

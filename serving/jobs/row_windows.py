@@ -14,7 +14,6 @@ from itertools import groupby
 import pyarrow as pa
 
 from rows.cutting import cut
-from rows.images import ImageRef
 from rows.tables import ImageTable, RowBatch
 from serving.client.windows import ROWS_PER_WINDOW
 
@@ -104,14 +103,7 @@ def slice_rows(batch: RowBatch, start: int, end: int) -> RowBatch:
 
 
 def _bytes_per_row(batch: RowBatch) -> list[int]:
-    return [sum(map(_num_bytes, images)) for images in zip(*batch.images.values(), strict=True)]
-
-
-def _num_bytes(image: ImageRef) -> int:
-    """What an image holds in memory; nothing where the table only names it."""
-    if image.data is not None:
-        return len(image.data)
-    return 0 if image.pixels is None else image.pixels.nbytes
+    return [sum(image.num_bytes for image in images) for images in zip(*batch.images.values(), strict=True)]
 
 
 def _join(batches: list[RowBatch]) -> RowBatch:

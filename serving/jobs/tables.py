@@ -8,8 +8,9 @@ from artifact.errors import DataError, UsageError
 from artifact.kinds import BRANCH_INPUT, FULL_SUFFIX, KINDS
 from artifact.model.manifest import Manifest
 from rows.formats.opening import open_source
+from rows.pair_target import TARGET_ROLES
 from rows.tables import ImageTable, table_of_source
-from serving.jobs.loss_column import TARGETS, find_target
+from serving.jobs.loss_column import loss_target
 
 Target = tuple[str, str]
 """(`different` or `same`, the column that is 1 where a pair is)."""
@@ -52,7 +53,7 @@ def open_scored_table(
     streams = _streams(mapping, manifest, loss=loss)
     source, where = open_source(table)
     if needs_target and target is None:
-        target = find_target(source.schema.names, where=where)
+        target = loss_target(source.schema.names, where=where)
     copied = [*copy, *([target[1]] if target else [])]
     try:
         opened = table_of_source(
@@ -70,7 +71,7 @@ def open_scored_table(
 
 def _named_target(mapping: dict[str, str]) -> Target | None:
     """The target that the mapping names, taken out of it."""
-    named = [role for role in TARGETS if role in mapping]
+    named = [role for role in TARGET_ROLES if role in mapping]
     if len(named) > 1:
         raise UsageError("target of pairs", expected="different or same", got="both", where="--columns")
     return (named[0], mapping.pop(named[0])) if named else None

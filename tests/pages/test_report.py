@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from artifact.preprocessing import Pixels
-from pages.findings import ClassLine, HeldOut, Neighbourhoods, PairDistances, Retrieval, VectorMap
+from pages.findings import ClassLine, HeldOut, Neighbourhoods, PairDistances, RecallCurve, Retrieval, VectorMap
 from pages.report import write_report
 from tests.shared.places import ROOT
 
@@ -55,7 +55,7 @@ HELD_OUT = HeldOut(
         tar=np.array([0.0, 0, 1, 1]),
     ),
     retrieval=Retrieval(
-        ranks=np.array([1, 2]),
+        recall=RecallCurve(depths=np.array([1, 5, 10]), recall=np.array([0.5, 1.0, 1.0]), num_queries=2, last_rank=2),
         at_random=near(0, 1, [1, 2], [1.25, 3.0]),
         confident=near(1, 7, [2, 0], [1.0, 1.25]),
         worst=near(1, 7, [2, 0], [1.0, 1.25]),

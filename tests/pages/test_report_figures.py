@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pages.findings import PairDistances
+from pages.findings import PairDistances, RecallCurve
 from pages.pictures import small_picture
 from pages.plot import axis, log_axis
 from pages.report_figures import curves, histogram, recall_curve, scatter, trade_off
@@ -79,7 +79,8 @@ def test_figures_state_the_numbers_that_they_draw() -> None:
     assert drawn_curve.legend == (("c2", "equal error rate", "5.00%"), ("other", "threshold", "FAR 6.00%, FRR 4.00%"))
     assert trade_off(pairs, threshold=None).legend == ()
     assert "threshold 95" in histogram(pairs, threshold={"value": 95.0, "far": 0.06, "frr": 0.04}).svg
-    assert [value for _, _, value in recall_curve(np.array([1, 1, 4, 10])).legend] == ["50.0%", "75.0%", "100.0%"]
+    curve = RecallCurve(depths=np.array([1, 5, 10]), recall=np.array([0.5, 0.75, 1.0]), num_queries=4, last_rank=10)
+    assert [value for _, _, value in recall_curve(curve).legend] == ["50.0%", "75.0%", "100.0%"]
     drawn = scatter(
         np.zeros((30, 2)), [0] * 20 + list(range(1, 11)), class_names=[str(at) for at in range(11)], titles=["t"] * 30
     )

@@ -13,7 +13,8 @@ from pyarrow import parquet
 
 from artifact.errors import DataError, UsageError
 from artifact.preprocessing import ImageError
-from rows.tables import FORMATS, ImageTable, open_table
+from rows.formats.opening import FORMATS
+from rows.tables import ImageTable, open_table
 from tests.shared.row_tables import NUM_ROWS, WRITERS, number, rows, write_images, write_text
 
 

@@ -78,7 +78,7 @@ def open_dataset(
         if found.shape == CLASSES:
             return open_class_table(path, found, source)
         return open_tuple_table(path, found, source)
-    if not path.is_dir() and (path.exists() or path.name.lower().endswith(tuple(FORMATS))):
+    if not path.is_dir() and (path.exists() or is_table_file(path.name)):
         raise DataError(
             "images",
             expected=f"a folder with one folder of images per class, or a table ({' '.join(FORMATS)})",

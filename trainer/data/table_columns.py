@@ -2,8 +2,7 @@
 
 Decisions a reader would question:
 - Columns are found by the name of their role, or named by the user. A table with both shapes is refused, not guessed.
-- The target of siamese pairs is `different` (1 = different) or `same` (1 = same). A column `label` is refused there: of
-  the libraries that call it so, some mean 1 = similar and others the opposite.
+- The target of siamese pairs is `different` or `same`, and never `label` (rows/pair_target.py).
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ from artifact.errors import DataError, UsageError
 from artifact.kinds import KINDS
 from rows.cells import IMAGE_KINDS, is_image_column, is_text, kind_name
 from rows.columns import SINGLE_STREAM_NAMES
+from rows.pair_target import TARGET_ROLES, find_target
 
 IMAGE, LABEL = "image", "label"
 CLASSES, TUPLES = "classes", "tuples"
-TARGETS = ("different", "same")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +41,7 @@ class TableColumns:
 
 def table_roles(kind: str) -> tuple[str, ...]:
     """Every role that a column may have in a table for this kind."""
-    return IMAGE, LABEL, *KINDS[kind].streams, *(TARGETS if kind == "siamese" else ())
+    return IMAGE, LABEL, *KINDS[kind].streams, *(TARGET_ROLES if kind == "siamese" else ())
 
 
 def check_roles(columns: Mapping[str, str], *, kind: str) -> None:
@@ -69,7 +68,7 @@ def check_roles(columns: Mapping[str, str], *, kind: str) -> None:
             got=_listed(list(columns)),
             where="--columns",
         )
-    if all(target in columns for target in TARGETS):
+    if all(target in columns for target in TARGET_ROLES):
         raise UsageError("target of pairs", expected="different or same", got="both", where="--columns")
 
 
@@ -137,20 +136,8 @@ def _by_name(schema: pa.Schema, kind: str) -> dict[str, str]:
 
 
 def _target(names: Mapping[str, str], columns: Mapping[str, str], schema: pa.Schema, where: str) -> tuple[str, str]:
-    targets = [target for target in TARGETS if target in columns] or [target for target in TARGETS if target in names]
-    if len(targets) == 1:
-        return targets[0], names[targets[0]]
-    got = "both" if targets else f"none among {', '.join(schema.names)}"
-    mend = "name it with --columns different=COLUMN or same=COLUMN"
-    if not targets and LABEL in schema.names:
-        got, mend = "label, which some read as 1 = same and others as 1 = different", f"say which: {mend}"
-    raise DataError(
-        "target of siamese pairs",
-        expected="a column different (1 = different) or same (1 = same)",
-        got=got,
-        where=where,
-        mend=mend,
-    )
+    named = {role: columns[role] for role in TARGET_ROLES if role in columns}  # goes before what is called so
+    return find_target(named or names, schema.names, what="target of siamese pairs", where=where)
 
 
 def _check_types(schema: pa.Schema, found: TableColumns, where: str) -> None:

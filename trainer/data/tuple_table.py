@@ -21,12 +21,11 @@ from artifact.arrays import Flags, Indices
 from artifact.errors import DataError
 from rows.formats.source import Source
 from rows.images import ImageRef
+from rows.pair_target import is_different
 from trainer.data.image_files import ImageFiles
 from trainer.data.images import BadImage, Images
 from trainer.data.table_columns import TableColumns
 from trainer.data.table_images import TableImages, column_values, listed_rows
-
-_TRUE, _FALSE = frozenset(("1", "1.0", "true", "yes")), frozenset(("0", "0.0", "false", "no"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,13 +169,5 @@ def _name(ref: ImageRef, row: int, stream: str, path: Path) -> str:
 
 def _targets(source: Source, target: tuple[str, str], path: Path) -> Flags:
     """bool [rows], True = different."""
-    role, column = target
-    flags = []
-    for row, value in enumerate(column_values(source, column)):
-        text = str(value).strip().lower()
-        if text not in _TRUE and text not in _FALSE:
-            got = "nothing" if value is None else repr(value)
-            raise DataError(f'column "{column}", row {row}', expected=f"1 ({role}) or 0", got=got, where=path.name)
-        flags.append(text in _TRUE)
-    different = np.array(flags, bool)
-    return different if role == "different" else ~different
+    cells = column_values(source, target[1])
+    return np.array([is_different(value, target, row=row, where=path.name) for row, value in enumerate(cells)], bool)

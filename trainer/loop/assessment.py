@@ -50,10 +50,12 @@ def held_out_pairs(training: Training, vectors: Vectors | None) -> Pairs | None:
     """The pairs that threshold and report are taken from; None where nothing with classes is held out.
 
     Args:
-        vectors: float32 [N, n] of the held-out images, or None.
+        vectors: float32 [N, n] of the held-out images, or None; where they are not finite there are no pairs.
     """
     prepared, config = training.prepared, training.config
     if vectors is None or prepared.held_out is None or prepared.held_out_tuples is not None:
+        return None
+    if not np.isfinite(vectors).all():  # the run ends all the same, and its page says so
         return None
     return choose_pairs(vectors, prepared.held_out.labels, distance=config.distance, seed=config.seed)
 

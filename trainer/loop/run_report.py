@@ -16,12 +16,13 @@ from analysis.evaluation.examples import at_random, confidently_wrong, worst
 from analysis.measures.confusion import recall_by_class
 from analysis.measures.pairs import Pairs
 from analysis.measures.ranking import Ranking, rank_within
+from analysis.measures.ranks import recall_by_depth
 from analysis.measures.roc import RocCurve
 from analysis.neighbours.nearest import nearest
 from analysis.neighbours.samples import sample_rows
 from artifact.arrays import Indices, Vectors
 from artifact.events import Report
-from pages.findings import ClassLine, HeldOut, Neighbourhoods, PairDistances, Retrieval, VectorMap
+from pages.findings import ClassLine, HeldOut, Neighbourhoods, PairDistances, RecallCurve, Retrieval, VectorMap
 from pages.report import write_report
 from trainer.config.config import to_yaml
 from trainer.data.images import Images
@@ -43,7 +44,8 @@ def report_run(
         training: at its end.
         facts: what will stand in facts.json.
         vectors: float32 [N, n] of the held-out images, by the weights that were kept; None where nothing is held out.
-        pairs: those that the threshold was taken from; None where the images have no classes.
+        pairs: those that the threshold was taken from; None where the images have no classes, or
+            the vectors are not finite.
         say: gets the warning.
     """
     config, images = training.config, training.prepared.held_out
@@ -71,7 +73,7 @@ def examine(images: Images, vectors: Vectors, pairs: Pairs | None, *, distance: 
     Args:
         images: N of them.
         vectors: float32 [N, n].
-        pairs: of these vectors; None where the images have no classes.
+        pairs: of these vectors; None where the images have no classes, or the vectors are not finite.
         distance: a name in artifact.distances.DISTANCES.
         seed: of the samples.
     """
@@ -83,7 +85,7 @@ def examine(images: Images, vectors: Vectors, pairs: Pairs | None, *, distance: 
         classes=images.files.classes,
         pixels=images.pixels,
         map=find_map(vectors, seed=seed) if is_finite else None,
-        pairs=None if pairs is None else find_curve(pairs),
+        pairs=find_curve(pairs) if is_finite and pairs is not None else None,
         retrieval=find_retrieval(vectors, labels, distance=distance, seed=seed)
         if is_finite and labels is not None
         else None,
@@ -106,7 +108,7 @@ def find_curve(pairs: Pairs) -> PairDistances:
 
 
 def find_retrieval(vectors: Vectors, codes: Indices, *, distance: str, seed: int) -> Retrieval | None:
-    """Ranks, examples and classes; None where no class has two images."""
+    """Recall, examples and classes; None where no class has two images."""
     ranking = rank_within(vectors, codes, distance=distance, with_mistakes=True)
     if ranking is None or ranking.mistakes is None:
         return None
@@ -118,7 +120,7 @@ def find_retrieval(vectors: Vectors, codes: Indices, *, distance: str, seed: int
     )
     random, confident, worst_ones = find_neighbours(vectors, ranking, chosen, distance=distance)
     return Retrieval(
-        ranks=ranking.mistakes.ranks,
+        recall=find_recall(ranking.mistakes.ranks),
         at_random=random,
         confident=confident,
         worst=worst_ones,
@@ -127,6 +129,12 @@ def find_retrieval(vectors: Vectors, codes: Indices, *, distance: str, seed: int
             for each in recall_by_class(ranking, codes)
         ],
     )
+
+
+def find_recall(first_ranks: Indices) -> RecallCurve:
+    """recall@k of all queries from the place of each one's first right image, int64 [Q]."""
+    depths, recall = recall_by_depth(first_ranks)
+    return RecallCurve(depths=depths, recall=recall, num_queries=len(first_ranks), last_rank=int(first_ranks.max()))
 
 
 def find_neighbours(

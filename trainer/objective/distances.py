@@ -21,7 +21,8 @@ import torch.nn.functional as F  # noqa: N812 - torch's own idiom
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-from artifact.distances import COSINE_EPSILON, Distance
+from artifact.distances import Distance
+from artifact.distances.cosine import COSINE_EPSILON
 from artifact.distances.distance import COSINES, LENGTHS, SQUARES
 from trainer.objective.tensors import TENSORS
 

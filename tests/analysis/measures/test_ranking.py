@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from analysis.measures import ranking
-from analysis.measures.ranks import rank_values, wrong_before
+from analysis.measures.ranks import rank_values, recall_by_depth, wrong_before
 from analysis.measures.retrieval import retrieval_metrics
 from analysis.neighbours.pairwise import References
 from artifact.errors import UsageError
@@ -105,6 +105,17 @@ def test_wrong_before_survives_a_sample_that_misleads() -> None:
             assert [min(depth, count) for count in found] == [min(depth, count) for count in expected]
 
 
+def test_recall_by_depth_counts_the_queries_that_are_done() -> None:
+    """Every depth by a plain count; 1, 5 and 10 are among them, and all is found at the last."""
+    ranks = np.random.default_rng(0).integers(1, 3000, 200)
+    for some in (ranks, np.array([1, 1, 4, 10]), np.array([1])):
+        depths, recall = recall_by_depth(some)
+        assert {1, 5, 10, max(10, int(some.max()))} <= set(depths.tolist())
+        assert depths.tolist() == sorted(set(depths.tolist()))
+        assert recall.tolist() == [np.mean(some <= depth) for depth in depths]
+    assert dict(zip(*recall_by_depth(np.array([1, 1, 4, 10])), strict=True))[5] == 0.75
+
+
 def test_rank_values_by_hand() -> None:
     """R = 3 found first, third and sixth: P@1 = 1, P@4 = 2/4, AP@R = (1 + 2/3) / 3, AP = (1 + 2/3 + 3/6) / 3."""
     found = rank_values(np.array([[0, 2, 5], [3, 4, 5]]), (1, 4))
@@ -166,7 +177,6 @@ def test_mean_average_precision_is_sampled_beyond_its_limit(monkeypatch: pytest.
     assert found["mAP_low"] < exact["mAP"] < found["mAP_high"]
     same = [name for name in exact if not name.startswith("mAP") or name == "mAP@R"]
     assert {name: found[name] for name in same} == pytest.approx({name: exact[name] for name in same}, abs=1e-12)
-    assert retrieval_metrics(vectors, labels, distance="cosine", map_queries=1000) == exact
 
 
 def test_per_class_equals_the_loops_of_that_class() -> None:
@@ -187,10 +197,11 @@ def test_per_class_equals_the_loops_of_that_class() -> None:
             assert row[name] == pytest.approx(np.mean([each[name] for each in rows])), name
 
 
-def test_per_class_of_a_sample_says_where_it_has_none() -> None:
+def test_per_class_of_a_sample_says_where_it_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two of 100 queries have an average precision: most classes have none, and all have the rest."""
     vectors, labels = clustered(100, 20)
-    found = retrieval_metrics(vectors, labels, distance="cosine", per_class=True, map_queries=2)["per_class"]
+    monkeypatch.setattr("analysis.measures.retrieval.MAP_COMPARISONS", 100 * 4 * 2)
+    found = retrieval_metrics(vectors, labels, distance="cosine", per_class=True)["per_class"]
     assert len(found) == 20
     assert sum(row["mAP"] is not None for row in found) in (1, 2)
     assert all(row["mAP@R"] is not None for row in found)
@@ -212,14 +223,15 @@ def test_bootstrap_gives_an_interval_to_each_metric() -> None:
 def test_threads_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three threads over many small blocks, as one; and a failure in a thread is not lost."""
     vectors, labels = clustered(700, 30)
-    one = retrieval_metrics(vectors, labels, distance="euclidean", chunk_bytes=40_000)
+    monkeypatch.setattr("analysis.neighbours.pairwise.CHUNK_BYTES", 40_000)
+    one = retrieval_metrics(vectors, labels, distance="euclidean")
     monkeypatch.setattr(ranking, "_num_cores", lambda: 3)
     before = threading.active_count()
-    assert retrieval_metrics(vectors, labels, distance="euclidean", chunk_bytes=40_000) == one
+    assert retrieval_metrics(vectors, labels, distance="euclidean") == one
     assert threading.active_count() == before
-    monkeypatch.setattr(ranking, "block_values", lambda *_: 1 / 0)
+    monkeypatch.setattr(ranking, "block_values", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        retrieval_metrics(vectors, labels, distance="euclidean", chunk_bytes=40_000)
+        retrieval_metrics(vectors, labels, distance="euclidean")
 
 
 def test_threads_are_those_that_the_environment_grants(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,10 +248,8 @@ def test_threads_are_those_that_the_environment_grants(monkeypatch: pytest.Monke
     ("options", "text"),
     [
         ({"max_queries": 0}, "max_queries: expected at least 1, got 0"),
-        ({"map_queries": 0}, "map_queries: expected at least 1, got 0"),
         ({"bootstrap": -1}, "bootstrap: expected at least 0 resamples, got -1"),
         ({"seed": -1}, "seed: expected at least 0, got -1"),
-        ({"confidence": 0.0, "bootstrap": 9}, "confidence: expected a share in (0, 1), got 0.0"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any], text: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from analysis.measures.retrieval import retrieval_metrics
-from analysis.neighbours.pairwise import distance_chunks
+from analysis.neighbours import pairwise
 from artifact.distances import DISTANCES
 from artifact.errors import DataError, UsageError
 
@@ -88,32 +88,19 @@ def test_average_precision_equals_scikit_learn() -> None:
 
 
 def test_mean_average_precision_at_r_by_hand() -> None:
-    """One query of R = 3 whose ranking is right, wrong, right, right: mAP@R = (1 + 0 + 2/3) / 3."""
-    found = retrieval_metrics(
-        np.zeros((1, 1), np.float32),
-        ["a"],
-        distance="euclidean",
-        ks=(1,),
-        references=np.array([[1], [2], [3], [4]], np.float32),
-        reference_labels=["a", "b", "a", "a"],
-    )
+    """Four of a class on a line, one of another between them; R = 3.
+
+    From the ends the ranking is right, wrong, right, right: (1 + 0 + 2/3) / 3; from the middle wrong, right, right,
+    right: (0 + 1/2 + 2/3) / 3.
+    """
+    vectors = np.array([[0.0], [1.1], [2.0], [3.3], [4.7]], np.float32)
+    found = retrieval_metrics(vectors, ["a", "a", "b", "a", "a"], distance="euclidean", ks=(1,))
+    ends, middles = (1 + 2 / 3) / 3, (1 / 2 + 2 / 3) / 3
+    whole_ends, whole_middles = (1 + 2 / 3 + 3 / 4) / 3, (1 / 2 + 2 / 3 + 3 / 4) / 3
     assert found == pytest.approx(
-        {"recall@1": 1, "P@1": 1, "mAP": (1 + 2 / 3 + 3 / 4) / 3, "mAP@R": (1 + 2 / 3) / 3, "queries": 1, "skipped": 0}
-        | {"mAP_queries": 1}
+        {"recall@1": 0.5, "P@1": 0.5, "mAP": (whole_ends + whole_middles) / 2, "mAP@R": (ends + middles) / 2}
+        | {"queries": 4, "skipped": 1, "mAP_queries": 4}
     )
-
-
-def test_separate_references_equal_plain_loops() -> None:
-    """No self is left out, and a query whose class the references lack is skipped."""
-    vectors, labels = unbalanced(1)
-    queries, query_labels = vectors[:12], [*labels[:12], "nowhere"]
-    queries = np.concatenate([queries, queries[:1]])
-    found = retrieval_metrics(
-        queries, query_labels, distance="cosine", references=vectors[12:], reference_labels=labels[12:]
-    )
-    expected = by_loops(queries, query_labels, "cosine", (1, 5, 10), vectors[12:], labels[12:])
-    assert found == pytest.approx(expected, abs=1e-12)
-    assert found["skipped"] >= 1
 
 
 @pytest.mark.parametrize("distance", DISTANCES)
@@ -146,23 +133,25 @@ def test_vectors_far_from_the_origin_keep_their_order() -> None:
 
 @pytest.mark.parametrize("distance", DISTANCES)
 @pytest.mark.parametrize("chunk_bytes", [1, 2000, 1 << 20])
-def test_equal_vectors_are_exactly_at_zero(distance: str, chunk_bytes: int) -> None:
+def test_equal_vectors_are_exactly_at_zero(distance: str, chunk_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """However the product rounds; the rest is what the artifact's own function gives."""
     rng = np.random.default_rng(0)
     vectors = (rng.normal(size=(30, 65)) * 37).astype(np.float32)
     queries = vectors[rng.permutation(30)]
-    chunks = [found for _, found in distance_chunks(queries, vectors, distance=distance, chunk_bytes=chunk_bytes)]
+    monkeypatch.setattr(pairwise, "CHUNK_BYTES", chunk_bytes)
+    chunks = [found for _, found in pairwise.distance_chunks(queries, vectors, distance=distance)]
     found = np.concatenate(chunks)
     np.testing.assert_array_equal(found == 0, (queries[:, None] == vectors).all(axis=-1))
     expected = DISTANCES[distance](queries[:, None].astype(float), vectors[None].astype(float))  # type: ignore[arg-type]
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_chunks_do_not_change_the_result() -> None:
+def test_chunks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     """One query a chunk gives the same numbers as one chunk."""
     vectors, labels = unbalanced(4)
     whole = retrieval_metrics(vectors, labels, distance="cosine")
-    assert retrieval_metrics(vectors, labels, distance="cosine", chunk_bytes=1) == pytest.approx(whole, abs=1e-12)
+    monkeypatch.setattr(pairwise, "CHUNK_BYTES", 1)
+    assert retrieval_metrics(vectors, labels, distance="cosine") == pytest.approx(whole, abs=1e-12)
 
 
 def test_a_depth_beyond_the_set_is_the_whole_set() -> None:
@@ -193,11 +182,6 @@ def test_a_depth_beyond_the_set_is_the_whole_set() -> None:
             "vectors: expected finite numbers, got NaN or infinity in 1 rows, first 1",
         ),
         ({"vectors": np.zeros(3)}, DataError, "vectors: expected an array of shape [N, n], got shape [3]"),
-        (
-            {"references": np.zeros((2, 4)), "reference_labels": ["a", "b"]},
-            DataError,
-            "vectors: expected 4 dims as the references have, got 1",
-        ),
     ],
 )
 def test_retrieval_refuses_with_one_line(change: dict[str, Any], kind: type[Exception], text: str) -> None:

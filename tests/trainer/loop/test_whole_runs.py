@@ -17,6 +17,7 @@ from trainer.data.class_sets import open_class_folder
 from trainer.data.images import read_images
 from trainer.loop.assessment import embed
 from trainer.networks.base_networks import build_base, make_branch
+from trainer.run.folder import STATE
 from trainer.run.saved_run import Run, load_run
 
 
@@ -102,6 +103,18 @@ def test_run_states_its_facts(shapes: Path, tmp_path: Path) -> None:
     assert run.checkpoint_sha256 == hashlib.sha256((run.path / "checkpoint.safetensors").read_bytes()).hexdigest()
     files = {"config.yaml", "checkpoint.safetensors", "metrics.jsonl", "facts.json", "report.html"}
     assert {path.name for path in run.path.iterdir()} == files
+
+
+def test_vectors_that_are_not_finite_at_the_end_leave_a_whole_run(
+    shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No threshold, and a page that says why; the facts stand, and nothing of the state is left."""
+    monkeypatch.setattr("trainer.loop.fit.embed", lambda branch, images: np.full((len(images), 8), np.nan, np.float32))
+    run = fit_small(shapes, tmp_path / "run", epochs=1)
+    assert run.threshold is None
+    assert run.facts["end_time"].endswith("+00:00")
+    assert "The vectors hold NaN or infinity" in (run.path / "report.html").read_text(encoding="utf-8")
+    assert not (run.path / STATE).exists()
 
 
 def test_same_seed_gives_the_same_checkpoint_to_the_byte(shapes: Path, tmp_path: Path) -> None:
