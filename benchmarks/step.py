@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from artifact.losses import LOSSES
 from trainer.networks.base_networks import build_base
 from trainer.networks.branch import Branch
 from trainer.objective.objective import Objective
@@ -99,7 +100,7 @@ def _ours(size: int, images: Tensor, labels: Tensor, precision: str) -> Callable
     branch = _branch(size)
     branch.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     module = InPrecision(branch, precision)
-    objective = Objective(loss="triplet", distance="euclidean", mining="all", margin=MARGIN, margin2=0.0)
+    objective = Objective(loss=LOSSES["triplet"], distance="euclidean", mining="all", margin=MARGIN, margin2=0.0)
     optimizer = torch.optim.AdamW(branch.parameters(), lr=1e-5)
 
     def step() -> int:

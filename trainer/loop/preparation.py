@@ -17,7 +17,9 @@ import torch
 
 from artifact.errors import DataError, UsageError
 from artifact.events import Report
+from artifact.losses import DEFAULT_LOSSES, Loss
 from artifact.preprocessing import ImageError, Preprocessing, inspect_image
+from trainer.config.checks import check_names
 from trainer.config.config import TrainConfig
 from trainer.config.resolution import Share, choose_strategy, read_validation, resolve, resolve_settings
 from trainer.data.dataset import Dataset, DatasetFiles, files_of, open_cache, open_dataset, read_dataset
@@ -27,6 +29,8 @@ from trainer.data.images import Images
 from trainer.data.tuple_table import TupleFiles, TupleRows
 from trainer.networks.base_networks import BaseNetwork, build_base, make_preprocessing
 from trainer.networks.conv4 import NATURAL_SIZE_PX
+from trainer.objective.mining import MINERS
+from trainer.objective.own_loss import find_loss
 from trainer.run.saved_run import Run
 from trainer.weights.precision import is_slow, resolve_precision
 
@@ -44,6 +48,7 @@ class Prepared:
 
     Attributes:
         config: with nothing left open.
+        loss: the one that it names; a user's own is loaded and tried out here and nowhere else.
         base: the base network, with its first weights.
         train: images to train on, turned and mirrored ones included.
         held_out: images to validate on, or None.
@@ -54,6 +59,7 @@ class Prepared:
     """
 
     config: TrainConfig
+    loss: Loss
     base: BaseNetwork
     train: Images
     held_out: Images | None
@@ -89,7 +95,7 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU)
         UsageError: settings that make no sense, before any image is read; or a metric that is not measured.
         DataError: images that no tuple of the kind can be drawn from, or too many bad ones.
     """
-    given, config = config, resolve_settings(config)
+    given, (config, loss) = config, settle(config)
     opened, validation = _open(config)
     strategy = choose_strategy(given, is_tuples=isinstance(opened, TupleFiles))
     if not isinstance(opened, TupleFiles):
@@ -122,6 +128,7 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU)
     )
     return Prepared(
         config=config,
+        loss=loss,
         base=base,
         train=train,
         held_out=split.held_out,
@@ -131,6 +138,17 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU)
         num_images=len(dataset.images),
         num_classes=len(dataset.images.files.classes),
     )
+
+
+def settle(config: TrainConfig) -> tuple[TrainConfig, Loss]:
+    """The loss of a configuration, and the settings that follow from it filled in; no image is looked at.
+
+    Raises:
+        UsageError: an unknown name, a user's loss that cannot serve as one, settings that make no sense together.
+    """
+    check_names(config)
+    loss = find_loss(config.loss or DEFAULT_LOSSES[config.kind])
+    return resolve_settings(config, loss, miners=MINERS[loss.form]), loss
 
 
 def read_split(run: Run, *, report: Report) -> tuple[Images, Images | None]:

@@ -10,7 +10,7 @@ from artifact.errors import UsageError
 from artifact.losses import LOSSES
 from artifact.losses.loss import QUARTET
 from tests.shared.plain_objective import MARGIN, MARGIN2, mean_of_positive, plain_distance, plain_value
-from trainer.objective.distances import all_pairs, row_by_row
+from trainer.objective.distances import distance_matrix, row_by_row
 from trainer.objective.objective import Objective
 
 
@@ -20,7 +20,7 @@ def _vectors(size: int = 8, *, seed: int = 0, dim: int = 3) -> torch.Tensor:
 
 
 def _objective(loss: str, *, distance: str = "euclidean", mining: str = "all") -> Objective:
-    return Objective(loss=loss, distance=distance, mining=mining, margin=MARGIN, margin2=MARGIN2)
+    return Objective(loss=LOSSES[loss], distance=distance, mining=mining, margin=MARGIN, margin2=MARGIN2)
 
 
 def _gradient(loss: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
@@ -119,7 +119,7 @@ def test_paired_distances_are_entries_of_the_matrix(distance: str) -> None:
     vectors, tuples = _vectors(seed=7), _drawn(2, seed=3)
     left, right = tuples.unbind(1)
     paired = row_by_row(DISTANCES[distance], vectors[left], vectors[right])
-    matrix = all_pairs(DISTANCES[distance], vectors)[left, right]
+    matrix = distance_matrix(DISTANCES[distance], vectors)[left, right]
     torch.testing.assert_close(paired, matrix, atol=1e-12, rtol=1e-9)
     keep = left != right
     gradients = [_gradient(d[keep].sin().sum(), vectors) for d in (paired, matrix)]

@@ -18,7 +18,7 @@ from artifact.losses.dlpy import dlpy
 from artifact.losses.quadruplet import quadruplet
 from artifact.losses.triplet import triplet
 from artifact.losses.triplet_soft import triplet_soft
-from trainer.objective.distances import all_pairs
+from trainer.objective.distances import distance_matrix
 from trainer.objective.mining import MINERS
 from trainer.objective.objective import Objective
 from trainer.objective.tensors import TENSORS
@@ -31,7 +31,7 @@ def _vectors(seed: int = 0) -> torch.Tensor:
 
 
 def _objective(loss: str, *, distance: str = "euclidean", mining: str = "all", margin: float = 0.7) -> Objective:
-    return Objective(loss=loss, distance=distance, mining=mining, margin=margin, margin2=margin / 2)
+    return Objective(loss=LOSSES[loss], distance=distance, mining=mining, margin=margin, margin2=margin / 2)
 
 
 def _gradient(loss: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
@@ -53,7 +53,7 @@ def test_distances_equal_the_numpy_ones_that_everything_downstream_uses(name: st
     vectors = _vectors().float()
     vectors[3] = 0  # a zero vector has a defined cosine distance
     array = vectors.numpy()
-    matrix = all_pairs(DISTANCES[name], vectors).numpy()
+    matrix = distance_matrix(DISTANCES[name], vectors).numpy()
     for i, j in itertools.product(range(len(array)), repeat=2):
         if i != j:
             assert matrix[i, j] == pytest.approx(float(DISTANCES[name](array[i], array[j])), abs=1e-5)
@@ -64,7 +64,7 @@ def test_distances_have_the_gradients_of_finite_differences(name: str) -> None:
     """Checked numerically in float64, off the diagonal where euclidean has a corner."""
     mask = ~torch.eye(len(LABELS), dtype=torch.bool)
     vectors = _vectors().requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: all_pairs(DISTANCES[name], x)[mask], (vectors,))
+    assert torch.autograd.gradcheck(lambda x: distance_matrix(DISTANCES[name], x)[mask], (vectors,))
 
 
 def test_contrastive_is_hadsells_formula() -> None:

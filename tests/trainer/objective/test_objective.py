@@ -17,7 +17,7 @@ from artifact.losses import LOSSES
 from artifact.losses.loss import QUARTET
 from tests.shared.plain_mining import BATCHES, plain_triplets
 from tests.shared.plain_objective import MARGIN, MARGIN2, plain_distance, plain_loss
-from trainer.objective.distances import all_pairs
+from trainer.objective.distances import distance_matrix
 from trainer.objective.hinge import count_below, reduce_hinges
 from trainer.objective.mining import MINERS, mine
 from trainer.objective.objective import Objective, Outcome
@@ -35,7 +35,7 @@ def _vectors(size: int = 8, *, seed: int = 0, dim: int = 3) -> torch.Tensor:
 
 
 def _objective(loss: str, *, distance: str = "euclidean", mining: str = "all") -> Objective:
-    return Objective(loss=loss, distance=distance, mining=mining, margin=MARGIN, margin2=MARGIN2)
+    return Objective(loss=LOSSES[loss], distance=distance, mining=mining, margin=MARGIN, margin2=MARGIN2)
 
 
 def _gradient(loss: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
@@ -91,7 +91,7 @@ def test_hinges_by_counting_are_hinges_by_tuples(loss: str, dtype: torch.dtype) 
     flat = [torch.zeros(8, 3), torch.tensor([0.0, 1.0] * 12).reshape(8, 3)]
     for labels, (margin, margin2) in itertools.product(batches, [(0.0, 0.0), (MARGIN, MARGIN2), (9.0, 8.0)]):
         for points in [*(_vectors(seed=seed).detach() for seed in range(2)), *flat]:
-            d = all_pairs(EUCLIDEAN, points.to(dtype)).requires_grad_()
+            d = distance_matrix(EUCLIDEAN, points.to(dtype)).requires_grad_()
             masks, value = class_masks(labels), LOSSES[loss]
             margins = value.margins(margin=margin, margin2=margin2)
             counted = reduce_hinges(d, masks, loss=value, margins=margins)
@@ -196,12 +196,11 @@ def test_near_images_keep_their_digits() -> None:
     offsets = torch.linspace(0, 1, 6)[:, None] * 1e-3 * torch.linspace(-1, 1, 64)
     vectors = base + torch.cat([offsets, torch.full((1, 64), 50.0)])
     exact = torch.cdist(vectors.double(), vectors.double(), compute_mode="donot_use_mm_for_euclid_dist")
-    torch.testing.assert_close(all_pairs(EUCLIDEAN, vectors).double(), exact, rtol=2e-6, atol=0)
-    torch.testing.assert_close(all_pairs(SQUARED_EUCLIDEAN, vectors).double(), exact**2, rtol=4e-6, atol=0)
+    torch.testing.assert_close(distance_matrix(EUCLIDEAN, vectors).double(), exact, rtol=2e-6, atol=0)
+    torch.testing.assert_close(distance_matrix(SQUARED_EUCLIDEAN, vectors).double(), exact**2, rtol=4e-6, atol=0)
 
 
 def test_objectives_are_values() -> None:
     """Frozen, and equal where their options are."""
     objective = _objective("triplet")
-    assert objective.found is LOSSES["triplet"]
     assert replace(objective) == objective

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from artifact.errors import TrainingError
+from artifact.losses import LOSSES
 from tests.shared.places import DATA
 from trainer.config.config import TrainConfig, make_config
 from trainer.objective.objective import Objective
@@ -161,7 +162,7 @@ LOSS_CASES = [
 def test_resting_loss_is_the_loss_of_equal_vectors(kind: str, loss: str) -> None:
     """The objective itself, of a batch whose vectors are all one point."""
     config = make_config({"images": "x", "kind": kind, "loss": loss, "margin": 0.7, "margin2": 0.3, "mining": "all"})
-    objective = Objective(loss=loss, distance="euclidean", mining="all", margin=0.7, margin2=0.3)
+    objective = Objective(loss=LOSSES[loss], distance="euclidean", mining="all", margin=0.7, margin2=0.3)
     outcome = objective(torch.ones(9, 4), torch.arange(9) // 3)
     assert resting_loss(config) == pytest.approx(float(outcome.loss), rel=1e-6)
 
