@@ -23,6 +23,7 @@ from artifact.errors import ArtifactError, UsageError
 from artifact.kinds import BRANCH, KINDS
 from artifact.model.file import append_manifest, content_hash
 from artifact.model.golden import golden_images, make_golden
+from artifact.model.int8_scheme import LARGEST_WEIGHT_KEY, largest_int8_weight
 from artifact.model.manifest import Content, Manifest, canonical_json
 from artifact.preprocessing import Preprocessing, load_pixels
 from artifact.repository.publishing import publish, require_model_name
@@ -156,6 +157,7 @@ def adopt(
         training={"adopted_from": path.name, "producer": foreign.producer, "opset": foreign.opset, "batching": batching}
         | facts,
         precision=precision,
+        quantization={LARGEST_WEIGHT_KEY: largest_int8_weight(model)} if precision == "int8" else None,
         opset=next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")),
         space=hashlib.sha256(canonical_json(space)).hexdigest(),
         content=Content(sha256=content_hash(data), size=len(data)),
