@@ -25,10 +25,10 @@ from artifact.cores import available_cores
 from artifact.kinds import KINDS
 from artifact.model.file import append_manifest, content_hash
 from artifact.model.golden import golden_images, make_golden
-from artifact.model.manifest import Content, Manifest
+from artifact.model.manifest import OPSET, Content, Manifest
 from artifact.preprocessing import Preprocessing, load_pixels
 from artifact.repository.publishing import publish
-from export.graph import OPSET, export_branch
+from export.graph import export_branch
 from rows.tables import open_table
 from serving.client.scorer import Scorer
 from serving.jobs.scoring import DEFAULT_ROWS_PER_PART, JobResult, score_table

@@ -4,24 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from artifact.kinds import BRANCH, FULL, FULL_SUFFIX, MODES
-from artifact.repository.publishing import require_model_name, require_publishable
-from export.build import default_name
+from artifact.repository.publishing import require_publishable
+from export.names import deployed_names
 from trainer.config.config import TrainConfig
-
-
-def deployed_names(run: Path, name: str | None) -> dict[str, str]:
-    """{mode: model name} of what `deploy` publishes of a run folder; raises UsageError for one Triton would not take.
-
-    Args:
-        name: of the branch; None: the run folder's.
-    """
-    if name is None:
-        names = {mode: default_name(run, mode) for mode in MODES}
-    else:
-        names = {BRANCH: name, FULL: name + FULL_SUFFIX}
-    require_model_name(names[BRANCH])
-    return names
 
 
 def require_deployable(config: TrainConfig, run: Path, repository: Path, name: str | None) -> None:

@@ -21,11 +21,9 @@ from artifact.errors import ParityError
 from artifact.kinds import BRANCH, BRANCH_OUTPUT, KINDS, distance_name, embedding_name, input_names
 from artifact.preprocessing import Preprocessing
 from export.precision import FP32, PRECISIONS, Precision
-from serving.probe import probe_pixels
+from serving.probe import BATCHES, probe_pixels
 
-BATCHES = (1, 2, 7)
-
-Branch = Callable[[Tensor], Tensor]
+EmbedTensors = Callable[[Tensor], Tensor]
 """uint8 [N, H, W, 3] -> float32 [N, n]; a network of torch, or anything that does the same."""
 
 Arrays = dict[str, npt.NDArray[np.float32]]
@@ -42,7 +40,7 @@ class Parity:
 
 
 def check_parity(
-    branch: Branch,
+    branch: EmbedTensors,
     model: bytes,
     *,
     kind: str,
@@ -107,7 +105,7 @@ def _own_distances(got: Arrays, *, kind: str, distance: str) -> Arrays:
 
 
 def reference_outputs(
-    branch: Branch, feeds: dict[str, npt.NDArray[np.uint8]], *, kind: str, mode: str, distance: str
+    branch: EmbedTensors, feeds: dict[str, npt.NDArray[np.uint8]], *, kind: str, mode: str, distance: str
 ) -> Arrays:
     """What the artifact must give: torch for the vectors, numpy for the distances."""
     with torch.no_grad():

@@ -25,11 +25,10 @@ from export.adoption.foreign import ForeignInput, ForeignNetwork, first_line
 from export.adoption.original import Original, load_session
 from export.adoption.surgery import OURS, set_image_shape, with_pixels
 from export.folding import fold_constants, read_by
+from serving.probe import BATCHES
 
 if TYPE_CHECKING:
     import onnx
-
-BATCHES = (1, 2, 7)
 
 
 @dataclass(frozen=True)
