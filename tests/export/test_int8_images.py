@@ -61,12 +61,14 @@ def test_bad_calibration_folder_is_one_line(tmp_path: Path, given: str, message:
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_calibration_takes_plain_folders_evenly(tmp_path: Path) -> None:
+def test_calibration_takes_plain_folders_evenly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Images without class folders do too; of more than the limit, evenly spaced ones in order of their names."""
     folder = write_shapes(tmp_path / "plain")
     for path in sorted(folder.rglob("*.png")):
         path.rename(folder / f"{path.parent.name}-{path.name}")
-    every, some = (read_calibration(folder, SPEC, max_images=count) for count in (100, 36))
+    every = read_calibration(folder, SPEC)
+    monkeypatch.setattr("export.calibration.MAX_IMAGES", 36)
+    some = read_calibration(folder, SPEC)
     assert (len(every.pixels), len(some.pixels), some.found) == (48, 36, 48)
     order = [every.hashes.index(digest) for digest in some.hashes]
     assert order == sorted(order)
