@@ -73,7 +73,7 @@ def read_calibration(folder: Path, preprocessing: Preprocessing) -> CalibrationI
             raise DataError(
                 "calibration image that cannot be read",
                 got=str(error),
-                where=image.path,
+                where=None if str(image.path) in str(error) else image.path,
                 mend="remove or replace it",
             ) from None
         hashes.append(hashlib.sha256(content).hexdigest())

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-
 _NUM_ROWS = 1000
 
 

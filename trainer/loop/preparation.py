@@ -24,7 +24,7 @@ from trainer.config.config import TrainConfig
 from trainer.config.resolution import Share, choose_strategy, read_validation, resolve, resolve_settings
 from trainer.data.dataset import Dataset, DatasetFiles, files_of, open_cache, open_dataset, read_dataset
 from trainer.data.held_out import DataSplit, split_dataset
-from trainer.data.image_files import ImageFiles, check_classes
+from trainer.data.image_files import ImageFiles, check_classes, newly_read
 from trainer.data.images import Images
 from trainer.data.tuple_table import TupleFiles, TupleRows
 from trainer.networks.base_networks import BaseNetwork, build_base, make_preprocessing
@@ -40,6 +40,10 @@ Validation = DatasetFiles | Share | None
 _CPU = torch.device("cpu")
 _HEADERS = 64
 _MIN_SIZE_PX = 16
+
+
+class ChangedImagesError(DataError):
+    """Images of a run that are not those that it was trained on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +161,7 @@ def read_split(run: Run, *, report: Report) -> tuple[Images, Images | None]:
     Neither is turned or mirrored; those of a table of tuples have no classes.
 
     Raises:
-        DataError: the images are not there any more, or have changed.
+        DataError: the images are not there any more; ChangedImagesError where they have changed.
     """
     opened, validation = _open(run.config)
     expected = str(run.facts.get("data_sha256"))
@@ -219,7 +223,10 @@ def _read(
     dataset = read_dataset(opened, config, preprocessing, cache=cache, report=report)
     if expected is not None and dataset.sha256 != expected:
         where = dataset.images.files.root
-        raise DataError("images of the run", expected="as they were in training", got="changed", where=where)
+        mend = newly_read(dataset.images.files)
+        raise ChangedImagesError(
+            "images of the run", expected="as they were in training", got="changed", where=where, mend=mend
+        )
     if not isinstance(opened, TupleFiles):
         check_classes(dataset.images.files, kind=config.kind)
     held_out: Dataset | Share | None

@@ -86,7 +86,8 @@ class PixelStore:
         try:
             return load_pixels(ref.read(), self._preprocessing)
         except ImageError as error:
-            raise DataError("image that was readable before", got=str(error), where=ref.path) from None
+            where = None if str(ref.path) in str(error) else ref.path
+            raise DataError("image that was readable before", got=str(error), where=where) from None
 
 
 class StoreBuilder:
