@@ -27,8 +27,7 @@ from trainer.data.held_out import DataSplit, split_dataset
 from trainer.data.image_files import ImageFiles, check_classes, newly_read
 from trainer.data.images import Images
 from trainer.data.tuple_table import TupleFiles, TupleRows
-from trainer.networks.base_networks import BaseNetwork, build_base, make_preprocessing
-from trainer.networks.conv4 import NATURAL_SIZE_PX
+from trainer.networks.base_networks import BaseNetwork, build_base, make_preprocessing, source_of
 from trainer.objective.mining import MINERS
 from trainer.objective.own_loss import find_loss
 from trainer.run.saved_run import Run
@@ -104,7 +103,8 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU)
     strategy = choose_strategy(given, is_tuples=isinstance(opened, TupleFiles))
     if not isinstance(opened, TupleFiles):
         check_classes(opened, kind=config.kind)
-    size = config.size or (small_size(files_of(opened)) if config.base == "conv4" else None)
+    own_size = source_of(config.base).own_size_px
+    size = config.size or (small_size(files_of(opened), own_size) if own_size is not None else None)
     base = build_base(
         config.base,
         size=size,
@@ -169,8 +169,8 @@ def read_split(run: Run, *, report: Report) -> tuple[Images, Images | None]:
     return split.train, split.held_out
 
 
-def small_size(files: ImageFiles) -> int:
-    """Median of the shorter sides of a sample of the images, from their headers, within 16 and 64 px."""
+def small_size(files: ImageFiles, largest: int) -> int:
+    """Median of the shorter sides of a sample of the images, from their headers, within 16 and `largest` px."""
     sides = []
     for ref in files.some(_HEADERS):
         try:
@@ -178,7 +178,7 @@ def small_size(files: ImageFiles) -> int:
         except ImageError:
             continue  # reported with its reason when all images are read
         sides.append(min(width, height))
-    return int(np.clip(np.median(sides), _MIN_SIZE_PX, NATURAL_SIZE_PX)) if sides else NATURAL_SIZE_PX
+    return int(np.clip(np.median(sides), _MIN_SIZE_PX, largest)) if sides else largest
 
 
 def _open(config: TrainConfig) -> tuple[DatasetFiles, Validation]:
