@@ -108,7 +108,7 @@ def trial_error(
         runs: from `unpack_trials`.
         embed: uint8 [n, height, width, 3] -> float32 [n, dim].
         preprocessing: how files become pixels.
-        distance: a name in artifact/distances.py.
+        distance: a name in artifact/distances.
     """
     errors = []
     for run in runs:

@@ -1,6 +1,6 @@
 """A window of rows: which distinct images it holds, and their vectors back into rows with the distances between them.
 
-The distances are computed here, by artifact/distances.py, for any artifact: equal to those of a full graph; a branch
+The distances are computed here, by artifact/distances, for any artifact: equal to those of a full graph; a branch
 artifact has none of its own.
 
 Decision a reader would question: a file is known by its name, of which `./a.png`, `a.png` and the whole path are one.
