@@ -37,7 +37,7 @@ _INT32_ROOM = 2.0**30
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be quantised.
+    """The parts of a graph that will be quantised.
 
     Attributes:
         nodes: indices of the convolutions and dense layers.
@@ -144,7 +144,7 @@ _DEQUANTIZED = "_dequantized"
 
 
 class _Writer:
-    """Collects the nodes of the new graph in order, and its new constants."""
+    """The nodes of the new graph in order, and its new constants."""
 
     def __init__(self, graph: onnx.GraphProto, largest_weight: int) -> None:
         self.graph = graph

@@ -34,7 +34,7 @@ METHOD = f"static QDQ: uint8 activations, int8 weights from -{LARGEST_WEIGHT} to
 
 @dataclass(frozen=True, kw_only=True)
 class Int8Settings:
-    """Where the images for int8 come from, and what it must keep; what is not given comes from the run."""
+    """Images for int8 and limits that it must keep; what is not given comes from the run."""
 
     calibration: Path | None = None
     evaluation: Path | None = None

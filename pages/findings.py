@@ -72,7 +72,7 @@ class ClassLine:
 
 @dataclass(frozen=True, kw_only=True)
 class Retrieval:
-    """How images find others of their class.
+    """The finding of images by others of their class.
 
     Attributes:
         ranks: int64 [Q], of every query the place of the first image of its class; at least one query.

@@ -160,7 +160,7 @@ VARIANTS: dict[str, Variant] = {"declared": declared, "rewritten": rewritten, "o
 
 
 class _DifferentError(ParityError):
-    """It runs, and gives other vectors: for a single image, or for the same images in a batch."""
+    """A graph that runs and gives other vectors: for a single image, or for the same images in a batch."""
 
     def __init__(self, what: str, *, batch: int, **facts: Any) -> None:
         super().__init__(what, **facts)

@@ -47,7 +47,7 @@ class ChangedImagesError(DataError):
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """All that the loop needs.
+    """A run that is ready to be trained: all that the loop needs.
 
     Attributes:
         config: with nothing left open.

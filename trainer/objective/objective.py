@@ -52,7 +52,7 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """What to minimise.
+    """The objective: what is minimised.
 
     Attributes:
         loss: one of artifact.losses, or a user's own (trainer/objective/own_loss.py).

@@ -91,7 +91,7 @@ class PixelStore:
 
 
 class StoreBuilder:
-    """Gathers pixels as they are decoded: on disk first, where there is a cache, then in memory, then nowhere.
+    """A PixelStore in the making: pixels go to disk first, where there is a cache, then into memory, then nowhere.
 
     Args:
         max_images: as many as may come.

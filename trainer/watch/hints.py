@@ -43,7 +43,7 @@ _POINT = 0.01
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """What rules look at: the first epoch, the last ones, and the last ones that held-out images were looked at in."""
+    """Epochs that rules look at: the first one, the last ones, and the last ones with held-out metrics."""
 
     first: Line
     recent: Sequence[Line]
@@ -52,7 +52,7 @@ class History:
 
 
 class Watch:
-    """Takes a run's epochs one by one and says what there is to say, each thing once.
+    """A watcher that takes a run's epochs one by one and says what there is to say, each thing once.
 
     Args:
         config: as used.
