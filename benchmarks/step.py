@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from artifact.losses import LOSSES
-from trainer.networks.base_networks import build_base
+from trainer.networks.base_networks import branch_of, build_base
 from trainer.networks.branch import Branch
 from trainer.objective.objective import Objective
 from trainer.weights.precision import InPrecision
@@ -72,9 +72,7 @@ def _measure(size: int) -> dict[str, Any]:
 def _branch(size: int) -> Branch:
     torch.manual_seed(0)
     base = build_base("resnet18", size=size)
-    return Branch(
-        base.module, num_features=base.num_features, embedding_dim=DIM, mean=base.mean, std=base.std, normalize=False
-    ).train()
+    return branch_of(base, embedding_dim=DIM, normalize=False).train()
 
 
 def _naive(size: int, images: Tensor) -> Callable[[], int]:

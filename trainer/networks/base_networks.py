@@ -146,13 +146,18 @@ def build_base(
 
 def make_branch(config: TrainConfig, base: BaseNetwork) -> Branch:
     """The untrained branch of a configuration; torch's global generator decides its embedding layer."""
+    return branch_of(base, embedding_dim=config.dim, normalize=bool(config.normalize))
+
+
+def branch_of(base: BaseNetwork, *, embedding_dim: int, normalize: bool) -> Branch:
+    """A base network with a new embedding layer behind it."""
     return Branch(
         base.module,
         num_features=base.num_features,
-        embedding_dim=config.dim,
+        embedding_dim=embedding_dim,
         mean=base.mean,
         std=base.std,
-        normalize=bool(config.normalize),
+        normalize=normalize,
     )
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from artifact.errors import OutputError
 from artifact.preprocessing import Pixels
 from trainer.config.settings import AugmentConfig, FreezeConfig, OptimizerConfig
-from trainer.networks.base_networks import BaseNetwork, build_base
+from trainer.networks.base_networks import BaseNetwork, branch_of, build_base
 from trainer.networks.branch import Branch
 from trainer.weights.freezing import apply_freeze, num_free_stages
 from trainer.weights.frozen_features import FrozenFeatures, features_stay
@@ -36,9 +36,7 @@ class Pictures:
 def _branch(name: str, *, normalize: bool = False, **options: object) -> tuple[Branch, BaseNetwork]:
     torch.manual_seed(0)
     base = build_base(name, size=SIZE, **options)  # type: ignore[arg-type]
-    branch = Branch(
-        base.module, num_features=base.num_features, embedding_dim=4, mean=base.mean, std=base.std, normalize=normalize
-    )
+    branch = branch_of(base, embedding_dim=4, normalize=normalize)
     for module in branch.modules():
         if isinstance(module, nn.BatchNorm2d):
             assert module.running_mean is not None
