@@ -22,10 +22,10 @@ from artifact.model.manifest import OPSET, Content, Golden, Manifest, canonical_
 from artifact.preprocessing import load_pixels
 from artifact.repository.publishing import publish, require_model_name
 from artifact.repository.reading import PublishedModel
+from export.deployment import default_name, deployed_names
 from export.gates import Verdict
 from export.graph import export_branch
 from export.join import join_streams
-from export.names import default_name, deployed_names
 from export.parity import EmbedTensors, Parity, check_parity
 from export.precision import FP32, INT8, PRECISIONS, scaled_tolerance
 from export.reduce import REDUCTIONS, Int8Settings, embedder

@@ -92,7 +92,7 @@ def train(
     if name is not None and deploy is None:
         raise UsageError("--name", expected="--deploy DIR beside it", got=repr(name), mend="a run is named by --output")
     if deploy is not None:
-        from export.names import deployed_names
+        from export.deployment import deployed_names
 
         deployed_names(output, name)
 

@@ -19,9 +19,9 @@ from artifact.model.file import read_manifest
 from artifact.preprocessing import Preprocessing
 from artifact.repository.reading import open_repository
 from export.build import Built, build, deploy, publish_built
+from export.deployment import default_name
 from export.graph import export_branch
 from export.join import join_streams
-from export.names import default_name
 from export.parity import check_parity, reference_outputs
 from tests.shared.shapes_run import small_run
 from trainer.networks.base_networks import build_base
