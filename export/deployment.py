@@ -1,4 +1,4 @@
-"""The deployment of a run: names of its models, and what publishing would refuse after hours, refused before training."""
+"""The deployment of a run: names of its models, and what publishing would refuse, refused before training."""
 
 from __future__ import annotations
 
