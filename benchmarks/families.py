@@ -27,7 +27,7 @@ from export.graph import export_branch
 from export.join import join_streams
 from export.parity import check_parity
 from serving.probe import probe_pixels
-from trainer.networks.base_networks import build_base
+from trainer.networks.base_networks import branch_of, build_base
 from trainer.networks.branch import Branch
 
 EMBEDDING_DIM = 8
@@ -85,10 +85,7 @@ def make_branch(name: str, size: int) -> Branch:
     """A branch with random weights, its BatchNorm as after training so that folding it wrongly would show."""
     torch.manual_seed(0)
     base = build_base(name, size=size)
-    features, mean, std = base.num_features, base.mean, base.std
-    branch = Branch(
-        base.module, num_features=features, embedding_dim=EMBEDDING_DIM, mean=mean, std=std, normalize=False
-    )
+    branch = branch_of(base, embedding_dim=EMBEDDING_DIM, normalize=False)
     for module in branch.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and module.running_mean is not None:
             module.running_mean.uniform_(-0.3, 0.3)

@@ -26,8 +26,7 @@ from benchmarks.int8_schemes import NETWORKS, measure_schemes, schemes_of
 from export.graph import export_branch
 from export.half import to_half
 from serving.probe import probe_pixels
-from trainer.networks.base_networks import build_base
-from trainer.networks.branch import Branch
+from trainer.networks.base_networks import branch_of, build_base
 
 SIZE_PX = 224
 EMBEDDING_DIM = 128
@@ -59,14 +58,7 @@ def precisions_of(name: str) -> dict[str, onnx.ModelProto]:
     """The branch graph of a network in every precision, int8 by every scheme."""
     torch.manual_seed(0)
     base = build_base(name, size=SIZE_PX)
-    branch = Branch(
-        base.module,
-        num_features=base.num_features,
-        embedding_dim=EMBEDDING_DIM,
-        mean=base.mean,
-        std=base.std,
-        normalize=False,
-    ).eval()
+    branch = branch_of(base, embedding_dim=EMBEDDING_DIM, normalize=False).eval()
     for module in branch.modules():  # statistics as after training
         if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None and module.running_var is not None:
             module.running_mean.uniform_(-0.3, 0.3)

@@ -22,6 +22,7 @@ from pytorch_metric_learning.losses import TripletMarginLoss
 from pytorch_metric_learning.miners import BatchHardMiner, MultiSimilarityMiner, TripletMarginMiner
 from torch import Tensor
 
+from artifact.losses import LOSSES
 from trainer.objective.objective import Objective
 
 NUM_IMAGES, DIM, MARGIN, ROUNDS = 512, 128, 0.2, 15
@@ -45,7 +46,7 @@ def batch(per_class: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
 
 
 def ours(vectors: Tensor, labels: Tensor, miner: str) -> Tensor:
-    objective = Objective(loss="triplet", distance="euclidean", mining=miner, margin=MARGIN, margin2=0.0)
+    objective = Objective(loss=LOSSES["triplet"], distance="euclidean", mining=miner, margin=MARGIN, margin2=0.0)
     return torch.autograd.grad(objective(vectors, labels).loss, vectors)[0]
 
 

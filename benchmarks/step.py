@@ -18,7 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trainer.networks.base_networks import build_base
+from artifact.losses import LOSSES
+from trainer.networks.base_networks import branch_of, build_base
 from trainer.networks.branch import Branch
 from trainer.objective.objective import Objective
 from trainer.weights.precision import InPrecision
@@ -71,9 +72,7 @@ def _measure(size: int) -> dict[str, Any]:
 def _branch(size: int) -> Branch:
     torch.manual_seed(0)
     base = build_base("resnet18", size=size)
-    return Branch(
-        base.module, num_features=base.num_features, embedding_dim=DIM, mean=base.mean, std=base.std, normalize=False
-    ).train()
+    return branch_of(base, embedding_dim=DIM, normalize=False).train()
 
 
 def _naive(size: int, images: Tensor) -> Callable[[], int]:
@@ -99,7 +98,7 @@ def _ours(size: int, images: Tensor, labels: Tensor, precision: str) -> Callable
     branch = _branch(size)
     branch.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     module = InPrecision(branch, precision)
-    objective = Objective(loss="triplet", distance="euclidean", mining="all", margin=MARGIN, margin2=0.0)
+    objective = Objective(loss=LOSSES["triplet"], distance="euclidean", mining="all", margin=MARGIN, margin2=0.0)
     optimizer = torch.optim.AdamW(branch.parameters(), lr=1e-5)
 
     def step() -> int:

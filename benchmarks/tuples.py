@@ -25,15 +25,14 @@ from artifact.cores import available_cores
 from artifact.kinds import KINDS
 from artifact.model.file import append_manifest, content_hash
 from artifact.model.golden import golden_images, make_golden
-from artifact.model.manifest import Content, Manifest
+from artifact.model.manifest import OPSET, Content, Manifest
 from artifact.preprocessing import Preprocessing, load_pixels
 from artifact.repository.publishing import publish
-from export.graph import OPSET, export_branch
+from export.graph import export_branch
 from rows.tables import open_table
 from serving.client.scorer import Scorer
 from serving.jobs.scoring import DEFAULT_ROWS_PER_PART, JobResult, score_table
-from trainer.networks.base_networks import build_base
-from trainer.networks.branch import Branch
+from trainer.networks.base_networks import branch_of, build_base
 
 NETWORK, SIZE_PX, EMBEDDING_DIM = "mobilenetv3_small_100", 96, 128
 STREAMS = KINDS["triplet"].streams
@@ -89,14 +88,7 @@ def _publish_network(folder: Path) -> Path:
     """A branch artifact of the triplet kind with random weights, whose values the time does not depend on."""
     torch.manual_seed(0)
     base = build_base(NETWORK, size=SIZE_PX)
-    branch = Branch(
-        base.module,
-        num_features=base.num_features,
-        embedding_dim=EMBEDDING_DIM,
-        mean=base.mean,
-        std=base.std,
-        normalize=True,
-    ).eval()
+    branch = branch_of(base, embedding_dim=EMBEDDING_DIM, normalize=True).eval()
     pixels = Preprocessing(height=SIZE_PX, width=SIZE_PX)
     graph = export_branch(branch, preprocessing=pixels)
     model = graph.SerializeToString(deterministic=True)

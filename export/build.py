@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,19 +14,20 @@ import torch
 
 from artifact.errors import UsageError
 from artifact.events import Report
-from artifact.kinds import BRANCH, FULL, KINDS, MODES
+from artifact.kinds import FULL, KINDS, MODES
 from artifact.losses import LOSSES
 from artifact.model.file import append_manifest, content_hash
 from artifact.model.golden import golden_images, make_golden
-from artifact.model.manifest import Content, Golden, Manifest, canonical_json
+from artifact.model.manifest import OPSET, Content, Golden, Manifest, canonical_json
 from artifact.preprocessing import load_pixels
 from artifact.repository.publishing import publish, require_model_name
 from artifact.repository.reading import PublishedModel
+from export.deployment import default_name, deployed_names
 from export.gates import Verdict
-from export.graph import OPSET, export_branch
+from export.graph import export_branch
 from export.join import join_streams
-from export.parity import Branch, Parity, check_parity
-from export.precision import FP32, INT8, PRECISIONS, precision_suffix, scaled_tolerance
+from export.parity import EmbedTensors, Parity, check_parity
+from export.precision import FP32, INT8, PRECISIONS, scaled_tolerance
 from export.reduce import REDUCTIONS, Int8Settings, embedder
 from serving.check import check_artifact
 from trainer.run.saved_run import Run
@@ -84,7 +84,7 @@ def build(
     require_model_name(name)
     network = run.branch.eval()
     graph = exported or export_branch(network, preprocessing=run.preprocessing)
-    branch: Branch = network
+    branch: EmbedTensors = network
     reduced = None
     if precision != FP32:
         reduced = REDUCTIONS[precision](run, graph, int8 or Int8Settings(), report=report)
@@ -131,13 +131,13 @@ def _second_margin(run: Run) -> dict[str, Any]:
     return {"margin2": run.config.margin2} if loss is not None and "margin2" in loss.margin_names else {}
 
 
-def _as_network(graph: onnx.ModelProto) -> Branch:
+def _as_network(graph: onnx.ModelProto) -> EmbedTensors:
     """A branch graph as a function of torch's tensors."""
     embed = embedder(graph)
     return lambda pixels: torch.from_numpy(embed(pixels.numpy()))
 
 
-def _golden(run: Run, branch: Branch, precision: str) -> Golden:
+def _golden(run: Run, branch: EmbedTensors, precision: str) -> Golden:
     """Golden images with the vectors of this very branch; with a tolerance of the vectors' own size if not fp32."""
     images = golden_images()
     pixels = np.stack([load_pixels(image, run.preprocessing) for image in images])
@@ -158,18 +158,15 @@ def publish_built(built: Built, repository: Path) -> PublishedModel:
 
 
 def deploy(run: Run, repository: Path, *, name: str | None = None) -> list[tuple[Built, PublishedModel]]:
-    """Publish a run in both modes, NAME and NAME_full, exported once; neither unless both pass parity."""
-    names = (name, f"{name}_full") if name else (None, None)
+    """Publish a run in both modes, NAME and NAME_full, exported once; neither unless both pass parity.
+
+    Raises:
+        UsageError: a name that Triton would not take, before anything is exported; else as `build` and `publish`.
+    """
+    names = deployed_names(run.path, name)
     graph = export_branch(run.branch, preprocessing=run.preprocessing)
-    built = [build(run, mode, name=each, exported=graph) for mode, each in zip((BRANCH, FULL), names, strict=True)]
+    built = [build(run, mode, name=each, exported=graph) for mode, each in names.items()]
     return [(each, publish_built(each, repository)) for each in built]
-
-
-def default_name(run: Path, mode: str, precision: str = FP32) -> str:
-    """A model name from a run folder's name: what Triton would not take becomes `_`."""
-    stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", run.resolve().name).lstrip("_.-") or "model"
-    stem += precision_suffix(precision)
-    return stem if mode == BRANCH else f"{stem}_full"
 
 
 def space_of(run: Run, precision: str = FP32, graph: onnx.ModelProto | None = None) -> str:

@@ -51,7 +51,7 @@ class CalibrationImages:
     found: int
 
 
-def read_calibration(folder: Path, preprocessing: Preprocessing, *, max_images: int = MAX_IMAGES) -> CalibrationImages:
+def read_calibration(folder: Path, preprocessing: Preprocessing) -> CalibrationImages:
     """Read images of a folder, in class folders or not: those that scoring it would take.
 
     Raises:
@@ -63,7 +63,7 @@ def read_calibration(folder: Path, preprocessing: Preprocessing, *, max_images: 
     images = list_images(folder)
     if not images:
         raise DataError("calibration folder", expected=f"at least {MIN_IMAGES} images", got="no image", where=folder)
-    chosen = np.linspace(0, len(images) - 1, min(len(images), max_images)).round().astype(np.int64)
+    chosen = np.linspace(0, len(images) - 1, min(len(images), MAX_IMAGES)).round().astype(np.int64)
     pixels, hashes = [], []
     for image in images.take(chosen):
         try:
@@ -73,7 +73,7 @@ def read_calibration(folder: Path, preprocessing: Preprocessing, *, max_images: 
             raise DataError(
                 "calibration image that cannot be read",
                 got=str(error),
-                where=image.path,
+                where=None if str(image.path) in str(error) else image.path,
                 mend="remove or replace it",
             ) from None
         hashes.append(hashlib.sha256(content).hexdigest())

@@ -1,13 +1,20 @@
-"""The deployment of a run that is still to be trained: what publishing would refuse after hours is refused before."""
+"""The deployment of a run: names of its models, and what publishing would refuse, refused before training."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from artifact.kinds import BRANCH, FULL, FULL_SUFFIX, MODES
-from artifact.repository.publishing import require_model_name, require_publishable
-from export.build import default_name
+from artifact.repository.publishing import require_model_name, require_publishable, to_model_name
+from export.precision import FP32, precision_suffix
 from trainer.config.config import TrainConfig
+
+
+def default_name(run: Path, mode: str, precision: str = FP32) -> str:
+    """A model name from a run folder's name; those of both modes differ in `_full` alone."""
+    suffix = precision_suffix(precision)
+    stem = to_model_name(run.resolve().name, room=len(suffix + FULL_SUFFIX))
+    return stem + suffix + (FULL_SUFFIX if mode == FULL else "")
 
 
 def deployed_names(run: Path, name: str | None) -> dict[str, str]:
@@ -20,7 +27,8 @@ def deployed_names(run: Path, name: str | None) -> dict[str, str]:
         names = {mode: default_name(run, mode) for mode in MODES}
     else:
         names = {BRANCH: name, FULL: name + FULL_SUFFIX}
-    require_model_name(names[BRANCH])
+    for each in names.values():
+        require_model_name(each)
     return names
 
 

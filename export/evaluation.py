@@ -18,7 +18,7 @@ from export.calibration import MAX_IMAGES, CalibrationImages, check_calibration,
 from trainer.data.class_sets import open_class_folder
 from trainer.data.held_out import can_validate
 from trainer.data.images import Images, read_images
-from trainer.loop.preparation import read_split
+from trainer.loop.preparation import ChangedImagesError, read_split
 from trainer.run.saved_run import Run
 
 _MB = 2**20
@@ -90,12 +90,13 @@ def _read_run(run: Run, *, report: Report) -> tuple[Images, Images | None]:
     try:
         return read_split(run, report=report)
     except DataError as error:
+        also = error.mend if isinstance(error, ChangedImagesError) else None
         raise DataError(
             "the run's own images for int8: " + error.what,
             expected=error.expected,
             got=error.got,
             where=error.where,
-            mend="name folders: --calibration DIR --evaluation DIR",
+            mend="name folders: --calibration DIR --evaluation DIR" + (f", or {also}" if also else ""),
         ) from None
 
 

@@ -35,7 +35,7 @@ Embed = Callable[[Pixels], Vectors]
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What an int8 graph must keep.
+    """Limits that an int8 graph must keep.
 
     Attributes:
         max_recall_loss: recall@1 lost at most, in percentage points.
@@ -54,7 +54,7 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What the gates measured, passed or not.
+    """The measurements of the gates, passed or not.
 
     Attributes:
         num_images: how many were embedded by both.

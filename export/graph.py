@@ -17,6 +17,7 @@ from torch import nn
 
 from artifact.errors import ArtifactError
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
+from artifact.model.manifest import OPSET
 from artifact.model.notes import strip_notes
 from artifact.preprocessing import Preprocessing
 from export.folding import fold_constants
@@ -24,8 +25,6 @@ from export.merged import merge_training_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-OPSET = 20
 
 
 def export_branch(branch: nn.Module, *, preprocessing: Preprocessing) -> onnx.ModelProto:

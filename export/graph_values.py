@@ -85,7 +85,7 @@ class Value:
 
 
 class _GraphNamespace:
-    """Of values of a graph."""
+    """The namespace of values of a graph."""
 
     def sum(self, values: Value) -> Value:
         axis = values.graph.integers([-1])

@@ -87,7 +87,7 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 class _Rewriter:
-    """Collects the nodes of the new graph in order; casts each tensor once each way, where it is first needed."""
+    """The nodes of the new graph in order; casts each tensor once each way, where it is first needed."""
 
     def __init__(self, graph: onnx.GraphProto) -> None:
         self.graph = graph

@@ -14,7 +14,7 @@ FP32, FP16, INT8 = "fp32", "fp16", "int8"
 
 @dataclass(frozen=True)
 class Precision:
-    """How exact a precision is.
+    """The exactness of a precision.
 
     Attributes:
         parity: largest |difference| over the largest |value| at export; of int8 between its own branch and full graph

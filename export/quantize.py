@@ -22,7 +22,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from artifact.errors import ArtifactError
-from artifact.model.int8_scheme import LARGEST_WEIGHT
+from artifact.model.int8_scheme import LARGEST_WEIGHT, weights_of_8_bits
 from export.calibration import Range
 from export.layers import drop_unused_constants, last_layers
 
@@ -37,7 +37,7 @@ _INT32_ROOM = 2.0**30
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be quantised.
+    """The parts of a graph that will be quantised.
 
     Attributes:
         nodes: indices of the convolutions and dense layers.
@@ -128,16 +128,11 @@ def require_exact_sums(model: onnx.ModelProto) -> None:
 
     That is where some processors add them: 2 x 255 x |weight| must be at most 32,767 for every 8-bit weight.
     """
-    constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    for node in model.graph.node:
-        tensor = constants.get(node.input[0]) if node.op_type == "DequantizeLinear" else None
-        if tensor is None or tensor.data_type not in (onnx.TensorProto.INT8, onnx.TensorProto.UINT8):
-            continue
-        weights = numpy_helper.to_array(tensor)
+    for name, weights in weights_of_8_bits(model.graph):
         largest = int(np.abs(weights.astype(np.int32)).max(initial=0))
         if weights.dtype != np.int8 or largest > LARGEST_WEIGHT:
             raise ArtifactError(
-                f"int8 weights {tensor.name!r}",
+                f"int8 weights {name!r}",
                 expected=f"int8 from -{LARGEST_WEIGHT} to {LARGEST_WEIGHT}, whose products fit in 16 bits on every "
                 "processor",
                 got=f"{weights.dtype} up to {largest}",
@@ -149,7 +144,7 @@ _DEQUANTIZED = "_dequantized"
 
 
 class _Writer:
-    """Collects the nodes of the new graph in order, and its new constants."""
+    """The nodes of the new graph in order, and its new constants."""
 
     def __init__(self, graph: onnx.GraphProto, largest_weight: int) -> None:
         self.graph = graph

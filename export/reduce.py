@@ -34,7 +34,7 @@ METHOD = f"static QDQ: uint8 activations, int8 weights from -{LARGEST_WEIGHT} to
 
 @dataclass(frozen=True, kw_only=True)
 class Int8Settings:
-    """Where the images for int8 come from, and what it must keep; what is not given comes from the run."""
+    """Images for int8 and limits that it must keep; what is not given comes from the run."""
 
     calibration: Path | None = None
     evaluation: Path | None = None
@@ -42,7 +42,7 @@ class Int8Settings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reduced:
+class ReducedGraph:
     """A branch graph of lower precision.
 
     Attributes:
@@ -58,12 +58,12 @@ class Reduced:
     verdict: Verdict | None = None
 
 
-def reduce_half(run: Run, graph: onnx.ModelProto, settings: Int8Settings, *, report: Report) -> Reduced:
+def reduce_half(run: Run, graph: onnx.ModelProto, settings: Int8Settings, *, report: Report) -> ReducedGraph:
     """fp16: float16 inside. The threshold stays: vectors move by a thousandth, parity sees to it."""
-    return Reduced(graph=to_half(graph), threshold=run.threshold)
+    return ReducedGraph(graph=to_half(graph), threshold=run.threshold)
 
 
-def reduce_int8(run: Run, graph: onnx.ModelProto, settings: Int8Settings, *, report: Report) -> Reduced:
+def reduce_int8(run: Run, graph: onnx.ModelProto, settings: Int8Settings, *, report: Report) -> ReducedGraph:
     """int8: calibrated, judged, and with a threshold of its own.
 
     Raises:
@@ -79,7 +79,7 @@ def reduce_int8(run: Run, graph: onnx.ModelProto, settings: Int8Settings, *, rep
     require(verdict)
     labels, seed = evidence.evaluation.labels, run.config.seed
     threshold = decision_threshold(candidate, labels, distance=run.distance, seed=seed)
-    return Reduced(
+    return ReducedGraph(
         graph=quantized,
         threshold=threshold,
         quantization=_facts(graph, plan, evidence, verdict),
@@ -87,7 +87,7 @@ def reduce_int8(run: Run, graph: onnx.ModelProto, settings: Int8Settings, *, rep
     )
 
 
-REDUCTIONS: dict[str, Callable[..., Reduced]] = {FP16: reduce_half, INT8: reduce_int8}
+REDUCTIONS: dict[str, Callable[..., ReducedGraph]] = {FP16: reduce_half, INT8: reduce_int8}
 if REDUCTIONS.keys() != PRECISIONS.keys() - {FP32}:
     raise ValueError("every precision but fp32 needs its function here, and no other")
 

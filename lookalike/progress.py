@@ -42,7 +42,7 @@ class _TwoLines(Progress):
 
 
 class EventProgress:
-    """Draws events; a context manager whose `report` is passed to a library call.
+    """A drawing of events; a context manager whose `report` is passed to a library call.
 
     Args:
         to: where to; None: stderr.

@@ -136,10 +136,10 @@ class Plot:
             f'class="word">{escape(text)}</text>'
         )
 
-    def word(self, point: Point, text: str, *, shift: Point = (0, 0), anchor: str = "middle") -> None:
-        """Text beside a point, `shift` in pixels; legible over whatever it covers."""
+    def word(self, point: Point, text: str, *, shift: Point = (0, 0)) -> None:
+        """Text with its middle at a point, `shift` in pixels; legible over whatever it covers."""
         x, y = (float(value) + move for value, move in zip(self.at(point), shift, strict=True))
-        self.parts.append(f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}" class="word">{escape(text)}</text>')
+        self.parts.append(f'<text x="{x:g}" y="{y:g}" text-anchor="middle" class="word">{escape(text)}</text>')
 
     def svg(self) -> str:
         """The drawing as one SVG element."""

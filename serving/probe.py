@@ -8,6 +8,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+BATCHES = (1, 2, 7)
+"""Sizes that a new graph is tried at: they catch a batch that an exporter fixed."""
+
 
 def probe_pixels(random: np.random.Generator, count: int, height: int, width: int) -> npt.NDArray[np.uint8]:
     """uint8 [count, height, width, 3], every picture another."""

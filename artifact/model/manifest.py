@@ -23,6 +23,8 @@ from artifact.preprocessing import Preprocessing
 FORMAT_VERSION = 1
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.+-]{1,200}")
 ENGINE = "onnx"
+OPSET = 20
+"""What our graphs are written in; an adopted one may be of a later one."""
 MODEL_FILE = "model.onnx"
 """What Triton calls the file in a version folder; nothing beside it may have this name."""
 

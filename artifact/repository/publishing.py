@@ -9,6 +9,7 @@ Decisions a reader would question:
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +21,7 @@ from artifact.model.manifest import MODEL_FILE, Manifest
 from artifact.repository.changes import Change, changing
 from artifact.repository.companions import COMPANIONS, MARK, stage_decode, stage_encoded
 from artifact.repository.layout import require_no_strays
-from artifact.repository.reading import PublishedModel, is_model_name, open_repository, versions_in
+from artifact.repository.reading import LONGEST_NAME, PublishedModel, is_model_name, open_repository, versions_in
 from artifact.repository.triton_config import (
     CONFIG_FILE,
     DECODE_SUFFIX,
@@ -141,10 +142,15 @@ def require_model_name(name: str) -> None:
     if not is_model_name(name):
         raise UsageError(
             f"model name {name!r}",
-            expected=f"1 to 100 letters, digits, '_', '-' or '.', the first a letter or "
+            expected=f"1 to {LONGEST_NAME} letters, digits, '_', '-' or '.', the first a letter or "
             f"digit, not ending in {' or '.join(COMPANIONS)}, not 'stats'",
             mend="choose another with --name",
         )
+
+
+def to_model_name(text: str, *, room: int = 0) -> str:
+    """A model name from a file's or folder's: other characters become `_`; `room` is left for what is put behind."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", text).lstrip("_.-")[: LONGEST_NAME - room] or "model"
 
 
 def require_publishable(root: Path, name: str, signature: Mapping[str, Any]) -> None:

@@ -8,7 +8,6 @@ twice gives the same bytes.
 from __future__ import annotations
 
 import hashlib
-import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,16 +22,17 @@ from artifact.errors import ArtifactError, UsageError
 from artifact.kinds import BRANCH, KINDS
 from artifact.model.file import append_manifest, content_hash
 from artifact.model.golden import golden_images, make_golden
+from artifact.model.int8_scheme import LARGEST_WEIGHT_KEY, largest_int8_weight
 from artifact.model.manifest import Content, Manifest, canonical_json
 from artifact.preprocessing import Preprocessing, load_pixels
-from artifact.repository.publishing import publish, require_model_name
+from artifact.repository.publishing import publish, require_model_name, to_model_name
 from artifact.repository.reading import PublishedModel
-from export.adoption.batch import BATCHES, AdoptedParity, with_dynamic_batch
+from export.adoption.batch import AdoptedParity, with_dynamic_batch
 from export.adoption.foreign import ForeignNetwork, classifier_input, find_output, read_foreign, require_sound_weights
 from export.adoption.original import Original
 from export.adoption.surgery import cut_at, raise_opset
 from serving.check import check_artifact
-from serving.probe import probe_pixels
+from serving.probe import BATCHES, probe_pixels
 
 if TYPE_CHECKING:
     import onnx
@@ -113,7 +113,7 @@ def adopt(
     for word, known in ((kind, KINDS), (distance, DISTANCES)):
         if word not in known:
             raise UsageError(f"unknown word {word!r}", expected=f"one of {', '.join(known)}")
-    name = name or default_name(path)
+    name = name or to_model_name(path.stem)
     require_model_name(name)
     foreign = read_foreign(path, layout=layout)
     preprocessing = _preprocessing(foreign, size, fit, mean, std)
@@ -156,6 +156,7 @@ def adopt(
         training={"adopted_from": path.name, "producer": foreign.producer, "opset": foreign.opset, "batching": batching}
         | facts,
         precision=precision,
+        quantization={LARGEST_WEIGHT_KEY: largest_int8_weight(model)} if precision == "int8" else None,
         opset=next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")),
         space=hashlib.sha256(canonical_json(space)).hexdigest(),
         content=Content(sha256=content_hash(data), size=len(data)),
@@ -165,11 +166,6 @@ def adopt(
         loose = manifest.golden.model_copy(update={"tolerance": tolerance})
         manifest = manifest.model_copy(update={"golden": loose})
     return Adopted(data, manifest, parity, batching, classifier_input(foreign.model, value))
-
-
-def default_name(path: Path) -> str:
-    """A model name from a file's name: what Triton would not take becomes `_`."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "_", path.stem).lstrip("_.-")[:100] or "model"
 
 
 def precision_of(model: onnx.ModelProto) -> str:

@@ -25,11 +25,10 @@ from export.adoption.foreign import ForeignInput, ForeignNetwork, first_line
 from export.adoption.original import Original, load_session
 from export.adoption.surgery import OURS, set_image_shape, with_pixels
 from export.folding import fold_constants, read_by
+from serving.probe import BATCHES
 
 if TYPE_CHECKING:
     import onnx
-
-BATCHES = (1, 2, 7)
 
 
 @dataclass(frozen=True)
@@ -161,7 +160,7 @@ VARIANTS: dict[str, Variant] = {"declared": declared, "rewritten": rewritten, "o
 
 
 class _DifferentError(ParityError):
-    """It runs, and gives other vectors: for a single image, or for the same images in a batch."""
+    """A graph that runs and gives other vectors: for a single image, or for the same images in a batch."""
 
     def __init__(self, what: str, *, batch: int, **facts: Any) -> None:
         super().__init__(what, **facts)

@@ -13,6 +13,7 @@ import numpy as np
 
 from artifact.errors import ArtifactError
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
+from artifact.model.manifest import OPSET
 from artifact.model.notes import strip_notes
 from artifact.preprocessing import Preprocessing
 from export.adoption.foreign import ForeignInput, ForeignNetwork, first_line
@@ -21,7 +22,6 @@ from export.folding import read_by
 if TYPE_CHECKING:
     import onnx
 
-OPSET = 20
 _IR_VERSION = 9
 """The first that knows opset 20."""
 OURS = "lookalike/"

@@ -20,7 +20,7 @@ class Layout(StrEnum):
 
 
 class Fit(StrEnum):
-    """How an image becomes the network's size."""
+    """Ways in which an image becomes the network's size."""
 
     stretch = "stretch"
     crop = "crop"

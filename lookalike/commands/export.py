@@ -13,7 +13,7 @@ from lookalike.commands.options import DEFAULT_REPOSITORY, DEFAULT_TUNE_SECONDS,
 
 
 class Precision(StrEnum):
-    """What a graph computes in."""
+    """Precisions that a graph computes in."""
 
     fp32 = "fp32"
     fp16 = "fp16"
@@ -21,7 +21,7 @@ class Precision(StrEnum):
 
 
 class Mode(StrEnum):
-    """What an artifact takes and gives."""
+    """Modes of an artifact: what it takes and gives."""
 
     branch = "branch"
     full = "full"

@@ -11,7 +11,7 @@ EXIT_TERMINATED = 128 + signal.SIGTERM
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came."""
+    """An exit because SIGTERM came."""
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ STOP_TIMEOUT_S = 20
 
 
 class Steps:
-    """Prints and runs commands; keeps the seconds of each step."""
+    """The steps of a demo: commands that are printed and run, and the seconds of each."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}

@@ -7,16 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
+_NUM_ROWS = 1000
 
-def write_triplets(held_out: Path, file: Path, *, num_rows: int = 1000, seed: int = 0) -> Path:
+
+def write_triplets(held_out: Path, file: Path) -> Path:
     """A table of anchor, positive and negative image paths (relative to the table) drawn from class folders."""
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     classes = {folder.name: sorted(folder.iterdir()) for folder in sorted(held_out.iterdir()) if folder.is_dir()}
     names = list(classes)
     with file.open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["id", "anchor", "positive", "negative"])
-        for row in range(num_rows):
+        for row in range(_NUM_ROWS):
             same, other = random.choice(len(names), 2, replace=False)
             a, p = random.choice(len(classes[names[same]]), 2, replace=False)
             n = random.integers(len(classes[names[other]]))

@@ -18,7 +18,8 @@ from artifact.kinds import KINDS, output_widths
 from artifact.model.file import read_manifest
 from artifact.preprocessing import Preprocessing
 from artifact.repository.reading import open_repository
-from export.build import Built, build, default_name, deploy, publish_built
+from export.build import Built, build, deploy, publish_built
+from export.deployment import default_name
 from export.graph import export_branch
 from export.join import join_streams
 from export.parity import check_parity, reference_outputs
@@ -222,6 +223,16 @@ def test_deploy_exports_the_network_once(run: Run, tmp_path: Path, monkeypatch: 
     assert made["full"].model == build(run, "full", name="mine_full").model
 
 
+@pytest.mark.parametrize("name", ["no name", "a" * 97])
+def test_deploy_refuses_both_names_before_the_export(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A name that only the full model's suffix makes too long is known before the network is exported."""
+    monkeypatch.setattr("export.build.export_branch", lambda *_, **__: pytest.fail("exported"))
+    with pytest.raises(UsageError, match="model name"):
+        deploy(run, tmp_path / "repository", name=name)
+
+
 def test_failed_parity_leaves_nothing_behind(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the second of two modes fails, the first is not published either."""
     real = check_parity
@@ -241,6 +252,9 @@ def test_names_come_from_the_run_folder(run: Run, tmp_path: Path) -> None:
     """What Triton would not take becomes an underscore; a name that is given is checked before anything is done."""
     assert default_name(Path("runs/my model (2)"), "branch") == "my_model_2_"
     assert default_name(Path("runs/.hidden"), "full") == "hidden_full"
+    assert default_name(Path("runs") / ("a" * 200), "full") == "a" * 95 + "_full"
+    assert default_name(Path("runs") / ("a" * 200), "branch") == "a" * 95
+    assert len(default_name(Path("runs") / ("a" * 200), "full", "int8")) == 100
     with pytest.raises(UsageError, match="model name 'x_encoded'"):
         build(run, "branch", name="x_encoded")
     built = build(run, "branch", name="other")

@@ -61,12 +61,14 @@ def test_bad_calibration_folder_is_one_line(tmp_path: Path, given: str, message:
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_calibration_takes_plain_folders_evenly(tmp_path: Path) -> None:
+def test_calibration_takes_plain_folders_evenly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Images without class folders do too; of more than the limit, evenly spaced ones in order of their names."""
     folder = write_shapes(tmp_path / "plain")
     for path in sorted(folder.rglob("*.png")):
         path.rename(folder / f"{path.parent.name}-{path.name}")
-    every, some = (read_calibration(folder, SPEC, max_images=count) for count in (100, 36))
+    every = read_calibration(folder, SPEC)
+    monkeypatch.setattr("export.calibration.MAX_IMAGES", 36)
+    some = read_calibration(folder, SPEC)
     assert (len(every.pixels), len(some.pixels), some.found) == (48, 36, 48)
     order = [every.hashes.index(digest) for digest in some.hashes]
     assert order == sorted(order)
@@ -84,6 +86,32 @@ def test_run_whose_images_have_gone_asks_for_folders(run: Run, tmp_path: Path) -
         assert str(caught.value).startswith("the run's own images for int8: ")
         assert got in str(caught.value)
         assert str(caught.value).endswith("name folders: --calibration DIR --evaluation DIR")
+
+
+def test_newly_read_files_are_named(tmp_path: Path) -> None:
+    """A folder whose .jfif files older versions passed over is not what the run was trained on; the line says so."""
+    run = small_run(tmp_path / "shapes", epochs=1)
+    content = (tmp_path / "images/disc/00.png").read_bytes()
+    (tmp_path / "images/disc/z.JFIF").write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        build(run, "branch", precision="int8")
+    assert str(caught.value).endswith(
+        "name folders: --calibration DIR --evaluation DIR, or files such as 'disc/z.JFIF' are read now, and were not "
+        "by older versions: move .apng .jfif .jpe .mpo .pbm .pnm files out of the folder"
+    )
+
+
+def test_error_of_a_calibration_image_names_it_once(tmp_path: Path) -> None:
+    """An image that is not there, whose own message has the path, and one that is none."""
+    folder = write_shapes(tmp_path / "given")
+    image = folder / "cross" / "05.png"
+    image.unlink()
+    for make in (lambda: image.symlink_to(tmp_path / "nowhere"), lambda: image.write_bytes(b"none")):
+        make()
+        with pytest.raises(DataError) as caught:
+            read_calibration(folder, SPEC)
+        assert str(caught.value).count(str(image)) == 1
+        image.unlink()
 
 
 def test_options_of_int8_are_for_int8(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,6 @@
 
 import base64
 import io
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,24 +12,7 @@ from pages.pictures import small_picture
 from pages.plot import axis, log_axis
 from pages.report_figures import curves, histogram, recall_curve, scatter, trade_off
 from pages.report_summary import duration
-
-LINE: dict[str, Any] = {
-    "epoch": 1,
-    "step": 9,
-    "loss": 0.5,
-    "pct_active": 10.0,
-    "pct_correct": 90.0,
-    "pct_easy": 85.0,
-    "pct_semi_hard": 5.0,
-    "pct_hard": 10.0,
-    "mean_positive": 1.0,
-    "mean_negative": 3.0,
-    "learning_rate": 1e-3,
-    "images_per_s": 100.0,
-    "recall@1": 0.9,
-    "mAP@R": 0.8,
-}
-LINES = [LINE | {"epoch": epoch, "loss": 1 / epoch} for epoch in range(1, 6)]
+from tests.shared.metric_lines import LINES
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,7 @@ from artifact.preprocessing import Preprocessing
 from export.calibration import find_ranges
 from export.graph import export_branch
 from export.quantize import plan_quantization, quantize
-from trainer.networks.base_networks import build_base
-from trainer.networks.branch import Branch
+from trainer.networks.base_networks import branch_of, build_base
 
 SIZE = 32
 SPEC = Preprocessing(height=SIZE, width=SIZE)
@@ -29,9 +28,7 @@ def network_graph(base_name: str) -> onnx.ModelProto:
     """The fp32 branch graph of a network with random weights, its BatchNorm as after training; not to be changed."""
     torch.manual_seed(0)
     base = build_base(base_name, size=SIZE)
-    branch = Branch(
-        base.module, num_features=base.num_features, embedding_dim=6, mean=base.mean, std=base.std, normalize=True
-    )
+    branch = branch_of(base, embedding_dim=6, normalize=True)
     for module in branch.modules():
         if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None and module.running_var is not None:
             module.running_mean.uniform_(-0.3, 0.3)

@@ -16,8 +16,8 @@ from artifact.losses import DEFAULT_LOSSES, LOSSES
 from tests.shared.places import ROOT
 from trainer.config.complaints import flag
 from trainer.config.config import TrainConfig, make_config
-from trainer.config.resolution import resolve_settings
 from trainer.config.settings import Settings
+from trainer.loop.preparation import settle
 
 DOCUMENT = ROOT / "docs" / "training.md"
 
@@ -47,8 +47,7 @@ def written_tables(text: str) -> list[str]:
 def _kinds() -> str:
     rows = []
     for kind in DEFAULT_LOSSES:
-        config = resolve_settings(make_config({"images": "x", "kind": kind}))
-        loss = LOSSES[str(config.loss)]
+        config, loss = settle(make_config({"images": "x", "kind": kind}))
         margin = f"{config.margin:g}" + (f" and {config.margin2:g}" if "margin2" in loss.margin_names else "")
         others = [name for name, other in LOSSES.items() if kind in other.kinds and name != config.loss]
         length = "unit length" if config.normalize else "free"

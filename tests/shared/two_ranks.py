@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from artifact.losses import LOSSES
 from trainer.loop.distributed import Ranks, joined
 from trainer.networks.branch import Branch
 from trainer.objective.objective import Objective
@@ -37,7 +38,7 @@ def gradients(count: int, *, mining: str, ranks: Ranks) -> dict[str, torch.Tenso
     module = ranks.wrap(InPrecision(branch, "fp32"))
     own = ranks.share(np.arange(count))
     vectors = ranks.gather(module(images[torch.from_numpy(own)]), count)
-    objective = Objective(loss="triplet", distance="euclidean", mining=mining, margin=0.5, margin2=0.0)
+    objective = Objective(loss=LOSSES["triplet"], distance="euclidean", mining=mining, margin=0.5, margin2=0.0)
     loss = objective(vectors, labels).loss
     loss.backward()
     return {"loss": loss.detach()} | {name: p.grad for name, p in branch.named_parameters() if p.grad is not None}

@@ -26,7 +26,7 @@ _FROM_YIQ = torch.linalg.inv(_TO_YIQ)
 
 @dataclass(frozen=True, kw_only=True)
 class Tones:
-    """What happens to the colours of each image, in this order; every field float32 [N], on the CPU.
+    """Changes of the colours of each image, in the order in which they are made; every field float32 [N], on the CPU.
 
     Attributes:
         hue: radians; a third of the circle turns red into green and green into blue.

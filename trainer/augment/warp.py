@@ -27,7 +27,7 @@ NODES = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Moves:
-    """What happens to the content of each image, in this order; every field float32 [N], on the CPU.
+    """Moves of the content of each image, in the order in which they are made; every field float32 [N], on the CPU.
 
     Attributes:
         crop_area: share of the area that is kept and enlarged to the whole.

@@ -37,11 +37,9 @@ def check_names(config: TrainConfig) -> None:
     check_choice("distance", config.distance, list(DISTANCES), where="--distance")
 
 
-def check_choices(config: TrainConfig, loss: Loss) -> None:
+def check_choices(config: TrainConfig, loss: Loss, *, miners: Sequence[str]) -> None:
     """Combinations of names, of settings that are filled in, must make sense; raises UsageError."""
-    from trainer.objective.mining import MINERS
-
-    name, mining, miners = str(config.loss), str(config.mining), MINERS[loss.form]
+    name, mining = str(config.loss), str(config.mining)
     if config.kind not in loss.kinds:
         fitting = [other for other, value in LOSSES.items() if config.kind in value.kinds]
         raise UsageError(f"loss of a {config.kind} model", expected=" or ".join(fitting), got=name, where="--loss")

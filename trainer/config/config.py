@@ -25,7 +25,7 @@ MAX_SIZE_PX = 4096
 
 
 class TrainConfig(Settings):
-    """Everything that decides a run.
+    """The configuration of a run: everything that decides it.
 
     Attributes:
         images: folder with one folder of images per class, or a table (CSV, JSON lines, Parquet) of images with their

@@ -4,8 +4,8 @@ Three steps, in the order in which things become known, so that what must be ref
 step: the settings by themselves, what the images turned out to be, and what was read of them. `prepare` in
 trainer/loop/preparation.py takes them one after the other; everything later reads the result, which config.yaml holds.
 
-Decision a reader would question: facts of data, network and device come in as plain values. Nothing here opens a file
-or builds a network.
+Decision a reader would question: the loss, and facts of data, network and device, come in as values. Nothing here opens
+a file, imports a user's code or builds a network.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 
 from artifact.distances import DISTANCES, Distance
 from artifact.errors import UsageError
-from artifact.losses import DEFAULT_LOSSES, Loss
-from trainer.config.checks import check_choices, check_margins, check_names
+from artifact.losses import Loss
+from trainer.config.checks import check_choices, check_margins
 from trainer.config.config import TrainConfig
 from trainer.config.settings import BALANCED, ROUNDS, TUPLES
 
@@ -29,29 +29,29 @@ _MAX_CLASSES = 25
 _MIN_PER_CLASS = 4
 
 
-def resolve_settings(config: TrainConfig) -> TrainConfig:
-    """The first step: loss, mining, normalisation and margins, which follow from the settings alone.
+def resolve_settings(config: TrainConfig, loss: Loss, *, miners: Sequence[str]) -> TrainConfig:
+    """The first step: mining, normalisation and margins, which follow from the settings and the loss alone.
+
+    Args:
+        config: its names are known ones (`check_names`).
+        loss: the one of its name, or the kind's.
+        miners: names of those that fit the loss's form.
 
     Raises:
-        UsageError: an unknown name, or settings that make no sense together.
+        UsageError: settings that make no sense together.
     """
-    from trainer.objective.own_loss import find_loss  # torch: only when a run is really meant
-
-    check_names(config)
-    name = config.loss or DEFAULT_LOSSES[config.kind]
-    loss = find_loss(name)
     distance = DISTANCES[config.distance]
     normalize = _normalize(config, loss, distance) if config.normalize is None else config.normalize
     margin = loss.default_margin(distance, normalized=normalize) if config.margin is None else config.margin
     filled = {
-        "loss": name,
+        "loss": loss.name,
         "mining": config.mining or loss.mining,
         "margin": margin,
         "margin2": margin / 2 if config.margin2 is None else config.margin2,
         "normalize": normalize,
     }
     config = config.model_copy(update=filled)
-    check_choices(config, loss)
+    check_choices(config, loss, miners=miners)
     check_margins(config, loss)
     return config
 

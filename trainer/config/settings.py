@@ -17,13 +17,13 @@ TUPLES: Literal["tuples"] = "tuples"
 
 
 class Settings(BaseModel):
-    """What every group and the whole configuration share: frozen, no unknown names, finite numbers."""
+    """Base of every group and of the whole configuration: frozen, no unknown names, finite numbers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
 
 
 class SamplingConfig(Settings):
-    """What a batch is.
+    """Settings of a batch.
 
     Attributes:
         strategy: `balanced` (P classes with K images each, mined into tuples), `rounds` (tuples drawn at random, as
@@ -47,7 +47,7 @@ class SamplingConfig(Settings):
 
 
 class OptimizerConfig(Settings):
-    """How the weights move.
+    """Settings of the optimizer: how the weights move.
 
     Attributes:
         name: `adamw`, or `sgd` with Nesterov momentum 0.9.
@@ -76,7 +76,7 @@ class OptimizerConfig(Settings):
 
 
 class FreezeConfig(Settings):
-    """How long the base network's weights stand still.
+    """Settings of the base network's freezing: how long its weights stand still.
 
     Attributes:
         epochs: epochs from the first in which only the embedding layer trains; as many as there are, or more: always.
@@ -134,7 +134,7 @@ class AugmentConfig(Settings):
 
 
 class LoopConfig(Settings):
-    """How the loop runs; nothing here changes what is learned from, only how and how long.
+    """Settings of the loop; nothing here changes what is learned from, only how and how long.
 
     Attributes:
         precision: `fp32`, `bf16` or `fp16` (autocast: weights stay float32), or `auto`: bf16 where the device

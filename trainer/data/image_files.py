@@ -16,6 +16,9 @@ from rows.images import ImageRef
 _FARTHEST_ROW = 4096
 """A table is not read to its end for a few of its images."""
 
+_NEWLY_READ = (".apng", ".jfif", ".jpe", ".mpo", ".pbm", ".pnm")
+"""Suffixes that training passed over in folders before it read what scoring reads."""
+
 
 @dataclass(frozen=True)
 class ImageFiles:
@@ -56,6 +59,15 @@ class ImageFiles:
             kept, labels = np.unique(labels, return_inverse=True)
             classes = tuple(classes[index] for index in kept)
         return ImageFiles(self.root, names, labels.astype(np.int64), classes, is_folder=self.is_folder)
+
+
+def newly_read(files: ImageFiles) -> str | None:
+    """How to mend a folder that seems changed because more of its files are images now; None where that is not so."""
+    names = [name for name in files.names if name.lower().endswith(_NEWLY_READ)] if files.is_folder else []
+    if not names:
+        return None
+    those = f"files such as {names[0]!r} are read now, and were not by older versions"
+    return f"{those}: move {' '.join(_NEWLY_READ)} files out of the folder"
 
 
 def check_classes(files: ImageFiles, *, kind: str) -> None:

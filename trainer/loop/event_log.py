@@ -54,7 +54,7 @@ def require_tensorboard() -> None:
 
 
 class EventLog:
-    """Takes the events of training and writes the numbers in them; a context manager.
+    """A writer of the numbers in training's events; a context manager.
 
     Args:
         run: the run folder; files go into its folder `tensorboard`.

@@ -17,16 +17,19 @@ import torch
 
 from artifact.errors import DataError, UsageError
 from artifact.events import Report
+from artifact.losses import DEFAULT_LOSSES, Loss
 from artifact.preprocessing import ImageError, Preprocessing, inspect_image
+from trainer.config.checks import check_names
 from trainer.config.config import TrainConfig
 from trainer.config.resolution import Share, choose_strategy, read_validation, resolve, resolve_settings
 from trainer.data.dataset import Dataset, DatasetFiles, files_of, open_cache, open_dataset, read_dataset
 from trainer.data.held_out import DataSplit, split_dataset
-from trainer.data.image_files import ImageFiles, check_classes
+from trainer.data.image_files import ImageFiles, check_classes, newly_read
 from trainer.data.images import Images
 from trainer.data.tuple_table import TupleFiles, TupleRows
-from trainer.networks.base_networks import BaseNetwork, build_base, make_preprocessing
-from trainer.networks.conv4 import NATURAL_SIZE_PX
+from trainer.networks.base_networks import BaseNetwork, build_base, make_preprocessing, source_of
+from trainer.objective.mining import MINERS
+from trainer.objective.own_loss import find_loss
 from trainer.run.saved_run import Run
 from trainer.weights.precision import is_slow, resolve_precision
 
@@ -38,12 +41,17 @@ _HEADERS = 64
 _MIN_SIZE_PX = 16
 
 
+class ChangedImagesError(DataError):
+    """Images of a run that are not those that it was trained on."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """All that the loop needs.
+    """A run that is ready to be trained: all that the loop needs.
 
     Attributes:
         config: with nothing left open.
+        loss: the one that it names; a user's own is loaded and tried out here and nowhere else.
         base: the base network, with its first weights.
         train: images to train on, turned and mirrored ones included.
         held_out: images to validate on, or None.
@@ -54,6 +62,7 @@ class Prepared:
     """
 
     config: TrainConfig
+    loss: Loss
     base: BaseNetwork
     train: Images
     held_out: Images | None
@@ -89,12 +98,13 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU)
         UsageError: settings that make no sense, before any image is read; or a metric that is not measured.
         DataError: images that no tuple of the kind can be drawn from, or too many bad ones.
     """
-    given, config = config, resolve_settings(config)
+    given, (config, loss) = config, settle(config)
     opened, validation = _open(config)
     strategy = choose_strategy(given, is_tuples=isinstance(opened, TupleFiles))
     if not isinstance(opened, TupleFiles):
         check_classes(opened, kind=config.kind)
-    size = config.size or (small_size(files_of(opened)) if config.base == "conv4" else None)
+    own_size = source_of(config.base).own_size_px
+    size = config.size or (small_size(files_of(opened), own_size) if own_size is not None else None)
     base = build_base(
         config.base,
         size=size,
@@ -122,6 +132,7 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU)
     )
     return Prepared(
         config=config,
+        loss=loss,
         base=base,
         train=train,
         held_out=split.held_out,
@@ -133,13 +144,24 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU)
     )
 
 
+def settle(config: TrainConfig) -> tuple[TrainConfig, Loss]:
+    """The loss of a configuration, and the settings that follow from it filled in; no image is looked at.
+
+    Raises:
+        UsageError: an unknown name, a user's loss that cannot serve as one, settings that make no sense together.
+    """
+    check_names(config)
+    loss = find_loss(config.loss or DEFAULT_LOSSES[config.kind])
+    return resolve_settings(config, loss, miners=MINERS[loss.form]), loss
+
+
 def read_split(run: Run, *, report: Report) -> tuple[Images, Images | None]:
     """The images that a run was trained on, and those that it held out, as training split them.
 
     Neither is turned or mirrored; those of a table of tuples have no classes.
 
     Raises:
-        DataError: the images are not there any more, or have changed.
+        DataError: the images are not there any more; ChangedImagesError where they have changed.
     """
     opened, validation = _open(run.config)
     expected = str(run.facts.get("data_sha256"))
@@ -147,8 +169,8 @@ def read_split(run: Run, *, report: Report) -> tuple[Images, Images | None]:
     return split.train, split.held_out
 
 
-def small_size(files: ImageFiles) -> int:
-    """Median of the shorter sides of a sample of the images, from their headers, within 16 and 64 px."""
+def small_size(files: ImageFiles, largest: int) -> int:
+    """Median of the shorter sides of a sample of the images, from their headers, within 16 and `largest` px."""
     sides = []
     for ref in files.some(_HEADERS):
         try:
@@ -156,7 +178,7 @@ def small_size(files: ImageFiles) -> int:
         except ImageError:
             continue  # reported with its reason when all images are read
         sides.append(min(width, height))
-    return int(np.clip(np.median(sides), _MIN_SIZE_PX, NATURAL_SIZE_PX)) if sides else NATURAL_SIZE_PX
+    return int(np.clip(np.median(sides), _MIN_SIZE_PX, largest)) if sides else largest
 
 
 def _open(config: TrainConfig) -> tuple[DatasetFiles, Validation]:
@@ -201,7 +223,10 @@ def _read(
     dataset = read_dataset(opened, config, preprocessing, cache=cache, report=report)
     if expected is not None and dataset.sha256 != expected:
         where = dataset.images.files.root
-        raise DataError("images of the run", expected="as they were in training", got="changed", where=where)
+        mend = newly_read(dataset.images.files)
+        raise ChangedImagesError(
+            "images of the run", expected="as they were in training", got="changed", where=where, mend=mend
+        )
     if not isinstance(opened, TupleFiles):
         check_classes(dataset.images.files, kind=config.kind)
     held_out: Dataset | Share | None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from artifact.errors import RunError
+from trainer.data.image_files import newly_read
 from trainer.loop.preparation import Prepared
 from trainer.loop.training import Training
 from trainer.run.checkpoint import Position, load_state
@@ -48,7 +49,9 @@ def _check_resume(output: Path, prepared: Prepared) -> None:
                 f"{key} of the run to resume", expected=str(saved[key]), got=str(value), where=output, mend=mend
             )
     if facts["data_sha256"] != prepared.data_sha256:
-        mend = "train into another folder"
+        sides = [side.files for side in (prepared.train, prepared.held_out) if side is not None]
+        also = next(filter(None, map(newly_read, sides)), None)
+        mend = "train into another folder" + (f", or {also}" if also else "")
         raise RunError("images of the run to resume", expected="unchanged", got="changed", where=output, mend=mend)
 
 

@@ -154,9 +154,9 @@ def make_training(prepared: Prepared, ranks: Ranks, folder: Path) -> Training:
         optimizer=make_optimizer(branch, config.optimizer, prepared.base.stages),
         scaler=torch.amp.GradScaler(ranks.device.type, enabled=config.loop.precision == "fp16"),
         average=None if config.loop.average is None else make_average(branch, config.loop.average),
-        batches=make_batches(config, prepared.train, prepared.tuples),
+        batches=make_batches(config, prepared.train, prepared.tuples, loss=prepared.loss),
         objective=Objective(
-            loss=str(config.loss),
+            loss=prepared.loss,
             distance=config.distance,
             mining=str(config.mining),
             margin=float(config.margin or 0),

@@ -1,12 +1,13 @@
 """Base networks: any image network of timm with its output layer removed, our own Conv4, or a user's own.
 
-A new source is a subclass of SourceNetwork and one line in SOURCES. The order is always the same: the whole network,
-published or local weights into it, then the cut, then the pooling.
+A new source is a subclass of SourceNetwork, a Source and one line in SOURCES. The order is always the same: the whole
+network, published or local weights into it, then the cut, then the pooling.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,12 @@ from artifact.errors import UsageError
 from artifact.preprocessing import Preprocessing
 from trainer.config.config import TrainConfig
 from trainer.networks.branch import Branch
-from trainer.networks.conv4 import conv4_network
+from trainer.networks.conv4 import CONV4
 from trainer.networks.pooling import POOLINGS, Pooled
-from trainer.networks.source_network import SourceNetwork, Triple
+from trainer.networks.source_network import Source, SourceNetwork, Triple, UnknownNameError
 from trainer.networks.stages import Stages, find_stages
-from trainer.networks.timm_networks import timm_network
-from trainer.networks.user_networks import user_network
+from trainer.networks.timm_networks import TIMM
+from trainer.networks.user_networks import USER
 from trainer.networks.weights_file import load_weights
 from trainer.user_code import is_user_code
 
@@ -73,11 +74,13 @@ class BaseNetwork:
         return facts | ({"pooling": self.pooling} if self.pooling is not None else {})
 
 
-SOURCES: dict[str, Callable[[str, int | None, bool], SourceNetwork]] = {
-    "lookalike": conv4_network,
-    "timm": timm_network,
-    "user": user_network,
-}
+SOURCES: tuple[Source, ...] = (CONV4, TIMM, USER)
+
+
+def source_of(name: str) -> Source:
+    """The source that has a base network of this name, or would have it."""
+    own = next((source for source in SOURCES if name in source.names), None)
+    return own or (USER if is_user_code(name) else TIMM)
 
 
 def build_base(
@@ -108,8 +111,10 @@ def build_base(
     """
     if pooling is not None and pooling not in POOLINGS:
         raise UsageError("pooling", expected=f"one of {', '.join(POOLINGS)}", got=repr(pooling), where="--pooling")
-    source = "lookalike" if name == "conv4" else "user" if is_user_code(name) else "timm"
-    whole = SOURCES[source](name, size, pretrained)
+    try:
+        whole = source_of(name).make(name, size, pretrained)
+    except UnknownNameError as error:
+        raise _name_error(name, error.known) from None
     origin, licence = whole.weights, whole.licence
     if weights is not None:
         origin, licence = f"file {weights.name}", load_weights(whole.module, weights, name=name)
@@ -141,13 +146,18 @@ def build_base(
 
 def make_branch(config: TrainConfig, base: BaseNetwork) -> Branch:
     """The untrained branch of a configuration; torch's global generator decides its embedding layer."""
+    return branch_of(base, embedding_dim=config.dim, normalize=bool(config.normalize))
+
+
+def branch_of(base: BaseNetwork, *, embedding_dim: int, normalize: bool) -> Branch:
+    """A base network with a new embedding layer behind it."""
     return Branch(
         base.module,
         num_features=base.num_features,
-        embedding_dim=config.dim,
+        embedding_dim=embedding_dim,
         mean=base.mean,
         std=base.std,
-        normalize=bool(config.normalize),
+        normalize=normalize,
     )
 
 
@@ -172,3 +182,11 @@ def _notes(name: str, num_features: int, pooling: str | None) -> tuple[str, ...]
         return ()
     mend = "use --pooling avg, or a smaller --size" if pooling == "flatten" else "use --pooling avg"
     return (f"{name} gives {num_features:,} features, the embedding layer has that many weights a neuron; {mend}",)
+
+
+def _name_error(name: str, known: Sequence[str]) -> UsageError:
+    ours = [each for source in SOURCES for each in source.names]
+    near = difflib.get_close_matches(name, [*ours, *known], n=3, cutoff=0.5)
+    mend = f"nearest: {', '.join(near)}" if near else "timm.list_models() lists them"
+    expected = f"{', '.join(ours)} or a name of timm"
+    return UsageError("base network", expected=expected, got=repr(name), where="--base", mend=mend)

@@ -7,7 +7,7 @@ was half of a step's time (28 px, batch of 100, one core: 71 ms against 123 ms a
 
 Decision a reader would question: the last map is flattened, as in the literature, so the network belongs to one size of
 image. Where a shape stands is information: on drawings of unseen symbols an average over positions (`--pooling avg`)
-gives recall@1 .32 where this gives .55 (benchmarks/README.md).
+gives recall@1 .32 where this gives .55 (docs/decisions/0003).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import itertools
 from torch import Tensor, nn
 
 from artifact.errors import UsageError
-from trainer.networks.source_network import Ends, SourceNetwork
+from trainer.networks.source_network import Ends, Source, SourceNetwork
 
 NATURAL_SIZE_PX = 64
 """Largest side that is taken by default; smaller images are taken at their own size."""
@@ -67,3 +67,6 @@ def conv4_network(name: str, size: int | None, pretrained: bool) -> Conv4Network
     relus: list[nn.Module] = [layer for layer in module.blocks if isinstance(layer, nn.ReLU)]
     ends: Ends = [(f"block{index}", relu) for index, relu in enumerate(relus, 1)]
     return Conv4Network(name=name, module=module, size=size or NATURAL_SIZE_PX, source="lookalike", ends=ends)
+
+
+CONV4 = Source(make=conv4_network, names=("conv4",), own_size_px=NATURAL_SIZE_PX)

@@ -1,7 +1,8 @@
-"""A whole network with its weights, as a source of base networks hands it over, and the ways to take it apart."""
+"""Sources of base networks, and the whole network with its weights that one hands over, with ways to take it apart."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from torch import nn
@@ -53,3 +54,32 @@ class SourceNetwork:
         """The refusal to pool this network in another way than its own."""
         mend = "leave --pooling away"
         return UsageError(f"base network {self.name} has no map to pool", got=why, where="--pooling", mend=mend)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A source of base networks.
+
+    Attributes:
+        make: (name, side of the input in pixels or None, published weights?) -> the whole network; it raises
+            UnknownNameError for a name that it does not have.
+        names: of the networks that it alone has, where they can be listed.
+        own_size_px: its networks take images at their own size unless the user gives one, up to this side in pixels;
+            None: at the size that each network was made for.
+    """
+
+    make: Callable[[str, int | None, bool], SourceNetwork]
+    names: tuple[str, ...] = ()
+    own_size_px: int | None = None
+
+
+class UnknownNameError(Exception):
+    """A name that a source does not have.
+
+    Args:
+        known: those that it has.
+    """
+
+    def __init__(self, known: Sequence[str]) -> None:
+        super().__init__(known)
+        self.known = known

@@ -8,7 +8,6 @@ kept stage goes with any cut, the last one's included: final norms and widening 
 from __future__ import annotations
 
 import contextlib
-import difflib
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -19,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from artifact.errors import TrainingError, UsageError
-from trainer.networks.source_network import Ends, SourceNetwork, Triple
+from trainer.networks.source_network import Ends, Source, SourceNetwork, Triple, UnknownNameError
 from trainer.networks.stages import drop_unused, run_once
 
 
@@ -103,7 +102,8 @@ def timm_network(name: str, size: int | None, pretrained: bool) -> TimmNetwork:
     """A network of timm by name, its output layer removed, with random or published weights.
 
     Raises:
-        UsageError: unknown name, or a size that it cannot take.
+        UnknownNameError: no such network.
+        UsageError: a size that it cannot take.
         TrainingError: published weights that could not be fetched.
     """
     from trainer.networks.torchvision_guard import guard_torchvision
@@ -116,7 +116,7 @@ def timm_network(name: str, size: int | None, pretrained: bool) -> TimmNetwork:
     except RuntimeError:  # an unknown tag
         published = None
     if published is None:
-        raise _name_error(name, ["conv4", *timm.list_models()])
+        raise UnknownNameError(timm.list_models())
     if pretrained and not published.has_weights:
         raise UsageError(f"published weights of {name}", expected="none, there are no such", got="--pretrained")
     natural = int(published.input_size[1])
@@ -188,12 +188,6 @@ def _cache_alone() -> Iterator[None]:
         constants.HF_HUB_OFFLINE = before
 
 
-def _name_error(name: str, known: list[str]) -> UsageError:
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    mend = f"nearest: {', '.join(near)}" if near else "timm.list_models() lists them"
-    return UsageError("base network", expected="conv4 or a name of timm", got=repr(name), where="--base", mend=mend)
-
-
 def _build_error(name: str, size: int, pretrained: bool, error: Exception) -> Exception:
     if pretrained:
         mend = "check the network, or give a local file with --weights FILE.safetensors"
@@ -209,3 +203,6 @@ def _reason(error: Exception) -> str:
 def _triple(values: Any) -> Triple:
     red, green, blue = (float(value) for value in values)
     return red, green, blue
+
+
+TIMM = Source(make=timm_network)

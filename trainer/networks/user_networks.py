@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from artifact.errors import UsageError
-from trainer.networks.source_network import Ends, SourceNetwork, Triple
+from trainer.networks.source_network import Ends, Source, SourceNetwork, Triple
 from trainer.networks.stages import run_once
 from trainer.user_code import failure, load_user_object
 
@@ -167,3 +167,6 @@ def _check_output(network: UserNetwork, *, what: str) -> None:
         if output.dtype == torch.float32 and output.ndim in (2, 4) and output.shape[0] == 2 and output.numel():
             return
     raise UsageError(f"output of {what}", expected=_OUTPUT, got=got, where=_WHERE)
+
+
+USER = Source(make=user_network)

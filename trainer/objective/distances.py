@@ -30,7 +30,7 @@ _NOISE = 2e-13
 """Squared distances below this share of the squared length are rounding, of float64 products and float32 vectors."""
 
 
-def all_pairs(distance: Distance, vectors: Tensor) -> Tensor:
+def distance_matrix(distance: Distance, vectors: Tensor) -> Tensor:
     """Distances of all vectors to all: float [N, n] -> float32 [N, N], of float64 vectors float64.
 
     Gradients are finite where vectors are equal or 0.

@@ -8,17 +8,16 @@ until the caller reads one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 
 from torch import Tensor
 
 from artifact.distances import DISTANCES
-from artifact.losses import LOSSES, Loss
-from trainer.objective.distances import all_pairs, row_by_row
+from artifact.losses import Loss
+from trainer.objective.distances import distance_matrix, row_by_row
 from trainer.objective.explicit_tuples import lay_out_explicit
 from trainer.objective.hinge import reduce_hinges
 from trainer.objective.mining import mine
-from trainer.objective.own_loss import check_values, find_loss
 from trainer.objective.reduction import PairMeans, Reduced, means_of_matrix, reduce
 from trainer.objective.tensors import TENSORS
 from trainer.objective.tuples import Tuples, class_masks
@@ -53,30 +52,25 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """What to minimise.
+    """The objective: what is minimised.
 
     Attributes:
-        loss: a key of artifact.losses.LOSSES or a user's own `module:function`.
+        loss: one of artifact.losses, or a user's own (trainer/objective/own_loss.py).
         distance: a key of artifact.distances.DISTANCES.
         mining: a name in MINERS of the loss's form; not used for drawn tuples.
         margin, margin2: in units of the distance; margin2 of losses that take one.
     """
 
-    loss: str
+    loss: Loss
     distance: str
     mining: str
     margin: float
     margin2: float
 
-    @cached_property
-    def found(self) -> Loss:
-        """The loss of that name; raises UsageError as find_loss does."""
-        return find_loss(self.loss)
-
     @property
     def margins(self) -> dict[str, float]:
         """The margins that the loss takes, by name."""
-        return self.found.margins(margin=self.margin, margin2=self.margin2)
+        return self.loss.margins(margin=self.margin, margin2=self.margin2)
 
     def __call__(
         self,
@@ -99,22 +93,20 @@ class Objective:
         """
         if tuples is not None:
             paired = partial(row_by_row, DISTANCES[self.distance])
-            drawn, means = lay_out_explicit(vectors, tuples, loss=self.found, paired=paired, different=different)
+            drawn, means = lay_out_explicit(vectors, tuples, loss=self.loss, paired=paired, different=different)
             return _outcome(self._reduce(drawn), means)
         if labels is None:
             raise ValueError("labels or tuples are needed")
-        distances = all_pairs(DISTANCES[self.distance], vectors)
+        distances = distance_matrix(DISTANCES[self.distance], vectors)
         masks = class_masks(labels, device=distances.device)
-        if self.mining == "all" and self.found.hinges:
-            reduced = reduce_hinges(distances, masks, loss=self.found, margins=self.margins)
+        if self.mining == "all" and self.loss.hinges:
+            reduced = reduce_hinges(distances, masks, loss=self.loss, margins=self.margins)
         else:
-            reduced = self._reduce(mine(distances, masks, loss=self.found, miner=self.mining, margin=self.margin))
+            reduced = self._reduce(mine(distances, masks, loss=self.loss, miner=self.mining, margin=self.margin))
         return _outcome(reduced, means_of_matrix(distances, masks))
 
     def _reduce(self, tuples: Tuples) -> Reduced:
-        values = self.found.formula(TENSORS, *tuples.terms, **self.margins)
-        if self.loss not in LOSSES:
-            check_values(values, tuples.valid.shape, name=self.loss)
+        values = self.loss.formula(TENSORS, *tuples.terms, **self.margins)
         return reduce(tuples, values, margin=self.margin)
 
 

@@ -70,7 +70,9 @@ def own_loss(function: Callable[..., Any], *, name: str) -> Loss:
     form, second_negative, margin_names = _read_signature(function, name)
 
     def formula(xp: Namespace, *terms: Array, **margins: float) -> Array:  # it calls torch itself
-        return function(*terms, **margins)
+        values = function(*terms, **margins)
+        _check_values(values, common_shape(terms), name=name)
+        return values
 
     loss = Loss(
         name=name,
@@ -85,7 +87,7 @@ def own_loss(function: Callable[..., Any], *, name: str) -> Loss:
     return loss
 
 
-def check_values(values: Any, shape: torch.Size, *, name: str) -> None:
+def _check_values(values: Any, shape: torch.Size, *, name: str) -> None:
     """Refuse a loss's result that is not one value per tuple; raises UsageError."""
     if not isinstance(values, Tensor):
         got = type(values).__name__
@@ -140,11 +142,12 @@ def _try_out(loss: Loss, name: str) -> None:
     what = f"loss {name}"
     try:
         values = loss.formula(TENSORS, *terms, **loss.margins(margin=1.0, margin2=0.5))
+    except UsageError:  # its result is no loss
+        raise
     except Exception as error:  # a user's function may raise anything
         shapes = ", ".join(str(list(term.shape)) for term in terms)
         expected = f"a value per tuple from tensors of shape {shapes}, which broadcast"
         raise UsageError(what, expected=expected, got=failure(error), where=_WHERE) from error
-    check_values(values, common_shape(terms), name=name)
     if not values.requires_grad:
         mend = "compute it with torch, without .detach(), .item() or NumPy"
         raise UsageError(

@@ -10,7 +10,7 @@ from artifact.namespace import Namespace
 
 
 class _TensorNamespace:
-    """Of tensors, with gradients; roots have gradient 0 at 0, where torch's own is infinite or NaN."""
+    """The namespace of tensors, with gradients; roots have gradient 0 at 0, where torch's own is infinite or NaN."""
 
     def sum(self, values: Tensor) -> Tensor:
         return values.sum(dim=-1)

@@ -7,8 +7,8 @@ Decisions a reader would question:
 - KEY is a hash of all that decides a pixel: size, fit, method, and the versions of the libraries that decode. Rows are
   found by the hash of the encoded file, so renaming, copying and splitting a data set decode nothing again.
 - What is oldest in use goes first when there is no room, a whole file of rows at a time, so images that are used
-  together are written together; what the present run uses
-  never goes, so a data set larger than the bound keeps its first part on disk instead of chasing its own tail.
+  together are written together; what the present run uses never goes, so a data set larger than the bound keeps its
+  first part on disk instead of chasing its own tail.
 - Two trainings on the same images at once: the second one waits, as long as the first one moves, and then finds
   everything decoded. Nothing depends on that: without the lock both decode, and both are right.
 - A cache that cannot be read or written is no reason to stop a training: one warning, and it goes on without.

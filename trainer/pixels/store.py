@@ -86,11 +86,12 @@ class PixelStore:
         try:
             return load_pixels(ref.read(), self._preprocessing)
         except ImageError as error:
-            raise DataError("image that was readable before", got=str(error), where=ref.path) from None
+            where = None if str(ref.path) in str(error) else ref.path
+            raise DataError("image that was readable before", got=str(error), where=where) from None
 
 
 class StoreBuilder:
-    """Gathers pixels as they are decoded: on disk first, where there is a cache, then in memory, then nowhere.
+    """A PixelStore in the making: pixels go to disk first, where there is a cache, then into memory, then nowhere.
 
     Args:
         max_images: as many as may come.

@@ -29,7 +29,7 @@ _KEY = "lookalike"
 
 @dataclass(kw_only=True)
 class Position:
-    """Where a run stands; everything else that it needs follows from this, the configuration and the tensors.
+    """The place of a run in its schedule; all else that it needs follows from this, the configuration and the tensors.
 
     Attributes:
         epoch: finished epochs.

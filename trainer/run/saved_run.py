@@ -114,7 +114,7 @@ def read_config(path: Path) -> TrainConfig:
     except FileNotFoundError:
         raise RunError("run", expected=CONFIG, got="none", where=path, mend="is this a run folder?") from None
     except (LookalikeError, OSError, ValueError, yaml.YAMLError) as error:
-        raise RunError(f"{CONFIG} of a run", expected="readable settings", got=str(error), where=path) from None
+        raise RunError(f"{CONFIG} of a run", expected="readable settings", got=_reason(error), where=path) from None
 
 
 def read_facts(path: Path) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def read_facts(path: Path) -> dict[str, Any]:
     try:
         facts = json.loads((path / FACTS).read_text())
     except (OSError, ValueError) as error:
-        raise RunError(f"{FACTS} of a run", expected="readable JSON", got=str(error), where=path) from None
+        raise RunError(f"{FACTS} of a run", expected="readable JSON", got=_reason(error), where=path) from None
     if not isinstance(facts, dict) or not isinstance(facts.get("base"), dict):
         raise RunError(f"{FACTS} of a run", expected="the facts of a run", got="something else", where=path)
     return facts
@@ -138,7 +138,7 @@ def load_weights(branch: Branch, file: Path) -> str:
         content = file.read_bytes()
         tensors = load(content)
     except (SafetensorError, OSError, ValueError) as error:
-        raise RunError("checkpoint", expected="a whole safetensors file", got=str(error), where=file) from None
+        raise RunError("checkpoint", expected="a whole safetensors file", got=_reason(error), where=file) from None
     own = branch.state_dict()
     odd = [key for key in own if key not in tensors or tensors[key].shape != own[key].shape]
     odd += [key for key in tensors if key not in own]
@@ -150,3 +150,8 @@ def load_weights(branch: Branch, file: Path) -> str:
         raise RunError("checkpoint", expected=expected, got=got, where=file, mend=mend)
     branch.load_state_dict(tensors)
     return hashlib.sha256(content).hexdigest()
+
+
+def _reason(error: Exception) -> str:
+    """Its words without the path, which the message says once."""
+    return getattr(error, "strerror", None) or str(error)

@@ -25,7 +25,7 @@ class Batch:
 
 
 class Batches(Protocol):
-    """Where batches come from: a pure function of (seed, epoch), so a resumed run deals the same ones."""
+    """A source of batches: a pure function of (seed, epoch), so a resumed run deals the same ones."""
 
     @property
     def per_epoch(self) -> int:

@@ -20,12 +20,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from artifact.arrays import Indices
-from artifact.losses.loss import SAME_CLASS
+from artifact.losses.loss import SAME_CLASS, Loss
 from trainer.config.config import TrainConfig
 from trainer.config.settings import BALANCED
 from trainer.data.images import Images
 from trainer.data.tuple_table import TupleRows
-from trainer.objective.own_loss import find_loss
 from trainer.sampling.batch import Batch, Batches
 from trainer.sampling.tuple_sampling import Rounds, TupleBatches
 
@@ -143,13 +142,14 @@ class BalancedBatches:
         return (Batch(rows=rows) for rows in itertools.islice(dealt, first, None))
 
 
-def make_batches(config: TrainConfig, images: Images, tuples: TupleRows | None) -> Batches:
+def make_batches(config: TrainConfig, images: Images, tuples: TupleRows | None, *, loss: Loss) -> Batches:
     """Batches of the training images.
 
     Args:
         config: resolved.
         images: to train on.
         tuples: over them, where a table gave them.
+        loss: of the configuration; of quartets it says which second negative is drawn.
     """
     sampling = config.sampling
     if sampling.strategy == BALANCED:
@@ -171,7 +171,6 @@ def make_batches(config: TrainConfig, images: Images, tuples: TupleRows | None) 
             seed=config.seed,
             batches_per_epoch=sampling.batches_per_epoch,
         )
-    loss = find_loss(str(config.loss))
     rounds = Rounds(
         labels=images.labels,
         kind=config.kind,

@@ -21,7 +21,7 @@ USUAL_ADAMW_RATE = 1e-3
 
 
 class CollapseGuard:
-    """Stops a run whose vectors have all been at one point for so many steps in a row.
+    """A guard that stops a run whose vectors have all been at one point for so many steps in a row.
 
     Feed it floats that are there anyway; every tenth step is often enough (`steps=10`), and costs no synchronisation
     with the device at the others.

@@ -21,7 +21,7 @@ from typing import Any
 from artifact.distances import DISTANCES
 from artifact.losses import LOSSES
 from trainer.config.config import TrainConfig
-from trainer.config.settings import BALANCED
+from trainer.config.settings import BALANCED, ROUNDS, TUPLES
 from trainer.watch.collapse import USUAL_ADAMW_RATE, collapse_advice, is_point, lower_rate, resting_loss
 
 Line = Mapping[str, Any]
@@ -32,6 +32,9 @@ _WINDOW = 3
 _MEMORY = 32
 """Epochs that are remembered, of all and of those with held-out metrics; a run may have 100,000."""
 
+HARDER_MINERS = ("semi_hard", "batch_hard")
+"""Miners, known for every form of tuples, that leave easy tuples out."""
+
 _GOOD_RECALL = 0.95
 _GOOD_PCT_CORRECT = 98.0
 _POINT = 0.01
@@ -40,7 +43,7 @@ _POINT = 0.01
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """What rules look at: the first epoch, the last ones, and the last ones that held-out images were looked at in."""
+    """Epochs that rules look at: the first one, the last ones, and the last ones with held-out metrics."""
 
     first: Line
     recent: Sequence[Line]
@@ -49,7 +52,7 @@ class History:
 
 
 class Watch:
-    """Takes a run's epochs one by one and says what there is to say, each thing once.
+    """A watcher that takes a run's epochs one by one and says what there is to say, each thing once.
 
     Args:
         config: as used.
@@ -245,11 +248,8 @@ def _smaller_margin(config: TrainConfig) -> float:
 
 def _harder_tuples(config: TrainConfig) -> str:
     """Where harder tuples come from: a miner, or where tuples are drawn and not mined, other tuples."""
-    from trainer.objective.mining import MINERS
-
-    if config.sampling.strategy == "tuples":
+    if config.sampling.strategy == TUPLES:
         return "the table needs tuples whose negatives look more like the anchor"
-    loss = LOSSES.get(str(config.loss))
-    known = MINERS.get(loss.form, ()) if loss is not None else ()
-    names = " or ".join(name for name in ("semi_hard", "batch_hard") if name in known) or "batch_hard"
-    return f"try {'--set sampling.strategy=balanced ' if config.sampling.strategy == 'rounds' else ''}--mining {names}"
+    names = " or ".join(HARDER_MINERS) if str(config.loss) in LOSSES else HARDER_MINERS[-1]
+    balance = f"--set sampling.strategy={BALANCED} " if config.sampling.strategy == ROUNDS else ""
+    return f"try {balance}--mining {names}"

@@ -25,6 +25,7 @@ from trainer.config.settings import AugmentConfig, FreezeConfig
 from trainer.networks.branch import Branch, evaluating
 
 MAX_MEMORY_BYTES = 2**30
+"""More than this goes into the file."""
 _BATCH = 128
 
 
@@ -49,23 +50,15 @@ class FrozenFeatures:
         branch: its base network gives the features, in evaluation mode; every module's mode is put back.
         images: all of them are run through it, in batches.
         folder: for the file, such as the run folder.
-        max_memory_bytes: more than this goes into the file.
 
     Raises:
         OutputError: no room for the file.
     """
 
-    def __init__(
-        self,
-        branch: Branch,
-        images: PixelSource,
-        *,
-        folder: Path,
-        max_memory_bytes: int = MAX_MEMORY_BYTES,
-    ) -> None:
+    def __init__(self, branch: Branch, images: PixelSource, *, folder: Path) -> None:
         self._branch = branch
         shape = (len(images), branch.embedding.in_features)
-        self.in_memory = 4 * shape[0] * shape[1] <= max_memory_bytes
+        self.in_memory = 4 * shape[0] * shape[1] <= MAX_MEMORY_BYTES
         self._values = np.empty(shape, np.float32) if self.in_memory else _mapped(shape, folder)
         with evaluating(branch), torch.no_grad():
             for start in range(0, len(images), _BATCH):

@@ -26,8 +26,8 @@ from export.join import join_streams
 from rows.stores.label import Label
 from tests.shared.shapes_run import write_shapes
 from trainer.config.config import TrainConfig, make_config
-from trainer.config.resolution import resolve_settings
 from trainer.loop.fit import fit
+from trainer.loop.preparation import settle
 from trainer.objective.mining import MINERS
 from trainer.objective.objective import Objective
 from trainer.watch.collapse import resting_loss
@@ -81,7 +81,7 @@ def vectors(count: int, seed: int = 0) -> np.ndarray:
 
 def config(distance: str, **values: object) -> TrainConfig:
     given = {"images": "x", "kind": "triplet", "loss": "squared_hinge", "distance": distance}
-    return resolve_settings(make_config(given | values))
+    return settle(make_config(given | values))[0]
 
 
 @pytest.mark.parametrize("distance", NEW_DISTANCES)
@@ -105,7 +105,7 @@ def test_settings_take_a_new_loss_and_distance(distance: str) -> None:
 def test_objective_trains_a_new_loss_by_a_new_distance(distance: str, miner: str) -> None:
     """Of all triplets a plain loop's loss; with every miner finite gradients, of equal and of zero vectors too."""
     points, labels = vectors(8), np.arange(8) // 2
-    objective = Objective(loss="squared_hinge", distance=distance, mining=miner, margin=0.5, margin2=0.0)
+    objective = Objective(loss=NEW_LOSS, distance=distance, mining=miner, margin=0.5, margin2=0.0)
     for batch in (torch.from_numpy(points), torch.ones(8, DIM), torch.zeros(8, DIM)):
         batch = batch.clone().requires_grad_()
         loss = objective(batch, torch.from_numpy(labels)).loss

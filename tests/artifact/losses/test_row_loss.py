@@ -30,7 +30,7 @@ def test_each_row_has_the_loss_that_training_gives_its_tuple(
 ) -> None:
     """Default margins, squared forms and cosine; tuples within and beyond the margin, and one of a single image."""
     margin = LOSSES[name].default_margin(DISTANCES[distance], normalized=normalized)
-    objective = Objective(loss=name, distance=distance, mining="all", margin=margin, margin2=margin / 2)
+    objective = Objective(loss=LOSSES[name], distance=distance, mining="all", margin=margin, margin2=margin / 2)
     streams, num_rows = KINDS[kind].streams, 60
     random = np.random.default_rng(5)
     points = random.standard_normal((len(streams), num_rows, 6)).astype(np.float32)

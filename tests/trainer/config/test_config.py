@@ -9,8 +9,9 @@ import yaml
 from artifact.errors import UsageError
 from trainer.config.complaints import setting_keys
 from trainer.config.config import TrainConfig, make_config, to_yaml, with_overrides
-from trainer.config.resolution import read_validation, resolve_settings
+from trainer.config.resolution import read_validation
 from trainer.config.settings import Settings
+from trainer.loop.preparation import settle
 
 
 def _config(**values: Any) -> TrainConfig:
@@ -18,7 +19,7 @@ def _config(**values: Any) -> TrainConfig:
 
 
 def _resolve(**values: Any) -> TrainConfig:
-    config = resolve_settings(_config(**values))
+    config = settle(_config(**values))[0]
     read_validation(config.validation)
     return config
 
@@ -132,7 +133,7 @@ def test_missing_images_are_named() -> None:
 
 def test_config_survives_its_own_yaml() -> None:
     """What is saved beside the checkpoint reads back as the same configuration."""
-    config = resolve_settings(_config(augment={"flip": True}, weights="w.pt", size=96))
+    config = settle(_config(augment={"flip": True}, weights="w.pt", size=96))[0]
     assert make_config(yaml.safe_load(to_yaml(config))) == config
     assert config.weights == Path("w.pt")
 

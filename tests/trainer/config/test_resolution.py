@@ -9,8 +9,8 @@ from artifact.distances import DISTANCES
 from artifact.errors import UsageError
 from artifact.losses import LOSSES
 from trainer.config.config import TrainConfig, make_config
-from trainer.config.resolution import batch_shape, choose_strategy, read_validation, resolve, resolve_settings
-from trainer.objective import own_loss
+from trainer.config.resolution import batch_shape, choose_strategy, read_validation, resolve
+from trainer.loop.preparation import settle
 
 
 def _config(**values: Any) -> TrainConfig:
@@ -19,15 +19,15 @@ def _config(**values: Any) -> TrainConfig:
 
 def _resolve(config: TrainConfig, **facts: Any) -> TrainConfig:
     found = {"strategy": "balanced", "size": 28, "num_classes": 10, "metrics": ("recall@1", "mAP@R")}
-    return resolve(resolve_settings(config), **(found | {"precision": "fp32"} | facts))
+    return resolve(settle(config)[0], **(found | {"precision": "fp32"} | facts))
 
 
 @pytest.mark.parametrize("normalize", [False, True])
 @pytest.mark.parametrize("kind", ["siamese", "triplet", "quartet"])
 def test_settings_are_filled_in_from_each_other(kind: str, normalize: bool) -> None:
     """Loss from the kind, margins from loss, distance and normalisation, mining from the loss."""
-    config = resolve_settings(_config(kind=kind, normalize=normalize))
-    loss = LOSSES[str(config.loss)]
+    config, loss = settle(_config(kind=kind, normalize=normalize))
+    assert loss is LOSSES[str(config.loss)]
     assert kind in loss.kinds
     assert config.margin == loss.default_margin(DISTANCES["euclidean"], normalized=normalize)
     assert config.margin2 == config.margin / 2
@@ -52,14 +52,14 @@ def test_length_of_vectors_follows_the_loss_unless_it_is_given(
     values: dict[str, Any], loss: str, normalize: bool
 ) -> None:
     """Linear contrastive losses want unit vectors, if those can meet the margin; hinges do better without."""
-    config = resolve_settings(_config(**values))
+    config, _ = settle(_config(**values))
     assert (config.loss, config.normalize) == (loss, normalize)
 
 
 def test_margin_at_the_bound_is_taken() -> None:
     """The bound itself can be met by opposite vectors."""
-    assert resolve_settings(_config(margin=2, normalize=True)).margin == 2
-    assert resolve_settings(_config(margin=50, normalize=False)).margin == 50
+    assert settle(_config(margin=2, normalize=True))[0].margin == 2
+    assert settle(_config(margin=50, normalize=False))[0].margin == 50
 
 
 def test_validation_is_a_share_a_place_or_nothing() -> None:
@@ -150,12 +150,3 @@ def test_strategy_of_drawn_tuples_leaves_the_shape_of_batches_open() -> None:
     """P and K mean nothing there, and config.yaml says so."""
     sampling = _resolve(_config(), strategy="rounds").sampling
     assert (sampling.strategy, sampling.classes_per_batch, sampling.images_per_class) == ("rounds", None, None)
-
-
-def test_loss_is_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user's own loss is imported and tried out on tensors each time it is looked up."""
-    found: list[str] = []
-    find = own_loss.find_loss
-    monkeypatch.setattr(own_loss, "find_loss", lambda name: found.append(name) or find(name))
-    resolve_settings(_config(loss="triplet"))
-    assert found == ["triplet"]

@@ -76,7 +76,7 @@ def test_table_of_tuples_gives_its_tuples(tmp_path: Path, name: str, kind: str) 
     config = prepared.config.model_copy(
         update={"sampling": prepared.config.sampling.model_copy(update={"tuples_per_batch": 4})}
     )
-    batches = make_batches(config, prepared.train, prepared.tuples)
+    batches = make_batches(config, prepared.train, prepared.tuples, loss=prepared.loss)
     assert batches.per_epoch == 3
     for epoch in range(2):
         dealt = [batch.rows[batch.tuples] for batch in batches.epoch(epoch) if batch.tuples is not None]

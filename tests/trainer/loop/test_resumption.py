@@ -106,6 +106,11 @@ def test_resume_refuses_changed_images_and_damaged_state(shapes: Path, tmp_path:
     with pytest.raises(RunError, match=r"^images of the run to resume: expected unchanged, got changed"):
         fit_small(images, tmp_path / "run", resume=True)
     shutil.copy(shapes / "disc" / "00.png", images / "disc" / "00.png")
+    shutil.copy(shapes / "disc" / "00.png", images / "disc" / "z.jfif")  # older versions passed it over
+    mend = r"train into another folder, or files such as 'disc/z.jfif' are read now.*: move \.apng \.jfif .* files out"
+    with pytest.raises(RunError, match=mend):
+        fit_small(images, tmp_path / "run", resume=True)
+    (images / "disc" / "z.jfif").unlink()
     state = tmp_path / "run" / "state.safetensors"
     state.write_bytes(state.read_bytes()[:-100])
     with pytest.raises(RunError, match=r"^state of an unfinished run: expected a whole file, got "):

@@ -18,6 +18,7 @@ from analysis.measures.threshold import threshold_of_pairs
 from artifact.arrays import Indices, Vectors
 from artifact.preprocessing import Pixels
 from pages.plot import number
+from tests.shared.metric_lines import LINE, LINES
 from trainer.config.config import make_config
 from trainer.data.images import Images
 from trainer.loop.run_report import report_run
@@ -36,23 +37,6 @@ FACTS: dict[str, Any] = {
     "versions": {"torch": "2"},
     "seconds": 75.0,
 }
-LINE: dict[str, Any] = {
-    "epoch": 1,
-    "step": 9,
-    "loss": 0.5,
-    "pct_active": 10.0,
-    "pct_correct": 90.0,
-    "pct_easy": 85.0,
-    "pct_semi_hard": 5.0,
-    "pct_hard": 10.0,
-    "mean_positive": 1.0,
-    "mean_negative": 3.0,
-    "learning_rate": 1e-3,
-    "images_per_s": 100.0,
-    "recall@1": 0.9,
-    "mAP@R": 0.8,
-}
-LINES = [LINE | {"epoch": epoch, "loss": 1 / epoch} for epoch in range(1, 6)]
 
 
 @dataclass

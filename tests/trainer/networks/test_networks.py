@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from artifact.errors import TrainingError, UsageError
-from trainer.networks.base_networks import build_base
+from trainer.networks.base_networks import branch_of, build_base
 from trainer.networks.branch import Branch
 
 IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8))
@@ -22,9 +22,7 @@ IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 32, 32, 
 def _branch(name: str, *, normalize: bool = False, size: int = 32) -> Branch:
     torch.manual_seed(0)
     base = build_base(name, size=size)
-    return Branch(
-        base.module, num_features=base.num_features, embedding_dim=5, mean=base.mean, std=base.std, normalize=normalize
-    ).eval()
+    return branch_of(base, embedding_dim=5, normalize=normalize).eval()
 
 
 @pytest.mark.parametrize("name", ["conv4", "resnet18", "mobilenetv3_small_100", "vit_tiny_patch16_224"])

@@ -12,8 +12,7 @@ from artifact.errors import UsageError
 from artifact.preprocessing import Preprocessing
 from export.graph import export_branch
 from export.parity import check_parity
-from trainer.networks.base_networks import MANY_FEATURES, build_base
-from trainer.networks.branch import Branch
+from trainer.networks.base_networks import MANY_FEATURES, branch_of, build_base
 from trainer.networks.pooling import POOLINGS
 
 NEGATIVE = torch.randn(2, 5, 3, 4, generator=torch.Generator().manual_seed(2))
@@ -144,9 +143,7 @@ def test_cut_and_pooled_branches_export(name: str, size: int, cut: int | None, p
     """The graph gives torch's vectors for batches of 1, 2 and 7 (check_parity), with a learned power that has moved."""
     torch.manual_seed(0)
     base = build_base(name, size=size, cut=cut, pooling=pooling)
-    branch = Branch(
-        base.module, num_features=base.num_features, embedding_dim=6, mean=base.mean, std=base.std, normalize=True
-    ).eval()
+    branch = branch_of(base, embedding_dim=6, normalize=True).eval()
     if pooling == "gem":
         nn.init.constant_(branch.get_parameter("base.pooling.power"), 2.3)
     spec, signature = Preprocessing(height=size, width=size), {"kind": "triplet", "mode": "branch"}

@@ -18,7 +18,8 @@ from artifact.losses.dlpy import dlpy
 from artifact.losses.quadruplet import quadruplet
 from artifact.losses.triplet import triplet
 from artifact.losses.triplet_soft import triplet_soft
-from trainer.objective.distances import all_pairs
+from tests.shared.objectives import gradient_of, make_objective
+from trainer.objective.distances import distance_matrix
 from trainer.objective.mining import MINERS
 from trainer.objective.objective import Objective
 from trainer.objective.tensors import TENSORS
@@ -31,11 +32,7 @@ def _vectors(seed: int = 0) -> torch.Tensor:
 
 
 def _objective(loss: str, *, distance: str = "euclidean", mining: str = "all", margin: float = 0.7) -> Objective:
-    return Objective(loss=loss, distance=distance, mining=mining, margin=margin, margin2=margin / 2)
-
-
-def _gradient(loss: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
-    return torch.autograd.grad(loss, vectors)[0]
+    return make_objective(loss, distance=distance, mining=mining, margin=margin, margin2=margin / 2)
 
 
 def _pml_distance(name: str) -> pml_distances.BaseDistance:
@@ -53,7 +50,7 @@ def test_distances_equal_the_numpy_ones_that_everything_downstream_uses(name: st
     vectors = _vectors().float()
     vectors[3] = 0  # a zero vector has a defined cosine distance
     array = vectors.numpy()
-    matrix = all_pairs(DISTANCES[name], vectors).numpy()
+    matrix = distance_matrix(DISTANCES[name], vectors).numpy()
     for i, j in itertools.product(range(len(array)), repeat=2):
         if i != j:
             assert matrix[i, j] == pytest.approx(float(DISTANCES[name](array[i], array[j])), abs=1e-5)
@@ -64,7 +61,7 @@ def test_distances_have_the_gradients_of_finite_differences(name: str) -> None:
     """Checked numerically in float64, off the diagonal where euclidean has a corner."""
     mask = ~torch.eye(len(LABELS), dtype=torch.bool)
     vectors = _vectors().requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: all_pairs(DISTANCES[name], x)[mask], (vectors,))
+    assert torch.autograd.gradcheck(lambda x: distance_matrix(DISTANCES[name], x)[mask], (vectors,))
 
 
 def test_contrastive_is_hadsells_formula() -> None:
@@ -127,7 +124,7 @@ def test_all_triplets_agree_with_pytorch_metric_learning(loss: str, margin: floa
     )
     theirs = oracle(vectors, LABELS)
     assert ours.item() == pytest.approx(theirs.item(), abs=1e-6)
-    torch.testing.assert_close(_gradient(ours, vectors), _gradient(theirs, vectors), atol=1e-6, rtol=0)
+    torch.testing.assert_close(gradient_of(ours, vectors), gradient_of(theirs, vectors), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("distance", ["euclidean", "squared_euclidean", "cosine"])
@@ -138,7 +135,7 @@ def test_batch_hard_triplets_agree_with_pytorch_metric_learning(distance: str) -
     mined = pml_miners.BatchHardMiner(distance=_pml_distance(distance))(vectors, LABELS)
     theirs = pml_losses.TripletMarginLoss(margin=0.7, distance=_pml_distance(distance))(vectors, LABELS, mined)
     assert ours.item() == pytest.approx(theirs.item(), abs=1e-6)
-    torch.testing.assert_close(_gradient(ours, vectors), _gradient(theirs, vectors), atol=1e-6, rtol=0)
+    torch.testing.assert_close(gradient_of(ours, vectors), gradient_of(theirs, vectors), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("mining", ["all", "multi_similarity"])
@@ -150,7 +147,7 @@ def test_linear_contrastive_loss_agrees_with_pytorch_metric_learning(mining: str
     mined = pml_miners.MultiSimilarityMiner(distance=distance)(vectors, LABELS) if mining != "all" else None
     theirs = pml_losses.ContrastiveLoss(pos_margin=0, neg_margin=2.0, distance=distance)(vectors, LABELS, mined)
     assert ours.item() == pytest.approx(theirs.item(), abs=1e-6)
-    torch.testing.assert_close(_gradient(ours, vectors), _gradient(theirs, vectors), atol=1e-6, rtol=0)
+    torch.testing.assert_close(gradient_of(ours, vectors), gradient_of(theirs, vectors), atol=1e-6, rtol=0)
 
 
 def test_contrastive_objective_adds_the_means_of_same_and_different_pairs() -> None:
@@ -193,7 +190,7 @@ def test_gradients_are_finite_when_all_images_are_identical(loss: str, distance:
             vectors.requires_grad_()
             outcome = _objective(loss, distance=distance, mining=mining)(vectors, LABELS)
             assert math.isfinite(outcome.loss.item())
-            assert torch.isfinite(_gradient(outcome.loss, vectors)).all()
+            assert torch.isfinite(gradient_of(outcome.loss, vectors)).all()
 
 
 def test_collapsed_triplets_cost_the_margin() -> None:
@@ -216,7 +213,7 @@ def test_a_batch_without_tuples_costs_nothing() -> None:
         outcome = _objective(loss)(vectors, torch.zeros(10, dtype=torch.int64))
         assert outcome.num_tuples == 0
         assert outcome.loss.item() == 0.0
-        assert torch.equal(_gradient(outcome.loss, vectors), torch.zeros_like(vectors))
+        assert torch.equal(gradient_of(outcome.loss, vectors), torch.zeros_like(vectors))
 
 
 def test_every_loss_has_a_default_margin_that_can_be_met() -> None:

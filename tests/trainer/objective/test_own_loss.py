@@ -115,7 +115,7 @@ def test_own_loss_trains_as_ours_does(own: str, ours: str) -> None:
         for labels in BATCHES:
             results = []
             for name in (f"ownlosses:{own}", ours):
-                objective = Objective(loss=name, distance="euclidean", mining=miner, margin=0.6, margin2=0.3)
+                objective = Objective(loss=find_loss(name), distance="euclidean", mining=miner, margin=0.6, margin2=0.3)
                 mined, drawn = objective(vectors, labels), objective(vectors, tuples=tuples, different=different)
                 assert torch.isfinite(mined.loss)
                 results.append([mined.loss, drawn.loss, *torch.autograd.grad(mined.loss + drawn.loss, vectors)])
@@ -126,8 +126,9 @@ def test_own_loss_trains_as_ours_does(own: str, ours: str) -> None:
 def test_own_loss_with_a_root_keeps_finite_gradients() -> None:
     """Tuples that do not exist, the diagonal among them, never reach it at distance 0."""
     vectors = torch.randn(8, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    logarithm = find_loss("ownlosses:logarithm")
     for miner in MINERS[TRIPLET]:
-        objective = Objective(loss="ownlosses:logarithm", distance="euclidean", mining=miner, margin=0.6, margin2=0.0)
+        objective = Objective(loss=logarithm, distance="euclidean", mining=miner, margin=0.6, margin2=0.0)
         for labels in BATCHES:
             loss = objective(vectors, labels).loss
             assert torch.isfinite(loss)

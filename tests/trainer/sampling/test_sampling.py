@@ -8,9 +8,9 @@ import pytest
 
 from artifact.preprocessing import Preprocessing
 from trainer.config.config import make_config
-from trainer.config.resolution import resolve_settings
 from trainer.data.image_files import ImageFiles
 from trainer.data.images import Images
+from trainer.loop.preparation import settle
 from trainer.pixels.store import PixelStore
 from trainer.sampling.batch import Batch, Batches
 from trainer.sampling.batches import batches, epoch_batches, make_batches, num_batches
@@ -103,8 +103,8 @@ def _images(labels: np.ndarray) -> Images:
 
 def _batches(sampling: dict[str, object], *, kind: str = "triplet", loss: str | None = None, seed: int = 5) -> Batches:
     values = {"images": "x", "kind": kind, "loss": loss, "seed": seed, "sampling": sampling}
-    config = resolve_settings(make_config(values))
-    return make_batches(config, _images(UNBALANCED), None)
+    config, found = settle(make_config(values))
+    return make_batches(config, _images(UNBALANCED), None, loss=found)
 
 
 def _same(one: list[Batch], other: list[Batch]) -> bool:

@@ -8,11 +8,13 @@ import pytest
 import torch
 
 from artifact.errors import TrainingError
+from artifact.losses import LOSSES
 from tests.shared.places import DATA
 from trainer.config.config import TrainConfig, make_config
+from trainer.objective.mining import MINERS
 from trainer.objective.objective import Objective
 from trainer.watch.collapse import CollapseGuard, collapse_advice, is_point, resting_loss
-from trainer.watch.hints import Watch
+from trainer.watch.hints import HARDER_MINERS, Watch
 
 RUNS: dict[str, Any] = json.loads((DATA / "watched_runs.json").read_text())
 
@@ -161,7 +163,7 @@ LOSS_CASES = [
 def test_resting_loss_is_the_loss_of_equal_vectors(kind: str, loss: str) -> None:
     """The objective itself, of a batch whose vectors are all one point."""
     config = make_config({"images": "x", "kind": kind, "loss": loss, "margin": 0.7, "margin2": 0.3, "mining": "all"})
-    objective = Objective(loss=loss, distance="euclidean", mining="all", margin=0.7, margin2=0.3)
+    objective = Objective(loss=LOSSES[loss], distance="euclidean", mining="all", margin=0.7, margin2=0.3)
     outcome = objective(torch.ones(9, 4), torch.arange(9) // 3)
     assert resting_loss(config) == pytest.approx(float(outcome.loss), rel=1e-6)
 
@@ -224,3 +226,9 @@ def test_collapse_advice_names_only_what_the_run_has_not_got() -> None:
     assert collapse_advice(_config("default_triplet")) == ["--set optimizer.learning_rate=0.0001", "--normalize"]
     squared = _config("default_triplet", distance="squared_euclidean", mining="batch_hard", normalize=True)
     assert collapse_advice(squared) == ["--mining all", "--set optimizer.learning_rate=0.0001", "--distance euclidean"]
+
+
+def test_miners_that_are_advised_exist() -> None:
+    """Whatever the loss's form, for hints know no miner by anything but its name."""
+    for miners in MINERS.values():
+        assert set(HARDER_MINERS) <= set(miners)

@@ -11,7 +11,7 @@ from torch import nn
 from artifact.errors import OutputError
 from artifact.preprocessing import Pixels
 from trainer.config.settings import AugmentConfig, FreezeConfig, OptimizerConfig
-from trainer.networks.base_networks import BaseNetwork, build_base
+from trainer.networks.base_networks import BaseNetwork, branch_of, build_base
 from trainer.networks.branch import Branch
 from trainer.weights.freezing import apply_freeze, num_free_stages
 from trainer.weights.frozen_features import FrozenFeatures, features_stay
@@ -36,9 +36,7 @@ class Pictures:
 def _branch(name: str, *, normalize: bool = False, **options: object) -> tuple[Branch, BaseNetwork]:
     torch.manual_seed(0)
     base = build_base(name, size=SIZE, **options)  # type: ignore[arg-type]
-    branch = Branch(
-        base.module, num_features=base.num_features, embedding_dim=4, mean=base.mean, std=base.std, normalize=normalize
-    )
+    branch = branch_of(base, embedding_dim=4, normalize=normalize)
     for module in branch.modules():
         if isinstance(module, nn.BatchNorm2d):
             assert module.running_mean is not None
@@ -140,13 +138,14 @@ def test_parameters_that_the_network_fixed_stay_fixed(tmp_path: Path, monkeypatc
 )
 @pytest.mark.parametrize("max_memory_bytes", [0, 2**24])
 def test_frozen_features_lead_to_the_branchs_vectors(
-    name: str, options: dict[str, object], max_memory_bytes: int, tmp_path: Path
+    name: str, options: dict[str, object], max_memory_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In memory or in a file that has no name: within 1e-5 of the whole branch, at any rows, in any order."""
     branch, base = _branch(name, normalize=True, **options)
     pictures = Pictures(150)
     apply_freeze(branch, base, FreezeConfig(epochs=5), 0)
-    features = FrozenFeatures(branch, pictures, folder=tmp_path, max_memory_bytes=max_memory_bytes)
+    monkeypatch.setattr("trainer.weights.frozen_features.MAX_MEMORY_BYTES", max_memory_bytes)
+    features = FrozenFeatures(branch, pictures, folder=tmp_path)
     assert features.in_memory == (max_memory_bytes > 0)
     assert list(tmp_path.iterdir()) == []
     assert branch.training
@@ -187,11 +186,12 @@ def test_features_stay_only_while_network_and_images_do() -> None:
     assert not features_stay(0, FreezeConfig(), still)
 
 
-def test_no_room_for_features_is_one_line(tmp_path: Path) -> None:
+def test_no_room_for_features_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder that is not there, as a stand-in for a full disk."""
     branch, _ = _branch("conv4")
+    monkeypatch.setattr("trainer.weights.frozen_features.MAX_MEMORY_BYTES", 0)
     with pytest.raises(OutputError) as caught:
-        FrozenFeatures(branch, Pictures(3), folder=tmp_path / "gone", max_memory_bytes=0)
+        FrozenFeatures(branch, Pictures(3), folder=tmp_path / "gone")
     assert str(caught.value) == (
         f"features of all images: expected room for 0 MB, got No such file or directory ({tmp_path / 'gone'})"
     )

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from trainer.config.settings import FreezeConfig, OptimizerConfig
-from trainer.networks.base_networks import BaseNetwork, build_base
+from trainer.networks.base_networks import BaseNetwork, branch_of, build_base
 from trainer.networks.branch import Branch
 from trainer.weights.freezing import apply_freeze
 from trainer.weights.optimizers import learning_rate, make_optimizer, set_learning_rate
@@ -20,9 +20,7 @@ IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (6, 28, 28, 
 def _branch(name: str = "conv4", **options: object) -> tuple[Branch, BaseNetwork]:
     torch.manual_seed(0)
     base = build_base(name, size=28, **options)  # type: ignore[arg-type]
-    branch = Branch(
-        base.module, num_features=base.num_features, embedding_dim=4, mean=base.mean, std=base.std, normalize=False
-    )
+    branch = branch_of(base, embedding_dim=4, normalize=False)
     return branch, base
 
 
