@@ -1,4 +1,4 @@
-"""The same checks against the embedded server and against NVIDIA's tritonserver, over the same kind of repository.
+"""Conformance of the embedded server and of NVIDIA's tritonserver: the same checks over the same kind of repository.
 
 The embedded half always runs. The other half is skipped, with the true reason, where real Triton cannot run.
 """

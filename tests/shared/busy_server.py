@@ -21,7 +21,7 @@ TOO_MANY: Refusal = (grpc.StatusCode.RESOURCE_EXHAUSTED, f"{CALLS_FULL}!")
 
 @dataclass
 class Load:
-    """What a server refuses, and with how much of its deadline left each request came."""
+    """Refusals of a server, and with how much of its deadline left each request came."""
 
     refusals: int
     refusal: Refusal = FULL

@@ -35,7 +35,7 @@ def write_hour_old(root: Path, count: int, *, first: int = 0) -> Path:
 
 
 class DecodeCounter:
-    """How many images were decoded while it counts."""
+    """A count of the images that were decoded while it counts."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0

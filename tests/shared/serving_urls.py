@@ -39,7 +39,7 @@ def serve(name: str, repository: Path) -> Iterator[str]:
 
 
 class Place:
-    """Where the models of a repository are scored: in this process or on a server.
+    """A place where the models of a repository are scored: in this process or on a server.
 
     Args:
         repository: the folder.

@@ -44,7 +44,7 @@ def test_parse_url_refuses_anything_else(text: str) -> None:
 
 
 class Failure(grpc.RpcError):
-    """What grpcio raises, with a status of choice."""
+    """An error as grpcio raises it, with a status of choice."""
 
     def __init__(self, code: grpc.StatusCode, details: str) -> None:
         self._code, self._details = code, details
