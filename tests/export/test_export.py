@@ -62,7 +62,12 @@ def graph_of(branch: nn.Module, *, kind: str, mode: str, distance: str) -> onnx.
 
 @pytest.mark.parametrize(
     ("base_name", "mode"),
-    [("conv4", "branch"), ("resnet18", "full"), ("mobilenetv3_small_100", "branch"), ("vit_tiny_patch16_224", "full")],
+    [
+        ("conv4", "branch"),
+        ("resnet18", "full"),
+        pytest.param("mobilenetv3_small_100", "branch", marks=pytest.mark.slow),
+        pytest.param("vit_tiny_patch16_224", "full", marks=pytest.mark.slow),
+    ],
 )
 def test_graph_of_every_base_network_keeps_parity(base_name: str, mode: str) -> None:
     """Each family exports with a dynamic batch and gives torch's vectors; BatchNorm is folded away."""

@@ -11,11 +11,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import pytest
+
 from serving.client.scorer import Scorer
 from serving.embedded.server import Server
 from tests.shared.triton_server import TritonServer, unavailable
 
-SERVERS = ["embedded"] if unavailable() else ["embedded", "triton"]
+_TRITON = pytest.param(
+    "triton", marks=[pytest.mark.slow, pytest.mark.skipif(bool(unavailable()), reason=unavailable() or "")]
+)
+SERVERS = ["embedded", _TRITON]
+"""Parameters of tests; each module that takes them starts a tritonserver of its own, hence slow."""
 SCORING_PLACES = ["local", *SERVERS]
 
 _PROGRAM = """

@@ -135,8 +135,8 @@ def test_very_many_features_are_noted() -> None:
     ("name", "size", "cut", "pooling"),
     [
         ("conv4", 28, 2, "gem"),
-        ("resnet10t", 48, 3, "max"),
-        ("vit_tiny_patch16_224", 32, 1, "flatten"),
+        pytest.param("resnet10t", 48, 3, "max", marks=pytest.mark.slow),
+        pytest.param("vit_tiny_patch16_224", 32, 1, "flatten", marks=pytest.mark.slow),
     ],
 )
 def test_cut_and_pooled_branches_export(name: str, size: int, cut: int | None, pooling: str | None) -> None:
