@@ -32,9 +32,8 @@ from tests.shared.ray_nodes import Nodes
 from tests.shared.scored_images import BAD, DIM, expected_vectors, publish_models, write_images
 
 pytest.importorskip("ray", reason="the extra lookalike[ray] is not installed")
-pytestmark = pytest.mark.slow
 # Ray copies its own settings, those of old names among them
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")]
 
 MODEL = "triplet_branch"
 MODELS = [MODEL]
