@@ -191,6 +191,7 @@ publish(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("new_model", [True, False])
 def test_kill_at_any_moment_leaves_the_old_or_the_new_state(files: list[Path], root: Path, new_model: bool) -> None:
     """Publishers killed at random moments: what is there is whole, and the next publisher finishes and cleans up."""

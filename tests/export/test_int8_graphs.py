@@ -13,10 +13,10 @@ from export.calibration import Range, find_ranges
 from export.half import to_half
 from export.quantize import plan_quantization, quantize
 from export.reduce import embedder
-from tests.shared.small_graphs import FAMILIES, blocks, network_graph, one_convolution, quantized
+from tests.shared.small_graphs import FAMILY_PARAMETERS, blocks, network_graph, one_convolution, quantized
 
 
-@pytest.mark.parametrize("base_name", FAMILIES)
+@pytest.mark.parametrize("base_name", FAMILY_PARAMETERS)
 def test_int8_graph_of_every_family_stays_near_fp32(base_name: str) -> None:
     """Vectors keep their direction, the signature stays, and almost all weights are int8."""
     graph = network_graph(base_name)

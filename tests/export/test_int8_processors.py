@@ -54,7 +54,7 @@ def test_every_8_bit_weight_of_a_family_is_bounded(base_name: str) -> None:
     assert all((constants[name] == 0).all() for name in zeros)
 
 
-@pytest.mark.parametrize("base_name", ["conv4", "vit_tiny_patch16_224"])
+@pytest.mark.parametrize("base_name", ["conv4", pytest.param("vit_tiny_patch16_224", marks=pytest.mark.slow)])
 def test_graph_of_large_weights_is_refused(base_name: str) -> None:
     """Convolutions and matrix products alike, in one line with the layer and the number."""
     graph = network_graph(base_name)

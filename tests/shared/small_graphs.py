@@ -6,6 +6,7 @@ import functools
 
 import numpy as np
 import onnx
+import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
@@ -20,6 +21,10 @@ from trainer.networks.base_networks import branch_of, build_base
 SIZE = 32
 SPEC = Preprocessing(height=SIZE, width=SIZE)
 FAMILIES = ("conv4", "resnet18", "mobilenetv3_small_100", "vit_tiny_patch16_224")
+FAMILY_PARAMETERS = [
+    pytest.param(name, marks=pytest.mark.slow) if name.startswith(("mobilenet", "vit")) else name for name in FAMILIES
+]
+"""Those that take ten seconds are slow tests."""
 """Networks of convolutions, of depthwise ones, and of matrix products."""
 
 
