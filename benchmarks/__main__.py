@@ -32,6 +32,7 @@ BENCHMARKS: dict[str, str] = {
     "omniglot": "benchmarks.omniglot",
     "emoji": "benchmarks.emoji",
     "int8": "benchmarks.int8",
+    "int8_schemes": "benchmarks.int8_schemes",
     "tuples": "benchmarks.tuples",
     "scoring": "benchmarks.scoring",
     "memory": "benchmarks.memory",

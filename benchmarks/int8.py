@@ -1,4 +1,4 @@
-"""fp32 against fp16 and the schemes of int8: throughput of the artifact's own graphs, and what each scheme keeps.
+"""fp32 against fp16 and the schemes of int8: throughput of the artifact's own graphs.
 
 Throughput: ResNet-18 and MobileNetV3-small at 224 px with random weights, for the time of a graph does not depend on
 their values. Each round runs every graph once, in turn, on one batch, so that a busy machine slows all of them; the
@@ -22,7 +22,7 @@ from torch import nn
 
 from artifact.cores import available_cores
 from artifact.preprocessing import Pixels, Preprocessing
-from benchmarks.int8_schemes import NETWORKS, measure_schemes, schemes_of
+from benchmarks.int8_schemes import NETWORKS, schemes_of
 from export.graph import export_branch
 from export.half import to_half
 from serving.probe import probe_pixels
@@ -36,14 +36,13 @@ _CALIBRATION = 32
 
 
 def run() -> dict[str, Any]:
-    """{"networks": {network: {batch: {precision: milliseconds, ratio, spread}}}, "kept": see measure_schemes, ...}."""
+    """{"networks": {network: {batch: {precision: milliseconds, ratio, spread}}}, ...}."""
     return {
         "size_px": SIZE_PX,
         "threads": available_cores(),
         "rounds": ROUNDS,
         "machine": platform.machine(),
         "networks": {name: _measure(name) for name in NETWORKS},
-        "kept": measure_schemes(),
     }
 
 

@@ -66,7 +66,7 @@ def _moved(graph: onnx.ModelProto, kind: int, *, by: int, to: npt.DTypeLike) -> 
     return result
 
 
-def measure_schemes() -> dict[str, Any]:
+def run() -> dict[str, Any]:
     """{"images", "networks": {network: {scheme: figures}}, "processor": the emulated one or why there is none}."""
     reason = unavailable()
     with tempfile.TemporaryDirectory() as folder:
