@@ -1,7 +1,7 @@
 """Batches of encoded images: all are loaded before any is called bad, and one line names every bad one.
 
-This file is copied next to NAME_decode together with preprocessing.py, so its import is relative: there the two stand
-in a package of another name. The client parses the line, so both servers say it in the same words.
+This file is copied next to NAME_decode together with preprocessing.py and decoding.py, so its imports are relative:
+there they stand in a package of another name. The client parses the line, so both servers say it in the same words.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from .preprocessing import DEFAULT_LIMITS, ImageError, Limits, Pixels, Preprocessing, load_pixels
+from .decoding import DEFAULT_LIMITS, ImageError, Limits, Pixels
+from .preprocessing import Preprocessing, load_pixels
 
 _MAX_REASONS_CHARS = 4000  # gRPC carries the message in a header of 8 KiB at most
 _ENTRY = re.compile(r"\[row ([\d,]+), (\w+)\] (.*?)(?=; \[row \d|$)", re.DOTALL)

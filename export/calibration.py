@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from artifact.decoding import ImageError, Pixels
 from artifact.errors import DataError
 from artifact.kinds import BRANCH_INPUT
-from artifact.preprocessing import ImageError, Pixels, Preprocessing, load_pixels
+from artifact.preprocessing import Preprocessing, load_pixels
 from export.parity import make_session
 from rows.formats.folder import list_images
 

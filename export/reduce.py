@@ -16,10 +16,10 @@ import onnx
 
 from analysis.measures.threshold import decision_threshold
 from artifact.arrays import Vectors
+from artifact.decoding import Pixels
 from artifact.events import Report
 from artifact.kinds import BRANCH_INPUT
 from artifact.model.int8_scheme import LARGEST_WEIGHT, SCHEME
-from artifact.preprocessing import Pixels
 from export.calibration import find_ranges
 from export.evaluation import Evidence, read_evidence
 from export.gates import Embed, Limits, Verdict, embed_images, judge, require

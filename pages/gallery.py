@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from artifact.preprocessing import ImageError, decode_image
+from artifact.decoding import ImageError, decode_image
 from pages.page import write_page
 from pages.pictures import Picture, PictureRow, small_picture
 from rows.images import ImageRef

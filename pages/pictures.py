@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from artifact.preprocessing import Pixels
+from artifact.decoding import Pixels
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from artifact.preprocessing import DEFAULT_LIMITS, ImageError, Pixels
+from artifact.decoding import DEFAULT_LIMITS, ImageError, Pixels
 from rows.location import Location
 
 

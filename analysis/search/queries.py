@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from artifact.arrays import Vectors
+from artifact.decoding import ImageError
 from artifact.errors import DataError, UsageError
-from artifact.preprocessing import ImageError
 from rows.formats.opening import is_table_file
 from rows.images import ImageRef
 from rows.tables import open_table

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from artifact import image_batch, preprocessing
+from artifact import decoding, image_batch, preprocessing
+from artifact.decoding import DEFAULT_LIMITS
 from artifact.model.manifest import Manifest
-from artifact.preprocessing import DEFAULT_LIMITS
 from artifact.repository.changes import Change
 from artifact.repository.reading import versions_in
 from artifact.repository.triton_config import (
@@ -26,8 +26,8 @@ COMPANIONS = (DECODE_SUFFIX, ENCODED_SUFFIX)
 MARK = ".lookalike"
 """An empty file in companions of ours: a folder of the same name without it is never touched."""
 SPEC_FILE, DECODER_FILE = "spec.json", "model.py"
-_SOURCES = tuple(Path(str(module.__file__)) for module in (preprocessing, image_batch))
-"""The files that NAME_decode has copies of; one that an older Lookalike published has the first alone, whole."""
+_SOURCES = tuple(Path(str(module.__file__)) for module in (preprocessing, decoding, image_batch))
+"""The files that NAME_decode has copies of; one that an older Lookalike published has fewer of them."""
 
 
 def stage_decode(change: Change, name: str, manifest: Manifest) -> None:

@@ -25,8 +25,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from artifact.decoding import DEFAULT_LIMITS
 from artifact.errors import DataError
-from artifact.preprocessing import DEFAULT_LIMITS
 from rows.cutting import cut
 from rows.formats.folder import has_image_suffix
 from rows.formats.source import files_fingerprint

@@ -10,11 +10,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from artifact.arrays import Vectors
+from artifact.decoding import ImageError
 from artifact.errors import InvalidRequestError
 from artifact.image_batch import format_bad_images
 from artifact.kinds import BRANCH_OUTPUT
 from artifact.model.manifest import Manifest
-from artifact.preprocessing import ImageError
 from rows.vectors.lineage import Lineage
 from rows.vectors.schema import vector_array
 from serving.client.windows import ScoredRows, empty_columns

@@ -21,9 +21,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from artifact.arrays import Vectors
+from artifact.decoding import ImageError
 from artifact.errors import UsageError
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
-from artifact.preprocessing import ImageError
 from rows.vectors.schema import vector_array
 from serving.arguments import takes
 from serving.client.answers import as_table, joined, vectors_of

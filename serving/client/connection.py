@@ -11,8 +11,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from artifact.decoding import Pixels
 from artifact.model.manifest import Manifest
-from artifact.preprocessing import Pixels
 from serving.client.timings import Timings
 
 Outputs = dict[str, npt.NDArray[np.float32]]

@@ -12,9 +12,9 @@ from concurrent.futures import CancelledError, Future
 from functools import partial
 
 from artifact.arrays import Vectors
+from artifact.decoding import ImageError
 from artifact.errors import UnansweredError
 from artifact.model.manifest import Manifest
-from artifact.preprocessing import ImageError
 from serving.client.batches.runner import BatchRunner
 from serving.client.batches.size import BatchSize
 from serving.client.windows import ScoredRows, Window

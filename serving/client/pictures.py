@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, TypeAlias, TypeGuard
 import numpy as np
 from PIL import Image, ImageOps
 
+from artifact.decoding import ImageError, Pixels
 from artifact.errors import UsageError
-from artifact.preprocessing import ImageError, Pixels, Preprocessing, load_pixels, resize_pixels
+from artifact.preprocessing import Preprocessing, load_pixels, resize_pixels
 from rows.images import ImageRef
 from rows.location import locate
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from artifact.preprocessing import ImageError
+from artifact.decoding import ImageError
 from serving.client.pictures import Picture
 
 MAX_BYTES_AHEAD = 16 * 1024 * 1024

@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from artifact.arrays import AnyArray, Vectors
+from artifact.decoding import ImageError
 from artifact.distances import DISTANCES
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT, KINDS, distance_name, embedding_name
 from artifact.model.manifest import Manifest
-from artifact.preprocessing import ImageError
 from serving.client.pictures import ImageLike, Picture, picture
 
 SAME = "same"

@@ -6,9 +6,10 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from artifact.decoding import Limits, Pixels
 from artifact.errors import UnavailableError
 from artifact.image_batch import load_batch
-from artifact.preprocessing import Limits, Pixels, Preprocessing
+from artifact.preprocessing import Preprocessing
 from serving.embedded.batcher import CANCELLED
 from serving.protocol import QUEUE_FULL
 

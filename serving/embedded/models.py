@@ -10,13 +10,13 @@ from collections.abc import Iterator, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from artifact.decoding import DEFAULT_LIMITS
 from artifact.errors import (
     ArtifactError,
     LookalikeError,
     RepositoryError,
     UnavailableError,
 )
-from artifact.preprocessing import DEFAULT_LIMITS
 from artifact.repository.reading import is_model_name, open_repository
 from artifact.repository.triton_config import MAX_BATCH_SIZE, ModelConfig
 from serving.embedded.decoding import Decoder

@@ -13,7 +13,7 @@ from artifact.cores import available_cores
 from artifact.errors import UsageError
 
 if TYPE_CHECKING:
-    from artifact.preprocessing import Limits
+    from artifact.decoding import Limits
 
 
 def unreported(line: str) -> None:

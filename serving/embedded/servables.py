@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from artifact.decoding import ImageError
 from artifact.errors import ArtifactError
 from artifact.image_batch import BadImagesError
 from artifact.model.manifest import Manifest
-from artifact.preprocessing import ImageError
 from artifact.repository.reading import PublishedModel
 from artifact.repository.triton_config import ModelConfig, network_config, pixels_name
 from serving.check import check_engine

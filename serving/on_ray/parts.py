@@ -20,8 +20,8 @@ from typing import Any
 import pyarrow as pa
 
 import artifact.errors
+from artifact.decoding import ImageError
 from artifact.errors import DataError, LookalikeError, RepositoryError, ServerError, UsageError
-from artifact.preprocessing import ImageError
 from rows.images import ImageRef
 from rows.tables import ImageTable
 from serving.client.scorer import Scorer

@@ -36,9 +36,9 @@ def test_published_decoder_gives_our_pixels_and_our_words(root: Path, tmp_path: 
     assert printed == ["image_pixels", str(error.value)]
 
 
-@pytest.mark.parametrize("name", ["preprocessing.py", "image_batch.py"])
+@pytest.mark.parametrize("name", ["preprocessing.py", "decoding.py", "image_batch.py"])
 def test_changed_source_is_refused(root: Path, tmp_path: Path, name: str) -> None:
-    """A byte of either file, by the model itself and by the check of the repository."""
+    """A byte of any file, by the model itself and by the check of the repository."""
     path = root / "tiny_decode" / "1" / name
     path.write_text(path.read_text() + "#")
     with pytest.raises(RuntimeError, match=f"{name} is not the file that was published; publish the model again"):
@@ -49,9 +49,10 @@ def test_changed_source_is_refused(root: Path, tmp_path: Path, name: str) -> Non
 def test_decoder_of_an_older_lookalike_is_sound(root: Path, tmp_path: Path) -> None:
     """With all in preprocessing.py and no other file it is as published; the next publishing adds a version to it."""
     folder = root / "tiny_decode" / "1"
-    (folder / "image_batch.py").unlink()
     spec = json.loads((folder / "spec.json").read_bytes())
-    del spec["image_batch_sha256"]
+    for name in ("decoding", "image_batch"):
+        (folder / f"{name}.py").unlink()
+        del spec[f"{name}_sha256"]
     (folder / "spec.json").write_text(json.dumps(spec))
     assert find_problems(root) == []
     write_tiny_artifact(tmp_path / "next.onnx", seed=1)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from artifact.decoding import ImageError, Limits, decode_image, inspect_image
 from artifact.image_batch import BadImagesError, format_bad_images, load_batch, parse_bad_images
-from artifact.preprocessing import ImageError, Limits, Preprocessing, decode_image, inspect_image, load_pixels
+from artifact.preprocessing import Preprocessing, load_pixels
 from tests.shared.spoiled_images import png_of
 
 

@@ -23,8 +23,9 @@ import numpy as np
 import numpy.typing as npt
 
 from artifact.arrays import Indices
+from artifact.decoding import ImageError, Pixels
 from artifact.errors import DataError
-from artifact.preprocessing import ImageError, Pixels, Preprocessing, load_pixels
+from artifact.preprocessing import Preprocessing, load_pixels
 from rows.images import ImageRef
 from trainer.data.image_files import ImageFiles
 from trainer.pixels.cache import FILES, PixelCache

@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from artifact.decoding import ImageError, inspect_image
 from artifact.errors import DataError, UsageError
 from artifact.events import Report
 from artifact.losses import DEFAULT_LOSSES, Loss
-from artifact.preprocessing import ImageError, Preprocessing, inspect_image
+from artifact.preprocessing import Preprocessing
 from trainer.config.checks import check_names
 from trainer.config.config import TrainConfig
 from trainer.config.resolution import Share, choose_strategy, read_validation, resolve, resolve_settings

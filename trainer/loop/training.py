@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from artifact.preprocessing import Pixels
+from artifact.decoding import Pixels
 from trainer.augment.augmentation import augment
 from trainer.config.config import TrainConfig
 from trainer.loop.distributed import Ranks

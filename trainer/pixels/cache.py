@@ -28,8 +28,9 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from artifact.decoding import Pixels
 from artifact.locks import keep_alive, patient_lock
-from artifact.preprocessing import Pixels, Preprocessing
+from artifact.preprocessing import Preprocessing
 from trainer.pixels.cache_key import cache_key
 from trainer.pixels.segment import INDEX, PIXELS, PixelSegment
 

@@ -19,8 +19,9 @@ import numpy.typing as npt
 
 from artifact.arrays import Indices
 from artifact.cores import available_cores
+from artifact.decoding import ImageError, Pixels
 from artifact.errors import DataError
-from artifact.preprocessing import ImageError, Pixels, Preprocessing, load_pixels
+from artifact.preprocessing import Preprocessing, load_pixels
 from rows.images import ImageRef
 from trainer.pixels.cache import PixelCache
 

@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from artifact.arrays import Vectors
+from artifact.decoding import ImageError
 from artifact.errors import ModelNotFoundError, ServerError, TooLargeError, UnavailableError, UsageError
 from artifact.image_batch import BadImagesError
-from artifact.preprocessing import ImageError
 from rows.cutting import cut
 from serving.client.batches.packing import pack, place_of, unpack
 from serving.client.batches.sending import ENCODED, PIXELS, Sending

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from tritonclient.grpc import service_pb2
 
+from artifact.decoding import Pixels
 from artifact.errors import LookalikeError, ModelNotFoundError, ServerError, UsageError
 from artifact.kinds import BRANCH_OUTPUT, embedding_name
 from artifact.model.manifest import Manifest, manifest_from_fields
-from artifact.preprocessing import Pixels
 from artifact.repository.triton_config import DECODE_SUFFIX, DIGEST_PARAMETER, ENCODED_SUFFIX, MANIFEST_PARAMETER
 from serving.client.connection import Outputs
 from serving.client.connections.absence import absent

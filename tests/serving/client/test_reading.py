@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from upath import UPath
 
-from artifact.preprocessing import ImageError
+from artifact.decoding import ImageError
 from rows.images import ImageRef
 from serving.client import reading
 from serving.client.reading import Reader

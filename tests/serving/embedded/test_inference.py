@@ -16,8 +16,8 @@ import tritonclient.grpc as triton
 from tritonclient.grpc import service_pb2 as messages
 from tritonclient.grpc import service_pb2_grpc as services
 
+from artifact.decoding import Limits
 from artifact.kinds import KINDS
-from artifact.preprocessing import Limits
 from serving.embedded.server import Server
 from serving.protocol import DIGEST_IN_ANSWER, QUEUE_FULL
 from tests.shared.held_server import num_waiting, together

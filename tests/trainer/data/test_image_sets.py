@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artifact.preprocessing import DEFAULT_LIMITS, Preprocessing
+from artifact.decoding import DEFAULT_LIMITS
+from artifact.preprocessing import Preprocessing
 from export.calibration import read_calibration
 from rows.formats.folder import HIDDEN, SUFFIXES, UPWARD, list_images
 from rows.tables import open_table
