@@ -112,9 +112,12 @@ class BatchRunner:
                 self._fill(results, places[half:], sent)
                 return
             vectors = unpack(outputs, self._inputs, len(places))
-            finite: list[bool] = np.isfinite(vectors).all(axis=1).tolist()  # each vector comes by here, whoever ran it
-            for place, vector, is_finite in zip(places, vectors, finite, strict=True):
-                results[place] = vector if is_finite else ImageError(NOT_FINITE)
+            for place, vector in zip(places, vectors, strict=True):
+                results[place] = vector
+            for number in np.flatnonzero(
+                ~np.isfinite(vectors).all(axis=1)
+            ).tolist():  # whoever ran it, it comes by here
+                results[places[number]] = ImageError(NOT_FINITE)
             return
 
 
