@@ -73,6 +73,36 @@ def with_dropout() -> onnx.ModelProto:
     return model
 
 
+def with_noise() -> onnx.ModelProto:
+    nodes = (
+        helper.make_node("RandomNormalLike", ["vector"], ["noise"], name="noise", scale=1e-4),
+        helper.make_node("Add", ["vector", "noise"], ["out"]),
+    )
+    return small_graph(extra=nodes, output="out")
+
+
+def with_dropout_by_brightness() -> onnx.ModelProto:
+    nodes = (
+        helper.make_node("ReduceMax", ["flat"], ["most"], keepdims=0),
+        helper.make_node("Cast", ["most"], ["on"], to=TensorProto.BOOL),
+        helper.make_node("Dropout", ["vector", "ratio", "on"], ["out"]),
+    )
+    model = small_graph(extra=nodes, output="out")
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(0.5), "ratio"))
+    return model
+
+
+def two_inputs() -> onnx.ModelProto:
+    nodes = (
+        helper.make_node("ReduceMean", ["other"], ["mean"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Unsqueeze", ["mean", "axis"], ["column"]),
+        helper.make_node("Add", ["vector", "column"], ["out"]),
+    )
+    model = small_graph(extra=nodes, output="out", extra_inputs=("other",))
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1]), "axis"))
+    return model
+
+
 def of_batch_4() -> onnx.ModelProto:
     nodes = (
         helper.make_node("Reshape", ["vector", "two"], ["mixed"], name="mix"),
@@ -118,7 +148,7 @@ def custom() -> onnx.ModelProto:
 
 
 REFUSALS = {
-    "two inputs": (lambda: small_graph(extra_inputs=("other",)), {}, r"expected one.*got 2: 'image', 'other'"),
+    "two inputs": (two_inputs, {}, r"inputs that 'out' needs: expected one.*got 2: 'image', 'other'"),
     "uint8 input": (lambda: small_graph(kind=TensorProto.UINT8), {}, r"expected float32 or float16.*got uint8"),
     "grey": (lambda: small_graph(shape=(1, 1, 8, 24)), {}, r"no axis of 3 channels: got float \[1, 1, 8, 24\].*RGB"),
     "ambiguous layout": (lambda: small_graph(shape=(1, 3, 64, 3)), {}, "give --layout nchw or nhwc"),
@@ -128,7 +158,9 @@ REFUSALS = {
     "unknown type": (of_unknown_type, {}, r"expected float32 or float16.*got an unknown type \[N, 3, 8, 8\]"),
     "constant output": (lambda: small_graph(weights=np.zeros((192, 4))), {}, "output 'vector' is constant"),
     "training mode": (in_training, {}, "BatchNormalization 'BatchNormalization' is in training mode.*eval mode"),
-    "random": (with_dropout, {}, "another vector each time it runs.*eval mode"),
+    "dropout": (with_dropout, {}, "Dropout 'Dropout' is in training mode.*eval mode"),
+    "random": (with_noise, {}, "RandomNormalLike 'noise' draws random numbers.*eval mode"),
+    "dropout told as it runs": (with_dropout_by_brightness, {}, "another vector each time it runs.*eval mode"),
     "coupled images": (coupled, {}, "depend on the other images of its batch: .* in a batch of 2"),
     "fixed batch of 4": (of_batch_4, {}, "batch of 4 cannot be made dynamic: .*one by one: needs a network of batch 1"),
     "integer output": (integers, {}, r"expected one float vector an image.*got int64 \[1, 1\]"),
