@@ -12,31 +12,6 @@ from export.adoption.adopt import adopt
 from tests.shared.foreign_networks import MEAN, STD, save, small_graph
 
 
-@pytest.mark.parametrize("place", ["../secret", "absolute", "link", "short", "missing"])
-def test_weights_elsewhere_are_never_read(place: str, tmp_path: Path) -> None:
-    """A path out of the folder, an absolute one, a symbolic link, a file that is too short: one line, nothing read."""
-    (tmp_path / "net").mkdir()
-    (tmp_path / "secret").write_bytes(bytes(4096))
-    model = small_graph()
-    onnx.save_model(model, tmp_path / "net/n.onnx", save_as_external_data=True, location="n.data", size_threshold=0)
-    model = onnx.load(tmp_path / "net/n.onnx", load_external_data=False)
-    where = {"../secret": "../secret", "absolute": str(tmp_path / "secret")}.get(place, "n.data")
-    entry = next(entry for entry in model.graph.initializer[0].external_data if entry.key == "location")
-    entry.value = where
-    save(model, tmp_path / "net/n.onnx")
-    if place in ("link", "missing"):
-        (tmp_path / "net/n.data").unlink()
-    if place == "link":
-        (tmp_path / "net/n.data").symlink_to(tmp_path / "secret")
-    if place == "short":
-        (tmp_path / "net/n.data").write_bytes(bytes(100))
-    words = {"link": "symbolic link", "short": "cannot be read", "missing": "missing"}.get(
-        place, "outside the network's"
-    )
-    with pytest.raises(LookalikeError, match=words):
-        adopt(tmp_path / "net/n.onnx", mean=MEAN, std=STD)
-
-
 def damaged() -> onnx.ModelProto:
     model = small_graph()
     model.graph.initializer[0].dims[0] = 191
