@@ -45,10 +45,13 @@ def load_weights(model: onnx.ModelProto, path: Path) -> dict[str, str]:
     for tensor in tensors:
         entries = {entry.key: entry.value for entry in tensor.external_data}
         file, name = _file_of(tensor, entries.get("location", ""), path)
-        if name not in hashes:
-            with file.open("rb") as opened:
-                hashes[name] = hashlib.file_digest(opened, "sha256").hexdigest()
-        tensor.raw_data = _read(tensor, entries, file)
+        try:
+            if name not in hashes:
+                with file.open("rb") as opened:
+                    hashes[name] = hashlib.file_digest(opened, "sha256").hexdigest()
+            tensor.raw_data = _read(tensor, entries, file)
+        except OSError as error:
+            raise ArtifactError("weights cannot be read", got=error.strerror, where=file) from None
         tensor.data_location = onnx.TensorProto.DEFAULT
         tensor.ClearField("external_data")
     if model.ByteSize() > MAX_BYTES:
@@ -155,18 +158,18 @@ def _read(tensor: onnx.TensorProto, entries: dict[str, str], file: Path) -> byte
             where=file,
             mend="save the network again",
         )
-    with file.open("rb") as opened:
-        opened.seek(offset or 0)
-        data = opened.read(wanted)
-    if len(data) != wanted:
+    end, size = (offset or 0) + wanted, file.stat().st_size
+    if end > size:
         raise ArtifactError(
             f"weights {tensor.name!r} cannot be read, for their file is too short",
-            expected=f"{(offset or 0) + wanted} bytes",
-            got=f"{file.stat().st_size}",
+            expected=f"{end} bytes",
+            got=f"{size}",
             where=file,
             mend="copy it again",
         )
-    return data
+    with file.open("rb") as opened:
+        opened.seek(offset or 0)
+        return opened.read(wanted)
 
 
 def _num_bytes(tensor: onnx.TensorProto) -> int | None:
