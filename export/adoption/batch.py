@@ -27,7 +27,7 @@ from export.adoption.foreign import ForeignInput, ForeignNetwork
 from export.adoption.independence import batch_wide_node, find_dependence
 from export.adoption.original import Original, load_session
 from export.adoption.reasons import first_line
-from export.adoption.surgery import OURS, set_image_shape, with_pixels
+from export.adoption.surgery import OURS, rename, set_image_shape, with_pixels
 from export.folding import fold_constants, read_by
 from serving.probe import BATCHES
 
@@ -156,10 +156,7 @@ def one_by_one(model: onnx.ModelProto, image: ForeignInput, height: int, width: 
         [helper.make_tensor_value_info(single, kind, spatial)],
         [helper.make_tensor_value_info(vector, kind, None)],
     )
-    for node in body.node:
-        for i, name in enumerate(node.input):
-            if name == image.name:
-                node.input[i] = f"{OURS}batch_of_1"
+    rename(body, {image.name: f"{OURS}batch_of_1"})  # in the branches of an If as well
     scan = helper.make_node("Scan", [image.name], [f"{OURS}scanned"], body=body, num_scan_inputs=1)
     del copy.graph.node[:]
     copy.graph.node.append(scan)

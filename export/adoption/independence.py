@@ -27,8 +27,8 @@ MOST_BESIDE_OTHERS = 1e-5
 """Of a vector's length: how far it may move with its neighbours."""
 MOST_BESIDE_NONE = {"fp32": 1e-4, "fp16": 5e-3, "int8": 1e-2}
 """Of a vector's length, by precision: how far it may be in a batch from what it is alone."""
-_PLACES = {3: (0, 1, 2), 7: (6,)}
-"""{size of a batch: the places in which a picture is kept}."""
+_CASES = ((2, 1, False), (3, 0, True), (3, 1, True), (3, 2, True), (5, 4, True))
+"""(images of a batch, the place where one is kept, whether that one is quiet)."""
 
 Run = Callable[[Pixels], Vectors]
 """uint8 [N, H, W, 3] -> float32 [N, n]."""
@@ -47,24 +47,25 @@ class Dependence:
 def find_dependence(run: Run, height: int, width: int, *, precision: str) -> Dependence | None:
     """Where a picture's vector depends on its batch; None where it does not.
 
-    Pictures of little contrast are kept, beside which white, black, grey and full noise change what a network takes
-    from its whole batch: ranges, means, spreads.
+    Beside pictures of little contrast first, then beside white, black, grey and full noise, which change what a network
+    takes from its whole batch: ranges, means, spreads. The one that is kept is quiet as well, or its own range would
+    hide theirs; and once an ordinary one, of which a network may see more.
     """
-    random = np.random.default_rng(1)
-    quiet = (probe_pixels(random, max(_PLACES), height, width) // 4 + 96).astype(np.uint8)
-    plain = plain_pixels(height, width)
-    alone = {place: run(quiet[place : place + 1])[0] for places in _PLACES.values() for place in places}
-    for size, places in _PLACES.items():
-        together = run(quiet[:size])
-        for place in places:
-            beside_none = _moved(together[place], alone[place])
-            if not beside_none <= MOST_BESIDE_NONE[precision]:
-                return Dependence(beside_none, MOST_BESIDE_NONE[precision], size, "others of its kind")
-            others = np.concatenate([plain, plain])[:size]
-            others[place] = quiet[place]
-            beside_others = _moved(run(others)[place], together[place])
-            if not beside_others <= MOST_BESIDE_OTHERS:
-                return Dependence(beside_others, MOST_BESIDE_OTHERS, size, "white, black and noise")
+    pictures = probe_pixels(np.random.default_rng(1), 5, height, width)
+    quiet, plain = (pictures // 4 + 96).astype(np.uint8), plain_pixels(height, width)
+    for size, place, is_quiet in _CASES:
+        kept = (quiet if is_quiet else pictures)[place]
+        alone = run(kept[None])[0]
+        if not np.isfinite(alone).all():
+            continue
+        beside_quiet = run(_with(quiet[:size], place, kept))[place]
+        beside_plain = run(_with(np.concatenate([plain, plain])[:size], place, kept))[place]
+        moved, limit = _moved(beside_quiet, alone), MOST_BESIDE_NONE[precision]
+        if not moved <= limit:  # also catches NaN
+            return Dependence(moved, limit, size, "others of its kind")
+        moved, limit = _moved(beside_plain, beside_quiet), MOST_BESIDE_OTHERS
+        if not moved <= limit:
+            return Dependence(moved, limit, size, "white, black and noise")
     return None
 
 
@@ -84,3 +85,10 @@ def _moved(vector: Vectors, still: Vectors) -> float:
     length = float(np.linalg.norm(still.astype(np.float64)))
     difference = float(np.linalg.norm(vector.astype(np.float64) - still))
     return difference / length if length else difference
+
+
+def _with(others: Pixels, place: int, kept: Pixels) -> Pixels:
+    """A batch with one picture in its place among others."""
+    batch = others.copy()
+    batch[place] = kept
+    return batch

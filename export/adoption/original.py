@@ -51,7 +51,7 @@ class Original:
                 f"the network does not run on an image of {spec.width}x{spec.height} px",
                 got=first_line(error),
                 where=self.foreign.path,
-                mend="try another --size",
+                mend="try another --size" + ("" if image.batch else ", or export it again with a batch of 1"),
             ) from None
         self._require_vector(value, batch)
         vector = np.asarray(value, np.float32).reshape(batch, -1)[:1]
