@@ -14,6 +14,7 @@ from artifact.repository.reading import open_repository
 from serving.check import check_engine
 from serving.client.async_scorer import AsyncScorer
 from serving.client.scorer import Scorer
+from serving.difference import compare_artifacts
 from serving.engine import Engine
 from tests.shared.serving_urls import Place
 from tests.shared.unsound_networks import NOT_FINITE, expected_vector, grey, noise, publish_unsound, soft
@@ -116,3 +117,17 @@ def test_one_nan_fails_the_check_of_an_artifact(
     monkeypatch.setattr(engine, "run", run)
     with pytest.raises(ArtifactError, match=r"do not give their golden vectors: .*got nan"):
         check_engine(engine)
+
+
+def test_the_difference_to_an_artifact_with_nan_has_no_movement(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reason in its place, and no NaN in the answer for machines."""
+    path = open_repository(repository).model("unsound").artifact(1)
+    whole = compare_artifacts(path, path)
+    assert whole.movement is not None
+    assert whole.movement.within_tolerance
+    monkeypatch.setattr(Engine, "run", lambda self, feeds: {"embedding": np.full((len(feeds["image"]), 4), np.nan)})
+    spoiled = compare_artifacts(path, path)
+    assert spoiled.movement is None
+    assert spoiled.reason == "the second artifact gives vectors that are not finite for golden images"
