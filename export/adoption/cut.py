@@ -65,17 +65,22 @@ def values_of_the_image(model: onnx.ModelProto) -> list[str]:
     """
     graph = model.graph
     weights = _weights(graph)
-    needs: dict[str, frozenset[str]] = {value.name: frozenset([value.name]) for value in graph.input}
+    inputs = [value for value in graph.input if value.name not in weights]
+    needs: dict[str, frozenset[str]] = {value.name: frozenset([value.name]) for value in inputs}
     makers = {}
-    for node in graph.node:
+    try:
+        nodes = _in_order(graph, _reads(graph, range(len(graph.node))))
+    except CycleError:
+        nodes = list(graph.node)
+    for node in nodes:
         read = frozenset().union(*(needs.get(name, frozenset()) for name in read_by(node)))
         for name in node.output:
             needs[name], makers[name] = read, node.op_type
-    images = {value.name for value in graph.input if value.name not in weights and may_be_image(value)}
+    images = {value.name for value in inputs if may_be_image(value)}
     alone = {name for name in makers if name and len(needs[name]) == 1 and needs[name] <= images}
     ends = [
         name
-        for node in graph.node
+        for node in nodes
         if not alone.issuperset(name for name in node.output if name)
         for name in node.input
         if name in alone and makers[name] not in _OF_SHAPES
@@ -93,7 +98,8 @@ def may_be_image(value: onnx.ValueInfoProto) -> bool:
     """Whether an input has the type and the axes of images with three channels."""
     kind = value.type.tensor_type
     dims = [dim.dim_value or None for dim in kind.shape.dim]
-    return kind.elem_type in (1, 10) and len(dims) == 4 and (dims[1] in (3, None) or dims[3] in (3, None))
+    is_float = kind.elem_type in (1, 10)  # float32, float16
+    return is_float and len(dims) == 4 and (dims[1] in (3, None) or dims[3] in (3, None))
 
 
 def drop_weights_from_inputs(model: onnx.ModelProto) -> None:
@@ -110,8 +116,8 @@ def _only_output(model: onnx.ModelProto, path: Path) -> str:
         return str(outputs[0])
     near = [name for name in values_of_the_image(model) if name in outputs]
     raise UsageError(
-        "the network has several outputs",
-        got=listed(outputs),
+        "the network has several outputs" if outputs else "the network has no output",
+        got=listed(outputs) or None,
         where=path,
         mend="name one with --output" + (f", such as --output {near[0]}" if near else ""),
     )
@@ -163,21 +169,32 @@ def _part(model: onnx.ModelProto, output: str, path: Path) -> onnx.ModelProto:
 
 
 def _needed_nodes(graph: onnx.GraphProto, output: str, path: Path) -> list[onnx.NodeProto]:
-    """The nodes that a value needs, makers before readers: in the order of the graph where that is so already."""
+    """The nodes that a value needs, makers before readers."""
+    start = [number for number, node in enumerate(graph.node) if output in node.output]
+    try:
+        return _in_order(graph, _reads(graph, start))
+    except CycleError:
+        raise ArtifactError("the graph goes in a circle", where=path) from None
+
+
+def _reads(graph: onnx.GraphProto, start: Iterable[int]) -> dict[int, set[int]]:
+    """{number of a node: those of the nodes that it reads from}, of some nodes and all that they need."""
     makers = {value: number for number, node in enumerate(graph.node) for value in node.output if value}
     reads: dict[int, set[int]] = {}
-    todo = [makers[output]] if output in makers else []
+    todo = list(start)
     while todo:
         number = todo.pop()
         if number not in reads:
             reads[number] = {makers[value] for value in read_by(graph.node[number]) if value in makers}
             todo.extend(reads[number])
+    return reads
+
+
+def _in_order(graph: onnx.GraphProto, reads: dict[int, set[int]]) -> list[onnx.NodeProto]:
+    """The nodes, makers before readers: in the order of the graph where that is so already; raises CycleError."""
     order = sorted(reads)
     if any(before >= number for number in order for before in reads[number]):
-        try:
-            order = list(TopologicalSorter(reads).static_order())
-        except CycleError:
-            raise ArtifactError("the graph goes in a circle", where=path) from None
+        order = list(TopologicalSorter(reads).static_order())
     return [graph.node[number] for number in order]
 
 

@@ -157,8 +157,11 @@ def test_order_of_nodes_and_weights_among_the_inputs_do_not_matter(tmp_path: Pat
     for name, value in weights().items():
         kind = helper.np_dtype_to_tensor_dtype(np.asarray(value).dtype)
         model.graph.input.append(helper.make_tensor_value_info(name, kind, np.shape(value)))
-    adopted = adopt(save(model, tmp_path / "net.onnx"), mean=MEAN, std=STD, size=SIZE, output="image_embeds")
+    file = save(model, tmp_path / "net.onnx")
+    adopted = adopt(file, mean=MEAN, std=STD, size=SIZE, output="image_embeds")
     np.testing.assert_allclose(run(adopted, tmp_path), image_vectors(PLANES), atol=1e-5)
+    with pytest.raises(LookalikeError, match=r"got 3: .*--output image_embeds"):
+        adopt(file, mean=MEAN, std=STD, size=SIZE, output="logits_per_text")
     model.graph.node[-1].input[0] = "image_embeds"  # in a circle, in what is cut away
     circle = adopt(save(model, tmp_path / "net.onnx"), mean=MEAN, std=STD, size=SIZE, output="image_embeds")
     assert circle.manifest.embedding_dim == 6

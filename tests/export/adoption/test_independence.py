@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto
+from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
 from artifact.errors import ParityError
@@ -15,7 +15,7 @@ from export.adoption.adopt import adopt
 from export.adoption.independence import MOST_BESIDE_OTHERS, find_dependence
 from serving.engine import Engine
 from serving.probe import plain_pixels, probe_pixels
-from tests.shared.coupled_networks import COUPLED, QUANTISED
+from tests.shared.coupled_networks import COUPLED, QUANTISED, behind, node
 from tests.shared.foreign_networks import MEAN, STD, save, small_graph
 
 PICTURES = probe_pixels(np.random.default_rng(9), 4, 8, 8)
@@ -106,3 +106,26 @@ def _require_alone(engine: Engine, expected: np.ndarray) -> None:
     for rows in ([0], [0, 1], [4, 0, 5], [5, 6, 7, 0, 4], list(range(len(CROWD)))):
         got = engine.run({"image": CROWD[rows]})["embedding"]
         np.testing.assert_allclose(got, expected[rows], rtol=1e-4, atol=1e-5 * float(np.abs(expected).max()))
+
+
+def test_branches_that_read_the_image_run_one_by_one_too(tmp_path: Path) -> None:
+    """An If in a network of batch 1, whose branches read the image itself: each picture its own."""
+    branches = {
+        name: helper.make_graph(
+            [
+                node("ReduceMean", "image places", f"{name}_mean", keepdims=0),
+                node("Softmax", "vector", f"{name}_soft", axis=0),
+                node("Concat", f"{name}_mean vector {name}_soft", f"{name}_out", axis=1),
+            ],
+            name,
+            [],
+            [helper.make_tensor_value_info(f"{name}_out", TensorProto.FLOAT, None)],
+        )
+        for name in ("then_branch", "else_branch")
+    }
+    constants = {"yes": np.array([True]), "places": np.array([2, 3])}
+    model = behind(helper.make_node("If", ["yes"], ["out"], **branches), constants=constants, batch=1)
+    adopted = adopt(save(model, tmp_path / "net.onnx"), mean=MEAN, std=STD)
+    assert adopted.batching == "one by one"
+    adopted.write(tmp_path / "out.onnx")
+    _require_alone(Engine(tmp_path / "out.onnx"), alone(model, CROWD))
