@@ -1,8 +1,8 @@
 """Adoption of a foreign ONNX network: pixels in front, a manifest behind, after running it; needs no torch.
 
-The reference is the untouched file, run by onnxruntime on one image at a time with numpy's normalisation. Nothing is
-written before batches of 1, 2 and 7 of the adopted graph give its vectors. No clock is read: the same file adopted
-twice gives the same bytes.
+The reference is the untouched network up to its vector, run by onnxruntime on one image at a time with numpy's
+normalisation. Nothing is written before batches of 1, 2 and 7 of the adopted graph give its vectors, whatever is beside
+them. No clock is read: the same file adopted twice gives the same bytes.
 """
 
 from __future__ import annotations
