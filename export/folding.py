@@ -58,11 +58,11 @@ def fold_constants(model: onnx.ModelProto, inputs: Iterable[str]) -> None:
 
 
 def read_by(node: onnx.NodeProto) -> set[str]:
-    """Values that a node reads, its subgraphs' included."""
+    """Values that a node reads, those included that its subgraphs read from outside of them."""
     found = set(node.input)
     for attribute in node.attribute:
         for graph in (attribute.g, *attribute.graphs):
-            for inner in graph.node:
-                found |= read_by(inner)
-            found |= {value.name for value in graph.output}
+            inner = {value.name for value in graph.output}.union(*(read_by(each) for each in graph.node))
+            own = {each.name for each in (*graph.input, *graph.initializer)}
+            found |= inner - own.union(*(each.output for each in graph.node))
     return found - {""}

@@ -114,9 +114,10 @@ class Verdict:
 
 def judge(reference: Vectors, candidate: Vectors, labels: Labels, *, distance: str, limits: Limits) -> Verdict:
     """Measure a candidate against the fp32 vectors of the same images, float32 [images, n] both; labels [images]."""
-    if not np.isfinite(candidate).all():
-        rows = int((~np.isfinite(candidate).all(axis=1)).sum())
-        raise ParityError("int8 vectors", expected="finite numbers", got=f"NaN or infinity for {rows} images")
+    for what, vectors in (("fp32", reference), ("int8", candidate)):
+        if not np.isfinite(vectors).all():
+            rows = int((~np.isfinite(vectors).all(axis=1)).sum())
+            raise ParityError(f"{what} vectors", expected="finite numbers", got=f"NaN or infinity for {rows} images")
     cosines = cosines_of_pairs(reference, candidate)
     return Verdict(
         num_images=len(labels),

@@ -21,7 +21,7 @@ from artifact.errors import ParityError
 from artifact.kinds import BRANCH, BRANCH_OUTPUT, KINDS, distance_name, embedding_name, input_names
 from artifact.preprocessing import Preprocessing
 from export.precision import FP32, PRECISIONS, Precision
-from serving.probe import BATCHES, probe_pixels
+from serving.probe import BATCHES, plain_pixels, probe_pixels
 
 EmbedTensors = Callable[[Tensor], Tensor]
 """uint8 [N, H, W, 3] -> float32 [N, n]; a network of torch, or anything that does the same."""
@@ -84,7 +84,25 @@ def check_parity(
                     mend="nothing was published; please report the base network",
                 )
             worst, limit = max(worst, difference), max(limit, allowed)
+    plain = plain_pixels(preprocessing.height, preprocessing.width)
+    feeds = dict.fromkeys(input_names(kind, mode), plain)
+    expected = reference_outputs(branch, feeds, kind=kind, mode=mode, distance=distance)
+    _require_as_finite(dict(zip(expected, session.run(list(expected), feeds), strict=True)), expected, precision)
     return Parity(worst, limit)
+
+
+def _require_as_finite(got: Arrays, expected: Arrays, precision: str) -> None:
+    """Raise ParityError if the graph has no finite number where the network has one, on any plain picture."""
+    for name, want in expected.items():
+        lost = np.isfinite(want) & ~np.isfinite(got[name])
+        if lost.any():
+            picture = ("white", "black", "grey", "noisy")[int(np.flatnonzero(lost.any(axis=1))[0])]
+            raise ParityError(
+                f"{precision} output {name!r} of a {picture} picture",
+                expected="finite numbers, as the network gives",
+                got=f"NaN or infinity in {int(lost.sum())} of {lost.size} numbers",
+                mend=f"nothing was published; {precision} has too small a range for this network: keep fp32",
+            )
 
 
 def _allowed(name: str, want: npt.NDArray[np.float32], exactness: Precision) -> float:

@@ -75,15 +75,18 @@ def compare_artifacts(a: Path, b: Path, *, device: str = "cpu") -> Difference:
         reason = "the first artifact carries no golden images"
     else:
         movement = _movement(old, second, a)
+        reason = None if movement else "the second artifact gives vectors that are not finite for golden images"
     return Difference(old, new, fields, old.space == new.space, movement, reason)
 
 
-def _movement(old: Manifest, engine: Engine, where: Path) -> Movement:
+def _movement(old: Manifest, engine: Engine, where: Path) -> Movement | None:
     assert old.golden is not None
     pixels, vectors = golden_examples(old, engine.manifest.pixels, where=where)
     feeds, rotated = golden_rows(engine.manifest, pixels, vectors)
     output = next(iter(rotated))  # the first stream, or the only one, takes the images in their order
     moved = engine.run(feeds)[output]
+    if not np.isfinite(moved).all():
+        return None
     distances = DISTANCES[old.distance](vectors, moved)
     cosines = cosines_of_pairs(vectors, moved)
     limit = old.golden.tolerance * max(1.0, float(np.abs(vectors).max()))

@@ -18,3 +18,13 @@ def probe_pixels(random: np.random.Generator, count: int, height: int, width: in
     rows, columns = np.arange(height) * 5 // height, np.arange(width) * 5 // width
     noise = random.integers(-20, 21, (count, height, width, 3))
     return (blocks[:, rows][:, :, columns] + noise).clip(0, 255).astype(np.uint8)
+
+
+def plain_pixels(height: int, width: int) -> npt.NDArray[np.uint8]:
+    """uint8 [4, height, width, 3]: white, black, grey, and noise of the whole range; what probe pictures never are.
+
+    A network that divides by a spread of 0, or whose numbers grow too large for half precision, shows it here.
+    """
+    noise = np.random.default_rng(0).integers(0, 2, (height, width, 3)) * 255
+    plain = [np.full((height, width, 3), level) for level in (255, 0, 128)]
+    return np.stack([*plain, noise]).astype(np.uint8)

@@ -56,4 +56,10 @@ def _require_finite(vectors: Vectors, rows: Indices | None, first_row: int, sour
         return
     bad = int(np.flatnonzero(~finite.all(axis=1))[0])
     row = first_row + bad if rows is None else int(rows[bad])
-    raise DataError("vectors", expected="finite numbers", got=f"NaN or infinity in row {row}", where=source)
+    raise DataError(
+        "vectors",
+        expected="finite numbers",
+        got=f"NaN or infinity in row {row}",
+        where=source,
+        mend="score the images into another folder, which leaves such rows out, or remove the row",
+    )

@@ -7,7 +7,8 @@
   does with its axes, but a batch is no faster than its images alone.
 
 None of them is trusted: batches of 1, 2 and 7 of each are compared with what the untouched network gave for single
-images.
+images, and no vector may move with its neighbours (independence.py). A quantised network whose vectors do, because it
+quantises by the range of a whole batch, runs one by one; of any other this is a mistake of its export, and refused.
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from artifact.arrays import Vectors
+from artifact.decoding import Pixels
 from artifact.errors import ParityError
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
-from export.adoption.foreign import ForeignInput, ForeignNetwork, first_line
+from export.adoption.foreign import ForeignInput, ForeignNetwork
+from export.adoption.independence import batch_wide_node, find_dependence
 from export.adoption.original import Original, load_session
-from export.adoption.surgery import OURS, set_image_shape, with_pixels
+from export.adoption.reasons import first_line
+from export.adoption.surgery import OURS, rename, set_image_shape, with_pixels
 from export.folding import fold_constants, read_by
 from serving.probe import BATCHES
 
@@ -41,16 +45,20 @@ class AdoptedParity:
 
 
 def with_dynamic_batch(
-    original: Original, model: onnx.ModelProto, pixels: Any, vectors: Vectors, *, tolerance: float
+    original: Original, model: onnx.ModelProto, pixels: Any, vectors: Vectors, *, precision: str, tolerance: float
 ) -> tuple[bytes, str, AdoptedParity]:
     """The artifact's graph in the first variant that keeps parity; ParityError with the reasons of all that do not."""
     import onnx
 
     image, spec = original.foreign.image, original.preprocessing
+    batch_wide = batch_wide_node(model, image.name)
     reasons = []
     for name, variant in VARIANTS.items():
-        if name == "one by one" and image.batch not in (None, 1):
+        if name == ONE_BY_ONE and image.batch not in (None, 1):
             reasons.append(f"{name}: needs a network of batch 1")
+            continue
+        if name != ONE_BY_ONE and batch_wide is not None:
+            reasons.append(f"{name}: {batch_wide} quantises by the range of a whole batch")
             continue
         try:
             whole = with_pixels(
@@ -62,9 +70,15 @@ def with_dynamic_batch(
             )
             onnx.checker.check_model(whole)
             data = whole.SerializeToString(deterministic=True)
-            return data, name, _compare(data, original.foreign, pixels, vectors, tolerance)
+            session = load_session(data, original.foreign)
+            parity = _compare(session, original.foreign, pixels, vectors, tolerance)
+            if name != ONE_BY_ONE:
+                _require_independence(session, original, precision)
+            return data, name, parity
         except _DifferentError as error:
-            if name == "declared" and (error.batch == 1 or image.batch is None):  # nothing but the opset was changed
+            # of a single image nothing but the opset was changed; what is quantised may be meant to run one by one
+            is_conversion = error.batch == 1 and image.batch in (None, 1)
+            if name == "declared" and (is_conversion or (image.batch is None and precision != "int8")):
                 raise
             reasons.append(f"{name}: {error.got}")
         except Exception as error:  # a rewritten graph may be wrong in any way that onnx and onnxruntime know
@@ -142,10 +156,7 @@ def one_by_one(model: onnx.ModelProto, image: ForeignInput, height: int, width: 
         [helper.make_tensor_value_info(single, kind, spatial)],
         [helper.make_tensor_value_info(vector, kind, None)],
     )
-    for node in body.node:
-        for i, name in enumerate(node.input):
-            if name == image.name:
-                node.input[i] = f"{OURS}batch_of_1"
+    rename(body, {image.name: f"{OURS}batch_of_1"})  # in the branches of an If as well
     scan = helper.make_node("Scan", [image.name], [f"{OURS}scanned"], body=body, num_scan_inputs=1)
     del copy.graph.node[:]
     copy.graph.node.append(scan)
@@ -156,7 +167,11 @@ def one_by_one(model: onnx.ModelProto, image: ForeignInput, height: int, width: 
     return copy
 
 
-VARIANTS: dict[str, Variant] = {"declared": declared, "rewritten": rewritten, "one by one": one_by_one}
+ONE_BY_ONE = "one by one"
+VARIANTS: dict[str, Variant] = {"declared": declared, "rewritten": rewritten, ONE_BY_ONE: one_by_one}
+
+
+_DEPENDS = "the vectors of the network depend on the other images of its batch"
 
 
 class _DifferentError(ParityError):
@@ -167,8 +182,7 @@ class _DifferentError(ParityError):
         self.batch = batch
 
 
-def _compare(data: bytes, foreign: ForeignNetwork, pixels: Any, vectors: Vectors, tolerance: float) -> AdoptedParity:
-    session = load_session(data, foreign)
+def _compare(session: Any, foreign: ForeignNetwork, pixels: Any, vectors: Vectors, tolerance: float) -> AdoptedParity:
     limit = tolerance * float(np.abs(vectors).max())
     worst, start = 0.0, 0
     for batch in BATCHES:
@@ -182,9 +196,7 @@ def _compare(data: bytes, foreign: ForeignNetwork, pixels: Any, vectors: Vectors
         difference = float(np.abs(got - want).max()) if got.shape == want.shape else float("inf")
         if not difference <= limit:  # also catches NaN
             raise _DifferentError(
-                "the vectors of the network depend on the other images of its batch"
-                if batch > 1
-                else f"the network does not survive the conversion from opset {foreign.opset}",
+                _DEPENDS if batch > 1 else f"the network does not survive the conversion from opset {foreign.opset}",
                 batch=batch,
                 expected=f"max |difference| <= {limit:.2g}",
                 got=f"{difference:.2g} in a batch of {batch}",
@@ -193,6 +205,23 @@ def _compare(data: bytes, foreign: ForeignNetwork, pixels: Any, vectors: Vectors
             )
         worst = max(worst, difference)
     return AdoptedParity(worst, limit)
+
+
+def _require_independence(session: Any, original: Original, precision: str) -> None:
+    def run(pixels: Pixels) -> Vectors:
+        return np.asarray(session.run([BRANCH_OUTPUT], {BRANCH_INPUT: pixels})[0], np.float32)
+
+    spec = original.preprocessing
+    found = find_dependence(run, spec.height, spec.width, precision=precision)
+    if found is not None:
+        raise _DifferentError(
+            _DEPENDS,
+            batch=found.batch,
+            expected=f"a picture's vector to move by {found.limit:.2g} of its length at most",
+            got=f"{found.moved:.2g} beside {found.beside} in a batch of {found.batch}",
+            where=original.foreign.path,
+            mend="export it in eval mode",
+        )
 
 
 def _copy(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -1,15 +1,13 @@
-"""A foreign ONNX file, read with suspicion: one image in, and which of its values could be the vector.
+"""A foreign ONNX file, read with suspicion: the part of it that makes a vector of one image, with its weights.
 
-Weights in files beside it are taken only from regular files in its own folder, and are read here and not by
-onnxruntime, which would follow any path. Functions are inlined, so that every value has one name in one graph.
+The part is cut out first (cut.py) and judged after: its inputs, its weights (weights.py), its axes. Functions are
+inlined, so that every value has one name in one graph.
 """
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,14 +16,14 @@ import numpy as np
 
 from artifact.errors import ArtifactError, UsageError
 from artifact.model.file import MANIFEST_KEY
-from artifact.model.graph import all_tensors, require_regular_file
-from artifact.model.manifest import is_plain_name
+from export.adoption.cut import DEFAULT_DOMAINS, cut_to_output, pooled_values, values_of_the_image
+from export.adoption.reasons import listed
+from export.adoption.weights import load_weights
 
 if TYPE_CHECKING:
     import onnx
 
 LAYOUTS = ("nchw", "nhwc")
-MAX_BYTES = 2**31 - 1
 _EXPORT_AGAIN = "export it again, as a float32 network of one image"
 
 
@@ -56,31 +54,39 @@ class ForeignInput:
 
 @dataclass(frozen=True)
 class ForeignNetwork:
-    """A foreign network: its graph with all weights inside, its image input, and what it was made of.
+    """The part of a foreign network that makes a vector of an image, and what it was made of.
 
-    `sha256` and `external` are the hashes of the file and of the files of weights beside it.
+    Attributes:
+        model: the part, its nodes as they came, with all weights inside.
+        output: the value that is the vector.
+        pooled: values that are pooled, of the whole network.
+        sha256, external: hashes of the file, and of the files of weights beside it that the part needs.
     """
 
     path: Path
     model: onnx.ModelProto
+    output: str
     image: ForeignInput
+    pooled: tuple[str, ...]
     opset: int
     producer: str
     sha256: str
     external: dict[str, str]
 
 
-def read_foreign(path: Path, *, layout: str | None = None) -> ForeignNetwork:
-    """Read a foreign ONNX network of one float image input.
+def read_foreign(path: Path, *, output: str | None = None, layout: str | None = None) -> ForeignNetwork:
+    """Read what a foreign ONNX network does between one float image input and a value.
 
     Args:
+        output: a value or a node; None: the only output.
         layout: `nchw` or `nhwc`; None: seen from where the 3 channels stand.
 
     Raises:
-        ArtifactError: not an ONNX file, an artifact already, weights outside its folder or NaN, or other inputs.
-        UsageError: a layout that the graph contradicts, or that cannot be seen and was not given.
+        ArtifactError: not an ONNX file, an artifact already, weights outside its folder, or other inputs.
+        UsageError: no such value, or several outputs; a layout that the graph contradicts, or that cannot be seen and
+            was not given.
     """
-    import onnx.inliner  # 0.1 s: only where a graph is read
+    import onnx  # 0.1 s: only where a graph is read
     from google.protobuf.message import DecodeError
 
     if not path.is_file():
@@ -95,50 +101,19 @@ def read_foreign(path: Path, *, layout: str | None = None) -> ForeignNetwork:
         raise ArtifactError(
             "this is an artifact already", where=path, mend=f"`lookalike install {path.name}` publishes it"
         )
-    external = _load_external(model, path)
-    if model.ByteSize() > MAX_BYTES:
-        raise ArtifactError("the network is too large", expected="at most 2 GB of weights", where=path)
-    if model.functions:
-        try:
-            model = onnx.inliner.inline_local_functions(model)
-        except Exception as error:  # the C++ inliner's exceptions share no base class
-            raise ArtifactError("not a valid ONNX graph", got=first_line(error), where=path) from None
-    _drop_weights_from_inputs(model)
+    on_image, pooled = values_of_the_image(model), pooled_values(model)
+    model, value = cut_to_output(model, output, path)
+    external = load_weights(model, path)
     return ForeignNetwork(
         path=path,
         model=model,
-        image=_image_input(model, layout, path),
-        opset=next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0),
+        output=value,
+        image=_image_input(model, value, layout, path, [name for name in on_image if name != value]),
+        pooled=tuple(dict.fromkeys([*pooled, *pooled_values(model)])),
+        opset=next((entry.version for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS), 0),
         producer=f"{model.producer_name} {model.producer_version}".strip(),
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        sha256=_hash(path),
         external=external,
-    )
-
-
-def find_output(foreign: ForeignNetwork, name: str | None) -> str:
-    """The value to take as the vector: the only output, or the value or node that was named.
-
-    Raises:
-        UsageError: no such value, with the nearest names, or several outputs and none named.
-    """
-    graph = foreign.model.graph
-    outputs = [value.name for value in graph.output]
-    if name is None:
-        if len(outputs) == 1:
-            return str(outputs[0])
-        raise UsageError(
-            "the network has several outputs", got=_listed(outputs), where=foreign.path, mend="name one with --output"
-        )
-    values = {value: value for node in graph.node for value in node.output if value}
-    values = {node.name: node.output[0] for node in graph.node if node.name} | values
-    if name in values:
-        return str(values[name])
-    near = difflib.get_close_matches(name, values, n=5, cutoff=0.4)
-    raise UsageError(
-        f"no value {name!r} in the graph",
-        expected=f"such as {_listed(near or outputs)}",
-        where=foreign.path,
-        mend="name another with --output",
     )
 
 
@@ -157,82 +132,24 @@ def classifier_input(model: onnx.ModelProto, output: str) -> str | None:
     return str(node.input[0]) if is_dense else None
 
 
-def require_sound_weights(model: onnx.ModelProto, path: Path) -> None:
-    """Raise ArtifactError if a weight is NaN, or a node still behaves as in training."""
-    from onnx import numpy_helper
-
-    for tensor in all_tensors(model):
-        if tensor.data_type in (1, 10, 11, 16):  # float32, float16, float64, bfloat16
-            try:
-                values = numpy_helper.to_array(tensor).astype(np.float32, copy=False)
-            except ValueError as error:
-                raise ArtifactError(
-                    f"weights {tensor.name!r} are damaged", got=first_line(error), where=path, mend="copy it again"
-                ) from None
-            if np.isnan(values).any():
-                raise ArtifactError(
-                    f"weights {tensor.name!r} hold NaN",
-                    expected="numbers",
-                    got=f"{int(np.isnan(values).sum())} NaN of {values.size}",
-                    where=path,
-                    mend="the training of this network failed; take an earlier checkpoint",
-                )
-    for node in model.graph.node:
-        if any(attribute.name == "training_mode" and attribute.i for attribute in node.attribute):
-            raise ArtifactError(
-                f"{node.op_type} {node.name!r} is in training mode", where=path, mend="export the network in eval mode"
-            )
-
-
-def _load_external(model: onnx.ModelProto, path: Path) -> dict[str, str]:
-    """Read the weights that lie beside the file into the graph; {file name: sha256}."""
-    import onnx
-    from onnx.external_data_helper import load_external_data_for_tensor
-
-    hashes: dict[str, str] = {}
-    for tensor in all_tensors(model):
-        if tensor.data_location != onnx.TensorProto.EXTERNAL:
-            continue
-        location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
-        if not is_plain_name(location):
-            raise ArtifactError(
-                f"weights {tensor.name!r} lie outside the network's folder",
-                expected="the name of a file beside it",
-                got=repr(location),
-                where=path,
-                mend="do not use it, or save it again as one file",
-            )
-        require_regular_file(path.parent / location)
-        if location not in hashes:
-            hashes[location] = hashlib.sha256((path.parent / location).read_bytes()).hexdigest()
-        try:
-            load_external_data_for_tensor(tensor, os.fspath(path.parent))
-            onnx.numpy_helper.to_array(tensor)
-        except Exception as error:  # onnx raises ValueError, ValidationError, OSError, numpy's own
-            raise ArtifactError(
-                f"weights {tensor.name!r} cannot be read", got=first_line(error), where=path.parent / location
-            ) from None
-        tensor.data_location = onnx.TensorProto.DEFAULT
-        tensor.ClearField("external_data")
-    return hashes
-
-
-def _drop_weights_from_inputs(model: onnx.ModelProto) -> None:
-    """Old exporters list every weight among the inputs too, as a default that a caller may replace."""
-    weights = {tensor.name for tensor in model.graph.initializer}
-    weights |= {tensor.values.name for tensor in model.graph.sparse_initializer}
-    kept = [value for value in model.graph.input if value.name not in weights]
-    del model.graph.input[:]
-    model.graph.input.extend(kept)
-
-
-def _image_input(model: onnx.ModelProto, layout: str | None, path: Path) -> ForeignInput:
+def _image_input(
+    model: onnx.ModelProto, output: str, layout: str | None, path: Path, others: list[str]
+) -> ForeignInput:
+    """The one input of the part that `output` needs; `others` are values that need an image alone."""
     import onnx
 
     inputs = list(model.graph.input)
+    mend = f"name a value that needs the image alone, such as --output {others[0]}" if others else _EXPORT_AGAIN
+    if not inputs:
+        raise ArtifactError(f"value {output!r} does not depend on the image", where=path, mend=mend if others else None)
     if len(inputs) != 1:
-        got = f"{len(inputs)}: {_listed(value.name for value in inputs)}" if inputs else "none"
-        raise ArtifactError("inputs of the network", expected="one, the image", got=got, where=path, mend=_EXPORT_AGAIN)
+        raise ArtifactError(
+            f"inputs that {output!r} needs",
+            expected="one, the image",
+            got=f"{len(inputs)}: {listed(value.name for value in inputs)}",
+            where=path,
+            mend=mend,
+        )
     value = inputs[0]
     kind = value.type.tensor_type
     types = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.FLOAT16: "float16"}
@@ -245,7 +162,7 @@ def _image_input(model: onnx.ModelProto, layout: str | None, path: Path) -> Fore
             expected="float32 or float16 [N, 3, H, W] or [N, H, W, 3], normalised pixels",
             got=got,
             where=path,
-            mend=_EXPORT_AGAIN,
+            mend=mend,
         )
     seen = [each for each, axis in zip(LAYOUTS, (1, 3), strict=True) if dims[axis] == 3]
     possible = [each for each, axis in zip(LAYOUTS, (1, 3), strict=True) if dims[axis] in (3, None)]
@@ -256,7 +173,7 @@ def _image_input(model: onnx.ModelProto, layout: str | None, path: Path) -> Fore
             where=path,
             mend="only networks of RGB images can be adopted",
         )
-    chosen = layout or (seen[0] if len(seen) == 1 else None)
+    chosen = layout or (seen[0] if len(seen) == 1 else None) or (_told_layout(model, value) if not seen else None)
     if chosen is None:
         raise UsageError(
             f"the layout of input {value.name!r} cannot be seen", got=got, where=path, mend="give --layout nchw or nhwc"
@@ -269,11 +186,20 @@ def _shape_text(shape: Any) -> str:
     return f"[{', '.join(str(dim.dim_value or dim.dim_param or '?') for dim in shape.dim)}]"
 
 
-def _listed(names: Iterable[str], limit: int = 6) -> str:
-    names = list(names)
-    return ", ".join(repr(name) for name in names[:limit]) + (", ..." if len(names) > limit else "")
+def _told_layout(model: onnx.ModelProto, value: onnx.ValueInfoProto) -> str | None:
+    """The layout of an input without sizes: by the name of its axis of channels, or the convolution that reads it."""
+    names = [dim.dim_param.lower() for dim in value.type.tensor_type.shape.dim]
+    told = [each for each, axis in zip(LAYOUTS, (1, 3), strict=True) if "channel" in names[axis]]
+    if len(told) == 1:
+        return told[0]
+    kernels = {tensor.name: tensor.dims for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "Conv" and node.input[0] == value.name:
+            kernel = kernels.get(node.input[1], ())
+            return "nchw" if len(kernel) == 4 and kernel[1] == 3 else None
+    return None
 
 
-def first_line(error: BaseException) -> str:
-    """The first line of an error from onnx or onnxruntime; the rest of it is for their developers."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

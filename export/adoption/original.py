@@ -11,16 +11,14 @@ from artifact.arrays import Vectors
 from artifact.cores import available_cores
 from artifact.errors import ArtifactError, UsageError
 from artifact.preprocessing import Preprocessing
-from export.adoption.foreign import ForeignNetwork, first_line
-
-_POOLS = ("GlobalAveragePool", "GlobalMaxPool", "AveragePool", "ReduceMean", "ReduceMax", "Flatten")
+from export.adoption.foreign import ForeignNetwork
+from export.adoption.reasons import first_line, listed
 
 
 class Original:
-    """One value of the untouched network, as a function of uint8 images.
+    """The untouched part of the network, as a function of uint8 images.
 
     Args:
-        output: the value that is taken as the vector.
         preprocessing: whose mean and std the network wants; computed here by numpy, not by the graph.
         bgr: the network wants blue first.
 
@@ -28,15 +26,9 @@ class Original:
         ArtifactError: onnxruntime cannot load the network, with its reason.
     """
 
-    def __init__(self, foreign: ForeignNetwork, output: str, preprocessing: Preprocessing, *, bgr: bool) -> None:
-        import onnx
-
-        self.foreign, self.output, self.preprocessing, self.bgr = foreign, output, preprocessing, bgr
-        model = onnx.ModelProto()
-        model.CopyFrom(foreign.model)
-        if output not in {value.name for value in model.graph.output}:
-            model.graph.output.add(name=output)
-        self._session = load_session(model.SerializeToString(), foreign)
+    def __init__(self, foreign: ForeignNetwork, preprocessing: Preprocessing, *, bgr: bool) -> None:
+        self.foreign, self.output, self.preprocessing, self.bgr = foreign, foreign.output, preprocessing, bgr
+        self._session = load_session(foreign.model.SerializeToString(), foreign)
 
     def run(self, pixels: npt.NDArray[np.uint8]) -> Vectors:
         """Vectors [N, n] of uint8 [N, H, W, 3].
@@ -59,7 +51,7 @@ class Original:
                 f"the network does not run on an image of {spec.width}x{spec.height} px",
                 got=first_line(error),
                 where=self.foreign.path,
-                mend="try another --size",
+                mend="try another --size" + ("" if image.batch else ", or export it again with a batch of 1"),
             ) from None
         self._require_vector(value, batch)
         vector = np.asarray(value, np.float32).reshape(batch, -1)[:1]
@@ -77,9 +69,8 @@ class Original:
         if value.dtype in (np.float32, np.float16) and value.ndim >= 2 and value.shape[0] == batch:
             if len(long_axes) <= 1:
                 return
-            pools = [node.output[0] for node in self.foreign.model.graph.node if node.op_type in _POOLS]
-            near = ", ".join(repr(name) for name in pools[-3:])
-            mend = f"name a pooled value with --output, such as {near}" if pools else "export it with its pooling"
+            near = listed(self.foreign.pooled[-3:])
+            mend = f"name a pooled value with --output, such as {near}" if near else "export it with its pooling"
         else:
             mend = "name another value with --output"
         raise UsageError(

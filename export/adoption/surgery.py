@@ -1,7 +1,7 @@
-"""Surgery on a foreign graph: cut it at a value, raise its opset, put the pixels in front and the vector behind.
+"""Surgery on a foreign graph: raise its opset, put the pixels in front and the vector behind.
 
 The values of the foreign graph keep their names, so that what Netron shows can still be found; only those that would
-clash with ours are renamed. Notes of the exporter are stripped: they hold stack traces and paths of somebody's machine.
+clash with ours are renamed.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ import numpy as np
 from artifact.errors import ArtifactError
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
 from artifact.model.manifest import OPSET
-from artifact.model.notes import strip_notes
 from artifact.preprocessing import Preprocessing
-from export.adoption.foreign import ForeignInput, ForeignNetwork, first_line
-from export.folding import read_by
+from export.adoption.foreign import ForeignInput, ForeignNetwork
+from export.adoption.reasons import first_line
 
 if TYPE_CHECKING:
     import onnx
@@ -27,39 +26,12 @@ _IR_VERSION = 9
 OURS = "lookalike/"
 
 
-def cut_at(foreign: ForeignNetwork, output: str) -> onnx.ModelProto:
-    """The part of the network between its image and one value; raises ArtifactError if the image has no say in it."""
+def raise_opset(foreign: ForeignNetwork) -> onnx.ModelProto:
+    """A copy of the network in opset 20, or as it is where that is later; raises ArtifactError with the reason."""
     import onnx
 
     model = onnx.ModelProto()
     model.CopyFrom(foreign.model)
-    graph = model.graph
-    needed, kept = {output}, []
-    for node in reversed(graph.node):  # topologically sorted, so every consumer comes first
-        if needed.intersection(node.output):
-            kept.append(node)
-            needed |= read_by(node)
-    if foreign.image.name not in needed:
-        raise ArtifactError(f"value {output!r} does not depend on the image", where=foreign.path)
-    nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in reversed(kept)]
-    weights = [tensor for tensor in graph.initializer if tensor.name in needed]
-    sparse = [tensor for tensor in graph.sparse_initializer if tensor.values.name in needed]
-    image = foreign.model.graph.input[0]
-    graph.Clear()
-    graph.name = "lookalike"
-    graph.node.extend(nodes)
-    graph.initializer.extend(weights)
-    graph.sparse_initializer.extend(sparse)
-    graph.input.append(image)
-    graph.output.add(name=output)
-    strip_notes(model)
-    return model
-
-
-def raise_opset(foreign: ForeignNetwork, model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same graph in opset 20, or as it is where that is later already; raises ArtifactError with the reason."""
-    import onnx
-
     model.ir_version = max(model.ir_version, _IR_VERSION)
     if foreign.opset >= OPSET:
         return model

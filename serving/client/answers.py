@@ -17,7 +17,11 @@ from artifact.kinds import BRANCH_OUTPUT
 from artifact.model.manifest import Manifest
 from rows.vectors.lineage import Lineage
 from rows.vectors.schema import vector_array
-from serving.client.windows import ScoredRows, empty_columns
+from serving.client.batches.runner import NOT_FINITE
+from serving.client.windows import TOO_LONG, ScoredRows, empty_columns
+
+_MOST_ROWS = 100
+"""Of one reason in a message."""
 
 
 def joined(answers: Iterable[ScoredRows], streams: Sequence[str], manifest: Manifest) -> dict[str, npt.NDArray[Any]]:
@@ -30,7 +34,7 @@ def joined(answers: Iterable[ScoredRows], streams: Sequence[str], manifest: Mani
         num_rows += scored.num_rows
         parts.append(scored.columns)
     if bad:
-        raise InvalidRequestError(format_bad_images(bad, num_rows * len(streams)))
+        raise InvalidRequestError(_told(bad, num_rows * len(streams)))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -48,10 +52,34 @@ def vectors_of(scored: ScoredRows, first_row: int, *, yield_bad: bool) -> Iterat
         elif yield_bad:
             yield ImageError(reasons[row])
         else:
-            raise InvalidRequestError(f"cannot read image {first_row + row}", got=reasons[row])
+            doing = "embed" if _is_of_vector(reasons[row]) else "read"
+            raise InvalidRequestError(f"cannot {doing} image {first_row + row}", got=reasons[row])
 
 
 def as_table(columns: dict[str, npt.NDArray[Any]], lineage: Lineage) -> pa.Table:
     """An Arrow table of the columns; matrices become FixedSizeList<float>."""
     arrays = {name: vector_array(values) if values.ndim == 2 else pa.array(values) for name, values in columns.items()}
     return pa.table(arrays).replace_schema_metadata(lineage.to_metadata())
+
+
+def _is_of_vector(reason: str) -> bool:
+    """Whether the image was read, and it is the network that gave nothing of use."""
+    return reason == NOT_FINITE or reason.startswith(TOO_LONG)
+
+
+def _told(bad: Sequence[tuple[int, str, str]], num_images: int) -> str:
+    """One line that names every bad image: what cannot be read, in the words of a server, then what has no vector."""
+    unread = [each for each in bad if not _is_of_vector(each[2])]
+    lines = [format_bad_images(unread, num_images)] if unread else []
+    rows: dict[tuple[str, str], list[int]] = {}
+    for row, stream, reason in bad:
+        if _is_of_vector(reason):
+            rows.setdefault((stream, reason), []).append(row)
+    parts = [f"[row {_numbers(places)}, {stream}] {reason}" for (stream, reason), places in rows.items()]
+    if parts:
+        lines.append(f"cannot embed {len(bad) - len(unread)} of {num_images} images: " + "; ".join(parts))
+    return "; ".join(lines)
+
+
+def _numbers(rows: Sequence[int]) -> str:
+    return ",".join(map(str, rows[:_MOST_ROWS])) + (",..." if len(rows) > _MOST_ROWS else "")

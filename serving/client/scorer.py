@@ -111,7 +111,7 @@ class Scorer:
             float32 [N, n]; or FixedSizeList<float>[n] of length N.
 
         Raises:
-            InvalidRequestError: names every image that cannot be read.
+            InvalidRequestError: names every image that cannot be read, or has no finite vector.
             UsageError: something that is no image.
             ServerError: the server failed.
         """
@@ -157,7 +157,7 @@ class Scorer:
 
         Raises:
             UsageError: other streams than the kind's, or of different lengths.
-            InvalidRequestError: names every image that cannot be read.
+            InvalidRequestError: names every image that cannot be read, or has no finite vector or distance.
             ServerError: the server failed.
         """
         names, windows = self.core.tuple_windows(streams)

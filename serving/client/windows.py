@@ -25,6 +25,7 @@ from artifact.model.manifest import Manifest
 from serving.client.pictures import ImageLike, Picture, picture
 
 SAME = "same"
+TOO_LONG = "the network gave a vector so long that"
 ROWS_PER_WINDOW = 512
 """Rows that are put together at a time."""
 
@@ -36,10 +37,11 @@ class ScoredRows:
     Attributes:
         num_rows: rows of the window.
         num_images: distinct images that were run.
-        rows: numbers, from 0, of the rows whose every image could be read; K of them.
+        rows: numbers, from 0, of the rows whose every image has a vector and whose distances are finite; K of them.
         columns: one value each for those rows: `embedding` float32 [K, n]; or `embedding_<stream>`,
             `distance_<a>_<b>` float32 [K] and, where the artifact has a threshold, `same` bool [K].
-        bad: (row, stream, reason) of every image that could not be read, by row.
+        bad: (row, stream, reason) of every image that could not be read or has no finite vector, by row; and of the
+            longer vector of each distance that is not finite.
     """
 
     num_rows: int
@@ -118,11 +120,16 @@ class Window:
         )
         rows = np.setdiff1d(np.arange(num_rows), np.array([row for row, _, _ in bad], np.int64))
         vectors = {name: seen.vectors[places[rows]] for name, places in self._places.items()}
+        columns = columns_of(vectors, manifest)
+        if too_long := _too_long(vectors, columns, manifest):
+            bad = sorted([*bad, *((int(rows[row]), name, reason) for row, name, reason in too_long)])
+            kept = np.setdiff1d(np.arange(len(rows)), np.array([row for row, _, _ in too_long], np.int64))
+            rows, columns = rows[kept], {name: values[kept] for name, values in columns.items()}
         return ScoredRows(
             num_rows=num_rows,
             num_images=sum(not isinstance(result, ImageError) for result in results),
             rows=rows,
-            columns=columns_of(vectors, manifest),
+            columns=columns,
             bad=bad,
         )
 
@@ -148,10 +155,26 @@ def columns_of(vectors: Mapping[str, Vectors], manifest: Manifest) -> dict[str, 
     kind = KINDS[manifest.kind]
     columns: dict[str, AnyArray] = {embedding_name(name): vectors[name] for name in kind.streams}
     for a, b in kind.pairs:
-        columns[distance_name((a, b))] = DISTANCES[manifest.distance](vectors[a], vectors[b])
+        with np.errstate(over="ignore", invalid="ignore"):  # of long vectors: such rows are bad
+            columns[distance_name((a, b))] = DISTANCES[manifest.distance](vectors[a], vectors[b])
     if manifest.threshold:
         columns[SAME] = columns[distance_name(kind.pairs[0])] <= np.float32(manifest.threshold["value"])
     return columns
+
+
+def _too_long(
+    vectors: Mapping[str, Vectors], columns: Mapping[str, AnyArray], manifest: Manifest
+) -> list[tuple[int, str, str]]:
+    """(row, stream, reason) of finite vectors so long that float32 has no number for a distance of theirs."""
+    found: dict[tuple[int, str], str] = {}
+    for a, b in KINDS[manifest.kind].pairs:
+        distances = columns.get(distance_name((a, b)))
+        if distances is None or np.isfinite(distances).all():
+            continue
+        for row in np.flatnonzero(~np.isfinite(distances)).tolist():
+            longer, other = (a, b) if np.abs(vectors[a][row]).max() >= np.abs(vectors[b][row]).max() else (b, a)
+            found.setdefault((row, longer), f"{TOO_LONG} the distance to {other} is not finite")
+    return [(row, name, reason) for (row, name), reason in found.items()]
 
 
 def empty_columns(streams: Sequence[str], manifest: Manifest) -> dict[str, AnyArray]:

@@ -14,7 +14,7 @@ class JobResult:
     Attributes:
         num_rows: rows of the table (of the shard) = num_scored + num_errors.
         num_scored: rows in the parts.
-        num_errors: rows with an image that cannot be read; errors.parquet has a line for each such image.
+        num_errors: rows with an image that cannot be read or has no finite vector; errors.parquet has a line for each.
         parts: names of the part files, in table order.
         resumed_at: rows that were there before this call.
         num_images: distinct images, part by part, that this call ran.

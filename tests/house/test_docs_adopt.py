@@ -11,9 +11,10 @@ import pytest
 
 from artifact.repository.reading import open_repository
 from lookalike.cli import main
-from tests.shared.foreign_networks import SIZE, export, timm_classifier
+from tests.shared.foreign_networks import SIZE, export, save, timm_classifier
 from tests.shared.places import ROOT
 from tests.shared.shapes_run import write_shapes
+from tests.shared.two_towers import two_towers
 
 TEXT = (ROOT / "docs" / "adopt.md").read_text()
 COMMANDS = [shlex.split(line) for line in re.findall(r"^    lookalike (.*)$", TEXT, re.MULTILINE)]
@@ -26,9 +27,10 @@ def test_every_command_runs_in_order(
     """With a small ResNet and pictures in class folders; the cut under the old name is refused, as the page says."""
     monkeypatch.chdir(tmp_path)
     export(timm_classifier("test_resnet"), Path("resnet.onnx"), size=SIZE, opset=17, dynamic=True)
+    save(two_towers(), Path("clip.onnx"))
     write_shapes(Path("photos"), per_class=2)
     shutil.copy("photos/disc/00.png", "photos/a.jpg")  # what a file is called decides nothing
-    assert len(COMMANDS) == 10
+    assert len(COMMANDS) == 11
     for words in COMMANDS:
         assert main(words) == 0, (words, capsys.readouterr().err)
     cut = next(words for words in COMMANDS if words[0] == "adopt" and "--output" in words)
@@ -36,7 +38,7 @@ def test_every_command_runs_in_order(
     assert "has another signature" in capsys.readouterr().err
     for code in PYTHON:
         exec(code, {})
-    names = ["from_python", "resnet", "resnet_cropped", "resnet_cut"]
+    names = ["clip", "from_python", "resnet", "resnet_cropped", "resnet_cut"]
     assert open_repository(Path("model_repository")).names() == names
 
 

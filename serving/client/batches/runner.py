@@ -1,4 +1,4 @@
-"""One batch of pictures through a connection: read, packed, sent, and what cannot be read set aside.
+"""One batch of pictures through a connection: read, packed, sent, and what gives no finite vector set aside.
 
 A batch is read, decoded and run by one thread, and several batches are under way at a time. Handing pictures to a pool
 of decoders and pixels back cost a fifth of the throughput, and a network with a thread for each core another tenth.
@@ -32,6 +32,9 @@ Read = TypeVar("Read")
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
 """Of encoded files in one request: 32 photographs can be more than a server takes."""
 
+NOT_FINITE = "the network gave a vector that is not finite"
+"""Why there is no vector of a picture that was read: NaN or infinity, which nothing downstream could compare."""
+
 
 class BatchRunner:
     """The way of a batch through the connection; may be called from several threads at a time.
@@ -52,7 +55,7 @@ class BatchRunner:
         self._inputs = connection.manifest.inputs
 
     def run(self, pictures: list[Picture]) -> list[Vectors | ImageError]:
-        """The vector of each picture, or why it cannot be read."""
+        """The vector of each picture, or why there is none: it cannot be read, or its vector is not finite."""
         fetched = self._reader.fetch(pictures)
         with self._turn:
             return self._send(fetched)
@@ -108,8 +111,13 @@ class BatchRunner:
                 self._fill(results, places[:half], sent)
                 self._fill(results, places[half:], sent)
                 return
-            for place, vector in zip(places, unpack(outputs, self._inputs, len(places)), strict=True):
+            vectors = unpack(outputs, self._inputs, len(places))
+            for place, vector in zip(places, vectors, strict=True):
                 results[place] = vector
+            for number in np.flatnonzero(
+                ~np.isfinite(vectors).all(axis=1)
+            ).tolist():  # whoever ran it, it comes by here
+                results[places[number]] = ImageError(NOT_FINITE)
             return
 
 
