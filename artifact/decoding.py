@@ -74,6 +74,9 @@ class Limits:
 
 DEFAULT_LIMITS = Limits()
 
+DECODER = 2
+"""Raised whenever other files are read than before, or other pixels come of one: what was decoded before is too old."""
+
 
 def decode_image(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Pixels:
     """Decode an encoded image to uint8 [h, w, 3]: orientation applied, alpha over white, first frame, 8 bits.
@@ -99,18 +102,36 @@ def inspect_image(data: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[str, in
 def image_pixels(image: Image.Image, limits: Limits = DEFAULT_LIMITS) -> Pixels:
     """uint8 [h, w, 3] of a Pillow image of any mode: the pixels that its file would give.
 
+    One that was opened and not loaded yet is read from its file as any other file is.
+
     Raises:
         ImageError: closed, cut short, too small, or of a mode that has no pixels of 8 or 16 bits.
     """
     try:
         if min(image.size) < limits.min_side_px:
             raise ImageError(_too_small(*image.size, limits))
+        data = _unread_file(image)
+        if data:
+            return decode_image(data, limits)
         image.load()
         return upright(rgb_pixels(image), image_orientation(image))
     except ImageError:
         raise
     except Exception as error:  # a lazy image is decoded here, see above
         raise ImageError(f"cannot be decoded: {_one_line(error)}") from None
+
+
+def _unread_file(image: Image.Image) -> bytes | None:
+    """The file of an image that Pillow has not decoded yet; None where its pixels may be others than the file's."""
+    if not isinstance(image, ImageFile.ImageFile) or not image.tile or image.fp is None or image.tell():
+        return None
+    if image.decoderconfig:  # a JPEG that is to be decoded at another size or mode
+        return None
+    place = image.fp.tell()
+    image.fp.seek(0)
+    data: bytes = image.fp.read()
+    image.fp.seek(place)
+    return data
 
 
 @dataclass(frozen=True, kw_only=True)
