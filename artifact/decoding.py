@@ -9,6 +9,7 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -112,7 +113,9 @@ def image_pixels(image: Image.Image, limits: Limits = DEFAULT_LIMITS) -> Pixels:
             raise ImageError(_too_small(*image.size, limits))
         data = _unread_file(image)
         if data:
-            return decode_image(data, limits)
+            pixels = decode_image(data, limits)
+            _close_file(image)
+            return pixels
         image.load()
         return upright(rgb_pixels(image), image_orientation(image))
     except ImageError:
@@ -132,6 +135,13 @@ def _unread_file(image: Image.Image) -> bytes | None:
     data: bytes = image.fp.read()
     image.fp.seek(place)
     return data
+
+
+def _close_file(image: Image.Image) -> None:
+    """Load an image that was opened by its name: only then does Pillow let go of the file and keep the image usable."""
+    if getattr(image, "_exclusive_fp", False):
+        with contextlib.suppress(Exception):  # what Pillow refuses is no matter: the pixels are there
+            image.load()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,6 +30,8 @@ _LEFT_OVER = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 _FOR_PILLOW = "subsampling"
 """In the words of libjpeg-turbo for the few samplings that its simple interface does not have."""
 _HOLE = bytes(64)
+_MOST_SCANS = 100
+"""Of a progressive file; honest ones have about ten, and each costs a pass over all of the picture."""
 
 
 def decode_jpeg(data: bytes, header: Header) -> npt.NDArray[np.uint8]:
@@ -40,6 +42,11 @@ def decode_jpeg(data: bytes, header: Header) -> npt.NDArray[np.uint8]:
     """
     if header.num_components not in (1, 3, 4):
         raise ValueError(f"JPEG of {header.num_components} colour components")
+    scans: Scans | None = None
+    if header.is_progressive and data.count(b"\xff\xda", header.scan_start) > _MOST_SCANS:  # or so it looks: trailers
+        scans = read_scans(data, header)
+        if len(scans.scans) > _MOST_SCANS:
+            raise ValueError(f"more than {_MOST_SCANS} scans")
     is_cmyk = header.num_components == 4
 
     def decode(file: bytes, strict: bool = True) -> npt.NDArray[np.uint8]:
@@ -48,11 +55,11 @@ def decode_jpeg(data: bytes, header: Header) -> npt.NDArray[np.uint8]:
         )
         return pixels
 
-    scans, left_over = None, 0
+    left_over = 0
     try:
         pixels = decode(data)
     except ValueError as error:
-        scans = read_scans(data, header)
+        scans = scans or read_scans(data, header)
         pixels, left_over = _second_try(data, scans, str(error), decode)
     if data.find(_HOLE, header.scan_start) >= 0:
         _require_no_hole(data, scans or read_scans(data, header), left_over)

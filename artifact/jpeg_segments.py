@@ -16,10 +16,12 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SEQUENTIAL = (0xC0, 0xC1, 0xC9)
 _PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
 _ARITHMETIC = frozenset(range(0xC9, 0xD0))
-_ALONE = frozenset([0x01, *range(0xD0, 0xD9)])
+_NEXT = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")
+"""Any marker between segments but those that stand alone and say nothing there."""
+_MOST_SEGMENTS = 65_536
 _JFIF = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
 _EXIF, _XMP = b"Exif\x00\x00", b"http://ns.adobe.com/xap/1.0/\x00"
-_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
+_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
 """In the coded bytes of a scan: any marker but the restarts, which belong to it."""
 
 
@@ -30,6 +32,7 @@ class Header:
     Attributes:
         width, height: in pixels, not turned.
         num_components: colour components.
+        is_progressive: whether its scans refine one another.
         orientation: 1..8.
         scan_start: the byte where the coded bytes of the first scan begin.
     """
@@ -37,6 +40,7 @@ class Header:
     width: int
     height: int
     num_components: int
+    is_progressive: bool
     orientation: int
     scan_start: int
 
@@ -72,11 +76,11 @@ class Scans:
 
 def read_header(data: bytes) -> Header:
     """The header of a JPEG file; ValueError where there is none."""
-    frame, exif, xmp = None, b"", None
+    frame, coding, exif, xmp = None, 0, b"", None
     for marker, start, end in _segments(data, 2):
         body = data[start:end]
         if marker in _FRAMES and frame is None:
-            frame = body
+            frame, coding = body, marker
         elif marker == 0xE1 and body.startswith(_EXIF):
             exif += body if not exif else body[len(_EXIF) :]
         elif marker == 0xE1 and body.startswith(_XMP):
@@ -86,6 +90,7 @@ def read_header(data: bytes) -> Header:
                 height=int.from_bytes(frame[1:3], "big"),
                 width=int.from_bytes(frame[3:5], "big"),
                 num_components=frame[5],
+                is_progressive=coding in _PROGRESSIVE,
                 orientation=stored_orientation(exif or None, xmp),
                 scan_start=end,
             )
@@ -132,17 +137,11 @@ def read_scans(data: bytes, header: Header) -> Scans:
 
 def _segments(data: bytes, at: int) -> Iterator[tuple[int, int, int]]:
     """(marker, first byte of the body, byte behind it) of each segment, up to the next scan's header."""
-    while True:
-        at = data.find(b"\xff", at)
-        if at < 0 or at + 1 >= len(data):
+    for _ in range(_MOST_SEGMENTS):
+        found = _NEXT.search(data, at)
+        if found is None:
             return
-        marker = data[at + 1]
-        at += 1
-        if marker in (0x00, 0xFF):
-            continue
-        at += 1
-        if marker in _ALONE:
-            continue
+        marker, at = found[1][0], found.end()
         size = int.from_bytes(data[at : at + 2], "big")
         if marker == _END or size < 2 or at + size > len(data):
             if marker in (_END, _SCAN) or marker in _FRAMES:

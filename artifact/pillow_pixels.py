@@ -28,7 +28,8 @@ def rgb_pixels(image: Image.Image) -> npt.NDArray[np.uint8]:
         del image.info["transparency"]
     if mode == "La":  # Pillow has no way from it to RGBA but this one
         image = image.convert("LA")
-    if mode in _WITH_ALPHA or "transparency" in image.info:
+    has_clear_colours = mode == "P" and image.palette is not None and image.palette.mode == "RGBA"
+    if mode in _WITH_ALPHA or has_clear_colours or "transparency" in image.info:
         rgba = image.convert("RGBA")
         return np.asarray(Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB"))
     return np.asarray(image.convert("RGB"))

@@ -17,6 +17,7 @@ from .image_parts import TRUNCATED, Parts
 from .orientation import stored_orientation
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_NEEDED = frozenset([b"PLTE", b"tRNS", b"eXIf", b"IDAT"])
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """Of an interlaced picture: first column, first row, step of columns, step of rows."""
@@ -27,47 +28,50 @@ def png_parts(data: bytes) -> Parts:
     """Of a PNG or APNG file: its picture; ValueError where header or palette are damaged or there is no picture."""
     header = _Header.read(data)
     kept = [_chunk(b"IHDR", data[16:29])]
-    rows: list[bytes] = []
+    rows: list[memoryview] = []
     exif = None
     is_cut = is_doubtful = False
     at = 33
+    view = memoryview(data)
     while at + 8 <= len(data):
         size, name = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
-        body = data[at + 8 : at + 8 + size]
-        is_sound = zlib.crc32(body, zlib.crc32(name)).to_bytes(4, "big") == data[at + 8 + size : at + 12 + size]
+        end = at + 12 + size
         if name == b"IEND":
             break
-        if not name.isalpha() or (at + 12 + size > len(data) and name != b"IDAT"):  # stray bytes, or a broken size
+        if not name.isalpha() or (end > len(data) and name != b"IDAT"):  # stray bytes, or a broken size
             found = data.find(b"IDAT", at + 5)
             if found < 0:
                 break
             at = found - 4
             continue
-        if name == b"PLTE" and not rows:
-            if not is_sound:
-                raise ValueError("damaged palette (wrong checksum)")
-            kept.append(_chunk(name, body))
-        elif name == b"tRNS" and not rows and is_sound:
-            kept.append(_chunk(name, header.transparency(body)))
-        elif name == b"eXIf" and is_sound:
-            exif = b"Exif\x00\x00" + body
-        elif name == b"IDAT":
-            is_cut = at + 12 + size > len(data)
-            is_doubtful = is_doubtful or not (is_sound or is_cut)
-            rows.append(body)
-        at += 12 + size
+        if name in _NEEDED:
+            body = view[at + 8 : end - 4]
+            is_sound = zlib.crc32(body, zlib.crc32(name)).to_bytes(4, "big") == view[end - 4 : end]
+            if name == b"IDAT":
+                is_cut = end > len(data)
+                is_doubtful = is_doubtful or not (is_sound or is_cut)
+                rows.append(body)
+            elif name == b"eXIf" and is_sound:
+                exif = b"Exif\x00\x00" + body
+            elif name == b"PLTE" and not rows:
+                if not is_sound:
+                    raise ValueError("damaged palette (wrong checksum)")
+                kept.append(_chunk(name, body))
+            elif name == b"tRNS" and not rows and is_sound:
+                kept.append(_chunk(name, header.transparency(bytes(body))))
+        at = end
     if not rows:
         raise ValueError(f"{TRUNCATED}: no picture data")
 
-    def file(rows: list[bytes]) -> bytes:
-        return b"".join([_SIGNATURE, *kept, *(_chunk(b"IDAT", body) for body in rows), _chunk(b"IEND", b"")])
+    def file(rows: bytes) -> bytes:
+        return b"".join([_SIGNATURE, *kept, _chunk(b"IDAT", rows), _chunk(b"IEND", b"")])
 
     def mended() -> bytes:
-        return file([_repacked(b"".join(rows), header.num_bytes, is_doubtful)])
+        return file(_repacked(b"".join(rows), header.num_bytes, is_doubtful))
 
     is_whole = not is_cut and not is_doubtful
     return Parts(
-        data=file(rows if is_whole else [b""]),
+        data=file(b"".join(rows) if is_whole else b""),
         orientation=stored_orientation(exif),
         mended=None if is_whole else mended,
     )
@@ -117,7 +121,7 @@ class _Header:
         return body
 
 
-def _chunk(name: bytes, body: bytes) -> bytes:
+def _chunk(name: bytes, body: bytes | memoryview) -> bytes:
     return b"".join([len(body).to_bytes(4, "big"), name, body, zlib.crc32(body, zlib.crc32(name)).to_bytes(4, "big")])
 
 

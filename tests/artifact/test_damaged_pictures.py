@@ -74,6 +74,20 @@ def test_progressive_jpeg_without_its_last_scans_is_refused() -> None:
                 decode_image(jpeg[:end])
 
 
+def test_files_made_to_take_for_ever_are_refused() -> None:
+    """Endless markers, a thousand scans, a thousand chunks."""
+    jpeg = encode(photo(), "JPEG", progressive=True)
+    last = jpeg[jpeg.rindex(b"\xff\xc4") : -2]
+    with pytest.raises(ImageError, match="more than 100 scans"):
+        decode_image(jpeg[:-2] + last * 1000 + b"\xff\xd9")
+    for unit in (b"\xff", b"\xff\x00", b"\xff\xd0", b"\xff\xc5\xff\xff", b"\xff\xfe\x00\x02"):
+        with pytest.raises(ImageError, match="it ends before its picture begins"):
+            decode_image(b"\xff\xd8\xff" + unit * (4_000_000 // len(unit)))
+    noise = np.random.default_rng(0).bytes(4_000_000)  # a phone's video, which holds markers by chance
+    assert np.array_equal(decode_image(jpeg + noise), plain_pixels(jpeg))
+    assert np.array_equal(decode_image(jpeg[:-2] + noise), plain_pixels(jpeg))
+
+
 def drawings() -> dict[str, Image.Image]:
     """Pictures of large even areas, whose coded bytes hold many zeros."""
     page = Image.new("RGB", (400, 500), "white")
