@@ -26,7 +26,7 @@ from tests.shared.tiny_artifact import linear_vectors, publish_tiny
 from tests.shared.triton_client import client_of, infer, refusal
 from tests.shared.waiting import WAIT_S, eventually
 
-NOT_AN_IMAGE = "not an image in any of JPEG, PNG, WEBP, GIF, BMP, TIFF, PPM, AVIF (starts with b'not an i')"
+NOT_AN_IMAGE = "not an image in any of JPEG, PNG, WEBP, GIF, BMP, TIFF, PPM (starts with b'not an i')"
 
 
 @pytest.fixture(scope="module")

@@ -102,7 +102,7 @@ def test_bad_images_take_their_tuples_with_them(tmp_path: Path, name: str) -> No
     columns["negative"][2] = None
     table = TABLE_WRITERS[name](tmp_path / name, columns)
     bad = names[4] if name == "t.csv" else "row 4, anchor"
-    reason = "not an image in any of JPEG, PNG, WEBP, GIF, BMP, TIFF, PPM, AVIF (starts with b'no image')"
+    reason = "not an image in any of JPEG, PNG, WEBP, GIF, BMP, TIFF, PPM (starts with b'no image')"
     listed = f"row 2, negative: no image: the cell is empty; {bad}: {reason}"
     assert refusal(DataError, table) == (
         f"2 of 29 images cannot be used: expected every file readable, got {listed} ({table}); mend or remove them, or"
