@@ -1,30 +1,43 @@
 """Encoded images to uint8 pixels of their own size: formats, limits, orientation, transparency.
 
 Decisions a reader would question:
+- A library sees a file's picture and none of its metadata (image_parts.py): only pixels decide whether pixels are read.
 - Pillow's plugins are called without `Image.open`, because that warns about large images from every thread; our own
   limits are checked from the header, before any pixel is decoded.
-- RGB and grey JPEGs go through simplejpeg (libjpeg-turbo); whatever it does not like is left to Pillow, which decides.
+- JPEGs go through simplejpeg (libjpeg-turbo), whose words decide what is damaged (jpeg.py); all else through Pillow.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import simplejpeg
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile
+from PIL import __version__ as pillow_version
+
+from .image_error import ImageError as ImageError  # for all who import it from here
+from .image_parts import Parts, avif_parts, webp_parts
+from .jpeg import decode_jpeg
+from .jpeg_segments import read_header
+from .orientation import image_orientation, upright
+from .pillow_pixels import rgb_pixels
+from .png_parts import png_parts
+from .signatures import heif_kind, name_of_unread
+from .tiff_parts import tiff_parts
 
 Pixels = npt.NDArray[np.uint8]
 
-_EXIF_ORIENTATION = 0x0112
-
-
-class ImageError(ValueError):
-    """An image that cannot become pixels; `str()` is the reason alone, the caller knows which image it was."""
+_PARTS: dict[str, Callable[[bytes], Parts]] = {
+    "PNG": png_parts,
+    "WEBP": webp_parts,
+    "TIFF": tiff_parts,
+    "AVIF": avif_parts,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +56,7 @@ class Limits:
     max_pixels: int = 2**26
     max_frames: int = 1000
     min_side_px: int = 2
-    formats: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+    formats: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
 
     def to_dict(self) -> dict[str, Any]:
         """The mapping that `from_dict` reads; plain JSON."""
@@ -62,18 +75,19 @@ class Limits:
 
 DEFAULT_LIMITS = Limits()
 
+DECODER = 2
+"""Raised whenever other files are read than before, or other pixels come of one: what was decoded before is too old."""
+
 
 def decode_image(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Pixels:
-    """Decode an encoded image to uint8 [h, w, 3]: EXIF orientation applied, alpha over white, first frame, 8 bits."""
-    image = _open_header(data, limits)
-    if image.format in ("JPEG", "MPO") and image.mode in ("RGB", "L"):
-        try:
-            return _upright(simplejpeg.decode_jpeg(data, colorspace="RGB"), _exif_orientation(image))
-        except ValueError:  # strict about warnings that Pillow rightly passes over: let Pillow decide
-            pass
+    """Decode an encoded image to uint8 [h, w, 3]: orientation applied, alpha over white, first frame, 8 bits.
+
+    Raises:
+        ImageError: empty, over or under a limit, not an image, rows missing, or damage that a decoder complains of.
+    """
+    opened = _open(data, limits)
     try:
-        image.load()
-        return np.ascontiguousarray(_to_rgb(ImageOps.exif_transpose(image)))
+        return opened.decode()
     except ImageError:
         raise
     except Exception as error:  # decoders of hostile bytes raise anything: OSError, struct.error, IndexError ...
@@ -82,80 +96,148 @@ def decode_image(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Pixels:
 
 def inspect_image(data: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[str, int, int]:
     """Format name, width and height in pixels, from the header alone; raises ImageError as `load_pixels` would."""
-    image = _open_header(data, limits)
-    return str(image.format), image.width, image.height
+    opened = _open(data, limits)
+    return opened.format, opened.width, opened.height
 
 
-def _open_header(data: bytes, limits: Limits) -> ImageFile.ImageFile:
-    """Find the plugin by the first bytes, read the header, check it against the limits; no pixel is decoded."""
+def image_pixels(image: Image.Image, limits: Limits = DEFAULT_LIMITS) -> Pixels:
+    """uint8 [h, w, 3] of a Pillow image of any mode: the pixels that its file would give.
+
+    One that was opened and not loaded yet is read from its file as any other file is.
+
+    Raises:
+        ImageError: closed, cut short, too small, or of a mode that has no pixels of 8 or 16 bits.
+    """
+    try:
+        if min(image.size) < limits.min_side_px:
+            raise ImageError(_too_small(*image.size, limits))
+        data = _unread_file(image)
+        if data:
+            pixels = decode_image(data, limits)
+            _close_file(image)
+            return pixels
+        image.load()
+        return upright(rgb_pixels(image), image_orientation(image))
+    except ImageError:
+        raise
+    except Exception as error:  # a lazy image is decoded here, see above
+        raise ImageError(f"cannot be decoded: {_one_line(error)}") from None
+
+
+def _unread_file(image: Image.Image) -> bytes | None:
+    """The file of an image that Pillow has not decoded yet; None where its pixels may be others than the file's."""
+    if not isinstance(image, ImageFile.ImageFile) or not image.tile or image.fp is None or image.tell():
+        return None
+    if image.decoderconfig:  # a JPEG that is to be decoded at another size or mode
+        return None
+    place = image.fp.tell()
+    image.fp.seek(0)
+    data: bytes = image.fp.read()
+    image.fp.seek(place)
+    return data
+
+
+def _close_file(image: Image.Image) -> None:
+    """Load an image that was opened by its name: only then does Pillow let go of the file and keep the image usable."""
+    if getattr(image, "_exclusive_fp", False):
+        with contextlib.suppress(Exception):  # what Pillow refuses is no matter: the pixels are there
+            image.load()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Opened:
+    """A file whose header was read: its format, its size in pixels before it is turned, and how it is decoded."""
+
+    format: str
+    width: int
+    height: int
+    decode: Callable[[], Pixels]
+
+
+def _open(data: bytes, limits: Limits) -> _Opened:
+    """Find the format by the first bytes, read the header, check it against the limits; no pixel is decoded."""
     if not data:
         raise ImageError("empty (0 bytes)")
     if len(data) > limits.max_bytes:
         raise ImageError(f"{len(data)} bytes, over the limit of {limits.max_bytes}")
-    image = _plugin_image(data, limits)
-    width, height = image.size
+    name = _format_of(data, limits)
+    try:
+        image: ImageFile.ImageFile | None = None
+        if name == "JPEG":
+            opened = _open_jpeg(data)
+        else:
+            opened, image = _open_by_pillow(name, data)
+    except ImageError:
+        raise
+    except Exception as error:  # any exception is a plugin's way to say no
+        raise ImageError(f"not a readable {name} image: {_one_line(error)}") from None
+    width, height = opened.width, opened.height
     if width * height > limits.max_pixels:
         raise ImageError(f"{width}x{height} pixels, over the limit of {limits.max_pixels / 1e6:.0f} megapixels")
     if min(width, height) < limits.min_side_px:
-        raise ImageError(f"{width}x{height} pixels, under the limit of {limits.min_side_px} px a side")
+        raise ImageError(_too_small(width, height, limits))
     try:
         frames = int(getattr(image, "n_frames", 1))
     except Exception as error:  # walking the frames of a broken animation
         raise ImageError(f"cannot be decoded: {_one_line(error)}") from None
     if frames > limits.max_frames:
         raise ImageError(f"{frames} frames, over the limit of {limits.max_frames}")
-    return image
+    return opened
 
 
-def _plugin_image(data: bytes, limits: Limits) -> ImageFile.ImageFile:
+def _format_of(data: bytes, limits: Limits) -> str:
+    """Pillow's name of the format."""
+    unread = name_of_unread(data)
+    if unread is not None:
+        raise ImageError(unread)
     Image.preinit()
     for name in limits.formats:
         if name not in Image.OPEN:
             Image.init()
-        factory, accept = Image.OPEN.get(name, (None, None))
-        if factory is None or (accept is not None and accept(data[:16]) is not True):
-            continue
-        try:
-            return factory(io.BytesIO(data), "")
-        except Exception as error:  # any exception is a plugin's way to say no
-            raise ImageError(f"not a readable {name} image: {_one_line(error)}") from None
-    raise ImageError(f"not an image in any of {', '.join(limits.formats)} (starts with {bytes(data[:8])!r})")
+        accept = Image.OPEN.get(name, (None, None))[1]
+        if name == "AVIF" and heif_kind(data) == name:
+            if accept is None or accept(data[:16]) is not True:
+                raise ImageError(
+                    f"an AVIF image, which Pillow {pillow_version} here cannot read; install Pillow 11.3 on"
+                )
+            return name
+        if accept is not None and accept(data[:16]) is True:
+            return name
+    # without AVIF, as it was before: a bad row of an earlier job keeps its reason to the letter
+    formats = ", ".join(name for name in limits.formats if name != "AVIF")
+    raise ImageError(f"not an image in any of {formats} (starts with {bytes(data[:8])!r})")
 
 
-def _to_rgb(image: Image.Image) -> Pixels:
-    if image.mode.startswith("I"):
-        return _grey16(image)
-    if image.mode == "F":
-        raise ImageError("32-bit float pixels are not supported; save as 8 or 16 bits")
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        return np.asarray(Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB"))
-    return np.asarray(image.convert("RGB"))
+def _open_jpeg(data: bytes) -> _Opened:
+    header = read_header(data)
+
+    def decode() -> Pixels:
+        return upright(decode_jpeg(data, header), header.orientation)
+
+    return _Opened(format="JPEG", width=header.width, height=header.height, decode=decode)
 
 
-def _grey16(image: Image.Image) -> Pixels:
-    """16-bit grey scaled to 8 bits with rounding; Pillow's own convert clips everything above 255 to white."""
-    values = np.asarray(image).astype(np.int64).clip(0, 65535)
-    grey = ((values * 255 + 32767) // 65535).astype(np.uint8)
-    return np.repeat(grey[:, :, None], 3, axis=2)
+def _open_by_pillow(name: str, data: bytes) -> tuple[_Opened, ImageFile.ImageFile]:
+    parts = _PARTS[name](data) if name in _PARTS else Parts(data=data)
+    image = _plugin_image(name, parts.data)
+
+    def decode() -> Pixels:
+        whole = image if parts.mended is None else _plugin_image(name, parts.mended())
+        whole.load()
+        pixels = rgb_pixels(whole)
+        return upright(pixels, image_orientation(whole) if parts.orientation is None else parts.orientation)
+
+    return _Opened(format=name, width=image.width, height=image.height, decode=decode), image
 
 
-def _exif_orientation(image: Image.Image) -> int:
-    try:
-        return int(image.getexif().get(_EXIF_ORIENTATION, 1))
-    except Exception:  # broken EXIF in a good image: treat as upright, as Pillow's own tools do
-        return 1
+def _plugin_image(name: str, data: bytes) -> ImageFile.ImageFile:
+    image = Image.OPEN[name][0](io.BytesIO(data), "")
+    assert isinstance(image, ImageFile.ImageFile)
+    return image
 
 
-def _upright(pixels: Pixels, orientation: int) -> Pixels:
-    """Apply EXIF orientation 2..8; anything else is upright already."""
-    if orientation in (5, 6, 7, 8):
-        pixels = pixels.transpose(1, 0, 2)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return np.ascontiguousarray(pixels)
+def _too_small(width: int, height: int, limits: Limits) -> str:
+    return f"{width}x{height} pixels, under the limit of {limits.min_side_px} px a side"
 
 
 def _one_line(error: BaseException) -> str:

@@ -8,7 +8,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from artifact import decoding, image_batch, preprocessing
+from artifact import (
+    decoding,
+    image_batch,
+    image_error,
+    image_parts,
+    jpeg,
+    jpeg_segments,
+    orientation,
+    pillow_pixels,
+    png_parts,
+    preprocessing,
+    signatures,
+    tiff_parts,
+)
 from artifact.decoding import DEFAULT_LIMITS
 from artifact.model.manifest import Manifest
 from artifact.repository.changes import Change
@@ -26,7 +39,11 @@ COMPANIONS = (DECODE_SUFFIX, ENCODED_SUFFIX)
 MARK = ".lookalike"
 """An empty file in companions of ours: a folder of the same name without it is never touched."""
 SPEC_FILE, DECODER_FILE = "spec.json", "model.py"
-_SOURCES = tuple(Path(str(module.__file__)) for module in (preprocessing, decoding, image_batch))
+_MODULES = (
+    *(preprocessing, decoding, image_batch),
+    *(image_error, image_parts, jpeg, jpeg_segments, orientation, pillow_pixels, png_parts, signatures, tiff_parts),
+)
+_SOURCES = tuple(Path(str(module.__file__)) for module in _MODULES)
 """The files that NAME_decode has copies of; one that an older Lookalike published has fewer of them."""
 
 

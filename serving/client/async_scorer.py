@@ -110,15 +110,18 @@ class AsyncScorer:
         """One answer for each window of rows, in order; see Scorer.stream. Takes an async iterable too."""
         core = self.scorer.core
         flow, source = core.flow(), self._iterate(windows)
+        num_rows = 0
         try:
             has_more = True
             while True:
                 while has_more and flow.wants:
-                    window = await anext(source, _END)
-                    if window is _END:
+                    given = await anext(source, _END)
+                    if given is _END:
                         has_more = False
                     else:
-                        flow.put(await self._help(core.window, window))
+                        window = await self._help(core.window, given, num_rows)
+                        num_rows += window.num_rows
+                        flow.put(window)
                 if flow.oldest is None:
                     return
                 await _done(flow.oldest)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from artifact.errors import UsageError
 from rows.cells import IMAGE_KINDS, image_refs, is_image_column, kind_name
-from serving.client.pictures import ImageLike, is_path
+from serving.client.pictures import ImageLike, is_encoded, is_path
 
 ArrowColumn: TypeAlias = "pa.Array[Any] | pa.ChunkedArray[Any]"
 Images: TypeAlias = "Iterable[ImageLike] | ArrowColumn"
@@ -52,5 +52,5 @@ def image_list(images: Sequence[ImageLike] | ArrowColumn) -> Sequence[ImageLike]
 
 def refuse_one(images: object) -> None:
     """Raise UsageError for a single image where several are wanted."""
-    if is_path(images) or isinstance(images, (bytes, Image.Image)):
+    if is_path(images) or is_encoded(images) or isinstance(images, Image.Image):
         raise UsageError("images", expected="a list or another iterable of them", got="one", mend="put it in a list")

@@ -1,19 +1,24 @@
-"""Images as a caller may hand them over (a path, encoded bytes, a PIL image, uint8 pixels), and which are the same.
+"""The gate for images as a caller hands them over: paths, encoded bytes, PIL images, uint8 pixels.
 
 Equal pictures are one image and run once: paths by name, bytes and pixels by content.
+
+Decision a reader would question: an image that cannot be read, or that is missing (None, NaN), is a bad row like any
+other. What is no image at all is a mistake in the caller's code, and raises at once.
 """
 
 from __future__ import annotations
 
-import io
+import math
 import os
 import sys
-from typing import TYPE_CHECKING, TypeAlias, TypeGuard
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
-from PIL import Image, ImageOps
+import pyarrow as pa
+from PIL import Image
 
-from artifact.decoding import ImageError, Pixels
+from artifact.decoding import ImageError, Pixels, image_pixels
 from artifact.errors import UsageError
 from artifact.preprocessing import Preprocessing, load_pixels, resize_pixels
 from rows.images import ImageRef
@@ -22,38 +27,46 @@ from rows.location import locate
 if TYPE_CHECKING:
     from upath import UPath
 
-ImageLike: TypeAlias = "str | os.PathLike[str] | UPath | bytes | Image.Image | Pixels | ImageRef"
+ImageLike: TypeAlias = (
+    "str | os.PathLike[str] | UPath | bytes | bytearray | memoryview | Image.Image | Pixels | ImageRef"
+)
 
-_PNG_MODES = ("1", "L", "LA", "P", "PA", "RGBA", "I", "I;16")
+_MISSING = ("NAType", "NaTType")
+"""The types of pandas for a missing value; pandas itself is not needed to know one."""
 
 
 Picture = ImageRef
 
 
-def picture(image: ImageLike) -> Picture:
-    """The image as a hashable value.
+def picture(image: ImageLike | None) -> Picture:
+    """The image as a hashable value; an empty one where a value is missing, as in a table.
 
     A PIL image gives the same pixels as its file would: EXIF orientation is applied, alpha goes over white.
 
     Raises:
+        ImageError: a PIL image that cannot be decoded, or whose mode has no pixels of 8 or 16 bits.
         UsageError: not an image, or an array other than uint8 [h, w, 3].
     """
     if isinstance(image, ImageRef):
         return image
-    if isinstance(image, bytes):
-        return ImageRef(data=image)
-    if is_path(image):
-        return ImageRef(path=locate(image))
-    if isinstance(image, Image.Image):
-        image = ImageOps.exif_transpose(image)
-        if image.mode in _PNG_MODES:
-            return ImageRef(data=_png(image))
-        image = np.asarray(image.convert("RGB"))
-    if not isinstance(image, np.ndarray):
-        raise _refusal(type(image).__name__)
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise _refusal(f"{image.dtype} {list(image.shape)}")
-    return ImageRef.of_pixels(image)
+    given: Any = _plain(image)
+    if isinstance(given, np.bytes_):
+        raise _refusal(
+            "numpy.bytes_", mend="NumPy has cut the zeros at its end; give bytes, or an array of dtype object"
+        )
+    if isinstance(given, (bytes, bytearray, memoryview)):
+        return ImageRef(data=bytes(given))
+    if _is_missing(given):
+        return ImageRef()
+    if is_path(given):
+        return ImageRef(path=locate(given))
+    if isinstance(given, Image.Image):
+        return ImageRef.of_pixels(image_pixels(given))
+    if not isinstance(given, np.ndarray):
+        raise _refusal(type(given).__name__)
+    if given.dtype != np.uint8 or given.ndim != 3 or given.shape[2] != 3 or 0 in given.shape:
+        raise _refusal(f"{given.dtype} {list(given.shape)}", mend=_array_mend(given))
+    return ImageRef.of_pixels(given)
 
 
 def is_path(image: object) -> TypeGuard[str | os.PathLike[str] | UPath]:
@@ -65,6 +78,11 @@ def is_path(image: object) -> TypeGuard[str | os.PathLike[str] | UPath]:
     from upath import UPath
 
     return isinstance(image, UPath)
+
+
+def is_encoded(image: object) -> TypeGuard[bytes | bytearray | memoryview | pa.Buffer]:
+    """Whether it is the bytes of one file."""
+    return isinstance(image, (bytes, bytearray, memoryview, pa.Buffer))
 
 
 def read_pixels(source: Picture, preprocessing: Preprocessing) -> Pixels:
@@ -82,11 +100,40 @@ def read_encoded(source: Picture) -> bytes:
     return data
 
 
-def _refusal(got: str) -> UsageError:
-    return UsageError("image", expected="a path, encoded bytes, a PIL image or a uint8 array [h, w, 3]", got=got)
+def _plain(image: Any) -> Any:
+    """A value of Arrow as Python has it; of a {bytes, path} struct the bytes, or where there are none the path."""
+    if isinstance(image, pa.Scalar):
+        image = image.as_py()
+    if isinstance(image, pa.Buffer):
+        return image.to_pybytes()
+    if isinstance(image, Mapping) and set(image) & {"bytes", "path"}:
+        data = image.get("bytes")
+        return data if data is not None else image.get("path")
+    return image
 
 
-def _png(image: Image.Image) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "PNG", compress_level=1)
-    return file.getvalue()
+def _is_missing(image: object) -> bool:
+    if image is None or (isinstance(image, str) and not image) or type(image).__name__ in _MISSING:
+        return True
+    return isinstance(image, (float, np.floating)) and math.isnan(image)
+
+
+def _refusal(got: str, *, mend: str | None = None) -> UsageError:
+    expected = "a path, encoded bytes, a PIL image or a uint8 array [h, w, 3]"
+    return UsageError("image", expected=expected, got=got, mend=mend)
+
+
+def _array_mend(array: np.ndarray[Any, Any]) -> str | None:
+    if array.dtype.kind == "f":
+        return "scale it to 0..255 and give uint8: nobody can say whether 0.5 is grey or nearly black"
+    if array.dtype != np.uint8 or 0 in array.shape:
+        return None
+    if array.ndim == 3 and array.shape[0] == 3:
+        return "the channels are last: np.moveaxis(image, 0, -1)"
+    if array.ndim == 3 and array.shape[2] in (1, 2, 4):
+        return "give a PIL image, whose mode says what the channels are"
+    if array.ndim == 2 and array.shape[1] == 3:
+        return "put one image in a list"
+    if array.ndim == 2:
+        return "give PIL.Image.fromarray(image), or three equal channels"
+    return None

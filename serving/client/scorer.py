@@ -102,9 +102,9 @@ class Scorer:
         """The vectors of N images, in their order.
 
         Args:
-            images: paths (URLs and UPaths too), encoded bytes, PIL images or uint8 arrays [h, w, 3], mixed as you like;
-                may be a generator, or one array [N, h, w, 3]. Or an Arrow column of paths, bytes, {bytes, path} or
-                uint8 tensors.
+            images: paths (URLs and UPaths too), encoded bytes, PIL images of any mode or uint8 arrays [h, w, 3], mixed
+                as you like; may be a generator, or one array [N, h, w, 3]. Or an Arrow column of paths, bytes,
+                {bytes, path} or uint8 tensors. None and NaN are missing images: bad rows.
             as_arrow: give an Arrow array.
 
         Returns:
@@ -112,7 +112,7 @@ class Scorer:
 
         Raises:
             InvalidRequestError: names every image that cannot be read, or has no finite vector.
-            UsageError: something that is no image.
+            UsageError: something that is no image, with its row.
             ServerError: the server failed.
         """
         answers = self.stream(image_windows(images))
@@ -172,15 +172,18 @@ class Scorer:
                 Or a Window, which may share its distinct images with those before it.
         """
         flow, source = self.core.flow(), iter(windows)
+        num_rows = 0
         try:
             has_more = True
             while True:
                 while has_more and flow.wants:
-                    window = next(source, None)
-                    if window is None:
+                    given = next(source, None)
+                    if given is None:
                         has_more = False
                     else:
-                        flow.put(self.core.window(window))
+                        window = self.core.window(given, num_rows)
+                        num_rows += window.num_rows
+                        flow.put(window)
                 if flow.oldest is None:
                     return
                 yield from flow.take()

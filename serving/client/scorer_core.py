@@ -94,12 +94,13 @@ class ScorerCore:
             ahead=2 * self.in_flight,
         )
 
-    def window(self, given: Window | Streams) -> Window:
-        """The window of {stream: images}; a Window as it is."""
+    def window(self, given: Window | Streams, first_row: int = 0) -> Window:
+        """The window of {stream: images}, behind so many rows; a Window as it is."""
         if isinstance(given, Window):
             return given
         names = given.column_names if isinstance(given, pa.Table) else list(given)
-        return Window({name: image_list(given[name]) for name in names}, Seen(self.manifest.embedding_dim))
+        images = {name: image_list(given[name]) for name in names}
+        return Window(images, Seen(self.manifest.embedding_dim), first_row=first_row)
 
     def small_rows(self) -> int:
         """Images of a window that keeps every batch in flight full, and no more: for those who wait for the first."""

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from artifact.arrays import AnyArray, Vectors
 from artifact.decoding import ImageError
 from artifact.distances import DISTANCES
+from artifact.errors import LookalikeError
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT, KINDS, distance_name, embedding_name
 from artifact.model.manifest import Manifest
 from serving.client.pictures import ImageLike, Picture, picture
@@ -92,33 +93,40 @@ class Window:
     Args:
         streams: {stream: images}, as many in each.
         seen: the images of the windows before it, which are answered before it.
+        first_row: rows before it, for those who are told of a row.
+
+    Raises:
+        UsageError: something that is no image, with its row.
 
     Attributes:
+        num_rows: its rows.
         fresh: the images that none of these windows has, each once, in order of first sight.
         num_bytes: of the files and pixels that they hold.
     """
 
-    def __init__(self, streams: Mapping[str, Sequence[ImageLike]], seen: Seen) -> None:
+    def __init__(self, streams: Mapping[str, Sequence[ImageLike]], seen: Seen, *, first_row: int = 0) -> None:
         self.fresh: list[Picture] = []
         self.num_bytes = 0
-        self._seen = seen
+        self._seen, self._first_row = seen, first_row
+        self._bad: list[tuple[int, str, str]] = []
         self._places = {
-            name: np.array([self._number(picture(image)) for image in images], np.int64)
+            name: np.array([self._place(image, row, name) for row, image in enumerate(images)], np.int64)
             for name, images in streams.items()
         }
+        self.num_rows = len(next(iter(self._places.values())))
 
     def answer(self, results: Sequence[Vectors | ImageError], manifest: Manifest) -> ScoredRows:
         """Put the rows together from what became of each fresh image."""
         seen = self._seen
         seen.add(results)
-        num_rows = len(next(iter(self._places.values())))
-        bad = sorted(
+        bad = self._bad + [
             (row, name, seen.reasons[number])
             for name, places in (self._places.items() if seen.reasons else ())
             for row, number in enumerate(places.tolist())
             if number in seen.reasons
-        )
-        rows = np.setdiff1d(np.arange(num_rows), np.array([row for row, _, _ in bad], np.int64))
+        ]
+        bad.sort()
+        rows = np.setdiff1d(np.arange(self.num_rows), np.array([row for row, _, _ in bad], np.int64))
         vectors = {name: seen.vectors[places[rows]] for name, places in self._places.items()}
         columns = columns_of(vectors, manifest)
         if too_long := _too_long(vectors, columns, manifest):
@@ -126,12 +134,25 @@ class Window:
             kept = np.setdiff1d(np.arange(len(rows)), np.array([row for row, _, _ in too_long], np.int64))
             rows, columns = rows[kept], {name: values[kept] for name, values in columns.items()}
         return ScoredRows(
-            num_rows=num_rows,
+            num_rows=self.num_rows,
             num_images=sum(not isinstance(result, ImageError) for result in results),
             rows=rows,
             columns=columns,
             bad=bad,
         )
+
+    def _place(self, image: ImageLike, row: int, name: str) -> int:
+        """The number of the image; -1 where it can have none, and its row is bad."""
+        try:
+            return self._number(picture(image))
+        except ImageError as error:
+            self._bad.append((row, name, str(error)))
+            return -1
+        except LookalikeError as error:
+            where = f"row {self._first_row + row}" + (f" of {name}" if name != BRANCH_INPUT else "")
+            raise type(error)(
+                error.what, expected=error.expected, got=error.got, where=where, mend=error.mend
+            ) from None
 
     def _number(self, image: Picture) -> int:
         # by content where the table holds it: a part's worth of files or pixels must not stay in memory

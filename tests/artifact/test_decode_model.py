@@ -36,7 +36,13 @@ def test_published_decoder_gives_our_pixels_and_our_words(root: Path, tmp_path: 
     assert printed == ["image_pixels", str(error.value)]
 
 
-@pytest.mark.parametrize("name", ["preprocessing.py", "decoding.py", "image_batch.py"])
+COPIED = [
+    *("preprocessing", "decoding", "image_batch", "image_error", "image_parts", "jpeg", "jpeg_segments"),
+    *("orientation", "pillow_pixels", "png_parts", "signatures", "tiff_parts"),
+]
+
+
+@pytest.mark.parametrize("name", [f"{name}.py" for name in COPIED])
 def test_changed_source_is_refused(root: Path, tmp_path: Path, name: str) -> None:
     """A byte of any file, by the model itself and by the check of the repository."""
     path = root / "tiny_decode" / "1" / name
@@ -50,7 +56,7 @@ def test_decoder_of_an_older_lookalike_is_sound(root: Path, tmp_path: Path) -> N
     """With all in preprocessing.py and no other file it is as published; the next publishing adds a version to it."""
     folder = root / "tiny_decode" / "1"
     spec = json.loads((folder / "spec.json").read_bytes())
-    for name in ("decoding", "image_batch"):
+    for name in COPIED[1:]:
         (folder / f"{name}.py").unlink()
         del spec[f"{name}_sha256"]
     (folder / "spec.json").write_text(json.dumps(spec))

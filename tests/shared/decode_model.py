@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,36 +33,41 @@ backend.TritonModelException = RuntimeError
 backend.get_input_tensor_by_name = lambda request, name: request[name]
 sys.modules[backend.__name__] = backend
 
-model, version, encoded, output = sys.argv[1:]
+model, version, encoded, wrong, output = sys.argv[1:]
 code = {}
 exec(open(f"{model}/{version}/model.py").read(), code)
 loaded = code["TritonPythonModel"]()
 loaded.initialize({"model_repository": model, "model_version": version})
-rows = np.load(encoded, allow_pickle=True)
-good, bad = loaded.execute([{"image": Tensor("image", rows)}, {"image": Tensor("image", np.array([[b"no"]], object))}])
+requests = [{"image": Tensor("image", np.load(file, allow_pickle=True))} for file in (encoded, wrong)]
+good, bad = loaded.execute(requests)
 np.save(output, good.tensors[0].array)
 print(good.tensors[0].name, str(bad.error), sep="\\n")
 """
 
 
-def run_decode_model(model: Path, version: int, images: list[bytes], folder: Path) -> tuple[np.ndarray, list[str]]:
+def run_decode_model(
+    model: Path, version: int, images: list[bytes], folder: Path, *, bad: Sequence[bytes] = (b"no",)
+) -> tuple[np.ndarray, list[str]]:
     """Load and run a published NAME_decode in a process that has nothing of Lookalike.
 
     Args:
         model: folder of NAME_decode, whose one input is `image`.
         images: encoded, N of them.
         folder: for files on the way.
+        bad: images of a second request, of which one at least cannot be read.
 
     Returns:
-        uint8 [N, H, W, 3], and lines: the output's name, what is said of a bad image.
+        uint8 [N, H, W, 3], and lines: the output's name, what is said of the second request.
 
     Raises:
         RuntimeError: the last line of what the process wrote when it failed.
     """
-    rows = np.empty((len(images), 1), object)
-    rows[:, 0] = images
-    np.save(folder / "images.npy", rows, allow_pickle=True)
-    command = [sys.executable, "-B", "-c", _RUN, str(model), str(version), folder / "images.npy", folder / "pixels.npy"]
+    for name, given in (("images.npy", images), ("bad.npy", bad)):
+        rows = np.empty((len(given), 1), object)
+        rows[:, 0] = given
+        np.save(folder / name, rows, allow_pickle=True)
+    files = [folder / "images.npy", folder / "bad.npy", folder / "pixels.npy"]
+    command = [sys.executable, "-B", "-c", _RUN, str(model), str(version), *files]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr.splitlines()[-1])

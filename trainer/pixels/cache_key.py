@@ -8,6 +8,7 @@ import os
 from importlib.metadata import version
 from pathlib import Path
 
+from artifact.decoding import DECODER
 from artifact.preprocessing import Preprocessing
 
 _DECODERS = ("pillow", "simplejpeg", "cykooz-resizer")
@@ -29,6 +30,7 @@ def cache_key(preprocessing: Preprocessing) -> str:
         "size": [preprocessing.height, preprocessing.width],
         "fit": preprocessing.fit,
         "fill": list(preprocessing.mean) if preprocessing.fit == "pad" else None,
+        "decoder": DECODER,
         "resize": preprocessing.resize,
         "color": preprocessing.color,
         "decoders": {name: version(name) for name in _DECODERS},

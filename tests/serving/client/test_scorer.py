@@ -230,7 +230,8 @@ def test_streams_and_images_that_do_not_fit_are_refused(place: Place, images: li
         with pytest.raises(UsageError) as error:
             scorer.embed([np.zeros((SIZE, SIZE), np.uint8)])
         assert str(error.value) == (
-            "image: expected a path, encoded bytes, a PIL image or a uint8 array [h, w, 3], got uint8 [8, 8]"
+            "image: expected a path, encoded bytes, a PIL image or a uint8 array [h, w, 3], got uint8 [8, 8] (row 0); "
+            "give PIL.Image.fromarray(image), or three equal channels"
         )
     with pytest.raises(UsageError, match=r"^the scorer is closed; make another$"):
         scorer.embed(images)

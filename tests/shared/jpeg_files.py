@@ -1,0 +1,44 @@
+"""JPEG files of every way of coding, and segments and bytes put into them and taken out."""
+
+from __future__ import annotations
+
+from PIL import Image
+
+from tests.shared.pictures import encode
+
+
+def jpegs(image: Image.Image) -> dict[str, bytes]:
+    """{name: file} of the picture."""
+    return {
+        "jpeg": encode(image, "JPEG", quality=85),
+        "jpeg 4:4:4": encode(image, "JPEG", quality=85, subsampling="4:4:4"),
+        "jpeg, optimised": encode(image, "JPEG", quality=60, optimize=True),
+        "jpeg, progressive": encode(image, "JPEG", quality=85, progressive=True),
+        "jpeg, restarts": encode(image, "JPEG", quality=85, restart_marker_blocks=3),
+        "jpeg, grey": encode(image.convert("L"), "JPEG", quality=85),
+        "jpeg, RGB": encode(image, "JPEG", quality=85, keep_rgb=True),
+        "jpeg, CMYK": encode(image.convert("CMYK"), "JPEG", quality=85),
+        "jpeg, CMYK progressive": encode(image.convert("CMYK"), "JPEG", quality=85, progressive=True),
+    }
+
+
+def without_end(jpeg: bytes) -> bytes:
+    """The file without its end marker."""
+    assert jpeg.endswith(b"\xff\xd9")
+    return jpeg[:-2]
+
+
+def with_bytes_before_end(jpeg: bytes, extra: bytes) -> bytes:
+    """The file with bytes that belong to nothing before its end marker."""
+    return without_end(jpeg) + extra + b"\xff\xd9"
+
+
+def with_segment(jpeg: bytes, marker: int, body: bytes) -> bytes:
+    """The file with a segment more behind its first marker."""
+    return jpeg[:2] + bytes([0xFF, marker]) + (len(body) + 2).to_bytes(2, "big") + body + jpeg[2:]
+
+
+def scan_start(jpeg: bytes) -> int:
+    """Where the coded bytes of the first scan begin."""
+    at = jpeg.index(b"\xff\xda")
+    return at + 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
