@@ -7,6 +7,18 @@ Every message is one line of the same form: what went wrong, what was expected, 
 from __future__ import annotations
 
 
+_LONGEST_FACT = 2000
+
+
+def bounded(text: str, longest: int) -> str:
+    """The text, or its two ends and how long it is: what stands in a file can be of any length, a message cannot."""
+    if len(text) <= longest:
+        return text
+    note = f" [... {len(text)} characters ...] "
+    kept = max(longest - len(note), 0)
+    return text[: kept - kept // 3] + note + text[len(text) - kept // 3 :]
+
+
 class LookalikeError(Exception):
     """Base of every error that is the user's to mend; `str()` of it is one line.
 
@@ -28,8 +40,9 @@ class LookalikeError(Exception):
         mend: str | None = None,
     ) -> None:
         self.what, self.expected, self.got, self.where, self.mend = what, expected, got, where, mend
+        what, expected, got, mend = (bounded(text, _LONGEST_FACT) if text else text for text in (what, expected, got, mend))
         facts = [f"expected {expected}" if expected else "", f"got {got}" if got else ""]
-        line = what
+        line = what or ""
         if any(facts):
             line += ": " + ", ".join(fact for fact in facts if fact)
         if where is not None:

@@ -30,6 +30,7 @@ class ImageRef:
         span: (offset, size) in bytes where the image is a part of the file `path`: a member of a tar.
         digest: of `pixels`.
         pixels: uint8 [h, w, 3], read-only and not always contiguous, or None.
+        fault: why there is none of these, where more can be said than that the cell is empty.
 
     With none of them the row's cell was empty, and `read` says so: a row with a missing image is a bad row, not the
     end of the job.
@@ -40,6 +41,7 @@ class ImageRef:
     span: tuple[int, int] | None = None
     digest: bytes | None = None
     pixels: Pixels | None = field(default=None, compare=False, repr=False)
+    fault: str | None = None
 
     @classmethod
     def of_pixels(cls, pixels: Pixels) -> ImageRef:
@@ -78,7 +80,7 @@ class ImageRef:
         if self.pixels is not None:
             return _png(self.pixels)
         if self.path is None:
-            raise ImageError("no image: the cell is empty")
+            raise ImageError(f"no image: {self.fault or 'the cell is empty'}")
         try:
             if self.span is not None:
                 return self._read_span(*self.span, max_bytes)

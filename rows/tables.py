@@ -220,6 +220,12 @@ def table_of_source(
             where=where,
         )
     found = find_columns(
-        opened.schema, streams=streams, columns=columns or {}, copy=copy or (), id_column=id_column, where=where
+        opened.schema,
+        streams=streams,
+        columns=columns or {},
+        copy=copy or (),
+        id_column=id_column,
+        where=where,
+        settle=opened.settle,
     )
     return ImageTable(name, opened, found, where=where)

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from artifact.errors import DataError
 from rows.cells import image_refs, tensor_type
-from rows.formats.source import files_fingerprint
+from rows.formats.source import files_fingerprint, picked
 from rows.images import ImageRef
 from rows.location import Location, opened
 
@@ -84,6 +84,9 @@ class NumpySource:
                 got=", ".join(f"{count} in {name}" for name, count in counts.items()),
             )
         return next(iter(counts.values()), None)
+
+    def settle(self, columns: Sequence[str]) -> pa.Schema:
+        return picked(self.schema, columns)
 
     def fingerprint(self) -> str:
         return files_fingerprint(self.files)

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from artifact.errors import DataError
 from rows.cells import image_refs
-from rows.formats.source import files_fingerprint, rechunk, skip_rows
+from rows.formats.source import files_fingerprint, picked, rechunk, skip_rows
 from rows.images import ImageRef
 from rows.location import Location, opened
 
@@ -38,6 +38,9 @@ class TableSource:
 
     def count_rows(self, columns: Sequence[str]) -> int | None:
         return int(self._table.num_rows)
+
+    def settle(self, columns: Sequence[str]) -> pa.Schema:
+        return picked(self.schema, columns)
 
     def fingerprint(self) -> str:
         sink: Any = _Digest()
@@ -66,6 +69,9 @@ class StreamSource:
 
     def count_rows(self, columns: Sequence[str]) -> int | None:
         return None
+
+    def settle(self, columns: Sequence[str]) -> pa.Schema:
+        return picked(self.schema, columns)
 
     def fingerprint(self) -> str:
         return self._fingerprint
@@ -98,6 +104,9 @@ class IpcSource:
 
     def count_rows(self, columns: Sequence[str]) -> int | None:
         return None
+
+    def settle(self, columns: Sequence[str]) -> pa.Schema:
+        return picked(self.schema, columns)
 
     def fingerprint(self) -> str:
         return files_fingerprint(self.files)

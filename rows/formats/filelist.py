@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from rows.formats.source import files_fingerprint
+from rows.formats.source import files_fingerprint, picked
 from rows.images import ImageRef, readable_name
 from rows.location import Location, beside, opened
 
@@ -31,6 +31,9 @@ class FileListSource:
 
     def count_rows(self, columns: Sequence[str]) -> int | None:
         return None
+
+    def settle(self, columns: Sequence[str]) -> pa.Schema:
+        return picked(self.schema, columns)
 
     def fingerprint(self) -> str:
         return files_fingerprint(self.files)

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from artifact.errors import DataError
 from rows.cells import image_refs, is_bytes
-from rows.formats.source import files_fingerprint
+from rows.formats.source import files_fingerprint, picked
 from rows.images import ImageRef
 from rows.location import Location, opened
 
@@ -31,6 +31,9 @@ class ParquetSource:
 
     def count_rows(self, columns: Sequence[str]) -> int | None:
         return self._num_rows
+
+    def settle(self, columns: Sequence[str]) -> pa.Schema:
+        return picked(self.schema, columns)
 
     def fingerprint(self) -> str:
         return files_fingerprint(self.files)

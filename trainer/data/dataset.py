@@ -74,7 +74,7 @@ def open_dataset(
     check_roles(columns, kind=kind)
     if _is_table(path):
         source, _ = open_source(path)
-        found = find_roles(source.schema, kind=kind, columns=columns, where=path.name)
+        found = find_roles(source.schema, kind=kind, columns=columns, where=path.name, settle=source.settle)
         if found.shape == CLASSES:
             return open_class_table(path, found, source)
         return open_tuple_table(path, found, source)
