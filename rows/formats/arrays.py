@@ -7,6 +7,7 @@ storage or inside an .npz cannot be mapped at all. Pickles are refused.
 from __future__ import annotations
 
 import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,10 @@ from rows.images import ImageRef
 from rows.location import Location, opened
 
 _BROKEN = (
+    tokenize.TokenError,
+    SyntaxError,
+    OverflowError,
+    MemoryError,
     ValueError,
     OSError,
     EOFError,

@@ -143,6 +143,8 @@ class DelimitedSource:
                     for cells in reader:
                         whole = "".join(taken)
                         if cells:
+                            if "\0" in whole:  # of a disk or a download that left blocks out, and their line breaks
+                                raise self._unreadable(f"zero bytes in line {reader.line_num}")
                             self._require_closed(cells, whole, reader.line_num, len(taken))
                             yield reader.line_num, cells, whole
                         taken.clear()

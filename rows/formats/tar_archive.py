@@ -1,8 +1,8 @@
 """A tar's headers, read strictly: what is damaged, cut off or behind the end is an error.
 
 Python's tarfile takes a damaged header, and one that is missing, for the end of the archive, and rows would be lost
-without a word. An archive ends with a block of zeros, which every writer puts there, and zeros follow up to a record of
-a megabyte at most. More of them, or anything else, is a file that was not written to its end, or several archives.
+without a word. An archive ends with a block of zeros, which every writer puts there, and more follow, up to the next
+multiple of its record. More than that, or anything else, is a file that was not written to its end, or several archives.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from rows.location import Location
 _Invalid, _Truncated, _Empty, _EndOfFile = (  # of which the stubs do not know
     vars(tarfile)[f"{fault}HeaderError"] for fault in ("Invalid", "Truncated", "Empty", "EOF")
 )
-_MOST_ZEROS = 1 << 20
+_RECORDS = tuple(512 * blocks for blocks in (1, 2, 20, 32, 40, 64, 126, 128, 256, 512, 1024, 2048))
+"""Bytes that writers fill up: 20 blocks mostly; others are told to (tar -b)."""
+
 _END = "lookalike_end"
 """Where a TarFile keeps the byte at which its archive ended."""
 
@@ -43,13 +45,13 @@ class _StrictInfo(tarfile.TarInfo):
         try:
             info = super().fromtarfile(tar)
         except _EndOfFile:
-            if end is not None and tar.offset - end > _MOST_ZEROS:
-                raise DamagedHeaderError(f"nothing but zeros from byte {end} on, as of half a download") from None
             vars(tar).setdefault(_END, tar.offset)
             raise
         except (_Invalid, _Truncated, _Empty) as error:
-            if end is not None and not isinstance(error, _Invalid):
-                raise  # the end of the file, behind that of the archive
+            if end is not None and not isinstance(error, _Invalid):  # the end of the file, behind that of the archive
+                if not _is_padding(end, tar.offset):
+                    raise DamagedHeaderError(f"nothing but zeros from byte {end} on, as of half a download") from None
+                raise
             if tar.offset == 0 and not isinstance(error, _Invalid):
                 raise  # an empty file, or no tar at all: tarfile says so itself
             fault = "no end of the archive" if isinstance(error, _Empty) else error
@@ -59,6 +61,11 @@ class _StrictInfo(tarfile.TarInfo):
         if end is not None:
             raise DamagedHeaderError(f"another archive behind the end of the first at byte {tar.offset}")
         return info
+
+
+def _is_padding(end: int, size: int) -> bool:
+    """Whether the zeros from the end of the archive to that of the file are what a writer puts there."""
+    return any(size % record == 0 and size - end < record + 1024 for record in _RECORDS)
 
 
 @dataclass(frozen=True, kw_only=True)
