@@ -6,7 +6,6 @@ Every message is one line of the same form: what went wrong, what was expected, 
 
 from __future__ import annotations
 
-
 _LONGEST_FACT = 2000
 
 
@@ -40,11 +39,11 @@ class LookalikeError(Exception):
         mend: str | None = None,
     ) -> None:
         self.what, self.expected, self.got, self.where, self.mend = what, expected, got, where, mend
-        what, expected, got, mend = (bounded(text, _LONGEST_FACT) if text else text for text in (what, expected, got, mend))
-        facts = [f"expected {expected}" if expected else "", f"got {got}" if got else ""]
-        line = what or ""
-        if any(facts):
-            line += ": " + ", ".join(fact for fact in facts if fact)
+        named = {"expected": expected, "got": got}
+        facts = [f"{name} {bounded(text, _LONGEST_FACT)}" for name, text in named.items() if text]
+        line = bounded(what, _LONGEST_FACT)
+        if facts:
+            line += ": " + ", ".join(facts)
         if where is not None:
             line += f" ({where})"
         if mend:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from artifact.errors import DataError, UsageError
 from rows.cells import IMAGE_KINDS, is_bytes, is_image_column, is_text, is_unmistakable, kind_name
+from rows.text_images import is_written_image
 
 SINGLE_STREAM_NAMES = ("path", "file", "filename", "file_name")
 """Tried in order for a model of one stream when no column has the stream's name."""
@@ -49,10 +50,16 @@ class Columns:
             return pa.chunked_array([np.arange(first_row, first_row + table.num_rows, dtype=np.int64)])
         kind = self.copied_schema.field("id").type
         ids: pa.ChunkedArray[Any] = table[self.id_column].cast(kind)
-        if not (self.id_is_path and ids.null_count):
+        if not self.id_is_path:
             return ids
         values = ids.to_pylist()
-        return pa.chunked_array([[f"row {first_row + i}" if v is None else v for i, v in enumerate(values)]], kind)
+        # an image that stands in the cell itself is no name
+        no_names = [row for row, value in enumerate(values) if value is None or is_written_image(value)]
+        if not no_names:
+            return ids
+        for row in no_names:
+            values[row] = f"row {first_row + row}"
+        return pa.chunked_array([values], kind)
 
 
 def find_columns(
@@ -96,9 +103,7 @@ def find_columns(
         ("id", _id_type(settled, identity, where)),
         *((name, _decoded(settled.field(name).type)) for name in others),
     ]
-    return Columns(
-        streams=found, id_column=identity, id_is_path=id_is_path, copied_schema=pa.schema(fields), read=used
-    )
+    return Columns(streams=found, id_column=identity, id_is_path=id_is_path, copied_schema=pa.schema(fields), read=used)
 
 
 def _require_images(kind: pa.DataType, stream: str, name: str, where: str) -> None:

@@ -17,7 +17,11 @@ import numpy as np
 from PIL import Image
 
 from artifact.decoding import DEFAULT_LIMITS, ImageError, Pixels
+from artifact.errors import bounded
 from rows.location import Location
+from rows.nearby import nearby
+
+_LONGEST_SHOWN = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +92,12 @@ class ImageRef:
         except ImageError:
             raise
         except FileNotFoundError:
-            raise ImageError(f"no such file: {self._shown}") from None
+            hint = nearby(self.path) if isinstance(self.path, Path) else ""
+            raise ImageError(f"no such file: {self._shown}{hint}") from None
         except OSError as error:
             raise ImageError(f"cannot be read ({error.strerror or type(error).__name__}): {self._shown}") from None
         except ValueError:  # a NUL byte in the name
-            raise ImageError(f"not a file name: {str(self.path)!r}") from None
+            raise ImageError(f"not a file name: {bounded(repr(str(self.path)), _LONGEST_SHOWN)}") from None
 
     def _read_local(self, max_bytes: int) -> bytes:
         assert isinstance(self.path, Path)
@@ -135,7 +140,7 @@ class ImageRef:
 
     @property
     def _shown(self) -> str:
-        return readable_name(str(self.path)) + (f", byte {self.span[0]}" if self.span else "")
+        return bounded(readable_name(str(self.path)), _LONGEST_SHOWN) + (f", byte {self.span[0]}" if self.span else "")
 
 
 def readable_name(name: str) -> str:

@@ -20,11 +20,12 @@ def wider(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
     if first.equals(second):
         return first
     try:
-        (merged,) = pa.unify_schemas([pa.schema([("x", first)]), pa.schema([("x", second)])], promote_options="permissive")
+        schemas = [pa.schema([("x", kind)]) for kind in (first, second)]
+        merged: pa.DataType | None = pa.unify_schemas(schemas, promote_options="permissive").field("x").type
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         merged = None
     if merged is not None and is_text(first) == is_text(second):
-        return merged.type
+        return merged
     if pa.types.is_null(first) or pa.types.is_null(second):
         return second if pa.types.is_null(first) else first
     if _has_text(first) and _has_text(second):

@@ -3,7 +3,7 @@
 Decisions a reader would question:
 - A table's fingerprint is over its contents. A stream's is drawn at random: what will come cannot be known, so a job
   over a stream is never taken for another's.
-- A stream in a file that lacks its end marker is refused behind its last whole batch: rows would be lost without a word.
+- A stream in a file that lacks its end marker is refused behind its last batch, for rows would be lost without a word.
 - IPC files on this machine are mapped into memory, since their record batches cannot be read in part; a compressed
   batch is in memory as a whole.
 """

@@ -139,7 +139,9 @@ class DelimitedSource:
                 require_utf8(file, where=self.path.name)
                 # bytes that are not UTF-8 matter only where they are read
                 with io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline="") as text:
-                    reader = csv.reader(self._noted(lines(text, where=self.path.name), taken), delimiter=self._delimiter)
+                    reader = csv.reader(
+                        self._noted(lines(text, where=self.path.name), taken), delimiter=self._delimiter
+                    )
                     for cells in reader:
                         whole = "".join(taken)
                         if cells:

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from rows.cells import image_refs, is_text
 from rows.formats.source import files_fingerprint, picked
+from rows.formats.text_lines import require_utf8
 from rows.images import ImageRef, readable_name
 from rows.location import Location, beside, opened
 
@@ -41,6 +43,7 @@ class FileListSource:
     def chunks(self, columns: Sequence[str], *, start_row: int, max_rows: int, max_bytes: int) -> Iterator[pa.Table]:
         del max_bytes  # a path is short
         with opened(self.path) as file:
+            require_utf8(file, where=self.path.name)
             lines = (line.rstrip(b"\r\n").removeprefix(b"\xef\xbb\xbf") for line in file)
             rows = islice((line for line in lines if line.strip()), start_row, None)
             while chunk := list(islice(rows, max_rows)):
@@ -49,6 +52,8 @@ class FileListSource:
 
     def images(self, table: pa.Table, column: str) -> list[ImageRef]:
         folder = self.path.parent
+        if is_text(table[column].type):
+            return image_refs(table[column], folder)
         decode = os.fsdecode if isinstance(folder, Path) else _utf8
         return [ImageRef(path=beside(folder, decode(line or b""))) for line in table[column].to_pylist()]
 

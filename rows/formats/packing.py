@@ -1,4 +1,4 @@
-"""Packed files of a table, known by their first bytes: a name may say .gz of a plain file, and nothing of a packed one."""
+"""Packed files of a table, known by their first bytes: a name may say .gz of a plain file."""
 
 from __future__ import annotations
 

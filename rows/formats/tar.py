@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from artifact.decoding import DEFAULT_LIMITS
 from artifact.errors import DataError
+from rows.cells import image_refs, is_text
 from rows.cutting import cut
 from rows.formats.folder import has_image_suffix
 from rows.formats.source import files_fingerprint, picked
@@ -116,6 +117,8 @@ class TarSource:
             raise self._unreadable(broken[0]) from None
 
     def images(self, table: pa.Table, column: str) -> list[ImageRef]:
+        if is_text(table[column].type):  # names of files beside the archive
+            return image_refs(table[column], self.path.parent)
         return [self._ref(cell) for cell in table[column].to_pylist()]
 
     def _ref(self, cell: dict[str, Any] | None) -> ImageRef:

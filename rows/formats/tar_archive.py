@@ -2,7 +2,7 @@
 
 Python's tarfile takes a damaged header, and one that is missing, for the end of the archive, and rows would be lost
 without a word. An archive ends with a block of zeros, which every writer puts there, and more follow, up to the next
-multiple of its record. More than that, or anything else, is a file that was not written to its end, or several archives.
+multiple of its record. More, or anything else, is a file that was not written to its end, or several archives.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ class _StrictInfo(tarfile.TarInfo):
                 fault = "data behind the end of the archive"
             raise DamagedHeaderError(f"{fault} at byte {tar.offset}") from None
         if end is not None:
-            raise DamagedHeaderError(f"another archive behind the end of the first at byte {tar.offset}")
+            join = "join them with tar --concatenate, or name both files"
+            raise DamagedHeaderError(f"another archive behind the end of the first at byte {tar.offset}: {join}")
         return info
 
 

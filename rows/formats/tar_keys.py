@@ -1,7 +1,7 @@
 """Keys of a tar's rows that come back behind other rows, as in archives that were packed in the order of a disk.
 
-Where headers can be read beforehand, the members of a key are joined into one row wherever they stand. Else all that can
-be done is to see it: rows before have gone their way by then.
+Where headers can be read beforehand, the members of a key are joined into one row wherever they stand. Else all that
+can be done is to see it: rows before have gone their way by then.
 """
 
 from __future__ import annotations

@@ -20,7 +20,10 @@ def lines(file: IO[AnyStr], *, where: str) -> Iterator[AnyStr]:
         number += 1
         if len(line) > LONGEST_LINE:
             raise DataError(
-                f"line {number}", expected=f"at most {LONGEST_LINE} letters", got="more without a line break", where=where
+                f"line {number}",
+                expected=f"at most {LONGEST_LINE} letters",
+                got="more without a line break",
+                where=where,
             )
         yield line
 

@@ -131,7 +131,11 @@ def find_roles(
             where=where,
             mend="name them with --columns ROLE=COLUMN",
         )
-    read = [*found.images.values(), *([found.label] if found.label else []), *(found.target[1:] if found.target else ())]
+    read = [
+        *found.images.values(),
+        *([found.label] if found.label else []),
+        *(found.target[1:] if found.target else ()),
+    ]
     for column in read:
         if schema.names.count(column) > 1:
             raise DataError(f'column "{column}"', expected="one column of that name", got="several", where=where)
