@@ -7,6 +7,7 @@ a million searches.
 from __future__ import annotations
 
 import os
+import re
 import time
 import unicodedata
 from collections.abc import Iterator
@@ -23,16 +24,21 @@ _STEPS_UP = 4
 _USUAL = (".jpg", ".jpeg", ".png", ".webp")
 """Suffixes that are tried where a folder has more entries than are looked at."""
 
-_looks: list[float] = []
+_PROTOCOL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+_DRIVE = re.compile(r"[A-Za-z]:\\")
+
+_looks = [0.0, 0.0]
+"""When the minute began, and the looks since."""
 
 
 def nearby(path: Path) -> str:
     """A hint for the reason, such as `; "0001.jpg" is there: ...`; empty where nothing is found or looked for."""
     now = time.monotonic()
-    _looks[:] = [each for each in _looks if now - each < 60]
-    if len(_looks) >= _LOOKS_PER_MINUTE:
+    if now - _looks[0] > 60:
+        _looks[:] = [now, 0]
+    if _looks[1] >= _LOOKS_PER_MINUTE:
         return ""
-    _looks.append(now)
+    _looks[1] += 1
     try:
         return next((f"; {hint}" for hint in _hints(path)), "")
     except (OSError, ValueError):
@@ -62,6 +68,7 @@ def _hints(path: Path) -> Iterator[str]:
                 end = found.removeprefix(name)
                 yield f"{_shown(f'{sub}/{found}')} is there: --columns image='{sub}/{{COLUMN}}{end}' builds paths"
     yield from _steps_up(path)
+    yield from _foreign(path)
     if not folder.is_dir():
         missing = next((each for each in reversed([folder, *folder.parents]) if not each.is_dir()), folder)
         yield f"there is no folder {_shown(str(missing))}"
@@ -92,6 +99,17 @@ def _spellings(text: str) -> Iterator[tuple[str, str]]:
     for protocol in ("file:", "http:", "https:"):
         if protocol in parts:
             yield "/" + "/".join(parts[parts.index(protocol) + 1 :]), f"write it without {protocol}//"
+
+
+def _foreign(path: Path) -> Iterator[str]:
+    """Texts that are no paths of this machine."""
+    parts = path.parts
+    if parts and _PROTOCOL.fullmatch(parts[0]):
+        yield f"{parts[0]}// is no protocol that is known here"
+    if any(_DRIVE.match(part) for part in parts) or path.name.startswith("\\\\"):
+        yield "it is a path of Windows"
+    if "~" in parts:
+        yield "~ stands for a folder in a shell only: write the whole path"
 
 
 def _steps_up(path: Path) -> Iterator[str]:

@@ -29,15 +29,17 @@ _MAGIC = {
     "AAAA": "AVIF or HEIC",
     "UD": "PPM",
 }
-_LONGEST_NAME = 4096
-"""Letters of a path that an operating system takes."""
+_LONGEST_NAME, _LONGEST_PATH = 255, 4096
+"""What an operating system takes."""
 
 
 def is_written_image(text: str) -> bool:
     """Whether the text is an image, or a failed attempt at one, and no file name."""
     if text[:5].lower() == "data:" or _BYTES_AS_TEXT.match(text):
         return True
-    return len(text) >= _SHORTEST and (_is_bare(text) or len(text) > _LONGEST_NAME)
+    if len(text) < _SHORTEST:
+        return False
+    return len(text) > _LONGEST_PATH or _is_bare(text) or any(len(part) > _LONGEST_NAME for part in text.split("/"))
 
 
 def written_image(text: str) -> ImageRef | None:
@@ -51,7 +53,7 @@ def written_image(text: str) -> ImageRef | None:
     if _BYTES_AS_TEXT.match(text):
         return ImageRef(fault="Python's way to show bytes, b'\\x...', from which they cannot be had: write base64")
     if _BASE64.fullmatch(text):
-        return ImageRef(fault=f"{len(text)} letters of base64 that begin like no image: {text[:20]}...")
+        return ImageRef(fault=f"{len(text)} letters, no file name, and as base64 no image: {text[:20]}...")
     return ImageRef(fault=f"{len(text)} letters, too long for a file name: {text[:40]}...")
 
 
@@ -60,7 +62,7 @@ def _is_bare(text: str) -> bool:
     if not head.startswith(tuple(_MAGIC)):
         return False
     # the longest ones are not read twice; a dot, as in a file's name, is not among these letters
-    return _BASE64.fullmatch(text if len(text) < _LONGEST_NAME else text[:_LONGEST_NAME]) is not None
+    return _BASE64.fullmatch(text if len(text) < _LONGEST_PATH else text[:_LONGEST_PATH]) is not None
 
 
 def _of_uri(text: str) -> ImageRef:

@@ -135,10 +135,10 @@ class DelimitedSource:
         csv.field_size_limit(LONGEST_LINE)
         taken: list[str] = []
         try:
-            with unpacked(self.path) as (file, _):
-                require_utf8(file, where=self.path.name)
+            with unpacked(self.path) as found:
+                require_utf8(found.head, where=self.path.name)
                 # bytes that are not UTF-8 matter only where they are read
-                with io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline="") as text:
+                with io.TextIOWrapper(found.file, "utf-8-sig", "surrogateescape", newline="") as text:
                     reader = csv.reader(
                         self._noted(lines(text, where=self.path.name), taken), delimiter=self._delimiter
                     )

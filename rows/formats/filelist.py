@@ -13,10 +13,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from rows.cells import image_refs, is_text
+from rows.formats.packing import unpacked
 from rows.formats.source import files_fingerprint, picked
 from rows.formats.text_lines import require_utf8
 from rows.images import ImageRef, readable_name
-from rows.location import Location, beside, opened
+from rows.location import Location, beside
 
 _FIELDS: dict[str, pa.DataType] = {"id": pa.string(), "path": pa.binary()}
 
@@ -42,9 +43,9 @@ class FileListSource:
 
     def chunks(self, columns: Sequence[str], *, start_row: int, max_rows: int, max_bytes: int) -> Iterator[pa.Table]:
         del max_bytes  # a path is short
-        with opened(self.path) as file:
-            require_utf8(file, where=self.path.name)
-            lines = (line.rstrip(b"\r\n").removeprefix(b"\xef\xbb\xbf") for line in file)
+        with unpacked(self.path) as found:
+            require_utf8(found.head, where=self.path.name)
+            lines = (line.rstrip(b"\r\n").removeprefix(b"\xef\xbb\xbf") for line in found.file)
             rows = islice((line for line in lines if line.strip()), start_row, None)
             while chunk := list(islice(rows, max_rows)):
                 ids = [readable_name(os.fsdecode(line)) for line in chunk]

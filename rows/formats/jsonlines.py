@@ -117,9 +117,9 @@ class JsonLinesSource:
 
     def _lines(self) -> Iterator[bytes]:
         try:
-            with unpacked(self.path) as (file, _):
-                require_utf8(file, where=self.path.name)
-                yield from lines(file, where=self.path.name)
+            with unpacked(self.path) as found:
+                require_utf8(found.head, where=self.path.name)
+                yield from lines(found.file, where=self.path.name)
         except BROKEN as error:  # half a .gz
             raise DataError(
                 "table",

@@ -7,7 +7,8 @@ import gzip
 import lzma
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import IO, Any
 
 from artifact.errors import DataError
@@ -27,30 +28,48 @@ _OTHERS = {
     b"PAR1": ("a Parquet file", "call it .parquet"),
     b"ARROW1": ("an Arrow IPC file", "call it .arrow"),
 }
-_LONGEST = 10
+_HEAD = 64
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """A file for reading, at its start.
+
+    Attributes:
+        file: unpacked.
+        is_packed: whether it was.
+        head: its first bytes, unpacked; about 64 of them.
+    """
+
+    file: IO[bytes]
+    is_packed: bool
+    head: bytes
 
 
 @contextmanager
-def unpacked(path: Location) -> Iterator[tuple[IO[bytes], bool]]:
-    """What a file holds for reading, unpacked from gzip, bzip2 or xz; and whether it was packed.
+def unpacked(path: Location) -> Iterator[Unpacked]:
+    """A file, unpacked from gzip, bzip2 or xz where its first bytes say so.
 
     Raises:
         DataError: no such file, or a file of another kind by its first bytes.
     """
-    with opened(path) as file:
+    with ExitStack() as stack:
+        file = stack.enter_context(opened(path))
         try:
-            head = file.read(_LONGEST)
+            head = file.read(_HEAD)
             file.seek(0)
+        except ValueError:  # a web server that gives files from front to back only
+            file = stack.enter_context(opened(path))
         except OSError as error:
             raise DataError("table", expected="a file that can be read", got=str(error), where=path.name) from None
         for magic, (what, mend) in _OTHERS.items():
             if head.startswith(magic):
                 raise DataError("table", expected="what its name says", got=what, where=path.name, mend=mend)
         unpack = next((_UNPACK[magic] for magic in _UNPACK if head.startswith(magic)), None)
-        if unpack is bz2.open and not head[4:].startswith(tuple(block[: len(head) - 4] for block in _BZIP2_BLOCKS)):
+        if unpack is bz2.open and not head[4:].startswith(_BZIP2_BLOCKS) and len(head) > 10:
             unpack = None  # text that begins with these letters
         if unpack is None:
-            yield file, False
+            yield Unpacked(file, is_packed=False, head=head)
             return
-        with unpack(file, "rb") as inner:
-            yield inner, True
+        inner = stack.enter_context(unpack(file, "rb"))
+        yield Unpacked(inner, is_packed=True, head=inner.peek(_HEAD)[:_HEAD])

@@ -117,10 +117,10 @@ def archive(path: Location) -> Iterator[tuple[tarfile.TarFile, bool]]:
     Packed ones are unpacked by rows/formats/packing.py: tarfile itself unpacks each ten kilobytes at once, into
     gigabytes where they are all zeros.
     """
-    with packing.unpacked(path) as (stream, is_packed):
-        is_plain = isinstance(path, Path) and not is_packed
+    with packing.unpacked(path) as found:
+        is_plain = isinstance(path, Path) and not found.is_packed
         options: dict[str, Any] = {"tarinfo": _StrictInfo, "ignore_zeros": True}  # to look behind the end
-        with tarfile.open(fileobj=stream, mode="r:" if is_plain else "r|", **options) as tar:
+        with tarfile.open(fileobj=found.file, mode="r:" if is_plain else "r|", **options) as tar:
             yield tar, is_plain
 
 

@@ -28,10 +28,8 @@ def lines(file: IO[AnyStr], *, where: str) -> Iterator[AnyStr]:
         yield line
 
 
-def require_utf8(file: IO[bytes], *, where: str) -> None:
-    """Raise DataError where the first bytes of a file tell of UTF-16 or UTF-32; it stands at its start again."""
-    head = file.read(64)
-    file.seek(0)
+def require_utf8(head: bytes, *, where: str) -> None:
+    """Raise DataError where the first bytes of a file tell of UTF-16 or UTF-32, or are zeros."""
     if head and not head.strip(b"\0"):
         raise DataError("table", expected="text in UTF-8", got="zeros", where=where, mend="fetch or write it again")
     # every second byte of plain letters is zero there, with or without a mark in front
