@@ -1,7 +1,7 @@
 """Images that are written as text into a cell: data: URIs and base64.
 
-Such a text is never a file name, and never an id: it is as long as its image. Bare base64 is told by the letters that
-the first bytes of an image give, and by its length; `data:` says it itself.
+Such a text is never a file name, and never an id: it is as long as its image. Bare base64 is told by its length and
+the bytes that it begins with, for names may be made of the same letters; `data:` says it itself.
 """
 
 from __future__ import annotations
@@ -18,17 +18,11 @@ _SHORTEST = 64
 
 _BYTES_AS_TEXT = re.compile(r"b['\"]\\x")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]+={0,2}\s*")
-_MAGIC = {
-    "/9j/": "JPEG",
-    "iVBORw0KGgo": "PNG",
-    "R0lGOD": "GIF",
-    "UklGR": "WebP",
-    "Qk": "BMP",
-    "SUkqA": "TIFF",
-    "TU0AK": "TIFF",
-    "AAAA": "AVIF or HEIC",
-    "UD": "PPM",
-}
+_MAGIC = re.compile(
+    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8|RIFF....WEBP|BM....\0\0\0\0|II\*\0|MM\0\*|....ftyp|P[1-6]\s", re.DOTALL
+)
+"""How JPEG, PNG, GIF, WebP, BMP, TIFF, AVIF and HEIC, and PPM begin."""
+
 _LONGEST_NAME, _LONGEST_PATH = 255, 4096
 """What an operating system takes."""
 
@@ -58,11 +52,11 @@ def written_image(text: str) -> ImageRef | None:
 
 
 def _is_bare(text: str) -> bool:
-    head = text[:16].lstrip().replace("-", "+").replace("_", "/")
-    if not head.startswith(tuple(_MAGIC)):
-        return False
     # the longest ones are not read twice; a dot, as in a file's name, is not among these letters
-    return _BASE64.fullmatch(text if len(text) < _LONGEST_PATH else text[:_LONGEST_PATH]) is not None
+    if not _BASE64.fullmatch(text if len(text) < _LONGEST_PATH else text[:_LONGEST_PATH]):
+        return False
+    head = "".join(text[:40].split()).replace("-", "+").replace("_", "/")
+    return len(head) >= 24 and _MAGIC.match(binascii.a2b_base64(head[:24])) is not None
 
 
 def _of_uri(text: str) -> ImageRef:

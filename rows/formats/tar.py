@@ -17,7 +17,7 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 
@@ -25,23 +25,22 @@ from artifact.decoding import DEFAULT_LIMITS
 from artifact.errors import DataError
 from rows.cells import image_refs, is_text
 from rows.cutting import cut
-from rows.formats.folder import has_image_suffix
 from rows.formats.source import files_fingerprint, picked
 from rows.formats.tar_archive import BROKEN, MemberName, archive, link_target, members, plain_name
+from rows.formats.tar_cells import (
+    IMAGE_CELL,
+    TEXT_COLUMNS,
+    column_of,
+    faulty_cell,
+    image_cell,
+    text_cell,
+    whole_cell,
+)
 from rows.formats.tar_keys import KeySketch, RowIndex, SeenKeys
 from rows.images import ImageRef, readable_name
 from rows.location import Location
 
 _ROWS_FOR_COLUMNS = 100
-_TEXTS = {"cls": "label", "txt": "txt", "json": "json"}
-_FIELDS: dict[str, pa.DataType] = {
-    "bytes": pa.binary(),
-    "offset": pa.int64(),
-    "size": pa.int64(),
-    "fault": pa.string(),
-}
-_IMAGE = pa.struct(list(_FIELDS.items()))
-_MAX_TEXT_BYTES = 1 << 20
 _MAX_LINKS = 8
 
 
@@ -85,7 +84,7 @@ class TarSource:
             return
         found: dict[str, pa.DataType] = {"id": pa.string()}
         for row in self._first_rows():
-            found |= {name: pa.string() if name in _TEXTS.values() else _IMAGE for name in row.cells}
+            found |= {name: pa.string() if name in TEXT_COLUMNS.values() else IMAGE_CELL for name in row.cells}
         self.schema = pa.schema(found)
 
     def count_rows(self, columns: Sequence[str]) -> int | None:
@@ -155,7 +154,7 @@ class TarSource:
                 return
             index, broken = self._index(tar, survey)
             for row, key in enumerate(index.keys):
-                yield _Row(key, {name: _whole(cell, name, tar) for name, cell in index.cells(row).items()})
+                yield _Row(key, {name: whole_cell(cell, name, tar) for name, cell in index.cells(row).items()})
             if broken is not None:
                 raise broken
 
@@ -171,7 +170,7 @@ class TarSource:
             if row.cells.get(column) is not None:
                 raise self._another(key, column, member)
             cell = self._cell(column, tar, member, survey)
-            row.cells[column] = _whole(cell, column, tar)
+            row.cells[column] = whole_cell(cell, column, tar)
             row.num_bytes += len((isinstance(cell, dict) and cell["bytes"]) or b"")
         if row is not None:
             yield self._checked(row, seen)
@@ -221,22 +220,26 @@ class TarSource:
 
     def _cell(self, column: str, tar: tarfile.TarFile, member: tarfile.TarInfo, survey: _Survey | None) -> Any:
         """A member as a cell: of an image the struct, of a text the text, or the struct where it can be read later."""
-        is_plain, is_text = survey is not None, column in _TEXTS.values()
+        is_plain, is_text = survey is not None, column in TEXT_COLUMNS.values()
         if survey is not None and link_target(member) is not None:
             span = _followed(plain_name(member.name), survey)
-            return _image(span=span) if span else _faulty(f"a link to what is not there: {member.linkname}", is_text)
+            return (
+                image_cell(span=span)
+                if span
+                else faulty_cell(f"a link to what is not there: {member.linkname}", is_text)
+            )
         if is_plain and member.isreg() and not member.issparse():
-            return _image(span=(member.offset_data, member.size))
+            return image_cell(span=(member.offset_data, member.size))
         file = tar.extractfile(member) if member.isreg() else None
         if file is None:
             what = "a device or pipe, not a file"
             if link_target(member) is not None:
                 what = f"a link to {member.linkname}: pack it with tar --dereference --hard-dereference"
-            return _faulty(what, is_text)
+            return faulty_cell(what, is_text)
         if is_text:
-            return _text(file)
+            return text_cell(file)
         # one more is refused as too large when it is decoded
-        return _image(data=file.read(min(member.size, DEFAULT_LIMITS.max_bytes + 1)))
+        return image_cell(data=file.read(min(member.size, DEFAULT_LIMITS.max_bytes + 1)))
 
     def _another(self, key: str, column: str, member: tarfile.TarInfo) -> DataError:
         found = readable_name(MemberName.of(member.name).file)
@@ -258,20 +261,9 @@ def _cells_of(tar: tarfile.TarFile) -> Iterator[tuple[str, str, tarfile.TarInfo]
     """(key, column, member) of each member that is a cell."""
     for member in members(tar):
         name = MemberName.of(member.name)
-        column = _column(name.extension) if name.extension is not None and not member.isdir() else None
+        column = column_of(name.extension) if name.extension is not None and not member.isdir() else None
         if column is not None:
             yield readable_name(name.key), column, member
-
-
-def _column(extension: str) -> str | None:
-    """The column of a member by what follows the first dot of its name; None where it is none."""
-    lower = extension.lower()
-    if lower in _TEXTS:
-        return _TEXTS[lower]
-    if has_image_suffix(f"x.{extension}"):
-        stem = extension.rpartition(".")[0]
-        return extension if stem in ("id", *_TEXTS.values()) else stem or "image"
-    return None
 
 
 def _followed(name: str, survey: _Survey) -> tuple[int, int] | None:
@@ -280,32 +272,3 @@ def _followed(name: str, survey: _Survey) -> tuple[int, int] | None:
         if name in survey.spans:
             return survey.spans[name]
     return None
-
-
-def _image(*, span: tuple[int, int] | None = None, data: bytes | None = None) -> dict[str, Any]:
-    offset, size = span or (None, None)
-    return {"bytes": data, "offset": offset, "size": size, "fault": None}
-
-
-def _faulty(reason: str, is_text: bool) -> dict[str, Any] | None:
-    return None if is_text else _image() | {"fault": readable_name(reason)}
-
-
-def _whole(cell: Any, column: str, tar: tarfile.TarFile) -> Any:
-    """A cell as the table has it: texts are read, and spans of images named."""
-    is_span = isinstance(cell, tuple) or (isinstance(cell, dict) and cell["offset"] is not None)
-    if not is_span:
-        return cell
-    offset, size = cell if isinstance(cell, tuple) else (cell["offset"], cell["size"])
-    if column not in _TEXTS.values():
-        return _image(span=(offset, size))
-    file: Any = tar.fileobj
-    at = file.tell()
-    file.seek(offset)
-    text = _text(file, size)
-    file.seek(at)
-    return text
-
-
-def _text(file: IO[bytes], size: int = _MAX_TEXT_BYTES) -> str:
-    return file.read(min(size, _MAX_TEXT_BYTES)).decode("utf-8", "backslashreplace").strip()
