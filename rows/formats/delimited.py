@@ -32,6 +32,8 @@ from rows.location import Location
 _DELIMITERS = (",", ";", "\t")
 _LINE_ENDS = ("\n", "\r")
 _BYTES_PER_TABLE = 1 << 22
+_BYTES_PER_LINE = 64
+"""What Python adds to the letters of a line in memory."""
 
 Record = tuple[int, list[str], str]
 """(number of its last line, cells, text as it stands in the file)."""
@@ -156,11 +158,12 @@ class DelimitedSource:
             raise self._unreadable(str(error) or type(error).__name__) from None
 
     def _noted(self, source: Iterator[str], taken: list[str]) -> Iterator[str]:
-        num_letters = 0
-        for line in source:
-            num_letters = num_letters + len(line) if taken else len(line)
-            if num_letters > LONGEST_LINE:
-                raise self._unreadable(f"a quoted cell of over {LONGEST_LINE} letters: is a quote not closed?")
+        """The lines, noted while they belong to one record, which has to end somewhere."""
+        num_bytes = 0
+        for number, line in enumerate(source, start=1):
+            num_bytes = num_bytes * bool(taken) + len(line) + _BYTES_PER_LINE
+            if num_bytes > LONGEST_LINE + _BYTES_PER_LINE:
+                raise self._open_quote(number - len(taken), f"for {len(taken)} lines", taken[0] if taken else line)
             taken.append(line)
             yield line
 
@@ -173,14 +176,17 @@ class DelimitedSource:
             list(csv.reader(io.StringIO(text, newline=""), delimiter=self._delimiter, strict=True))
         except csv.Error as error:
             if num_lines > 1 or "end of data" in str(error):
-                raise DataError(
-                    f"line {last_line - num_lines + 1}",
-                    expected="quotes in pairs",
-                    got=f"a quote that is not closed where it should be ({error} in line {last_line}): "
-                    f"{readable_name(text[:100].strip())}",
-                    where=self.path.name,
-                    mend='close it, or write a quote in a quoted cell twice: "19"" monitor"',
-                ) from None
+                found = f"where it should be ({error} in line {last_line})"
+                raise self._open_quote(last_line - num_lines + 1, found, text) from None
+
+    def _open_quote(self, line: int, found: str, text: str) -> DataError:
+        return DataError(
+            f"line {line}",
+            expected="quotes in pairs",
+            got=f"a quote that is not closed {found}: {readable_name(text[:100].strip())}",
+            where=self.path.name,
+            mend='close it, or write a quote in a quoted cell twice: "19"" monitor"',
+        )
 
     def _not_utf8(self, line: int, cell: str) -> DataError:
         return DataError(
