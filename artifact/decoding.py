@@ -21,16 +21,10 @@ from PIL import Image, ImageFile, ImageOps
 Pixels = npt.NDArray[np.uint8]
 
 _EXIF_ORIENTATION = 0x0112
-_LONGEST_REASON = 600
 
 
 class ImageError(ValueError):
     """An image that cannot become pixels; `str()` is the reason alone, the caller knows which image it was."""
-
-    def __init__(self, reason: str) -> None:
-        if len(reason) > _LONGEST_REASON:  # what stands in a table can be of any length, a reason cannot
-            reason = f"{reason[: _LONGEST_REASON // 2]} ... {reason[-_LONGEST_REASON // 4 :]}"
-        super().__init__(reason)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,7 +41,7 @@ class LookalikeError(Exception):
         self.what, self.expected, self.got, self.where, self.mend = what, expected, got, where, mend
         named = {"expected": expected, "got": got}
         facts = [f"{name} {bounded(text, _LONGEST_FACT)}" for name, text in named.items() if text]
-        line = bounded(what, _LONGEST_FACT)
+        line = what  # which may list every bad row of a request
         if facts:
             line += ": " + ", ".join(facts)
         if where is not None:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from artifact.decoding import ImageError
 from artifact.errors import DataError, bounded
 
 
 def test_messages_are_one_short_line() -> None:
     """Both ends of what is long are shown, and how long it is; the facts themselves stay whole."""
     long = "a" + "b\n" * 50_000 + "c"
-    error = DataError(f"column {long}", expected=long, got=long, where="t.csv", mend="mend it")
-    assert len(str(error)) < 7000
+    error = DataError("column", expected=long, got=long, where="t.csv", mend="mend it")
+    assert len(str(error)) < 5000
     assert len(str(error).splitlines()) == 1
     assert str(error).endswith("c (t.csv); mend it")
     assert "[... 100002 characters ...]" in str(error)
     assert error.got == long
-    assert len(str(ImageError(long))) < 1000
 
 
 def test_short_texts_stay_as_they_are() -> None:
@@ -23,4 +21,3 @@ def test_short_texts_stay_as_they_are() -> None:
     for size in (0, 1, 99, 100):
         assert bounded("x" * size, 100) == "x" * size
     assert len(bounded("x" * 101, 100)) == 100
-    assert str(ImageError("no such file: a.png")) == "no such file: a.png"

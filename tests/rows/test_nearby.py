@@ -109,6 +109,5 @@ def test_only_some_of_many_missing_files_are_looked_for(folder: Path, monkeypatc
 
 def test_reasons_and_names_in_them_are_short(folder: Path) -> None:
     """However long what stands in the table is."""
-    assert len(str(ImageError("x" * 100_000))) < 1000
     for cell in ("/".join(["folder"] * 500), "a" * 250 + ".png", "\x00" * 3000):
         assert len(reason(folder, cell)) < 700
