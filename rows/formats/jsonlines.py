@@ -1,9 +1,10 @@
 """JSON lines: one object a line. Types come from the rows, and only those of the columns that are read.
 
 Decisions a reader would question:
-- Columns are the keys of the first thousand rows. Their types are the first thousand rows' too, until a column is asked
-  for (`settle`). Of those that are not text by then every row is looked at, once: numbers may become "A17", and null
-  anything, and the type stands in each part of a job's output. Text needs no look, for every value can be written so.
+- Columns are the keys of the first thousand rows, and `label` wherever it stands. Their types are those rows', until a
+  column is asked for (`settle`). Of those that are not text by then every row is looked at, once: numbers may become
+  "A17", and null anything, and the type stands in each part of a job's output. Text needs no look, for every value can
+  be written so.
 - Values of several types are text, as JSON writes it; numbers that meet others with a fraction stay numbers. NaN, which
   JSON does not have and Python writes, is an empty cell among text.
 """
@@ -27,6 +28,7 @@ from rows.location import Location
 from rows.widening import wider
 
 _ROWS_FOR_TYPES = 1000
+_LABEL = "label"
 _MISFITS = (pa.ArrowException, TypeError, ValueError, OverflowError)
 _MEND_LINES = "write one object a line, for example with jq -c '.[]'"
 
@@ -54,6 +56,8 @@ class JsonLinesSource:
         if not first:
             raise DataError("table", expected="a JSON object on every line", got="an empty file", where=path.name)
         names = list(dict.fromkeys(key for _, row in first for key in row))
+        if not self._is_known and _LABEL not in names and self._is_later(_LABEL):
+            names.append(_LABEL)
         self.schema = pa.schema([(name, _type_of([row.get(name) for _, row in first])) for name in names])
 
     def count_rows(self, columns: Sequence[str]) -> int | None:
@@ -97,6 +101,14 @@ class JsonLinesSource:
 
     def images(self, table: pa.Table, column: str) -> list[ImageRef]:
         return image_refs(table[column], self.path.parent)
+
+    def _is_later(self, name: str) -> bool:
+        """Whether a line has the key; writers leave out keys without a value, and nobody asks for labels by name."""
+        letters = json.dumps(name).encode()
+        try:
+            return any(name in json.loads(line) for line in self._lines() if letters in line)
+        except (DataError, ValueError, RecursionError, TypeError):
+            return False  # whoever reads the rows comes to it, and tells
 
     def _objects(self, columns: Sequence[str] | None = None) -> Iterator[Row]:
         """Every line that is not blank; of the columns asked for, or all."""

@@ -74,6 +74,15 @@ def test_json_columns_that_nobody_reads_may_hold_anything(tmp_path: Path) -> Non
     assert copied(json_lines(tmp_path / "t.jsonl", rows))["id"].to_pylist() == [f"a{i}" for i in range(len(odd))]
 
 
+def test_a_label_that_comes_late_is_a_column(tmp_path: Path) -> None:
+    """As writers leave it that leave out null; not where it is a key within another value."""
+    rows: list[Any] = [{"image": "a"}] * 1500
+    path = json_lines(tmp_path / "t.jsonl", [*rows, {"image": "b", "label": "x"}])
+    assert copied(path)["label"].to_pylist() == [None] * 1500 + ["x"]
+    path = json_lines(tmp_path / "t.jsonl", [*rows, {"image": "b", "x": {"label": 1}}, {"image": "label"}])
+    assert copied(path).column_names == ["id"]
+
+
 def test_json_ids_and_images_are_settled_as_well(tmp_path: Path) -> None:
     """Images that are null for a thousand rows, and ids that are numbers; from any start row."""
     rows: list[Any] = [{"image": None, "id": row} for row in range(1001)] + [{"image": "a", "id": "A17"}]
