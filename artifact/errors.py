@@ -6,6 +6,17 @@ Every message is one line of the same form: what went wrong, what was expected, 
 
 from __future__ import annotations
 
+_LONGEST_FACT = 2000
+
+
+def bounded(text: str, longest: int) -> str:
+    """The text, or its two ends and how long it is: what stands in a file can be of any length, a message cannot."""
+    if len(text) <= longest:
+        return text
+    note = f" [... {len(text)} characters ...] "
+    kept = max(longest - len(note), 0)
+    return text[: kept - kept // 3] + note + text[len(text) - kept // 3 :]
+
 
 class LookalikeError(Exception):
     """Base of every error that is the user's to mend; `str()` of it is one line.
@@ -28,10 +39,11 @@ class LookalikeError(Exception):
         mend: str | None = None,
     ) -> None:
         self.what, self.expected, self.got, self.where, self.mend = what, expected, got, where, mend
-        facts = [f"expected {expected}" if expected else "", f"got {got}" if got else ""]
-        line = what
-        if any(facts):
-            line += ": " + ", ".join(fact for fact in facts if fact)
+        named = {"expected": expected, "got": got}
+        facts = [f"{name} {bounded(text, _LONGEST_FACT)}" for name, text in named.items() if text]
+        line = what  # which may list every bad row of a request
+        if facts:
+            line += ": " + ", ".join(facts)
         if where is not None:
             line += f" ({where})"
         if mend:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from rows.images import ImageRef
 from rows.location import Location, beside
+from rows.text_images import written_image
 
 IMAGE_KINDS = "string paths, binary, {bytes, path} or uint8 [h, w, 3]"
 """What an image column may be, in messages."""
@@ -88,7 +89,7 @@ def image_refs(values: pa.ChunkedArray[Any], folder: Location) -> list[ImageRef]
         return [ref for chunk in values.chunks for ref in _pixel_refs(chunk)]
     if is_text(values.type) and isinstance(folder, Path):  # by far the most, so without a call for each
         return [
-            ImageRef(folder / value if "://" not in value else beside(folder, value)) if value else ImageRef()
+            ImageRef(folder / value) if value and len(value) < 64 and ":" not in value else _image_ref(value, folder)
             for value in values.to_pylist()
         ]
     return [_image_ref(value, folder) for value in values.to_pylist()]
@@ -144,4 +145,4 @@ def _image_ref(value: Any, folder: Location) -> ImageRef:
         value = data if data is not None else path
     if isinstance(value, bytes):
         return ImageRef(data=value)
-    return ImageRef(path=beside(folder, value)) if value else ImageRef()
+    return (written_image(value) or ImageRef(path=beside(folder, value))) if value else ImageRef()

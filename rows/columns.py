@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from artifact.errors import DataError, UsageError
 from rows.cells import IMAGE_KINDS, is_bytes, is_image_column, is_text, is_unmistakable, kind_name
+from rows.text_images import is_written_image
 
 SINGLE_STREAM_NAMES = ("path", "file", "filename", "file_name")
 """Tried in order for a model of one stream when no column has the stream's name."""
@@ -49,10 +50,16 @@ class Columns:
             return pa.chunked_array([np.arange(first_row, first_row + table.num_rows, dtype=np.int64)])
         kind = self.copied_schema.field("id").type
         ids: pa.ChunkedArray[Any] = table[self.id_column].cast(kind)
-        if not (self.id_is_path and ids.null_count):
+        if not self.id_is_path:
             return ids
         values = ids.to_pylist()
-        return pa.chunked_array([[f"row {first_row + i}" if v is None else v for i, v in enumerate(values)]], kind)
+        # an image that stands in the cell itself is no name
+        no_names = [row for row, value in enumerate(values) if value is None or is_written_image(value)]
+        if not no_names:
+            return ids
+        for row in no_names:
+            values[row] = f"row {first_row + row}"
+        return pa.chunked_array([values], kind)
 
 
 def find_columns(
@@ -63,51 +70,51 @@ def find_columns(
     copy: Sequence[str],
     id_column: str | None,
     where: str,
+    settle: Callable[[Sequence[str]], pa.Schema],
 ) -> Columns:
     """Resolve names against a schema; see rows.tables.open_table for the rules and the errors.
 
     Args:
         where: name of the table, for messages.
+        settle: gives the types of the columns that will be read: those of others do not matter.
     """
     _check_mapping(streams, columns)
     found: dict[str, str] = {}
     for stream in streams:
         name = columns.get(stream) or _default_column(schema, stream, alone=len(streams) == 1)
-        flag = f"{stream}=..."
-        _require(schema, name, f'image column "{name}"', where, f"name the right column with --columns {flag}")
-        kind = schema.field(name).type
-        if not is_image_column(kind):
-            raise DataError(
-                f'image column "{name}"',
-                expected=IMAGE_KINDS,
-                got=kind_name(kind),
-                where=where,
-                mend=f"name the right column with --columns {flag}",
-            )
+        _require(schema, name, f'image column "{name}"', where, f"name the right column with --columns {stream}=...")
         found[stream] = name
     _require_apart(found)
     identity = id_column or ("id" if "id" in schema.names else None)
-    id_is_path = identity is None and len(streams) == 1 and is_text(schema.field(found[streams[0]]).type)
-    if id_is_path:
-        identity = found[streams[0]]
     if identity is not None:
         _require(schema, identity, f'id column "{identity}"', where, None)
     others = (["label"] if "label" in schema.names else []) + list(copy)
     others = [name for name in dict.fromkeys(others) if name != "id"]
     for name in others:
         _require(schema, name, f'copied column "{name}"', where, None)
-    used = [*found.values(), *([identity] if identity else []), *others]
+    used = tuple(dict.fromkeys([*found.values(), *([identity] if identity else []), *others]))
+    settled = settle(used)
+    for stream, name in found.items():
+        _require_images(settled.field(name).type, stream, name, where)
+    id_is_path = identity is None and len(streams) == 1 and is_text(settled.field(found[streams[0]]).type)
+    if id_is_path:
+        identity = found[streams[0]]
     fields = [
-        ("id", _id_type(schema, identity, where)),
-        *((name, _decoded(schema.field(name).type)) for name in others),
+        ("id", _id_type(settled, identity, where)),
+        *((name, _decoded(settled.field(name).type)) for name in others),
     ]
-    return Columns(
-        streams=found,
-        id_column=identity,
-        id_is_path=id_is_path,
-        copied_schema=pa.schema(fields),
-        read=tuple(dict.fromkeys(used)),
-    )
+    return Columns(streams=found, id_column=identity, id_is_path=id_is_path, copied_schema=pa.schema(fields), read=used)
+
+
+def _require_images(kind: pa.DataType, stream: str, name: str, where: str) -> None:
+    if not is_image_column(kind):
+        raise DataError(
+            f'image column "{name}"',
+            expected=IMAGE_KINDS,
+            got=kind_name(kind),
+            where=where,
+            mend=f"name the right column with --columns {stream}=...",
+        )
 
 
 def _check_mapping(streams: Sequence[str], columns: Mapping[str, str]) -> None:
@@ -149,7 +156,7 @@ def _require(schema: pa.Schema, name: str, what: str, where: str, mend: str | No
     near = difflib.get_close_matches(name, schema.names, 1)
     raise DataError(
         what,
-        expected=f"one of {', '.join(schema.names)}",
+        expected=f"one of {', '.join(name for name in schema.names if name)}",
         got="no such column" + (f', the nearest is "{near[0]}"' if near else ""),
         where=where,
         mend=mend,

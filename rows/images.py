@@ -17,7 +17,11 @@ import numpy as np
 from PIL import Image
 
 from artifact.decoding import DEFAULT_LIMITS, ImageError, Pixels
+from artifact.errors import bounded
 from rows.location import Location
+from rows.nearby import nearby
+
+_LONGEST_SHOWN = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,7 @@ class ImageRef:
         span: (offset, size) in bytes where the image is a part of the file `path`: a member of a tar.
         digest: of `pixels`.
         pixels: uint8 [h, w, 3], read-only and not always contiguous, or None.
+        fault: why there is none of these, where more can be said than that the cell is empty.
 
     With none of them the row's cell was empty, and `read` says so: a row with a missing image is a bad row, not the
     end of the job.
@@ -40,6 +45,7 @@ class ImageRef:
     span: tuple[int, int] | None = None
     digest: bytes | None = None
     pixels: Pixels | None = field(default=None, compare=False, repr=False)
+    fault: str | None = None
 
     @classmethod
     def of_pixels(cls, pixels: Pixels) -> ImageRef:
@@ -78,7 +84,7 @@ class ImageRef:
         if self.pixels is not None:
             return _png(self.pixels)
         if self.path is None:
-            raise ImageError("no image: the cell is empty")
+            raise ImageError(f"no image: {self.fault or 'the cell is empty'}")
         try:
             if self.span is not None:
                 return self._read_span(*self.span, max_bytes)
@@ -86,11 +92,12 @@ class ImageRef:
         except ImageError:
             raise
         except FileNotFoundError:
-            raise ImageError(f"no such file: {self._shown}") from None
+            hint = nearby(self.path) if isinstance(self.path, Path) else ""
+            raise ImageError(f"no such file: {self._shown}{hint}") from None
         except OSError as error:
             raise ImageError(f"cannot be read ({error.strerror or type(error).__name__}): {self._shown}") from None
         except ValueError:  # a NUL byte in the name
-            raise ImageError(f"not a file name: {str(self.path)!r}") from None
+            raise ImageError(f"not a file name: {bounded(repr(str(self.path)), _LONGEST_SHOWN)}") from None
 
     def _read_local(self, max_bytes: int) -> bytes:
         assert isinstance(self.path, Path)
@@ -133,7 +140,7 @@ class ImageRef:
 
     @property
     def _shown(self) -> str:
-        return readable_name(str(self.path)) + (f", byte {self.span[0]}" if self.span else "")
+        return bounded(readable_name(str(self.path)), _LONGEST_SHOWN) + (f", byte {self.span[0]}" if self.span else "")
 
 
 def readable_name(name: str) -> str:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from artifact.errors import DataError
 from rows.cells import is_text
 from rows.columns import Columns, find_columns
+from rows.formats.built_paths import with_built_paths
 from rows.formats.folder import FolderSource
 from rows.formats.opening import TableLike, open_source
 from rows.formats.source import Source, rechunk
@@ -219,7 +220,14 @@ def table_of_source(
             got="an image folder",
             where=where,
         )
+    opened = with_built_paths(opened, (columns or {}).values(), where=where)
     found = find_columns(
-        opened.schema, streams=streams, columns=columns or {}, copy=copy or (), id_column=id_column, where=where
+        opened.schema,
+        streams=streams,
+        columns=columns or {},
+        copy=copy or (),
+        id_column=id_column,
+        where=where,
+        settle=opened.settle,
     )
     return ImageTable(name, opened, found, where=where)

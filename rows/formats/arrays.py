@@ -7,6 +7,7 @@ storage or inside an .npz cannot be mapped at all. Pickles are refused.
 from __future__ import annotations
 
 import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -19,11 +20,15 @@ import pyarrow as pa
 
 from artifact.errors import DataError
 from rows.cells import image_refs, tensor_type
-from rows.formats.source import files_fingerprint
+from rows.formats.source import files_fingerprint, picked
 from rows.images import ImageRef
 from rows.location import Location, opened
 
 _BROKEN = (
+    tokenize.TokenError,
+    SyntaxError,
+    OverflowError,
+    MemoryError,
     ValueError,
     OSError,
     EOFError,
@@ -84,6 +89,9 @@ class NumpySource:
                 got=", ".join(f"{count} in {name}" for name, count in counts.items()),
             )
         return next(iter(counts.values()), None)
+
+    def settle(self, columns: Sequence[str]) -> pa.Schema:
+        return picked(self.schema, columns)
 
     def fingerprint(self) -> str:
         return files_fingerprint(self.files)

@@ -3,6 +3,7 @@
 Decisions a reader would question:
 - A table's fingerprint is over its contents. A stream's is drawn at random: what will come cannot be known, so a job
   over a stream is never taken for another's.
+- A stream in a file that lacks its end marker is refused behind its last batch, for rows would be lost without a word.
 - IPC files on this machine are mapped into memory, since their record batches cannot be read in part; a compressed
   batch is in memory as a whole.
 """
@@ -20,10 +21,12 @@ import pyarrow as pa
 
 from artifact.errors import DataError
 from rows.cells import image_refs
-from rows.formats.source import files_fingerprint, rechunk, skip_rows
+from rows.formats.source import files_fingerprint, picked, rechunk, skip_rows
 from rows.images import ImageRef
 from rows.location import Location, opened
 
+_CONTINUATION = b"\xff\xff\xff\xff"
+_END = _CONTINUATION + b"\0\0\0\0"
 _ROWS_PER_HASH, _BYTES_PER_HASH = 65_536, 1 << 24
 
 
@@ -38,6 +41,9 @@ class TableSource:
 
     def count_rows(self, columns: Sequence[str]) -> int | None:
         return int(self._table.num_rows)
+
+    def settle(self, columns: Sequence[str]) -> pa.Schema:
+        return picked(self.schema, columns)
 
     def fingerprint(self) -> str:
         sink: Any = _Digest()
@@ -66,6 +72,9 @@ class StreamSource:
 
     def count_rows(self, columns: Sequence[str]) -> int | None:
         return None
+
+    def settle(self, columns: Sequence[str]) -> pa.Schema:
+        return picked(self.schema, columns)
 
     def fingerprint(self) -> str:
         return self._fingerprint
@@ -99,18 +108,35 @@ class IpcSource:
     def count_rows(self, columns: Sequence[str]) -> int | None:
         return None
 
+    def settle(self, columns: Sequence[str]) -> pa.Schema:
+        return picked(self.schema, columns)
+
     def fingerprint(self) -> str:
         return files_fingerprint(self.files)
 
     def chunks(self, columns: Sequence[str], *, start_row: int, max_rows: int, max_bytes: int) -> Iterator[pa.Table]:
         parts = self._parts()
         next(parts)
-        tables = (pa.Table.from_batches([batch]).select(list(columns)) for batch in parts)
+        tables = (self._sound(batch, columns) for batch in parts)
         for table in skip_rows(tables, start_row):
             yield from rechunk([table], max_rows, max_bytes)
 
     def images(self, table: pa.Table, column: str) -> list[ImageRef]:
         return image_refs(table[column], self.path.parent)
+
+    def _sound(self, batch: Any, columns: Sequence[str]) -> pa.Table:
+        """Some columns of a batch; raises DataError where they point outside of it, which would end the process."""
+        table = pa.Table.from_batches([batch]).select(list(columns))
+        for name in columns:
+            try:
+                table[name].validate(full=True)
+            except pa.ArrowInvalid as error:
+                if "UTF8" not in str(error):  # that is told with its row, by who reads the rows
+                    raise self._broken(error) from None
+        return table
+
+    def _broken(self, error: BaseException) -> DataError:
+        return DataError("table", expected="an Arrow IPC file", got=str(error)[:300], where=self.path.name)
 
     def _parts(self) -> Iterator[Any]:
         """The schema, then every record batch."""
@@ -123,13 +149,32 @@ class IpcSource:
                 try:
                     reader: Any = pa.ipc.open_file(file)
                     batches = (reader.get_batch(place) for place in range(reader.num_record_batches))
+                    is_stream = False
                 except pa.ArrowInvalid:
                     file.seek(0)
                     reader = batches = pa.ipc.open_stream(file)
+                    is_stream = True
                 yield reader.schema
                 yield from batches
-        except (pa.ArrowException, OSError) as error:
-            raise DataError("table", expected="an Arrow IPC file", got=str(error)[:300], where=self.path.name) from None
+                if is_stream:
+                    _require_end(file)
+        except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+            raise self._broken(error) from None
+
+
+def _require_end(file: Any) -> None:
+    """Raise ValueError where a stream that was read to its end does not say that it ended: it was cut off.
+
+    Arrow itself takes the end of the file for that of the stream.
+    """
+    at = file.tell()
+    file.seek(0)
+    head = bytes(file.read(4))
+    file.seek(max(0, at - len(_END)))
+    tail = bytes(file.read(len(_END)))
+    is_old = head != _CONTINUATION  # of before Arrow 0.15
+    if tail != _END and not (is_old and tail.endswith(b"\0\0\0\0")):
+        raise ValueError("no end of the stream: it was cut off, or its writer not closed")
 
 
 class _Digest:

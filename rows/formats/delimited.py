@@ -1,7 +1,14 @@
 """CSV and TSV tables, streamed. Every column is text exactly as written: "007" is a name, and stays one.
 
-CSV has no types. Guessing them from the first block changes labels (007 -> 7, NA -> null) and fails in the middle of
-the file when a later block disagrees. An empty unquoted cell is null.
+Decisions a reader would question:
+- CSV has no types. Guessing them from the first rows changes labels (007 -> 7, NA -> null) and fails in the middle of
+  the file when a later row disagrees. An empty unquoted cell is null.
+- Python's csv module reads it, and not Arrow's faster reader: that one ends without a word where a quote is not closed,
+  and takes no cell over the size of its block. A row takes microseconds, and its image a thousand of them.
+- Quotes that are out of place are taken as they are, as everywhere, while the row is a single line. A quoted cell of
+  several lines has to be well formed: else a quote that was not closed has eaten rows.
+- Semicolons and tabs are read where the header shows them and no comma: Excel writes them in half of the world.
+- A row may be longer than the header by empty cells, and shorter by cells without a name: Excel leaves such commas.
 """
 
 from __future__ import annotations
@@ -9,113 +16,220 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from pathlib import Path
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 
 from artifact.errors import DataError
 from rows.cells import image_refs
-from rows.formats.source import files_fingerprint, skip_rows
+from rows.formats.packing import BROKEN, unpacked
+from rows.formats.source import files_fingerprint, picked
+from rows.formats.text_lines import LONGEST_LINE, MEND_ENCODING, lines, require_utf8
 from rows.images import ImageRef, readable_name
-from rows.location import Location, opened
+from rows.location import Location
 
-_BLOCK_BYTES = 1 << 20
+_DELIMITERS = (",", ";", "\t")
+_LINE_ENDS = ("\n", "\r")
+_BYTES_PER_TABLE = 1 << 22
+_BYTES_PER_LINE = 64
+"""What Python adds to the letters of a line in memory."""
+
+Record = tuple[int, list[str], str]
+"""(number of its last line, cells, text as it stands in the file)."""
 
 
 class DelimitedSource:
-    """A text table with a header line, UTF-8, quoted as RFC 4180; compressed where the name ends in .gz."""
+    """A text table with a header line, UTF-8, quoted as RFC 4180; packed or not."""
 
     def __init__(self, path: Location, like: pa.Schema | None = None) -> None:
         del like  # the header says it all
         self.path = path
         self.files = (path,)
         self._delimiter = "\t" if ".tsv" in path.name.lower() else ","
-        names = self._names()
-        repeated = sorted({name for name in names if names.count(name) > 1})
-        if repeated:
-            raise DataError(
-                "header", expected="a name once", got=f"{', '.join(repeated)} more than once", where=path.name
-            )
-        self.schema = pa.schema({name: pa.string() for name in names})
+        self._header_line = 0
+        self._names = self._read_header()
+        self.schema = pa.schema([(name, pa.string()) for name in self._names])
 
     def count_rows(self, columns: Sequence[str]) -> int | None:
         return None
+
+    def settle(self, columns: Sequence[str]) -> pa.Schema:
+        return picked(self.schema, columns)
 
     def fingerprint(self) -> str:
         return files_fingerprint(self.files)
 
     def chunks(self, columns: Sequence[str], *, start_row: int, max_rows: int, max_bytes: int) -> Iterator[pa.Table]:
-        del max_rows, max_bytes  # blocks are of _BLOCK_BYTES
-        return skip_rows(self._blocks(list(columns)), start_row)
+        places = [self._names.index(name) for name in columns]
+        schema = picked(self.schema, columns)
+        rows: list[list[str | None]] = []
+        num_bytes = 0
+        try:
+            for record in islice(self._rows(), start_row, None):
+                rows.append(self._cells(record, places))
+                num_bytes += sum(len(cell or "") for cell in rows[-1])
+                if len(rows) == max_rows or num_bytes >= min(max_bytes, _BYTES_PER_TABLE):
+                    yield _table(rows, schema)
+                    rows, num_bytes = [], 0
+        except DataError:  # told behind the rows before it
+            if rows:
+                yield _table(rows, schema)
+            raise
+        if rows:
+            yield _table(rows, schema)
 
     def images(self, table: pa.Table, column: str) -> list[ImageRef]:
         return image_refs(table[column], self.path.parent)
 
-    def _names(self) -> list[str]:
-        try:
-            with opened(self.path, decompress=True) as file, self._text(file, "utf-8-sig") as text:
-                return next(csv.reader(text, delimiter=self._delimiter))
-        except StopIteration:
-            raise self._unreadable("an empty file") from None
-        except UnicodeDecodeError:
-            raise self._not_utf8() from None
-        except (csv.Error, OSError, EOFError) as error:
-            raise self._unreadable(str(error)) from None
+    def _read_header(self) -> list[str]:
+        """The names of the columns; finds out the delimiter and where the rows begin."""
+        for line, cells, text in self._records():
+            if line == 1 and text.strip().strip('"').lower().startswith("sep=") and len(text.strip().strip('"')) == 5:
+                self._delimiter = text.strip().strip('"')[4]  # which Excel writes and reads
+                self._header_line = 1
+                continue
+            if line == 2 and self._header_line == 1:
+                cells = next(csv.reader([text], delimiter=self._delimiter))
+            if len(cells) == 1 and self._header_line == 0:
+                for delimiter in _DELIMITERS:
+                    found = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+                    if len(found) > 1:
+                        self._delimiter, cells = delimiter, found
+                        break
+            if any(not _is_utf8(name) for name in cells):
+                raise self._not_utf8(line, next(name for name in cells if not _is_utf8(name)))
+            self._header_line = line
+            names = [name.strip() for name in cells]
+            return names if len(set(names)) == len(set(cells)) else cells
+        raise self._unreadable("an empty file")
 
-    def _blocks(self, columns: list[str]) -> Iterator[pa.Table]:
-        from pyarrow import csv as arrow_csv
-
-        convert = arrow_csv.ConvertOptions(
-            column_types={name: pa.string() for name in columns},
-            include_columns=columns,
-            null_values=[""],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-        )
-        try:
-            with ExitStack() as stack:
-                source: Any = self.path  # which Arrow reads faster than a file object, and decompresses itself
-                if not isinstance(self.path, Path):
-                    source = stack.enter_context(opened(self.path, decompress=True))
-                reader = stack.enter_context(
-                    arrow_csv.open_csv(
-                        source,
-                        read_options=arrow_csv.ReadOptions(block_size=_BLOCK_BYTES),
-                        parse_options=arrow_csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=True),
-                        convert_options=convert,
-                    )
+    def _rows(self) -> Iterator[Record]:
+        """The records behind the header, each as long as that is."""
+        width = len(self._names)
+        needed = max((place + 1 for place, name in enumerate(self._names) if name), default=width)
+        for line, cells, text in self._records():
+            if line <= self._header_line:
+                continue
+            if len(cells) < needed or any(cells[width:]):
+                raise DataError(
+                    f"line {line}",
+                    expected=f"{width} cells, as in the header",
+                    got=f"{len(cells)}: {readable_name(text.strip())[:100]}",
+                    where=self.path.name,
+                    mend='a cell that holds a delimiter, a quote or a line break stands in quotes: "a, b"',
                 )
-                for batch in reader:
-                    yield pa.Table.from_batches([batch])
-        except (pa.ArrowException, OSError, EOFError) as error:
-            if "UTF8" in str(error):
-                raise self._not_utf8() from None
+            yield line, cells[:width] + [""] * (width - len(cells)), text
+
+    def _cells(self, record: Record, places: list[int]) -> list[str | None]:
+        line, cells, text = record
+        quoted = _quoted_empty(text, self._delimiter) if '""' in text and "" in cells else frozenset()
+        found: list[str | None] = []
+        for place in places:
+            cell = cells[place]
+            if not cell.isascii() and not _is_utf8(cell):
+                raise self._not_utf8(line, cell)
+            found.append(cell if cell or place in quoted else None)
+        return found
+
+    def _records(self) -> Iterator[Record]:
+        """All records, the header among them; blank lines are none."""
+        csv.field_size_limit(LONGEST_LINE)
+        taken: list[str] = []
+        try:
+            with unpacked(self.path) as found:
+                require_utf8(found.head, where=self.path.name)
+                # bytes that are not UTF-8 matter only where they are read
+                with io.TextIOWrapper(found.file, "utf-8-sig", "surrogateescape", newline="") as text:
+                    reader = csv.reader(
+                        self._noted(lines(text, where=self.path.name), taken), delimiter=self._delimiter
+                    )
+                    for cells in reader:
+                        whole = "".join(taken)
+                        if cells:
+                            if "\0" in whole:  # of a disk or a download that left blocks out, and their line breaks
+                                raise self._unreadable(f"zero bytes in line {reader.line_num}")
+                            self._require_closed(cells, whole, reader.line_num, len(taken))
+                            yield reader.line_num, cells, whole
+                        taken.clear()
+        except csv.Error as error:
             raise self._unreadable(str(error)) from None
+        except BROKEN as error:
+            raise self._unreadable(str(error) or type(error).__name__) from None
 
-    def _text(self, file: Any, encoding: str, errors: str = "strict") -> io.TextIOWrapper:
-        return io.TextIOWrapper(file, encoding, errors, newline="")
+    def _noted(self, source: Iterator[str], taken: list[str]) -> Iterator[str]:
+        """The lines, noted while they belong to one record, which has to end somewhere."""
+        num_bytes = 0
+        for number, line in enumerate(source, start=1):
+            num_bytes = num_bytes * bool(taken) + len(line) + _BYTES_PER_LINE
+            if num_bytes > LONGEST_LINE + _BYTES_PER_LINE:
+                raise self._open_quote(number - len(taken), f"for {len(taken)} lines", taken[0] if taken else line)
+            taken.append(line)
+            yield line
 
-    def _not_utf8(self) -> DataError:
-        """Reads the file again, up to the line that is meant."""
-        got = "other bytes"
-        with opened(self.path, decompress=True) as file, self._text(file, "utf-8", "surrogateescape") as text:
-            reader = csv.reader(text, delimiter=self._delimiter)
-            for row in reader:
-                bad = next((cell for cell in row if any("\udc80" <= letter <= "\udcff" for letter in cell)), None)
-                if bad is not None:
-                    got = f"{readable_name(bad)!r} in line {reader.line_num}"
-                    break
+    def _require_closed(self, cells: list[str], text: str, last_line: int, num_lines: int) -> None:
+        """Raise DataError where a quote was not closed, or closed in another row."""
+        is_open = '"' in text and (not text.endswith(_LINE_ENDS) or cells[-1].endswith(_LINE_ENDS))
+        if num_lines == 1 and not is_open:
+            return
+        try:
+            list(csv.reader(io.StringIO(text, newline=""), delimiter=self._delimiter, strict=True))
+        except csv.Error as error:
+            if num_lines > 1 or "end of data" in str(error):
+                found = f"where it should be ({error} in line {last_line})"
+                raise self._open_quote(last_line - num_lines + 1, found, text) from None
+
+    def _open_quote(self, line: int, found: str, text: str) -> DataError:
+        return DataError(
+            f"line {line}",
+            expected="quotes in pairs",
+            got=f"a quote that is not closed {found}: {readable_name(text[:100].strip())}",
+            where=self.path.name,
+            mend='close it, or write a quote in a quoted cell twice: "19"" monitor"',
+        )
+
+    def _not_utf8(self, line: int, cell: str) -> DataError:
         return DataError(
             "table",
             expected="delimited text in UTF-8",
-            got=got[:300],
+            got=f"{readable_name(cell)[:250]!r} in line {line}",
             where=self.path.name,
-            mend="save it as UTF-8, for example with iconv -f latin1 -t utf-8",
+            mend=MEND_ENCODING,
         )
 
     def _unreadable(self, found: str) -> DataError:
         return DataError(
             "table", expected="delimited text in UTF-8 with a header line", got=found[:300], where=self.path.name
         )
+
+
+def _table(rows: list[list[str | None]], schema: pa.Schema) -> pa.Table:
+    if not schema.names:
+        return pa.table({"": pa.nulls(len(rows))}).select([])
+    arrays: list[Any] = [pa.array(values, pa.string()) for values in zip(*rows, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _quoted_empty(text: str, delimiter: str) -> frozenset[int]:
+    """Places of the cells of a record that are written as two quotes."""
+    places, place, at = set(), 0, 0
+    while True:
+        if text.startswith('"', at):
+            end = text.find('"', at + 1)
+            if end == at + 1 and not text.startswith('"', end + 1):
+                places.add(place)
+            while end >= 0 and text.startswith('"', end + 1):  # a quote within the cell
+                end = text.find('"', end + 2)
+            at = end + 1 if end >= 0 else len(text)
+        at = text.find(delimiter, at)
+        if at < 0:
+            return frozenset(places)
+        at, place = at + 1, place + 1

@@ -12,9 +12,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from rows.formats.source import files_fingerprint
+from artifact.errors import DataError
+from rows.cells import image_refs, is_text
+from rows.formats.packing import BROKEN, unpacked
+from rows.formats.source import files_fingerprint, picked
+from rows.formats.text_lines import lines, require_utf8
 from rows.images import ImageRef, readable_name
-from rows.location import Location, beside, opened
+from rows.location import Location, beside
+from rows.text_images import is_written_image, written_image
 
 _FIELDS: dict[str, pa.DataType] = {"id": pa.string(), "path": pa.binary()}
 
@@ -32,22 +37,41 @@ class FileListSource:
     def count_rows(self, columns: Sequence[str]) -> int | None:
         return None
 
+    def settle(self, columns: Sequence[str]) -> pa.Schema:
+        return picked(self.schema, columns)
+
     def fingerprint(self) -> str:
         return files_fingerprint(self.files)
 
     def chunks(self, columns: Sequence[str], *, start_row: int, max_rows: int, max_bytes: int) -> Iterator[pa.Table]:
         del max_bytes  # a path is short
-        with opened(self.path) as file:
-            lines = (line.rstrip(b"\r\n").removeprefix(b"\xef\xbb\xbf") for line in file)
-            rows = islice((line for line in lines if line.strip()), start_row, None)
-            while chunk := list(islice(rows, max_rows)):
-                ids = [readable_name(os.fsdecode(line)) for line in chunk]
-                yield pa.table([ids, chunk], schema=self.schema).select(list(columns))
+        rows = islice(self._lines(), start_row, None)
+        while chunk := list(islice(rows, max_rows)):
+            ids = [readable_name(os.fsdecode(line)) for line in chunk]
+            for row, text in enumerate(ids):
+                if is_written_image(text):  # a data: URI is no name
+                    ids[row] = f"row {start_row + row}"
+            start_row += len(chunk)
+            yield pa.table([ids, chunk], schema=self.schema).select(list(columns))
 
     def images(self, table: pa.Table, column: str) -> list[ImageRef]:
         folder = self.path.parent
+        if is_text(table[column].type):
+            return image_refs(table[column], folder)
         decode = os.fsdecode if isinstance(folder, Path) else _utf8
-        return [ImageRef(path=beside(folder, decode(line or b""))) for line in table[column].to_pylist()]
+        names = [decode(line or b"") for line in table[column].to_pylist()]
+        return [written_image(name) or ImageRef(path=beside(folder, name)) for name in names]
+
+    def _lines(self) -> Iterator[bytes]:
+        """Those that are not blank."""
+        try:
+            with unpacked(self.path) as found:
+                require_utf8(found.head, where=self.path.name)
+                for line in lines(found.file, where=self.path.name):
+                    if line.strip():
+                        yield line.rstrip(b"\r\n").removeprefix(b"\xef\xbb\xbf")
+        except BROKEN as error:
+            raise DataError("table", expected="a list of files", got=str(error), where=self.path.name) from None
 
 
 def _utf8(name: bytes) -> str:

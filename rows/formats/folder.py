@@ -30,6 +30,7 @@ import pyarrow as pa
 
 from artifact.arrays import Indices
 from artifact.errors import DataError
+from rows.formats.source import picked
 from rows.images import ImageRef, readable_name
 from rows.location import Location, file_stamp
 
@@ -133,6 +134,9 @@ class FolderSource:
 
     def count_rows(self, columns: Sequence[str]) -> int | None:
         return len(self._images)
+
+    def settle(self, columns: Sequence[str]) -> pa.Schema:
+        return picked(self.schema, columns)
 
     def fingerprint(self) -> str:
         """Over the names and, of a local folder, the size and time of each file."""

@@ -1,9 +1,18 @@
-"""JSON lines: one object a line. Types come from the first thousand rows; a later row that does not fit is named."""
+"""JSON lines: one object a line. Types come from the rows, and only those of the columns that are read.
+
+Decisions a reader would question:
+- Columns are the keys of the first thousand rows, and `label` wherever it stands. Their types are those rows', until a
+  column is asked for (`settle`). Of those that are not text by then every row is looked at, once: numbers may become
+  "A17", and null anything, and the type stands in each part of a job's output. Text needs no look, for every value can
+  be written so.
+- Values of several types are text, as JSON writes it; numbers that meet others with a fraction stay numbers. NaN, which
+  JSON does not have and Python writes, is an empty cell among text.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -11,17 +20,24 @@ import pyarrow as pa
 
 from artifact.errors import DataError
 from rows.cells import image_refs
-from rows.formats.source import files_fingerprint, rechunk
+from rows.formats.packing import BROKEN, unpacked
+from rows.formats.source import files_fingerprint, picked, rechunk
+from rows.formats.text_lines import MEND_ENCODING, lines, require_utf8
 from rows.images import ImageRef
-from rows.location import Location, opened
+from rows.location import Location
+from rows.widening import wider
 
 _ROWS_FOR_TYPES = 1000
+_LABEL = "label"
 _MISFITS = (pa.ArrowException, TypeError, ValueError, OverflowError)
-_MEND_ENCODING = "save it as UTF-8, for example with iconv -f latin1 -t utf-8"
+_MEND_LINES = "write one object a line, for example with jq -c '.[]'"
+
+Row = tuple[int, dict[str, Any]]
+"""(number of the line from 1, object)."""
 
 
 class JsonLinesSource:
-    """A .jsonl file; keys that the first thousand rows lack are not columns.
+    """A .jsonl file, packed or not; keys that the first thousand rows lack are not columns.
 
     Args:
         like: the schema, where an earlier file of the table has told it.
@@ -31,6 +47,7 @@ class JsonLinesSource:
         self.path = path
         self.files = (path,)
         first = list(islice(self._objects(), _ROWS_FOR_TYPES if like is None else 1))
+        self._is_known = like is None and len(first) < _ROWS_FOR_TYPES
         if like is not None:
             self.schema = like
             if first and not set(like.names) & set(first[0][1]):
@@ -39,57 +56,95 @@ class JsonLinesSource:
         if not first:
             raise DataError("table", expected="a JSON object on every line", got="an empty file", where=path.name)
         names = list(dict.fromkeys(key for _, row in first for key in row))
-        self.schema = pa.schema([(name, self._column_type(name, first)) for name in names])
+        if not self._is_known and _LABEL not in names and self._is_later(_LABEL):
+            names.append(_LABEL)
+        self.schema = pa.schema([(name, _type_of([row.get(name) for _, row in first])) for name in names])
 
     def count_rows(self, columns: Sequence[str]) -> int | None:
         return None
+
+    def settle(self, columns: Sequence[str]) -> pa.Schema:
+        schema = picked(self.schema, columns)
+        # the types that the first file has seen are no fact about this one, but for text
+        kinds: dict[str, pa.DataType] = {
+            field.name: pa.null() for field in schema if not self._is_known and field.type != pa.string()
+        }
+        rows = self._objects(list(kinds)) if kinds else iter(())
+        open_names = set(kinds)
+        while open_names and (chunk := list(islice(rows, _ROWS_FOR_TYPES))):
+            for name in open_names:
+                found = _type_of([row[name] for _, row in chunk])
+                kinds[name] = wider(kinds[name], found) or pa.string()
+            open_names = {name for name in open_names if kinds[name] != pa.string()}
+        self.schema = pa.schema([field.with_type(kinds.get(field.name, field.type)) for field in self.schema])
+        return picked(self.schema, columns)
 
     def fingerprint(self) -> str:
         return files_fingerprint(self.files)
 
     def chunks(self, columns: Sequence[str], *, start_row: int, max_rows: int, max_bytes: int) -> Iterator[pa.Table]:
-        schema = pa.schema([self.schema.field(name) for name in columns])
+        schema = picked(self.schema, columns)
         rows = islice(self._objects(columns), start_row, None)
-        while chunk := list(islice(rows, max_rows)):
+        fault: DataError | None = None
+        while fault is None:
+            chunk: list[Row] = []
+            try:
+                chunk.extend(islice(rows, max_rows))
+            except DataError as error:  # told behind the rows before it
+                fault = error
+            if not chunk:
+                break
             table = pa.table([self._array(field, chunk) for field in schema], schema=schema)
             yield from rechunk([table], max_rows, max_bytes)
+        if fault is not None:
+            raise fault
 
     def images(self, table: pa.Table, column: str) -> list[ImageRef]:
         return image_refs(table[column], self.path.parent)
 
-    def _objects(self, columns: Sequence[str] | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
-        """(line number from 1, object) of every line that is not blank; of the columns asked for, or all."""
-        with opened(self.path, decompress=True) as file:
-            for number, line in enumerate(self._lines(file), start=1):
-                if not line.strip():
-                    continue
-                try:
-                    row = json.loads(line)
-                except UnicodeDecodeError as error:
-                    raise self._misfit(number, "UTF-8", str(error), _MEND_ENCODING) from None
-                except (ValueError, RecursionError) as error:
-                    raise self._misfit(number, "a JSON object", str(error)) from None
-                if not isinstance(row, dict):
-                    raise self._misfit(number, "a JSON object", type(row).__name__)
-                yield number, row if columns is None else {name: row.get(name) for name in columns}
-
-    def _lines(self, file: Iterable[bytes]) -> Iterator[bytes]:
+    def _is_later(self, name: str) -> bool:
+        """Whether a line has the key; writers leave out keys without a value, and nobody asks for labels by name."""
+        letters = json.dumps(name).encode()
         try:
-            yield from file
-        except (OSError, EOFError) as error:  # half a .gz
-            raise DataError("table", expected="a file that can be read", got=str(error), where=self.path.name) from None
+            return any(name in json.loads(line) for line in self._lines() if letters in line)
+        except (DataError, ValueError, RecursionError, TypeError):
+            return False  # whoever reads the rows comes to it, and tells
 
-    def _column_type(self, name: str, rows: list[tuple[int, dict[str, Any]]]) -> pa.DataType:
+    def _objects(self, columns: Sequence[str] | None = None) -> Iterator[Row]:
+        """Every line that is not blank; of the columns asked for, or all."""
+        for number, line in enumerate(self._lines(), start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except UnicodeDecodeError as error:
+                raise self._misfit(number, "UTF-8", str(error), MEND_ENCODING) from None
+            except (ValueError, RecursionError) as error:
+                is_split = number == 1 and line.strip() in (b"[", b"{")
+                raise self._misfit(number, "a JSON object", str(error), _MEND_LINES if is_split else None) from None
+            if not isinstance(row, dict):
+                mend = _MEND_LINES if number == 1 and isinstance(row, list) else None
+                raise self._misfit(number, "a JSON object", type(row).__name__, mend)
+            yield number, row if columns is None else {name: row.get(name) for name in columns}
+
+    def _lines(self) -> Iterator[bytes]:
         try:
-            kind: pa.DataType = pa.array([row.get(name) for _, row in rows]).type
-            return kind
-        except _MISFITS as error:
+            with unpacked(self.path) as found:
+                require_utf8(found.head, where=self.path.name)
+                yield from lines(found.file, where=self.path.name)
+        except BROKEN as error:  # half a .gz
             raise DataError(
-                f'column "{name}"', expected="values of one type", got=str(error), where=self.path.name
+                "table",
+                expected="a file that can be read",
+                got=str(error) or type(error).__name__,
+                where=self.path.name,
+                mend="fetch or write it again",
             ) from None
 
-    def _array(self, field: pa.Field[Any], rows: list[tuple[int, dict[str, Any]]]) -> pa.Array[Any]:
-        values = [row.get(field.name) for _, row in rows]
+    def _array(self, field: pa.Field[Any], rows: list[Row]) -> pa.Array[Any]:
+        values = [row[field.name] for _, row in rows]
+        if field.type == pa.string():
+            values = [value if isinstance(value, str) else _written(value) for value in values]
         try:
             array: pa.Array[Any] = pa.array(values, field.type)
             return array
@@ -103,3 +158,19 @@ class JsonLinesSource:
 
     def _misfit(self, number: int, expected: str, got: str, mend: str | None = None) -> DataError:
         return DataError(f"line {number}", expected=expected, got=got[:200], where=self.path.name, mend=mend)
+
+
+def _type_of(values: list[Any]) -> pa.DataType:
+    """The type of values as JSON has them; text where they are of several."""
+    try:
+        kind: pa.DataType = pa.array(values).type
+    except _MISFITS:
+        return pa.string()
+    return kind
+
+
+def _written(value: Any) -> str | None:
+    """A value as JSON writes it."""
+    if value is None or value != value:  # NaN
+        return None
+    return json.dumps(value, ensure_ascii=False)

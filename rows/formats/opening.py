@@ -210,6 +210,8 @@ def _expand(text: str) -> list[str]:
 
 def _with_rows(source: Source, where: str) -> Source:
     column = next((name for name in source.schema.names if source.schema.names.count(name) == 1), None)
+    if column is None and source.schema.names:
+        return source  # no column can be read, and whoever wants one is told why
     columns = [] if column is None else [column]
     num_rows = source.count_rows(columns)
     if num_rows is None:

@@ -11,11 +11,12 @@ import pyarrow as pa
 
 from artifact.errors import DataError
 from rows.cells import image_refs, is_bytes
-from rows.formats.source import files_fingerprint
+from rows.formats.source import files_fingerprint, picked
 from rows.images import ImageRef
 from rows.location import Location, opened
 
 _READ_BYTES = 1 << 20
+_BROKEN = (pa.ArrowException, OSError, ValueError, OverflowError)
 
 
 class ParquetSource:
@@ -26,16 +27,24 @@ class ParquetSource:
         self.path = path
         self.files = (path,)
         with _open(path) as file:
-            self.schema = file.schema_arrow
+            try:
+                self.schema = file.schema_arrow
+                _ = self.schema.names
+            except _BROKEN as error:
+                raise _no_parquet(error, path) from None
             self._num_rows = int(file.metadata.num_rows)
 
     def count_rows(self, columns: Sequence[str]) -> int | None:
         return self._num_rows
 
+    def settle(self, columns: Sequence[str]) -> pa.Schema:
+        return picked(self.schema, columns)
+
     def fingerprint(self) -> str:
         return files_fingerprint(self.files)
 
     def chunks(self, columns: Sequence[str], *, start_row: int, max_rows: int, max_bytes: int) -> Iterator[pa.Table]:
+        missing = max(0, self._num_rows - start_row)
         with _open(self.path) as file:
             try:
                 for group in range(file.num_row_groups):
@@ -43,28 +52,45 @@ class ParquetSource:
                     if start_row >= facts.num_rows:
                         start_row -= facts.num_rows
                         continue
-                    num_rows = max(1, min(max_rows, int(max_bytes // self._row_bytes(facts, columns))))
+                    if isinstance(self.path, Path):
+                        # a look at a group whose description is damaged ends the process, and reading raises
+                        next(file.iter_batches(1, row_groups=[group], columns=list(columns)), None)
+                    num_rows = max(1, min(max_rows, int(max_bytes // self._row_bytes(file, facts, columns))))
                     for batch in file.iter_batches(num_rows, row_groups=[group], columns=list(columns)):
                         skipped = min(start_row, batch.num_rows)
                         start_row -= skipped
+                        missing -= batch.num_rows - skipped
                         if skipped < batch.num_rows:
                             yield pa.Table.from_batches([batch.slice(skipped)])
-            except (pa.ArrowException, OSError) as error:
+            except _BROKEN as error:
                 raise DataError(
-                    "table", expected="readable Parquet", got=str(error)[:300], where=self.path.name
+                    "table",
+                    expected="readable Parquet",
+                    got=str(error)[:300],
+                    where=self.path.name,
+                    mend="fetch or write it again",
                 ) from None
+        if missing and columns:
+            raise DataError(
+                "table",
+                expected=f"{self._num_rows} rows, as its footer says",
+                got=str(self._num_rows - missing),
+                where=self.path.name,
+                mend="fetch or write it again",
+            )
 
     def images(self, table: pa.Table, column: str) -> list[ImageRef]:
         return image_refs(table[column], self.path.parent)
 
-    def _row_bytes(self, group: Any, columns: Sequence[str]) -> float:
+    def _row_bytes(self, file: Any, group: Any, columns: Sequence[str]) -> float:
         """Bytes that a row of the group is taken to hold in memory, from the footer."""
         total = 1.0
         for place in range(group.num_columns):
-            leaf = group.column(place)
-            name = next((name for name in columns if f"{leaf.path_in_schema}.".startswith(f"{name}.")), None)
+            path = file.schema.column(place).path
+            name = next((name for name in columns if f"{path}.".startswith(f"{name}.")), None)
             if name is None:
                 continue
+            leaf = group.column(place)
             size = leaf.total_uncompressed_size / group.num_rows
             if leaf.dictionary_page_offset is not None and self._may_hold_images(name):
                 # a value of a dictionary stands in the file once, and in memory in every row that names it
@@ -86,8 +112,14 @@ def _open(path: Location) -> Iterator[Any]:
         source: Any = path if isinstance(path, Path) else stream
         try:
             # by default a whole column of a row group is read ahead: gigabytes, where the column holds images
-            file = parquet.ParquetFile(source, buffer_size=_READ_BYTES, pre_buffer=False)
-        except (pa.ArrowException, OSError) as error:
-            raise DataError("table", expected="a Parquet file", got=str(error)[:300], where=path.name) from None
+            file = parquet.ParquetFile(
+                source, buffer_size=_READ_BYTES, pre_buffer=False, page_checksum_verification=True
+            )
+        except _BROKEN as error:
+            raise _no_parquet(error, path) from None
         with file:
             yield file
+
+
+def _no_parquet(error: BaseException, path: Location) -> DataError:
+    return DataError("table", expected="a Parquet file", got=str(error)[:300], where=path.name)

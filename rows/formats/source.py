@@ -36,6 +36,16 @@ class Source(Protocol):
         """Hex digest that changes when the table does."""
         ...
 
+    def settle(self, columns: Sequence[str]) -> pa.Schema:
+        """The types of the columns that will be read, each once: those that hold every row, and no other column.
+
+        `schema` tells the types of what is cheap to see. `chunks` gives the settled ones, once they are settled.
+
+        Raises:
+            DataError: a file that lacks a column, or holds values that go into no type with those of another.
+        """
+        ...
+
     def chunks(self, columns: Sequence[str], *, start_row: int, max_rows: int, max_bytes: int) -> Iterator[pa.Table]:
         """The rows from `start_row` on, in order, in tables of any size up to about `max_rows` and `max_bytes`."""
         ...
@@ -43,6 +53,11 @@ class Source(Protocol):
     def images(self, table: pa.Table, column: str) -> list[ImageRef]:
         """The image of each row of what `chunks` gave."""
         ...
+
+
+def picked(schema: pa.Schema, columns: Sequence[str]) -> pa.Schema:
+    """Some columns of a schema."""
+    return pa.schema([schema.field(schema.names.index(name)) for name in columns])
 
 
 def rechunk(chunks: Iterable[pa.Table], num_rows: int, max_bytes: int) -> Iterator[pa.Table]:

@@ -4,68 +4,44 @@ KEY.jpg is `image`, KEY.anchor.jpg is `anchor`, KEY.cls is `label`, KEY.txt and 
 Decisions a reader would question:
 - Of a plain tar on this machine only the headers are read; a ref names the span of its image. Compressed and remote
   tars cannot be read from the middle, so their images travel as bytes.
+- Headers of a plain tar are read once more beforehand, to see whether a key comes back behind another: then an index
+  joins its members (rows/formats/tar_keys.py). Members of others that come back are refused, for their row is gone.
 - Which columns there are is told by the first hundred rows. A row without one of them has an empty cell there.
-- Python's tarfile takes a damaged header, and one that is missing, for the end of the archive, and rows would be lost
-  without a word; here both are errors. An archive ends with a block of zeros, which every writer puts there.
+- A link within a plain tar is the member that it means: tar packs a file so that has two names.
 """
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import lzma
+import hashlib
 import tarfile
-import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from artifact.decoding import DEFAULT_LIMITS
 from artifact.errors import DataError
+from rows.cells import image_refs, is_text
 from rows.cutting import cut
-from rows.formats.folder import has_image_suffix
-from rows.formats.source import files_fingerprint
+from rows.formats.source import files_fingerprint, picked
+from rows.formats.tar_archive import BROKEN, MemberName, archive, link_target, members, plain_name
+from rows.formats.tar_cells import (
+    IMAGE_CELL,
+    TEXT_COLUMNS,
+    column_of,
+    faulty_cell,
+    image_cell,
+    text_cell,
+    whole_cell,
+)
+from rows.formats.tar_keys import KeySketch, RowIndex, SeenKeys
 from rows.images import ImageRef, readable_name
-from rows.location import Location, opened
+from rows.location import Location
 
 _ROWS_FOR_COLUMNS = 100
-_TEXTS = {"cls": "label", "txt": "txt", "json": "json"}
-_FIELDS: list[tuple[str, pa.DataType]] = [("bytes", pa.binary()), ("offset", pa.int64()), ("size", pa.int64())]
-_IMAGE = pa.struct(_FIELDS)
-_MAX_TEXT_BYTES = 1 << 20
-_UNPACK: dict[str, Any] = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}
-"""Not tarfile's own: that unpacks each ten kilobytes at once, into gigabytes where they are all zeros."""
-
-
-_Invalid, _Truncated, _Empty = (  # of which the stubs do not know
-    vars(tarfile)[f"{fault}HeaderError"] for fault in ("Invalid", "Truncated", "Empty")
-)
-
-
-class _StrictInfo(tarfile.TarInfo):
-    """Headers of which one that is damaged, cut off or missing is an error and not the end."""
-
-    @classmethod
-    def fromtarfile(cls, tar: tarfile.TarFile) -> _StrictInfo:
-        try:
-            return super().fromtarfile(tar)
-        except (_Invalid, _Truncated, _Empty) as error:
-            if tar.offset == 0 and not isinstance(error, _Invalid):
-                raise  # an empty file, or no tar at all: tarfile says so itself
-            fault = "no end of the archive" if isinstance(error, _Empty) else error
-            raise _DamagedHeaderError(f"{fault} at byte {tar.offset}") from None
-
-
-class _DamagedHeaderError(Exception):
-    """Not a tarfile error, which tarfile would catch."""
-
-
-_BROKEN = (tarfile.TarError, _DamagedHeaderError, OSError, EOFError, zlib.error, lzma.LZMAError)
+_MAX_LINKS = 8
 
 
 @dataclass
@@ -75,6 +51,21 @@ class _Row:
     key: str
     cells: dict[str, Any] = field(default_factory=dict)
     num_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class _Survey:
+    """What the headers of a plain tar tell beforehand.
+
+    Attributes:
+        has_returning: a key comes back behind another one.
+        links: name of a link -> the name that it means.
+        spans: (offset, size) of what they mean, by name.
+    """
+
+    has_returning: bool = False
+    links: dict[str, str] = field(default_factory=dict)
+    spans: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 class TarSource:
@@ -87,19 +78,27 @@ class TarSource:
     def __init__(self, path: Location, like: pa.Schema | None = None) -> None:
         self.path = path
         self.files = (path,)
+        self._known_survey: _Survey | None = None
         if like is not None:
             self.schema = like
             return
         found: dict[str, pa.DataType] = {"id": pa.string()}
         for row in self._first_rows():
-            found |= {name: pa.string() if name in _TEXTS.values() else _IMAGE for name in row.cells}
+            found |= {name: pa.string() if name in TEXT_COLUMNS.values() else IMAGE_CELL for name in row.cells}
         self.schema = pa.schema(found)
 
     def count_rows(self, columns: Sequence[str]) -> int | None:
         return None
 
+    def settle(self, columns: Sequence[str]) -> pa.Schema:
+        return picked(self.schema, columns)
+
     def fingerprint(self) -> str:
-        return files_fingerprint(self.files)
+        found = files_fingerprint(self.files)
+        with archive(self.path) as (_, is_plain):
+            is_joined = is_plain and self._survey().has_returning
+        # jobs of before such rows were joined are other jobs
+        return hashlib.sha256(found.encode()).hexdigest() if is_joined else found
 
     def chunks(self, columns: Sequence[str], *, start_row: int, max_rows: int, max_bytes: int) -> Iterator[pa.Table]:
         broken: list[BaseException] = []
@@ -108,7 +107,7 @@ class TarSource:
             try:
                 for row in islice(self._rows(), start_row, None):
                     yield row, [row.num_bytes]
-            except _BROKEN as error:  # told behind the rows before it
+            except (DataError, *BROKEN) as error:  # told behind the rows before it
                 broken.append(error)
 
         for piece in cut(sized_rows(), max_rows=max_rows, max_bytes=max_bytes):
@@ -117,11 +116,15 @@ class TarSource:
             raise self._unreadable(broken[0]) from None
 
     def images(self, table: pa.Table, column: str) -> list[ImageRef]:
+        if is_text(table[column].type):  # names of files beside the archive
+            return image_refs(table[column], self.path.parent)
         return [self._ref(cell) for cell in table[column].to_pylist()]
 
     def _ref(self, cell: dict[str, Any] | None) -> ImageRef:
         if cell is None:
             return ImageRef()
+        if cell["fault"] is not None:
+            return ImageRef(fault=cell["fault"])
         if cell["bytes"] is not None:
             return ImageRef(data=cell["bytes"])
         return ImageRef(path=self.path, span=(cell["offset"], cell["size"]))
@@ -130,7 +133,7 @@ class TarSource:
         rows: list[_Row] = []
         try:
             rows.extend(islice(self._rows(), _ROWS_FOR_COLUMNS))
-        except _BROKEN as error:
+        except BROKEN as error:
             if not rows:
                 raise self._unreadable(error) from None
         return rows
@@ -138,67 +141,113 @@ class TarSource:
     def _table(self, rows: list[_Row], columns: Sequence[str]) -> pa.Table:
         values = {name: [row.cells.get(name) for row in rows] for name in columns if name != "id"}
         values["id"] = [row.key for row in rows]
-        schema = pa.schema([self.schema.field(name) for name in columns])
-        return pa.table([values[name] for name in columns], schema=schema)
+        return pa.table([values[name] for name in columns], schema=picked(self.schema, columns))
 
     def _rows(self) -> Iterator[_Row]:
-        """Members by key, while they follow each other."""
+        with archive(self.path) as (tar, is_plain):
+            if not is_plain:
+                yield from self._runs(tar, None)
+                return
+            survey = self._survey()
+            if not survey.has_returning:
+                yield from self._runs(tar, survey)
+                return
+            index, broken = self._index(tar, survey)
+            for row, key in enumerate(index.keys):
+                yield _Row(key, {name: whole_cell(cell, name, tar) for name, cell in index.cells(row).items()})
+            if broken is not None:
+                raise broken
+
+    def _runs(self, tar: tarfile.TarFile, survey: _Survey | None) -> Iterator[_Row]:
+        """Rows of members that follow each other."""
         row: _Row | None = None
-        with self._open() as (tar, is_seekable):
-            while (member := tar.next()) is not None:
-                vars(tar)["members"] = []  # tarfile remembers every member: gigabytes, of a large archive
-                folder, _, name = member.name.rpartition("/")
-                base, dot, extension = name.partition(".")
-                column = _column(extension)
-                if member.isdir() or not base or not dot or column is None:
-                    continue
-                key = readable_name(f"{folder}/{base}" if folder else base)
-                if row is None or row.key != key:
-                    if row is not None:
-                        yield row
-                    row = _Row(key)
-                if row.cells.get(column) is not None:
-                    raise DataError(
-                        f'row "{key}"',
-                        expected=f"one {column}",
-                        got=f"another, {readable_name(name)}",
-                        where=self.path.name,
-                    )
-                self._fill(row, column, tar, member, is_seekable)
-            if row is not None:
-                yield row
+        seen = SeenKeys() if survey is None else None
+        for key, column, member in _cells_of(tar):
+            if row is None or row.key != key:
+                if row is not None:
+                    yield self._checked(row, seen)
+                row = _Row(key)
+            if row.cells.get(column) is not None:
+                raise self._another(key, column, member)
+            cell = self._cell(column, tar, member, survey)
+            row.cells[column] = whole_cell(cell, column, tar)
+            row.num_bytes += len((isinstance(cell, dict) and cell["bytes"]) or b"")
+        if row is not None:
+            yield self._checked(row, seen)
 
-    def _fill(self, row: _Row, column: str, tar: tarfile.TarFile, member: tarfile.TarInfo, is_seekable: bool) -> None:
-        is_image = has_image_suffix(member.name)
-        if is_image and is_seekable and member.isreg() and not member.issparse():
-            row.cells[column] = {"bytes": None, "offset": member.offset_data, "size": member.size}
-            return
+    def _checked(self, row: _Row, seen: SeenKeys | None) -> _Row:
+        if seen is not None:
+            seen.require_new(row.key, frozenset(row.cells), where=self.path.name)
+        return row
+
+    def _index(self, tar: tarfile.TarFile, survey: _Survey) -> tuple[RowIndex, BaseException | None]:
+        """Where all members lie, up to a break; and the break."""
+        index, last = RowIndex(where=self.path.name), ("", set[str]())
+        try:
+            for key, column, member in _cells_of(tar):
+                last = last if last[0] == key else (key, set())
+                if column in last[1]:
+                    raise self._another(key, column, member)
+                last[1].add(column)
+                index.add(key, column, self._cell(column, tar, member, survey))
+        except BROKEN as error:
+            return index, error
+        return index, None
+
+    def _survey(self) -> _Survey:
+        """Look at all headers, once."""
+        if self._known_survey is None:
+            keys, last, has_returning = KeySketch(), None, False
+            links: dict[str, str] = {}
+            spans: dict[str, tuple[int, int]] = {}
+            try:
+                with archive(self.path) as (tar, _):
+                    for key, _, member in _cells_of(tar):
+                        has_returning = has_returning or (key != last and not keys.add(key))
+                        last = key
+                        if (target := link_target(member)) is not None:
+                            links[plain_name(member.name)] = target
+                if links:
+                    wanted = set(links.values())
+                    with archive(self.path) as (tar, _):
+                        for member in members(tar):
+                            if member.isreg() and plain_name(member.name) in wanted:
+                                spans[plain_name(member.name)] = (member.offset_data, member.size)
+            except BROKEN:
+                pass  # whoever reads the rows comes to it, and tells
+            self._known_survey = _Survey(has_returning, links, spans)
+        return self._known_survey
+
+    def _cell(self, column: str, tar: tarfile.TarFile, member: tarfile.TarInfo, survey: _Survey | None) -> Any:
+        """A member as a cell: of an image the struct, of a text the text, or the struct where it can be read later."""
+        is_plain, is_text = survey is not None, column in TEXT_COLUMNS.values()
+        if survey is not None and link_target(member) is not None:
+            span = _followed(plain_name(member.name), survey)
+            return (
+                image_cell(span=span)
+                if span
+                else faulty_cell(f"a link to what is not there: {member.linkname}", is_text)
+            )
+        if is_plain and member.isreg() and not member.issparse():
+            return image_cell(span=(member.offset_data, member.size))
         file = tar.extractfile(member) if member.isreg() else None
-        if file is None:  # a link inside an archive: a row with an empty cell, which its reader is told of
-            row.cells[column] = None
-        elif is_image:
-            data = file.read(
-                min(member.size, DEFAULT_LIMITS.max_bytes + 1)
-            )  # one more is refused as too large when it is decoded
-            row.cells[column] = {"bytes": data, "offset": None, "size": None}
-            row.num_bytes += len(data)
-        else:
-            row.cells[column] = file.read(_MAX_TEXT_BYTES).decode("utf-8", "backslashreplace").strip()
+        if file is None:
+            what = "a device or pipe, not a file"
+            if link_target(member) is not None:
+                what = f"a link to {member.linkname}: pack it with tar --dereference --hard-dereference"
+            return faulty_cell(what, is_text)
+        if is_text:
+            return text_cell(file)
+        # one more is refused as too large when it is decoded
+        return image_cell(data=file.read(min(member.size, DEFAULT_LIMITS.max_bytes + 1)))
 
-    @contextmanager
-    def _open(self) -> Iterator[tuple[tarfile.TarFile, bool]]:
-        """The archive, and whether spans of it can be read later."""
-        with opened(self.path) as file:
-            name = self.path.name.lower()
-            plain = isinstance(self.path, Path) and name.endswith(".tar")
-            unpack = next((_UNPACK[suffix] for suffix in _UNPACK if name.endswith(suffix)), None)
-            with (
-                unpack(file, "rb") if unpack else nullcontext(file) as stream,
-                tarfile.open(fileobj=stream, mode="r:" if plain else "r|", tarinfo=_StrictInfo) as tar,
-            ):
-                yield tar, plain
+    def _another(self, key: str, column: str, member: tarfile.TarInfo) -> DataError:
+        found = readable_name(MemberName.of(member.name).file)
+        return DataError(f'row "{key}"', expected=f"one {column}", got=f"another, {found}", where=self.path.name)
 
     def _unreadable(self, error: BaseException) -> DataError:
+        if isinstance(error, DataError):
+            return error
         return DataError(
             "table",
             expected="a tar that can be read to its end",
@@ -208,12 +257,18 @@ class TarSource:
         )
 
 
-def _column(extension: str) -> str | None:
-    """The column of a member by what follows the first dot of its name; None where it is none."""
-    lower = extension.lower()
-    if lower in _TEXTS:
-        return _TEXTS[lower]
-    if has_image_suffix(f"x.{extension}"):
-        stem = extension.rpartition(".")[0]
-        return extension if stem in ("id", *_TEXTS.values()) else stem or "image"
+def _cells_of(tar: tarfile.TarFile) -> Iterator[tuple[str, str, tarfile.TarInfo]]:
+    """(key, column, member) of each member that is a cell."""
+    for member in members(tar):
+        name = MemberName.of(member.name)
+        column = column_of(name.extension) if name.extension is not None and not member.isdir() else None
+        if column is not None:
+            yield readable_name(name.key), column, member
+
+
+def _followed(name: str, survey: _Survey) -> tuple[int, int] | None:
+    for _ in range(_MAX_LINKS):
+        name = survey.links.get(name, name)
+        if name in survey.spans:
+            return survey.spans[name]
     return None

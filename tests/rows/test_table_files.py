@@ -84,10 +84,12 @@ def test_images_are_relative_to_their_own_file(tmp_path: Path) -> None:
 
 
 def test_files_that_do_not_fit_together_are_named(tmp_path: Path) -> None:
-    """Another schema, another format, no match, a gap in a sequence."""
+    """A column that one lacks, another format, no match, a gap in a sequence."""
     first = write(tmp_path / "a.parquet", 0, 2)
     parquet.write_table(pa.table({"image": ["a"], "x": [1]}), tmp_path / "b.parquet")
-    assert refusal(tmp_path) == "table: expected the columns of a.parquet, got other columns (b.parquet)"
+    assert refusal(tmp_path) == (
+        'column "id": expected one in every file, as in a.parquet, got none among image, x (b.parquet)'
+    )
     table = write(tmp_path / "c.csv", 0, 2)
     assert refusal(tmp_path) == (
         f"table of images: expected files of one format, got .csv and .parquet ({tmp_path.name}); "

@@ -117,7 +117,7 @@ def test_one_block_of_zeros_is_an_end(tmp_path: Path) -> None:
 
 
 def test_names_that_are_not_utf8_and_links(tmp_path: Path) -> None:
-    """The bytes show in the id; a link has no image of its own, and is a bad row rather than none."""
+    """The bytes show in the id; a link is the member that it means, and one that means none is a bad row."""
     path = tmp_path / "t.tar"
     with tarfile.open(path, "w", format=tarfile.GNU_FORMAT, encoding="latin-1") as tar:
         member = tarfile.TarInfo("caf\xe9.png")
@@ -126,11 +126,13 @@ def test_names_that_are_not_utf8_and_links(tmp_path: Path) -> None:
         link = tarfile.TarInfo("link.png")
         link.type, link.linkname = tarfile.SYMTYPE, "caf\xe9.png"
         tar.addfile(link)
+        link.name, link.linkname = "lost.png", "gone.png"
+        tar.addfile(link)
     (batch,) = open_table(path).batches(9)
-    assert batch.ids == [r"caf\xe9", "link"]
-    assert batch.images["image"][0].read() == b"ok"
-    with pytest.raises(ImageError, match="cell is empty"):
-        batch.images["image"][1].read()
+    assert batch.ids == [r"caf\xe9", "link", "lost"]
+    assert [ref.read() for ref in batch.images["image"][:2]] == [b"ok", b"ok"]
+    with pytest.raises(ImageError, match=r"^no image: a link to what is not there: gone\.png$"):
+        batch.images["image"][2].read()
 
 
 @pytest.mark.parametrize(

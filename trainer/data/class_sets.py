@@ -22,6 +22,7 @@ from artifact.errors import DataError
 from rows.cells import is_text
 from rows.formats.folder import FolderSource, list_images
 from rows.formats.source import Source
+from rows.text_images import is_written_image
 from trainer.data.image_files import ImageFiles
 from trainer.data.table_columns import TableColumns
 from trainer.data.table_images import TableImages, column_values, listed_rows
@@ -87,4 +88,4 @@ def _numbered(values: list[Any]) -> tuple[Indices, tuple[str, ...]]:
 def _names(source: Source, column: str, num_rows: int) -> tuple[str, ...]:
     """What messages call each image: its path as it stands in the table, else its row."""
     cells = column_values(source, column) if is_text(source.schema.field(column).type) else [None] * num_rows
-    return tuple(cell or f"row {row}" for row, cell in enumerate(cells))
+    return tuple(cell if cell and not is_written_image(cell) else f"row {row}" for row, cell in enumerate(cells))

@@ -14,6 +14,7 @@ from pathlib import Path
 from artifact.errors import DataError, UsageError
 from artifact.events import Report
 from artifact.preprocessing import Preprocessing
+from rows.formats.built_paths import with_built_paths
 from rows.formats.opening import FORMATS, is_table_file, open_source, table_files
 from trainer.config.config import TrainConfig
 from trainer.data.class_sets import open_class_folder, open_class_table
@@ -74,7 +75,8 @@ def open_dataset(
     check_roles(columns, kind=kind)
     if _is_table(path):
         source, _ = open_source(path)
-        found = find_roles(source.schema, kind=kind, columns=columns, where=path.name)
+        source = with_built_paths(source, columns.values(), where=path.name)
+        found = find_roles(source.schema, kind=kind, columns=columns, where=path.name, settle=source.settle)
         if found.shape == CLASSES:
             return open_class_table(path, found, source)
         return open_tuple_table(path, found, source)

@@ -7,7 +7,7 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -72,7 +72,14 @@ def check_roles(columns: Mapping[str, str], *, kind: str) -> None:
         raise UsageError("target of pairs", expected="different or same", got="both", where="--columns")
 
 
-def find_roles(schema: pa.Schema, *, kind: str, columns: Mapping[str, str], where: str) -> TableColumns:
+def find_roles(
+    schema: pa.Schema,
+    *,
+    kind: str,
+    columns: Mapping[str, str],
+    where: str,
+    settle: Callable[[Sequence[str]], pa.Schema],
+) -> TableColumns:
     """Find the columns that are trained on.
 
     Args:
@@ -81,6 +88,7 @@ def find_roles(schema: pa.Schema, *, kind: str, columns: Mapping[str, str], wher
         columns: {role: column}; roles that are left out are looked for under their own name, and `image` under path,
             file, filename and file_name too.
         where: name of the table, for messages.
+        settle: gives the types of the columns that are trained on: those of others do not matter.
 
     Raises:
         UsageError: a role that is none, or two shapes at once.
@@ -123,7 +131,15 @@ def find_roles(schema: pa.Schema, *, kind: str, columns: Mapping[str, str], wher
             where=where,
             mend="name them with --columns ROLE=COLUMN",
         )
-    _check_types(schema, found, where)
+    read = [
+        *found.images.values(),
+        *([found.label] if found.label else []),
+        *(found.target[1:] if found.target else ()),
+    ]
+    for column in read:
+        if schema.names.count(column) > 1:
+            raise DataError(f'column "{column}"', expected="one column of that name", got="several", where=where)
+    _check_types(settle(list(dict.fromkeys(read))), found, where)
     return found
 
 
@@ -142,8 +158,6 @@ def _target(names: Mapping[str, str], columns: Mapping[str, str], schema: pa.Sch
 
 def _check_types(schema: pa.Schema, found: TableColumns, where: str) -> None:
     for role, column in found.images.items():
-        if schema.names.count(column) > 1:
-            raise DataError(f'column "{column}"', expected="one column of that name", got="several", where=where)
         kind = schema.field(column).type
         if not is_image_column(kind):
             raise DataError(

@@ -1,0 +1,43 @@
+"""Lines of a text file, of bounded length, and the refusal of text that is not UTF-8."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import IO, AnyStr
+
+from artifact.errors import DataError
+
+LONGEST_LINE = 96 * 2**20
+"""Letters of a line, and of a cell: an encoded image of 64 MiB fits, written as base64."""
+
+MEND_ENCODING = "save it as UTF-8, for example with iconv -f latin1 -t utf-8"
+
+
+def lines(file: IO[AnyStr], *, where: str) -> Iterator[AnyStr]:
+    """The lines with their ends; raises DataError for one of over LONGEST_LINE."""
+    number = 0
+    while line := file.readline(LONGEST_LINE + 1):
+        number += 1
+        if len(line) > LONGEST_LINE:
+            raise DataError(
+                f"line {number}",
+                expected=f"at most {LONGEST_LINE} letters",
+                got="more without a line break",
+                where=where,
+            )
+        yield line
+
+
+def require_utf8(head: bytes, *, where: str) -> None:
+    """Raise DataError where the first bytes of a file tell of UTF-16 or UTF-32, or are zeros."""
+    if head and not head.strip(b"\0"):
+        raise DataError("table", expected="text in UTF-8", got="zeros", where=where, mend="fetch or write it again")
+    # every second byte of plain letters is zero there, with or without a mark in front
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or head.count(0) * 3 > len(head) > 0:
+        raise DataError(
+            "table",
+            expected="text in UTF-8",
+            got="UTF-16, as Excel's Unicode text",
+            where=where,
+            mend='save it as "CSV UTF-8", or with iconv -f utf-16 -t utf-8',
+        )
