@@ -22,6 +22,7 @@ from analysis.measures.clustering import clustering_metrics
 from analysis.measures.ranking_accuracy import ranking_accuracy, sample_triplets, table_ranking_accuracy
 from analysis.measures.retrieval import retrieval_metrics
 from analysis.measures.verification import verification_metrics
+from analysis.neighbours.batches import checked_matrix, checked_rows
 from artifact.errors import DataError
 from rows.vectors.lineage import table_distance
 from rows.vectors.table import VectorTable
@@ -86,7 +87,7 @@ def evaluate(
     if not labelled.any():
         raise DataError(f'label column "{label}"', expected="a class in some rows", got="none", where=table.source)
     labels = [value for value in values if value not in (None, "")]
-    vectors = table.matrix if labelled.all() else table.take(np.flatnonzero(labelled))
+    vectors = checked_matrix(table) if labelled.all() else checked_rows(table, np.flatnonzero(labelled))
     if queries is None and len(labels) ** 2 > RANKED_DISTANCES:
         queries = NUM_QUERIES
     retrieval = retrieval_metrics(

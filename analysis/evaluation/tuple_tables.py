@@ -19,6 +19,7 @@ from analysis.neighbours.batches import number_column
 from artifact.errors import DataError, UsageError
 from artifact.kinds import KINDS, distance_name
 from rows.pair_target import DIFFERENT
+from rows.vectors.column import EMBEDDING
 from rows.vectors.parts import folder_parts, part_facts
 from rows.vectors.table import VectorTable
 
@@ -31,7 +32,7 @@ def open_tuples(path: str | Path) -> VectorTable:
     if not path.exists():
         return VectorTable.open(path)
     schema, _ = part_facts(folder_parts(path)[0] if path.is_dir() else path)
-    return VectorTable.open(path, next((name for name in schema.names if name.startswith("embedding")), "embedding"))
+    return VectorTable.open(path, next((name for name in schema.names if name.startswith(EMBEDDING)), None))
 
 
 def evaluate_tuples(table: VectorTable) -> dict[str, Any]:
