@@ -75,6 +75,9 @@ def find_column(
     Raises:
         DataError: no such column, one that is not of lists of numbers, none that could be meant, or several.
     """
+    twice = next((name for name in schema.names if schema.names.count(name) > 1), None)
+    if twice is not None:
+        raise DataError("columns of the table", expected="a name each", got=f'two called "{twice}"', where=where)
     name = asked if asked is not None or EMBEDDING not in schema.names else EMBEDDING
     found = [field.name for field in schema if is_vectors(field.type)]
     if name is not None:

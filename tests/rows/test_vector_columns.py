@@ -187,6 +187,14 @@ def test_what_is_no_column_of_vectors_is_refused_in_one_line(
     assert str(caught.value).replace("item:", "element:") == text.format(file=file)
 
 
+def test_two_columns_of_one_name_are_refused() -> None:
+    """Arrow writes such a table, and reads neither of them by its name."""
+    table = pa.table([COLUMNS["list<float>"], ["x"] * 30, ["y"] * 30], names=["embedding", "a", "a"])
+    with pytest.raises(DataError) as caught:
+        VectorTable(table, source="t")
+    assert str(caught.value) == 'columns of the table: expected a name each, got two called "a" (t)'
+
+
 def test_rows_that_are_not_finite_are_named_by_their_number_in_the_table() -> None:
     """In a batch, and among rows that were picked."""
     vectors = np.zeros((3, 2), np.float32)
