@@ -1,10 +1,11 @@
 """The figures of a run as they are printed: its metrics and its threshold, each with what it rests on.
 
-An artifact or a run from before that was counted has no such words, and is printed without.
+A run or an artifact from before that was counted has no such words: of its threshold they are read off the protocol.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,8 +25,20 @@ def threshold_line(threshold: Mapping[str, Any] | None, why_none: str | None) ->
     if threshold is None:
         return f"none: {why_none}" if why_none else None
     shown = {name: value for name, value in threshold.items() if name not in _IN_WORDS}
-    words = f"; rests on {threshold['rests_on']}" if threshold.get("rests_on") else ""
-    return console.show(shown) + words
+    rests_on = threshold.get("rests_on") or _counted_before(threshold)
+    return console.show(shown) + (f"; rests on {rests_on}" if rests_on else "")
+
+
+def _counted_before(threshold: Mapping[str, Any]) -> str | None:
+    """What a threshold rests on that only says so in its protocol: "6 same and 4 different held-out pairs ..."."""
+    found = re.match(r"(\d+) same and (\d+) different ", str(threshold.get("protocol") or ""))
+    if found is None:
+        return None
+    from analysis.measures.support import support_of_pairs
+    from analysis.measures.threshold import FALSE_ACCEPT_RATE
+
+    frr, eer = threshold.get("frr"), threshold.get("eer")
+    return str(support_of_pairs(int(found[1]), int(found[2]), far=FALSE_ACCEPT_RATE, same_share=frr, both_share=eer))
 
 
 _IN_WORDS = ("same_pairs", "different_pairs", "classes", "is_enough", "rests_on")
