@@ -175,7 +175,13 @@ def require_finite(vectors: Vectors, *, first_row: int = 0, rows: Any = None, wh
         return
     bad = int(np.flatnonzero(~finite.all(axis=1))[0])
     row = first_row + bad if rows is None else int(rows[bad])
-    raise DataError("vectors", expected="finite numbers", got=f"NaN or infinity in row {row}", where=where)
+    raise DataError(
+        "vectors",
+        expected="finite numbers",
+        got=f"NaN or infinity in row {row}",
+        where=where,
+        mend="score the images into another folder, which leaves such rows out, or remove the row",
+    )
 
 
 def no_column(schema: pa.Schema, name: str, where: str, *, mend: str | None = None) -> DataError:

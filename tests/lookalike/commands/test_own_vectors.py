@@ -92,7 +92,8 @@ def test_a_row_that_is_not_finite_is_named(command: str, own: Cli) -> None:
     labels = [None, *"bcd", *(list("abcd") * 9)]
     parquet.write_table(pa.table({"label": labels, "embedding": pa.array(values.tolist())}), "nan.parquet")
     code, _, err = own(command, "nan.parquet", *COMMANDS[command], "--distance", "euclidean")
-    assert (code, one_line(err)) == (1, "vectors: expected finite numbers, got NaN or infinity in row 17 (nan.parquet)")
+    text = "vectors: expected finite numbers, got NaN or infinity in row 17 (nan.parquet); "
+    assert (code, one_line(err).startswith(text)) == (1, True)
 
 
 def test_no_distance_is_taken_beside_a_lineage_that_says_another(scored_cli: Cli) -> None:
