@@ -150,7 +150,10 @@ def test_numbers_that_are_not_finite_are_named_by_their_row(kind: str) -> None:
     vectors[217, 3] = np.nan
     with pytest.raises(DataError) as caught:
         Index.build(table(vectors), distance="euclidean", kind=kind)
-    assert str(caught.value) == "vectors: expected finite numbers, got NaN or infinity in row 217 (vectors in memory)"
+    assert str(caught.value) == (
+        "vectors: expected finite numbers, got NaN or infinity in row 217 (vectors in memory); score the images into "
+        "another folder, which leaves such rows out, or remove the row"
+    )
 
 
 def test_kind_follows_from_the_size() -> None:
