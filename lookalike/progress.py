@@ -28,7 +28,7 @@ _NARROW = 100
 _BAR_WIDTH = 18
 
 _HELD_OUT = {"recall@1": "recall@1 {:.3f}", "held_out_pct_correct": "held-out {:.1f} % correct"}
-"""What is shown of the held-out images, and how: the first that the event has."""
+"""What is shown of the held-out images, and how: the first that the event has; and where it rests on too few, so."""
 
 
 class _TwoLines(Progress):
@@ -81,9 +81,9 @@ class EventProgress:
             case "step":
                 self._step(event)
             case "epoch":
-                self._validated = {
-                    key: event[key] for key in _HELD_OUT if event.get(key) is not None
-                } or self._validated
+                if any(event.get(key) is not None for key in _HELD_OUT):
+                    kept = (*_HELD_OUT, "rests_on")
+                    self._validated = {key: event[key] for key in kept if event.get(key) is not None}
                 self._line(f"epoch {event['epoch']}/{event['epochs']}: {training_facts(event)}")
             case "rows":
                 self._rows(event)
@@ -141,7 +141,9 @@ def rows_facts(event: Mapping[str, Any]) -> str:
 
 def training_facts(event: Mapping[str, Any]) -> str:
     """What is learned, held-out retrieval where the event has it, and the speed: the line of an epoch."""
-    retrieval = [f"mAP@R {event['mAP@R']:.3f}"] if event.get("mAP@R") is not None else []
+    retrieval = []
+    if event.get("mAP@R") is not None:  # of the same queries as recall@1, which has their number
+        retrieval = [f"mAP@R {event['mAP@R']:.3f}" + _support(event, "mAP@R", short=True)]
     return ", ".join([learning_facts(event), *retrieval, f"{event['images_per_s']:.0f} images/s"])
 
 
@@ -162,7 +164,8 @@ def learning_facts(event: Mapping[str, Any], *, width: int | None = None) -> str
         difficulty = f"{easy} easy, {semi_hard} semi-hard, {hard} hard"
         difficulty = f"easy/semi/hard {easy}/{semi_hard}/{hard}" if short else f"({difficulty})"
     correct = f"{event['pct_correct']:.1f}{unit} correct"
-    recall = next((form.format(event[key]) for key, form in _HELD_OUT.items() if event.get(key) is not None), "")
+    shown = next((key for key in _HELD_OUT if event.get(key) is not None), None)
+    recall = "" if shown is None else _HELD_OUT[shown].format(event[shown]) + _support(event, shown, short=short)
     loss, active = f"loss {event['loss']:.4f}", f"{event['pct_active']:.0f}{unit} active"
     whole = f"{correct}{', ' if short else ' '}{difficulty}" if difficulty else correct
     for facts in ((loss, active, whole, recall), (loss, active, correct, recall), (loss, correct, recall)):
@@ -170,3 +173,12 @@ def learning_facts(event: Mapping[str, Any], *, width: int | None = None) -> str
         if width is None or cell_len(text) <= width:
             break
     return text
+
+
+def _support(event: Mapping[str, Any], figure: str, *, short: bool) -> str:
+    """What a held-out figure rests on, in brackets; in a narrow terminal only where it is too little."""
+    facts = (event.get("rests_on") or {}).get(figure)
+    if not facts or (short and facts["is_enough"]):
+        return ""
+    count, what = next((value, key) for key, value in facts.items() if key not in ("is_enough", "text"))
+    return f" ({count:,} {what}{'' if facts['is_enough'] else ', too few'})"

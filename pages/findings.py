@@ -79,12 +79,14 @@ class RecallCurve:
         recall: float64 [K], share of the queries with an image of their class among their k nearest, in [0, 1].
         num_queries: at least 1.
         last_rank: place at which the last of them finds its class.
+        rests_on: their number in words, with what so many cannot tell of recall@1.
     """
 
     depths: Indices
     recall: Numbers
     num_queries: int
     last_rank: int
+    rests_on: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -141,7 +141,7 @@ def histogram(pairs: PairDistances, *, threshold: Mapping[str, Any] | None) -> F
         plot.rule(value, f"threshold {number(value)}")
         legend[0] = ("same", "same class", f"{_percent(threshold, 'frr')} rejected (FRR)")
         legend[1] = ("other", "different classes", f"{_percent(threshold, 'far')} accepted (FAR)")
-    note = "Share of the pairs of each sort, in %."
+    note = f"Share of the pairs of each sort, in %.{_rests_on(threshold)}"
     return Figure(title="Distances of pairs", svg=plot.svg(), legend=tuple(legend), note=note)
 
 
@@ -177,7 +177,14 @@ def trade_off(pairs: PairDistances, *, threshold: Mapping[str, Any] | None) -> F
         plot.dots([(max(point, _LOWEST_RATE), 1 - frr)], "other", [f"threshold: {text}"], radius=5)
         legend.append(("other", "threshold", text))
     note = "Same pairs accepted, for every threshold; both errors are equal on the dashed line."
+    note += _rests_on(threshold)
     return Figure(title="Trade-off (ROC)", svg=plot.svg(), legend=tuple(legend), note=note)
+
+
+def _rests_on(threshold: Mapping[str, Any] | None) -> str:
+    """The pairs that a threshold rests on, as one more sentence."""
+    text = (threshold or {}).get("rests_on")
+    return f" The threshold rests on {text}." if text else ""
 
 
 def recall_curve(curve: RecallCurve) -> Figure:
@@ -192,7 +199,8 @@ def recall_curve(curve: RecallCurve) -> Figure:
     plot.dots(points, "c1", [f"recall@{k:.0f} {share:.2%}" for k, share in points], radius=2)
     at = dict(points)
     legend = tuple(("c1", f"recall@{k}", f"{at[k]:.1%}") for k in (1, 5, 10))
-    note = f"{curve.num_queries:,} queries; the last one finds its class at place {curve.last_rank:,}."
+    rests_on = curve.rests_on or f"{curve.num_queries:,} queries"
+    note = f"{rests_on}; the last one finds its class at place {curve.last_rank:,}."
     return Figure(title="Recall at k", svg=plot.svg(), legend=legend, note=note)
 
 

@@ -12,18 +12,28 @@ from pages.plot import number
 
 def headline(
     facts: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], threshold: Mapping[str, Any] | None
-) -> list[tuple[str, str]]:
-    """(name, value) of the few numbers that sum a run up, those of the kept weights where the facts name them."""
+) -> list[tuple[str, str, str]]:
+    """(name, value, what it rests on) of the few numbers that sum a run up.
+
+    Those of the kept weights where the facts name them. The last is empty for what was not measured on held-out images.
+    """
     kept = facts.get("metrics")
     last = kept if isinstance(kept, Mapping) else lines[-1] if lines else {}
-    found = [(key, f"{last[key]:.1%}") for key in ("recall@1", "mAP@R") if _is_number(last.get(key))]
+    rests_on = facts.get("rests_on") or {}
+    found = [
+        (key, f"{last[key]:.1%}", str(rests_on.get(key, {}).get("text", "")))
+        for key in ("recall@1", "mAP@R")
+        if _is_number(last.get(key))
+    ]
     if threshold is not None:
-        found += [("equal error rate", f"{threshold['eer']:.2%}")] if _is_number(threshold.get("eer")) else []
-        found += [("threshold", number(float(threshold["value"])))] if _is_number(threshold.get("value")) else []
-    found += [("% correct", f"{last['pct_correct']:.1f} %")] if _is_number(last.get("pct_correct")) else []
-    found += [("loss", number(float(last["loss"])))] if _is_number(last.get("loss")) else []
-    found += [("training", duration(float(facts["seconds"])))] if _is_number(facts.get("seconds")) else []
-    found += [("speed", f"{last['images_per_s']:,.0f} img/s")] if _is_number(last.get("images_per_s")) else []
+        pairs = str(threshold.get("rests_on") or "")
+        found += [("equal error rate", f"{threshold['eer']:.2%}", pairs)] if _is_number(threshold.get("eer")) else []
+        value = threshold.get("value")
+        found += [("threshold", number(float(value)), pairs)] if value is not None and _is_number(value) else []
+    found += [("% correct", f"{last['pct_correct']:.1f} %", "")] if _is_number(last.get("pct_correct")) else []
+    found += [("loss", number(float(last["loss"])), "")] if _is_number(last.get("loss")) else []
+    found += [("training", duration(float(facts["seconds"])), "")] if _is_number(facts.get("seconds")) else []
+    found += [("speed", f"{last['images_per_s']:,.0f} img/s", "")] if _is_number(last.get("images_per_s")) else []
     return found
 
 
@@ -63,10 +73,17 @@ def summary(
         ("images", str(settings["images"])),
         ("trained on", count("train")),
         ("held out", count("validation")),
-        ("threshold", str((threshold or {}).get("protocol") or "")),
+        ("threshold", _threshold_words(facts, threshold)),
         ("data", str(facts.get("data_sha256") or "")[:16]),
         ("seed", str(settings["seed"])),
         ("finished", str(facts.get("end_time") or "")),
         ("versions", ", ".join(f"{key} {value}" for key, value in versions.items())),
     ]
     return [(name, value) for name, value in rows if value]
+
+
+def _threshold_words(facts: Mapping[str, Any], threshold: Mapping[str, Any] | None) -> str:
+    """How it was chosen and what it rests on, or why there is none."""
+    if threshold is None:
+        return f"none: {facts['why_no_threshold']}" if facts.get("why_no_threshold") else ""
+    return "; rests on ".join(str(threshold[key]) for key in ("protocol", "rests_on") if threshold.get(key))

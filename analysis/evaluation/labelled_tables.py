@@ -11,6 +11,7 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,13 @@ from typing import Any
 import numpy as np
 
 from analysis.clusters.kmeans import kmeans
+from analysis.evaluation.counts import as_facts, retrieval_counts, verification_counts
 from analysis.measures.clustering import clustering_metrics
 from analysis.measures.ranking_accuracy import ranking_accuracy, sample_triplets, table_ranking_accuracy
 from analysis.measures.retrieval import retrieval_metrics
+from analysis.measures.support import support_of_share
 from analysis.measures.verification import verification_metrics
+from analysis.neighbours.batches import checked_matrix, checked_rows
 from artifact.errors import DataError
 from rows.vectors.lineage import table_distance
 from rows.vectors.table import VectorTable
@@ -35,6 +39,7 @@ NUM_QUERIES = 10_000
 CLUSTERING_PRODUCTS = 10**10
 """Rows x classes x dims of one k-means iteration."""
 
+OWN_TUPLES = "distance columns"
 NUM_TRIPLETS = 100_000
 BOOTSTRAP = 200
 
@@ -70,6 +75,7 @@ def evaluate(
         "ranking_accuracy", "tuples": see analysis.measures.ranking_accuracy, of the table's own tuples where it has
         distance columns, else of random triplets ("tuples_from" says which), None where there are none;
         "verification": see analysis.measures.verification, or None; "<metric>_low" and "<metric>_high" beside each;
+        "rests_on": {figure: {its counts, "is_enough", "text"}}, see analysis.measures.support;
         "num_rows" (labelled), "num_unlabelled", "num_classes", "bootstrap", "seed", "distance", "label", "column",
         "lineage": facts of the artifact, or None}.
 
@@ -86,7 +92,7 @@ def evaluate(
     if not labelled.any():
         raise DataError(f'label column "{label}"', expected="a class in some rows", got="none", where=table.source)
     labels = [value for value in values if value not in (None, "")]
-    vectors = table.matrix if labelled.all() else table.take(np.flatnonzero(labelled))
+    vectors = checked_matrix(table) if labelled.all() else checked_rows(table, np.flatnonzero(labelled))
     if queries is None and len(labels) ** 2 > RANKED_DISTANCES:
         queries = NUM_QUERIES
     retrieval = retrieval_metrics(
@@ -104,13 +110,29 @@ def evaluate(
     if vectors.size * num_classes <= CLUSTERING_PRODUCTS:
         clusters = kmeans(vectors, num_classes, seed=seed, distance=distance)
         clustering = clustering_metrics(clusters.assignments, labels)
+    ranking = _ranking(table, vectors, labels, distance, bootstrap, seed)
+    verification = verification_metrics(vectors, labels, distance=distance, bootstrap=bootstrap, seed=seed)
+    counts = retrieval_counts(
+        retrieval,
+        num_classes=sum(size > 1 for size in Counter(labels).values()),
+        intervals=bootstrap > 0,
+    )
+    for name in ("purity", "nmi"):
+        if clustering[name] is not None:
+            counts[name] = support_of_share(clustering[name], len(labels), "rows", num_classes=num_classes)
+    if ranking["ranking_accuracy"] is not None:
+        is_own = ranking["tuples_from"] == OWN_TUPLES
+        count, what = (ranking["tuples"], "tuples") if is_own else (min(usable, ranking["tuples"]), "anchors")
+        counts["ranking_accuracy"] = support_of_share(ranking["ranking_accuracy"], count, what)
+    counts |= verification_counts(verification, num_classes=num_classes)
     return {
         **retrieval,
         **{name: int(retrieval[name]) for name in ("queries", "skipped", "mAP_queries")},
         "queries_from": "all" if num_queries == usable else f"a uniform sample (seed {seed}) of {usable}",
         **clustering,
-        **_ranking(table, vectors, labels, distance, bootstrap, seed),
-        "verification": verification_metrics(vectors, labels, distance=distance, bootstrap=bootstrap, seed=seed),
+        **ranking,
+        "verification": verification,
+        "rests_on": as_facts(counts),
         "num_rows": len(labels),
         "num_unlabelled": len(values) - len(labels),
         "num_classes": num_classes,
@@ -129,7 +151,7 @@ def _ranking(
     """Ranking accuracy of the table's own tuples, else of random ones."""
     own = table_ranking_accuracy(table)
     if own is not None:
-        return own | {"tuples_from": "distance columns"}
+        return own | {"tuples_from": OWN_TUPLES}
     triplets = sample_triplets(labels, NUM_TRIPLETS, seed=seed)
     if triplets is None:
         return {"ranking_accuracy": None, "tuples": 0, "tuples_from": None}

@@ -12,13 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from analysis.evaluation.counts import as_facts, verification_counts
 from analysis.measures.ranking_accuracy import table_ranking_accuracy
 from analysis.measures.roc import RocCurve
+from analysis.measures.support import support_of_share
 from analysis.measures.verification import FALSE_ACCEPT_RATES, resolved_rates
 from analysis.neighbours.batches import number_column
 from artifact.errors import DataError, UsageError
 from artifact.kinds import KINDS, distance_name
 from rows.pair_target import DIFFERENT
+from rows.vectors.column import EMBEDDING
 from rows.vectors.parts import folder_parts, part_facts
 from rows.vectors.table import VectorTable
 
@@ -31,7 +34,7 @@ def open_tuples(path: str | Path) -> VectorTable:
     if not path.exists():
         return VectorTable.open(path)
     schema, _ = part_facts(folder_parts(path)[0] if path.is_dir() else path)
-    return VectorTable.open(path, next((name for name in schema.names if name.startswith("embedding")), "embedding"))
+    return VectorTable.open(path, next((name for name in schema.names if name.startswith(EMBEDDING)), None))
 
 
 def evaluate_tuples(table: VectorTable) -> dict[str, Any]:
@@ -40,11 +43,12 @@ def evaluate_tuples(table: VectorTable) -> dict[str, Any]:
     Returns:
         {"ranking_accuracy", "tuples", their interval: see analysis.measures.ranking_accuracy, None of pairs;
         "verification": {"AUC", "EER", "TAR@FAR=<far>" (None where the pairs cannot tell), "same_pairs",
-        "different_pairs"} of pairs, else None; "num_rows", "lineage": facts of the artifact, or None}.
+        "different_pairs"} of pairs, else None; "rests_on": {figure: {its counts, "is_enough", "text"}}, see
+        analysis.measures.support; "num_rows", "lineage": facts of the artifact, or None}.
 
     Raises:
         UsageError: neither distance columns to be measured, nor labels.
-        DataError: a distance that is missing or no number, or a truth that is not 0 or 1.
+        DataError: a distance that is missing or no number, a truth that is not 0 or 1, or the same in every row.
     """
     ranking = table_ranking_accuracy(table)
     verification = _verification(table)
@@ -56,9 +60,13 @@ def evaluate_tuples(table: VectorTable) -> dict[str, Any]:
             got="neither",
             where=table.source,
         )
+    counts = verification_counts(verification)
+    if ranking is not None:
+        counts["ranking_accuracy"] = support_of_share(ranking["ranking_accuracy"], ranking["tuples"], "tuples")
     return {
         **(ranking or {"ranking_accuracy": None, "tuples": 0}),
         "verification": verification,
+        "rests_on": as_facts(counts),
         "num_rows": table.num_rows,
         "lineage": asdict(table.lineage) if table.lineage else None,
     }
@@ -73,7 +81,12 @@ def _verification(table: VectorTable) -> dict[str, Any] | None:
         raise DataError(f'column "{DIFFERENT}"', expected="0 or 1 in every row", got="others", where=table.source)
     same, different = np.sort(distances[truth == 0]), np.sort(distances[truth == 1])
     if not len(same) or not len(different):
-        return None
+        raise DataError(
+            f'column "{DIFFERENT}"',
+            expected="pairs of both sorts, 0 and 1, to tell them apart",
+            got=f"{len(same)} same and {len(different)} different",
+            where=table.source,
+        )
     resolved = resolved_rates(FALSE_ACCEPT_RATES, len(different))
     rates = RocCurve(same, different).rates(resolved).tolist()
     names = ["AUC", "EER", *(f"TAR@FAR={far:g}" for far in resolved)]

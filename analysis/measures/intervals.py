@@ -55,9 +55,14 @@ def mean_interval(values: Numbers, *, population: int | None = None) -> tuple[fl
     effective = size * (min(_MOST_INFORMATION, binary / variance) if variance > 0 and binary > 0 else 1.0)
     if population is not None:
         effective *= (population - 1) / (population - size)
+    return score_interval(mean, effective)
+
+
+def score_interval(mean: float, size: float) -> tuple[float, float]:
+    """Wilson's interval of a share in [0, 1] of so many yes-or-no answers, more than none."""
     squared = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2) ** 2
-    middle = (mean + squared / (2 * effective)) / (1 + squared / effective)
-    half = math.sqrt(squared * (binary / effective + squared / (4 * effective**2))) / (1 + squared / effective)
+    middle = (mean + squared / (2 * size)) / (1 + squared / size)
+    half = math.sqrt(squared * (mean * (1.0 - mean) / size + squared / (4 * size**2))) / (1 + squared / size)
     return max(0.0, middle - half), min(1.0, middle + half)
 
 

@@ -46,6 +46,11 @@ class Pairs:
         """Whether same and different can be told apart at all: one needs pairs of each."""
         return len(self.same) > 0 and len(self.different) > 0
 
+    @property
+    def num_classes(self) -> int:
+        """Classes of which there are pairs."""
+        return len(np.unique(np.append(self.same_classes, self.different_classes)))
+
 
 def choose_pairs(
     vectors: Vectors, labels: Labels, *, distance: str, max_pairs: int = MAX_PAIRS, seed: int = 0

@@ -8,6 +8,7 @@ import numpy as np
 
 from analysis.measures.pairs import MAX_PAIRS, Pairs, choose_pairs
 from analysis.measures.roc import RocCurve
+from analysis.measures.support import support_of_pairs
 from analysis.neighbours.labels import Labels
 from artifact.arrays import Vectors
 from artifact.errors import UsageError
@@ -54,7 +55,9 @@ def threshold_of_pairs(pairs: Pairs, *, far: float = FALSE_ACCEPT_RATE) -> dict[
     Returns:
         {"value": the threshold, "rule", "far": share of different pairs at most `value` apart, "frr": share of same
         pairs further apart, "eer": the equal error rate of the pairs (analysis.measures.roc), "pairs": how many were
-        used, "protocol": one line of text}; None where there is no same or no different pair.
+        used, "protocol": one line of text, "same_pairs", "different_pairs" and "classes": counts of these,
+        "is_enough": whether so many can tell the rates (analysis.measures.support), "rests_on": the same in words};
+        None where there is no same or no different pair.
 
     Raises:
         UsageError: `far` outside [0, 1].
@@ -65,15 +68,30 @@ def threshold_of_pairs(pairs: Pairs, *, far: float = FALSE_ACCEPT_RATE) -> dict[
     same, different = pairs.same, pairs.different
     value = largest_threshold(same, different, far)
     accepted = int(np.searchsorted(same, value, side="right"))
+    frr, eer = (len(same) - accepted) / len(same), RocCurve(same, different).equal_error_rate
+    support = support_of_pairs(
+        len(same), len(different), far=far, same_share=frr, both_share=eer, num_classes=pairs.num_classes
+    )
     return {
         "value": float(value),
         "rule": RULE,
         "far": int(np.searchsorted(different, value, side="right")) / len(different),
-        "frr": (len(same) - accepted) / len(same),
-        "eer": RocCurve(same, different).equal_error_rate,
+        "frr": frr,
+        "eer": eer,
         "pairs": len(same) + len(different),
         "protocol": f"{pairs.protocol}; the largest value with far <= {far:g}",
+        **support.counts,
+        "is_enough": support.is_enough,
+        "rests_on": str(support),
     }
+
+
+def why_none(pairs: Pairs) -> str | None:
+    """Why these pairs give no threshold; None where they give one."""
+    if pairs.are_of_both_sorts:
+        return None
+    sort, of = ("same", "one class") if not len(pairs.same) else ("different", "two classes")
+    return f"none of the held-out pairs is a {sort} one: there are no two images of {of}"
 
 
 def check_rate(far: float) -> None:

@@ -1,8 +1,8 @@
 """Verification figures, same or not by distance: AUC, EER and TAR at given FARs, each with its interval, and the curve.
 
 Decisions a reader would question:
-- A rate is given only where at least MIN_FALSE_ACCEPTS different pairs may be accepted under it: of a thousand pairs
-  nobody can tell what happens once in ten thousand. Below that it is None.
+- A rate is given only where the different pairs can tell it (analysis/measures/support.py): of a thousand pairs nobody
+  can tell what happens once in ten thousand. Below that it is None.
 - Intervals come from drawing whole classes (Bolle, Ratha, Pankanti, "Error analysis of pattern recognition systems: the
   subsets bootstrap", 2004): thousands of pairs share one image and millions one class, so an interval that takes them
   for independent has next to no width. A same pair counts as often as its class is drawn, a different one the product.
@@ -18,13 +18,13 @@ import numpy as np
 from analysis.measures.intervals import MIN_CLASSES, draw_classes, percentiles
 from analysis.measures.pairs import MAX_PAIRS, Pairs, choose_pairs
 from analysis.measures.roc import RocCurve
+from analysis.measures.support import tells_false_accepts
 from analysis.neighbours.labels import Labels
 from analysis.neighbours.samples import check_seed
 from artifact.arrays import Indices, Numbers, Vectors
 from artifact.errors import UsageError
 
 FALSE_ACCEPT_RATES = (1e-1, 1e-2, 1e-3, 1e-4)
-MIN_FALSE_ACCEPTS = 10
 
 
 def verification_metrics(
@@ -88,7 +88,7 @@ def verification_metrics(
 
 def resolved_rates(fars: Sequence[float], num_different: int) -> list[float]:
     """The false-accept rates that so many different pairs can tell."""
-    return [far for far in fars if far * num_different >= MIN_FALSE_ACCEPTS]
+    return [far for far in fars if tells_false_accepts(far, num_different)]
 
 
 def _resampled(curve: RocCurve, pairs: Pairs, fars: Sequence[float], resamples: int, seed: int) -> Numbers | None:

@@ -5,28 +5,37 @@ A number that is not finite is named by its row in the table.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
 
 from artifact.arrays import Indices, Numbers, Vectors
 from artifact.errors import DataError
+from rows.vectors.column import require_finite
 from rows.vectors.table import VectorBatch, VectorTable
 
 
-def checked_batches(table: VectorTable) -> Iterator[VectorBatch]:
+def checked_batches(
+    table: VectorTable, columns: Sequence[str] = (), *, num_rows: int | None = None
+) -> Iterator[VectorBatch]:
     """Batches as VectorTable.batches gives them; raises DataError at the first row with a number that is not finite."""
-    for batch in table.batches():
-        _require_finite(batch.vectors, None, batch.first_row, table.source)
+    for batch in table.batches(columns, num_rows=num_rows):
+        require_finite(batch.vectors, first_row=batch.first_row, where=table.source)
         yield batch
 
 
 def checked_rows(table: VectorTable, rows: Indices) -> Vectors:
     """float32 [m, n] of some rows (rising); raises DataError where a number of theirs is not finite."""
     taken = table.take(rows)
-    _require_finite(taken, rows, 0, table.source)
+    require_finite(taken, rows=rows, where=table.source)
     return taken
+
+
+def checked_matrix(table: VectorTable) -> Vectors:
+    """float32 [N, n] of all rows; raises DataError where a number is not finite."""
+    require_finite(table.matrix, where=table.source)
+    return table.matrix
 
 
 def rows_with_ids(table: VectorTable) -> pa.Table:
@@ -48,18 +57,3 @@ def number_column(table: VectorTable, name: str) -> Numbers:
     if column.null_count or np.isnan(values).any():
         raise DataError(f'column "{name}"', expected="a number in every row", got="none in some", where=table.source)
     return values
-
-
-def _require_finite(vectors: Vectors, rows: Indices | None, first_row: int, source: str) -> None:
-    finite = np.isfinite(vectors)
-    if finite.all():
-        return
-    bad = int(np.flatnonzero(~finite.all(axis=1))[0])
-    row = first_row + bad if rows is None else int(rows[bad])
-    raise DataError(
-        "vectors",
-        expected="finite numbers",
-        got=f"NaN or infinity in row {row}",
-        where=source,
-        mend="score the images into another folder, which leaves such rows out, or remove the row",
-    )

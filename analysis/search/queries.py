@@ -15,12 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from analysis.neighbours.batches import checked_batches
 from artifact.arrays import Vectors
 from artifact.decoding import ImageError
-from artifact.errors import DataError, UsageError
+from artifact.errors import DataError, SpaceError, UsageError
+from rows.cells import is_unmistakable
 from rows.formats.opening import is_table_file
 from rows.images import ImageRef
 from rows.tables import open_table
+from rows.vectors.column import EMBEDDING
+from rows.vectors.column import is_vectors as holds_vectors
 from rows.vectors.lineage import Lineage, require_same_space
 from rows.vectors.parts import MANIFEST, folder_parts, part_facts
 from rows.vectors.table import VectorTable
@@ -68,29 +72,33 @@ class Queries:
         num_queries: how many there are.
         blocks: all of them, once; those to be shown are all in the first.
         folder: the images of a table of vectors, where that is known: its ids are paths in there.
+        note: what the user may want to know: that nothing says which model gave some of the vectors.
     """
 
     num_queries: int
     blocks: Iterator[QueryBlock]
     folder: Path | None = None
+    note: str | None = None
 
 
 def read_queries(
     query: Path,
     *,
     k: int,
-    column: str,
     lineage: Lineage | None,
     open_model: Callable[[], AbstractContextManager[Embedder]] | None,
+    column: str | None = None,
+    vouched: bool = False,
     num_shown: int = 0,
 ) -> Queries:
     """Queries from an image, a folder or table of images, or a table of vectors.
 
     Args:
         k: neighbours that each will be given: the more, the fewer queries in a block.
-        column: the vector column of a table of vectors.
         lineage: of the index.
         open_model: opens what turns images into vectors; None where no model was named.
+        column: the vector column of a table of vectors; None as in VectorTable.open.
+        vouched: somebody says that index and queries are of one space where one of them does not tell.
         num_shown: how many of the first queries will be shown: they are in one block, with their images.
 
     Raises:
@@ -101,36 +109,62 @@ def read_queries(
     block_size = max(num_shown, min(BLOCK_QUERIES, BLOCK_ANSWERS // k))
     if is_vectors(query, column):
         table = VectorTable.open(query, column)
-        require_same_space(lineage, table.lineage)
-        return Queries(num_queries=table.num_rows, blocks=_vector_blocks(table, block_size), folder=table.images)
+        note = _compared(lineage, table.lineage, vouched=vouched)
+        return Queries(
+            num_queries=table.num_rows, blocks=_vector_blocks(table, block_size), folder=table.images, note=note
+        )
     if open_model is None:
         raise UsageError("an image needs a model", expected="--model NAME and one of --url and --repository")
     source = _Images(query, num_kept=num_shown)
     with open_model() as model:
-        require_same_space(lineage, model.lineage)
+        note = _compared(lineage, model.lineage, vouched=vouched)
         vectors = model.embed(iter(source))
     if not source.ids:
         raise DataError("queries", expected="at least one image", got="none", where=query)
-    return Queries(num_queries=len(vectors), blocks=_image_blocks(source, vectors, block_size))
+    return Queries(num_queries=len(vectors), blocks=_image_blocks(source, vectors, block_size), note=note)
 
 
-def is_vectors(query: Path, column: str) -> bool:
+def is_vectors(query: Path, column: str | None) -> bool:
     """Whether a search reads vectors there: a scoring job's folder, a Parquet file or a folder of parts with that
-    column of vectors, or nothing that exists."""
+    column of vectors (without a name: any such column, unless there are images too), or nothing that exists."""
     if query.is_dir():
         if (query / MANIFEST).exists():
             return True
         if not any(query.glob("part-*.parquet")):
             return False
-        return column in part_facts(folder_parts(query)[0])[0].names  # Spark names tables of images so too
+        return _has_vectors(folder_parts(query)[0], column)  # Spark names tables of images so too
     if not query.is_file():
         return True
-    return query.suffix.lower() in (".parquet", ".pq") and column in part_facts(query)[0].names
+    return query.suffix.lower() in (".parquet", ".pq") and _has_vectors(query, column)
+
+
+def _has_vectors(part: Path, column: str | None) -> bool:
+    schema = part_facts(part)[0]
+    if column is not None or EMBEDDING in schema.names:
+        return (column or EMBEDDING) in schema.names
+    is_of_images = any(field.name == "image" or is_unmistakable(field.type) for field in schema)
+    return not is_of_images and any(holds_vectors(field.type) for field in schema)
+
+
+def _compared(index: Lineage | None, queries: Lineage | None, *, vouched: bool) -> str | None:
+    """See that queries are of the index's space; what is to be told where nothing says so."""
+    names = ("the index", "the queries")
+    try:
+        require_same_space(index, queries, names=names, vouched=vouched)
+    except SpaceError as error:
+        if index is not None and queries is not None:
+            raise
+        mend = f"{error.mend}, or say with --distance NAME that they are of one space all the same"
+        raise SpaceError(error.what, expected=error.expected, got=error.got, mend=mend) from None
+    unknown = [name for name, lineage in zip(names, (index, queries), strict=True) if lineage is None]
+    if not unknown:
+        return None
+    return f"nothing says which model gave the vectors of {' and '.join(unknown)}: they are taken to be of one space"
 
 
 def _vector_blocks(table: VectorTable, size: int) -> Iterator[QueryBlock]:
     named = ["id"] if "id" in table.columns else []
-    for batch in table.batches(named, num_rows=size):
+    for batch in checked_batches(table, named, num_rows=size):
         rows: Iterable[Any] = range(batch.first_row, batch.first_row + len(batch))
         ids = [str(each) for each in (batch.columns["id"].to_pylist() if named else rows)]
         yield QueryBlock(ids=ids, vectors=batch.vectors)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lookalike.commands.options import COLUMN, JSON, VECTORS
+from lookalike.commands.options import COLUMN, DISTANCE, JSON, VECTORS
 
 
 def cluster(
@@ -15,7 +15,8 @@ def cluster(
     k: Annotated[int, typer.Option("-k", min=1, help="Number of clusters.")],
     output: Annotated[Path, typer.Option(help="Parquet file to write.", metavar="FILE")],
     seed: Annotated[int, typer.Option(min=0, help="Decides the starts.")] = 0,
-    column: Annotated[str, COLUMN] = "embedding",
+    column: Annotated[str | None, COLUMN] = None,
+    distance: Annotated[str | None, DISTANCE] = None,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Group vectors by k-means: sizes, medoids and silhouettes, and for every row its cluster and distance."""
@@ -23,4 +24,5 @@ def cluster(
     from lookalike.results.clusters import print_clusters
     from rows.vectors.table import VectorTable
 
-    print_clusters(cluster_table(VectorTable.open(vectors, column), k, output, seed=seed), output, as_json=as_json)
+    table = VectorTable.open(vectors, column)
+    print_clusters(cluster_table(table, k, output, seed=seed, distance=distance), output, as_json=as_json)

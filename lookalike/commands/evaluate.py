@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from artifact.errors import UsageError
-from lookalike.commands.options import COLUMN, JSON, VECTORS
+from lookalike.commands.options import COLUMN, DISTANCE, JSON, VECTORS
 
 
 def evaluate(
@@ -17,7 +17,8 @@ def evaluate(
         str | None,
         typer.Option(help="Column that holds the class; not needed for scored tuples.", metavar="COLUMN"),
     ] = None,
-    column: Annotated[str, COLUMN] = "embedding",
+    column: Annotated[str | None, COLUMN] = None,
+    distance: Annotated[str | None, DISTANCE] = None,
     queries: Annotated[int | None, typer.Option(min=1, help="Rank a sample of N.", metavar="N")] = None,
     bootstrap: Annotated[int, typer.Option(min=0, help="Resamples of the classes.", metavar="N")] = 200,
     per_class: Annotated[bool, typer.Option("--per-class", help="Add a line for each class, worst first.")] = False,
@@ -34,14 +35,22 @@ def evaluate(
     from rows.vectors.table import VectorTable
 
     if label is None:
-        if queries is not None or per_class:
-            raise UsageError("--queries and --per-class", expected="--label with them")
+        if queries is not None or per_class or distance is not None:
+            raise UsageError("--queries, --per-class and --distance", expected="--label with them")
         from analysis.evaluation.tuple_tables import evaluate_tuples, open_tuples
 
         facts = evaluate_tuples(open_tuples(vectors))
     else:
         table = VectorTable.open(vectors, column)
-        facts = measure(table, label, queries=queries, bootstrap=bootstrap, per_class=per_class, seed=seed)
+        facts = measure(
+            table,
+            label,
+            distance=distance,
+            queries=queries,
+            bootstrap=bootstrap,
+            per_class=per_class,
+            seed=seed,
+        )
     if as_json:
         console.print_json(facts)
     else:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lookalike.commands.options import COLUMN, JSON, VECTORS
+from lookalike.commands.options import COLUMN, DISTANCE, JSON, VECTORS
 
 
 def index(
@@ -16,7 +16,8 @@ def index(
     kind: Annotated[str, typer.Option(help="flat (exact), ivf (lists), or auto: by size.")] = "auto",
     recall: Annotated[float, typer.Option(help="recall@10 that ivf must reach on a sample.")] = 0.97,
     seed: Annotated[int, typer.Option(min=0, help="Decides the lists and the sample.")] = 0,
-    column: Annotated[str, COLUMN] = "embedding",
+    column: Annotated[str | None, COLUMN] = None,
+    distance: Annotated[str | None, DISTANCE] = None,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Build a search index over a table of vectors; its recall against exact search is measured."""
@@ -27,7 +28,7 @@ def index(
 
     for file in (output, rows_file(output)):
         require_not_input(file, vectors)
-    built = Index.build(VectorTable.open(vectors, column), kind=kind, recall=recall, seed=seed)
+    built = Index.build(VectorTable.open(vectors, column), distance=distance, kind=kind, recall=recall, seed=seed)
     built.save(output)
     facts: dict[str, Any] = {
         "index": str(output),

@@ -8,17 +8,15 @@ from typing import Annotated
 
 import typer
 
-from lookalike.commands.options import COLUMN, JSON, VECTORS
+from lookalike.commands.options import COLUMN, DISTANCE, JSON, VECTORS
 
 
 def push(
     vectors: Annotated[Path, VECTORS],
     url: Annotated[str, typer.Argument(help="qdrant://, milvus:// or postgresql:// and the place.", metavar="URL")],
     collection: Annotated[str, typer.Option(help="Collection to write to; of PostgreSQL a table.", metavar="NAME")],
-    column: Annotated[str, COLUMN] = "embedding",
-    distance: Annotated[
-        str | None, typer.Option(help="Only for vectors that no artifact gave.", metavar="DISTANCE")
-    ] = None,
+    column: Annotated[str | None, COLUMN] = None,
+    distance: Annotated[str | None, DISTANCE] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows of one request, at most.", metavar="N")] = 1000,
     recreate: Annotated[bool, typer.Option("--recreate", help="Replace the collection of an earlier push.")] = False,
     as_json: Annotated[bool, JSON] = False,

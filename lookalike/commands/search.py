@@ -36,7 +36,11 @@ def search(
             help="Folder that the ids of the index are paths in; by default the one that was scored.", metavar="DIR"
         ),
     ] = None,
-    column: Annotated[str, COLUMN] = "embedding",
+    column: Annotated[str | None, COLUMN] = None,
+    distance: Annotated[
+        str | None,
+        typer.Option(help="That of the index: says that queries without lineage are of its space.", metavar="DISTANCE"),
+    ] = None,
     tls: connecting.Tls = False,
     tls_ca: connecting.TlsCa = None,
     tls_certificate: connecting.TlsCertificate = None,
@@ -54,6 +58,9 @@ def search(
     if images is not None and not images.is_dir():
         raise UsageError("--images", expected="a folder", got=str(images))
     opened = Index.open(index)
+    if distance not in (None, opened.distance):
+        expected = f"{opened.distance}, as the index was built"
+        raise UsageError("--distance", expected=expected, got=str(distance), where=index)
     open_model = None
     if model is not None and (url is None) != (repository is None):
         open_model = partial(connecting.open_scorer, model, **connecting.given_connection(context))
@@ -61,10 +68,13 @@ def search(
         query,
         k=min(k, opened.num_rows),
         column=column,
+        vouched=distance is not None,
         lineage=opened.lineage,
         open_model=open_model,
         num_shown=MAX_QUERIES,
     )
+    if queries.note:
+        console.note(queries.note)
     recall = recall_line(opened)
     answers = JsonAnswers() if as_json else TableAnswers()
     for number, block in enumerate(queries.blocks):

@@ -65,6 +65,7 @@ def train(
     """Train an embedding; every option has a default that trains something sensible on a plain folder."""
     from lookalike import console
     from lookalike.progress import EventProgress
+    from lookalike.results.figures import metrics_line, threshold_line
     from trainer.config.config import make_config, with_overrides
 
     given = {
@@ -114,7 +115,9 @@ def train(
         "kind": run.kind,
         "embedding_dim": run.embedding_dim,
         "metrics": run.facts.get("metrics"),
+        "rests_on": run.facts.get("rests_on"),
         "threshold": run.threshold,
+        "why_no_threshold": run.facts.get("why_no_threshold"),
     }
     if deploy is not None:
         from export.build import deploy as publish_both
@@ -132,7 +135,10 @@ def train(
     if as_json:
         console.print_json(result)
         return
-    console.print_facts("trained", {key: value for key, value in result.items() if key != "models"})
+    shown = {key: value for key, value in result.items() if key not in ("models", "rests_on", "why_no_threshold")}
+    shown["metrics"] = metrics_line(result["metrics"], result["rests_on"])
+    shown["threshold"] = threshold_line(result["threshold"], result["why_no_threshold"])
+    console.print_facts("trained", shown)
     for model in result.get("models", []):
         console.print_facts("published", model)
     if deploy is None:

@@ -55,7 +55,13 @@ class TableAnswers:
 
 def recall_line(index: Index) -> str | None:
     """The recall of an approximate index in words; None where it is exact."""
+    from analysis.measures.support import support_of_share
+
     if index.is_exact:
         return None
     recall = "not measured" if index.recall is None else index.recall
-    return f"approximate: recall@10 was {recall} when it was built"
+    asked = index.parameters.get("recall_queries")
+    rests_on = ""
+    if index.recall is not None and asked is not None:
+        rests_on = f", on {support_of_share(index.recall, asked, 'queries')}"
+    return f"approximate: recall@10 was {recall} when it was built{rests_on}"

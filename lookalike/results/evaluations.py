@@ -1,4 +1,4 @@
-"""An evaluation as it is printed: a line a metric with its interval, what it was measured on, a line a class."""
+"""An evaluation as it is printed: a line a metric with what it rests on, how it was measured, and a line a class."""
 
 from __future__ import annotations
 
@@ -26,14 +26,20 @@ _CONDITIONS = (
 def print_evaluation(facts: Mapping[str, Any], *, per_class: bool) -> None:
     """Print what analysis.evaluation gave; with `per_class` its classes too, worst first."""
     shares = {**facts, **(facts["verification"] or {})}
+    names = [name for name in shares if isinstance(shares[name], float) and not name.endswith(("_low", "_high"))]
+    names += [name for name in facts["rests_on"] if name not in names]  # not given, and why
     rows = [
-        [name, *(console.show(value) if value is not None else "" for value in _with_interval(shares, name))]
-        for name in shares
-        if isinstance(shares[name], float) and not name.endswith(("_low", "_high"))
+        [
+            name,
+            *(console.show(value) if value is not None else "" for value in _with_interval(shares, name)),
+            facts["rests_on"].get(name, {}).get("text", ""),
+        ]
+        for name in names
     ]
-    console.print_table(["metric", "value", "low", "high"], rows)
+    console.print_table(["metric", "value", "low", "high", "rests on"], rows)
     sys.stdout.write("\n")
-    pairs = {"pairs": shares.get("protocol")}
+    none = "none: all labelled rows are of one class" if facts.get("num_classes") == 1 else None
+    pairs = {"pairs": shares.get("protocol") or none}
     console.print_facts("evaluated", {name: facts.get(name) for name in _CONDITIONS} | pairs)
     if per_class:
         sys.stdout.write("\n")
@@ -42,4 +48,4 @@ def print_evaluation(facts: Mapping[str, Any], *, per_class: bool) -> None:
 
 
 def _with_interval(facts: Mapping[str, Any], name: str) -> list[float | None]:
-    return [facts[name], facts.get(f"{name}_low"), facts.get(f"{name}_high")]
+    return [facts.get(name), facts.get(f"{name}_low"), facts.get(f"{name}_high")]

@@ -10,6 +10,7 @@ from artifact.model.description import inputs_of, outputs_of
 from artifact.model.int8_scheme import older_scheme_note
 from artifact.model.manifest import Manifest
 from lookalike import console
+from lookalike.results.figures import metrics_line, threshold_line
 
 
 def print_manifest(manifest: Manifest) -> None:
@@ -24,12 +25,12 @@ def print_manifest(manifest: Manifest) -> None:
             "created": manifest.created,
             "embedding_dim": manifest.embedding_dim,
             "distance": manifest.distance + (", on the unit sphere" if manifest.normalized else ""),
-            "threshold": manifest.threshold,
+            "threshold": threshold_line(manifest.threshold, training.get("why_no_threshold")),
             "loss": f"{manifest.loss}, margin {console.show(manifest.margin)}" if manifest.loss else None,
             "preprocessing": manifest.preprocessing,
             "base": manifest.base,
-            "training": {key: value for key, value in training.items() if not isinstance(value, dict)},
-            "metrics": training.get("metrics"),
+            "training": {key: value for key, value in training.items() if _is_plain(key, value)},
+            "metrics": metrics_line(training.get("metrics"), training.get("rests_on")),
             "size": _size(manifest.content.size, manifest.content.external),
             "note": older_scheme_note(manifest),
         },
@@ -38,6 +39,10 @@ def print_manifest(manifest: Manifest) -> None:
     rows += [("output", *astuple(variable)) for variable in outputs_of(manifest)]
     console.out.print()
     console.print_table(("variable", "name", "shape", "type", "label"), rows)
+
+
+def _is_plain(name: str, value: Any) -> bool:
+    return not isinstance(value, dict) and name != "why_no_threshold"
 
 
 def _size(model: int, external: Mapping[str, Any]) -> str:

@@ -36,6 +36,7 @@ def print_versions(model: PublishedModel, *, as_json: bool) -> None:
             "digest": manifest.digest,
             "created": manifest.created,
             "recall_at_1": _recall(manifest),
+            "rests_on": (manifest.training.get("rests_on") or {}).get("recall@1"),
         }
         for version, manifest in model.manifests.items()
     ]
@@ -44,7 +45,10 @@ def print_versions(model: PublishedModel, *, as_json: bool) -> None:
         return
     console.print_table(
         ("version", "served", "digest", "created", "recall@1"),
-        [(row["version"], "yes" if row["served"] else "", *list(row.values())[2:]) for row in rows],
+        [
+            (row["version"], "yes" if row["served"] else "", row["digest"], row["created"], _recall_cell(row))
+            for row in rows
+        ],
     )
 
 
@@ -57,3 +61,11 @@ def published_facts(model: PublishedModel) -> dict[str, Any]:
 def _recall(manifest: Manifest) -> Any:
     metrics = manifest.training.get("metrics")
     return metrics.get("recall@1") if isinstance(metrics, dict) else None
+
+
+def _recall_cell(row: dict[str, Any]) -> Any:
+    """The number, and where it rests on too few the word."""
+    facts = row["rests_on"]
+    if row["recall_at_1"] is None or not facts or facts["is_enough"]:
+        return row["recall_at_1"]
+    return f"{console.show(row['recall_at_1'])} ({facts['text']})"

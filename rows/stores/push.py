@@ -22,6 +22,7 @@ from rows.stores.label import Label
 from rows.stores.place import Place, parse_place
 from rows.stores.programs import load_store, missing_package
 from rows.stores.store import PushedRows, Store, StoreModule
+from rows.vectors.column import require_finite
 from rows.vectors.lineage import table_distance
 from rows.vectors.table import VectorTable
 
@@ -80,7 +81,7 @@ def push(
     Raises:
         UsageError: no such kind of store, or a distance that is missing, wrong or unknown to the store.
         LookalikeError: the store's package is not installed.
-        DataError: the table cannot be read, or a row has no id or no vector.
+        DataError: the table cannot be read, or a row has no id, no vector or a number that is not finite.
         SpaceError: the collection holds vectors of another space.
         OutputError: the collection is not one of ours, or of another column, distance, width or type of id.
         ServerError: the store cannot be reached, or refused; it says how many rows are there.
@@ -182,7 +183,7 @@ def _how_far(done: int, num_rows: int) -> str:
 def _columns(table: VectorTable) -> pa.Schema:
     """The columns that go along: the id, int64 or string, then all that are no vectors."""
     found = table.schema.field("id").type if "id" in table.schema.names else pa.int64()
-    others = [field for field in table.schema if field.name != "id" and not pa.types.is_fixed_size_list(field.type)]
+    others = [field for field in table.other_fields if field.name != "id"]
     fits = pa.types.is_integer(found) and not pa.types.is_uint64(found)
     return pa.schema([pa.field("id", pa.int64() if fits else pa.string()), *others])
 
@@ -192,6 +193,7 @@ def _batches(table: VectorTable, columns: pa.Schema, batch_size: int) -> Iterato
     names = [name for name in columns.names if name in table.schema.names]
     num_rows = min(batch_size, max(1, BYTES_PER_BATCH // (4 * table.dim)))
     for batch in table.batches(names, num_rows=num_rows):
+        require_finite(batch.vectors, first_row=batch.first_row, where=table.source)
         ids: list[Any] = list(range(batch.first_row, batch.first_row + len(batch)))
         if "id" in names:
             ids = batch.columns["id"].to_pylist()

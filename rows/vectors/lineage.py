@@ -66,21 +66,26 @@ class Lineage:
 
 
 def require_same_space(
-    a: Lineage | None, b: Lineage | None, *, names: tuple[str, str] = ("the first", "the second")
+    a: Lineage | None,
+    b: Lineage | None,
+    *,
+    names: tuple[str, str] = ("the first", "the second"),
+    vouched: bool = False,
 ) -> None:
     """Refuse vectors that cannot be compared.
 
     Two tables that both carry no lineage pass: they are not ours, and their owner knows. One with and one
-    without do not.
+    without do not, unless somebody vouches for the one without: pandas loses the lineage of vectors that are ours.
 
     Args:
         a, b: lineage of each table.
         names: what to call the tables in the message, such as their paths.
+        vouched: let one without a lineage pass; two lineages must be of one space all the same.
 
     Raises:
         SpaceError: names both.
     """
-    if (a.space if a else None) == (b.space if b else None):
+    if (a.space if a else None) == (b.space if b else None) or (vouched and (a is None or b is None)):
         return
     shown = [f"{name} of {lineage or 'unknown origin'}" for name, lineage in zip(names, (a, b), strict=True)]
     raise SpaceError(
@@ -106,7 +111,7 @@ def table_distance(lineage: Lineage | None, distance: str | None, *, where: str)
                 expected="a name, for vectors without lineage",
                 got="none",
                 where=where,
-                mend="name one of " + ", ".join(DISTANCES),
+                mend=f"name one of {', '.join(DISTANCES)} with --distance (in Python, distance=...)",
             )
         return distance
     check_distance(lineage.distance)

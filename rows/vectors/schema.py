@@ -1,4 +1,4 @@
-"""The Arrow form of vectors: the schema of a table of them, and a matrix as a column of FixedSizeList<float>."""
+"""The Arrow form of vectors: the schema of a table of them, of its parts together, and a matrix as a column."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from artifact.arrays import Vectors
 from artifact.errors import DataError
+from rows.vectors.column import fixed_length, is_vectors
 from rows.vectors.lineage import Lineage
 
 
@@ -49,3 +50,43 @@ def vector_array(matrix: Vectors) -> pa.FixedSizeListArray[Any]:
     """float32 [N, n] as an Arrow array FixedSizeList<float>[n] of length N, without a copy where it is C-contiguous."""
     values = pa.array(np.ascontiguousarray(matrix, np.float32).reshape(-1))
     return pa.FixedSizeListArray.from_arrays(values, matrix.shape[1])
+
+
+def joined_schema(schema: pa.Schema, other: pa.Schema) -> pa.Schema | None:
+    """The columns of two parts with types that hold both; None where they are not the same columns.
+
+    Vectors keep the type of the first: they are read one part at a time, whatever each part has.
+    """
+    if schema.equals(other):
+        return schema
+    if sorted(schema.names) != sorted(other.names) or len(set(schema.names)) < len(schema.names):
+        return None
+    fields = []
+    for field in schema:
+        there = other.field(field.name)
+        if is_vectors(field.type) and is_vectors(there.type):
+            if len({fixed_length(field.type), fixed_length(there.type)} - {None}) > 1:
+                return None
+            fields.append(field)
+            continue
+        sides = [pa.schema([pa.field(field.name, _decoded(each, to))]) for each, to in ((field, there), (there, field))]
+        try:
+            fields += pa.unify_schemas(sides, promote_options="permissive")
+        except (pa.ArrowTypeError, pa.ArrowInvalid):
+            return None
+    return pa.schema(fields)
+
+
+def retyped(table: pa.Table, schema: pa.Schema, *, where: object) -> pa.Table:
+    """Columns of one part with the types of the whole table; raises DataError where a value does not fit."""
+    try:
+        return table.cast(schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        expected = f"values that fit in {', '.join(f'{field.name} ({field.type})' for field in schema)}"
+        raise DataError("part", expected=expected, got=" ".join(str(error).split())[:200], where=where) from None
+
+
+def _decoded(field: pa.Field[Any], other: pa.Field[Any]) -> pa.DataType:
+    """The type of a field; of pandas' categories that of the words, where another part holds them plainly."""
+    kind: pa.DataType = field.type
+    return kind.value_type if isinstance(kind, pa.DictionaryType) and kind != other.type else kind

@@ -1,7 +1,10 @@
 """Tables of vectors with their lineage: read as one float32 matrix, or a batch of rows at a time in bounded memory.
 
-A table is a folder of part-*.parquet (what scoring writes), or one Parquet file. Any Parquet file with a column of type
-FixedSizeList<float> will do; without our metadata its lineage is unknown.
+A table is a folder of part-*.parquet (what scoring writes), or one Parquet file. Any Parquet file with a column of
+lists of numbers will do (rows/vectors/column.py); without our metadata its lineage is unknown.
+
+Decision a reader would question: parts are the same table where their columns have the same names. Their order and type
+are whatever the last program made of them (pandas gives a column of nulls no type), so they are widened to one type.
 """
 
 from __future__ import annotations
@@ -18,12 +21,16 @@ import pyarrow as pa
 
 from artifact.arrays import Vectors
 from artifact.errors import DataError, SpaceError, UsageError
+from rows.vectors.column import find_column, first_length, is_left_out, no_column, to_matrix
 from rows.vectors.lineage import Lineage, require_same_space
 from rows.vectors.parts import folder_parts, job_facts, part_batches, part_facts, read_column
-from rows.vectors.schema import vector_array
+from rows.vectors.schema import joined_schema, retyped, vector_array
 
 BATCH_BYTES = 1 << 25
 """Of the vectors in one batch: 65,536 rows of 128 dims."""
+
+_CELLS = 1024
+"""Rows that are looked at together for the length of their lists."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,13 +62,12 @@ class VectorTable:
         num_rows, dim: N and n of the matrix.
     """
 
-    def __init__(self, parts: list[Path] | pa.Table, *, source: str, column: str = "embedding") -> None:
+    def __init__(self, parts: list[Path] | pa.Table, *, source: str, column: str | None = None) -> None:
         if isinstance(parts, str | Path):
             raise UsageError(
                 "parts of a table", expected="VectorTable.open, for a path", got=f"the path {str(parts)!r}"
             )
-        self.source, self.vector_column = source, column
-        self._parts = parts
+        self.source, self._parts = source, parts
         if isinstance(parts, pa.Table):
             schemas, counts = [parts.schema], [parts.num_rows]
         else:
@@ -69,22 +75,26 @@ class VectorTable:
             schemas, counts = [schema for schema, _ in opened], [count for _, count in opened]
         self.schema, self.num_rows, self._counts = schemas[0], sum(counts), counts
         self.lineage = Lineage.from_metadata(self.schema.metadata, where=source)
-        self.dim = _dim(self.schema, column, source)
         for number, schema in enumerate(schemas[1:], start=1):
-            self._check_part(schema, parts[number])
+            self._join(schema, parts[number])
         if not self.num_rows:
             raise DataError("table of vectors", expected="rows", got="none", where=source)
+        self.vector_column = find_column(self.schema, column, where=source, cells=self._cells)
+        kind = self.schema.field(self.vector_column).type
+        self.dim = first_length(kind, self.vector_column, where=source, cells=self._cells(self.vector_column))
 
     @classmethod
-    def open(cls, path: str | Path, column: str = "embedding") -> VectorTable:
+    def open(cls, path: str | Path, column: str | None = None) -> VectorTable:
         """Open the output folder of a scoring job, or one Parquet file.
 
         Args:
             path: folder of part-*.parquet, or a file.
-            column: the vector column; `embedding_<stream>` in the output of a full artifact.
+            column: the vector column; `embedding_<stream>` in the output of a full artifact. None: `embedding`, or
+                where there is none the only column of lists of numbers that have one length.
 
         Raises:
-            DataError: nothing there, no parts, an unfinished job, no such column, or one that is not FixedSizeList.
+            DataError: nothing there, no parts, an unfinished job, no such column, one that is not of lists of numbers,
+                or several that could be meant.
             SpaceError: parts of two spaces.
         """
         path = Path(path)
@@ -138,7 +148,7 @@ class VectorTable:
             DataError: a row without a vector.
         """
         if isinstance(self._parts, pa.Table) and self._parts[self.vector_column].num_chunks == 1:
-            matrix = self._chunk_matrix(self._parts[self.vector_column].chunk(0))
+            matrix = self._matrix_of(self._parts[self.vector_column].chunk(0), 0)
         else:
             matrix = np.empty((self.num_rows, self.dim), np.float32)
             for batch in self.batches():
@@ -160,7 +170,7 @@ class VectorTable:
             raise UsageError("num_rows", expected="at least 1", got=str(num_rows))
         for name in columns:
             if name not in self.schema.names:
-                raise _no_column(self.schema, name, self.source)
+                raise no_column(self.schema, name, self.source)
         yield from self._batches(columns, num_rows)
 
     def take(self, rows: npt.NDArray[np.int64]) -> Vectors:
@@ -185,6 +195,7 @@ class VectorTable:
     ) -> Iterator[VectorBatch]:
         """All batches, or those of the parts that hold any of these rows (rising)."""
         names = list(dict.fromkeys((*columns, self.vector_column)))
+        wanted = pa.schema([self.schema.field(name) for name in columns])
         size = num_rows or max(1, BATCH_BYTES // (4 * self.dim))
         parts: list[Any] = [self._parts] if isinstance(self._parts, pa.Table) else self._parts
         first_row = 0
@@ -194,8 +205,8 @@ class VectorTable:
                 for chunk in part_batches(part, names, size):
                     yield VectorBatch(
                         first_row=first_row,
-                        vectors=self._chunk_matrix(chunk.column(self.vector_column)),
-                        columns=pa.Table.from_batches([chunk.select(list(columns))]),
+                        vectors=self._matrix_of(chunk.column(self.vector_column), first_row),
+                        columns=retyped(pa.Table.from_batches([chunk.select(list(columns))]), wanted, where=part),
                     )
                     first_row += chunk.num_rows
             first_row = end_row
@@ -209,23 +220,31 @@ class VectorTable:
     def column(self, name: str) -> pa.ChunkedArray[Any]:
         """One column of all rows, in table order; raises DataError where there is none of that name."""
         if name not in self.schema.names:
-            raise _no_column(self.schema, name, self.source)
+            raise no_column(self.schema, name, self.source)
         if isinstance(self._parts, pa.Table):
             return self._parts[name]
-        chunks = [chunk for part in self._parts for chunk in read_column(part, name)]
-        return pa.chunked_array(chunks, self.schema.field(name).type)
+        wanted, chunks = pa.schema([self.schema.field(name)]), []
+        for part in self._parts:
+            for chunk in read_column(part, name):
+                chunks += retyped(pa.table({name: chunk}), wanted, where=part)[name].chunks
+        return pa.chunked_array(chunks, wanted.field(name).type)
 
     def with_vectors(self, column: str) -> VectorTable:
         """The same table with `matrix` from another vector column."""
         return VectorTable(self._parts, source=self.source, column=column)
 
+    @property
+    def other_fields(self) -> list[pa.Field[Any]]:
+        """Every column that holds no vectors."""
+        return [field for field in self.schema if not is_left_out(field, self.vector_column)]
+
     def copied(self) -> pa.Table:
         """Every column that holds no vectors, with the lineage in the schema metadata."""
-        names = [field.name for field in self.schema if not pa.types.is_fixed_size_list(field.type)]
-        table = pa.table({name: self.column(name) for name in names})
+        table = pa.table({field.name: self.column(field.name) for field in self.other_fields})
         return table.replace_schema_metadata(self.lineage.to_metadata() if self.lineage else None)
 
-    def _check_part(self, schema: pa.Schema, part: Any) -> None:
+    def _join(self, schema: pa.Schema, part: Any) -> None:
+        """See that one more part is of this table, and widen the types to what it has."""
         name = Path(part).name
         other = Lineage.from_metadata(schema.metadata, where=part)
         try:
@@ -234,30 +253,16 @@ class VectorTable:
             raise SpaceError(
                 error.what, expected=error.expected, got=error.got, where=self.source, mend="score into a new folder"
             ) from None
-        if not schema.equals(self.schema):
+        joined = joined_schema(self.schema, schema)
+        if joined is None:
             raise DataError("part", expected="the columns of the first part", got="other columns", where=part)
+        self.schema = joined.with_metadata(self.schema.metadata)
 
-    def _chunk_matrix(self, chunk: Any) -> Vectors:
-        """FixedSizeList chunk as float32 [rows, n]; `flatten` (and not `values`) respects the offset of a slice."""
-        values = chunk.flatten()
-        if chunk.null_count or values.null_count:
-            raise DataError(
-                f'vector column "{self.vector_column}"', expected="a vector in every row", got="null", where=self.source
-            )
-        return np.asarray(values.to_numpy(zero_copy_only=False), np.float32).reshape(-1, self.dim)
+    def _cells(self, name: str) -> Iterator[pa.Array[Any]]:
+        """The cells of one column in pieces of a bounded size."""
+        for part in [self._parts] if isinstance(self._parts, pa.Table) else self._parts:
+            for batch in part_batches(part, [name], _CELLS):
+                yield batch.column(name)
 
-
-def _dim(schema: pa.Schema, column: str, source: str) -> int:
-    if column not in schema.names:
-        streams = [name for name in schema.names if name.startswith("embedding_")]
-        raise _no_column(schema, column, source, mend=f"name one with --column {streams[0]}" if streams else None)
-    kind = schema.field(column).type
-    if not pa.types.is_fixed_size_list(kind) or not pa.types.is_floating(kind.value_type):
-        raise DataError(f'vector column "{column}"', expected="fixed_size_list<float>[n]", got=str(kind), where=source)
-    return int(kind.list_size)
-
-
-def _no_column(schema: pa.Schema, name: str, source: str, *, mend: str | None = None) -> DataError:
-    return DataError(
-        f'column "{name}"', expected=f"one of {', '.join(schema.names)}", got="no such column", where=source, mend=mend
-    )
+    def _matrix_of(self, chunk: Any, first_row: int) -> Vectors:
+        return to_matrix(chunk, self.dim, name=self.vector_column, first_row=first_row, where=self.source)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from artifact.model.manifest import Manifest
+from serving.client.windows import SAME
 from serving.jobs.folder import JobFolder
 
 
@@ -25,7 +28,8 @@ class JobResult:
         num_duplicate_ids: rows whose id an earlier row has.
         arrays: names of the files that `output_format` asked for.
         note: what the user may want to know: that nothing was left to do, or where an earlier job was continued.
-        warnings: what the user will want to know: most rows are bad, or ids are not unique.
+        warnings: what the user will want to know: most rows are bad, ids are not unique, or `same` was decided by a
+            threshold that rests on too few pairs.
     """
 
     num_rows: int
@@ -71,3 +75,11 @@ def job_warnings(folder: JobFolder) -> tuple[str, ...]:
         example = folder.extra["duplicate_id"]
         warnings.append(f"{number} {have} that an earlier row has, such as {example!r}; all rows are scored")
     return tuple(warnings)
+
+
+def threshold_warnings(manifest: Manifest, columns: Sequence[str]) -> tuple[str, ...]:
+    """A line where a job with these columns decided by a threshold that its artifact says rests on too few pairs."""
+    threshold = manifest.threshold
+    if SAME not in columns or threshold is None or threshold.get("is_enough", True):
+        return ()
+    return (f'column "{SAME}" is decided by a threshold that rests on {threshold["rests_on"]}',)

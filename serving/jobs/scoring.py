@@ -20,7 +20,7 @@ from serving.jobs.loss_column import loss_column
 from serving.jobs.part_files import Part
 from serving.jobs.part_scoring import score_parts
 from serving.jobs.progress import JobProgress, latency_facts
-from serving.jobs.result import JobResult, job_note, job_warnings
+from serving.jobs.result import JobResult, job_note, job_warnings, threshold_warnings
 from serving.jobs.retrying import require_same_rows, retry_parts
 from serving.jobs.row_windows import PartWindows
 from serving.jobs.shards import WHOLE, Shard
@@ -113,7 +113,7 @@ def score_table(
                 num_retried=sum(part.num_errors for part in bad),
                 num_mended=num_mended,
             ),
-            warnings=job_warnings(folder),
+            warnings=(*job_warnings(folder), *threshold_warnings(scorer.manifest, schema.names)),
         )
 
 

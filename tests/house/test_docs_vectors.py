@@ -68,6 +68,18 @@ def test_a_snippet_reads_the_folder(code: str, folder: Path, monkeypatch: pytest
         assert len(names["neighbours"]) == 10
 
 
+def test_own_vectors_are_indexed_searched_and_measured_as_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file that the snippet writes, and the three commands on it."""
+    monkeypatch.chdir(tmp_path)
+    run_python(next(code for code in PYTHON if "own.parquet" in code))
+    commands = re.findall(r"^    lookalike (.*own\.parquet.*)$", TEXT, re.MULTILINE)
+    assert len(commands) == 3
+    for command in commands:
+        assert main(shlex.split(command)) == 0
+
+
 def test_pushed_vectors_are_found_as_printed(
     folder: Path, postgres: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -97,6 +97,22 @@ def test_report_shows_what_it_is_given(tmp_path: Path) -> None:
         assert words in page, words
 
 
+def test_report_says_what_its_figures_rest_on(tmp_path: Path) -> None:
+    """Beside the number at its head, under the figures that show it, and in the table at its end; or why it is none."""
+    values: dict[str, Any] = {"settings": SETTINGS, "settings_text": "", "lines": [], "hints": [], "held_out": HELD_OUT}
+    rests_on = {"recall@1": {"queries": 2, "is_enough": False, "text": "2 queries: too few"}}
+    facts = {"metrics": {"recall@1": 0.777}, "rests_on": rests_on}
+    threshold = {"value": 1.5, "far": 0.25, "frr": 0.375, "eer": 0.0625, "protocol": "by hand", "rests_on": "3 pairs"}
+    page = write_report(tmp_path / "run", facts=facts, threshold=threshold, **values).read_text()
+    assert '<dd>77.7%</dd><dd class="basis">2 queries: too few</dd>' in page
+    assert page.count('<dd class="basis">3 pairs</dd>') == 2
+    assert page.count("The threshold rests on 3 pairs.") == 2
+    assert "by hand; rests on 3 pairs" in page
+    facts = {"why_no_threshold": "nothing was held out"}
+    page = write_report(tmp_path / "run", facts=facts, threshold=None, **values).read_text()
+    assert "none: nothing was held out" in page
+
+
 def test_pages_know_no_measure_and_no_trainer() -> None:
     """Importing all of them loads neither analysis nor a trainer, a server or torch."""
     modules = sorted(f"pages.{file.stem}" for file in (ROOT / "pages").glob("[a-z]*.py"))

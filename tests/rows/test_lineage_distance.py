@@ -27,7 +27,7 @@ def test_distance_is_that_of_the_lineage_or_the_one_named(distance: str) -> None
             None,
             None,
             "distance: expected a name, for vectors without lineage, got none (t); "
-            "name one of euclidean, squared_euclidean, cosine",
+            "name one of euclidean, squared_euclidean, cosine with --distance (in Python, distance=...)",
         ),
         (LINEAGE, "euclidean", "distance: expected cosine, as hats was trained, got euclidean (t)"),
         (None, "l1", "distance: expected one of euclidean, squared_euclidean, cosine, got 'l1'"),

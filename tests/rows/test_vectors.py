@@ -111,11 +111,14 @@ def test_slices_and_half_floats_are_read_right() -> None:
 
 def test_a_row_without_a_vector_is_refused() -> None:
     """A null list, and a null inside a list."""
-    for values in ([[1.0, 2.0], None], [[1.0, 2.0], [None, 1.0]]):
+    for values, text in (
+        ([[1.0, 2.0], None], "a vector in every row, got null in row 1"),
+        ([[1.0, 2.0], [None, 1.0]], "numbers alone, got a null among those in row 1"),
+    ):
         table = VectorTable(pa.table({"embedding": pa.array(values, pa.list_(pa.float32(), 2))}), source="t")
         with pytest.raises(DataError) as caught:
             _ = table.matrix
-        assert str(caught.value) == 'vector column "embedding": expected a vector in every row, got null (t)'
+        assert str(caught.value) == f'vector column "embedding": expected {text} (t)'
 
 
 @pytest.mark.parametrize("state", ["running", "failed", None])
@@ -129,20 +132,20 @@ def test_unfinished_job_is_refused(state: str, tmp_path: Path) -> None:
 
 
 def test_what_is_no_table_of_vectors_is_refused_in_one_line(tmp_path: Path) -> None:
-    """Nothing there, no parts, no such column, lists of any length, not Parquet, other columns in a later part."""
+    """Nothing there, no parts, no such column, no lists, not Parquet, other columns in a later part."""
     assert error_text(DataError, tmp_path / "gone") == (
         f"table of vectors: expected a folder or a Parquet file, got nothing there ({tmp_path / 'gone'})"
     )
     assert error_text(DataError, tmp_path) == f"folder of vectors: expected part-*.parquet, got none ({tmp_path})"
     write_part(tmp_path / "part-0.parquet", part(numbers(2)))
     assert error_text(DataError, tmp_path, "embedding_left") == (
-        f'column "embedding_left": expected one of id, label, embedding, got no such column ({tmp_path})'
+        f'column "embedding_left": expected one of id, label, embedding, got no such column ({tmp_path}); '
+        "name one with --column embedding"
     )
     assert error_text(DataError, tmp_path, "label") == (
-        f'vector column "label": expected fixed_size_list<float>[n], got string ({tmp_path})'
+        f'vector column "label": expected lists of numbers, all of one length, got string ({tmp_path}); '
+        "name one with --column embedding"
     )
-    parquet.write_table(pa.table({"embedding": [[1.0]]}), tmp_path / "lists.parquet")
-    assert "expected fixed_size_list<float>[n], got list<" in error_text(DataError, tmp_path / "lists.parquet")
     write_part(tmp_path / "part-1.parquet", part(numbers(2, 4)))
     assert error_text(DataError, tmp_path) == (
         f"part: expected the columns of the first part, got other columns ({tmp_path / 'part-1.parquet'})"

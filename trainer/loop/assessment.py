@@ -9,7 +9,7 @@ import torch
 
 from analysis.measures.pairs import Pairs, choose_pairs
 from analysis.measures.retrieval import retrieval_metrics
-from analysis.measures.threshold import threshold_of_pairs
+from analysis.measures.threshold import threshold_of_pairs, why_none
 from artifact.arrays import Vectors
 from trainer.data.images import Images
 from trainer.loop.training import Training
@@ -30,7 +30,7 @@ def embed(branch: Branch, images: Images) -> Vectors:
 
 
 def assess(training: Training) -> dict[str, float]:
-    """Metrics of the weights that would be kept, on what is held out; empty where nothing is."""
+    """Metrics of the weights that would be kept, on what is held out, and of how many; empty where nothing is."""
     prepared = training.prepared
     if prepared.held_out is None:
         return {}
@@ -41,9 +41,10 @@ def assess(training: Training) -> dict[str, float]:
         outcome = training.objective(
             torch.from_numpy(vectors), tuples=torch.from_numpy(tuples.images), different=different
         )
-        return {"held_out_pct_correct": round(100 * float(outcome.share_correct), 4)}
+        share = round(100 * float(outcome.share_correct), 4)
+        return {"held_out_pct_correct": share, "num_held_out_tuples": len(tuples)}
     metrics = retrieval_metrics(vectors, prepared.held_out.labels, distance=training.config.distance, ks=(1,))
-    return {name: float(metrics[name]) for name in ("recall@1", "mAP@R")}
+    return {name: float(metrics[name]) for name in ("recall@1", "mAP@R")} | {"num_queries": int(metrics["queries"])}
 
 
 def held_out_pairs(training: Training, vectors: Vectors | None) -> Pairs | None:
@@ -63,3 +64,13 @@ def held_out_pairs(training: Training, vectors: Vectors | None) -> Pairs | None:
 def find_threshold(pairs: Pairs | None) -> dict[str, Any] | None:
     """The decision threshold at the usual false-accept rate; None where same and different cannot be told apart."""
     return None if pairs is None else threshold_of_pairs(pairs)
+
+
+def why_no_threshold(training: Training, pairs: Pairs | None) -> str | None:
+    """Why a run has no decision threshold; None where it has one."""
+    prepared = training.prepared
+    if prepared.held_out is None:
+        return "nothing was held out"
+    if prepared.held_out_tuples is not None:
+        return "held-out tuples have no classes"
+    return "the vectors hold NaN or infinity" if pairs is None else why_none(pairs)

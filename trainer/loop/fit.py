@@ -20,10 +20,11 @@ from typing import Any
 
 import torch
 
+from analysis.evaluation.counts import as_facts, training_counts
 from artifact.atomic import write_atomically
 from artifact.events import Report
 from trainer.config.config import TrainConfig
-from trainer.loop.assessment import assess, embed, find_threshold, held_out_pairs
+from trainer.loop.assessment import assess, embed, find_threshold, held_out_pairs, why_no_threshold
 from trainer.loop.distributed import joined
 from trainer.loop.epoch import train_epoch
 from trainer.loop.event_log import EventLog, require_tensorboard
@@ -125,7 +126,8 @@ def _train(training: Training, output: Path, say: Report) -> None:
                 if is_kept(training.lines, config.loop):
                     save_checkpoint(output, training.kept_branch)
             save()
-            say({"event": "epoch", "epochs": config.epochs} | training.lines[-1])
+            rests_on = {"rests_on": as_facts(training_counts(training.lines[-1]))}
+            say({"event": "epoch", "epochs": config.epochs} | training.lines[-1] | rests_on)
             for message in watch.epoch(training.lines[-1]):
                 say({"event": "hint", "message": message})
             if ranks.any(interruption.received is not None):
@@ -145,7 +147,13 @@ def _finish(training: Training, output: Path, say: Report, started: float) -> No
     pairs = held_out_pairs(training, vectors)
     threshold = find_threshold(pairs)
     metrics = kept_line(training.lines, training.config.loop)
-    facts = read_facts(output) | final_facts(metrics, threshold=threshold, seconds=time.monotonic() - started)
+    facts = read_facts(output) | final_facts(
+        metrics,
+        rests_on=as_facts(training_counts(metrics)),
+        threshold=threshold,
+        why_no_threshold=why_no_threshold(training, pairs),
+        seconds=time.monotonic() - started,
+    )
     report_run(training, facts, vectors, pairs, say)
     write_facts(output, facts)
     (output / STATE).unlink()

@@ -18,6 +18,7 @@ from analysis.measures.pairs import Pairs
 from analysis.measures.ranking import Ranking, rank_within
 from analysis.measures.ranks import recall_by_depth
 from analysis.measures.roc import RocCurve
+from analysis.measures.support import support_of_share
 from analysis.neighbours.nearest import nearest
 from analysis.neighbours.samples import sample_rows
 from artifact.arrays import Indices, Vectors
@@ -134,7 +135,13 @@ def find_retrieval(vectors: Vectors, codes: Indices, *, distance: str, seed: int
 def find_recall(first_ranks: Indices) -> RecallCurve:
     """recall@k of all queries from the place of each one's first right image, int64 [Q]."""
     depths, recall = recall_by_depth(first_ranks)
-    return RecallCurve(depths=depths, recall=recall, num_queries=len(first_ranks), last_rank=int(first_ranks.max()))
+    return RecallCurve(
+        depths=depths,
+        recall=recall,
+        num_queries=len(first_ranks),
+        last_rank=int(first_ranks.max()),
+        rests_on=str(support_of_share(float((first_ranks == 1).mean()), len(first_ranks), "queries")),
+    )
 
 
 def find_neighbours(

@@ -16,10 +16,12 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from artifact.decoding import Pixels
+from artifact.errors import TrainingError
 from trainer.augment.augmentation import augment
 from trainer.config.config import TrainConfig
 from trainer.loop.distributed import Ranks
 from trainer.loop.preparation import Prepared
+from trainer.loop.shares import fill_batches
 from trainer.networks.base_networks import make_branch
 from trainer.networks.branch import Branch
 from trainer.objective.objective import Objective, Outcome
@@ -111,12 +113,31 @@ class Training:
             generator = torch.Generator().manual_seed(step_seed(self.config.seed, self.step, self.ranks.rank, 1))
             images = torch.from_numpy(pixels).to(self.ranks.device, non_blocking=True)
             images = augment(images, self.config.augment, generator=generator)
-            vectors = self.ranks.gather(self.module(images), len(batch.rows))
+            vectors = self.ranks.gather(self._embedded(images), len(batch.rows))
         if batch.tuples is None:
             return self.objective(vectors, torch.from_numpy(self.prepared.train.labels[batch.rows]))
         different = None if batch.different is None else torch.from_numpy(batch.different).to(self.ranks.device)
         tuples = torch.from_numpy(batch.tuples).to(self.ranks.device)
         return self.objective(vectors, tuples=tuples, different=different)
+
+    def _embedded(self, images: Tensor) -> Tensor:
+        """Vectors of this rank's images; raises TrainingError where batch normalisation is left one value of them.
+
+        A whole share of one image is none of these (trainer/sampling/filling.py), but a layer that parts its batch,
+        such as ghost batch normalisation, may come to one.
+        """
+        try:
+            vectors: Tensor = self.module(images)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise TrainingError(
+                f"batch of {len(images)} images",
+                expected="one that no layer parts into single images",
+                got=str(error),
+                mend="change sampling.images_per_class or sampling.tuples_per_batch",
+            ) from None
+        return vectors
 
     def update(self, loss: Tensor, *, group: int, is_last: bool) -> None:
         """Gradients of one batch, and after the last of its group of batches a move of the weights."""
@@ -145,6 +166,7 @@ def make_training(prepared: Prepared, ranks: Ranks, folder: Path) -> Training:
     module: nn.Module = InPrecision(branch, config.loop.precision)
     if config.loop.compile:
         module.compile()
+    batches = make_batches(config, prepared.train, prepared.tuples, loss=prepared.loss)
     return Training(
         prepared=prepared,
         ranks=ranks,
@@ -154,7 +176,7 @@ def make_training(prepared: Prepared, ranks: Ranks, folder: Path) -> Training:
         optimizer=make_optimizer(branch, config.optimizer, prepared.base.stages),
         scaler=torch.amp.GradScaler(ranks.device.type, enabled=config.loop.precision == "fp16"),
         average=None if config.loop.average is None else make_average(branch, config.loop.average),
-        batches=make_batches(config, prepared.train, prepared.tuples, loss=prepared.loss),
+        batches=fill_batches(batches, branch, prepared.base, config, ranks=ranks, num_images=len(prepared.train)),
         objective=Objective(
             loss=prepared.loss,
             distance=config.distance,

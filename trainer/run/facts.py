@@ -17,12 +17,28 @@ def first_facts(*, data: Mapping[str, Any], seed: int, base: Mapping[str, Any]) 
 
 
 def final_facts(
-    last_epoch: Mapping[str, Any], *, threshold: Mapping[str, Any] | None, seconds: float
+    last_epoch: Mapping[str, Any],
+    *,
+    rests_on: Mapping[str, Any],
+    threshold: Mapping[str, Any] | None,
+    why_no_threshold: str | None,
+    seconds: float,
 ) -> dict[str, Any]:
-    """Known after the last step: metrics of the last epoch, threshold, time."""
+    """Known after the last step: metrics and what each rests on, the threshold or why there is none, time.
+
+    Args:
+        last_epoch: whose weights were kept.
+        rests_on: {metric: {its counts, "is_enough", "text"}}, see analysis.measures.support.
+        threshold: see analysis.measures.threshold.
+        why_no_threshold: in words, where there is none.
+        seconds: of the whole training.
+    """
+    missing = {"why_no_threshold": why_no_threshold} if why_no_threshold is not None else {}
     return {
         "metrics": dict(last_epoch),
+        "rests_on": dict(rests_on),
         "threshold": dict(threshold) if threshold is not None else None,
+        **missing,
         "end_time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "seconds": round(seconds, 1),
     }

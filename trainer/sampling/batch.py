@@ -31,5 +31,9 @@ class Batches(Protocol):
     def per_epoch(self) -> int:
         """Batches of every epoch."""
 
+    @property
+    def smallest(self) -> int:
+        """A number of images that no batch of any epoch is below."""
+
     def epoch(self, epoch: int, *, first: int = 0) -> Iterator[Batch]:
         """The batches of one epoch (from 0), from the batch `first` on."""

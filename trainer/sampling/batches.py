@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from artifact.arrays import Indices
+from artifact.kinds import KINDS
 from artifact.losses.loss import SAME_CLASS, Loss
 from trainer.config.config import TrainConfig
 from trainer.config.settings import BALANCED
@@ -129,6 +130,11 @@ class BalancedBatches:
             self.labels, classes_per_batch=self.classes_per_batch, images_per_class=self.images_per_class
         )
 
+    @property
+    def smallest(self) -> int:
+        hands = np.sort(np.minimum(np.bincount(self.labels), self.images_per_class))
+        return int(hands[hands > 0][: self.classes_per_batch].sum())
+
     def epoch(self, epoch: int, *, first: int = 0) -> Iterator[Batch]:
         """The batches of one epoch (from 0), from the batch `first` on."""
         dealt = batches(
@@ -167,6 +173,7 @@ def make_batches(config: TrainConfig, images: Images, tuples: TupleRows | None, 
         return TupleBatches(
             tuples=lambda epoch: given,
             num_tuples=len(given),
+            num_streams=given.images.shape[1],
             size=sampling.tuples_per_batch,
             seed=config.seed,
             batches_per_epoch=sampling.batches_per_epoch,
@@ -182,6 +189,7 @@ def make_batches(config: TrainConfig, images: Images, tuples: TupleRows | None, 
     return TupleBatches(
         tuples=rounds,
         num_tuples=rounds.count,
+        num_streams=len(KINDS[config.kind].streams),
         size=sampling.tuples_per_batch,
         seed=config.seed,
         batches_per_epoch=sampling.batches_per_epoch,

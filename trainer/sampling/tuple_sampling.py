@@ -118,12 +118,14 @@ class TupleBatches:
     Attributes:
         tuples: of an epoch (from 0).
         num_tuples: of every epoch.
+        num_streams: images of a tuple, no two of them the same.
         size: tuples in a batch; the last one of an epoch may have fewer.
         batches_per_epoch: None: as many as deal every tuple once.
     """
 
     tuples: Callable[[int], TupleRows]
     num_tuples: int
+    num_streams: int
     size: int
     seed: int
     batches_per_epoch: int | None = None
@@ -131,6 +133,10 @@ class TupleBatches:
     @property
     def per_epoch(self) -> int:
         return self.batches_per_epoch or -(-self.num_tuples // self.size)
+
+    @property
+    def smallest(self) -> int:
+        return self.num_streams
 
     def epoch(self, epoch: int, *, first: int = 0) -> Iterator[Batch]:
         """The batches of one epoch (from 0), from the batch `first` on."""

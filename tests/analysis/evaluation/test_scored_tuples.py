@@ -64,6 +64,12 @@ def test_pairs_are_verified_by_their_truth(kind: Any, tmp_path: Path, capsys: py
         ({}, (), 2, "--label: expected the column of classes, or a table of scored"),
         ({"distance_left_right": [0.5] * NUM_ROWS, "same": [True] * NUM_ROWS}, (), 2, "--label: expected the column"),
         ({"distance_left_right": [0.5] * NUM_ROWS, "different": [2] * NUM_ROWS}, (), 1, "expected 0 or 1 in every row"),
+        (
+            {"distance_left_right": [0.5] * NUM_ROWS, "different": [1] * NUM_ROWS},
+            (),
+            1,
+            f"expected pairs of both sorts, 0 and 1, to tell them apart, got 0 same and {NUM_ROWS} different",
+        ),
         ({"distance_left_right": [0.5] * NUM_ROWS, "different": ["x"] * NUM_ROWS}, (), 1, "expected a number in every"),
         ({}, ("--per-class",), 2, "--label with them"),
     ],

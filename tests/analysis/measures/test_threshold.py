@@ -39,7 +39,8 @@ def test_threshold_is_the_largest_within_the_rate(distance: str, far: float) -> 
     vectors, labels = held_out()
     found = decision_threshold(vectors, labels, distance=distance, far=far)
     assert found is not None
-    assert list(found) == ["value", "rule", "far", "frr", "eer", "pairs", "protocol"]
+    rates, counts = ["value", "rule", "far", "frr", "eer"], ["pairs", "protocol", "same_pairs", "different_pairs"]
+    assert list(found) == [*rates, *counts, "classes", "is_enough", "rests_on"]
     same, different = pair_distances(vectors, labels, distance)
     assert found["pairs"] == len(same) + len(different) == 40 * 39 // 2
     assert found["far"] == sum(d <= found["value"] for d in different) / len(different) <= far

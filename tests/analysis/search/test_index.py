@@ -267,7 +267,7 @@ def test_references_without_lineage_need_a_distance() -> None:
         Index.build(foreign)
     assert str(caught.value) == (
         "distance: expected a name, for vectors without lineage, got none (vectors in memory); "
-        "name one of euclidean, squared_euclidean, cosine"
+        "name one of euclidean, squared_euclidean, cosine with --distance (in Python, distance=...)"
     )
     assert Index.build(foreign, distance="euclidean").search(vectors(4, 0)[:1], 1) == [[{"id": "a", "distance": 0.0}]]
     with pytest.raises(UsageError) as caught:

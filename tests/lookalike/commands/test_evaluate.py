@@ -60,14 +60,22 @@ def test_evaluate_prints_a_table_for_people(evaluated: Cli) -> None:
     code, out, _ = evaluated("v.parquet", "--label", "label", "--per-class", "--bootstrap", 50)
     assert code == 0
     lines = out.splitlines()
-    assert lines[0].split() == ["metric", "value", "low", "high"]
-    rows = {line.split()[0]: line.split()[1:] for line in lines[1 : lines.index("")]}
+    assert lines[0].split() == ["metric", "value", "low", "high", "rests", "on"]
+    at = lines[0].index("rests on")
+    rows = {line.split()[0]: line[:at].split()[1:] for line in lines[1 : lines.index("")]}
+    rests_on = {line.split()[0]: line[at:].strip() for line in lines[1 : lines.index("")]}
     expected = evaluate(VectorTable.open("v.parquet"), "label", bootstrap=50)
     for name in ("recall@1", "mAP@R", "ranking_accuracy", "purity"):
         values = [expected[name], expected.get(f"{name}_low"), expected.get(f"{name}_high")]
         assert [float(cell) for cell in rows[name]] == pytest.approx([v for v in values if v is not None], rel=1e-3)
     assert len(rows["AUC"]) == 3
-    assert "TAR@FAR=0.0001" not in rows
+    assert rows["TAR@FAR=0.0001"] == []  # not given, and why
+    assert rests_on == {name: facts["text"] for name, facts in expected["rests_on"].items()}
+    assert rests_on["recall@1"] == "118 queries of 8 classes"
+    assert rests_on["TAR@FAR=0.0001"] == (
+        f"{expected['verification']['same_pairs']} same pairs and {expected['verification']['different_pairs']:,} "
+        "different pairs of 8 classes: too few for 0.01 % false accepts, which takes 100,000 different pairs"
+    )
     header = next(number for number, line in enumerate(lines) if line.startswith("class"))
     worst_first = [float(line.split()[2]) for line in lines[header + 1 :]]
     assert len(worst_first) == 8
@@ -119,7 +127,28 @@ def test_evaluate_of_one_class_has_no_verification(evaluated: Cli, tmp_path: Pat
     code, out, _ = evaluated("one.parquet", "--label", "animal", "--json")
     found = json.loads(out)
     assert (code, found["recall@1"], found["verification"], found["ranking_accuracy"]) == (0, 1.0, None, None)
-    assert evaluated("one.parquet", "--label", "animal")[0] == 0
+    code, out, _ = evaluated("one.parquet", "--label", "animal")
+    assert code == 0
+    assert "none: all labelled rows are of one class" in out
+    assert found["rests_on"]["recall@1"] == {
+        "queries": 120,
+        "classes": 1,
+        "is_enough": True,
+        "text": "120 queries of 1 class; no interval below 5 classes",
+    }
+
+
+def test_evaluate_marks_figures_that_rest_on_too_few(evaluated: Cli, tmp_path: Path) -> None:
+    """Two pairs of images: in the line of the figure, and in JSON beside its counts."""
+    write_table(tmp_path, name="few.parquet", pair=["a", "b", "a", "b", *[None] * 116])
+    found = json.loads(evaluated("few.parquet", "--label", "pair", "--json")[1])["rests_on"]
+    assert [name for name, facts in found.items() if facts["is_enough"]] == []
+    assert (found["recall@1"]["queries"], found["AUC"]["same_pairs"], found["AUC"]["different_pairs"]) == (4, 2, 4)
+    lines = evaluated("few.parquet", "--label", "pair")[1].splitlines()
+    for name in ("recall@1", "mAP", "purity", "ranking_accuracy", "AUC", "EER"):
+        [line] = [line for line in lines if line.startswith(f"{name} ")]
+        assert ": too few to tell " in line
+    assert sum("too few for" in line for line in lines) == 4  # TAR at each rate
 
 
 @pytest.mark.parametrize(

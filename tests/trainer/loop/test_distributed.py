@@ -1,9 +1,6 @@
 """Ranks of a distributed training: two gloo processes against one on the joined batch, and on the command line."""
 
 import json
-import os
-import socket
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,31 +10,9 @@ import torch
 from artifact.errors import UsageError
 from tests.shared import two_ranks
 from tests.shared.places import SHARED
+from tests.shared.ranks import run_ranks
 from trainer.loop.distributed import joined
 from trainer.run.saved_run import load_run
-
-
-def run_ranks(command: list[str], *, size: int = 2) -> list[subprocess.CompletedProcess[str]]:
-    """Start `size` processes of one command as torchrun would, on a free port of this machine; wait for all."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    group = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
-    processes = [
-        subprocess.Popen(
-            command,
-            env=os.environ | group | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        for rank in range(size)
-    ]
-    done = []
-    for process in processes:
-        out, err = process.communicate(timeout=120)
-        done.append(subprocess.CompletedProcess(command, process.returncode, out, err))
-    return done
 
 
 def test_two_ranks_give_the_gradients_of_one_on_the_joined_batch(tmp_path: Path) -> None:

@@ -97,7 +97,9 @@ def test_run_states_its_facts(shapes: Path, tmp_path: Path) -> None:
         "licence": None,
     }
     assert run.threshold is not None
-    assert run.threshold.keys() == {"value", "rule", "far", "frr", "eer", "pairs", "protocol"}
+    rates, counts = {"value", "rule", "far", "frr", "eer"}, {"pairs", "same_pairs", "different_pairs", "classes"}
+    assert run.threshold.keys() == rates | counts | {"protocol", "is_enough", "rests_on"}
+    assert run.facts["rests_on"]["recall@1"]["queries"] == run.facts["metrics"]["num_queries"] == 40
     assert run.threshold["far"] <= 0.01
     assert run.threshold["pairs"] == 40 * 39 // 2
     assert run.checkpoint_sha256 == hashlib.sha256((run.path / "checkpoint.safetensors").read_bytes()).hexdigest()
