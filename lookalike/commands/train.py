@@ -115,6 +115,8 @@ def train(
         "embedding_dim": run.embedding_dim,
         "metrics": run.facts.get("metrics"),
         "threshold": run.threshold,
+        "passed_over": run.facts.get("passed_over", {}),
+        "warnings": run.facts.get("warnings", []),
     }
     if deploy is not None:
         from export.build import deploy as publish_both
@@ -132,7 +134,8 @@ def train(
     if as_json:
         console.print_json(result)
         return
-    console.print_facts("trained", {key: value for key, value in result.items() if key != "models"})
+    told = ("models", "passed_over", "warnings")  # before training, or below
+    console.print_facts("trained", {key: value for key, value in result.items() if key not in told})
     for model in result.get("models", []):
         console.print_facts("published", model)
     if deploy is None:

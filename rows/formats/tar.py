@@ -28,7 +28,7 @@ import pyarrow as pa
 from artifact.decoding import DEFAULT_LIMITS
 from artifact.errors import DataError
 from rows.cutting import cut
-from rows.formats.folder import has_image_suffix
+from rows.formats.image_suffixes import has_image_suffix
 from rows.formats.source import files_fingerprint
 from rows.images import ImageRef, readable_name
 from rows.location import Location, opened

@@ -12,6 +12,7 @@ import numpy as np
 
 from artifact.errors import DataError
 from artifact.events import Report
+from trainer.data.contradictions import two_classes_across
 from trainer.data.dataset import Dataset
 from trainer.data.images import Images
 from trainer.data.split import split_classes, split_images, split_tuples, without_copies
@@ -71,12 +72,16 @@ def split_dataset(
 def _with_validation(dataset: Dataset, validation: Dataset, report: Report) -> DataSplit:
     train, tuples = dataset.images, dataset.tuples
     if validation.tuples is None:
+        if tuples is None and (line := two_classes_across(train, validation.images)) is not None:
+            _warn(report, line)
         held_out = _without_copies(validation.images, train, report)
         if not can_validate(held_out):
+            files, copies = held_out.files, len(validation.images) - len(held_out)
+            without = f", without {copies} that are trained on" if copies else ""
             raise DataError(
                 "validation folder",
                 expected="two classes, one of them with two images",
-                got="fewer",
+                got=f"{len(held_out)} images of {len(files.classes)} classes{without}",
                 where=validation.images.files.root,
             )
         return DataSplit(train=train, tuples=tuples, held_out=held_out)
