@@ -32,7 +32,7 @@ from export.reduce import REDUCTIONS, Int8Settings, embedder
 from serving.check import check_artifact
 from trainer.run.saved_run import Run
 
-NOT_IN_MANIFEST = ("base", "threshold", "passed_over", "warnings")
+NOT_IN_MANIFEST = ("base", "threshold", "passed_over", "left_out", "warnings")
 """Facts of a run with a field of their own, or that name files of whoever trained it."""
 
 

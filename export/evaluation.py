@@ -20,6 +20,7 @@ from trainer.data.contradictions import two_classes
 from trainer.data.dataset import tell_opened
 from trainer.data.held_out import can_validate
 from trainer.data.images import Images, read_images, skipped
+from trainer.data.left_out import Told
 from trainer.loop.preparation import ChangedImagesError, read_split
 from trainer.run.saved_run import Run
 
@@ -80,9 +81,11 @@ def _read_evaluation(folder: Path, run: Run, report: Report) -> Images:
     files = open_class_folder(folder, what=what, split_folders=run.config.split_folders)
     tell_opened(files, report, what=what)
     images, bad = read_images(files, run.preprocessing, max_cache_bytes=run.config.max_cache_mb * _MB)
-    for line in (skipped(bad, len(files)) if bad else None, two_classes(images)):
-        if line is not None:
-            report({"event": "warning", "message": f"{what}: {line}"})
+    told = [skipped(bad, len(files))] if bad else []
+    if (line := two_classes(images)) is not None:
+        told.append(Told(line))
+    for each in told:
+        report(each.to_event(what=what))
     if not can_validate(images):
         raise DataError(
             "evaluation folder",

@@ -15,6 +15,9 @@ from lookalike.commands.options import JSON, parse_columns
 if TYPE_CHECKING:
     from trainer.config.config import TrainConfig
 
+TOLD: dict[str, Any] = {"passed_over": {}, "left_out": {}, "warnings": []}
+"""Facts of a run that people were told before it began."""
+
 Kind = StrEnum("Kind", {name: name for name in KINDS})  # type: ignore[misc]
 
 
@@ -115,8 +118,7 @@ def train(
         "embedding_dim": run.embedding_dim,
         "metrics": run.facts.get("metrics"),
         "threshold": run.threshold,
-        "passed_over": run.facts.get("passed_over", {}),
-        "warnings": run.facts.get("warnings", []),
+        **{name: run.facts.get(name, nothing) for name, nothing in TOLD.items()},
     }
     if deploy is not None:
         from export.build import deploy as publish_both
@@ -134,8 +136,7 @@ def train(
     if as_json:
         console.print_json(result)
         return
-    told = ("models", "passed_over", "warnings")  # before training, or below
-    console.print_facts("trained", {key: value for key, value in result.items() if key not in told})
+    console.print_facts("trained", {key: value for key, value in result.items() if key not in ("models", *TOLD)})
     for model in result.get("models", []):
         console.print_facts("published", model)
     if deploy is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from rows.formats.image_suffixes import OTHER_PICTURES
@@ -54,16 +53,21 @@ def counted(counts: Mapping[str, int]) -> str:
     """`12 .dng, 3 .heic, 1 link to a folder above`; "nothing" where all are 0."""
     ordered = _ordered(counts)
     shown = [f"{number:,} {_word(kind, number)}" for kind, number in ordered[:_MANY]]
-    rest = ordered[_MANY:]
+    rest = sum(number for _, number in ordered[_MANY:])
     if rest:
-        shown.append(f"{sum(number for _, number in rest):,} of {len(rest):,} other suffixes")
+        shown.append(f"{rest:,} of other kinds")
     return ", ".join(shown) or "nothing"
 
 
 def _ordered(counts: Mapping[str, int]) -> list[tuple[str, int]]:
-    """Pictures first, then the most; those of 0 left out."""
-    found = [(kind, number) for kind, number in Counter(counts).items() if number > 0]
-    return sorted(found, key=lambda each: (each[0] not in OTHER_PICTURES, -each[1], each[0]))
+    """Pictures first, other suffixes, then what systems left there, and of each the most; those of 0 left out."""
+
+    def place(each: tuple[str, int]) -> tuple[int, int, str]:
+        kind, number = each
+        rank = 0 if kind in OTHER_PICTURES else 1 if kind in _PLURALS else 2 if kind.startswith(".") or not kind else 3
+        return rank, -number, kind
+
+    return sorted(((kind, number) for kind, number in counts.items() if number > 0), key=place)
 
 
 def _word(kind: str, number: int) -> str:

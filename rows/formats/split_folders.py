@@ -33,30 +33,33 @@ class SplitFolders:
     Attributes:
         roles: {`train`, `validation` or `test`: the folder}, in this order, as far as they are there.
         folders: all of them, sorted.
+        nested: those of them whose images lie in folders of their own.
         is_sure: they have mostly the same folders in them.
     """
 
     roles: dict[str, str]
     folders: tuple[str, ...]
+    nested: frozenset[str]
     is_sure: bool
 
     def note(self, folder: Location) -> str:
         """What who reads the folder as a whole should know."""
         named = ", ".join(map(readable_name, self.folders))
+        last = list(self.roles.values())[-1]
         return (
-            f"the folders {named} look like splits of one data set, and the labels here are these names; "
-            f"for one of them alone name {_quoted(folder, self.folders[-1])}"
+            f"the folders {named} look like splits of one data set, and the labels are these names; "
+            f"for one of them, with its classes as labels, name {_quoted(folder, last)}"
         )
 
     def commands(self, folder: Location) -> str:
         """The commands that are meant, as a shell takes them."""
-        train = self.roles.get(TRAIN) or next(iter(self.roles.values()))
-        held_out = next((name for role, name in self.roles.items() if role != TRAIN and name != train), None)
+        train = self.roles.get(TRAIN) or next(name for name in self.folders if name in self.nested)
+        others = [name for role, name in self.roles.items() if role != TRAIN and name != train]
+        held_out = next((name for name in others if name in self.nested), None)
         validation = f" --validation {_quoted(folder, held_out)}" if held_out else ""
-        commands = [f"lookalike train {_quoted(folder, train)}{validation} ..."]
-        others = [name for name in self.roles.values() if name not in (train, held_out)]
-        commands += [f"lookalike score {_quoted(folder, name)} ..." for name in others or [held_out or train]]
-        return " and ".join(commands)
+        last = next((name for name in reversed(others) if name != held_out), held_out or train)
+        both = f"lookalike train {_quoted(folder, train)}{validation}", f"lookalike score {_quoted(folder, last)}"
+        return f"`{both[0]}` and later `{both[1]}`, each with your other options"
 
 
 def role_of(name: str) -> str | None:
@@ -85,15 +88,16 @@ def find_splits(names: Sequence[str]) -> SplitFolders | None:
             inner[first].add(second)
         else:
             loose[first] += 1
-    nested = [inner[name] for name in sizes if 2 * loose[name] <= sizes[name]]
+    nested = {name: inner[name] for name in sorted(sizes) if 2 * loose[name] <= sizes[name]}
     if len(sizes) < 2 or not nested:
         return None
-    largest = max(nested, key=len)
-    is_sure = len(nested) > 1 and all(2 * len(each & largest) >= len(each) for each in nested)
+    largest = max(nested.values(), key=len)
+    is_sure = len(nested) > 1 and all(2 * len(each & largest) >= len(each) for each in nested.values())
     if not is_sure and len(largest) < 2:
         return None
     roles = {role: [name for name in sorted(sizes) if role_of(name) == role] for role in _ROLES}
-    return SplitFolders({role: found[0] for role, found in roles.items() if found}, tuple(sorted(sizes)), is_sure)
+    first_of = {role: found[0] for role, found in roles.items() if found}
+    return SplitFolders(first_of, tuple(sorted(sizes)), frozenset(nested), is_sure)
 
 
 def _quoted(folder: Location, name: str) -> str:

@@ -29,7 +29,7 @@ from rows.formats.source import Source
 from rows.formats.split_folders import find_splits
 from rows.images import readable_name
 from trainer.data.image_files import ImageFiles
-from trainer.data.left_out import left_out, listed, listed_rows
+from trainer.data.left_out import Told, left_out, listed, listed_rows
 from trainer.data.table_columns import TableColumns
 from trainer.data.table_images import TableImages, column_values
 
@@ -61,13 +61,8 @@ def open_class_folder(folder: Path, *, what: str = "image folder", split_folders
             where=folder,
             mend="put the images of each class into a folder of their own",
         )
-    warnings = _split_warnings(images, what) if split_folders else []
-    passed_over = images.passed_over + Counter({LOOSE: len(images) - len(rows)})
+    splits = _splits_told(images, what) if split_folders else []
     numbers, classes = _numbered([labels[row] for row in rows])
-    line = passed_over_line(passed_over, images.unlisted)
-    notes = [line] if line else []
-    if loses_images(passed_over):
-        warnings, notes = [*warnings, *notes], []
     return ImageFiles(
         folder,
         tuple(names[row] for row in rows),
@@ -75,9 +70,7 @@ def open_class_folder(folder: Path, *, what: str = "image folder", split_folders
         classes,
         images.take(np.array(rows, np.int64)),
         is_folder=True,
-        passed_over=passed_over_facts(passed_over),
-        warnings=(*warnings, *_empty_classes(images, classes)),
-        notes=tuple(notes),
+        told=(*splits, *_passed_over(images, len(images) - len(rows)), *_empty_classes(images, classes)),
     )
 
 
@@ -93,25 +86,34 @@ def open_class_table(path: Path, columns: TableColumns, source: Source) -> Image
         raise DataError(f'label column "{columns.label}"', expected="a class in some rows", got="none", where=path.name)
     images = TableImages(source, tuple(columns.images.values()))
     names = _names(source, images.columns[0], len(values))
-    warnings = []
+    told: list[Told] = []
     if missing:
         kept = np.setdiff1d(np.arange(len(values)), missing)
         images = TableImages(source, images.columns, kept)
         names, values = tuple(names[row] for row in kept), [values[row] for row in kept]
-        warnings = [f"{left_out(len(missing), 'row without a class', 'rows without a class')}: {listed_rows(missing)}"]
+        number = left_out(len(missing), "row without a class", "rows without a class")
+        told = [Told(f"{number}: {listed_rows(missing)}", {"rows": len(missing)})]
     labels, classes = _numbered(values)
-    return ImageFiles(path, names, labels, classes, images, warnings=tuple(warnings))
+    return ImageFiles(path, names, labels, classes, images, told=tuple(told))
 
 
-def _split_warnings(images: FolderImages, what: str) -> list[str]:
+def _passed_over(images: FolderImages, num_loose: int) -> list[Told]:
+    """What the folder holds besides; a warning where pictures are among it."""
+    counts = images.passed_over + Counter({LOOSE: num_loose})
+    line = passed_over_line(counts, images.unlisted)
+    if line is None:
+        return []
+    return [Told(line, passed_over=passed_over_facts(counts), is_warning=loses_images(counts))]
+
+
+def _splits_told(images: FolderImages, what: str) -> list[Told]:
     """The warning for folders that may be splits; raises DataError where they surely are."""
     splits = find_splits(images.names)
     if splits is None:
         return []
     named, commands = ", ".join(map(readable_name, splits.folders)), splits.commands(images.folder)
     if not splits.is_sure:
-        meant = f"if they are splits, the commands are: {commands}"
-        return [f"the classes are called as splits are ({named}); {meant}"]
+        return [Told(f"the classes are called as splits are ({named}); if they are splits, use {commands}")]
     raise DataError(
         what,
         expected="one folder of images per class",
@@ -121,19 +123,17 @@ def _split_warnings(images: FolderImages, what: str) -> list[str]:
     )
 
 
-def _empty_classes(images: FolderImages, classes: tuple[str, ...]) -> list[str]:
+def _empty_classes(images: FolderImages, classes: tuple[str, ...]) -> list[Told]:
     """The warning for first-level folders that hold no image that is read."""
     known = set(classes)
     lost = {readable_name(name): counts for name, counts in images.by_folder.items() if name}
     shown = [f"{name} ({counted(counts)})" for name, counts in sorted(lost.items()) if name not in known]
     if not shown:
         return []
-    hold = (
-        "1 folder holds no image that is read and is no class"
-        if len(shown) == 1
-        else (f"{len(shown):,} folders hold no image that is read and are no classes")
-    )
-    return [f"{hold}: {listed(shown)}"]
+    hold = "1 folder holds no image that is read and is no class"
+    if len(shown) > 1:
+        hold = f"{len(shown):,} folders hold no image that is read and are no classes"
+    return [Told(f"{hold}: {listed(shown)}", {"folders_without_images": len(shown)})]
 
 
 def _numbered(values: list[Any]) -> tuple[Indices, tuple[str, ...]]:

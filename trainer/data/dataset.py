@@ -108,16 +108,14 @@ def files_of(opened: DatasetFiles) -> ImageFiles:
 
 
 def tell_opened(opened: DatasetFiles, report: Report, *, what: str = "") -> None:
-    """Report what was left out so far: warnings, and notes of what is passed over in a folder.
+    """Report what was left out so far.
 
     Args:
         what: stands before each line.
     """
-    files = files_of(opened)
-    warnings = (*files.warnings, *(opened.warnings if isinstance(opened, TupleFiles) else ()))
-    for event, lines in (("note", files.notes), ("warning", warnings)):
-        for line in lines:
-            report({"event": event, "message": f"{what}: {line}" if what else line})
+    of_tuples = opened.told if isinstance(opened, TupleFiles) else ()
+    for told in (*files_of(opened).told, *of_tuples):
+        report(told.to_event(what=what))
 
 
 def open_cache(
@@ -156,15 +154,15 @@ def read_dataset(
     )
     if not isinstance(opened, TupleFiles):
         if bad:
-            _warn(report, skipped(bad, len(files)))
+            report(skipped(bad, len(files)).to_event())
         return Dataset(images=images)
-    images, tuples, warnings = usable_tuples(opened, images, bad)
+    images, tuples, told = usable_tuples(opened, images, bad)
     if bad:
-        with_them = len(opened.tuples) - _num_complete(opened, bad)
-        also = f", and {with_them} of {len(opened.tuples)} tuples with them"
-        _warn(report, skipped(bad, len(files), also))
-    for line in warnings:
-        _warn(report, line)
+        num_tuples = len(opened.tuples) - _num_complete(opened, bad)
+        also = f", and {num_tuples} of {len(opened.tuples)} tuples with them"
+        report(skipped(bad, len(files), also, tuples=num_tuples).to_event())
+    for each in told:
+        report(each.to_event())
     return Dataset(images=images, tuples=tuples)
 
 
@@ -180,7 +178,3 @@ def _num_complete(opened: TupleFiles, bad: list[BadImage]) -> int:
     is_bad = np.zeros(len(opened.files), bool)
     is_bad[[image.index for image in bad]] = True
     return int((~is_bad[opened.tuples.images].any(axis=1)).sum())
-
-
-def _warn(report: Report, message: str) -> None:
-    report({"event": "warning", "message": message})

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy as np
 from artifact.arrays import Indices
 from rows.formats.image_suffixes import OTHER_PICTURES, suffix_of
 from rows.images import ImageRef
+from trainer.data.left_out import Told
 
 _FARTHEST_ROW = 4096
 """A table is not read to its end for a few of its images."""
@@ -31,8 +32,7 @@ class ImageFiles:
         classes: names of the first-level folders, or values of the label column, sorted; empty for tables of tuples.
         images: each image in order, as often as it is iterated; none where they have been read.
         is_folder: whether they are those of a folder of class folders.
-        passed_over: what a folder holds besides, by suffix or what else it is.
-        warnings, notes: what the user should be told of what was left out, a line each.
+        told: what the user should know of what was left out.
     """
 
     root: Path
@@ -41,9 +41,7 @@ class ImageFiles:
     classes: tuple[str, ...]
     images: Iterable[ImageRef] = ()
     is_folder: bool = False
-    passed_over: Mapping[str, int] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    told: tuple[Told, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)

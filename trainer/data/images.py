@@ -28,6 +28,7 @@ from artifact.errors import DataError
 from artifact.preprocessing import Preprocessing, load_pixels
 from rows.images import ImageRef
 from trainer.data.image_files import ImageFiles
+from trainer.data.left_out import Told
 from trainer.pixels.cache import FILES, PixelCache
 from trainer.pixels.file_hashes import FileHashes
 from trainer.pixels.store import PixelStore, StoreBuilder, default_workers
@@ -188,11 +189,11 @@ def read_images(
     return Images(files=kept, hashes=tuple(hashes), rows=np.array(rows, np.int64), store=store), bad
 
 
-def skipped(bad: Sequence[BadImage], num_images: int, also: str = "") -> str:
-    """The line for images that were left out: how many of how many, and the first of them with their reasons."""
+def skipped(bad: Sequence[BadImage], num_images: int, also: str = "", **others: int) -> Told:
+    """Images that were left out: how many of how many, and the first of them with their reasons."""
     named = "; ".join(f"{image.name}: {image.reason}" for image in bad[:_NAMED_BAD_IMAGES])
     most = f" (more than half of {num_images:,})" if 2 * len(bad) > num_images else ""
-    return f"{len(bad)} images were skipped{most}{also}: {named}"
+    return Told(f"{len(bad)} images were skipped{most}{also}: {named}", {"images": len(bad), **others})
 
 
 def _open_hashes(files: ImageFiles, cache: PixelCache | None) -> FileHashes | None:

@@ -56,7 +56,7 @@ def usable_classes(images: Images, *, kind: str, report: Report) -> Images:
     if not len(lonely):
         return images
     names = [images.files.classes[index] for index in lonely]
-    report({"event": "warning", "message": told_classes(names)})
+    report(told_classes(names).to_event())
     return images.take(np.flatnonzero(np.isin(images.labels, usable)))
 
 

@@ -9,8 +9,7 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from trainer.data.dataset import Dataset, DatasetFiles, files_of, open_cache, op
 from trainer.data.held_out import DataSplit, split_dataset
 from trainer.data.image_files import ImageFiles, newly_read
 from trainer.data.images import Images
+from trainer.data.left_out import Noted, warn
 from trainer.data.tuple_table import TupleFiles, TupleRows
 from trainer.data.usable_classes import check_classes, usable_classes
 from trainer.networks.base_networks import BaseNetwork, build_base, make_preprocessing, source_of
@@ -65,8 +65,7 @@ class Prepared:
         held_out_tuples: over `held_out`, which then has no classes; None where it has, or where nothing is held out.
         data_sha256: hash over the sorted content hashes of the images, and over the tuples of a table.
         num_images, num_classes: of the folder or table, held-out ones included; no classes where there are tuples.
-        passed_over: files of image folders besides, by suffix or what else they are.
-        warnings: what was reported of images and settings, a line each.
+        told: what was passed over and left out, and all warnings (trainer/data/left_out.py).
     """
 
     config: TrainConfig
@@ -79,8 +78,7 @@ class Prepared:
     data_sha256: str
     num_images: int
     num_classes: int
-    passed_over: Mapping[str, int] = field(default_factory=dict)
-    warnings: Sequence[str] = ()
+    told: Mapping[str, Any] = field(default_factory=dict)
 
     def data_facts(self) -> dict[str, Any]:
         """Hash and counts of the images, and what was left out, as facts.json has them."""
@@ -93,8 +91,7 @@ class Prepared:
             "num_train_classes": len(self.train.files.classes),
             "num_validation_images": len(held_out) if held_out is not None else 0,
             "num_validation_classes": len(held_out.files.classes) if held_out is not None else 0,
-            "passed_over": dict(self.passed_over),
-            "warnings": list(self.warnings),
+            **self.told,
         }
 
 
@@ -111,7 +108,8 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU)
         DataError: images that no tuple of the kind can be drawn from, or too many bad ones.
     """
     given, (config, loss) = config, settle(config)
-    warnings, report = _noting(report)
+    noted = Noted(report)
+    report = noted.report
     opened, validation = _open(config, report)
     strategy = choose_strategy(given, is_tuples=isinstance(opened, TupleFiles))
     if not isinstance(opened, TupleFiles):
@@ -127,14 +125,14 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU)
         pooling=config.pooling,
     )
     for note in base.notes:
-        report({"event": "warning", "message": note})
+        warn(report, note)
     dataset, split = _read(config, opened, validation, make_preprocessing(config, base), report=report)
     train = split.train
     if config.augment.turns or config.augment.mirrors:
         train = train.with_turns(turns=config.augment.turns, mirrors=config.augment.mirrors)
     precision = resolve_precision(config.loop.precision, device)
     if is_slow(precision, device):
-        report({"event": "warning", "message": f"{precision} is slower than fp32 on this {device.type}"})
+        warn(report, f"{precision} is slower than fp32 on this {device.type}")
     config = resolve(
         config,
         strategy=strategy,
@@ -154,8 +152,7 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU)
         data_sha256=dataset.sha256,
         num_images=len(dataset.images),
         num_classes=len(dataset.images.files.classes),
-        passed_over=_passed_over(opened, validation),
-        warnings=warnings,
+        told=noted.facts(),
     )
 
 
@@ -194,26 +191,6 @@ def small_size(files: ImageFiles, largest: int) -> int:
             continue  # reported with its reason when all images are read
         sides.append(min(width, height))
     return int(np.clip(np.median(sides), _MIN_SIZE_PX, largest)) if sides else largest
-
-
-def _noting(report: Report) -> tuple[list[str], Report]:
-    """A list that fills with the warnings, and the report that fills it and passes them on."""
-    warnings: list[str] = []
-
-    def both(event: Mapping[str, Any]) -> None:
-        if event["event"] == "warning":
-            warnings.append(str(event["message"]))
-        report(event)
-
-    return warnings, both
-
-
-def _passed_over(*opened: Validation) -> dict[str, int]:
-    total: Counter[str] = Counter()
-    for each in opened:
-        if each is not None and not isinstance(each, tuple):
-            total.update(files_of(each).passed_over)
-    return dict(total)
 
 
 def _open(config: TrainConfig, report: Report) -> tuple[DatasetFiles, Validation]:
@@ -289,5 +266,5 @@ def _checked(dataset: Dataset, opened: DatasetFiles, *, kind: str, report: Repor
         line = two_classes(dataset.images)
         dataset = Dataset(images=usable_classes(dataset.images, kind=kind, report=report))
     if line is not None:
-        report({"event": "warning", "message": line})
+        warn(report, line)
     return dataset

@@ -7,7 +7,7 @@ import pytest
 from artifact.errors import DataError
 from tests.shared.class_folders import write_classes, write_noise
 from trainer.data.class_sets import open_class_folder
-from trainer.data.image_files import check_classes
+from trainer.data.usable_classes import check_classes
 from trainer.loop.preparation import small_size
 
 

@@ -16,7 +16,9 @@ from PIL import Image
 from artifact.decoding import DEFAULT_LIMITS
 from artifact.preprocessing import Preprocessing
 from export.calibration import read_calibration
-from rows.formats.folder import HIDDEN, SUFFIXES, UPWARD, list_images
+from rows.formats.folder import list_images
+from rows.formats.image_suffixes import SUFFIXES
+from rows.formats.passed_over import HIDDEN, UPWARD
 from rows.tables import open_table
 from tests.shared.places import ROOT
 from trainer.data.class_sets import open_class_folder
