@@ -88,7 +88,8 @@ def read_calibration(
         hashes.append(hashlib.sha256(content).hexdigest())
     if bad:
         named = "; ".join(bad[:_NAMED])
-        report({"event": "warning", "message": f"calibration folder: {len(bad)} images were skipped: {named}"})
+        number = "1 image was skipped" if len(bad) == 1 else f"{len(bad)} images were skipped"
+        report({"event": "warning", "message": f"calibration folder: {number}: {named}"})
     size = (0, preprocessing.height, preprocessing.width, 3)
     stacked = np.stack(pixels) if pixels else np.zeros(size, np.uint8)
     return check_calibration(CalibrationImages(stacked, tuple(hashes), str(folder), len(images)), num_bad=len(bad))

@@ -193,7 +193,8 @@ def skipped(bad: Sequence[BadImage], num_images: int, also: str = "", **others: 
     """Images that were left out: how many of how many, and the first of them with their reasons."""
     named = "; ".join(f"{image.name}: {image.reason}" for image in bad[:_NAMED_BAD_IMAGES])
     most = f" (more than half of {num_images:,})" if 2 * len(bad) > num_images else ""
-    return Told(f"{len(bad)} images were skipped{most}{also}: {named}", {"images": len(bad), **others})
+    number = "1 image was skipped" if len(bad) == 1 else f"{len(bad):,} images were skipped"
+    return Told(f"{number}{most}{also}: {named}", {"images": len(bad), **others})
 
 
 def _open_hashes(files: ImageFiles, cache: PixelCache | None) -> FileHashes | None:
