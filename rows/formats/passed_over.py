@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from rows.formats.image_suffixes import OTHER_PICTURES
 
 HIDDEN, UPWARD, UNLISTED = "hidden", "link to a folder above", "folder that cannot be listed"
+REPEATED = "link to a folder that is linked too often"
 LOOSE = "image in no class folder"
 """What is counted under other names than suffixes; junk of systems is counted under its own."""
 
@@ -14,6 +15,7 @@ _NO_SUFFIX = "without a suffix"
 _MANY = 12
 _PLURALS = {
     UPWARD: "links to a folder above",
+    REPEATED: "links to folders that are linked too often",
     UNLISTED: "folders that cannot be listed",
     LOOSE: "images in no class folder",
 }
@@ -46,7 +48,9 @@ def passed_over_line(counts: Mapping[str, int], unlisted: Sequence[str] = ()) ->
 
 def loses_images(counts: Mapping[str, int]) -> bool:
     """Whether pictures are among them, or folders that may hold some: then the user is warned."""
-    return any(kind in OTHER_PICTURES or kind in (UNLISTED, LOOSE) for kind, number in counts.items() if number)
+    return any(
+        kind in OTHER_PICTURES or kind in (UNLISTED, REPEATED, LOOSE) for kind, number in counts.items() if number
+    )
 
 
 def counted(counts: Mapping[str, int]) -> str:

@@ -4,8 +4,9 @@ Decisions a reader would question:
 - A file counts by its suffix, in any case (image_suffixes.py). Whether it really is an image is told by its content.
 - Hidden files and folders are passed over, and so is what systems and network drives leave behind (JUNK).
 - Links to files and folders are followed. A link to a folder that is being walked, or to one above it, is passed over,
-  so that no walk goes in a circle. An image that links make reachable twice has two names and counts twice; training
-  keeps both on one side of a split, for it goes by content.
+  so that no walk goes in a circle; nor are more than MAX_WAYS links to one folder followed, for a dozen folders that
+  are all linked from each other have millions of ways through them. An image that links make reachable twice has two
+  names and counts twice; training keeps both on one side of a split, for it goes by content.
 - A broken link with the suffix of an image counts: its image cannot be read, and the user should be told.
 - A folder below that cannot be listed, or that vanishes meanwhile, is told and passed over: the rest is still worth
   having. The folder that was named has to be listed.
@@ -15,7 +16,7 @@ Decisions a reader would question:
 from __future__ import annotations
 
 import os
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -29,7 +30,7 @@ from rows.formats.image_suffixes import (
     is_other_picture,
     suffix_of,
 )
-from rows.formats.passed_over import HIDDEN, UNLISTED, UPWARD
+from rows.formats.passed_over import HIDDEN, REPEATED, UNLISTED, UPWARD
 from rows.images import readable_name
 from rows.location import Location
 
@@ -56,6 +57,9 @@ JUNK = {
     )
 }
 """Names of what systems and network drives put beside users' files: in lower case -> as they are written."""
+
+MAX_WAYS = 100
+"""Links to one folder that are followed, those that lie least deep."""
 
 
 @dataclass
@@ -116,12 +120,13 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _walk_local(root: Path, found: Walked) -> None:
-    waiting: list[tuple[str, str, tuple[str, ...]]] = [(str(root), "", (os.path.realpath(root),))]
+    waiting: deque[tuple[str, str, tuple[str, ...]]] = deque([(str(root), "", (os.path.realpath(root),))])
+    ways: Counter[str] = Counter()
     while waiting:  # and not by calls of itself: folders may lie deeper than Python calls
-        folder, prefix, above = waiting.pop()
+        folder, prefix, above = waiting.popleft()
         try:
             with os.scandir(folder) as scanned:
-                entries = list(scanned)
+                entries = sorted(scanned, key=lambda entry: entry.name)
         except OSError as error:
             reason = error.strerror or type(error).__name__
             if not prefix:
@@ -137,10 +142,14 @@ def _walk_local(root: Path, found: Walked) -> None:
             if junk is not None:
                 found.pass_over(name, junk)
             elif is_folder(entry):
-                real = os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(above[-1], entry.name)
-                if entry.is_symlink() and any(Path(each).is_relative_to(real) for each in above):
+                is_link = entry.is_symlink()
+                real = os.path.realpath(entry.path) if is_link else os.path.join(above[-1], entry.name)
+                if is_link and any(f"{each}/".startswith(f"{real.rstrip('/')}/") for each in above):
                     found.pass_over(name, UPWARD)
+                elif is_link and ways[real] == MAX_WAYS:
+                    found.pass_over(name, REPEATED)
                 else:
+                    ways[real] += is_link
                     found.passed_over.setdefault(name.partition("/")[0], Counter())
                     waiting.append((entry.path, f"{name}/", (*above, real)))
             elif has_image_suffix(entry.name) or (is_other_picture(entry.name) and file_holds_image(entry.path)):

@@ -17,8 +17,8 @@ from upath import UPath
 
 from artifact.errors import DataError
 from rows.formats.folder import list_images
-from rows.formats.passed_over import HIDDEN, UNLISTED, passed_over_facts, passed_over_line
-from rows.formats.walk import JUNK
+from rows.formats.passed_over import HIDDEN, REPEATED, UNLISTED, passed_over_facts, passed_over_line
+from rows.formats.walk import JUNK, MAX_WAYS
 from rows.location import Location
 from rows.tables import open_table
 
@@ -198,6 +198,20 @@ def test_deep_folders_are_walked(tmp_path: Path) -> None:
             os.chdir("..")
             os.rmdir("d")
         os.chdir(place)
+
+
+def test_folders_that_are_all_linked_from_each_other_end(tmp_path: Path) -> None:
+    """Nine of them have a million ways; the short ones are walked, and the others told."""
+    for name in "abcdefghi":
+        fill(tmp_path, **{f"{name}__x_jpg": b"x"})
+        for other in "abcdefghi".replace(name, ""):
+            (tmp_path / name / f"to_{other}").symlink_to(f"../{other}")
+    images = list_images(tmp_path)
+    linked = [sum(each.endswith(f"/to_{name}/x.jpg") for each in images.names) for name in "abcdefghi"]
+    assert linked == [MAX_WAYS] * 9
+    assert {f"{name}/to_{other}/x.jpg" for name in "ab" for other in "cde"} < set(images.names)
+    assert images.passed_over[REPEATED] > 0
+    assert "links to folders that are linked too often" in images.notes[0]
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="APFS refuses names that are not UTF-8")
