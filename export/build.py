@@ -32,6 +32,9 @@ from export.reduce import REDUCTIONS, Int8Settings, embedder
 from serving.check import check_artifact
 from trainer.run.saved_run import Run
 
+NOT_IN_MANIFEST = ("base", "threshold", "passed_over", "left_out", "warnings")
+"""Facts of a run with a field of their own, or that name files of whoever trained it."""
+
 
 @dataclass(frozen=True)
 class Built:
@@ -114,7 +117,7 @@ def build(
         preprocessing=run.preprocessing.to_dict(),
         threshold=reduced.threshold if reduced else run.threshold,
         base=run.base,
-        training={k: v for k, v in run.facts.items() if k not in ("base", "threshold")} | _second_margin(run),
+        training={k: v for k, v in run.facts.items() if k not in NOT_IN_MANIFEST} | _second_margin(run),
         precision=precision,
         quantization=reduced.quantization if reduced else None,
         opset=OPSET,

@@ -17,14 +17,17 @@ import onnx
 
 from artifact.decoding import ImageError, Pixels
 from artifact.errors import DataError
+from artifact.events import Report
 from artifact.kinds import BRANCH_INPUT
 from artifact.preprocessing import Preprocessing, load_pixels
 from export.parity import make_session
 from rows.formats.folder import list_images
+from rows.formats.passed_over import counted
+from rows.images import readable_name
 
 MIN_IMAGES = 32
 MAX_IMAGES = 256
-_BATCH = 4
+_BATCH, _NAMED = 4, 5
 
 
 @dataclass(frozen=True)
@@ -52,43 +55,54 @@ class CalibrationImages:
     found: int
 
 
-def read_calibration(folder: Path, preprocessing: Preprocessing) -> CalibrationImages:
+def read_calibration(
+    folder: Path, preprocessing: Preprocessing, *, report: Report = lambda event: None
+) -> CalibrationImages:
     """Read images of a folder, in class folders or not: those that scoring it would take.
 
+    Args:
+        report: gets a note of what the folder holds besides, and a warning of images that cannot be read.
+
     Raises:
-        DataError: no such folder, fewer than 32 different images, or one that cannot be read.
+        DataError: no such folder, or fewer than 32 different images that can be read.
     """
     if not folder.is_dir():
         got = "a file" if folder.is_file() else "nothing there"
         raise DataError("calibration folder", expected="a folder of images", got=got, where=folder)
     images = list_images(folder)
     if not images:
-        raise DataError("calibration folder", expected=f"at least {MIN_IMAGES} images", got="no image", where=folder)
+        besides = counted(images.passed_over)
+        got = "no image" if besides == "nothing" else f"no image, but {besides}"
+        raise DataError("calibration folder", expected=f"at least {MIN_IMAGES} images", got=got, where=folder)
+    for line in images.notes:
+        report({"event": "note", "message": f"calibration folder: {line}"})
     chosen = np.linspace(0, len(images) - 1, min(len(images), MAX_IMAGES)).round().astype(np.int64)
-    pixels, hashes = [], []
-    for image in images.take(chosen):
+    pixels, hashes, bad = [], [], []
+    for row, image in zip(chosen.tolist(), images.take(chosen), strict=True):
         try:
             content = image.read()
             pixels.append(load_pixels(content, preprocessing))
         except ImageError as error:
-            raise DataError(
-                "calibration image that cannot be read",
-                got=str(error),
-                where=None if str(image.path) in str(error) else image.path,
-                mend="remove or replace it",
-            ) from None
+            bad.append(f"{readable_name(images.names[row])}: {error}")
+            continue
         hashes.append(hashlib.sha256(content).hexdigest())
-    return check_calibration(CalibrationImages(np.stack(pixels), tuple(hashes), str(folder), len(images)))
+    if bad:
+        named = "; ".join(bad[:_NAMED])
+        number = "1 image was skipped" if len(bad) == 1 else f"{len(bad)} images were skipped"
+        report({"event": "warning", "message": f"calibration folder: {number}: {named}"})
+    size = (0, preprocessing.height, preprocessing.width, 3)
+    stacked = np.stack(pixels) if pixels else np.zeros(size, np.uint8)
+    return check_calibration(CalibrationImages(stacked, tuple(hashes), str(folder), len(images)), num_bad=len(bad))
 
 
-def check_calibration(images: CalibrationImages) -> CalibrationImages:
-    """The same images; raises DataError where they are too few, copies not counted."""
+def check_calibration(images: CalibrationImages, *, num_bad: int = 0) -> CalibrationImages:
+    """The same images; raises DataError where they are too few, copies and the bad ones not counted."""
     different = len(set(images.hashes))
     if different < MIN_IMAGES:
         raise DataError(
             "calibration folder",
             expected=f"at least {MIN_IMAGES} different images",
-            got=f"{different}",
+            got=f"{different}" + (f", and {num_bad} that cannot be read" if num_bad else ""),
             where=images.where,
             mend="a few hundred that are like those to be embedded do best",
         )

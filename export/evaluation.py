@@ -16,8 +16,11 @@ from artifact.errors import DataError
 from artifact.events import Report
 from export.calibration import MAX_IMAGES, CalibrationImages, check_calibration, read_calibration
 from trainer.data.class_sets import open_class_folder
+from trainer.data.contradictions import two_classes
+from trainer.data.dataset import tell_opened
 from trainer.data.held_out import can_validate
-from trainer.data.images import Images, read_images
+from trainer.data.images import Images, read_images, skipped
+from trainer.data.left_out import Told
 from trainer.loop.preparation import ChangedImagesError, read_split
 from trainer.run.saved_run import Run
 
@@ -47,11 +50,11 @@ def read_evidence(
     """Read the images of the folders, or of the run where one is not given.
 
     Raises:
-        DataError: a folder that is missing, empty or has unreadable images; too few images; a run whose images are
-            not where they were, or that held out none.
+        DataError: a folder that is missing, empty or is of splits; too few images that can be read; a run whose
+            images are not where they were, or that held out none.
     """
-    chosen = read_calibration(calibration, run.preprocessing) if calibration is not None else None
-    judged = _read_evaluation(evaluation, run) if evaluation is not None else None
+    chosen = read_calibration(calibration, run.preprocessing, report=report) if calibration is not None else None
+    judged = _read_evaluation(evaluation, run, report) if evaluation is not None else None
     if chosen is None or judged is None:
         train, held_out = _read_run(run, report=report)
         chosen = chosen or _sample(train)
@@ -73,9 +76,16 @@ def read_evidence(
     )
 
 
-def _read_evaluation(folder: Path, run: Run) -> Images:
-    files = open_class_folder(folder, what="evaluation folder")
-    images, _ = read_images(files, run.preprocessing, max_cache_bytes=run.config.max_cache_mb * _MB)
+def _read_evaluation(folder: Path, run: Run, report: Report) -> Images:
+    what = "evaluation folder"
+    files = open_class_folder(folder, what=what, split_folders=run.config.split_folders)
+    tell_opened(files, report, what=what)
+    images, bad = read_images(files, run.preprocessing, max_cache_bytes=run.config.max_cache_mb * _MB)
+    told = [skipped(bad, len(files))] if bad else []
+    if (line := two_classes(images)) is not None:
+        told.append(Told(line))
+    for each in told:
+        report(each.to_event(what=what))
     if not can_validate(images):
         raise DataError(
             "evaluation folder",

@@ -61,6 +61,7 @@ def write_report(
         settings_text=settings_text,
         headline=headline(facts, lines, threshold),
         hints=hints,
+        warnings=facts.get("warnings") or [],
         curves=curves(lines),
         held_out=held_out_parts(held_out, threshold),
         summary=summary(settings, facts, threshold),

@@ -74,6 +74,7 @@ def summary(
         ("trained on", count("train")),
         ("held out", count("validation")),
         ("threshold", _threshold_words(facts, threshold)),
+        ("passed over", ", ".join(f"{count:,} {name}" for name, count in (facts.get("passed_over") or {}).items())),
         ("data", str(facts.get("data_sha256") or "")[:16]),
         ("seed", str(settings["seed"])),
         ("finished", str(facts.get("end_time") or "")),

@@ -14,6 +14,7 @@ from rows.columns import Columns, find_columns
 from rows.formats.built_paths import with_built_paths
 from rows.formats.folder import FolderSource
 from rows.formats.opening import TableLike, open_source
+from rows.formats.passed_over import passed_over_facts
 from rows.formats.source import Source, rechunk
 from rows.images import ImageRef
 from rows.location import stamps
@@ -75,6 +76,16 @@ class ImageTable:
         """Arrow type of `id`."""
         kind: pa.DataType = self.copied_schema.field("id").type
         return kind
+
+    @property
+    def passed_over(self) -> dict[str, int]:
+        """Of an image folder: how many files it holds besides, by suffix or what else they are."""
+        return passed_over_facts(self._source.passed_over) if isinstance(self._source, FolderSource) else {}
+
+    @property
+    def notes(self) -> list[str]:
+        """What who reads the table should be told of it, a line each: what an image folder holds besides."""
+        return self._source.notes if isinstance(self._source, FolderSource) else []
 
     @property
     def fingerprint(self) -> str:

@@ -18,6 +18,7 @@ from analysis.measures.roc import RocCurve
 from analysis.measures.support import support_of_share
 from analysis.measures.verification import FALSE_ACCEPT_RATES, resolved_rates
 from analysis.neighbours.batches import number_column
+from artifact.arrays import Flags
 from artifact.errors import DataError, UsageError
 from artifact.kinds import KINDS, distance_name
 from rows.pair_target import DIFFERENT
@@ -43,8 +44,8 @@ def evaluate_tuples(table: VectorTable) -> dict[str, Any]:
     Returns:
         {"ranking_accuracy", "tuples", their interval: see analysis.measures.ranking_accuracy, None of pairs;
         "verification": {"AUC", "EER", "TAR@FAR=<far>" (None where the pairs cannot tell), "same_pairs",
-        "different_pairs"} of pairs, else None; "rests_on": {figure: {its counts, "is_enough", "text"}}, see
-        analysis.measures.support; "num_rows", "lineage": facts of the artifact, or None}.
+         "different_pairs", "unlabelled_pairs" (left out)} of pairs, else None; "rests_on": {figure: {its counts,
+         "is_enough", "text"}}, see analysis.measures.support; "num_rows", "lineage": facts of the artifact, or None}.
 
     Raises:
         UsageError: neither distance columns to be measured, nor labels.
@@ -76,8 +77,12 @@ def _verification(table: VectorTable) -> dict[str, Any] | None:
     """Of pairs with both kinds among them; without intervals, for nobody knows which pairs share images."""
     if not {PAIR, DIFFERENT} <= set(table.columns):
         return None
-    distances, truth = number_column(table, PAIR).astype(np.float32), number_column(table, DIFFERENT)
-    if not np.isin(truth, (0.0, 1.0)).all():
+    distances, known = number_column(table, PAIR).astype(np.float32), ~_is_unknown(table)
+    if not known.any():
+        return None
+    truth = np.full(len(distances), np.nan)
+    truth[known] = number_column(table, DIFFERENT, known)
+    if not np.isin(truth[known], (0.0, 1.0)).all():
         raise DataError(f'column "{DIFFERENT}"', expected="0 or 1 in every row", got="others", where=table.source)
     same, different = np.sort(distances[truth == 0]), np.sort(distances[truth == 1])
     if not len(same) or not len(different):
@@ -91,5 +96,11 @@ def _verification(table: VectorTable) -> dict[str, Any] | None:
     rates = RocCurve(same, different).rates(resolved).tolist()
     names = ["AUC", "EER", *(f"TAR@FAR={far:g}" for far in resolved)]
     unknown = {f"TAR@FAR={far:g}": None for far in FALSE_ACCEPT_RATES}
-    counts = {"same_pairs": len(same), "different_pairs": len(different)}
+    counts = {"same_pairs": len(same), "different_pairs": len(different), "unlabelled_pairs": int((~known).sum())}
     return unknown | dict(zip(names, rates, strict=True)) | counts
+
+
+def _is_unknown(table: VectorTable) -> Flags:
+    """bool [N]: the pairs of which nobody said whether they are different: null or NaN."""
+    cells = table.column(DIFFERENT)
+    return np.array(cells.is_null(nan_is_null=True).to_pylist(), bool)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from artifact.arrays import Indices, Numbers, Vectors
+from artifact.arrays import Flags, Indices, Numbers, Vectors
 from artifact.errors import DataError
 from rows.vectors.column import require_finite
 from rows.vectors.table import VectorBatch, VectorTable
@@ -47,9 +47,11 @@ def rows_with_ids(table: VectorTable) -> pa.Table:
     return pa.table(columns).replace_schema_metadata(copied.schema.metadata)
 
 
-def number_column(table: VectorTable, name: str) -> Numbers:
-    """A column as float64 [N]; raises DataError where a row has no number."""
+def number_column(table: VectorTable, name: str, rows: Flags | None = None) -> Numbers:
+    """A column as float64 [N], or of some rows alone; raises DataError where a row has no number."""
     column = table.column(name)
+    if rows is not None:
+        column = column.filter(pa.array(rows))
     try:
         values = np.asarray(column.to_numpy(), np.float64)
     except (TypeError, ValueError):

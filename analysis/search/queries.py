@@ -9,11 +9,14 @@ into vectors is handed in; serving.client.scorer.Scorer is one.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
+
+import numpy as np
 
 from analysis.neighbours.batches import checked_batches
 from artifact.arrays import Vectors
@@ -44,8 +47,8 @@ class Embedder(Protocol):
         """The artifact that its vectors come from."""
         ...
 
-    def embed(self, images: Iterator[bytes], /) -> Vectors:
-        """float32 [images, n] of encoded images, in order."""
+    def embed_iter(self, images: Iterator[bytes], /, *, bad: Literal["yield"]) -> Iterator[Vectors | ImageError]:
+        """float32 [n] of each encoded image, in order, or why it cannot be read."""
         ...
 
 
@@ -72,13 +75,15 @@ class Queries:
         num_queries: how many there are.
         blocks: all of them, once; those to be shown are all in the first.
         folder: the images of a table of vectors, where that is known: its ids are paths in there.
-        note: what the user may want to know: that nothing says which model gave some of the vectors.
+        notes: what an image folder holds besides, and whether nothing says which model gave some of the vectors.
+        bad: (id, reason) of images that cannot be read; they are no queries.
     """
 
     num_queries: int
     blocks: Iterator[QueryBlock]
     folder: Path | None = None
-    note: str | None = None
+    notes: Sequence[str] = ()
+    bad: Sequence[tuple[str, str]] = ()
 
 
 def read_queries(
@@ -111,17 +116,26 @@ def read_queries(
         table = VectorTable.open(query, column)
         note = _compared(lineage, table.lineage, vouched=vouched)
         return Queries(
-            num_queries=table.num_rows, blocks=_vector_blocks(table, block_size), folder=table.images, note=note
+            num_queries=table.num_rows,
+            blocks=_vector_blocks(table, block_size),
+            folder=table.images,
+            notes=[note] if note else [],
         )
     if open_model is None:
         raise UsageError("an image needs a model", expected="--model NAME and one of --url and --repository")
     source = _Images(query, num_kept=num_shown)
     with open_model() as model:
         note = _compared(lineage, model.lineage, vouched=vouched)
-        vectors = model.embed(iter(source))
-    if not source.ids:
+        vectors = source.embedded(model)
+    if not source.ids and not source.bad:
         raise DataError("queries", expected="at least one image", got="none", where=query)
-    return Queries(num_queries=len(vectors), blocks=_image_blocks(source, vectors, block_size), note=note)
+    if not source.ids:
+        (name, reason), *others = source.bad
+        of_all = f"; and none of {len(others)} others is one" if others else ""
+        raise DataError(f"query {name!r}", expected="an image", got=reason + of_all)
+    blocks = _image_blocks(source, vectors, block_size)
+    notes = [*source.notes, *([note] if note else [])]
+    return Queries(num_queries=len(vectors), blocks=blocks, notes=notes, bad=source.bad)
 
 
 def is_vectors(query: Path, column: str | None) -> bool:
@@ -179,29 +193,53 @@ def _image_blocks(source: _Images, vectors: Vectors, size: int) -> Iterator[Quer
 class _Images:
     """The encoded images of a file, folder or table, read as they are asked for.
 
+    Decision a reader would question: an image that cannot be read is left out and told, and ends the search only where
+    it is the only one.
+
     Attributes:
-        ids: of those read so far.
+        ids: of those that have a vector.
         kept: where the first `num_kept` of them are.
+        bad: (id, reason) of the others.
+        notes: what an image folder holds besides.
     """
 
     def __init__(self, query: Path, *, num_kept: int) -> None:
         self._query, self._num_kept = query, num_kept
+        self._waiting: deque[tuple[str, ImageRef]] = deque()
         self.ids: list[str] = []
         self.kept: list[ImageRef] = []
+        self.bad: list[tuple[str, str]] = []
+        self.notes: list[str] = []
 
-    def __iter__(self) -> Iterator[bytes]:
-        for name, image in self._named_images():
+    def embedded(self, model: Embedder) -> Vectors:
+        """float32 [images, n] of those that can be read."""
+        vectors: list[Vectors] = []
+        for answer in model.embed_iter(self._contents(), bad="yield"):
+            name, image = self._waiting.popleft()
+            if isinstance(answer, ImageError):
+                self.bad.append((name, str(answer)))
+                continue
             self.ids.append(name)
             if len(self.kept) < self._num_kept:
                 self.kept.append(image)
+            vectors.append(answer)
+        return np.stack(vectors) if vectors else np.zeros((0, 0), np.float32)
+
+    def _contents(self) -> Iterator[bytes]:
+        for name, image in self._named_images():
             try:
-                yield image.read()
+                content = image.read()
             except ImageError as error:
-                raise DataError(f"query {name!r}", expected="an image", got=str(error)) from None
+                self.bad.append((name, str(error)))
+                continue
+            self._waiting.append((name, image))
+            yield content
 
     def _named_images(self) -> Iterator[tuple[str, ImageRef]]:
         if self._query.is_file() and not is_table_file(self._query.name):
             yield str(self._query), ImageRef(path=self._query)
             return
-        for batch in open_table(self._query).batches(_ROWS_PER_READ):
+        table = open_table(self._query)
+        self.notes = table.notes
+        for batch in table.batches(_ROWS_PER_READ):
             yield from zip(batch.ids, batch.images["image"], strict=True)

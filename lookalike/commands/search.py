@@ -52,7 +52,8 @@ def search(
     from analysis.search.index import Index
     from analysis.search.queries import read_queries
     from lookalike import console
-    from lookalike.results.answers import JsonAnswers, TableAnswers, recall_line
+    from lookalike.results.answers import JsonAnswers, TableAnswers, bad_queries_line, recall_line
+    from lookalike.results.jobs import EXIT_BAD_ROWS
     from pages.gallery import MAX_QUERIES
 
     if images is not None and not images.is_dir():
@@ -73,8 +74,8 @@ def search(
         open_model=open_model,
         num_shown=MAX_QUERIES,
     )
-    if queries.note:
-        console.note(queries.note)
+    for line in queries.notes:
+        console.note(line)
     recall = recall_line(opened)
     answers = JsonAnswers() if as_json else TableAnswers()
     for number, block in enumerate(queries.blocks):
@@ -88,6 +89,9 @@ def search(
                 console.note(recall)
         answers.add(block.ids, found)
     answers.end()
+    if queries.bad:
+        console.note(bad_queries_line(queries.bad))
+        raise typer.Exit(EXIT_BAD_ROWS)
 
 
 def _write_gallery(

@@ -15,6 +15,9 @@ from lookalike.commands.options import JSON, parse_columns
 if TYPE_CHECKING:
     from trainer.config.config import TrainConfig
 
+TOLD: dict[str, Any] = {"passed_over": {}, "left_out": {}, "warnings": []}
+"""Facts of a run that people were told before it began."""
+
 Kind = StrEnum("Kind", {name: name for name in KINDS})  # type: ignore[misc]
 
 
@@ -118,6 +121,7 @@ def train(
         "rests_on": run.facts.get("rests_on"),
         "threshold": run.threshold,
         "why_no_threshold": run.facts.get("why_no_threshold"),
+        **{name: run.facts.get(name, nothing) for name, nothing in TOLD.items()},
     }
     if deploy is not None:
         from export.build import deploy as publish_both
@@ -135,7 +139,8 @@ def train(
     if as_json:
         console.print_json(result)
         return
-    shown = {key: value for key, value in result.items() if key not in ("models", "rests_on", "why_no_threshold")}
+    hidden = ("models", "rests_on", "why_no_threshold", *TOLD)
+    shown = {key: value for key, value in result.items() if key not in hidden}
     shown["metrics"] = metrics_line(result["metrics"], result["rests_on"])
     shown["threshold"] = threshold_line(result["threshold"], result["why_no_threshold"])
     console.print_facts("trained", shown)

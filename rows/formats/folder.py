@@ -1,19 +1,10 @@
-r"""Folders of images: the one walk through them that everybody uses, and a folder as a table.
-
-Training, scoring, calibration and evaluation see the same images under the same names:
+r"""Folders of images as tables: the same images under the same names for training, scoring, calibration, evaluation.
 
     id      relative POSIX path; bytes of a name that are not UTF-8 show as `\xff`
     label   the first-level folder; "" for an image that lies in none
     path    the name as the operating system has it, for the format's own use
 
-Decisions a reader would question:
-- A file counts by its suffix, in any case: all suffixes of what can be decoded. Whether it really is an image is told
-  by its content, later. Hidden files and folders are passed over.
-- Links to files and folders are followed. A link to a folder that is being walked, or to one above it, is passed over,
-  so that no walk goes in a circle. An image that links make reachable twice has two names and counts twice; training
-  keeps both on one side of a split, for it goes by content.
-- A broken link with the suffix of an image counts: its image cannot be read, and the user should be told.
-- What is passed over is counted, by suffix, so that it can be told.
+Which files are images, and what is passed over, is decided by the one walk (walk.py).
 """
 
 from __future__ import annotations
@@ -21,33 +12,22 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import overload
 
 import pyarrow as pa
 
 from artifact.arrays import Indices
 from artifact.errors import DataError
+from rows.formats.image_suffixes import SUFFIXES
+from rows.formats.passed_over import counted, passed_over_line
 from rows.formats.source import picked
+from rows.formats.split_folders import find_splits
+from rows.formats.walk import walk
 from rows.images import ImageRef, readable_name
 from rows.location import Location, file_stamp
-
-_SUFFIXES_OF = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
-    "PNG": (".png", ".apng"),
-    "WEBP": (".webp",),
-    "GIF": (".gif",),
-    "BMP": (".bmp",),
-    "TIFF": (".tif", ".tiff"),
-    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
-}
-SUFFIXES = frozenset(suffix for suffixes in _SUFFIXES_OF.values() for suffix in suffixes)
-"""Of all formats that are decoded (artifact/preprocessing.py)."""
-
-HIDDEN, UPWARD = "hidden", "link to a folder above"
-"""What `passed_over` counts under other names than suffixes."""
 
 _FIELDS: dict[str, pa.DataType] = {"id": pa.string(), "label": pa.string(), "path": pa.binary()}
 
@@ -59,13 +39,15 @@ class FolderImages(Sequence[ImageRef]):
     Attributes:
         folder: here or in object storage.
         names: relative POSIX paths, as the operating system has them.
-        passed_over: how many files there are besides, by suffix in lower case ("" without one); hidden files and
-            folders under HIDDEN, links to folders above under UPWARD. What lies in folders passed over is not counted.
+        by_folder: what was passed over: by first-level folder ("" for what lies in none), and there by suffix in lower
+            case ("" without one), or by other names (passed_over.py, walk.py). Folders without an image are there too.
+        unlisted: folders below that cannot be listed, each with the reason.
     """
 
     folder: Location
     names: Sequence[str]
-    passed_over: Counter[str] = field(default_factory=Counter)
+    by_folder: Mapping[str, Counter[str]] = field(default_factory=dict)
+    unlisted: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -83,7 +65,24 @@ class FolderImages(Sequence[ImageRef]):
 
     def take(self, rows: Indices) -> FolderImages:
         """Some of the images, in the order asked for."""
-        return FolderImages(self.folder, [self.names[row] for row in rows.tolist()], self.passed_over)
+        return FolderImages(self.folder, [self.names[row] for row in rows.tolist()], self.by_folder, self.unlisted)
+
+    @property
+    def passed_over(self) -> Counter[str]:
+        """How many files there are besides, by suffix or other name, of all folders together."""
+        total: Counter[str] = Counter()
+        for counts in self.by_folder.values():
+            total.update(counts)
+        return total
+
+    @property
+    def notes(self) -> list[str]:
+        """What who reads the whole folder should be told, a line each."""
+        found = [passed_over_line(self.passed_over, self.unlisted)]
+        splits = find_splits(self.names)
+        if splits is not None:
+            found.append(splits.note(self.folder))
+        return [line for line in found if line]
 
 
 def list_images(folder: Location) -> FolderImages:
@@ -92,33 +91,20 @@ def list_images(folder: Location) -> FolderImages:
     Raises:
         DataError: a folder that cannot be listed.
     """
-    passed_over: Counter[str] = Counter()
-    if isinstance(folder, Path):
-        found = _walk(folder, "", (os.path.realpath(folder),), passed_over)
-    else:
-        found = _list_remote(folder, passed_over)
-    return FolderImages(folder, sorted(found), passed_over)
-
-
-def has_image_suffix(name: str) -> bool:
-    """True for a file name that the walk takes: a known suffix in any case, not hidden."""
-    return not name.startswith(".") and _suffix(name) in SUFFIXES
-
-
-def is_folder(entry: os.DirEntry[str]) -> bool:
-    """False for a link that leads round in a circle, as for any other broken one."""
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
+    found = walk(folder)
+    return FolderImages(folder, sorted(found.names), found.passed_over, found.unlisted)
 
 
 def open_folder(folder: Location) -> FolderSource:
     """A folder as a table; raises DataError where it has no image."""
     images = list_images(folder)
     if not images:
+        besides = counted(images.passed_over)
         raise DataError(
-            "image folder", expected=f"files that end in {' '.join(sorted(SUFFIXES))}", got="none", where=folder
+            "image folder",
+            expected=f"files that end in {' '.join(sorted(SUFFIXES))}",
+            got="none" if besides == "nothing" else f"none of them, but {besides}",
+            where=folder,
         )
     return FolderSource(images)
 
@@ -131,6 +117,16 @@ class FolderSource:
 
     def __init__(self, images: FolderImages) -> None:
         self._images = images
+
+    @property
+    def passed_over(self) -> Counter[str]:
+        """As FolderImages.passed_over."""
+        return self._images.passed_over
+
+    @property
+    def notes(self) -> list[str]:
+        """As FolderImages.notes."""
+        return self._images.notes
 
     def count_rows(self, columns: Sequence[str]) -> int | None:
         return len(self._images)
@@ -158,53 +154,9 @@ class FolderSource:
         return [ImageRef(path=self._images.folder / os.fsdecode(name or b"")) for name in table[column].to_pylist()]
 
 
-def _walk(folder: Path, prefix: str, above: tuple[str, ...], passed_over: Counter[str]) -> Iterator[str]:
-    """Relative POSIX names of the images; `above` are the real paths of the folders being walked."""
-    try:
-        entries = list(os.scandir(folder))
-    except OSError as error:
-        raise DataError(
-            "image folder", expected="a folder that can be listed", got=str(error.strerror), where=folder
-        ) from None
-    for entry in entries:
-        if entry.name.startswith("."):
-            passed_over[HIDDEN] += 1
-        elif is_folder(entry):
-            real = os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(above[-1], entry.name)
-            if entry.is_symlink() and any(Path(each).is_relative_to(real) for each in above):
-                passed_over[UPWARD] += 1
-            else:
-                yield from _walk(folder / entry.name, f"{prefix}{entry.name}/", (*above, real), passed_over)
-        elif has_image_suffix(entry.name):
-            yield prefix + entry.name
-        else:
-            passed_over[_suffix(entry.name)] += 1
-
-
-def _list_remote(folder: Location, passed_over: Counter[str]) -> Iterator[str]:
-    """Names in object storage, which has neither links nor folders that are empty."""
-    assert not isinstance(folder, Path)
-    root = folder.path.rstrip("/")
-    for found in folder.fs.find(root):
-        name = found.lstrip("/").removeprefix(root.lstrip("/")).lstrip("/")
-        parts = PurePosixPath(name).parts
-        if not parts:
-            continue
-        if any(part.startswith(".") for part in parts):
-            passed_over[HIDDEN] += 1
-        elif has_image_suffix(name):
-            yield name
-        else:
-            passed_over[_suffix(name)] += 1
-
-
 def _label(name: str) -> str:
     folder, slash, _ = readable_name(name).partition("/")
     return folder if slash else ""
 
 
 _CELLS: dict[str, Callable[[str], object]] = {"id": readable_name, "label": _label, "path": os.fsencode}
-
-
-def _suffix(name: str) -> str:
-    return os.path.splitext(name)[1].lower()

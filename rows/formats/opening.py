@@ -20,12 +20,14 @@ from rows.formats.arrays import NumpySource
 from rows.formats.arrow import IpcSource, StreamSource, TableSource
 from rows.formats.delimited import DelimitedSource
 from rows.formats.filelist import FileListSource
-from rows.formats.folder import has_image_suffix, is_folder, open_folder
+from rows.formats.folder import open_folder
+from rows.formats.image_suffixes import has_image_suffix
 from rows.formats.jsonlines import JsonLinesSource
 from rows.formats.parquet import ParquetSource
 from rows.formats.several import SeveralFiles
 from rows.formats.source import Source
 from rows.formats.tar import TarSource
+from rows.formats.walk import is_folder, kind_of_junk
 from rows.images import readable_name
 from rows.location import Location, is_url, locate
 
@@ -104,12 +106,12 @@ def open_source(table: TableLike) -> tuple[Source, str]:
 def table_files(folder: Location) -> list[Location]:
     """The files of a folder that is a table, by name: those of one format, where no image and no folder is beside them.
 
-    Hidden files are passed over, and those that start with "_": half-written, or not ours. Raises DataError where
-    there are two formats.
+    Hidden files and junk of systems are passed over, and what starts with "_": half-written, or not ours. Raises
+    DataError where there are two formats.
     """
     names: list[str] = []
     for name, is_nested in _entries(folder):
-        if name.startswith((".", "_")):
+        if name.startswith("_") or kind_of_junk(name) is not None:
             continue
         if is_nested or has_image_suffix(name):
             return []
@@ -128,8 +130,13 @@ def is_table_file(name: str) -> bool:
 def _entries(folder: Location) -> Iterator[tuple[str, bool]]:
     """(name, whether it is a folder) of what is directly in a folder, without a request for each."""
     if isinstance(folder, Path):
-        with os.scandir(folder) as entries:
-            yield from ((entry.name, is_folder(entry)) for entry in entries)
+        try:
+            with os.scandir(folder) as entries:
+                found = [(entry.name, is_folder(entry)) for entry in entries]
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise DataError("folder", expected="one that can be listed", got=reason, where=folder) from None
+        yield from found
     else:
         for facts in folder.fs.ls(folder.path, detail=True):
             yield facts["name"].rstrip("/").rpartition("/")[2], facts["type"] == "directory"

@@ -28,7 +28,7 @@ from serving.jobs.part_files import ANOTHER_FOLDER, Part, read_errors, read_ids,
 from serving.jobs.part_scoring import ScoredPart, errors_schema
 
 ERRORS_FILE = "errors.parquet"
-EXTRAS = ("table_rows", "num_duplicate_ids", "duplicate_id", "mended", "arrays")
+EXTRAS = ("table_rows", "num_duplicate_ids", "duplicate_id", "mended", "arrays", "passed_over")
 MANIFEST_EVERY_S = 10.0
 _MAX_REASONS = 1000
 _LEFTOVERS = (".part-*.tmp", f".{ERRORS_FILE}.*.tmp", f".{MANIFEST}.*", ".*.npy.*.tmp", ".*.npz.*.tmp")

@@ -78,6 +78,7 @@ def merge_shards(shards: Sequence[str | Path], output: str | Path, *, output_for
         )
         if not was_complete:
             folder.reopen(_mended(opened) or identity.job["table"])
+            folder.extra |= {key: opened[0].manifest[key] for key in ("passed_over",) if key in opened[0].manifest}
             for shard in opened:
                 _take_over(shard, folder)
             folder.complete(int(opened[0].manifest["table_rows"]))

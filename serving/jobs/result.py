@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from artifact.model.manifest import Manifest
 from serving.client.windows import SAME
@@ -27,6 +27,7 @@ class JobResult:
         num_mended: rows that were bad and are scored now, by `retry_errors`.
         num_duplicate_ids: rows whose id an earlier row has.
         arrays: names of the files that `output_format` asked for.
+        passed_over: of an image folder, how many files it holds besides, by suffix or what else they are.
         note: what the user may want to know: that nothing was left to do, or where an earlier job was continued.
         warnings: what the user will want to know: most rows are bad, ids are not unique, or `same` was decided by a
             threshold that rests on too few pairs.
@@ -45,6 +46,7 @@ class JobResult:
     num_mended: int
     num_duplicate_ids: int
     arrays: tuple[str, ...]
+    passed_over: dict[str, int] = field(default_factory=dict)
     note: str | None
     warnings: tuple[str, ...]
 

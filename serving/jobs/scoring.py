@@ -66,7 +66,8 @@ def score_table(
         output_format: `npy` or `npz` writes arrays beside the parts when all rows are answered (see arrays.py).
         engine: who makes the missing parts, such as serving.on_ray.scoring.RayEngine; by default this process.
         report: called after each window of rows with {event: "rows", done, num_rows (None where the table cannot tell),
-            num_errors, images_per_s, eta_s, p50_ms, p99_ms}, speeds of the last half minute, None where not known.
+            num_errors, images_per_s, eta_s, p50_ms, p99_ms}, speeds of the last half minute, None where not known; and
+            before the first with {event: "note", message} for what an image folder holds besides.
 
     Raises:
         UsageError: the table's streams are not the artifact's; no such format; a loss that the artifact does not say.
@@ -81,6 +82,7 @@ def score_table(
     with open_job_folder(Path(output), identity, mended=retry_errors) as folder:
         if retry_errors and folder.identity.job["table"] != identity.job["table"]:
             require_same_rows(table, folder)
+        _tell(table, folder, report)
         was_complete, resumed_at, table_rows = folder.state == COMPLETE, folder.num_rows, folder.table_rows
         bad = [part for part in folder.parts if part.num_errors] if retry_errors else []
         num_images = num_mended = 0
@@ -107,6 +109,7 @@ def score_table(
             num_mended=num_mended,
             num_duplicate_ids=int(folder.extra["num_duplicate_ids"]),
             arrays=arrays,
+            passed_over=table.passed_over,
             note=job_note(
                 was_complete=was_complete,
                 resumed_at=resumed_at,
@@ -115,6 +118,15 @@ def score_table(
             ),
             warnings=(*job_warnings(folder), *threshold_warnings(scorer.manifest, schema.names)),
         )
+
+
+def _tell(table: ImageTable, folder: JobFolder, report: Report | None) -> None:
+    """Say what an image folder holds besides, and keep it for the manifest."""
+    if table.passed_over:
+        folder.extra["passed_over"] = table.passed_over
+    for line in table.notes:
+        if report is not None:
+            report({"event": "note", "message": line})
 
 
 def _score_missing(

@@ -1,5 +1,6 @@
 """Export: parity with torch, one branch for every stream, the same bytes twice, nothing left behind on failure."""
 
+import dataclasses
 import hashlib
 import subprocess
 import sys
@@ -165,6 +166,17 @@ def test_artifact_tells_what_the_run_knows(run: Run, built: dict[str, Built], tm
     assert read.base["name"] == "conv4"
     assert read.training["data_sha256"] == run.facts["data_sha256"]
     assert read.training["metrics"] == run.facts["metrics"]
+
+
+def test_names_of_left_out_files_stay_with_the_run(run: Run) -> None:
+    """An artifact goes to others: what was passed over and left out is not in it, and its bytes do not follow."""
+    told = {"passed_over": {".dng": 1}, "left_out": {"images": 1}, "warnings": ["1 image was skipped: me/secret.png"]}
+    one, other = (
+        build(dataclasses.replace(run, facts=run.facts | facts), "branch").manifest
+        for facts in (told, {"warnings": []})
+    )
+    assert not {*told} & {*one.training}
+    assert one == other
 
 
 def test_branch_and_full_are_of_one_space_and_two_digests(built: dict[str, Built]) -> None:

@@ -1,13 +1,16 @@
 """Images for int8: folders to calibrate on and to judge by, those of the run, and what may be wrong with them."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from artifact.errors import DataError
 from export.build import build
 from export.calibration import read_calibration
+from export.evaluation import read_evidence
 from lookalike.cli import main
 from tests.shared.shapes_run import small_run, write_shapes
 from tests.shared.small_graphs import SPEC
@@ -37,7 +40,7 @@ def test_evaluation_images_that_were_calibrated_on_are_said(
         ("empty", "calibration folder: expected at least 32 images, got no image"),
         ("few", "calibration folder: expected at least 32 different images, got 8"),
         ("copies", "calibration folder: expected at least 32 different images, got 1"),
-        ("damaged", "calibration image that cannot be read: got "),
+        ("damaged", "calibration folder: expected at least 32 different images, got 28, and 8 that cannot be read"),
     ],
 )
 def test_bad_calibration_folder_is_one_line(tmp_path: Path, given: str, message: str) -> None:
@@ -47,13 +50,14 @@ def test_bad_calibration_folder_is_one_line(tmp_path: Path, given: str, message:
         folder.mkdir()
         (folder / "notes.txt").write_text("no image")
     if given in ("few", "copies", "damaged"):
-        write_shapes(folder, per_class=2 if given == "few" else 12)
+        write_shapes(folder, per_class={"few": 2, "copies": 12, "damaged": 9}[given])
     if given == "copies":
         content = (folder / "disc" / "00.png").read_bytes()
         for path in folder.rglob("*.png"):
             path.write_bytes(content)
     if given == "damaged":
-        (folder / "cross" / "05.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+        for path in [*folder.glob("*/05.png"), *folder.glob("*/06.png")]:
+            path.write_bytes(b"\x89PNG\r\n\x1a\n and no more")
     with pytest.raises(DataError) as caught:
         read_calibration(folder, SPEC)
     assert str(caught.value).startswith(message)
@@ -97,21 +101,38 @@ def test_newly_read_files_are_named(tmp_path: Path) -> None:
         build(run, "branch", precision="int8")
     assert str(caught.value).endswith(
         "name folders: --calibration DIR --evaluation DIR, or files such as 'disc/z.JFIF' are read now, and were not "
-        "by older versions: move .apng .jfif .jpe .mpo .pbm .pnm files out of the folder"
+        "by older versions: move .jfif files out of the folder"
     )
 
 
-def test_error_of_a_calibration_image_names_it_once(tmp_path: Path) -> None:
-    """An image that is not there, whose own message has the path, and one that is none."""
+def test_bad_calibration_images_are_left_out_and_named_once(tmp_path: Path) -> None:
+    """An image that is not there, one that is none, and what is passed over; the others are taken."""
     folder = write_shapes(tmp_path / "given")
     image = folder / "cross" / "05.png"
     image.unlink()
+    (folder / "cross" / "x.dng").write_bytes(b"II*\0")
     for make in (lambda: image.symlink_to(tmp_path / "nowhere"), lambda: image.write_bytes(b"none")):
         make()
-        with pytest.raises(DataError) as caught:
-            read_calibration(folder, SPEC)
-        assert str(caught.value).count(str(image)) == 1
+        events: list[Mapping[str, Any]] = []
+        assert len(read_calibration(folder, SPEC, report=events.append).pixels) == 47
+        note, warning = (str(event["message"]) for event in events)
+        assert note.startswith("calibration folder: passed over: 1 .dng; ")
+        assert warning.startswith("calibration folder: 1 image was skipped: cross/05.png: ")
         image.unlink()
+
+
+def test_evaluation_folder_of_splits_is_refused_and_bad_images_are_told(run: Run, tmp_path: Path) -> None:
+    """Recall between train and val says nothing; a class of one image is a distractor, and stays."""
+    folder = write_shapes(tmp_path / "val")
+    (tmp_path / "train").symlink_to("val")
+    with pytest.raises(DataError, match=r"^evaluation folder: expected one folder .*, got splits of a data set"):
+        read_evidence(run, evaluation=tmp_path)
+    (folder / "cross" / "05.png").write_bytes(b"none")
+    events: list[Mapping[str, Any]] = []
+    assert len(read_evidence(run, evaluation=folder, report=events.append).evaluation) == 47
+    assert [event["message"][:58] for event in events if event["event"] == "warning"] == [
+        "evaluation folder: 1 image was skipped: cross/05.png: not "
+    ]
 
 
 def test_options_of_int8_are_for_int8(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

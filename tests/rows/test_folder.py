@@ -103,8 +103,8 @@ def test_folder_without_images_and_with_several_streams_is_refused(tmp_path: Pat
     with pytest.raises(DataError) as caught:
         open_table(tmp_path)
     assert str(caught.value) == (
-        "image folder: expected files that end in .apng .bmp .gif .jfif .jpe .jpeg .jpg .mpo .pbm .pgm .png .pnm .ppm"
-        f" .tif .tiff .webp, got none ({tmp_path})"
+        "image folder: expected files that end in .apng .avif .avifs .bmp .gif .jfif .jpe .jpeg .jpg .mpo .pbm .pgm"
+        f" .png .pnm .ppm .tif .tiff .webp, got none of them, but 1 .txt ({tmp_path})"
     )
     fill(tmp_path, "a.png")
     with pytest.raises(DataError) as caught:

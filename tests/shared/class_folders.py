@@ -26,7 +26,7 @@ def write_classes(root: Path, counts: dict[str, int]) -> Path:
     return root
 
 
-def read_folder(root: Path, *, max_cache_bytes: int = 2**20, max_bad_images: int = 0) -> Images:
+def read_folder(root: Path, *, max_cache_bytes: int = 2**20, max_bad_images: int | None = None) -> Images:
     return read_images(
         open_class_folder(root), PREPROCESSING, max_cache_bytes=max_cache_bytes, max_bad_images=max_bad_images
     )[0]

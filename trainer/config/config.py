@@ -52,7 +52,10 @@ class TrainConfig(Settings):
         pretrained: start from the base network's published weights (timm).
         weights: start from a local .safetensors, or .pt of plain tensors.
         seed: decides split, weights, batches and augmentation.
-        max_bad_images: so many unreadable images are skipped; one more stops the run.
+        max_bad_images: so many unreadable images are left out at most; one more stops the run. None: as many as there
+            are, each counted and the first of them named.
+        split_folders: stop where the class folders are splits (train, val, test) of one data set; false: they are
+            classes that are called so.
         max_cache_mb: decoded pixels kept in memory.
         max_disk_mb: decoded pixels kept on disk between runs, memory-mapped; 0: none.
         cache: folder of those pixels; None: the user's cache folder.
@@ -79,7 +82,8 @@ class TrainConfig(Settings):
     pretrained: bool = False
     weights: Path | None = None
     seed: int = Field(default=0, ge=0, lt=2**32)
-    max_bad_images: int = Field(default=0, ge=0)
+    max_bad_images: int | None = Field(default=None, ge=0)
+    split_folders: bool = True
     max_cache_mb: int = Field(default=1024, ge=0)
     max_disk_mb: int = Field(default=8192, ge=0)
     cache: Path | None = None

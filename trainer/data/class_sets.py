@@ -4,14 +4,17 @@ Decisions a reader would question:
 - A folder is read as the table that it is for scoring too (rows/formats/folder.py), with the same names and labels:
   the class is the first-level folder, however deep the image lies below it. Images that lie in no folder have no class
   and are passed over. The order is by class and then by name, where a table's is its own.
+- Folders that hold no image are no classes. They are told by name, with what they hold: a class in a format that is not
+  read would be lost otherwise.
 - A table is read twice: first the labels, and then its images one after the other, so that a table that holds the
   images themselves need not fit in memory.
 - Classes are sorted by value, numbers as numbers, and called by what stands in the cell.
-- An image of a table without a class is refused, and not skipped: nobody can say whose negative it may be.
+- Rows of a table without a class are left out and told: nobody can say whose negative such an image may be.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +23,27 @@ import numpy as np
 from artifact.arrays import Indices
 from artifact.errors import DataError
 from rows.cells import is_text
-from rows.formats.folder import FolderSource, list_images
+from rows.formats.folder import FolderImages, FolderSource, list_images
+from rows.formats.passed_over import LOOSE, counted, loses_images, passed_over_facts, passed_over_line
 from rows.formats.source import Source
+from rows.formats.split_folders import find_splits
+from rows.images import readable_name
 from rows.text_images import is_written_image
 from trainer.data.image_files import ImageFiles
+from trainer.data.left_out import Told, left_out, listed, listed_rows
 from trainer.data.table_columns import TableColumns
-from trainer.data.table_images import TableImages, column_values, listed_rows
+from trainer.data.table_images import TableImages, column_values
 
 
-def open_class_folder(folder: Path, *, what: str = "image folder") -> ImageFiles:
+def open_class_folder(folder: Path, *, what: str = "image folder", split_folders: bool = True) -> ImageFiles:
     """The images of a folder of class folders; no image is read yet.
 
     Args:
         what: names the folder in messages.
+        split_folders: refuse a folder of splits (rows/formats/split_folders.py); False: they are classes.
 
     Raises:
-        DataError: no such folder, one that cannot be listed, or no image in any class folder.
+        DataError: no such folder, one that cannot be listed, splits, or no image in any class folder.
     """
     if not folder.is_dir():
         got = "a file" if folder.is_file() else "nothing there"
@@ -45,37 +53,88 @@ def open_class_folder(folder: Path, *, what: str = "image folder") -> ImageFiles
     names, labels = column_values(source, "id"), column_values(source, "label")
     rows = sorted((row for row, label in enumerate(labels) if label), key=lambda row: (labels[row], names[row]))
     if not rows:
+        besides = counted(images.passed_over)
+        got = "images outside any class folder" if images else "no image in any folder"
         raise DataError(
             what,
             expected="one folder of images per class",
-            got="images outside any class folder" if images else "no image in any folder",
+            got=got if besides == "nothing" else f"{got}; passed over: {besides}",
             where=folder,
             mend="put the images of each class into a folder of their own",
         )
+    splits = _splits_told(images, what) if split_folders else []
     numbers, classes = _numbered([labels[row] for row in rows])
-    chosen = images.take(np.array(rows, np.int64))
-    return ImageFiles(folder, tuple(names[row] for row in rows), numbers, classes, chosen, is_folder=True)
+    return ImageFiles(
+        folder,
+        tuple(names[row] for row in rows),
+        numbers,
+        classes,
+        images.take(np.array(rows, np.int64)),
+        is_folder=True,
+        told=(*splits, *_passed_over(images, len(images) - len(rows)), *_empty_classes(images, classes)),
+    )
 
 
 def open_class_table(path: Path, columns: TableColumns, source: Source) -> ImageFiles:
     """The images of a table with their classes; no image is read yet.
 
     Raises:
-        DataError: a table that cannot be read further down, or a label that is missing.
+        DataError: a table that cannot be read further down, or one without any label.
     """
     values = column_values(source, str(columns.label))
     missing = [row for row, value in enumerate(values) if value is None or value == ""]
-    if missing:
-        raise DataError(
-            f'label column "{columns.label}"',
-            expected="a class in every row",
-            got=f"none in {listed_rows(missing)}",
-            where=path.name,
-            mend="fill it, or remove the rows",
-        )
-    labels, classes = _numbered(values)
+    if len(missing) == len(values):
+        raise DataError(f'label column "{columns.label}"', expected="a class in some rows", got="none", where=path.name)
     images = TableImages(source, tuple(columns.images.values()))
-    return ImageFiles(path, _names(source, images.columns[0], len(labels)), labels, classes, images)
+    names = _names(source, images.columns[0], len(values))
+    told: list[Told] = []
+    if missing:
+        kept = np.setdiff1d(np.arange(len(values)), missing)
+        images = TableImages(source, images.columns, kept)
+        names, values = tuple(names[row] for row in kept), [values[row] for row in kept]
+        number = left_out(len(missing), "row without a class", "rows without a class")
+        told = [Told(f"{number}: {listed_rows(missing)}", {"rows": len(missing)})]
+    labels, classes = _numbered(values)
+    return ImageFiles(path, names, labels, classes, images, told=tuple(told))
+
+
+def _passed_over(images: FolderImages, num_loose: int) -> list[Told]:
+    """What the folder holds besides; a warning where pictures are among it."""
+    counts = images.passed_over + Counter({LOOSE: num_loose})
+    line = passed_over_line(counts, images.unlisted)
+    if line is None:
+        return []
+    return [Told(line, passed_over=passed_over_facts(counts), is_warning=loses_images(counts))]
+
+
+def _splits_told(images: FolderImages, what: str) -> list[Told]:
+    """The warning for folders that may be splits; raises DataError where they surely are."""
+    splits = find_splits(images.names)
+    if splits is None:
+        return []
+    named, commands = ", ".join(map(readable_name, splits.folders)), splits.commands(images.folder)
+    if not splits.is_sure:
+        return [Told(f"the classes are called as splits are ({named}); if they are splits, use {commands}")]
+    raise DataError(
+        what,
+        expected="one folder of images per class",
+        got=f"splits of a data set with the same folders in each: {named}",
+        where=images.folder,
+        mend=f"use {commands}; if the classes are really called so, --set split_folders=false",
+    )
+
+
+def _empty_classes(images: FolderImages, classes: tuple[str, ...]) -> list[Told]:
+    """The warning for first-level folders that hold no image that is read."""
+    known = set(classes)
+    lost = {readable_name(name): counts for name, counts in images.by_folder.items() if name}
+    shown = [f"{name} ({counted(counts)})" for name, counts in sorted(lost.items()) if name not in known]
+    if not shown:
+        return []
+    hold = "1 folder holds no image that is read and is no class"
+    if len(shown) > 1:
+        hold = f"{len(shown):,} folders hold no image that is read and are no classes"
+    return [Told(f"{hold}: {listed(shown)}", {"folders_without_images": len(shown)})]
 
 
 def _numbered(values: list[Any]) -> tuple[Indices, tuple[str, ...]]:

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from artifact.errors import DataError, UsageError
 from artifact.events import Report
 from artifact.preprocessing import Preprocessing
@@ -19,7 +21,7 @@ from rows.formats.opening import FORMATS, is_table_file, open_source, table_file
 from trainer.config.config import TrainConfig
 from trainer.data.class_sets import open_class_folder, open_class_table
 from trainer.data.image_files import ImageFiles
-from trainer.data.images import BadImage, Images, read_images
+from trainer.data.images import BadImage, Images, read_images, skipped
 from trainer.data.table_columns import CLASSES, check_roles, find_roles
 from trainer.data.tuple_table import TupleFiles, TupleRows, open_tuple_table, usable_tuples
 from trainer.pixels.cache import PixelCache
@@ -57,7 +59,13 @@ class Dataset:
 
 
 def open_dataset(
-    path: Path, *, kind: str, columns: Mapping[str, str], what: str = "image folder", folder_has_columns: bool = False
+    path: Path,
+    *,
+    kind: str,
+    columns: Mapping[str, str],
+    what: str = "image folder",
+    folder_has_columns: bool = False,
+    split_folders: bool = True,
 ) -> DatasetFiles:
     """Find out what a path holds; no image is read yet.
 
@@ -66,6 +74,7 @@ def open_dataset(
         kind: decides the streams that a table of tuples must have.
         columns: {role: column} of a table.
         what: names a folder in messages.
+        split_folders: refuse a folder of splits, as open_class_folder does.
         folder_has_columns: `columns` may be given although the path is a folder: they are for another path.
 
     Raises:
@@ -92,12 +101,23 @@ def open_dataset(
         raise UsageError(
             "columns of an image folder", expected="none, its folders are the classes", got=got, where="--columns"
         )
-    return open_class_folder(path, what=what)
+    return open_class_folder(path, what=what, split_folders=split_folders)
 
 
 def files_of(opened: DatasetFiles) -> ImageFiles:
     """The images of either shape."""
     return opened.files if isinstance(opened, TupleFiles) else opened
+
+
+def tell_opened(opened: DatasetFiles, report: Report, *, what: str = "") -> None:
+    """Report what was left out so far.
+
+    Args:
+        what: stands before each line.
+    """
+    of_tuples = opened.told if isinstance(opened, TupleFiles) else ()
+    for told in (*files_of(opened).told, *of_tuples):
+        report(told.to_event(what=what))
 
 
 def open_cache(
@@ -136,12 +156,15 @@ def read_dataset(
     )
     if not isinstance(opened, TupleFiles):
         if bad:
-            report({"event": "warning", "message": _skipped(bad)})
+            report(skipped(bad, len(files)).to_event())
         return Dataset(images=images)
-    images, tuples = usable_tuples(opened, images, bad)
+    images, tuples, told = usable_tuples(opened, images, bad)
     if bad:
-        also = f", and {len(opened.tuples) - len(tuples)} of {len(opened.tuples)} tuples with them"
-        report({"event": "warning", "message": _skipped(bad, also)})
+        num_tuples = len(opened.tuples) - _num_complete(opened, bad)
+        also = f", and {num_tuples} of {len(opened.tuples)} tuples with them"
+        report(skipped(bad, len(files), also, tuples=num_tuples).to_event())
+    for each in told:
+        report(each.to_event())
     return Dataset(images=images, tuples=tuples)
 
 
@@ -152,6 +175,8 @@ def _is_table(path: Path) -> bool:
     return path.is_file() and is_table_file(path.name)
 
 
-def _skipped(bad: list[BadImage], also: str = "") -> str:
-    named = "; ".join(f"{image.name}: {image.reason}" for image in bad[:5])
-    return f"{len(bad)} images were skipped{also}: {named}"
+def _num_complete(opened: TupleFiles, bad: list[BadImage]) -> int:
+    """Tuples none of whose images is bad."""
+    is_bad = np.zeros(len(opened.files), bool)
+    is_bad[[image.index for image in bad]] = True
+    return int((~is_bad[opened.tuples.images].any(axis=1)).sum())

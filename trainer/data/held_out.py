@@ -12,8 +12,10 @@ import numpy as np
 
 from artifact.errors import DataError
 from artifact.events import Report
+from trainer.data.contradictions import two_classes_across
 from trainer.data.dataset import Dataset
 from trainer.data.images import Images
+from trainer.data.left_out import warn
 from trainer.data.split import split_classes, split_images, split_tuples, without_copies
 from trainer.data.tuple_table import TupleRows, only_used
 
@@ -64,19 +66,23 @@ def split_dataset(
     if can_validate(held_out):
         return DataSplit(train=images.take(rows), held_out=held_out)
     message = "nothing was held out, so there are no held-out metrics and no threshold: the classes are too small"
-    _warn(report, f"{message}; use --validation classes:0.2 or a folder")
+    warn(report, f"{message}; use --validation classes:0.2 or a folder")
     return DataSplit(train=images)
 
 
 def _with_validation(dataset: Dataset, validation: Dataset, report: Report) -> DataSplit:
     train, tuples = dataset.images, dataset.tuples
     if validation.tuples is None:
+        if tuples is None and (line := two_classes_across(train, validation.images)) is not None:
+            warn(report, line)
         held_out = _without_copies(validation.images, train, report)
         if not can_validate(held_out):
+            files, copies = held_out.files, len(validation.images) - len(held_out)
+            without = f", without {copies} that are trained on" if copies else ""
             raise DataError(
                 "validation folder",
                 expected="two classes, one of them with two images",
-                got="fewer",
+                got=f"{len(held_out)} images of {len(files.classes)} classes{without}",
                 where=validation.images.files.root,
             )
         return DataSplit(train=train, tuples=tuples, held_out=held_out)
@@ -93,7 +99,7 @@ def _with_validation(dataset: Dataset, validation: Dataset, report: Report) -> D
             mend="name another table, or use --validation images:0.1",
         )
     if dropped:
-        _warn(report, f"{dropped} held-out tuples have images that are trained on and were left out")
+        warn(report, f"{dropped} held-out tuples have images that are trained on and were left out")
     images, held_out_tuples = only_used(validation.images, validation.tuples.take(kept))
     return DataSplit(train=train, tuples=tuples, held_out=images, held_out_tuples=held_out_tuples)
 
@@ -101,11 +107,11 @@ def _with_validation(dataset: Dataset, validation: Dataset, report: Report) -> D
 def _split_tuples(images: Images, tuples: TupleRows, share: float, seed: int, report: Report) -> DataSplit:
     rows, held, apart = split_tuples(tuples, images.hashes, share, seed=seed)
     if not len(held):
-        _warn(report, "nothing was held out, so there are no held-out metrics: there is one tuple only")
+        warn(report, "nothing was held out, so there are no held-out metrics: there is one tuple only")
         train, tuples = only_used(images, tuples)
         return DataSplit(train=train, tuples=tuples)
     if not apart:
-        _warn(
+        warn(
             report,
             "the tuples hang together by the images that they share, so images of held-out tuples are trained on in "
             "others, and the held-out figures are too good; name a table of other images with --validation",
@@ -118,9 +124,5 @@ def _split_tuples(images: Images, tuples: TupleRows, share: float, seed: int, re
 def _without_copies(held_out: Images, train: Images, report: Report) -> Images:
     held_out, dropped = without_copies(held_out, train)
     if dropped:
-        _warn(report, f"{dropped} held-out images are copies of training images and were left out")
+        warn(report, f"{dropped} held-out images are copies of training images and were left out")
     return held_out
-
-
-def _warn(report: Report, message: str) -> None:
-    report({"event": "warning", "message": message})

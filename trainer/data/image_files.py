@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from artifact.arrays import Indices
-from artifact.errors import DataError
+from rows.formats.image_suffixes import OTHER_PICTURES, suffix_of
 from rows.images import ImageRef
+from trainer.data.left_out import Told
 
 _FARTHEST_ROW = 4096
 """A table is not read to its end for a few of its images."""
 
-_NEWLY_READ = (".apng", ".jfif", ".jpe", ".mpo", ".pbm", ".pnm")
-"""Suffixes that training passed over in folders before it read what scoring reads."""
+_NEWLY_READ = (".apng", ".avif", ".avifs", ".jfif", ".jpe", ".mpo", ".pbm", ".pnm")
+"""Suffixes that training passed over in folders before it read what scoring reads, and what else is decoded by now."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class ImageFiles:
         classes: names of the first-level folders, or values of the label column, sorted; empty for tables of tuples.
         images: each image in order, as often as it is iterated; none where they have been read.
         is_folder: whether they are those of a folder of class folders.
+        told: what the user should know of what was left out.
     """
 
     root: Path
@@ -39,6 +41,7 @@ class ImageFiles:
     classes: tuple[str, ...]
     images: Iterable[ImageRef] = ()
     is_folder: bool = False
+    told: tuple[Told, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -63,33 +66,10 @@ class ImageFiles:
 
 def newly_read(files: ImageFiles) -> str | None:
     """How to mend a folder that seems changed because more of its files are images now; None where that is not so."""
-    names = [name for name in files.names if name.lower().endswith(_NEWLY_READ)] if files.is_folder else []
+    suffixes = (*_NEWLY_READ, *OTHER_PICTURES)
+    names = [name for name in files.names if name.lower().endswith(suffixes)] if files.is_folder else []
     if not names:
         return None
     those = f"files such as {names[0]!r} are read now, and were not by older versions"
-    return f"{those}: move {' '.join(_NEWLY_READ)} files out of the folder"
-
-
-def check_classes(files: ImageFiles, *, kind: str) -> None:
-    """Refuse classes that no tuple of this kind can be drawn from; raises DataError."""
-    needed = 3 if kind == "quartet" else 2
-    if len(files.classes) < needed:
-        why = "a quartet's anchor and two negatives are of three classes" if needed == 3 else "a negative needs another"
-        expected, got = f"at least {needed} ({why})", f"{len(files.classes)}: {_listed(files.classes)}"
-        raise DataError(f"classes for a {kind} model", expected=expected, got=got, where=files.root)
-    counts = np.bincount(files.labels, minlength=len(files.classes))
-    lonely = [files.classes[index] for index in np.flatnonzero(counts < 2)]
-    if lonely:
-        of_table = "add rows of these classes, or remove them"
-        raise DataError(
-            "images of a class",
-            expected="at least 2 in every class (a positive needs another image)",
-            got=f"1 in {_listed(lonely)}",
-            where=files.root,
-            mend="add images to these folders, or move them away" if files.is_folder else of_table,
-        )
-
-
-def _listed(names: Sequence[str], *, limit: int = 5) -> str:
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more
+    found = sorted({suffix_of(name) for name in names})
+    return f"{those}: move {' '.join(found)} files out of the folder"

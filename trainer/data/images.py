@@ -28,6 +28,7 @@ from artifact.errors import DataError
 from artifact.preprocessing import Preprocessing, load_pixels
 from rows.images import ImageRef
 from trainer.data.image_files import ImageFiles
+from trainer.data.left_out import Told
 from trainer.pixels.cache import FILES, PixelCache
 from trainer.pixels.file_hashes import FileHashes
 from trainer.pixels.store import PixelStore, StoreBuilder, default_workers
@@ -133,7 +134,7 @@ def read_images(
     preprocessing: Preprocessing,
     *,
     max_cache_bytes: int,
-    max_bad_images: int = 0,
+    max_bad_images: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     cache: PixelCache | None = None,
     workers: int | None = None,
@@ -144,7 +145,7 @@ def read_images(
         files: of a folder, or of a table.
         preprocessing: size and fit of the pixels.
         max_cache_bytes: decoded pixels kept in memory, of those that are not on disk.
-        max_bad_images: so many unreadable files are left out and returned.
+        max_bad_images: so many unreadable files may be left out and returned; None: all but one.
         progress: called with (files done, files in all).
         cache: where pixels are kept on disk between runs.
         workers: threads; None: one per core, up to 16.
@@ -153,7 +154,7 @@ def read_images(
         The good images, and the bad ones.
 
     Raises:
-        DataError: more bad images than allowed, the first of them named with their reasons.
+        DataError: more bad images than allowed, or no good one; the first of them named with their reasons.
     """
     good: list[int] = []
     rows: list[int] = []
@@ -182,10 +183,18 @@ def read_images(
         store = builder.finish()
         if known is not None:
             known.save()
-    if len(bad) > max_bad_images:
-        _refuse(bad, files, max_bad_images)
+    if bad and (not good or (max_bad_images is not None and len(bad) > max_bad_images)):
+        _refuse(bad, files, max_bad_images if good else None)
     kept = files.take(np.array(good, np.int64))
     return Images(files=kept, hashes=tuple(hashes), rows=np.array(rows, np.int64), store=store), bad
+
+
+def skipped(bad: Sequence[BadImage], num_images: int, also: str = "", **others: int) -> Told:
+    """Images that were left out: how many of how many, and the first of them with their reasons."""
+    named = "; ".join(f"{image.name}: {image.reason}" for image in bad[:_NAMED_BAD_IMAGES])
+    most = f" (more than half of {num_images:,})" if 2 * len(bad) > num_images else ""
+    number = "1 image was skipped" if len(bad) == 1 else f"{len(bad):,} images were skipped"
+    return Told(f"{number}{most}{also}: {named}", {"images": len(bad), **others})
 
 
 def _open_hashes(files: ImageFiles, cache: PixelCache | None) -> FileHashes | None:
@@ -239,11 +248,14 @@ def _way_name(way: int) -> str:
     return f" {', '.join(words)}" if words else ""
 
 
-def _refuse(bad: Sequence[BadImage], files: ImageFiles, allowed: int) -> None:
+def _refuse(bad: Sequence[BadImage], files: ImageFiles, allowed: int | None) -> None:
     named = "; ".join(f"{image.name}: {image.reason}" for image in bad[:_NAMED_BAD_IMAGES])
     more = f"; and {len(bad) - _NAMED_BAD_IMAGES} more" if len(bad) > _NAMED_BAD_IMAGES else ""
-    expected = "every file readable" if allowed == 0 else f"at most {allowed} unreadable"
-    mend = f"mend or remove them, or skip them with --set max_bad_images={len(bad)}"
+    if allowed is None:
+        expected, mend = "one that is readable", "mend them"
+    else:
+        expected = "every file readable" if allowed == 0 else f"at most {allowed} unreadable"
+        mend = f"mend or remove them, or skip them with --set max_bad_images={len(bad)}"
     raise DataError(
         f"{len(bad)} of {len(files)} images cannot be used",
         expected=expected,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -48,9 +48,3 @@ def column_values(source: Source, column: str) -> list[Any]:
     """All values of one column, in order."""
     tables = source.chunks([column], start_row=0, max_rows=65_536, max_bytes=_BYTES_PER_READ)
     return [value for table in tables for value in table[column].to_pylist()]
-
-
-def listed_rows(rows: Sequence[int], *, limit: int = 5) -> str:
-    """ "row 3", or "rows 3, 5 and 12 more"."""
-    more = f" and {len(rows) - limit} more" if len(rows) > limit else ""
-    return f"row{'s' if len(rows) > 1 else ''} {', '.join(map(str, rows[:limit]))}{more}"

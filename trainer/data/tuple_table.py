@@ -2,8 +2,9 @@
 
 Decisions a reader would question:
 - The images of a row are different images, by content: one that is its own positive teaches nothing, and one that is
-  its own negative cannot be learned. Such rows are refused, not skipped: the table does not mean what it says.
-- An image that cannot be read takes its tuples with it, within the limit on bad images.
+  its own negative cannot be learned. Such rows are left out and told, as those are that do not say whether their pair
+  is different. Where most cells of a target say something else than 1 and 0, it is another column that was meant.
+- An image that cannot be read takes its tuples with it.
 - There are no classes here: nothing says that the anchors of two rows are different. So nothing is mined, retrieval is
   not measured, and what is held out are tuples.
 """
@@ -24,8 +25,9 @@ from rows.images import ImageRef
 from rows.pair_target import is_different
 from trainer.data.image_files import ImageFiles
 from trainer.data.images import BadImage, Images
+from trainer.data.left_out import Told, left_out, listed, listed_rows
 from trainer.data.table_columns import TableColumns
-from trainer.data.table_images import TableImages, column_values, listed_rows
+from trainer.data.table_images import TableImages, column_values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,18 +65,20 @@ class TupleFiles:
         files: each image that the table names, once; by path, or by content where the table holds it.
         tuples: over these.
         streams: names of the columns of `tuples.images`.
+        told: what the user should know of rows that were left out.
     """
 
     files: ImageFiles
     tuples: TupleRows
     streams: tuple[str, ...]
+    told: tuple[Told, ...] = ()
 
 
 def open_tuple_table(path: Path, columns: TableColumns, source: Source) -> TupleFiles:
     """The tuples of a table and the images they name; no image is decoded yet.
 
     Raises:
-        DataError: a table that cannot be read further down, or a target that is neither 0 nor 1.
+        DataError: a table that cannot be read further down, or a target that is neither 0 nor 1 in most rows.
     """
     names: list[str] = []
     wanted: list[int] = []
@@ -91,26 +95,29 @@ def open_tuple_table(path: Path, columns: TableColumns, source: Source) -> Tuple
                 wanted.append(row * len(refs) + position)
             found.append(numbers[key])
         rows.append(found)
-    different = _targets(source, columns.target, path) if columns.target is not None else None
     tuples = TupleRows(
-        images=np.array(rows, np.int64).reshape(-1, len(columns.images)),
-        different=different,
-        rows=np.arange(len(rows), dtype=np.int64),
+        images=np.array(rows, np.int64).reshape(-1, len(columns.images)), rows=np.arange(len(rows), dtype=np.int64)
     )
+    warnings: list[Told] = []
+    if columns.target is not None:
+        tuples, warnings = _with_targets(tuples, source, columns.target, path)
     chosen = TableImages(source, images.columns, np.array(wanted, np.int64))
     files = ImageFiles(path, tuple(names), np.zeros(len(names), np.int64), (), chosen)
-    return TupleFiles(files=files, tuples=tuples, streams=tuple(columns.images))
+    return TupleFiles(files=files, tuples=tuples, streams=tuple(columns.images), told=tuple(warnings))
 
 
-def usable_tuples(opened: TupleFiles, images: Images, bad: Sequence[BadImage]) -> tuple[Images, TupleRows]:
-    """The tuples whose images have all been read, over these images with each content once.
+def usable_tuples(opened: TupleFiles, images: Images, bad: Sequence[BadImage]) -> tuple[Images, TupleRows, list[Told]]:
+    """The tuples whose images have all been read and are different ones, over these images with each content once.
 
     Args:
         opened: the table.
         images, bad: what `read_images` made of `opened.files`.
 
+    Returns:
+        The images, the tuples, and what was left out: a line each.
+
     Raises:
-        DataError: no tuple is left, or one has an image twice.
+        DataError: no tuple is left.
     """
     is_good = np.ones(len(opened.files), bool)
     is_good[[image.index for image in bad]] = False
@@ -127,8 +134,8 @@ def usable_tuples(opened: TupleFiles, images: Images, bad: Sequence[BadImage]) -
             "table of tuples", expected="a tuple whose images can all be read", got="none", where=opened.files.root
         )
     distinct = images.take(np.array(list(first.values()), np.int64))
-    _refuse_repeated(tuples, distinct, opened)
-    return distinct, tuples
+    tuples, warnings = _without_repeated(tuples, distinct, opened)
+    return distinct, tuples, warnings
 
 
 def only_used(images: Images, tuples: TupleRows) -> tuple[Images, TupleRows]:
@@ -139,19 +146,28 @@ def only_used(images: Images, tuples: TupleRows) -> tuple[Images, TupleRows]:
     return images.take(used), tuples.with_images(numbers)
 
 
-def _refuse_repeated(tuples: TupleRows, images: Images, opened: TupleFiles) -> None:
+def _without_repeated(tuples: TupleRows, images: Images, opened: TupleFiles) -> tuple[TupleRows, list[Told]]:
+    """The rows whose images are different ones; a line for each two streams that are the same somewhere."""
+    warnings = []
+    is_sound = np.ones(len(tuples), bool)
     for first in range(len(opened.streams)):
         for second in range(first + 1, len(opened.streams)):
-            same = np.flatnonzero(tuples.images[:, first] == tuples.images[:, second])
+            same = np.flatnonzero(is_sound & (tuples.images[:, first] == tuples.images[:, second]))
             if len(same):
                 name = images.files.names[tuples.images[same[0], first]]
-                raise DataError(
-                    f"{opened.streams[first]} and {opened.streams[second]} of a tuple",
-                    expected="different images",
-                    got=f"the same in {listed_rows(tuples.rows[same].tolist())}: {name}",
-                    where=opened.files.root,
-                    mend="remove the row" + ("s" if len(same) > 1 else ""),
-                )
+                what = f"whose {opened.streams[first]} and {opened.streams[second]} are one image"
+                told = left_out(len(same), f"row {what}", f"rows {what}")
+                message = f"{told}: {listed_rows(tuples.rows[same].tolist())} ({name})"
+                warnings.append(Told(message, {"rows": len(same)}))
+                is_sound[same] = False
+    if not is_sound.any():
+        raise DataError(
+            "table of tuples",
+            expected="a tuple of different images",
+            got=f"none: {warnings[0].message}",
+            where=opened.files.root,
+        )
+    return tuples.take(np.flatnonzero(is_sound)), warnings
 
 
 def _key(ref: ImageRef, row: int, stream: str) -> object:
@@ -167,7 +183,39 @@ def _name(ref: ImageRef, row: int, stream: str, path: Path) -> str:
     return ref.file.relative_to(folder).as_posix() if ref.file.is_relative_to(folder) else str(ref.file)
 
 
-def _targets(source: Source, target: tuple[str, str], path: Path) -> Flags:
-    """bool [rows], True = different."""
+def _with_targets(
+    tuples: TupleRows, source: Source, target: tuple[str, str], path: Path
+) -> tuple[TupleRows, list[Told]]:
+    """The tuples that say whether they are different, and a line for the others; DataError where those are most."""
     cells = column_values(source, target[1])
-    return np.array([is_different(value, target, row=row, where=path.name) for row, value in enumerate(cells)], bool)
+    found: dict[int, bool] = {}
+    empty: list[int] = []
+    odd: dict[int, DataError] = {}
+    for row, value in enumerate(cells):
+        try:
+            is_apart = is_different(value, target, row=row, where=path.name, may_be_empty=True)
+        except DataError as error:
+            odd[row] = error
+            continue
+        if is_apart is None:
+            empty.append(row)
+        else:
+            found[row] = is_apart
+    if odd and len(odd) >= len(found):
+        raise next(iter(odd.values()))
+    if not found:
+        raise DataError(
+            f'column "{target[1]}"', expected=f"1 ({target[0]}) or 0 in some rows", got="none", where=path.name
+        )
+    warnings = []
+    if empty:
+        what = f'with nothing in "{target[1]}"'
+        told = f"{left_out(len(empty), f'row {what}', f'rows {what}')}: {listed_rows(empty)}"
+        warnings.append(Told(told, {"rows": len(empty)}))
+    if odd:
+        what, values = f'with neither 1 nor 0 in "{target[1]}"', listed([repr(cells[row]) for row in odd], limit=3)
+        told = f"{left_out(len(odd), f'row {what}', f'rows {what}')}: {listed_rows(list(odd))} ({values})"
+        warnings.append(Told(told, {"rows": len(odd)}))
+    kept = tuples.take(np.array(sorted(found), np.int64))
+    different = np.array([found[row] for row in kept.rows.tolist()], bool)
+    return TupleRows(images=kept.images, different=different, rows=kept.rows), warnings

@@ -9,8 +9,10 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,11 +25,14 @@ from artifact.preprocessing import Preprocessing
 from trainer.config.checks import check_names
 from trainer.config.config import TrainConfig
 from trainer.config.resolution import Share, choose_strategy, read_validation, resolve, resolve_settings
-from trainer.data.dataset import Dataset, DatasetFiles, files_of, open_cache, open_dataset, read_dataset
+from trainer.data.contradictions import same_and_different, two_classes
+from trainer.data.dataset import Dataset, DatasetFiles, files_of, open_cache, open_dataset, read_dataset, tell_opened
 from trainer.data.held_out import DataSplit, split_dataset
-from trainer.data.image_files import ImageFiles, check_classes, newly_read
+from trainer.data.image_files import ImageFiles, newly_read
 from trainer.data.images import Images
+from trainer.data.left_out import Noted, warn
 from trainer.data.tuple_table import TupleFiles, TupleRows
+from trainer.data.usable_classes import check_classes, usable_classes
 from trainer.networks.base_networks import BaseNetwork, build_base, make_preprocessing, source_of
 from trainer.objective.mining import MINERS
 from trainer.objective.own_loss import find_loss
@@ -60,6 +65,7 @@ class Prepared:
         held_out_tuples: over `held_out`, which then has no classes; None where it has, or where nothing is held out.
         data_sha256: hash over the sorted content hashes of the images, and over the tuples of a table.
         num_images, num_classes: of the folder or table, held-out ones included; no classes where there are tuples.
+        told: what was passed over and left out, and all warnings (trainer/data/left_out.py).
     """
 
     config: TrainConfig
@@ -72,9 +78,10 @@ class Prepared:
     data_sha256: str
     num_images: int
     num_classes: int
+    told: Mapping[str, Any] = field(default_factory=dict)
 
-    def data_facts(self) -> dict[str, str | int]:
-        """Hash and counts of the images, as facts.json has them."""
+    def data_facts(self) -> dict[str, Any]:
+        """Hash and counts of the images, and what was left out, as facts.json has them."""
         held_out = self.held_out
         return {
             "data_sha256": self.data_sha256,
@@ -84,6 +91,7 @@ class Prepared:
             "num_train_classes": len(self.train.files.classes),
             "num_validation_images": len(held_out) if held_out is not None else 0,
             "num_validation_classes": len(held_out.files.classes) if held_out is not None else 0,
+            **self.told,
         }
 
 
@@ -100,7 +108,9 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU)
         DataError: images that no tuple of the kind can be drawn from, or too many bad ones.
     """
     given, (config, loss) = config, settle(config)
-    opened, validation = _open(config)
+    noted = Noted(report)
+    report = noted.report
+    opened, validation = _open(config, report)
     strategy = choose_strategy(given, is_tuples=isinstance(opened, TupleFiles))
     if not isinstance(opened, TupleFiles):
         check_classes(opened, kind=config.kind)
@@ -115,14 +125,14 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU)
         pooling=config.pooling,
     )
     for note in base.notes:
-        report({"event": "warning", "message": note})
+        warn(report, note)
     dataset, split = _read(config, opened, validation, make_preprocessing(config, base), report=report)
     train = split.train
     if config.augment.turns or config.augment.mirrors:
         train = train.with_turns(turns=config.augment.turns, mirrors=config.augment.mirrors)
     precision = resolve_precision(config.loop.precision, device)
     if is_slow(precision, device):
-        report({"event": "warning", "message": f"{precision} is slower than fp32 on this {device.type}"})
+        warn(report, f"{precision} is slower than fp32 on this {device.type}")
     config = resolve(
         config,
         strategy=strategy,
@@ -142,6 +152,7 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU)
         data_sha256=dataset.sha256,
         num_images=len(dataset.images),
         num_classes=len(dataset.images.files.classes),
+        told=noted.facts(),
     )
 
 
@@ -164,7 +175,7 @@ def read_split(run: Run, *, report: Report) -> tuple[Images, Images | None]:
     Raises:
         DataError: the images are not there any more; ChangedImagesError where they have changed.
     """
-    opened, validation = _open(run.config)
+    opened, validation = _open(run.config, report)
     expected = str(run.facts.get("data_sha256"))
     _, split = _read(run.config, opened, validation, run.preprocessing, report=report, expected=expected)
     return split.train, split.held_out
@@ -182,14 +193,23 @@ def small_size(files: ImageFiles, largest: int) -> int:
     return int(np.clip(np.median(sides), _MIN_SIZE_PX, largest)) if sides else largest
 
 
-def _open(config: TrainConfig) -> tuple[DatasetFiles, Validation]:
-    """What is trained on, and what is validated on, or how much of the former."""
+def _open(config: TrainConfig, report: Report) -> tuple[DatasetFiles, Validation]:
+    """What is trained on, and what is validated on, or how much of the former; what they leave out is told."""
     validation = read_validation(config.validation)
-    opened = open_dataset(config.images, kind=config.kind, columns=config.columns)
+    opened = open_dataset(config.images, kind=config.kind, columns=config.columns, split_folders=config.split_folders)
+    tell_opened(opened, report)
     if isinstance(validation, Path):
-        return opened, open_dataset(
-            validation, kind=config.kind, columns=config.columns, what="validation folder", folder_has_columns=True
+        what = "validation folder"
+        apart = open_dataset(
+            validation,
+            kind=config.kind,
+            columns=config.columns,
+            what=what,
+            folder_has_columns=True,
+            split_folders=config.split_folders,
         )
+        tell_opened(apart, report, what=what if validation.is_dir() else "validation table")
+        return opened, apart
     if isinstance(opened, TupleFiles) and validation is not None and validation[0] == "classes":
         raise UsageError(
             "validation of a table of tuples",
@@ -221,18 +241,30 @@ def _read(
         len(files_of(each)) for each in (opened, validation) if each is not None and not isinstance(each, tuple)
     )
     cache = open_cache(config, preprocessing, num_images=total, report=report)
-    dataset = read_dataset(opened, config, preprocessing, cache=cache, report=report)
+    dataset = _checked(
+        read_dataset(opened, config, preprocessing, cache=cache, report=report), opened, kind=config.kind, report=report
+    )
     if expected is not None and dataset.sha256 != expected:
         where = dataset.images.files.root
         mend = newly_read(dataset.images.files)
         raise ChangedImagesError(
             "images of the run", expected="as they were in training", got="changed", where=where, mend=mend
         )
-    if not isinstance(opened, TupleFiles):
-        check_classes(dataset.images.files, kind=config.kind)
     held_out: Dataset | Share | None
     if validation is None or isinstance(validation, tuple):
         held_out = validation
     else:
         held_out = read_dataset(validation, config, preprocessing, cache=cache, report=report)
     return dataset, split_dataset(dataset, held_out, kind=config.kind, seed=config.seed, report=report)
+
+
+def _checked(dataset: Dataset, opened: DatasetFiles, *, kind: str, report: Report) -> Dataset:
+    """Without the classes that no tuple can be drawn from; contradictions are told. Raises DataError."""
+    if isinstance(opened, TupleFiles) and dataset.tuples is not None:
+        line = same_and_different(dataset.tuples, dataset.images, opened.streams)
+    else:
+        line = two_classes(dataset.images)
+        dataset = Dataset(images=usable_classes(dataset.images, kind=kind, report=report))
+    if line is not None:
+        warn(report, line)
+    return dataset

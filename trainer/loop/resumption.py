@@ -14,6 +14,9 @@ from trainer.run.checkpoint import Position, load_state
 from trainer.run.folder import METRICS, STATE
 from trainer.run.saved_run import read_config, read_facts
 
+_FORMER_DEFAULTS: dict[str, tuple[Any, Any]] = {"max_bad_images": (0, None)}
+"""(default of earlier versions, default) of settings that only decide what is refused: with either it is one run."""
+
 
 def resume_training(output: Path, training: Training) -> None:
     """Put a run back where its state stands, or at its start where there is no state yet.
@@ -43,7 +46,7 @@ def _check_resume(output: Path, prepared: Prepared) -> None:
         raise RunError("run to resume", expected="an unfinished run", got="a finished run", where=output)
     saved, wanted = (_flat(config.model_dump(mode="json")) for config in (read_config(output), prepared.config))
     for key, value in wanted.items():
-        if saved[key] != value:
+        if saved[key] != value and (saved[key], value) != _FORMER_DEFAULTS.get(key):
             mend = "resume with the same settings, or train into another folder"
             raise RunError(
                 f"{key} of the run to resume", expected=str(saved[key]), got=str(value), where=output, mend=mend

@@ -58,6 +58,18 @@ def test_pairs_are_verified_by_their_truth(kind: Any, tmp_path: Path, capsys: py
     assert "AUC" in capsys.readouterr().out
 
 
+def test_pairs_without_a_truth_are_left_out_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Null in some rows: the figures are those of the other rows alone."""
+    truth: list[int | None] = [row % 2 for row in range(NUM_ROWS)]
+    apart = numbers(3) + np.float32(0.2) * np.array(truth, np.float32)
+    truth[4:14] = [None] * 10
+    assert main(["evaluate", write(tmp_path, distance_left_right=apart, different=truth), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["verification"]
+    rest = [row for row in range(NUM_ROWS) if truth[row] is not None]
+    assert found["AUC"] == pytest.approx(roc_auc_score([truth[row] for row in rest], apart[rest]))
+    assert (found["same_pairs"], found["different_pairs"], found["unlabelled_pairs"]) == (145, 145, 10)
+
+
 @pytest.mark.parametrize(
     ("columns", "options", "code", "words"),
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,7 @@ from pyarrow import parquet
 from analysis.search import queries
 from analysis.search.queries import is_vectors, read_queries
 from artifact.arrays import Vectors
+from artifact.decoding import ImageError
 from artifact.errors import DataError, SpaceError, UsageError
 from artifact.preprocessing import load_pixels
 from rows.vectors.lineage import Lineage
@@ -32,8 +33,12 @@ class LinearModel:
 
     lineage = lineage()
 
-    def embed(self, images: Iterator[bytes], /) -> Vectors:
-        return linear_vectors(np.stack([load_pixels(image, PREPROCESSING) for image in images]))
+    def embed_iter(self, images: Iterator[bytes], /, *, bad: Literal["yield"]) -> Iterator[Vectors | ImageError]:
+        for image in images:
+            try:
+                yield linear_vectors(load_pixels(image, PREPROCESSING)[None])[0]
+            except ImageError as error:
+                yield error
 
 
 def open_linear_model() -> AbstractContextManager[LinearModel]:
@@ -123,3 +128,25 @@ def test_what_cannot_be_asked_is_refused(tmp_path: Path) -> None:
     (tmp_path / "gone.csv").write_text("id,image\na,nowhere.png\n")
     with pytest.raises(DataError, match="query 'a': expected an image, got "):
         read(tmp_path / "gone.csv")
+
+
+def test_bad_images_are_left_out_and_named(tmp_path: Path) -> None:
+    """Missing, no image and cut off among good ones; an error only where none is left."""
+    paths = write_images(tmp_path / "images", 4)
+    paths[1].write_bytes(b"no image")
+    paths[2].unlink()
+    paths[2].symlink_to("nowhere.png")
+    (tmp_path / "images" / "x.heic").write_bytes(b"....ftypheic")
+    found = read(tmp_path / "images", num_shown=2)
+    [block] = found.blocks
+    assert (found.num_queries, list(block.ids)) == (2, [paths[0].name, paths[3].name])
+    assert [image.path for image in block.images] == [paths[0], paths[3]]
+    np.testing.assert_allclose(block.vectors, expected_vectors([paths[0], paths[3]]), atol=1e-5)
+    assert sorted(name for name, _ in found.bad) == [paths[1].name, paths[2].name]
+    assert found.notes == [
+        "passed over: 1 .heic; .heic: pictures of formats that are not read, convert them to JPEG or PNG"
+    ]
+    for path in (paths[0], paths[3]):
+        path.write_bytes(b"")
+    with pytest.raises(DataError, match=r"^query '.*': expected an image, got .*; and none of 3 others is one$"):
+        read(tmp_path / "images")

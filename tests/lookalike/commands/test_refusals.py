@@ -19,7 +19,7 @@ from tests.shared.scored_folder import MODEL
         (
             ("search", "i", "models/tiny/config.pbtxt", *MODEL),
             1,
-            "cannot read 1 of 1 images: [row 0, image] not an image",
+            "expected an image, got not an image in any of",
         ),
         (("search", "i", "v", "--gallery", "images"), 1, "expected a plain file or nothing yet, got a folder (images)"),
     ],

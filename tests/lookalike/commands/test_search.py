@@ -127,3 +127,21 @@ def test_parts_of_another_program_may_be_images(scored_cli: Cli) -> None:
     assert [(row["query"], row["neighbours"][0]["id"]) for row in found] == [("a", "c0/2.png"), ("b", "c1/3.png")]
     Path("v/manifest.json").unlink()
     assert scored_cli("search", "i", "v", "-k", 1)[0] == 0
+
+
+def test_bad_queries_are_told_and_the_others_answered(scored_cli: Cli) -> None:
+    """Exit code 3, a line with the first of them, and what the folder holds besides; alone a bad one is an error."""
+    for number in range(7):
+        Path(f"images/bad{number}.png").write_bytes(b"no image")
+    Path("images/x.psd").write_bytes(b"8BPS")
+    code, out, err = scored_cli("search", "i", "images", *MODEL, "-k", 1, "--json")
+    assert (code, len(json.loads(out))) == (3, 9)
+    note, line = err.strip().splitlines()
+    assert note.startswith("passed over: 1 .psd; ")
+    assert line.startswith("7 queries with bad images left out: bad0.png: not an image in any of ")
+    assert line.endswith("; and 2 more")
+    code, _, err = scored_cli("search", "i", "images/bad0.png", *MODEL)
+    assert (code, err.startswith("lookalike: query 'images/bad0.png': expected an image, got not an image")) == (
+        1,
+        True,
+    )

@@ -22,11 +22,6 @@ from tests.shared.spoiled_images import spoil
         ("one class", "triplet", ["class"]),
         ("single images", "triplet", ["class"]),
         ("two classes", "quartet", ["three", "class"]),
-        ("truncated", "triplet", ["cut.jpg", "truncated"]),
-        ("text", "triplet", ["note.jpg", "not an image"]),
-        ("0 bytes", "triplet", ["nothing.png", "empty (0 bytes)"]),
-        ("1x1", "triplet", ["dot.png", "1x1 pixels"]),
-        ("bomb", "triplet", ["bomb.png", "20000x20000 pixels, over the limit"]),
     ],
 )
 def test_training_on_bad_images_fails_in_one_line(
@@ -41,6 +36,35 @@ def test_training_on_bad_images_fails_in_one_line(
         assert word in line
     assert "images" in line
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("truncated", ["cut.jpg", "truncated"]),
+        ("text", ["note.jpg", "not an image"]),
+        ("0 bytes", ["nothing.png", "empty (0 bytes)"]),
+        ("1x1", ["dot.png", "1x1 pixels"]),
+        ("bomb", ["bomb.png", "20000x20000 pixels, over the limit"]),
+    ],
+)
+def test_bad_images_are_left_out_of_training_unless_a_limit_says_otherwise(
+    cli: Cli, images: Path, name: str, words: list[str]
+) -> None:
+    """One line that names the thing, as a warning that the run keeps, or as the error of a limit."""
+    spoil(images, name)
+    train = ("train", "images", "--kind", "triplet", "--epochs", 1, "--set", "sampling.batches_per_epoch=1")
+    code, out, err = cli(*train, "--output", "runs/limited", "--set", "max_bad_images=0")
+    assert (code, out) == (1, "")
+    assert all(word in one_line(err) for word in [*words, "images", "--set max_bad_images=1"])
+    code, out, err = cli(*train, "--output", "runs/x", "--json")
+    told = json.loads(out)
+    assert (code, told["left_out"], told["passed_over"]) == (0, {"images": 1}, {})
+    [line] = told["warnings"]
+    assert all(word in line for word in words)
+    assert f"warning: {line}" in err.splitlines()
+    assert json.loads(Path("runs/x/facts.json").read_text())["warnings"] == [line]
+    assert name == "1x1" or "1 image was skipped" in Path("runs/x/report.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from artifact.errors import DataError
 from tests.shared.class_folders import write_classes, write_noise
 from trainer.data.class_sets import open_class_folder
-from trainer.data.image_files import check_classes
+from trainer.data.usable_classes import check_classes
 from trainer.loop.preparation import small_size
 
 
@@ -46,29 +46,33 @@ def test_class_folder_refuses_what_is_no_folder_of_folders(tmp_path: Path) -> No
 
 
 def test_check_classes_refuses_folders_without_a_tuple(tmp_path: Path) -> None:
-    """One class, two classes for a quartet, and classes of one image, each by name."""
+    """One class, two classes for a quartet, and too few with two images, each by name."""
     one = open_class_folder(write_classes(tmp_path / "one", {"cat": 3}))
     two = open_class_folder(write_classes(tmp_path / "two", {"cat": 3, "dog": 2}))
     lonely = open_class_folder(write_classes(tmp_path / "lonely", {"cat": 3, "dog": 1, "eel": 2, "fox": 1}))
+    three = "a quartet's anchor and two negatives are of three classes"
     check_classes(two, kind="triplet")
+    check_classes(lonely, kind="siamese")
     for files, kind, message in (
         (one, "triplet", "classes for a triplet model: expected at least 2 (a negative needs another), got 1: cat"),
-        (
-            two,
-            "quartet",
-            "classes for a quartet model: expected at least 3 (a quartet's anchor and two negatives are of three"
-            " classes), got 2: cat, dog",
-        ),
+        (two, "quartet", f"classes for a quartet model: expected at least 3 ({three}), got 2: cat, dog"),
         (
             lonely,
-            "siamese",
-            "images of a class: expected at least 2 in every class (a positive needs another image), got 1 in dog, fox",
+            "quartet",
+            f"classes for a quartet model: expected at least 3 with 2 images or more ({three}, a positive another"
+            " image), got 2: cat, eel; only one image in dog, fox",
         ),
     ):
         with pytest.raises(DataError) as caught:
             check_classes(files, kind=kind)
-        mend = "; add images to these folders, or move them away" if files is lonely else ""
-        assert str(caught.value) == f"{message} ({files.root}){mend}"
+        assert str(caught.value) == f"{message} ({files.root})"
+
+
+def test_only_class_that_holds_folders_is_named_as_what_was_meant(tmp_path: Path) -> None:
+    """An archive often brings one folder around the classes."""
+    files = open_class_folder(write_classes(tmp_path, {"animals/cat": 3, "animals/dog": 3}))
+    with pytest.raises(DataError, match=r"; if the classes are the folders in .*/animals, name that folder$"):
+        check_classes(files, kind="triplet")
 
 
 def test_small_size_follows_the_images(tmp_path: Path) -> None:

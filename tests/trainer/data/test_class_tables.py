@@ -10,7 +10,6 @@ from tests.shared.table_writers import (
     TABLE_WRITERS,
     png,
     prepare_table,
-    refusal,
     write_csv,
     write_pngs,
     write_triplets,
@@ -54,16 +53,6 @@ def test_size_of_a_table_follows_its_images(tmp_path: Path, name: str) -> None:
     names = write_pngs(tmp_path, 12)
     table = TABLE_WRITERS[name](tmp_path / name, {"image": names, "label": ["a", "b"] * 6})
     assert prepare_table(table, size=None)[0].config.size == 16
-
-
-def test_lonely_class_of_a_table_is_refused(tmp_path: Path) -> None:
-    """By name, with what can be done to a table."""
-    names = write_pngs(tmp_path, 5)
-    table = write_csv(tmp_path / "t.csv", {"path": names, "label": "aabbc"})
-    assert refusal(DataError, table) == (
-        "images of a class: expected at least 2 in every class (a positive needs another image), got 1 in c"
-        f" ({table}); add rows of these classes, or remove them"
-    )
 
 
 def test_split_of_a_run_is_read_again_from_its_table(tmp_path: Path) -> None:

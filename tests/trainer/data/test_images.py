@@ -26,7 +26,7 @@ def test_bad_images_are_counted_and_named_with_their_reasons(tmp_path: Path) -> 
     write_noise(tmp_path / "dog" / "tiny.png", 3, size=(1, 1))
     Image.new("1", (20000, 20000)).save(tmp_path / "dog" / "wall.png")
     with pytest.raises(DataError) as caught:
-        read_folder(tmp_path)
+        read_folder(tmp_path, max_bad_images=0)
     assert str(caught.value) == (
         "5 of 11 images cannot be used: expected every file readable, got"
         " cat/cut.png: cannot be decoded: image file is truncated;"
@@ -38,8 +38,8 @@ def test_bad_images_are_counted_and_named_with_their_reasons(tmp_path: Path) -> 
     )
     with pytest.raises(DataError, match="expected at most 4 unreadable"):
         read_folder(tmp_path, max_bad_images=4)
-    images, bad = read_images(open_class_folder(tmp_path), PREPROCESSING, max_cache_bytes=2**20, max_bad_images=5)
-    assert len(images) == 6
+    images, bad = read_images(open_class_folder(tmp_path), PREPROCESSING, max_cache_bytes=2**20)
+    assert len(images) == len(read_folder(tmp_path, max_bad_images=5)) == 6
     assert images.files.names[:3] == ("cat/00.png", "cat/01.png", "cat/02.png")
     assert [image.name for image in bad] == [
         "cat/cut.png",
@@ -48,6 +48,15 @@ def test_bad_images_are_counted_and_named_with_their_reasons(tmp_path: Path) -> 
         "dog/tiny.png",
         "dog/wall.png",
     ]
+
+
+def test_images_none_of_which_can_be_read_are_refused(tmp_path: Path) -> None:
+    """Nothing is left to do anything with."""
+    for name in ("cat/a.png", "dog/b.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(DataError, match=r"^2 of 2 images cannot be used: expected one that is readable, got cat/a.png"):
+        read_folder(tmp_path)
 
 
 @pytest.mark.parametrize("cached", [0, 3, 100])

@@ -105,7 +105,7 @@ def test_columns_that_make_no_sense_are_refused_in_one_line(tmp_path: Path) -> N
         ),
         (
             DataError,
-            write_csv(tmp_path / "maybe.csv", {"left": names, "right": names[::-1], "same": ["1", "0", "x", ""]}),
+            write_csv(tmp_path / "maybe.csv", {"left": names, "right": names[::-1], "same": ["1", "", "x", "2"]}),
             {},
             "column \"same\", row 2: expected 1 (same) or 0, got 'x' (maybe.csv)",
         ),
@@ -125,10 +125,9 @@ def test_columns_that_make_no_sense_are_refused_in_one_line(tmp_path: Path) -> N
         ),
         (
             DataError,
-            write_csv(tmp_path / "holes.csv", {"image": names, "label": ["a", "", "b", ""]}),
+            write_csv(tmp_path / "holes.csv", {"image": names, "label": [""] * 4}),
             {},
-            'label column "label": expected a class in every row, got none in rows 1, 3 (holes.csv); fill it, or remove'
-            " the rows",
+            'label column "label": expected a class in some rows, got none (holes.csv)',
         ),
     ]
     for error, path, columns, message in cases:

@@ -1,0 +1,88 @@
+"""Words for what a data set leaves out: how many, and the first of them by name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from artifact.events import Report
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the user is told of data that is left out.
+
+    Attributes:
+        message: one line.
+        left_out: {what: how many}, for machines; nothing where data is only odd.
+        passed_over: files of a folder besides its images, by suffix or what else they are.
+        is_warning: whether images may be lost by it; else it is a note.
+    """
+
+    message: str
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+    is_warning: bool = True
+
+    def to_event(self, *, what: str = "") -> dict[str, Any]:
+        """The event to report; `what` stands before the message."""
+        counts = {"left_out": dict(self.left_out), "passed_over": dict(self.passed_over)}
+        return {
+            "event": "warning" if self.is_warning else "note",
+            "message": f"{what}: {self.message}" if what else self.message,
+            **{name: values for name, values in counts.items() if values},
+        }
+
+
+class Noted:
+    """What was reported of data, kept beside being passed on.
+
+    Args:
+        report: gets every event.
+    """
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._warnings: list[str] = []
+        self._counts: dict[str, Counter[str]] = {"passed_over": Counter(), "left_out": Counter()}
+
+    def report(self, event: Mapping[str, Any]) -> None:
+        """Take an event."""
+        if event["event"] == "warning":
+            self._warnings.append(str(event["message"]))
+        for name, counts in self._counts.items():
+            counts.update(event.get(name, {}))
+        self._report(event)
+
+    def facts(self) -> dict[str, Any]:
+        """{"passed_over": {kind: how many}, "left_out": {kind: how many}, "warnings": lines}."""
+        return {**{name: dict(counts) for name, counts in self._counts.items()}, "warnings": list(self._warnings)}
+
+
+def warn(report: Report, message: str) -> None:
+    """Report a warning."""
+    report(Told(message).to_event())
+
+
+def listed(names: Sequence[str], *, limit: int = 5) -> str:
+    """`a, b and 12 more`."""
+    more = f" and {len(names) - limit:,} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
+
+
+def listed_rows(rows: Sequence[int], *, limit: int = 5) -> str:
+    """ "row 3", or "rows 3, 5 and 12 more"."""
+    return f"row{'s' if len(rows) > 1 else ''} {listed(list(map(str, rows)), limit=limit)}"
+
+
+def left_out(number: int, what: str, plural: str) -> str:
+    """`1 row was left out`, `3 rows were left out`."""
+    return f"1 {what} was left out" if number == 1 else f"{number:,} {plural} were left out"
+
+
+def told_classes(names: Sequence[str]) -> Told:
+    """Classes of one image."""
+    number = left_out(len(names), "class of one image", "classes of one image")
+    return Told(f"{number} (a positive needs another image): {listed(names)}", {"classes": len(names)})
