@@ -2,21 +2,26 @@
 
 Decisions a reader would question:
 - Pillow's plugins are called without `Image.open`, because that warns about large images from every thread; our own
-  limits are checked from the header, before any pixel is decoded.
+  limits are checked from the header, before any pixel is decoded. Some plugins look at Pillow's limit all the same, so
+  that of the process, Image.MAX_IMAGE_PIXELS, is raised to ours where it is lower.
+- Memory is bounded for all who decode at a time, by bytes and not by the number of pictures: see pixel_budget.py.
 - RGB and grey JPEGs go through simplejpeg (libjpeg-turbo); whatever it does not like is left to Pillow, which decides.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
 import simplejpeg
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile
+
+from .limits import DEFAULT_LIMITS, Limits
+from .pixel_budget import PIXEL_BUDGET
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -27,57 +32,23 @@ class ImageError(ValueError):
     """An image that cannot become pixels; `str()` is the reason alone, the caller knows which image it was."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """Largest files and pictures; larger ones are refused from the header alone, before decoding.
-
-    Attributes:
-        max_bytes: size of the encoded image in bytes.
-        max_pixels: width x height; the default of 2**26 takes a 64-megapixel photograph.
-        max_frames: frames of an animation or pages of a TIFF (only the first is read).
-        min_side_px: shortest side; a 1x1 image is a placeholder, not a picture.
-        formats: Pillow's names of the accepted formats.
-    """
-
-    max_bytes: int = 64 * 1024 * 1024
-    max_pixels: int = 2**26
-    max_frames: int = 1000
-    min_side_px: int = 2
-    formats: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
-
-    def to_dict(self) -> dict[str, Any]:
-        """The mapping that `from_dict` reads; plain JSON."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Limits:
-        """Read the mapping that `to_dict` wrote; keys of a later version are left alone."""
-        known: dict[str, Any] = {
-            key: tuple(values[key]) if isinstance(values[key], list) else values[key]
-            for key in cls.__dataclass_fields__
-            if key in values
-        }
-        return cls(**known)
-
-
-DEFAULT_LIMITS = Limits()
-
-
 def decode_image(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Pixels:
     """Decode an encoded image to uint8 [h, w, 3]: EXIF orientation applied, alpha over white, first frame, 8 bits."""
+    with decoded(data, limits) as pixels:
+        return pixels
+
+
+@contextmanager
+def decoded(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Iterator[Pixels]:
+    """The pixels as `decode_image` gives them; until the end of the context they are counted as in flight.
+
+    Waits, before any pixel is decoded, until the process has room for them (artifact/pixel_budget.py).
+    """
     image = _open_header(data, limits)
-    if image.format in ("JPEG", "MPO") and image.mode in ("RGB", "L"):
-        try:
-            return _upright(simplejpeg.decode_jpeg(data, colorspace="RGB"), _exif_orientation(image))
-        except ValueError:  # strict about warnings that Pillow rightly passes over: let Pillow decide
-            pass
-    try:
-        image.load()
-        return np.ascontiguousarray(_to_rgb(ImageOps.exif_transpose(image)))
-    except ImageError:
-        raise
-    except Exception as error:  # decoders of hostile bytes raise anything: OSError, struct.error, IndexError ...
-        raise ImageError(f"cannot be decoded: {_one_line(error)}") from None
+    with PIXEL_BUDGET.hold(image.width * image.height * _bytes_a_pixel(image)):
+        pixels = _decode(image, data)
+        del image  # which holds the pixels too
+        yield pixels
 
 
 def inspect_image(data: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[str, int, int]:
@@ -86,29 +57,66 @@ def inspect_image(data: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[str, in
     return str(image.format), image.width, image.height
 
 
+def require_within(data: bytes, limits: Limits) -> None:
+    """Raise ImageError for an image that is over a limit; what cannot be read is left to whoever decodes it."""
+    _require(limits.refuse_bytes(len(data)))
+    try:
+        image = _plugin_image(data, limits)
+    except ImageError:
+        return
+    _require_pixels(image, limits)
+
+
+def _bytes_a_pixel(image: ImageFile.ImageFile) -> int:
+    """Bytes a pixel at the peak of decoding and resizing, copies included; measured, see docs/decisions/0016."""
+    if image.format in ("JPEG", "MPO") and image.mode in ("RGB", "L"):
+        return 10
+    is_deep = image.mode.startswith("I") or "A" in image.mode.upper() or "transparency" in image.info
+    # these two formats' libraries hold the whole picture themselves
+    return (20 if is_deep else 14) + (8 if image.format in ("WEBP", "AVIF") else 0)
+
+
+def _decode(image: ImageFile.ImageFile, data: bytes) -> Pixels:
+    if image.format in ("JPEG", "MPO") and image.mode in ("RGB", "L"):
+        try:
+            return _upright(simplejpeg.decode_jpeg(data, colorspace="RGB"), _exif_orientation(image))
+        except ValueError:  # strict about warnings that Pillow rightly passes over: let Pillow decide
+            pass
+    try:
+        image.load()
+        return _upright(_to_rgb(image), _exif_orientation(image))
+    except ImageError:
+        raise
+    except Exception as error:  # decoders of hostile bytes raise anything: OSError, struct.error, IndexError ...
+        raise ImageError(f"cannot be decoded: {_one_line(error)}") from None
+
+
 def _open_header(data: bytes, limits: Limits) -> ImageFile.ImageFile:
     """Find the plugin by the first bytes, read the header, check it against the limits; no pixel is decoded."""
     if not data:
         raise ImageError("empty (0 bytes)")
-    if len(data) > limits.max_bytes:
-        raise ImageError(f"{len(data)} bytes, over the limit of {limits.max_bytes}")
+    _require(limits.refuse_bytes(len(data)))
     image = _plugin_image(data, limits)
-    width, height = image.size
-    if width * height > limits.max_pixels:
-        raise ImageError(f"{width}x{height} pixels, over the limit of {limits.max_pixels / 1e6:.0f} megapixels")
-    if min(width, height) < limits.min_side_px:
-        raise ImageError(f"{width}x{height} pixels, under the limit of {limits.min_side_px} px a side")
-    try:
-        frames = int(getattr(image, "n_frames", 1))
-    except Exception as error:  # walking the frames of a broken animation
-        raise ImageError(f"cannot be decoded: {_one_line(error)}") from None
-    if frames > limits.max_frames:
-        raise ImageError(f"{frames} frames, over the limit of {limits.max_frames}")
+    _require_pixels(image, limits)
+    if image.size == (1, 1):
+        raise ImageError("1x1 pixels: a placeholder, not a picture")
     return image
+
+
+def _require_pixels(image: ImageFile.ImageFile, limits: Limits) -> None:
+    width, height = image.size
+    _require(limits.refuse_pixels(width * height, f"{width}x{height}"))
+
+
+def _require(reason: str | None) -> None:
+    if reason is not None:
+        raise ImageError(reason)
 
 
 def _plugin_image(data: bytes, limits: Limits) -> ImageFile.ImageFile:
     Image.preinit()
+    if Image.MAX_IMAGE_PIXELS is not None and limits.max_pixels > Image.MAX_IMAGE_PIXELS:
+        Image.MAX_IMAGE_PIXELS = limits.max_pixels
     for name in limits.formats:
         if name not in Image.OPEN:
             Image.init()
@@ -117,6 +125,9 @@ def _plugin_image(data: bytes, limits: Limits) -> ImageFile.ImageFile:
             continue
         try:
             return factory(io.BytesIO(data), "")
+        except Image.DecompressionBombError as error:  # beyond twice MAX_IMAGE_PIXELS, in formats whose plugin looks
+            num_pixels = int(next(iter(re.findall(r"\d+", str(error))), limits.max_pixels + 1))
+            raise ImageError(str(limits.refuse_pixels(num_pixels))) from None
         except Exception as error:  # any exception is a plugin's way to say no
             raise ImageError(f"not a readable {name} image: {_one_line(error)}") from None
     raise ImageError(f"not an image in any of {', '.join(limits.formats)} (starts with {bytes(data[:8])!r})")
@@ -128,9 +139,14 @@ def _to_rgb(image: Image.Image) -> Pixels:
     if image.mode == "F":
         raise ImageError("32-bit float pixels are not supported; save as 8 or 16 bits")
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
+        rgba = _as_mode(image, "RGBA")
         return np.asarray(Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB"))
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(_as_mode(image, "RGB"))
+
+
+def _as_mode(image: Image.Image, mode: str) -> Image.Image:
+    """The image itself where it is of that mode: Pillow's convert would copy all of its pixels."""
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _grey16(image: Image.Image) -> Pixels:

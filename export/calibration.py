@@ -18,6 +18,7 @@ import onnx
 from artifact.decoding import ImageError, Pixels
 from artifact.errors import DataError
 from artifact.kinds import BRANCH_INPUT
+from artifact.limits import DEFAULT_LIMITS, Limits
 from artifact.preprocessing import Preprocessing, load_pixels
 from export.parity import make_session
 from rows.formats.folder import list_images
@@ -52,7 +53,7 @@ class CalibrationImages:
     found: int
 
 
-def read_calibration(folder: Path, preprocessing: Preprocessing) -> CalibrationImages:
+def read_calibration(folder: Path, preprocessing: Preprocessing, limits: Limits = DEFAULT_LIMITS) -> CalibrationImages:
     """Read images of a folder, in class folders or not: those that scoring it would take.
 
     Raises:
@@ -68,8 +69,8 @@ def read_calibration(folder: Path, preprocessing: Preprocessing) -> CalibrationI
     pixels, hashes = [], []
     for image in images.take(chosen):
         try:
-            content = image.read()
-            pixels.append(load_pixels(content, preprocessing))
+            content = image.read(limits.max_bytes)
+            pixels.append(load_pixels(content, preprocessing, limits))
         except ImageError as error:
             raise DataError(
                 "calibration image that cannot be read",

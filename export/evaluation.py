@@ -50,7 +50,7 @@ def read_evidence(
         DataError: a folder that is missing, empty or has unreadable images; too few images; a run whose images are
             not where they were, or that held out none.
     """
-    chosen = read_calibration(calibration, run.preprocessing) if calibration is not None else None
+    chosen = read_calibration(calibration, run.preprocessing, run.config.limits) if calibration is not None else None
     judged = _read_evaluation(evaluation, run) if evaluation is not None else None
     if chosen is None or judged is None:
         train, held_out = _read_run(run, report=report)
@@ -75,7 +75,9 @@ def read_evidence(
 
 def _read_evaluation(folder: Path, run: Run) -> Images:
     files = open_class_folder(folder, what="evaluation folder")
-    images, _ = read_images(files, run.preprocessing, max_cache_bytes=run.config.max_cache_mb * _MB)
+    images, _ = read_images(
+        files, run.preprocessing, limits=run.config.limits, max_cache_bytes=run.config.max_cache_mb * _MB
+    )
     if not can_validate(images):
         raise DataError(
             "evaluation folder",

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from artifact.arrays import Vectors
 from artifact.decoding import ImageError
 from artifact.errors import DataError, UsageError
+from artifact.limits import DEFAULT_LIMITS, Limits
 from rows.formats.opening import is_table_file
 from rows.images import ImageRef
 from rows.tables import open_table
@@ -83,6 +84,7 @@ def read_queries(
     lineage: Lineage | None,
     open_model: Callable[[], AbstractContextManager[Embedder]] | None,
     num_shown: int = 0,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Queries:
     """Queries from an image, a folder or table of images, or a table of vectors.
 
@@ -92,6 +94,7 @@ def read_queries(
         lineage: of the index.
         open_model: opens what turns images into vectors; None where no model was named.
         num_shown: how many of the first queries will be shown: they are in one block, with their images.
+        limits: larger files are refused before they are read.
 
     Raises:
         UsageError: images without a model.
@@ -105,7 +108,7 @@ def read_queries(
         return Queries(num_queries=table.num_rows, blocks=_vector_blocks(table, block_size), folder=table.images)
     if open_model is None:
         raise UsageError("an image needs a model", expected="--model NAME and one of --url and --repository")
-    source = _Images(query, num_kept=num_shown)
+    source = _Images(query, num_kept=num_shown, limits=limits)
     with open_model() as model:
         require_same_space(lineage, model.lineage)
         vectors = model.embed(iter(source))
@@ -150,8 +153,8 @@ class _Images:
         kept: where the first `num_kept` of them are.
     """
 
-    def __init__(self, query: Path, *, num_kept: int) -> None:
-        self._query, self._num_kept = query, num_kept
+    def __init__(self, query: Path, *, num_kept: int, limits: Limits) -> None:
+        self._query, self._num_kept, self._limits = query, num_kept, limits
         self.ids: list[str] = []
         self.kept: list[ImageRef] = []
 
@@ -161,7 +164,7 @@ class _Images:
             if len(self.kept) < self._num_kept:
                 self.kept.append(image)
             try:
-                yield image.read()
+                yield image.read(self._limits.max_bytes)
             except ImageError as error:
                 raise DataError(f"query {name!r}", expected="an image", got=str(error)) from None
 
@@ -169,5 +172,7 @@ class _Images:
         if self._query.is_file() and not is_table_file(self._query.name):
             yield str(self._query), ImageRef(path=self._query)
             return
-        for batch in open_table(self._query).batches(_ROWS_PER_READ):
+        table = open_table(self._query)
+        table.allow_images(self._limits.max_bytes)
+        for batch in table.batches(_ROWS_PER_READ):
             yield from zip(batch.ids, batch.images["image"], strict=True)

@@ -1,8 +1,8 @@
 """The model.py of NAME_decode: encoded images to pixels inside real Triton's python backend.
 
-Copied into the repository together with preprocessing.py, decoding.py, image_batch.py and spec.json. It runs only
-inside tritonserver; the embedded server never executes Python from a repository and uses its own copies of the same
-files instead.
+Copied into the repository together with preprocessing.py, what belongs to that, and spec.json. It runs only inside
+tritonserver; the embedded server never executes Python from a repository and uses its own copies of the same files
+instead.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ class TritonPythonModel:
     def initialize(self, args):
         folder = pathlib.Path(args["model_repository"]) / args["model_version"]
         spec = json.loads((folder / "spec.json").read_text())
-        for name in ("preprocessing", "decoding", "image_batch"):
+        for name in ("preprocessing", "decoding", "image_batch", "limits", "pixel_budget"):
             source = folder / f"{name}.py"
             if hashlib.sha256(source.read_bytes()).hexdigest() != spec[f"{name}_sha256"]:
                 text = f"{source} is not the file that was published; publish the model again"

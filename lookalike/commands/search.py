@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from artifact.errors import UsageError
+from artifact.limit_options import require_limits
+from artifact.limits import Limits
 from lookalike.commands import connecting
 from lookalike.commands.options import COLUMN, JSON
 
@@ -37,6 +39,8 @@ def search(
         ),
     ] = None,
     column: Annotated[str, COLUMN] = "embedding",
+    max_megapixels: connecting.MaxMegapixels = connecting.DEFAULT_MAX_MEGAPIXELS,
+    max_image_mb: connecting.MaxImageMb = connecting.DEFAULT_MAX_IMAGE_MB,
     tls: connecting.Tls = False,
     tls_ca: connecting.TlsCa = None,
     tls_certificate: connecting.TlsCertificate = None,
@@ -53,6 +57,8 @@ def search(
 
     if images is not None and not images.is_dir():
         raise UsageError("--images", expected="a folder", got=str(images))
+    require_limits(max_megapixels, max_image_mb)
+    limits = Limits.of(max_megapixels=max_megapixels, max_image_mb=max_image_mb)
     opened = Index.open(index)
     open_model = None
     if model is not None and (url is None) != (repository is None):
@@ -64,6 +70,7 @@ def search(
         lineage=opened.lineage,
         open_model=open_model,
         num_shown=MAX_QUERIES,
+        limits=limits,
     )
     recall = recall_line(opened)
     answers = JsonAnswers() if as_json else TableAnswers()
@@ -72,7 +79,7 @@ def search(
         if number == 0:
             if gallery is not None:
                 facts = {"index": index.name, "recall": recall}
-                _write_gallery(gallery, opened, queries, block, found, facts, images)
+                _write_gallery(gallery, opened, queries, block, found, facts, images, limits)
                 console.note(f"{gallery} shows the pictures")
             if recall is not None:
                 console.note(recall)
@@ -88,6 +95,7 @@ def _write_gallery(
     found: list[list[dict[str, Any]]],
     facts: dict[str, Any],
     images: Path | None,
+    limits: Limits,
 ) -> None:
     """The page of the first queries; `images` is the folder that the user named, if any."""
     from pages.gallery import MAX_QUERIES, image_inside, write_search_gallery
@@ -101,5 +109,6 @@ def _write_gallery(
         found[: len(shown)],
         num_queries=queries.num_queries,
         picture_of=partial(image_inside, images or index.images),
+        limits=limits,
         facts=facts | {"num_rows": index.num_rows, "distance": index.distance, "lineage": index.lineage},
     )

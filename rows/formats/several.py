@@ -33,6 +33,11 @@ class SeveralFiles:
                     "table", expected=f"the columns of {self.files[0].name}", got="other columns", where=file.name
                 )
 
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Those of the files."""
+        return tuple(self._sources)
+
     def count_rows(self, columns: Sequence[str]) -> int | None:
         counts = [source.count_rows(columns) for source in self._sources]
         known = [count for count in counts if count is not None]

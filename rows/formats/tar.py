@@ -25,8 +25,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from artifact.decoding import DEFAULT_LIMITS
 from artifact.errors import DataError
+from artifact.limits import DEFAULT_LIMITS, IMAGE_MB_OPTION, MB
 from rows.cutting import cut
 from rows.formats.folder import has_image_suffix
 from rows.formats.source import files_fingerprint
@@ -37,7 +37,6 @@ _ROWS_FOR_COLUMNS = 100
 _TEXTS = {"cls": "label", "txt": "txt", "json": "json"}
 _FIELDS: list[tuple[str, pa.DataType]] = [("bytes", pa.binary()), ("offset", pa.int64()), ("size", pa.int64())]
 _IMAGE = pa.struct(_FIELDS)
-_MAX_TEXT_BYTES = 1 << 20
 _UNPACK: dict[str, Any] = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}
 """Not tarfile's own: that unpacks each ten kilobytes at once, into gigabytes where they are all zeros."""
 
@@ -70,7 +69,7 @@ _BROKEN = (tarfile.TarError, _DamagedHeaderError, OSError, EOFError, zlib.error,
 
 @dataclass
 class _Row:
-    """Members of one key; `num_bytes` counts the images that travel as bytes."""
+    """Members of one key; `num_bytes` counts the images that travel as bytes, and the texts."""
 
     key: str
     cells: dict[str, Any] = field(default_factory=dict)
@@ -82,7 +81,12 @@ class TarSource:
 
     Args:
         like: the schema, where an earlier shard of the table has told it.
+
+    Attributes:
+        max_image_bytes: of an image that travels as bytes one more than these is read, which is enough to refuse it.
     """
+
+    max_image_bytes = DEFAULT_LIMITS.max_bytes
 
     def __init__(self, path: Location, like: pa.Schema | None = None) -> None:
         self.path = path
@@ -177,13 +181,25 @@ class TarSource:
         if file is None:  # a link inside an archive: a row with an empty cell, which its reader is told of
             row.cells[column] = None
         elif is_image:
-            data = file.read(
-                min(member.size, DEFAULT_LIMITS.max_bytes + 1)
-            )  # one more is refused as too large when it is decoded
+            data = file.read(min(member.size, self.max_image_bytes + 1))  # one more is refused when it is decoded
             row.cells[column] = {"bytes": data, "offset": None, "size": None}
             row.num_bytes += len(data)
         else:
-            row.cells[column] = file.read(_MAX_TEXT_BYTES).decode("utf-8", "backslashreplace").strip()
+            self._require_text(row, column, member)
+            data = file.read()
+            row.cells[column] = data.decode("utf-8", "backslashreplace").strip()
+            row.num_bytes += len(data)
+
+    def _require_text(self, row: _Row, column: str, member: tarfile.TarInfo) -> None:
+        """Nothing is cut off in silence: a text is whole, or the archive is none that can be scored."""
+        if member.size > self.max_image_bytes:
+            raise DataError(
+                f'row "{row.key}"',
+                expected=f"{column} of at most {self.max_image_bytes / MB:.10g} MB",
+                got=f"{member.size / MB:.1f} MB",
+                where=self.path.name,
+                mend=f"raise it with {IMAGE_MB_OPTION}",
+            )
 
     @contextmanager
     def _open(self) -> Iterator[tuple[tarfile.TarFile, bool]]:

@@ -36,7 +36,7 @@ def test_published_decoder_gives_our_pixels_and_our_words(root: Path, tmp_path: 
     assert printed == ["image_pixels", str(error.value)]
 
 
-@pytest.mark.parametrize("name", ["preprocessing.py", "decoding.py", "image_batch.py"])
+@pytest.mark.parametrize("name", ["preprocessing.py", "decoding.py", "image_batch.py", "limits.py", "pixel_budget.py"])
 def test_changed_source_is_refused(root: Path, tmp_path: Path, name: str) -> None:
     """A byte of any file, by the model itself and by the check of the repository."""
     path = root / "tiny_decode" / "1" / name
@@ -50,7 +50,7 @@ def test_decoder_of_an_older_lookalike_is_sound(root: Path, tmp_path: Path) -> N
     """With all in preprocessing.py and no other file it is as published; the next publishing adds a version to it."""
     folder = root / "tiny_decode" / "1"
     spec = json.loads((folder / "spec.json").read_bytes())
-    for name in ("decoding", "image_batch"):
+    for name in ("decoding", "image_batch", "limits", "pixel_budget"):
         (folder / f"{name}.py").unlink()
         del spec[f"{name}_sha256"]
     (folder / "spec.json").write_text(json.dumps(spec))

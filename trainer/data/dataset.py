@@ -13,8 +13,9 @@ from pathlib import Path
 
 from artifact.errors import DataError, UsageError
 from artifact.events import Report
+from artifact.limits import DEFAULT_LIMITS
 from artifact.preprocessing import Preprocessing
-from rows.formats.opening import FORMATS, is_table_file, open_source, table_files
+from rows.formats.opening import FORMATS, allow_images, is_table_file, open_source, table_files
 from trainer.config.config import TrainConfig
 from trainer.data.class_sets import open_class_folder, open_class_table
 from trainer.data.image_files import ImageFiles
@@ -56,7 +57,13 @@ class Dataset:
 
 
 def open_dataset(
-    path: Path, *, kind: str, columns: Mapping[str, str], what: str = "image folder", folder_has_columns: bool = False
+    path: Path,
+    *,
+    kind: str,
+    columns: Mapping[str, str],
+    what: str = "image folder",
+    folder_has_columns: bool = False,
+    max_image_bytes: int = DEFAULT_LIMITS.max_bytes,
 ) -> DatasetFiles:
     """Find out what a path holds; no image is read yet.
 
@@ -66,6 +73,7 @@ def open_dataset(
         columns: {role: column} of a table.
         what: names a folder in messages.
         folder_has_columns: `columns` may be given although the path is a folder: they are for another path.
+        max_image_bytes: of images that travel through a table.
 
     Raises:
         UsageError: columns of a folder, or roles that make no sense.
@@ -74,6 +82,7 @@ def open_dataset(
     check_roles(columns, kind=kind)
     if _is_table(path):
         source, _ = open_source(path)
+        allow_images(source, max_image_bytes)
         found = find_roles(source.schema, kind=kind, columns=columns, where=path.name)
         if found.shape == CLASSES:
             return open_class_table(path, found, source)
@@ -126,6 +135,7 @@ def read_dataset(
     images, bad = read_images(
         files,
         preprocessing,
+        limits=config.limits,
         max_cache_bytes=config.max_cache_mb * _MB,
         max_bad_images=config.max_bad_images,
         progress=lambda done, total: report({"event": "read", "done": done, "total": total}),

@@ -18,6 +18,7 @@ import torch
 from artifact.decoding import ImageError, inspect_image
 from artifact.errors import DataError, UsageError
 from artifact.events import Report
+from artifact.limits import DEFAULT_LIMITS, Limits
 from artifact.losses import DEFAULT_LOSSES, Loss
 from artifact.preprocessing import Preprocessing
 from trainer.config.checks import check_names
@@ -105,7 +106,7 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU)
     if not isinstance(opened, TupleFiles):
         check_classes(opened, kind=config.kind)
     own_size = source_of(config.base).own_size_px
-    size = config.size or (small_size(files_of(opened), own_size) if own_size is not None else None)
+    size = config.size or (small_size(files_of(opened), own_size, config.limits) if own_size is not None else None)
     base = build_base(
         config.base,
         size=size,
@@ -170,12 +171,12 @@ def read_split(run: Run, *, report: Report) -> tuple[Images, Images | None]:
     return split.train, split.held_out
 
 
-def small_size(files: ImageFiles, largest: int) -> int:
+def small_size(files: ImageFiles, largest: int, limits: Limits = DEFAULT_LIMITS) -> int:
     """Median of the shorter sides of a sample of the images, from their headers, within 16 and `largest` px."""
     sides = []
     for ref in files.some(_HEADERS):
         try:
-            _, width, height = inspect_image(ref.read())
+            _, width, height = inspect_image(ref.read(limits.max_bytes), limits)
         except ImageError:
             continue  # reported with its reason when all images are read
         sides.append(min(width, height))
@@ -185,10 +186,16 @@ def small_size(files: ImageFiles, largest: int) -> int:
 def _open(config: TrainConfig) -> tuple[DatasetFiles, Validation]:
     """What is trained on, and what is validated on, or how much of the former."""
     validation = read_validation(config.validation)
-    opened = open_dataset(config.images, kind=config.kind, columns=config.columns)
+    most = config.limits.max_bytes
+    opened = open_dataset(config.images, kind=config.kind, columns=config.columns, max_image_bytes=most)
     if isinstance(validation, Path):
         return opened, open_dataset(
-            validation, kind=config.kind, columns=config.columns, what="validation folder", folder_has_columns=True
+            validation,
+            kind=config.kind,
+            columns=config.columns,
+            what="validation folder",
+            folder_has_columns=True,
+            max_image_bytes=most,
         )
     if isinstance(opened, TupleFiles) and validation is not None and validation[0] == "classes":
         raise UsageError(

@@ -17,8 +17,16 @@ import numpy as np
 
 from artifact.arrays import Vectors
 from artifact.decoding import ImageError
-from artifact.errors import ModelNotFoundError, ServerError, TooLargeError, UnavailableError, UsageError
+from artifact.errors import (
+    MessageTooLargeError,
+    ModelNotFoundError,
+    ServerError,
+    TooLargeError,
+    UnavailableError,
+    UsageError,
+)
 from artifact.image_batch import BadImagesError
+from artifact.limits import DEFAULT_LIMITS, MB, Limits
 from rows.cutting import cut
 from serving.client.batches.packing import pack, place_of, unpack
 from serving.client.batches.sending import ENCODED, PIXELS, Sending
@@ -40,15 +48,23 @@ class BatchRunner:
         connection: who runs the artifact.
         sending: pixels or encoded files.
         batch_size: is told what was too large for a server.
+        limits: what images are refused for, before they are decoded or sent.
         cores: batches that may be decoded and run at a time, where that is done here; the others read their files.
     """
 
     def __init__(
-        self, connection: Connection, *, sending: Sending, batch_size: BatchSize, cores: int | None = None
+        self,
+        connection: Connection,
+        *,
+        sending: Sending,
+        batch_size: BatchSize,
+        limits: Limits = DEFAULT_LIMITS,
+        cores: int | None = None,
     ) -> None:
         self._connection, self._sending, self._batch_size = connection, sending, batch_size
         self._turn = nullcontext() if cores is None else threading.BoundedSemaphore(cores)
-        self._reader = Reader()
+        self._limits = limits
+        self._reader = Reader(limits.max_bytes)
         self._inputs = connection.manifest.inputs
 
     def run(self, pictures: list[Picture]) -> list[Vectors | ImageError]:
@@ -77,10 +93,11 @@ class BatchRunner:
 
     def _run(self, pictures: list[Fetched], sent: str) -> list[Vectors | ImageError]:
         if sent == PIXELS:
-            pixels = partial(read_pixels, preprocessing=self._connection.manifest.pixels)
+            pixels = partial(read_pixels, preprocessing=self._connection.manifest.pixels, limits=self._limits)
             results: list[Any] = [_caught(pixels, source) for source in pictures]
         else:
-            results = [_caught(read_encoded, source) for source in pictures]
+            encoded = partial(read_encoded, limits=self._limits)
+            results = [_caught(encoded, source) for source in pictures]
         good = [place for place, result in enumerate(results) if not isinstance(result, ImageError)]
         for portion in [good] if sent == PIXELS else _portions(good, [len(results[place]) for place in good]):
             self._fill(results, portion, sent)
@@ -101,8 +118,13 @@ class BatchRunner:
                     results[places[number]] = ImageError(reason)
                 places = [place for number, place in enumerate(places) if number not in bad]
                 continue
-            except TooLargeError:
-                if not self._batch_size.halve(len(places)):
+            except TooLargeError as error:
+                is_file = sent == ENCODED and isinstance(error, MessageTooLargeError) and self._sending.is_asked
+                if is_file and len(places) == 1:
+                    num_bytes = sum(len(data) for rows in feeds.values() for data in rows)
+                    results[places[0]] = _too_large(num_bytes, where=error.where)
+                    return
+                if not self._batch_size.halve(len(places)) and not is_file:
                     raise
                 half = len(places) // 2
                 self._fill(results, places[:half], sent)
@@ -111,6 +133,14 @@ class BatchRunner:
             for place, vector in zip(places, unpack(outputs, self._inputs, len(places)), strict=True):
                 results[place] = vector
             return
+
+
+def _too_large(num_bytes: int, *, where: object) -> ImageError:
+    """Why an image has no vector that no request to a server can hold as a file."""
+    return ImageError(
+        f"{num_bytes / MB:.1f} MB in one request, more than the server takes ({where}); send pixels with --send "
+        "pixels, or raise the server's --max-message-mb"
+    )
 
 
 def _portions(places: list[int], sizes: list[int]) -> Iterator[list[int]]:

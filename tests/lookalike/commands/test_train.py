@@ -26,7 +26,7 @@ from tests.shared.spoiled_images import spoil
         ("text", "triplet", ["note.jpg", "not an image"]),
         ("0 bytes", "triplet", ["nothing.png", "empty (0 bytes)"]),
         ("1x1", "triplet", ["dot.png", "1x1 pixels"]),
-        ("bomb", "triplet", ["bomb.png", "20000x20000 pixels, over the limit"]),
+        ("bomb", "triplet", ["bomb.png", "20000x20000 pixels (400 megapixels), over the limit"]),
     ],
 )
 def test_training_on_bad_images_fails_in_one_line(
