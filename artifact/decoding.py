@@ -21,11 +21,13 @@ import simplejpeg
 from PIL import Image, ImageFile
 
 from .limits import DEFAULT_LIMITS, Limits
-from .pixel_budget import PIXEL_BUDGET
+from .pixel_budget import PIXEL_BUDGET, give_back_freed
 
 Pixels = npt.NDArray[np.uint8]
 
 _EXIF_ORIENTATION = 0x0112
+_LARGE_BYTES = 64 * 2**20
+"""Of a picture in Pillow's memory: giving it back to the system costs some milliseconds."""
 
 
 class ImageError(ValueError):
@@ -45,9 +47,12 @@ def decoded(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Iterator[Pixels]:
     Waits, before any pixel is decoded, until the process has room for them (artifact/pixel_budget.py).
     """
     image = _open_header(data, limits)
-    with PIXEL_BUDGET.hold(image.width * image.height * _bytes_a_pixel(image)):
+    num_bytes, by_pillow = image.width * image.height * _bytes_a_pixel(image), not _is_plain_jpeg(image)
+    with PIXEL_BUDGET.hold(num_bytes):
         pixels = _decode(image, data)
         del image  # which holds the pixels too
+        if by_pillow and num_bytes >= _LARGE_BYTES:
+            give_back_freed()
         yield pixels
 
 
@@ -67,9 +72,14 @@ def require_within(data: bytes, limits: Limits) -> None:
     _require_pixels(image, limits)
 
 
+def _is_plain_jpeg(image: ImageFile.ImageFile) -> bool:
+    """Whether simplejpeg decodes it."""
+    return image.format in ("JPEG", "MPO") and image.mode in ("RGB", "L")
+
+
 def _bytes_a_pixel(image: ImageFile.ImageFile) -> int:
     """Bytes a pixel at the peak of decoding and resizing, copies included; measured, see docs/decisions/0016."""
-    if image.format in ("JPEG", "MPO") and image.mode in ("RGB", "L"):
+    if _is_plain_jpeg(image):
         return 10
     is_deep = image.mode.startswith("I") or "A" in image.mode.upper() or "transparency" in image.info
     # these two formats' libraries hold the whole picture themselves
@@ -77,7 +87,7 @@ def _bytes_a_pixel(image: ImageFile.ImageFile) -> int:
 
 
 def _decode(image: ImageFile.ImageFile, data: bytes) -> Pixels:
-    if image.format in ("JPEG", "MPO") and image.mode in ("RGB", "L"):
+    if _is_plain_jpeg(image):
         try:
             return _upright(simplejpeg.decode_jpeg(data, colorspace="RGB"), _exif_orientation(image))
         except ValueError:  # strict about warnings that Pillow rightly passes over: let Pillow decide

@@ -13,10 +13,12 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import os
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 _LEAST_BYTES = 512 * 2**20
@@ -69,6 +71,24 @@ class PixelBudget:
 
     def _has_room(self, num_bytes: int) -> bool:
         return not self._held or self._held + num_bytes <= self.max_bytes
+
+
+def give_back_freed() -> None:
+    """Give freed memory back to the system; does nothing where the C library has no way to be told.
+
+    glibc keeps for each thread what Pillow has freed, and the threads of a pool would come to hold a picture each.
+    """
+    trim = _malloc_trim()
+    if trim is not None:
+        trim(0)
+
+
+@functools.cache
+def _malloc_trim() -> Callable[[int], int] | None:
+    try:
+        return ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):
+        return None
 
 
 def default_bytes() -> int:
