@@ -32,25 +32,29 @@ backend.TritonModelException = RuntimeError
 backend.get_input_tensor_by_name = lambda request, name: request[name]
 sys.modules[backend.__name__] = backend
 
-model, version, encoded, output = sys.argv[1:]
+model, version, encoded, output, refused = sys.argv[1:]
 code = {}
 exec(open(f"{model}/{version}/model.py").read(), code)
 loaded = code["TritonPythonModel"]()
 loaded.initialize({"model_repository": model, "model_version": version})
 rows = np.load(encoded, allow_pickle=True)
-good, bad = loaded.execute([{"image": Tensor("image", rows)}, {"image": Tensor("image", np.array([[b"no"]], object))}])
+spoilt = np.array([[open(refused, "rb").read()]], object)
+good, bad = loaded.execute([{"image": Tensor("image", rows)}, {"image": Tensor("image", spoilt)}])
 np.save(output, good.tensors[0].array)
 print(good.tensors[0].name, str(bad.error), sep="\\n")
 """
 
 
-def run_decode_model(model: Path, version: int, images: list[bytes], folder: Path) -> tuple[np.ndarray, list[str]]:
+def run_decode_model(
+    model: Path, version: int, images: list[bytes], folder: Path, *, bad: bytes = b"no"
+) -> tuple[np.ndarray, list[str]]:
     """Load and run a published NAME_decode in a process that has nothing of Lookalike.
 
     Args:
         model: folder of NAME_decode, whose one input is `image`.
         images: encoded, N of them.
         folder: for files on the way.
+        bad: an image that it refuses.
 
     Returns:
         uint8 [N, H, W, 3], and lines: the output's name, what is said of a bad image.
@@ -61,7 +65,9 @@ def run_decode_model(model: Path, version: int, images: list[bytes], folder: Pat
     rows = np.empty((len(images), 1), object)
     rows[:, 0] = images
     np.save(folder / "images.npy", rows, allow_pickle=True)
-    command = [sys.executable, "-B", "-c", _RUN, str(model), str(version), folder / "images.npy", folder / "pixels.npy"]
+    (folder / "bad").write_bytes(bad)
+    files = [folder / name for name in ("images.npy", "pixels.npy", "bad")]
+    command = [sys.executable, "-B", "-c", _RUN, str(model), str(version), *files]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr.splitlines()[-1])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, TypeVar
@@ -37,6 +37,8 @@ from serving.client.reading import Fetched, Reader
 
 Read = TypeVar("Read")
 
+MAX_MESSAGE_BYTES = 2**31 - MB
+"""Of encoded files that gRPC can send at once, whoever takes them."""
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
 """Of encoded files in one request: 32 photographs can be more than a server takes."""
 
@@ -109,6 +111,7 @@ class BatchRunner:
             feeds = pack([results[place] for place in places], self._inputs)
             try:
                 if sent == ENCODED:
+                    _require_sendable(feeds)
                     outputs = self._connection.run_encoded(feeds)
                 else:
                     outputs = self._connection.run_pixels({name: np.stack(rows) for name, rows in feeds.items()})
@@ -121,8 +124,7 @@ class BatchRunner:
             except TooLargeError as error:
                 is_file = sent == ENCODED and isinstance(error, MessageTooLargeError) and self._sending.is_asked
                 if is_file and len(places) == 1:
-                    num_bytes = sum(len(data) for rows in feeds.values() for data in rows)
-                    results[places[0]] = _too_large(num_bytes, where=error.where)
+                    results[places[0]] = _too_large(feeds, where=error.where)
                     return
                 if not self._batch_size.halve(len(places)) and not is_file:
                     raise
@@ -135,12 +137,21 @@ class BatchRunner:
             return
 
 
-def _too_large(num_bytes: int, *, where: object) -> ImageError:
+def _num_bytes(feeds: Mapping[str, list[Any]]) -> int:
+    return sum(len(data) for rows in feeds.values() for data in rows)
+
+
+def _require_sendable(feeds: Mapping[str, list[Any]]) -> None:
+    """Raise MessageTooLargeError for files that no server could take: such a message cannot even be built."""
+    if _num_bytes(feeds) > MAX_MESSAGE_BYTES:
+        raise MessageTooLargeError("files in one request", expected="less than 2 GiB", got="more", where="any server")
+
+
+def _too_large(feeds: Mapping[str, list[Any]], *, where: object) -> ImageError:
     """Why an image has no vector that no request to a server can hold as a file."""
-    return ImageError(
-        f"{num_bytes / MB:.1f} MB in one request, more than the server takes ({where}); send pixels with --send "
-        "pixels, or raise the server's --max-message-mb"
-    )
+    size = f"{_num_bytes(feeds) / MB:.1f} MB in one request"
+    mend = "send pixels with --send pixels, or raise the server's --max-message-mb"
+    return ImageError(f"{size}, more than the server takes ({where}); {mend}")
 
 
 def _portions(places: list[int], sizes: list[int]) -> Iterator[list[int]]:
