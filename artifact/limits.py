@@ -88,7 +88,7 @@ def too_many_bytes(num_bytes: int, max_bytes: int, *, where: str = "", of_server
     else:
         size, limit = f"{_rounded_up(num_bytes / MB)} MB", f"{max_bytes / MB:.10g} MB"
     known = size if num_bytes > max_bytes + 1 else ""
-    return _refusal(known, limit + (f" ({where})" if where else ""), IMAGE_MB_OPTION, of_server)
+    return _refusal(known, limit, IMAGE_MB_OPTION, of_server) + (f": {where}" if where else "")
 
 
 def _refusal(size: str, limit: str, option: str, of_server: bool) -> str:

@@ -118,7 +118,7 @@ def test_refusal_says_size_and_limit_in_the_options_unit() -> None:
     assert limits.refuse_bytes(64 * MB + 2) == "64.1 MB, over the limit of 64 MB; raise it with --max-image-mb"
     assert limits.refuse_bytes(64 * MB + 1) == "over the limit of 64 MB; raise it with --max-image-mb", "read to there"
     assert too_many_bytes(3 * MB, MB, where="a.png") == (
-        "3 MB, over the limit of 1 MB (a.png); raise it with --max-image-mb"
+        "3 MB, over the limit of 1 MB; raise it with --max-image-mb: a.png"
     )
     assert SERVER_LIMITS.refuse_pixels(10**9, "50000x20000") == (
         "50000x20000 pixels (1000 megapixels), over the server's limit of 128 megapixels; raise it with "
