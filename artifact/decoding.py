@@ -26,6 +26,8 @@ from .pixel_budget import PIXEL_BUDGET, give_back_freed
 Pixels = npt.NDArray[np.uint8]
 
 _EXIF_ORIENTATION = 0x0112
+_TILE_SIDES = (322, 323)
+"""Tags of a TIFF: width and length of a tile."""
 _LARGE_BYTES = 64 * 2**20
 """Of a picture in Pillow's memory: giving it back to the system costs some milliseconds."""
 
@@ -47,7 +49,7 @@ def decoded(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Iterator[Pixels]:
     Waits, before any pixel is decoded, until the process has room for them (artifact/pixel_budget.py).
     """
     image = _open_header(data, limits)
-    num_bytes, by_pillow = image.width * image.height * _bytes_a_pixel(image), not _is_plain_jpeg(image)
+    num_bytes, by_pillow = _num_pixels(image)[0] * _bytes_a_pixel(image), not _is_plain_jpeg(image)
     with PIXEL_BUDGET.hold(num_bytes):
         pixels = _decode(image, data)
         del image  # which holds the pixels too
@@ -114,8 +116,18 @@ def _open_header(data: bytes, limits: Limits) -> ImageFile.ImageFile:
 
 
 def _require_pixels(image: ImageFile.ImageFile, limits: Limits) -> None:
-    width, height = image.size
-    _require(limits.refuse_pixels(width * height, f"{width}x{height}"))
+    _require(limits.refuse_pixels(*_num_pixels(image)))
+
+
+def _num_pixels(image: ImageFile.ImageFile) -> tuple[int, str]:
+    """Pixels that are decoded at once, and their shape in words; a TIFF's tile may be larger than its picture."""
+    sizes = [(image.width, image.height, "")]
+    tags = getattr(image, "tag_v2", {})
+    tile_width, tile_height = (tags.get(tag) for tag in _TILE_SIDES)
+    if isinstance(tile_width, int) and isinstance(tile_height, int):
+        sizes.append((tile_width, tile_height, "tiles of "))
+    width, height, what = max(sizes, key=lambda size: size[0] * size[1])
+    return width * height, f"{what}{width}x{height}"
 
 
 def _require(reason: str | None) -> None:

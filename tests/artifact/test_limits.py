@@ -51,6 +51,17 @@ def tiff(width: int, height: int) -> bytes:
     return bytes(data)
 
 
+def tiled_tiff(tile_px: int) -> bytes:
+    entries = {256: 64, 257: 64, 258: 8, 259: 8, 262: 1, 277: 1, 322: tile_px, 323: tile_px, 324: 134, 325: 30}
+    body = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries.items())
+    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + body + bytes(4) + zlib.compress(bytes(100)) + bytes(40)
+
+
+def wide_frame() -> bytes:
+    data = encode(Image.new("P", (4, 4)), "GIF")
+    return data.replace(b",\0\0\0\0\4\0\4\0", b",\0\0\0\0\xff\xff\xff\xff")
+
+
 def jpeg(width: int, height: int, *, progressive: bool = False) -> bytes:
     data = bytearray(encode(Image.new("RGB", (16, 16)), "JPEG", progressive=progressive))
     start = data.find(b"\xff\xc2" if progressive else b"\xff\xc0")
@@ -76,6 +87,8 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "png": lambda: png(50_000, 50_000),
     "gif": lambda: gif(65_535, 65_535),
     "tiff": lambda: tiff(50_000, 50_000),
+    "tile of a tiff": lambda: tiled_tiff(40_000),
+    "frame of a gif": wide_frame,
     "jpeg": lambda: jpeg(65_000, 65_000),
     "progressive jpeg": lambda: jpeg(65_000, 65_000, progressive=True),
     "webp": lambda: webp(16_383, 16_383),

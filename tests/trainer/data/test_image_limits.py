@@ -40,7 +40,9 @@ def test_larger_images_are_bad_ones_that_name_the_option(root: Path) -> None:
     with pytest.raises(DataError, match="1 of 11 images cannot be used") as caught:
         prepare(config_of(root, max_megapixels=0.05), report=lambda event: None)
     assert f"dog/large.png: {reason}" in str(caught.value)
-    with pytest.raises(DataError, match=r"large\.png: 180\d+ bytes, over the limit of 52428 bytes; raise it with --max-image-mb: "):
+    with pytest.raises(
+        DataError, match=r"large\.png: 180\d+ bytes, over the limit of 52428 bytes; raise it with --max-image-mb: "
+    ):
         prepare(config_of(root, max_image_mb=0.05), report=lambda event: None)
     events: list[dict[str, object]] = []
     prepared = prepare(config_of(root, max_megapixels=0.05, max_bad_images=1), report=events.append)
