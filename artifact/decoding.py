@@ -3,7 +3,9 @@
 Decisions a reader would question:
 - A library sees a file's picture and none of its metadata (image_parts.py): only pixels decide whether pixels are read.
 - Pillow's plugins are called without `Image.open`, because that warns about large images from every thread; our own
-  limits are checked from the header, before any pixel is decoded.
+  limits are checked from the header, before any pixel is decoded. Some plugins look at Pillow's limit all the same, so
+  that of the process, Image.MAX_IMAGE_PIXELS, is raised to ours where it is lower.
+- Memory is bounded for all who decode at a time, by bytes and not by the number of pictures: see pixel_budget.py.
 - JPEGs go through simplejpeg (libjpeg-turbo), whose words decide what is damaged (jpeg.py); all else through Pillow.
 """
 
@@ -11,9 +13,10 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -24,13 +27,21 @@ from .image_error import ImageError as ImageError  # for all who import it from 
 from .image_parts import Parts, avif_parts, webp_parts
 from .jpeg import decode_jpeg
 from .jpeg_segments import read_header
+from .limits import DEFAULT_LIMITS, Limits
 from .orientation import image_orientation, upright
 from .pillow_pixels import rgb_pixels
+from .pixel_budget import PIXEL_BUDGET, give_back_freed
 from .png_parts import png_parts
 from .signatures import heif_kind, name_of_unread
 from .tiff_parts import tiff_parts
 
 Pixels = npt.NDArray[np.uint8]
+
+_TILE_SIDES = (322, 323)
+"""Tags of a TIFF: width and length of a tile."""
+_LARGE_BYTES = 64 * 2**20
+"""Of a picture in Pillow's memory: giving it back to the system costs some milliseconds."""
+_PLACEHOLDER = "1x1 pixels: a placeholder, not a picture"
 
 _PARTS: dict[str, Callable[[bytes], Parts]] = {
     "PNG": png_parts,
@@ -39,41 +50,6 @@ _PARTS: dict[str, Callable[[bytes], Parts]] = {
     "AVIF": avif_parts,
 }
 
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """Largest files and pictures; larger ones are refused from the header alone, before decoding.
-
-    Attributes:
-        max_bytes: size of the encoded image in bytes.
-        max_pixels: width x height; the default of 2**26 takes a 64-megapixel photograph.
-        max_frames: frames of an animation or pages of a TIFF (only the first is read).
-        min_side_px: shortest side; a 1x1 image is a placeholder, not a picture.
-        formats: Pillow's names of the accepted formats.
-    """
-
-    max_bytes: int = 64 * 1024 * 1024
-    max_pixels: int = 2**26
-    max_frames: int = 1000
-    min_side_px: int = 2
-    formats: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
-
-    def to_dict(self) -> dict[str, Any]:
-        """The mapping that `from_dict` reads; plain JSON."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Limits:
-        """Read the mapping that `to_dict` wrote; keys of a later version are left alone."""
-        known: dict[str, Any] = {
-            key: tuple(values[key]) if isinstance(values[key], list) else values[key]
-            for key in cls.__dataclass_fields__
-            if key in values
-        }
-        return cls(**known)
-
-
-DEFAULT_LIMITS = Limits()
 
 DECODER = 2
 """Raised whenever other files are read than before, or other pixels come of one: what was decoded before is too old."""
@@ -85,19 +61,40 @@ def decode_image(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Pixels:
     Raises:
         ImageError: empty, over or under a limit, not an image, rows missing, or damage that a decoder complains of.
     """
+    with decoded(data, limits) as pixels:
+        return pixels
+
+
+@contextmanager
+def decoded(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Iterator[Pixels]:
+    """The pixels as `decode_image` gives them; until the end of the context they are counted as in flight.
+
+    Waits, before any pixel is decoded, until the process has room for them (artifact/pixel_budget.py).
+    """
     opened = _open(data, limits)
-    try:
-        return opened.decode()
-    except ImageError:
-        raise
-    except Exception as error:  # decoders of hostile bytes raise anything: OSError, struct.error, IndexError ...
-        raise ImageError(f"cannot be decoded: {_one_line(error)}") from None
+    num_bytes, by_pillow = opened.num_pixels * opened.bytes_a_pixel, opened.format != "JPEG"
+    with PIXEL_BUDGET.hold(num_bytes):
+        pixels = _decoded(opened)
+        del opened  # which holds the pixels too
+        if by_pillow and num_bytes >= _LARGE_BYTES:
+            give_back_freed()
+        yield pixels
 
 
 def inspect_image(data: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[str, int, int]:
     """Format name, width and height in pixels, from the header alone; raises ImageError as `load_pixels` would."""
     opened = _open(data, limits)
     return opened.format, opened.width, opened.height
+
+
+def require_within(data: bytes, limits: Limits) -> None:
+    """Raise ImageError for an image that is over a limit; what cannot be read is left to whoever decodes it."""
+    _require(limits.refuse_bytes(len(data)))
+    try:
+        opened = _read_header(data, limits)
+    except ImageError:
+        return
+    _require(limits.refuse_pixels(opened.num_pixels, opened.shape))
 
 
 def image_pixels(image: Image.Image, limits: Limits = DEFAULT_LIMITS) -> Pixels:
@@ -109,8 +106,8 @@ def image_pixels(image: Image.Image, limits: Limits = DEFAULT_LIMITS) -> Pixels:
         ImageError: closed, cut short, too small, or of a mode that has no pixels of 8 or 16 bits.
     """
     try:
-        if min(image.size) < limits.min_side_px:
-            raise ImageError(_too_small(*image.size, limits))
+        if 0 in image.size or image.size == (1, 1):
+            raise ImageError(_PLACEHOLDER if all(image.size) else f"{image.width}x{image.height} pixels: empty")
         data = _unread_file(image)
         if data:
             pixels = decode_image(data, limits)
@@ -146,43 +143,62 @@ def _close_file(image: Image.Image) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class _Opened:
-    """A file whose header was read: its format, its size in pixels before it is turned, and how it is decoded."""
+    """A file whose header was read, and how it is decoded.
+
+    Attributes:
+        format: Pillow's name.
+        width, height: in pixels, before it is turned.
+        num_pixels, shape: decoded at once, and that in words; a TIFF's tile may be larger than its picture.
+        bytes_a_pixel: at the peak of decoding and resizing, copies included; measured, see docs/decisions/0016.
+    """
 
     format: str
     width: int
     height: int
+    num_pixels: int
+    shape: str
+    bytes_a_pixel: int
     decode: Callable[[], Pixels]
 
 
 def _open(data: bytes, limits: Limits) -> _Opened:
-    """Find the format by the first bytes, read the header, check it against the limits; no pixel is decoded."""
+    """Read the header and check it against the limits; no pixel is decoded."""
     if not data:
         raise ImageError("empty (0 bytes)")
-    if len(data) > limits.max_bytes:
-        raise ImageError(f"{len(data)} bytes, over the limit of {limits.max_bytes}")
+    _require(limits.refuse_bytes(len(data)))
+    opened = _read_header(data, limits)
+    _require(limits.refuse_pixels(opened.num_pixels, opened.shape))
+    if (opened.width, opened.height) == (1, 1):
+        raise ImageError(_PLACEHOLDER)
+    return opened
+
+
+def _require(reason: str | None) -> None:
+    if reason is not None:
+        raise ImageError(reason)
+
+
+def _read_header(data: bytes, limits: Limits) -> _Opened:
+    """Find the format by the first bytes and read its header."""
     name = _format_of(data, limits)
     try:
-        image: ImageFile.ImageFile | None = None
-        if name == "JPEG":
-            opened = _open_jpeg(data)
-        else:
-            opened, image = _open_by_pillow(name, data)
+        return _open_jpeg(data) if name == "JPEG" else _open_by_pillow(name, data)
     except ImageError:
         raise
+    except Image.DecompressionBombError as error:  # beyond twice MAX_IMAGE_PIXELS, in formats whose plugin looks
+        num_pixels = int(next(iter(re.findall(r"\d+", str(error))), limits.max_pixels + 1))
+        raise ImageError(str(limits.refuse_pixels(num_pixels))) from None
     except Exception as error:  # any exception is a plugin's way to say no
         raise ImageError(f"not a readable {name} image: {_one_line(error)}") from None
-    width, height = opened.width, opened.height
-    if width * height > limits.max_pixels:
-        raise ImageError(f"{width}x{height} pixels, over the limit of {limits.max_pixels / 1e6:.0f} megapixels")
-    if min(width, height) < limits.min_side_px:
-        raise ImageError(_too_small(width, height, limits))
+
+
+def _decoded(opened: _Opened) -> Pixels:
     try:
-        frames = int(getattr(image, "n_frames", 1))
-    except Exception as error:  # walking the frames of a broken animation
+        return opened.decode()
+    except ImageError:
+        raise
+    except Exception as error:  # decoders of hostile bytes raise anything: OSError, struct.error, IndexError ...
         raise ImageError(f"cannot be decoded: {_one_line(error)}") from None
-    if frames > limits.max_frames:
-        raise ImageError(f"{frames} frames, over the limit of {limits.max_frames}")
-    return opened
 
 
 def _format_of(data: bytes, limits: Limits) -> str:
@@ -191,6 +207,8 @@ def _format_of(data: bytes, limits: Limits) -> str:
     if unread is not None:
         raise ImageError(unread)
     Image.preinit()
+    if Image.MAX_IMAGE_PIXELS is not None and limits.max_pixels > Image.MAX_IMAGE_PIXELS:
+        Image.MAX_IMAGE_PIXELS = limits.max_pixels
     for name in limits.formats:
         if name not in Image.OPEN:
             Image.init()
@@ -214,10 +232,18 @@ def _open_jpeg(data: bytes) -> _Opened:
     def decode() -> Pixels:
         return upright(decode_jpeg(data, header), header.orientation)
 
-    return _Opened(format="JPEG", width=header.width, height=header.height, decode=decode)
+    return _Opened(
+        format="JPEG",
+        width=header.width,
+        height=header.height,
+        num_pixels=header.width * header.height,
+        shape=f"{header.width}x{header.height}",
+        bytes_a_pixel=10 if header.num_components < 4 else 14,
+        decode=decode,
+    )
 
 
-def _open_by_pillow(name: str, data: bytes) -> tuple[_Opened, ImageFile.ImageFile]:
+def _open_by_pillow(name: str, data: bytes) -> _Opened:
     parts = _PARTS[name](data) if name in _PARTS else Parts(data=data)
     image = _plugin_image(name, parts.data)
 
@@ -227,17 +253,34 @@ def _open_by_pillow(name: str, data: bytes) -> tuple[_Opened, ImageFile.ImageFil
         pixels = rgb_pixels(whole)
         return upright(pixels, image_orientation(whole) if parts.orientation is None else parts.orientation)
 
-    return _Opened(format=name, width=image.width, height=image.height, decode=decode), image
+    is_deep = image.mode.startswith("I") or "A" in image.mode.upper() or "transparency" in image.info
+    num_pixels, shape = _num_pixels(image)
+    return _Opened(
+        format=name,
+        width=image.width,
+        height=image.height,
+        num_pixels=num_pixels,
+        shape=shape,
+        # two formats' libraries hold the whole picture themselves
+        bytes_a_pixel=(20 if is_deep else 14) + (8 if name in ("WEBP", "AVIF") else 0),
+        decode=decode,
+    )
+
+
+def _num_pixels(image: ImageFile.ImageFile) -> tuple[int, str]:
+    sizes = [(image.width, image.height, "")]
+    tags = getattr(image, "tag_v2", {})
+    tile_width, tile_height = (tags.get(tag) for tag in _TILE_SIDES)
+    if isinstance(tile_width, int) and isinstance(tile_height, int):
+        sizes.append((tile_width, tile_height, "tiles of "))
+    width, height, what = max(sizes, key=lambda size: size[0] * size[1])
+    return width * height, f"{what}{width}x{height}"
 
 
 def _plugin_image(name: str, data: bytes) -> ImageFile.ImageFile:
     image = Image.OPEN[name][0](io.BytesIO(data), "")
     assert isinstance(image, ImageFile.ImageFile)
     return image
-
-
-def _too_small(width: int, height: int, limits: Limits) -> str:
-    return f"{width}x{height} pixels, under the limit of {limits.min_side_px} px a side"
 
 
 def _one_line(error: BaseException) -> str:

@@ -107,6 +107,10 @@ class TooLargeError(ServerError):
     """The server has no room for a request of this size."""
 
 
+class MessageTooLargeError(TooLargeError):
+    """A request of more bytes than the server takes in one message, whatever else it has to do."""
+
+
 class InvalidRequestError(ServerError):
     """A request that does not fit the model: data type, shape, size, or an image that cannot be read."""
 

@@ -1,6 +1,6 @@
 """Batches of encoded images: all are loaded before any is called bad, and one line names every bad one.
 
-This file is copied next to NAME_decode together with preprocessing.py and decoding.py, so its imports are relative:
+This file is copied next to NAME_decode together with preprocessing.py, so its imports are relative:
 there they stand in a package of another name. The client parses the line, so both servers say it in the same words.
 """
 
@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from .decoding import DEFAULT_LIMITS, ImageError, Limits, Pixels
+from .decoding import ImageError, Pixels
+from .limits import DEFAULT_LIMITS, Limits
 from .preprocessing import Preprocessing, load_pixels
 
 _MAX_REASONS_CHARS = 4000  # gRPC carries the message in a header of 8 KiB at most

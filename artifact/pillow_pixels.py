@@ -30,9 +30,14 @@ def rgb_pixels(image: Image.Image) -> npt.NDArray[np.uint8]:
         image = image.convert("LA")
     has_clear_colours = mode == "P" and image.palette is not None and image.palette.mode == "RGBA"
     if mode in _WITH_ALPHA or has_clear_colours or "transparency" in image.info:
-        rgba = image.convert("RGBA")
+        rgba = _as_mode(image, "RGBA")
         return np.asarray(Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB"))
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(_as_mode(image, "RGB"))
+
+
+def _as_mode(image: Image.Image, mode: str) -> Image.Image:
+    """The image itself where it is of that mode: Pillow's convert would copy all of its pixels."""
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _grey(image: Image.Image) -> npt.NDArray[np.uint8]:

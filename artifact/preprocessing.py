@@ -1,8 +1,8 @@
 """The one way from an encoded image to the uint8 pixels of a network, for training, the embedded server and Triton.
 
-This file, decoding.py and image_batch.py are copied, as they are, next to the python-backend model NAME_decode. So they
-import nothing else of Lookalike: only the standard library, numpy, Pillow, simplejpeg, cykooz-resizer, and each other
-by relative imports. A changed pixel is a new RESIZE_METHOD.
+This file is copied, as it is, next to the python-backend model NAME_decode, with decoding.py, image_batch.py, limits.py
+and pixel_budget.py. So they import nothing else of Lookalike: only the standard library, numpy, Pillow, simplejpeg,
+cykooz-resizer, and each other by relative imports. A changed pixel is a new RESIZE_METHOD.
 
 Decisions a reader would question:
 - Images smaller than the target both ways are enlarged by Pillow: there cykooz-resizer is up to two levels off.
@@ -20,7 +20,8 @@ import numpy as np
 from cykooz_resizer import CropBox, FilterType, ImageData, PixelType, ResizeAlg, ResizeOptions, Resizer
 from PIL import Image
 
-from .decoding import DEFAULT_LIMITS, Limits, Pixels, decode_image
+from .decoding import Pixels, decoded
+from .limits import DEFAULT_LIMITS, Limits
 
 RESIZE_METHOD = "antialiased-bilinear/1"
 FITS = ("stretch", "crop", "pad")
@@ -88,9 +89,10 @@ def load_pixels(data: bytes, preprocessing: Preprocessing, limits: Limits = DEFA
         uint8 [height, width, 3], RGB, C-contiguous.
 
     Raises:
-        ImageError: empty, truncated, not an image, over or under a limit.
+        ImageError: empty, truncated, not an image, over a limit.
     """
-    return resize_pixels(decode_image(data, limits), preprocessing)
+    with decoded(data, limits) as pixels:
+        return resize_pixels(pixels, preprocessing)
 
 
 def resize_pixels(pixels: Pixels, preprocessing: Preprocessing) -> Pixels:

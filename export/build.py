@@ -22,7 +22,7 @@ from artifact.model.manifest import OPSET, Content, Golden, Manifest, canonical_
 from artifact.preprocessing import load_pixels
 from artifact.repository.publishing import publish, require_model_name
 from artifact.repository.reading import PublishedModel
-from export.deployment import default_name, deployed_names
+from export.deployment import default_name, deployed_names, served_limits
 from export.gates import Verdict
 from export.graph import export_branch
 from export.join import join_streams
@@ -152,12 +152,14 @@ def _golden(run: Run, branch: EmbedTensors, precision: str) -> Golden:
     return golden.model_copy(update={"tolerance": tolerance})
 
 
-def publish_built(built: Built, repository: Path) -> PublishedModel:
-    """Publish an artifact that was built as the next version of its name."""
+def publish_built(
+    built: Built, repository: Path, *, max_megapixels: float | None = None, max_image_mb: float | None = None
+) -> PublishedModel:
+    """Publish an artifact that was built as the next version of its name; the limits of images are `publish`'s."""
     with tempfile.TemporaryDirectory(prefix="lookalike-") as folder:
         file = Path(folder) / "model.onnx"
         built.write(file)
-        return publish(file, repository)
+        return publish(file, repository, max_megapixels=max_megapixels, max_image_mb=max_image_mb)
 
 
 def deploy(run: Run, repository: Path, *, name: str | None = None) -> list[tuple[Built, PublishedModel]]:
@@ -169,7 +171,7 @@ def deploy(run: Run, repository: Path, *, name: str | None = None) -> list[tuple
     names = deployed_names(run.path, name)
     graph = export_branch(run.branch, preprocessing=run.preprocessing)
     built = [build(run, mode, name=each, exported=graph) for mode, each in names.items()]
-    return [(each, publish_built(each, repository)) for each in built]
+    return [(each, publish_built(each, repository, **served_limits(run.config))) for each in built]
 
 
 def space_of(run: Run, precision: str = FP32, graph: onnx.ModelProto | None = None) -> str:

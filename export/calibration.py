@@ -19,6 +19,7 @@ from artifact.decoding import ImageError, Pixels
 from artifact.errors import DataError
 from artifact.events import Report
 from artifact.kinds import BRANCH_INPUT
+from artifact.limits import DEFAULT_LIMITS, Limits
 from artifact.preprocessing import Preprocessing, load_pixels
 from export.parity import make_session
 from rows.formats.folder import list_images
@@ -56,7 +57,11 @@ class CalibrationImages:
 
 
 def read_calibration(
-    folder: Path, preprocessing: Preprocessing, *, report: Report = lambda event: None
+    folder: Path,
+    preprocessing: Preprocessing,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    report: Report = lambda event: None,
 ) -> CalibrationImages:
     """Read images of a folder, in class folders or not: those that scoring it would take.
 
@@ -80,8 +85,8 @@ def read_calibration(
     pixels, hashes, bad = [], [], []
     for row, image in zip(chosen.tolist(), images.take(chosen), strict=True):
         try:
-            content = image.read()
-            pixels.append(load_pixels(content, preprocessing))
+            content = image.read(limits.max_bytes)
+            pixels.append(load_pixels(content, preprocessing, limits))
         except ImageError as error:
             bad.append(f"{readable_name(images.names[row])}: {error}")
             continue

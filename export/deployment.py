@@ -32,6 +32,17 @@ def deployed_names(run: Path, name: str | None) -> dict[str, str]:
     return names
 
 
+def served_limits(config: TrainConfig) -> dict[str, float | None]:
+    """The limits of images that `publish` is told of a run: those that were chosen for it.
+
+    One that was left at its default is None, and leaves what the model is served with: whoever raised it for real
+    Triton would else lose it with the next run.
+    """
+    default = TrainConfig.model_fields
+    chosen = {name: getattr(config, name) for name in ("max_megapixels", "max_image_mb")}
+    return {name: None if value == default[name].default else value for name, value in chosen.items()}
+
+
 def require_deployable(config: TrainConfig, run: Path, repository: Path, name: str | None) -> None:
     """Raise what publishing both artifacts would raise.
 

@@ -53,7 +53,8 @@ def read_evidence(
         DataError: a folder that is missing, empty or is of splits; too few images that can be read; a run whose
             images are not where they were, or that held out none.
     """
-    chosen = read_calibration(calibration, run.preprocessing, report=report) if calibration is not None else None
+    settings, limits = run.preprocessing, run.config.limits
+    chosen = read_calibration(calibration, settings, limits, report=report) if calibration is not None else None
     judged = _read_evaluation(evaluation, run, report) if evaluation is not None else None
     if chosen is None or judged is None:
         train, held_out = _read_run(run, report=report)
@@ -80,7 +81,9 @@ def _read_evaluation(folder: Path, run: Run, report: Report) -> Images:
     what = "evaluation folder"
     files = open_class_folder(folder, what=what, split_folders=run.config.split_folders)
     tell_opened(files, report, what=what)
-    images, bad = read_images(files, run.preprocessing, max_cache_bytes=run.config.max_cache_mb * _MB)
+    images, bad = read_images(
+        files, run.preprocessing, limits=run.config.limits, max_cache_bytes=run.config.max_cache_mb * _MB
+    )
     told = [skipped(bad, len(files))] if bad else []
     if (line := two_classes(images)) is not None:
         told.append(Told(line))

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from artifact.decoding import ImageError, decode_image
+from artifact.limits import DEFAULT_LIMITS, Limits
 from pages.page import write_page
 from pages.pictures import Picture, PictureRow, small_picture
 from rows.images import ImageRef
@@ -30,6 +31,7 @@ def write_search_gallery(
     num_queries: int,
     picture_of: Callable[[str], ImageRef],
     facts: dict[str, Any],
+    limits: Limits = DEFAULT_LIMITS,
 ) -> None:
     """A row for each query, its neighbours beside it with their distances; a picture that is not there shows its id.
 
@@ -38,6 +40,7 @@ def write_search_gallery(
         found: what Index.search gives for them.
         num_queries: how many there are in all.
         picture_of: the image of an id in the index.
+        limits: larger images show their id.
         facts: "index", "num_rows", "distance", "lineage" of the index, and "recall": text where it is approximate.
 
     Raises:
@@ -47,14 +50,14 @@ def write_search_gallery(
     def near(row: dict[str, Any]) -> Picture:
         name = str(row["id"])
         caption = f"{row['distance']:.4g}"
-        data = thumbnail(picture_of(name))
+        data = thumbnail(picture_of(name), limits)
         return Picture(name=name, data=data, kind="near", title=name, captions=[(caption, "")])
 
     shown = [
         PictureRow(
             query=Picture(
                 name=query,
-                data=thumbnail(image),
+                data=thumbnail(image, limits),
                 kind="asked",
                 title=query,
                 captions=[(PurePosixPath(query).name, "")],
@@ -82,9 +85,9 @@ def image_inside(folder: Path | None, name: str) -> ImageRef:
     return ImageRef(path=folder / path)
 
 
-def thumbnail(image: ImageRef) -> str | None:
+def thumbnail(image: ImageRef, limits: Limits = DEFAULT_LIMITS) -> str | None:
     """The image as a data URL, at most PICTURE_PX wide and high, exact where it fits; None where it cannot be read."""
     try:
-        return small_picture(decode_image(image.read()), PICTURE_PX, exact=True)
+        return small_picture(decode_image(image.read(limits.max_bytes), limits), PICTURE_PX, exact=True)
     except ImageError:
         return None

@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from artifact.decoding import DEFAULT_LIMITS, ImageError, Pixels
+from artifact.decoding import ImageError, Pixels
 from artifact.errors import bounded
+from artifact.limits import DEFAULT_LIMITS, too_many_bytes
 from rows.location import Location
 from rows.nearby import nearby
 
@@ -131,12 +132,12 @@ class ImageRef:
         except Exception as error:  # network libraries have error trees of their own
             raise ImageError(f"cannot be read ({type(error).__name__}): {self._shown}") from None
         if len(data) > max_bytes:
-            raise ImageError(f"over the limit of {max_bytes} bytes: {self._shown}")
+            raise ImageError(too_many_bytes(len(data), max_bytes, where=self._shown))
         return data
 
     def _check_size(self, size: int, max_bytes: int) -> None:
         if size > max_bytes:
-            raise ImageError(f"{size} bytes, over the limit of {max_bytes}: {self._shown}")
+            raise ImageError(too_many_bytes(size, max_bytes, where=self._shown))
 
     @property
     def _shown(self) -> str:

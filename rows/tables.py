@@ -13,7 +13,7 @@ from rows.cells import is_text
 from rows.columns import Columns, find_columns
 from rows.formats.built_paths import with_built_paths
 from rows.formats.folder import FolderSource
-from rows.formats.opening import TableLike, open_source
+from rows.formats.opening import TableLike, allow_images, open_source
 from rows.formats.passed_over import passed_over_facts
 from rows.formats.source import Source, rechunk
 from rows.images import ImageRef
@@ -113,6 +113,10 @@ class ImageTable:
                     where=file,
                     mend="write tables under another name first, then start again",
                 )
+
+    def allow_images(self, max_bytes: int) -> None:
+        """Let images of up to so many bytes through, where they travel through the table (compressed tars)."""
+        allow_images(self._source, max_bytes)
 
     def batches(
         self, rows_per_batch: int, start_row: int = 0, *, max_bytes: int = DEFAULT_BATCH_BYTES

@@ -15,6 +15,8 @@ from artifact.errors import InvalidRequestError
 QUEUE_FULL = "Exceeds maximum queue size"
 CALLS_FULL = "Concurrent RPC limit exceeded"
 """grpcio's own words for a server with too many calls at a time; it says them with RESOURCE_EXHAUSTED."""
+MESSAGE_TOO_LARGE = "larger than max"
+"""grpcio's own words for a message of more bytes than the receiver takes; with RESOURCE_EXHAUSTED too."""
 TIMED_OUT = "Request timeout expired"
 STOPPING = "Server is stopping, scheduler for model has stopped accepting new inference requests"
 

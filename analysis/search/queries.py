@@ -22,6 +22,7 @@ from analysis.neighbours.batches import checked_batches
 from artifact.arrays import Vectors
 from artifact.decoding import ImageError
 from artifact.errors import DataError, SpaceError, UsageError
+from artifact.limits import DEFAULT_LIMITS, Limits
 from rows.cells import is_unmistakable
 from rows.formats.opening import is_table_file
 from rows.images import ImageRef
@@ -95,6 +96,7 @@ def read_queries(
     column: str | None = None,
     vouched: bool = False,
     num_shown: int = 0,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Queries:
     """Queries from an image, a folder or table of images, or a table of vectors.
 
@@ -105,6 +107,7 @@ def read_queries(
         column: the vector column of a table of vectors; None as in VectorTable.open.
         vouched: somebody says that index and queries are of one space where one of them does not tell.
         num_shown: how many of the first queries will be shown: they are in one block, with their images.
+        limits: larger files are refused before they are read.
 
     Raises:
         UsageError: images without a model.
@@ -123,7 +126,7 @@ def read_queries(
         )
     if open_model is None:
         raise UsageError("an image needs a model", expected="--model NAME and one of --url and --repository")
-    source = _Images(query, num_kept=num_shown)
+    source = _Images(query, num_kept=num_shown, limits=limits)
     with open_model() as model:
         note = _compared(lineage, model.lineage, vouched=vouched)
         vectors = source.embedded(model)
@@ -203,8 +206,8 @@ class _Images:
         notes: what an image folder holds besides.
     """
 
-    def __init__(self, query: Path, *, num_kept: int) -> None:
-        self._query, self._num_kept = query, num_kept
+    def __init__(self, query: Path, *, num_kept: int, limits: Limits) -> None:
+        self._query, self._num_kept, self._limits = query, num_kept, limits
         self._waiting: deque[tuple[str, ImageRef]] = deque()
         self.ids: list[str] = []
         self.kept: list[ImageRef] = []
@@ -228,7 +231,7 @@ class _Images:
     def _contents(self) -> Iterator[bytes]:
         for name, image in self._named_images():
             try:
-                content = image.read()
+                content = image.read(self._limits.max_bytes)
             except ImageError as error:
                 self.bad.append((name, str(error)))
                 continue
@@ -241,5 +244,6 @@ class _Images:
             return
         table = open_table(self._query)
         self.notes = table.notes
+        table.allow_images(self._limits.max_bytes)
         for batch in table.batches(_ROWS_PER_READ):
             yield from zip(batch.ids, batch.images["image"], strict=True)

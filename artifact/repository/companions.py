@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,16 @@ from artifact import (
     image_parts,
     jpeg,
     jpeg_segments,
+    limits,
     orientation,
     pillow_pixels,
+    pixel_budget,
     png_parts,
     preprocessing,
     signatures,
     tiff_parts,
 )
-from artifact.decoding import DEFAULT_LIMITS
+from artifact.limits import MB, MEGAPIXEL, SERVER_LIMITS, Limits
 from artifact.model.manifest import Manifest
 from artifact.repository.changes import Change
 from artifact.repository.reading import versions_in
@@ -40,18 +43,29 @@ MARK = ".lookalike"
 """An empty file in companions of ours: a folder of the same name without it is never touched."""
 SPEC_FILE, DECODER_FILE = "spec.json", "model.py"
 _MODULES = (
-    *(preprocessing, decoding, image_batch),
+    *(preprocessing, decoding, image_batch, limits, pixel_budget),
     *(image_error, image_parts, jpeg, jpeg_segments, orientation, pillow_pixels, png_parts, signatures, tiff_parts),
 )
 _SOURCES = tuple(Path(str(module.__file__)) for module in _MODULES)
 """The files that NAME_decode has copies of; one that an older Lookalike published has fewer of them."""
 
 
-def stage_decode(change: Change, name: str, manifest: Manifest) -> None:
-    """Plan NAME_decode where it is missing or older than this version of Lookalike."""
-    files = decode_files(manifest)
+def stage_decode(
+    change: Change,
+    name: str,
+    manifest: Manifest,
+    *,
+    max_megapixels: float | None = None,
+    max_image_mb: float | None = None,
+) -> None:
+    """Plan NAME_decode where it is missing, older than this version of Lookalike, or has other limits.
+
+    Args:
+        max_megapixels, max_image_mb: see `server_limits`.
+    """
     target = change.root / (name + DECODE_SUFFIX)
     versions = versions_in(target) if target.is_dir() else []
+    files = decode_files(manifest, server_limits(target, max_megapixels=max_megapixels, max_image_mb=max_image_mb))
     if versions and _holds(target / str(versions[-1]), files):
         return
     folder = change.folder / target.name
@@ -80,12 +94,41 @@ def stage_encoded(change: Change, name: str, manifest: Manifest) -> None:
     change.place(folder, target)
 
 
-def decode_files(manifest: Manifest) -> dict[str, bytes]:
+def server_limits(
+    folder: Path,
+    version: int | None = None,
+    *,
+    max_megapixels: float | None = None,
+    max_image_mb: float | None = None,
+) -> Limits:
+    """The limits of NAME_decode: those that are given, else those that it was published with, else the defaults.
+
+    Those of an older Lookalike do not count: nobody could choose them.
+
+    Args:
+        folder: of NAME_decode, which need not be there.
+        version: of it; None for the newest.
+        max_megapixels: width x height, in millions.
+        max_image_mb: size of the encoded image, in units of 2**20 bytes.
+    """
+    try:
+        spec = json.loads((folder / str(version or versions_in(folder)[-1]) / SPEC_FILE).read_bytes())
+        published = Limits.from_dict(spec["limits"]) if "of_server" in spec.get("limits", {}) else SERVER_LIMITS
+    except (OSError, LookupError, ValueError, TypeError, AttributeError):  # `lookalike check` says what is wrong there
+        published = SERVER_LIMITS
+    return replace(
+        SERVER_LIMITS,
+        max_pixels=published.max_pixels if max_megapixels is None else int(max_megapixels * MEGAPIXEL),
+        max_bytes=published.max_bytes if max_image_mb is None else int(max_image_mb * MB),
+    )
+
+
+def decode_files(manifest: Manifest, limits: Limits = SERVER_LIMITS) -> dict[str, bytes]:
     """The files of a version of NAME_decode: {file name: bytes}."""
     sources = {source.name: source.read_bytes() for source in _SOURCES}
     spec = {
         "preprocessing": manifest.preprocessing,
-        "limits": DEFAULT_LIMITS.to_dict(),
+        "limits": limits.to_dict(),
         "streams": list(manifest.inputs),
     }
     hashes = {_hash_key(file): hashlib.sha256(data).hexdigest() for file, data in sources.items()}

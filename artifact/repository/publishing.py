@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from artifact.errors import RepositoryError, UsageError
+from artifact.limit_options import require_limits
 from artifact.model.file import verify_artifact, verify_content
 from artifact.model.manifest import MODEL_FILE, Manifest
 from artifact.repository.changes import Change, changing
@@ -39,16 +40,28 @@ from artifact.repository.triton_config import (
 LAST_VERSION_PARAMETER = "lookalike.last_version"
 
 
-def publish(file: str | Path, root: str | Path, *, name: str | None = None) -> PublishedModel:
+def publish(
+    file: str | Path,
+    root: str | Path,
+    *,
+    name: str | None = None,
+    max_megapixels: float | None = None,
+    max_image_mb: float | None = None,
+) -> PublishedModel:
     """Install a verified artifact as the next version of model `name` (default: the name in its manifest).
 
-    The same artifact twice is one version: publishing what is already the newest changes nothing.
+    The same artifact twice is one version: publishing what is already the newest changes nothing but the limits.
+
+    Args:
+        max_megapixels: largest width x height that servers of the repository take for this model, in millions, and
+        max_image_mb: largest file, in units of 2**20 bytes; None leaves what it has, at first the defaults.
 
     Raises:
         ArtifactError: the file is not sound.
-        UsageError: a name that Triton or Lookalike would not take.
+        UsageError: a name that Triton or Lookalike would not take, or a limit that is none.
         RepositoryError: another signature under the same name, or a folder that cannot be written or stops Triton.
     """
+    require_limits(max_megapixels, max_image_mb)
     file, root = Path(file), Path(root)
     manifest = verify_artifact(file)
     name = name or manifest.name
@@ -65,7 +78,7 @@ def publish(file: str | Path, root: str | Path, *, name: str | None = None) -> P
         _require_free_name(root, name, COMPANIONS if is_new else ())
         if is_new:
             _take_leftovers(change, name)
-        stage_decode(change, name, manifest)
+        stage_decode(change, name, manifest, max_megapixels=max_megapixels, max_image_mb=max_image_mb)
         if is_new:
             _stage_model(change, file, manifest, name)
         else:

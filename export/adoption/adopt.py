@@ -71,11 +71,14 @@ class Adopted:
             write_atomically(path, (Path(folder) / "model.onnx").read_bytes())
         return sealed
 
-    def publish(self, repository: Path) -> PublishedModel:
-        """Publish it as the next version of its name."""
+    def publish(
+        self, repository: Path, *, max_megapixels: float | None = None, max_image_mb: float | None = None
+    ) -> PublishedModel:
+        """Publish it as the next version of its name; the limits of images are `publish`'s."""
         with tempfile.TemporaryDirectory(prefix="lookalike-") as folder:
             self._write_checked(Path(folder) / "model.onnx")
-            return publish(Path(folder) / "model.onnx", repository)
+            file = Path(folder) / "model.onnx"
+            return publish(file, repository, max_megapixels=max_megapixels, max_image_mb=max_image_mb)
 
     def _write_checked(self, path: Path) -> Manifest:
         sealed = append_manifest(path, self.model, self.manifest)

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from artifact.errors import UsageError
-from lookalike.commands.options import DEFAULT_REPOSITORY, JSON, REPOSITORY
+from artifact.limit_options import require_limits
+from lookalike.commands.options import DEFAULT_REPOSITORY, JSON, REPOSITORY, ServedImageMb, ServedMegapixels
 
 
 class Layout(StrEnum):
@@ -48,6 +49,8 @@ def adopt(
     kind: Annotated[str, typer.Option(help="siamese, triplet or quartet: the streams of tables for it.")] = "siamese",
     distance: Annotated[str, typer.Option(help="cosine, euclidean or squared_euclidean.")] = "cosine",
     licence: Annotated[str | None, typer.Option(help="Licence of the network's weights.")] = None,
+    max_megapixels: ServedMegapixels = None,
+    max_image_mb: ServedImageMb = None,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Adopt a foreign ONNX network as an artifact, and publish it (default: ./model_repository)."""
@@ -56,6 +59,7 @@ def adopt(
     from lookalike.results.adoptions import adoption_facts, adoption_lines
     from lookalike.results.versions import published_facts
 
+    require_limits(max_megapixels, max_image_mb)
     if repository is None and to_file is None:
         repository = DEFAULT_REPOSITORY
     if to_file is not None and to_file.resolve() == file.resolve():
@@ -80,7 +84,8 @@ def adopt(
     if to_file is not None:
         result |= {"file": str(to_file), "digest": adopted.write(to_file).digest}
     if repository is not None:
-        result |= {"repository": str(repository)} | published_facts(adopted.publish(repository))
+        model = adopted.publish(repository, max_megapixels=max_megapixels, max_image_mb=max_image_mb)
+        result |= {"repository": str(repository)} | published_facts(model)
     if as_json:
         console.print_json(result)
     else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from artifact.errors import UsageError
-from lookalike.commands.options import given
+from lookalike.commands.options import MAX_IMAGE_MB, MAX_MEGAPIXELS, given
 from serving.client.options import ScorerOptions
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ BatchSize = Annotated[
     int | None,
     typer.Option("--batch-size", min=1, help="Images of a request; default: measured."),
 ]
+MaxMegapixels = Annotated[float, MAX_MEGAPIXELS]
+MaxImageMb = Annotated[float, MAX_IMAGE_MB]
 TimeoutS = Annotated[float, typer.Option("--timeout", help="Deadline of a request.", metavar="SECONDS")]
 RetryS = Annotated[
     float,
@@ -53,6 +55,7 @@ TokenFile = Annotated[
 """A token itself is no option: every user of the machine could read it in the list of processes."""
 
 DEFAULT_TIMEOUT_S, DEFAULT_RETRY_S = ScorerOptions.timeout_s, ScorerOptions.retry_s
+DEFAULT_MAX_MEGAPIXELS, DEFAULT_MAX_IMAGE_MB = ScorerOptions.max_megapixels, ScorerOptions.max_image_mb
 
 
 def given_connection(context: typer.Context) -> dict[str, Any]:

@@ -30,6 +30,8 @@ def open_engine(
     repository: Path | None,
     device: str,
     batch_size: int | None,
+    max_megapixels: float,
+    max_image_mb: float,
     address: str | None,
     actors: int | None,
     actor_cpus: int | None,
@@ -51,4 +53,12 @@ def open_engine(
 
     import_ray()
     options = RayOptions(address=address, actors=actors, actor_cpus=actor_cpus)
-    return RayEngine(model=model, repository=repository, batch_size=batch_size, device=device, options=options)
+    return RayEngine(
+        model=model,
+        repository=repository,
+        batch_size=batch_size,
+        max_megapixels=max_megapixels,
+        max_image_mb=max_image_mb,
+        device=device,
+        options=options,
+    )

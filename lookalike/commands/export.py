@@ -9,7 +9,16 @@ from typing import Annotated, Any
 import typer
 
 from artifact.errors import UsageError
-from lookalike.commands.options import DEFAULT_REPOSITORY, DEFAULT_TUNE_SECONDS, JSON, REPOSITORY, TUNE_SECONDS
+from artifact.limit_options import require_limits
+from lookalike.commands.options import (
+    DEFAULT_REPOSITORY,
+    DEFAULT_TUNE_SECONDS,
+    JSON,
+    REPOSITORY,
+    TUNE_SECONDS,
+    ServedImageMb,
+    ServedMegapixels,
+)
 
 
 class Precision(StrEnum):
@@ -56,9 +65,12 @@ def export(
         bool, typer.Option("--tune", help="Measure batch sizes and threads here, and write what is fastest.")
     ] = False,
     tune_seconds: Annotated[float, TUNE_SECONDS] = DEFAULT_TUNE_SECONDS,
+    max_megapixels: ServedMegapixels = None,
+    max_image_mb: ServedImageMb = None,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Export a run as one ONNX artifact and publish it into a model repository (default: ./model_repository)."""
+    require_limits(max_megapixels, max_image_mb)
     if repository is None and file is None:
         repository = DEFAULT_REPOSITORY
     if tune and repository is None:
@@ -75,6 +87,7 @@ def export(
             raise UsageError(f"--{option} is for --precision int8", got=f"--precision {precision.value}")
 
     from export.build import build, publish_built
+    from export.deployment import served_limits
     from export.gates import DEFAULT_MAX_RECALL_LOSS, Limits
     from export.reduce import Int8Settings
     from lookalike.progress import EventProgress
@@ -85,16 +98,19 @@ def export(
     limits = Limits(max_recall_loss=DEFAULT_MAX_RECALL_LOSS if max_recall_loss is None else max_recall_loss)
     settings = Int8Settings(calibration=calibration, evaluation=evaluation, limits=limits)
     with EventProgress() as progress:
-        built = build(
-            load_run(run), mode.value, name=name, precision=precision.value, int8=settings, report=progress.report
-        )
+        opened = load_run(run)
+        built = build(opened, mode.value, name=name, precision=precision.value, int8=settings, report=progress.report)
     for line in proof_lines(built):
         console.note(line)
     result: dict[str, Any] = {"name": built.manifest.name, "mode": mode.value} | proof_facts(built)
     if file is not None:
         result |= {"file": str(file), "digest": built.write(file).digest}
     if repository is not None:
-        result |= {"repository": str(repository)} | published_facts(publish_built(built, repository))
+        chosen = served_limits(opened.config)
+        chosen |= {} if max_megapixels is None else {"max_megapixels": max_megapixels}
+        chosen |= {} if max_image_mb is None else {"max_image_mb": max_image_mb}
+        model = publish_built(built, repository, **chosen)
+        result |= {"repository": str(repository)} | published_facts(model)
     tuning = None
     if repository is not None and tune:
         from lookalike.results.tunings import note_measuring, note_noise, print_tuning, tuning_facts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +22,15 @@ DISTANCE = typer.Option("--distance", help="Only for vectors that no artifact ga
 OUTPUT_FORMAT = typer.Option("--format", help="parquet; npy and npz add arrays beside it.", metavar="FORMAT")
 TUNE_SECONDS = typer.Option(min=1, max=3600, help="How long to measure, in seconds.")
 DEFAULT_TUNE_SECONDS = 20.0
+MAX_MEGAPIXELS = typer.Option("--max-megapixels", help="Larger images, by width x height in millions, are bad.")
+MAX_IMAGE_MB = typer.Option("--max-image-mb", help="Larger image files, in MB, are bad.")
+ServedMegapixels = Annotated[
+    float | None,
+    typer.Option("--max-megapixels", help="Servers refuse larger images, in millions. [as before, at first 128]"),
+]
+ServedImageMb = Annotated[
+    float | None, typer.Option("--max-image-mb", help="Servers refuse larger image files. [as before, at first 64]")
+]
 
 
 def given(context: typer.Context, options: type[Any], *more: str) -> dict[str, Any]:

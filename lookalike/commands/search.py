@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from artifact.errors import UsageError
+from artifact.limit_options import require_limits
+from artifact.limits import Limits
 from lookalike.commands import connecting
 from lookalike.commands.options import COLUMN, JSON
 
@@ -41,6 +43,8 @@ def search(
         str | None,
         typer.Option(help="That of the index: says that queries without lineage are of its space.", metavar="DISTANCE"),
     ] = None,
+    max_megapixels: connecting.MaxMegapixels = connecting.DEFAULT_MAX_MEGAPIXELS,
+    max_image_mb: connecting.MaxImageMb = connecting.DEFAULT_MAX_IMAGE_MB,
     tls: connecting.Tls = False,
     tls_ca: connecting.TlsCa = None,
     tls_certificate: connecting.TlsCertificate = None,
@@ -58,6 +62,8 @@ def search(
 
     if images is not None and not images.is_dir():
         raise UsageError("--images", expected="a folder", got=str(images))
+    require_limits(max_megapixels, max_image_mb)
+    limits = Limits.of(max_megapixels=max_megapixels, max_image_mb=max_image_mb)
     opened = Index.open(index)
     if distance not in (None, opened.distance):
         expected = f"{opened.distance}, as the index was built"
@@ -73,6 +79,7 @@ def search(
         lineage=opened.lineage,
         open_model=open_model,
         num_shown=MAX_QUERIES,
+        limits=limits,
     )
     for line in queries.notes:
         console.note(line)
@@ -83,7 +90,7 @@ def search(
         if number == 0:
             if gallery is not None:
                 facts = {"index": index.name, "recall": recall}
-                _write_gallery(gallery, opened, queries, block, found, facts, images)
+                _write_gallery(gallery, opened, queries, block, found, facts, images, limits)
                 console.note(f"{gallery} shows the pictures")
             if recall is not None:
                 console.note(recall)
@@ -102,6 +109,7 @@ def _write_gallery(
     found: list[list[dict[str, Any]]],
     facts: dict[str, Any],
     images: Path | None,
+    limits: Limits,
 ) -> None:
     """The page of the first queries; `images` is the folder that the user named, if any."""
     from pages.gallery import MAX_QUERIES, image_inside, write_search_gallery
@@ -115,5 +123,6 @@ def _write_gallery(
         found[: len(shown)],
         num_queries=queries.num_queries,
         picture_of=partial(image_inside, images or index.images),
+        limits=limits,
         facts=facts | {"num_rows": index.num_rows, "distance": index.distance, "lineage": index.lineage},
     )

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from artifact.limits import MB
 from lookalike.commands.options import given
 from serving.embedded.options import ServerOptions
 
@@ -26,6 +27,17 @@ def serve(
     max_queue: Annotated[
         int, typer.Option(min=1, help="Requests that may wait for one model.")
     ] = ServerOptions.max_queue,
+    max_megapixels: Annotated[
+        float | None,
+        typer.Option(help="Larger images, in millions of pixels, are refused. [as published: 128]"),
+    ] = ServerOptions.max_megapixels,
+    max_image_mb: Annotated[
+        float | None, typer.Option(help="Larger image files are refused. [as published: 64]")
+    ] = ServerOptions.max_image_mb,
+    max_message_mb: Annotated[
+        float | None,
+        typer.Option(min=0.001, max=2048, help="Larger requests are refused. [128, or a row of the largest images]"),
+    ] = None,
     check_goldens: Annotated[
         bool, typer.Option(help="Check golden examples when a model is loaded.")
     ] = ServerOptions.check_goldens,
@@ -37,4 +49,7 @@ def serve(
     from serving.embedded.server import Server
     from serving.embedded.server import serve as run
 
-    run(Server(repository, **given(context, ServerOptions), report=console.note))
+    options = given(context, ServerOptions)
+    if max_message_mb is not None:
+        options["max_message_bytes"] = int(max_message_mb * MB)
+    run(Server(repository, **options, report=console.note))

@@ -49,6 +49,10 @@ def train(
     ] = None,
     pretrained: Annotated[bool, typer.Option("--pretrained", help="Start from timm's published weights.")] = False,
     weights: Annotated[Path | None, typer.Option(help="Start from a local .safetensors or .pt file.")] = None,
+    max_megapixels: Annotated[
+        float | None, typer.Option(help="Larger images, in millions of pixels, are bad ones. [128]")
+    ] = None,
+    max_image_mb: Annotated[float | None, typer.Option(help="Larger image files are bad ones. [64]")] = None,
     columns: Annotated[
         str | None,
         typer.Option(help="Columns of a table: image=a,label=b or anchor=a,positive=b,...", metavar="R=C,..."),
@@ -85,6 +89,8 @@ def train(
         "validation": validation,
         "pretrained": pretrained or None,
         "weights": weights,
+        "max_megapixels": max_megapixels,
+        "max_image_mb": max_image_mb,
         "seed": seed,
         "cut": cut,
         "pooling": pooling,

@@ -13,7 +13,7 @@ import re
 import stat
 from pathlib import Path
 
-from artifact.decoding import DEFAULT_LIMITS
+from artifact.limits import DEFAULT_LIMITS
 
 _SUFFIXES_OF = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),

@@ -103,6 +103,13 @@ def open_source(table: TableLike) -> tuple[Source, str]:
     return _with_rows(_open_files([place]), place.name), place.name
 
 
+def allow_images(source: Source, max_bytes: int) -> None:
+    """Let images of up to so many bytes through, where they travel through the table; the default is that of Limits."""
+    for each in source.sources if isinstance(source, SeveralFiles) else (source,):
+        if isinstance(each, TarSource):
+            each.max_image_bytes = max_bytes
+
+
 def table_files(folder: Location) -> list[Location]:
     """The files of a folder that is a table, by name: those of one format, where no image and no folder is beside them.
 

@@ -33,6 +33,11 @@ class SeveralFiles:
         self.files: tuple[Location, ...] = tuple(file for source in sources for file in source.files)
         self.schema = sources[0].schema
 
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Those of the files."""
+        return tuple(self._sources)
+
     def count_rows(self, columns: Sequence[str]) -> int | None:
         counts = [source.count_rows(columns) for source in self._sources]
         known = [count for count in counts if count is not None]

@@ -21,8 +21,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from artifact.decoding import DEFAULT_LIMITS
 from artifact.errors import DataError
+from artifact.limits import DEFAULT_LIMITS, IMAGE_MB_OPTION, MB
 from rows.cells import image_refs, is_text
 from rows.cutting import cut
 from rows.formats.source import files_fingerprint, picked
@@ -46,7 +46,7 @@ _MAX_LINKS = 8
 
 @dataclass
 class _Row:
-    """Members of one key; `num_bytes` counts the images that travel as bytes."""
+    """Members of one key; `num_bytes` counts the images that travel as bytes, and the texts."""
 
     key: str
     cells: dict[str, Any] = field(default_factory=dict)
@@ -73,7 +73,12 @@ class TarSource:
 
     Args:
         like: the schema, where an earlier shard of the table has told it.
+
+    Attributes:
+        max_image_bytes: of an image that travels as bytes one more than these is read, which is enough to refuse it.
     """
+
+    max_image_bytes = DEFAULT_LIMITS.max_bytes
 
     def __init__(self, path: Location, like: pa.Schema | None = None) -> None:
         self.path = path
@@ -170,8 +175,8 @@ class TarSource:
             if row.cells.get(column) is not None:
                 raise self._another(key, column, member)
             cell = self._cell(column, tar, member, survey)
-            row.cells[column] = whole_cell(cell, column, tar)
-            row.num_bytes += len((isinstance(cell, dict) and cell["bytes"]) or b"")
+            whole = row.cells[column] = whole_cell(cell, column, tar)
+            row.num_bytes += len(whole) if isinstance(whole, str) else len((whole and whole["bytes"]) or b"")
         if row is not None:
             yield self._checked(row, seen)
 
@@ -223,12 +228,16 @@ class TarSource:
         is_plain, is_text = survey is not None, column in TEXT_COLUMNS.values()
         if survey is not None and link_target(member) is not None:
             span = _followed(plain_name(member.name), survey)
+            if span and is_text:
+                self._require_text(column, member.name, span[1])
             return (
                 image_cell(span=span)
                 if span
                 else faulty_cell(f"a link to what is not there: {member.linkname}", is_text)
             )
         if is_plain and member.isreg() and not member.issparse():
+            if is_text:
+                self._require_text(column, member.name, member.size)
             return image_cell(span=(member.offset_data, member.size))
         file = tar.extractfile(member) if member.isreg() else None
         if file is None:
@@ -237,9 +246,21 @@ class TarSource:
                 what = f"a link to {member.linkname}: pack it with tar --dereference --hard-dereference"
             return faulty_cell(what, is_text)
         if is_text:
-            return text_cell(file)
+            self._require_text(column, member.name, member.size)
+            return text_cell(file, member.size)
         # one more is refused as too large when it is decoded
-        return image_cell(data=file.read(min(member.size, DEFAULT_LIMITS.max_bytes + 1)))
+        return image_cell(data=file.read(min(member.size, self.max_image_bytes + 1)))
+
+    def _require_text(self, column: str, name: str, size: int) -> None:
+        """Nothing is cut off in silence: a text is whole, or the archive is none that can be scored."""
+        if size > self.max_image_bytes:
+            raise DataError(
+                f'row "{MemberName.of(name).key}"',
+                expected=f"{column} of at most {self.max_image_bytes / MB:.10g} MB",
+                got=f"{size / MB:.1f} MB",
+                where=self.path.name,
+                mend=f"raise it with {IMAGE_MB_OPTION}",
+            )
 
     def _another(self, key: str, column: str, member: tarfile.TarInfo) -> DataError:
         found = readable_name(MemberName.of(member.name).file)

@@ -23,7 +23,6 @@ _FIELDS: dict[str, pa.DataType] = {
     "fault": pa.string(),
 }
 IMAGE_CELL = pa.struct(list(_FIELDS.items()))
-_MAX_TEXT_BYTES = 1 << 20
 
 
 def column_of(extension: str) -> str | None:
@@ -64,6 +63,6 @@ def whole_cell(cell: Any, column: str, tar: tarfile.TarFile) -> Any:
     return text
 
 
-def text_cell(file: IO[bytes], size: int = _MAX_TEXT_BYTES) -> str:
-    """What a member says, without spaces around it."""
-    return file.read(min(size, _MAX_TEXT_BYTES)).decode("utf-8", "backslashreplace").strip()
+def text_cell(file: IO[bytes], size: int) -> str:
+    """What a member of so many bytes says, without spaces around it."""
+    return file.read(size).decode("utf-8", "backslashreplace").strip()

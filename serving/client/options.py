@@ -11,12 +11,14 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from artifact.errors import UsageError
+from artifact.limit_options import require_limits
+from artifact.limits import DEFAULT_MAX_IMAGE_MB, DEFAULT_MAX_MEGAPIXELS, Limits
 
 if TYPE_CHECKING:
     from serving.client.connection import Connection
 
 SENDS = ("auto", "pixels", "encoded")
-_BESIDE_LOCAL = ("send", "batch_size")
+_BESIDE_LOCAL = ("send", "batch_size", "max_megapixels", "max_image_mb")
 _BESIDE_REMOTE = (*_BESIDE_LOCAL, "threads", "timeout_s")
 
 
@@ -28,14 +30,17 @@ class ScorerOptions:
         url: HOST:PORT of a server's gRPC port; several, with commas or as a list, share the work.
         repository: folder of a model repository, to run the artifact in this process.
         connection: who runs the artifact already: anything with the Connection protocol (serving/client/connection.py),
-            closed with the Scorer. Beside it stand `send` and `batch_size` alone, and where it runs the artifact
-            elsewhere `threads`, that decode, and `timeout_s`, the deadline that batches are to stay well under; the
-            other options are for whoever makes it.
+            closed with the Scorer. Beside it stand `send`, `batch_size` and the limits alone, and where it runs the
+            artifact elsewhere `threads`, that decode, and `timeout_s`, the deadline that batches are to stay well
+            under; the other options are for whoever makes it.
         version: default the one that is served.
         send: "pixels" decodes here, "encoded" sends the files, "auto" takes what the first batches show to be faster.
         batch_size: images of one request; None finds it while running, in this process it is 8 to 32 by the size of the
             artifact's images.
         threads: that decode, and run the network where it runs here; None for every core of this process.
+        max_megapixels: larger images are bad ones, by width x height in millions; those that a server decodes are
+            judged by its own limits too.
+        max_image_mb: larger files are bad images; a megabyte is 2**20 bytes.
         timeout_s: deadline of one try of a request to a server, in seconds; missing it is an error, not tried again.
         retry_s: how long a call waits for servers that are away or busy, in seconds; 0 for not at all, inf for ever.
         tls: True to encrypt and trust what the system trusts, or a PEM file of the authorities to trust.
@@ -56,6 +61,8 @@ class ScorerOptions:
     send: str = "auto"
     batch_size: int | None = None
     threads: int | None = None
+    max_megapixels: float = DEFAULT_MAX_MEGAPIXELS
+    max_image_mb: float = DEFAULT_MAX_IMAGE_MB
     timeout_s: float = 60.0
     retry_s: float = 120.0
     tls: bool | str | os.PathLike[str] = False
@@ -72,11 +79,17 @@ class ScorerOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(name, expected="at least 1", got=str(value))
+        require_limits(self.max_megapixels, self.max_image_mb)
         if not self.timeout_s > 0:
             raise UsageError("timeout_s", expected="more than 0 seconds", got=f"{self.timeout_s:g}")
         if not self.retry_s >= 0:
             raise UsageError("retry_s", expected="0 seconds or more", got=f"{self.retry_s:g}")
         self._require_one_place()
+
+    @property
+    def limits(self) -> Limits:
+        """What images are refused for before they are decoded or sent."""
+        return Limits.of(max_megapixels=self.max_megapixels, max_image_mb=self.max_image_mb)
 
     def _require_one_place(self) -> None:
         if self.connection is not None:

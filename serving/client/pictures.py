@@ -18,8 +18,9 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from artifact.decoding import ImageError, Pixels, image_pixels
+from artifact.decoding import ImageError, Pixels, image_pixels, require_within
 from artifact.errors import UsageError
+from artifact.limits import DEFAULT_LIMITS, Limits
 from artifact.preprocessing import Preprocessing, load_pixels, resize_pixels
 from rows.images import ImageRef
 from rows.location import locate
@@ -85,18 +86,24 @@ def is_encoded(image: object) -> TypeGuard[bytes | bytearray | memoryview | pa.B
     return isinstance(image, (bytes, bytearray, memoryview, pa.Buffer))
 
 
-def read_pixels(source: Picture, preprocessing: Preprocessing) -> Pixels:
+def read_pixels(source: Picture, preprocessing: Preprocessing, limits: Limits = DEFAULT_LIMITS) -> Pixels:
     """uint8 [height, width, 3]; raises ImageError."""
     if source.pixels is not None:
         return resize_pixels(np.ascontiguousarray(source.pixels), preprocessing)
-    return load_pixels(source.read(), preprocessing)
+    return load_pixels(source.read(limits.max_bytes), preprocessing, limits)
 
 
-def read_encoded(source: Picture) -> bytes:
-    """The encoded file, for a server that decodes; raises ImageError."""
-    data = source.read()
+def read_encoded(source: Picture, limits: Limits = DEFAULT_LIMITS) -> bytes:
+    """The encoded file, for a server that decodes; raises ImageError.
+
+    Nothing is sent that is over the limits here, so that both forms of sending refuse the same images. What cannot be
+    read at all the server judges.
+    """
+    data = source.read(limits.max_bytes)
     if not data:  # Triton's python backend takes an empty string for a missing one
         raise ImageError("empty (0 bytes)")
+    if source.pixels is None:  # an array has no limit
+        require_within(data, limits)
     return data
 
 

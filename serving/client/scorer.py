@@ -26,6 +26,7 @@ from artifact.arrays import Vectors
 from artifact.decoding import ImageError
 from artifact.errors import UsageError
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
+from artifact.limits import Limits
 from rows.vectors.lineage import Lineage
 from rows.vectors.schema import vector_array
 from serving.arguments import takes
@@ -79,6 +80,11 @@ class Scorer:
     def sending_reason(self) -> str:
         """Why, in words."""
         return self.core.sending.why
+
+    @property
+    def limits(self) -> Limits:
+        """What images are refused for before they are decoded or sent."""
+        return self.core.limits
 
     @property
     def batch_size(self) -> int:

@@ -49,7 +49,7 @@ class ScorerCore:
     """
 
     def __init__(self, model: str, options: ScorerOptions) -> None:
-        self.is_closed = False
+        self.is_closed, self.limits = False, options.limits
         self.connection = _connect(model, options)
         self.timings = self.connection.timings
         self.manifest = self.connection.manifest
@@ -59,7 +59,13 @@ class ScorerCore:
         self.batch_size = _choose_batch_size(options, self.connection)
         self.timings.listener = self._note
         cores = self.connection.in_flight if is_local else None
-        self._runner = BatchRunner(self.connection, sending=self.sending, batch_size=self.batch_size, cores=cores)
+        self._runner = BatchRunner(
+            self.connection,
+            sending=self.sending,
+            batch_size=self.batch_size,
+            limits=self.limits,
+            cores=cores,
+        )
         # beside those that run here some read their files, and beside those at a server every core has one to decode
         besides = _READING if is_local else options.threads or available_cores()
         self.in_flight = self.connection.in_flight + besides

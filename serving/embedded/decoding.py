@@ -6,9 +6,10 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from artifact.decoding import Limits, Pixels
+from artifact.decoding import Pixels
 from artifact.errors import UnavailableError
 from artifact.image_batch import load_batch
+from artifact.limits import Limits
 from artifact.preprocessing import Preprocessing
 from serving.embedded.batcher import CANCELLED
 from serving.protocol import QUEUE_FULL
@@ -20,18 +21,21 @@ class Decoder:
     Args:
         threads: that decode at the same time.
         max_requests: that may wait or be decoded; more are refused.
-        limits: what is refused from an image's header.
     """
 
-    def __init__(self, threads: int, max_requests: int, limits: Limits) -> None:
-        self._limits = limits
+    def __init__(self, threads: int, max_requests: int) -> None:
         self._room = threading.BoundedSemaphore(max_requests)
         self._pool = ThreadPoolExecutor(threads, "lookalike-decode")
 
     def decode(
-        self, streams: Mapping[str, Sequence[bytes]], preprocessing: Preprocessing, *, is_active: Callable[[], bool]
+        self,
+        streams: Mapping[str, Sequence[bytes]],
+        preprocessing: Preprocessing,
+        limits: Limits,
+        *,
+        is_active: Callable[[], bool],
     ) -> dict[str, Pixels]:
-        """{stream: N encoded images} to {stream: uint8 [N, height, width, 3]}.
+        """{stream: N encoded images} to {stream: uint8 [N, height, width, 3]}; larger images than `limits` are bad.
 
         Raises:
             BadImagesError: naming every bad row, stream and reason.
@@ -42,7 +46,7 @@ class Decoder:
         try:
             if not is_active():
                 raise UnavailableError(CANCELLED)
-            return load_batch(streams, preprocessing, self._limits, apply=self._pool.map)
+            return load_batch(streams, preprocessing, limits, apply=self._pool.map)
         finally:
             self._room.release()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from artifact.errors import LookalikeError, RepositoryError
 from artifact.model.manifest import Manifest
+from artifact.repository.companions import server_limits
 from artifact.repository.reading import PublishedModel, versions_in
 from artifact.repository.triton_config import (
     CONFIG_FILE,
@@ -74,17 +75,23 @@ def load_model(
             loaded.failures[published.name, version] = f"{type(error).__name__}: {error}"
     loaded.servables[published.name] = dict(loaded.networks)
     if loaded.networks:
-        _load_companions(loaded, published, decoder)
+        _load_companions(loaded, published, options, decoder)
     return loaded
 
 
-def _load_companions(loaded: Loaded, published: PublishedModel, decoder: Decoder) -> None:
+def _load_companions(loaded: Loaded, published: PublishedModel, options: ServerOptions, decoder: Decoder) -> None:
     network = loaded.networks[max(loaded.networks)]
     decode_version = _companion(loaded, published, network.manifest, DECODE_SUFFIX, decode_config)
     if decode_version is None:
         return
     name = published.name + DECODE_SUFFIX
-    decode = Decode(name, decode_version, loaded.configs[name], network, decoder)
+    limits = server_limits(
+        published.folder.with_name(name),
+        decode_version,
+        max_megapixels=options.max_megapixels,
+        max_image_mb=options.max_image_mb,
+    )
+    decode = Decode(name, decode_version, loaded.configs[name], network, decoder, limits)
     loaded.servables[name] = {decode_version: decode}
     encoded_version = _companion(loaded, published, network.manifest, ENCODED_SUFFIX, encoded_config)
     if encoded_version is not None:

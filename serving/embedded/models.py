@@ -10,15 +10,16 @@ from collections.abc import Iterator, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from artifact.decoding import DEFAULT_LIMITS
 from artifact.errors import (
     ArtifactError,
     LookalikeError,
     RepositoryError,
     UnavailableError,
 )
+from artifact.limits import SERVER_LIMITS
+from artifact.repository.companions import server_limits
 from artifact.repository.reading import is_model_name, open_repository
-from artifact.repository.triton_config import MAX_BATCH_SIZE, ModelConfig
+from artifact.repository.triton_config import DECODE_SUFFIX, MAX_BATCH_SIZE, ModelConfig
 from serving.embedded.decoding import Decoder
 from serving.embedded.families import NEEDS, SUFFIXES, Family, IndexEntry, name_parts, names_of
 from serving.embedded.loading import Loaded, load_model
@@ -44,7 +45,7 @@ class ModelStore:
     def __init__(self, root: Path | str, options: ServerOptions) -> None:
         self._repository, self._options, self._report = open_repository(root), options, options.report
         self.max_running = options.max_queue + MAX_BATCH_SIZE
-        self._decoder = Decoder(options.decoding_threads, options.max_queue, options.limits or DEFAULT_LIMITS)
+        self._decoder = Decoder(options.decoding_threads, options.max_queue)
         self._families: dict[str, Family] = {}
         self._unread: dict[str, str] = {}  # why folders of the repository could not even be looked at
         self._changed = threading.Condition()  # guards what is read by requests
@@ -55,6 +56,13 @@ class ModelStore:
     @property
     def is_ready(self) -> bool:
         return not self._stopping
+
+    @property
+    def largest_image_bytes(self) -> int:
+        """Of the encoded images that the models of the repository take."""
+        root, given = self._repository.root, self._options.max_image_mb
+        limits = [server_limits(root / (name + DECODE_SUFFIX), max_image_mb=given) for name in self._repository.names()]
+        return max((each.max_bytes for each in limits), default=SERVER_LIMITS.max_bytes)
 
     def load_all(self) -> None:
         """Load every model of the repository; those that fail are reported and listed with the reason."""

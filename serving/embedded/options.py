@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from artifact.cores import available_cores
 from artifact.errors import UsageError
+from artifact.kinds import KINDS
+from artifact.limit_options import require_limits
+from artifact.limits import MB
 
-if TYPE_CHECKING:
-    from artifact.decoding import Limits
+_MESSAGE_BYTES, _MOST_MESSAGE_BYTES = 128 * MB, 2**31 - 1
+"""The latter is gRPC's own limit."""
+_IMAGES_A_ROW = max(len(kind.streams) for kind in KINDS.values())
 
 
 def unreported(line: str) -> None:
@@ -29,8 +32,11 @@ class ServerOptions:
         grpc_port: port to listen on; 0 chooses a free one.
         threads: of one run of a network, and of decoding; None takes what a network's config says, and every core that
             this process may use where it says nothing.
-        max_message_bytes: larger requests are refused with RESOURCE_EXHAUSTED.
-        limits: what encoded images are refused for before decoding; None for artifact.preprocessing.DEFAULT_LIMITS.
+        max_message_bytes: larger requests are refused with RESOURCE_EXHAUSTED; None takes 128 MiB, or what a row of the
+            largest images needs.
+        max_megapixels: larger encoded images are refused before decoding, by width x height in millions; None takes
+            what a model was published with (128 unless that was told otherwise).
+        max_image_mb: larger encoded images are refused; None takes what a model was published with (64).
         device: `cpu` or `cuda`.
         max_queue: requests that may wait for one version, and those that may wait for decoding; more are refused with
             UNAVAILABLE.
@@ -47,8 +53,9 @@ class ServerOptions:
     host: str = "127.0.0.1"
     grpc_port: int = 8001
     threads: int | None = None
-    max_message_bytes: int = 128 * 1024 * 1024
-    limits: Limits | None = None
+    max_message_bytes: int | None = None
+    max_megapixels: float | None = None
+    max_image_mb: float | None = None
     device: str = "cpu"
     max_queue: int = 1024
     max_running_bytes: int = 1024 * 1024 * 1024
@@ -61,12 +68,18 @@ class ServerOptions:
             raise UsageError("host", expected="an address", got="nothing", mend="127.0.0.1 is this machine only")
         if not 0 <= self.grpc_port <= 65535:
             raise UsageError("grpc_port", expected="0 to 65535", got=str(self.grpc_port))
+        require_limits(self.max_megapixels, self.max_image_mb)
         for name in ("threads", "max_message_bytes", "max_queue", "max_running_bytes"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(name, expected="at least 1", got=str(value))
         if not self.grace_s >= 0:
             raise UsageError("grace_s", expected="0 seconds or more", got=f"{self.grace_s:g}")
+
+    def message_bytes(self, image_bytes: int) -> int:
+        """Largest request, where images of up to so many bytes are taken: what one limit takes no other refuses."""
+        fitting = max(_MESSAGE_BYTES, _IMAGES_A_ROW * image_bytes + MB)
+        return min(self.max_message_bytes or fitting, _MOST_MESSAGE_BYTES)
 
     @property
     def decoding_threads(self) -> int:

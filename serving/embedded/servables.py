@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from artifact.decoding import ImageError
 from artifact.errors import ArtifactError
 from artifact.image_batch import BadImagesError
+from artifact.limits import Limits
 from artifact.model.manifest import Manifest
 from artifact.repository.reading import PublishedModel
 from artifact.repository.triton_config import ModelConfig, network_config, pixels_name
@@ -104,7 +105,10 @@ class Decode:
 
     digest = ""
 
-    def __init__(self, name: str, version: int, config: ModelConfig, network: Network, decoder: Decoder) -> None:
+    def __init__(
+        self, name: str, version: int, config: ModelConfig, network: Network, decoder: Decoder, limits: Limits
+    ) -> None:
+        self._limits = limits
         self.version, self.statistics = version, Statistics()
         self.signature = signature_of(name, config, max_rows=network.signature.max_rows)
         self._network, self._decoder = network, decoder
@@ -114,7 +118,8 @@ class Decode:
 
     def infer(self, inputs: Any, num_rows: int, *, is_active: IsActive) -> Arrays:
         with _counted(self.statistics, num_rows):
-            pixels = self._decoder.decode(inputs, self._network.manifest.pixels, is_active=is_active)
+            spec = self._network.manifest.pixels
+            pixels = self._decoder.decode(inputs, spec, self._limits, is_active=is_active)
         return {pixels_name(stream): array for stream, array in pixels.items()}
 
 

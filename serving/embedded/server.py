@@ -60,7 +60,7 @@ class Server:
         self._server = grpc.server(
             self._threads,
             options=[
-                ("grpc.max_receive_message_length", self.options.max_message_bytes),
+                ("grpc.max_receive_message_length", self.options.message_bytes(self._store.largest_image_bytes)),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", 0),
             ],

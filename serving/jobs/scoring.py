@@ -76,6 +76,7 @@ def score_table(
         ServerError: the server failed, or answers with another artifact than at the start; finished parts are kept.
     """
     require_format(output_format)
+    table.allow_images(scorer.limits.max_bytes)
     column = loss_column(scorer.manifest, table, target) if loss else None
     identity, schema = JobIdentity.of(table, scorer, rows_per_part=rows_per_part, shard=shard, loss=column)
     started = time.monotonic()

@@ -22,6 +22,7 @@ import pyarrow as pa
 import artifact.errors
 from artifact.decoding import ImageError
 from artifact.errors import DataError, LookalikeError, RepositoryError, ServerError, UsageError
+from artifact.limits import DEFAULT_MAX_IMAGE_MB, MB
 from rows.images import ImageRef
 from rows.tables import ImageTable
 from serving.client.scorer import Scorer
@@ -121,7 +122,7 @@ class PartScorer:
         job.table.require_unchanged()
         if job.probe is not None:
             try:
-                job.probe.read()
+                job.probe.read(int(job.options.get("max_image_mb", DEFAULT_MAX_IMAGE_MB) * MB))
             except ImageError as error:
                 raise DataError(
                     "image of the table", expected="one that every node can read", got=str(error), mend=_SHARE
@@ -177,12 +178,12 @@ def read_answer(row: Mapping[str, Any]) -> ScoredPart:
     return ScoredPart(**counts, table=_from_stream(row["table"]), errors=_from_stream(row["errors"]))
 
 
-def first_readable(table: ImageTable, num_rows: int = 16) -> ImageRef | None:
+def first_readable(table: ImageTable, max_bytes: int, num_rows: int = 16) -> ImageRef | None:
     """An image in a file of its own among the first rows, or None: those in the table itself come with it."""
     for batch in table.batches(num_rows):
         for ref in (ref for refs in batch.images.values() for ref in refs if ref.path is not None):
             with contextlib.suppress(ImageError):
-                ref.read()
+                ref.read(max_bytes)
                 return ref
         break
     return None

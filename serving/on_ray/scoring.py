@@ -17,7 +17,9 @@ import numpy as np
 import pyarrow as pa
 
 from artifact.events import Report
+from artifact.limits import MB
 from rows.tables import ImageTable
+from serving.client.options import ScorerOptions
 from serving.client.scorer import Scorer
 from serving.client.windows import ScoredRows
 from serving.jobs.folder import JobFolder
@@ -36,14 +38,16 @@ class RayEngine:
     """Makes the missing parts of a job on a cluster: `score_table(..., engine=RayEngine(...))`.
 
     Attributes:
-        model, repository, batch_size, device: the actors' Scorer; every node must see the repository at the same path.
-            For `cuda` each actor takes a GPU. Its version is that of the job's own scorer.
+        model, repository, batch_size, max_megapixels, max_image_mb, device: the actors' Scorer; every node must see the
+            repository at the same path. For `cuda` each actor takes a GPU. Its version is that of the job's own scorer.
         options: which cluster, and how much of it.
     """
 
     model: str
     repository: str | Path
     batch_size: int | None = None
+    max_megapixels: float = ScorerOptions.max_megapixels
+    max_image_mb: float = ScorerOptions.max_image_mb
     device: str = "cpu"
     options: RayOptions = field(default_factory=RayOptions)
 
@@ -78,11 +82,13 @@ class RayEngine:
                 "repository": os.path.abspath(self.repository),
                 "version": scorer.version,
                 "batch_size": self.batch_size,
+                "max_megapixels": self.max_megapixels,
+                "max_image_mb": self.max_image_mb,
                 "device": self.device,
             },
             digest=scorer.digest,
             folder=os.getcwd(),
-            probe=first_readable(table),
+            probe=first_readable(table, int(self.max_image_mb * MB)),
         )
         num_rows = shard.num_rows(table_rows, rows_per_part)
         progress = JobProgress(

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from artifact.image_batch import BadImagesError, load_batch
+from artifact.limits import SERVER_LIMITS, Limits
 from artifact.preprocessing import Preprocessing
+from artifact.repository.companions import server_limits
 from artifact.repository.layout import find_problems
 from artifact.repository.publishing import publish
 from artifact.repository.reading import versions_in
 from tests.shared.decode_model import run_decode_model
-from tests.shared.pictures import pictures
+from tests.shared.pictures import pictures, png
 from tests.shared.tiny_artifact import write_tiny_artifact
 
 
@@ -39,6 +42,7 @@ def test_published_decoder_gives_our_pixels_and_our_words(root: Path, tmp_path: 
 COPIED = [
     *("preprocessing", "decoding", "image_batch", "image_error", "image_parts", "jpeg", "jpeg_segments"),
     *("orientation", "pillow_pixels", "png_parts", "signatures", "tiff_parts"),
+    *("limits", "pixel_budget"),
 ]
 
 
@@ -67,3 +71,32 @@ def test_decoder_of_an_older_lookalike_is_sound(root: Path, tmp_path: Path) -> N
     assert find_problems(root) == []
     publish(tmp_path / "next.onnx", root)
     assert versions_in(root / "tiny_decode") == [1, 2], "the newest is this version's already"
+
+
+def test_limits_of_publishing_are_those_of_the_published_decoder(root: Path, tmp_path: Path) -> None:
+    """Each is kept until it is told otherwise, whoever publishes next; the refusal says where to raise it."""
+    good = png(np.zeros((8, 8, 3), np.uint8))
+    big = png(np.zeros((40, 50, 3), np.uint8))
+
+    def spec(version: int) -> Any:
+        return json.loads((root / "tiny_decode" / str(version) / "spec.json").read_bytes())["limits"]
+
+    assert Limits.from_dict(spec(1)) == SERVER_LIMITS
+    publish(tmp_path / "tiny.onnx", root, max_megapixels=0.001)
+    publish(tmp_path / "tiny.onnx", root, max_image_mb=200)
+    publish(tmp_path / "tiny.onnx", root)
+    assert versions_in(root / "tiny_decode") == [1, 2, 3]
+    assert versions_in(root / "tiny") == [1]
+    assert Limits.from_dict(spec(3)) == Limits(max_pixels=1000, max_bytes=200 * 2**20, of_server=True)
+    assert find_problems(root) == []
+    _, printed = run_decode_model(root / "tiny_decode", 3, [good], tmp_path, bad=[big])
+    assert printed[1] == (
+        "cannot read 1 of 1 images: [row 0, image] 50x40 pixels (0.1 megapixels), over the server's limit of 0.001 "
+        "megapixels; raise it with --max-megapixels where the model is published or served"
+    )
+    spec_file = root / "tiny_decode" / "3" / "spec.json"
+    older = json.loads(spec_file.read_bytes())
+    older["limits"] = {"max_bytes": 64, "max_pixels": 2**26, "max_frames": 1000, "min_side_px": 2, "formats": ["PNG"]}
+    spec_file.write_text(json.dumps(older))
+    assert server_limits(root / "tiny_decode") == SERVER_LIMITS, "an older Lookalike's, which nobody chose"
+    assert server_limits(tmp_path / "nowhere", max_megapixels=3).max_pixels == 3_000_000

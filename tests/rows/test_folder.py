@@ -124,7 +124,7 @@ def test_reading_says_why_not(tmp_path: Path) -> None:
         "gone.png": "no such file: {}",
         "folder.png": "a folder, not a file: {}",
         "pipe.png": "a device or pipe, not a file: {}",
-        "big.png": "5 bytes, over the limit of 4: {}",
+        "big.png": "over the limit of 4 bytes; raise it with --max-image-mb: {}",
         "big.png/x": "cannot be read (Not a directory): {}",
     }
     for name, reason in reasons.items():

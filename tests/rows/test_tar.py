@@ -53,7 +53,9 @@ def test_plain_tar_gives_spans_and_compressed_ones_bytes(tmp_path: Path) -> None
     assert [ref.read() for ref in batch.images["image"]] == expected == list(members.values())
     assert all(ref.data is None and ref.path == tmp_path / "t.tar" for ref in batch.images["image"])
     assert len(set(batch.images["image"])) == 5
-    with pytest.raises(ImageError, match=r"^2801 bytes, over the limit of 9: .*t\.tar, byte \d+$"):
+    with pytest.raises(
+        ImageError, match=r"^2801 bytes, over the limit of 9 bytes; raise it with --max-image-mb: .*t\.tar, byte \d+$"
+    ):
         batch.images["image"][4].read(max_bytes=9)
     (tmp_path / "t.tar").write_bytes((tmp_path / "t.tar").read_bytes()[:8000])
     with pytest.raises(ImageError, match="cut short"):
@@ -154,3 +156,33 @@ def test_tars_without_the_rows_are_one_line(members: dict[str, bytes], text: str
     with pytest.raises(DataError) as caught:
         open_table(write_members(tmp_path / "t.tar", members), columns=columns)
     assert str(caught.value) == text
+
+
+def test_images_of_a_compressed_tar_have_the_callers_limit(tmp_path: Path) -> None:
+    """What travels as bytes is read up to the limit that is asked for, and one byte more, which is refused."""
+    members = {"a.png": bytes(3000), "b.png": bytes(50_000)}
+    for names in ("t.tar.gz", "t.tar.xz"):
+        table = open_table(write_members(tmp_path / names, members))
+        table.allow_images(20_000)
+        (batch,) = table.batches(9)
+        assert [len(ref.read()) for ref in batch.images["image"]] == [3000, 20_001]
+        table.allow_images(60_000)
+        (batch,) = table.batches(9)
+        assert [len(ref.read()) for ref in batch.images["image"]] == [3000, 50_000]
+    table = open_table([write_members(tmp_path / f"{number}.tar.gz", {f"{number}.png": bytes(50)}) for number in "ab"])
+    table.allow_images(9)
+    assert [len(ref.read()) for batch in table.batches(9) for ref in batch.images["image"]] == [10, 10]
+
+
+def test_long_texts_are_whole_or_refused(tmp_path: Path) -> None:
+    """A text of more than a megabyte is not cut off in silence; one beyond the limit names the option."""
+    long = "\u00fc" * 700_000
+    path = write_members(tmp_path / "t.tar", {"a.png": b"x", "a.json": long.encode(), "b.png": b"y", "b.json": b"{}"})
+    table = open_table(path, copy=["json"])
+    assert [text for batch in table.batches(9) for text in batch.copied["json"].to_pylist()] == [long, "{}"]
+    table.allow_images(2**20)
+    with pytest.raises(DataError) as caught:
+        list(table.batches(9))
+    assert str(caught.value) == (
+        'row "a": expected json of at most 1 MB, got 1.3 MB (t.tar); raise it with --max-image-mb'
+    )

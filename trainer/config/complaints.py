@@ -29,6 +29,8 @@ _FLAGS = {
         "weights",
         "columns",
         "fit",
+        "max_megapixels",
+        "max_image_mb",
     )
 }
 

@@ -17,6 +17,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from artifact.errors import UsageError
+from artifact.limits import DEFAULT_MAX_IMAGE_MB, DEFAULT_MAX_MEGAPIXELS, MAX_LIMIT, Limits
 from trainer.config.complaints import complaint, setting_keys
 from trainer.config.settings import AugmentConfig, FreezeConfig, LoopConfig, OptimizerConfig, SamplingConfig, Settings
 
@@ -52,6 +53,8 @@ class TrainConfig(Settings):
         pretrained: start from the base network's published weights (timm).
         weights: start from a local .safetensors, or .pt of plain tensors.
         seed: decides split, weights, batches and augmentation.
+        max_megapixels: larger images, by width x height in millions, are unreadable ones.
+        max_image_mb: larger files are unreadable images; a megabyte is 2**20 bytes.
         max_bad_images: so many unreadable images are left out at most; one more stops the run. None: as many as there
             are, each counted and the first of them named.
         split_folders: stop where the class folders are splits (train, val, test) of one data set; false: they are
@@ -82,6 +85,8 @@ class TrainConfig(Settings):
     pretrained: bool = False
     weights: Path | None = None
     seed: int = Field(default=0, ge=0, lt=2**32)
+    max_megapixels: float = Field(default=DEFAULT_MAX_MEGAPIXELS, gt=0, le=MAX_LIMIT)
+    max_image_mb: float = Field(default=DEFAULT_MAX_IMAGE_MB, gt=0, le=MAX_LIMIT)
     max_bad_images: int | None = Field(default=None, ge=0)
     split_folders: bool = True
     max_cache_mb: int = Field(default=1024, ge=0)
@@ -93,6 +98,11 @@ class TrainConfig(Settings):
     freeze: FreezeConfig = FreezeConfig()
     augment: AugmentConfig = AugmentConfig()
     loop: LoopConfig = LoopConfig()
+
+    @property
+    def limits(self) -> Limits:
+        """What images are refused for before they are decoded."""
+        return Limits.of(max_megapixels=self.max_megapixels, max_image_mb=self.max_image_mb)
 
 
 def make_config(values: Mapping[str, Any]) -> TrainConfig:

@@ -15,9 +15,10 @@ import numpy as np
 
 from artifact.errors import DataError, UsageError
 from artifact.events import Report
+from artifact.limits import DEFAULT_LIMITS
 from artifact.preprocessing import Preprocessing
 from rows.formats.built_paths import with_built_paths
-from rows.formats.opening import FORMATS, is_table_file, open_source, table_files
+from rows.formats.opening import FORMATS, allow_images, is_table_file, open_source, table_files
 from trainer.config.config import TrainConfig
 from trainer.data.class_sets import open_class_folder, open_class_table
 from trainer.data.image_files import ImageFiles
@@ -66,6 +67,7 @@ def open_dataset(
     what: str = "image folder",
     folder_has_columns: bool = False,
     split_folders: bool = True,
+    max_image_bytes: int = DEFAULT_LIMITS.max_bytes,
 ) -> DatasetFiles:
     """Find out what a path holds; no image is read yet.
 
@@ -76,6 +78,7 @@ def open_dataset(
         what: names a folder in messages.
         split_folders: refuse a folder of splits, as open_class_folder does.
         folder_has_columns: `columns` may be given although the path is a folder: they are for another path.
+        max_image_bytes: of images that travel through a table.
 
     Raises:
         UsageError: columns of a folder, or roles that make no sense.
@@ -84,6 +87,7 @@ def open_dataset(
     check_roles(columns, kind=kind)
     if _is_table(path):
         source, _ = open_source(path)
+        allow_images(source, max_image_bytes)
         source = with_built_paths(source, columns.values(), where=path.name)
         found = find_roles(source.schema, kind=kind, columns=columns, where=path.name, settle=source.settle)
         if found.shape == CLASSES:
@@ -148,6 +152,7 @@ def read_dataset(
     images, bad = read_images(
         files,
         preprocessing,
+        limits=config.limits,
         max_cache_bytes=config.max_cache_mb * _MB,
         max_bad_images=config.max_bad_images,
         progress=lambda done, total: report({"event": "read", "done": done, "total": total}),

@@ -25,6 +25,7 @@ import numpy.typing as npt
 from artifact.arrays import Indices
 from artifact.decoding import ImageError, Pixels
 from artifact.errors import DataError
+from artifact.limits import DEFAULT_LIMITS, Limits
 from artifact.preprocessing import Preprocessing, load_pixels
 from rows.images import ImageRef
 from trainer.data.image_files import ImageFiles
@@ -133,6 +134,7 @@ def read_images(
     files: ImageFiles,
     preprocessing: Preprocessing,
     *,
+    limits: Limits = DEFAULT_LIMITS,
     max_cache_bytes: int,
     max_bad_images: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -144,6 +146,7 @@ def read_images(
     Args:
         files: of a folder, or of a table.
         preprocessing: size and fit of the pixels.
+        limits: larger files and pictures are bad images, but for those whose pixels the cache holds.
         max_cache_bytes: decoded pixels kept in memory, of those that are not on disk.
         max_bad_images: so many unreadable files may be left out and returned; None: all but one.
         progress: called with (files done, files in all).
@@ -165,10 +168,15 @@ def read_images(
         if cache is not None:
             stack.enter_context(cache.filling(os.path.realpath(files.root)))
         builder = StoreBuilder(
-            preprocessing, max_images=len(files), max_memory_bytes=max_cache_bytes, cache=cache, workers=workers
+            preprocessing,
+            limits=limits,
+            max_images=len(files),
+            max_memory_bytes=max_cache_bytes,
+            cache=cache,
+            workers=workers,
         )
         known = _open_hashes(files, cache)
-        for index, read in enumerate(_read_all(files, preprocessing, builder, known, workers)):
+        for index, read in enumerate(_read_all(files, preprocessing, limits, builder, known, workers)):
             if read.reason is None:
                 good.append(index)
                 rows.append(builder.add(read.digest, read.pixels, read.ref))
@@ -209,7 +217,12 @@ def _open_hashes(files: ImageFiles, cache: PixelCache | None) -> FileHashes | No
 
 
 def _read_all(
-    files: ImageFiles, preprocessing: Preprocessing, builder: StoreBuilder, known: FileHashes | None, workers: int
+    files: ImageFiles,
+    preprocessing: Preprocessing,
+    limits: Limits,
+    builder: StoreBuilder,
+    known: FileHashes | None,
+    workers: int,
 ) -> Iterator[_Read]:
     """Every file in order; a bounded number in flight."""
 
@@ -221,9 +234,9 @@ def _read_all(
             if digest is not None and builder.knows(digest):
                 return _Read(ref, digest)
         try:
-            content = ref.read()
+            content = ref.read(limits.max_bytes)
             digest = hashlib.sha256(content).digest()
-            pixels = None if builder.knows(digest) else load_pixels(content, preprocessing)
+            pixels = None if builder.knows(digest) else load_pixels(content, preprocessing, limits)
         except ImageError as error:
             return _Read(ref, reason=str(error))
         if path is not None and known is not None and facts is not None:

@@ -20,6 +20,7 @@ import torch
 from artifact.decoding import ImageError, inspect_image
 from artifact.errors import DataError, UsageError
 from artifact.events import Report
+from artifact.limits import DEFAULT_LIMITS, Limits
 from artifact.losses import DEFAULT_LOSSES, Loss
 from artifact.preprocessing import Preprocessing
 from trainer.config.checks import check_names
@@ -115,7 +116,7 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU)
     if not isinstance(opened, TupleFiles):
         check_classes(opened, kind=config.kind)
     own_size = source_of(config.base).own_size_px
-    size = config.size or (small_size(files_of(opened), own_size) if own_size is not None else None)
+    size = config.size or (small_size(files_of(opened), own_size, config.limits) if own_size is not None else None)
     base = build_base(
         config.base,
         size=size,
@@ -181,12 +182,12 @@ def read_split(run: Run, *, report: Report) -> tuple[Images, Images | None]:
     return split.train, split.held_out
 
 
-def small_size(files: ImageFiles, largest: int) -> int:
+def small_size(files: ImageFiles, largest: int, limits: Limits = DEFAULT_LIMITS) -> int:
     """Median of the shorter sides of a sample of the images, from their headers, within 16 and `largest` px."""
     sides = []
     for ref in files.some(_HEADERS):
         try:
-            _, width, height = inspect_image(ref.read())
+            _, width, height = inspect_image(ref.read(limits.max_bytes), limits)
         except ImageError:
             continue  # reported with its reason when all images are read
         sides.append(min(width, height))
@@ -196,7 +197,14 @@ def small_size(files: ImageFiles, largest: int) -> int:
 def _open(config: TrainConfig, report: Report) -> tuple[DatasetFiles, Validation]:
     """What is trained on, and what is validated on, or how much of the former; what they leave out is told."""
     validation = read_validation(config.validation)
-    opened = open_dataset(config.images, kind=config.kind, columns=config.columns, split_folders=config.split_folders)
+    most = config.limits.max_bytes
+    opened = open_dataset(
+        config.images,
+        kind=config.kind,
+        columns=config.columns,
+        split_folders=config.split_folders,
+        max_image_bytes=most,
+    )
     tell_opened(opened, report)
     if isinstance(validation, Path):
         what = "validation folder"
@@ -207,6 +215,7 @@ def _open(config: TrainConfig, report: Report) -> tuple[DatasetFiles, Validation
             what=what,
             folder_has_columns=True,
             split_folders=config.split_folders,
+            max_image_bytes=most,
         )
         tell_opened(apart, report, what=what if validation.is_dir() else "validation table")
         return opened, apart

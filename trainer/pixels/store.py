@@ -21,6 +21,7 @@ from artifact.arrays import Indices
 from artifact.cores import available_cores
 from artifact.decoding import ImageError, Pixels
 from artifact.errors import DataError
+from artifact.limits import DEFAULT_LIMITS, Limits
 from artifact.preprocessing import Preprocessing, load_pixels
 from rows.images import ImageRef
 from trainer.pixels.cache import PixelCache
@@ -41,6 +42,7 @@ class PixelStore:
         blocks: uint8 [rows of it, height, width, 3] each.
         block, row: int32 [images] and int64 [images], where each image is; block -1: nowhere.
         refs: where to read the images that are nowhere.
+        limits: of those.
         workers: threads that decode those.
     """
 
@@ -52,8 +54,10 @@ class PixelStore:
         row: Indices,
         refs: Mapping[int, ImageRef],
         preprocessing: Preprocessing,
+        limits: Limits,
         workers: int,
     ) -> None:
+        self._limits = limits
         self._blocks, self._block, self._row = list(blocks), block, row
         self._refs, self._preprocessing = refs, preprocessing
         self._workers = workers
@@ -85,7 +89,7 @@ class PixelStore:
     def _decode(self, image: int) -> Pixels:
         ref = self._refs[image]
         try:
-            return load_pixels(ref.read(), self._preprocessing)
+            return load_pixels(ref.read(self._limits.max_bytes), self._preprocessing, self._limits)
         except ImageError as error:
             where = None if str(ref.path) in str(error) else ref.path
             raise DataError("image that was readable before", got=str(error), where=where) from None
@@ -95,6 +99,7 @@ class StoreBuilder:
     """A PixelStore in the making: pixels go to disk first, where there is a cache, then into memory, then nowhere.
 
     Args:
+        limits: of images that are decoded each time.
         max_images: as many as may come.
         max_memory_bytes: of pixels in memory.
         cache: open for writing (`PixelCache.filling`).
@@ -104,12 +109,14 @@ class StoreBuilder:
         self,
         preprocessing: Preprocessing,
         *,
+        limits: Limits = DEFAULT_LIMITS,
         max_images: int,
         max_memory_bytes: int,
         cache: PixelCache | None,
         workers: int,
     ) -> None:
         self._preprocessing, self._cache, self._workers = preprocessing, cache, workers
+        self._limits = limits
         shape = (preprocessing.height, preprocessing.width, 3)
         self._row_bytes = math.prod(shape)
         capacity = min(max_images, max_memory_bytes // self._row_bytes)
@@ -156,6 +163,7 @@ class StoreBuilder:
             row=row,
             refs=self._refs,
             preprocessing=self._preprocessing,
+            limits=self._limits,
             workers=self._workers,
         )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, TypeVar
@@ -17,8 +17,16 @@ import numpy as np
 
 from artifact.arrays import Vectors
 from artifact.decoding import ImageError
-from artifact.errors import ModelNotFoundError, ServerError, TooLargeError, UnavailableError, UsageError
+from artifact.errors import (
+    MessageTooLargeError,
+    ModelNotFoundError,
+    ServerError,
+    TooLargeError,
+    UnavailableError,
+    UsageError,
+)
 from artifact.image_batch import BadImagesError
+from artifact.limits import DEFAULT_LIMITS, MB, Limits
 from rows.cutting import cut
 from serving.client.batches.packing import pack, place_of, unpack
 from serving.client.batches.sending import ENCODED, PIXELS, Sending
@@ -29,6 +37,8 @@ from serving.client.reading import Fetched, Reader
 
 Read = TypeVar("Read")
 
+MAX_MESSAGE_BYTES = 2**31 - MB
+"""Of encoded files that gRPC can send at once, whoever takes them."""
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
 """Of encoded files in one request: 32 photographs can be more than a server takes."""
 
@@ -43,15 +53,23 @@ class BatchRunner:
         connection: who runs the artifact.
         sending: pixels or encoded files.
         batch_size: is told what was too large for a server.
+        limits: what images are refused for, before they are decoded or sent.
         cores: batches that may be decoded and run at a time, where that is done here; the others read their files.
     """
 
     def __init__(
-        self, connection: Connection, *, sending: Sending, batch_size: BatchSize, cores: int | None = None
+        self,
+        connection: Connection,
+        *,
+        sending: Sending,
+        batch_size: BatchSize,
+        limits: Limits = DEFAULT_LIMITS,
+        cores: int | None = None,
     ) -> None:
         self._connection, self._sending, self._batch_size = connection, sending, batch_size
         self._turn = nullcontext() if cores is None else threading.BoundedSemaphore(cores)
-        self._reader = Reader()
+        self._limits = limits
+        self._reader = Reader(limits.max_bytes)
         self._inputs = connection.manifest.inputs
 
     def run(self, pictures: list[Picture]) -> list[Vectors | ImageError]:
@@ -80,10 +98,11 @@ class BatchRunner:
 
     def _run(self, pictures: list[Fetched], sent: str) -> list[Vectors | ImageError]:
         if sent == PIXELS:
-            pixels = partial(read_pixels, preprocessing=self._connection.manifest.pixels)
+            pixels = partial(read_pixels, preprocessing=self._connection.manifest.pixels, limits=self._limits)
             results: list[Any] = [_caught(pixels, source) for source in pictures]
         else:
-            results = [_caught(read_encoded, source) for source in pictures]
+            encoded = partial(read_encoded, limits=self._limits)
+            results = [_caught(encoded, source) for source in pictures]
         good = [place for place, result in enumerate(results) if not isinstance(result, ImageError)]
         for portion in [good] if sent == PIXELS else _portions(good, [len(results[place]) for place in good]):
             self._fill(results, portion, sent)
@@ -95,6 +114,7 @@ class BatchRunner:
             feeds = pack([results[place] for place in places], self._inputs)
             try:
                 if sent == ENCODED:
+                    _require_sendable(feeds)
                     outputs = self._connection.run_encoded(feeds)
                 else:
                     outputs = self._connection.run_pixels({name: np.stack(rows) for name, rows in feeds.items()})
@@ -104,8 +124,12 @@ class BatchRunner:
                     results[places[number]] = ImageError(reason)
                 places = [place for number, place in enumerate(places) if number not in bad]
                 continue
-            except TooLargeError:
-                if not self._batch_size.halve(len(places)):
+            except TooLargeError as error:
+                is_file = sent == ENCODED and isinstance(error, MessageTooLargeError) and self._sending.is_asked
+                if is_file and len(places) == 1:
+                    results[places[0]] = _too_large(feeds, where=error.where)
+                    return
+                if not self._batch_size.halve(len(places)) and not is_file:
                     raise
                 half = len(places) // 2
                 self._fill(results, places[:half], sent)
@@ -119,6 +143,23 @@ class BatchRunner:
             ).tolist():  # whoever ran it, it comes by here
                 results[places[number]] = ImageError(NOT_FINITE)
             return
+
+
+def _num_bytes(feeds: Mapping[str, list[Any]]) -> int:
+    return sum(len(data) for rows in feeds.values() for data in rows)
+
+
+def _require_sendable(feeds: Mapping[str, list[Any]]) -> None:
+    """Raise MessageTooLargeError for files that no server could take: such a message cannot even be built."""
+    if _num_bytes(feeds) > MAX_MESSAGE_BYTES:
+        raise MessageTooLargeError("files in one request", expected="less than 2 GiB", got="more", where="any server")
+
+
+def _too_large(feeds: Mapping[str, list[Any]], *, where: object) -> ImageError:
+    """Why an image has no vector that no request to a server can hold as a file."""
+    size = f"{_num_bytes(feeds) / MB:.1f} MB in one request"
+    mend = "send pixels with --send pixels, or raise the server's --max-message-mb"
+    return ImageError(f"{size}, more than the server takes ({where}); {mend}")
 
 
 def _portions(places: list[int], sizes: list[int]) -> Iterator[list[int]]:

@@ -28,11 +28,12 @@ class Sending:
     Attributes:
         choice: what is sent; None while it is measured.
         why: in words.
+        is_asked: the form was asked for, so nothing else may be sent.
     """
 
     def __init__(self, choice: str | None, why: str) -> None:
         self.choice, self.why = choice, why
-        self._is_asked = choice is not None
+        self.is_asked = choice is not None
         self._rates: dict[str, list[float]] = {PIXELS: [], ENCODED: []}
         self._turns = 0
         self._lock = threading.Lock()
@@ -61,7 +62,7 @@ class Sending:
 
     def refuse_encoded(self, reason: str) -> bool:
         """Encoded files were refused, while measuring or later, so pixels it is; False if they were asked for."""
-        if self._is_asked:
+        if self.is_asked:
             return False
         with self._lock:
             self.choice, self.why = PIXELS, f"encoded files were refused: {reason}"

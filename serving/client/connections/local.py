@@ -45,6 +45,7 @@ class LocalConnection:
         self.version = published.newest_served() if options.version is None else options.version
         self.in_flight = options.threads or available_cores()
         self.timings = Timings()
+        self._limits = options.limits
         self._engine = Engine(published.artifact(self.version), threads=1, device=options.device)
         self.manifest = check_engine(self._engine).manifest
         self.digest = self.manifest.digest
@@ -66,7 +67,7 @@ class LocalConnection:
 
     def run_encoded(self, feeds: Mapping[str, Sequence[bytes]]) -> Outputs:
         """See Connection."""
-        return self.run_pixels(load_batch(feeds, self.manifest.pixels))
+        return self.run_pixels(load_batch(feeds, self.manifest.pixels, self._limits))
 
     def confirm(self) -> None:
         """Nothing to ask: the verified graph is in memory, whatever is published meanwhile."""

@@ -7,7 +7,7 @@ its code alone: a busy server is told by both, by either of the two codes with t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import grpc
@@ -16,13 +16,14 @@ from artifact.errors import (
     BusyError,
     InvalidRequestError,
     LookalikeError,
+    MessageTooLargeError,
     ModelNotFoundError,
     ServerError,
     TooLargeError,
     UnansweredError,
     UnavailableError,
 )
-from serving.protocol import CALLS_FULL, QUEUE_FULL
+from serving.protocol import CALLS_FULL, MESSAGE_TOO_LARGE, QUEUE_FULL
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,8 @@ def status_error(error: grpc.RpcError, *, address: str, timeout_s: float, connec
     if code is _CODES.DEADLINE_EXCEEDED and connecting:
         return no_server(f"no answer within {round(timeout_s, 2):g} s", address)
     meaning = MEANINGS.get(code, _OTHER) if phrase is None else _BUSY
+    if code is _CODES.RESOURCE_EXHAUSTED and MESSAGE_TOO_LARGE in details:
+        meaning = replace(meaning, error=MessageTooLargeError)
     expected, got = meaning.expected, details or code.name
     if code is _CODES.DEADLINE_EXCEEDED:
         expected, got = f"one within {round(timeout_s, 2):g} s", None

@@ -16,7 +16,6 @@ import tritonclient.grpc as triton
 from tritonclient.grpc import service_pb2 as messages
 from tritonclient.grpc import service_pb2_grpc as services
 
-from artifact.decoding import Limits
 from artifact.kinds import KINDS
 from serving.embedded.server import Server
 from serving.protocol import DIGEST_IN_ANSWER, QUEUE_FULL
@@ -157,11 +156,14 @@ def test_bad_image_leaves_its_neighbours_alone(server: Server, client: triton.In
 
 def test_image_limits_are_the_servers(repository: Path) -> None:
     """An image over the server's limits is refused from its header, in NAME_decode's words."""
-    with Server(repository, grpc_port=0, limits=Limits(max_pixels=100)) as server, client_of(server) as client:
+    with Server(repository, grpc_port=0, max_megapixels=0.0001) as server, client_of(server) as client:
         big = png(np.zeros((11, 10, 3), np.uint8))
         status, text = refusal(lambda: infer(client, "tiny_decode", {"image": [png(noise(1)[0]), big]}))
     assert status == "INVALID_ARGUMENT"
-    assert text.startswith("cannot read 1 of 2 images: [row 1, image] 10x11 pixels, over the limit of")
+    assert text == (
+        "cannot read 1 of 2 images: [row 1, image] 10x11 pixels (0.1 megapixels), over the server's limit of 0.0001 "
+        "megapixels; raise it with --max-megapixels where the model is published or served"
+    )
 
 
 def test_message_limit_is_the_servers(repository: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artifact.decoding import DEFAULT_LIMITS
+from artifact.limits import DEFAULT_LIMITS
 from artifact.preprocessing import Preprocessing
 from export.calibration import read_calibration
 from rows.formats.folder import list_images

@@ -32,8 +32,9 @@ def test_bad_images_are_counted_and_named_with_their_reasons(tmp_path: Path) -> 
         " cat/cut.png: cannot be decoded: image file is truncated;"
         " cat/text.jpg: not an image in any of JPEG, PNG, WEBP, GIF, BMP, TIFF, PPM (starts with b'I am no ');"
         " dog/empty.png: empty (0 bytes);"
-        " dog/tiny.png: 1x1 pixels, under the limit of 2 px a side;"
-        " dog/wall.png: 20000x20000 pixels, over the limit of 67 megapixels"
+        " dog/tiny.png: 1x1 pixels: a placeholder, not a picture;"
+        " dog/wall.png: 20000x20000 pixels (400 megapixels), over the limit of 128 megapixels;"
+        " raise it with --max-megapixels"
         f" ({tmp_path}); mend or remove them, or skip them with --set max_bad_images=5"
     )
     with pytest.raises(DataError, match="expected at most 4 unreadable"):

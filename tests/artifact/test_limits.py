@@ -1,0 +1,197 @@
+"""Limits of encoded images: what is refused from the header, in which words, and what has no limit at all."""
+
+from __future__ import annotations
+
+import io
+import struct
+import tracemalloc
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from artifact.decoding import ImageError, decode_image, inspect_image, require_within
+from artifact.errors import UsageError
+from artifact.limit_options import require_limits
+from artifact.limits import MB, SERVER_LIMITS, Limits, too_many_bytes
+from artifact.preprocessing import Preprocessing, load_pixels
+
+
+def encode(image: Image.Image, file_format: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, file_format, **options)
+    return file.getvalue()
+
+
+def png(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+
+
+def gif(width: int, height: int) -> bytes:
+    data = bytearray(encode(Image.new("P", (4, 4)), "GIF"))
+    data[6:10] = struct.pack("<HH", width, height)  # the logical screen
+    return bytes(data)
+
+
+def tiff(width: int, height: int) -> bytes:
+    data = bytearray(encode(Image.new("1", (4, 4)), "TIFF"))
+    (start,) = struct.unpack("<I", data[4:8])
+    (entries,) = struct.unpack("<H", data[start : start + 2])
+    for entry in range(start + 2, start + 2 + 12 * entries, 12):
+        (tag,) = struct.unpack("<H", data[entry : entry + 2])
+        if tag in (256, 257):
+            data[entry : entry + 12] = struct.pack("<HHII", tag, 4, 1, width if tag == 256 else height)
+    return bytes(data)
+
+
+def tiled_tiff(tile_px: int) -> bytes:
+    entries = {256: 64, 257: 64, 258: 8, 259: 8, 262: 1, 277: 1, 322: tile_px, 323: tile_px, 324: 134, 325: 30}
+    body = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries.items())
+    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + body + bytes(4) + zlib.compress(bytes(100)) + bytes(40)
+
+
+def wide_frame() -> bytes:
+    data = encode(Image.new("P", (4, 4)), "GIF")
+    return data.replace(b",\0\0\0\0\4\0\4\0", b",\0\0\0\0\xff\xff\xff\xff")
+
+
+def jpeg(width: int, height: int, *, progressive: bool = False) -> bytes:
+    data = bytearray(encode(Image.new("RGB", (16, 16)), "JPEG", progressive=progressive))
+    start = data.find(b"\xff\xc2" if progressive else b"\xff\xc0")
+    data[start + 5 : start + 9] = struct.pack(">HH", height, width)
+    return bytes(data)
+
+
+def webp(width: int, height: int) -> bytes:
+    data = bytearray(encode(Image.new("RGB", (16, 16), (3, 4, 5)), "WEBP", lossless=True))
+    start = data.find(b"VP8L") + 9
+    (bits,) = struct.unpack("<I", data[start : start + 4])
+    data[start : start + 4] = struct.pack("<I", bits >> 28 << 28 | width - 1 | height - 1 << 14)
+    return bytes(data)
+
+
+def bmp(width: int, height: int) -> bytes:
+    data = bytearray(encode(Image.new("1", (4, 4)), "BMP"))
+    data[18:26] = struct.pack("<ii", width, height)
+    return bytes(data)
+
+
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "png": lambda: png(50_000, 50_000),
+    "gif": lambda: gif(65_535, 65_535),
+    "tiff": lambda: tiff(50_000, 50_000),
+    "tile of a tiff": lambda: tiled_tiff(40_000),
+    "frame of a gif": wide_frame,
+    "jpeg": lambda: jpeg(65_000, 65_000),
+    "progressive jpeg": lambda: jpeg(65_000, 65_000, progressive=True),
+    "webp": lambda: webp(16_383, 16_383),
+    "bmp": lambda: bmp(50_000, 50_000),
+    "ppm": lambda: b"P6 50000 50000 255\n" + bytes(99),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_bomb_of_any_format_is_refused_from_its_header(name: str) -> None:
+    """Gigapixels in a few bytes take no memory, and the refusal names the option."""
+    data = BOMBS[name]()
+    assert len(data) < 10_000
+    tracemalloc.start()
+    with pytest.raises(ImageError) as caught:
+        decode_image(data)
+    assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    tracemalloc.stop()
+    assert str(caught.value).endswith(" megapixels), over the limit of 128 megapixels; raise it with --max-megapixels")
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(12_000, 9_000), (16_000, 8_000), (128_000_000, 1)], ids=["108", "128", "one line"]
+)
+def test_photographs_of_108_and_128_megapixels_are_taken(width: int, height: int) -> None:
+    """Whatever their shape; one pixel more is not."""
+    assert inspect_image(png(width, height)) == ("PNG", width, height)
+    with pytest.raises(ImageError, match=r"over the limit of 128 megapixels; raise it with --max-megapixels$"):
+        inspect_image(png(128_000_001, 1))
+
+
+def test_refusal_says_size_and_limit_in_the_options_unit() -> None:
+    """What is over a limit never looks as if it were at it."""
+    limits = Limits.of(max_megapixels=64, max_image_mb=64)
+    assert limits.refuse_pixels(12_000 * 9_000, "12000x9000") == (
+        "12000x9000 pixels (108 megapixels), over the limit of 64 megapixels; raise it with --max-megapixels"
+    )
+    assert "(64.1 megapixels), over the limit of 64 megapixels" in str(limits.refuse_pixels(64_000_001))
+    assert limits.refuse_pixels(64_000_000) is limits.refuse_bytes(64 * MB) is None
+    assert limits.refuse_bytes(64 * MB + 2) == "64.1 MB, over the limit of 64 MB; raise it with --max-image-mb"
+    assert limits.refuse_bytes(64 * MB + 1) == "over the limit of 64 MB; raise it with --max-image-mb", "read to there"
+    assert too_many_bytes(3 * MB, MB, where="a.png") == (
+        "3 MB, over the limit of 1 MB; raise it with --max-image-mb: a.png"
+    )
+    assert SERVER_LIMITS.refuse_pixels(10**9, "50000x20000") == (
+        "50000x20000 pixels (1000 megapixels), over the server's limit of 128 megapixels; raise it with "
+        "--max-megapixels where the model is published or served"
+    )
+
+
+@pytest.mark.parametrize("limit", [0, -1, float("nan"), float("inf"), 1e7])
+def test_a_limit_that_is_none_is_refused(limit: float) -> None:
+    """In one line, in the option's name; what was not given is left."""
+    with pytest.raises(UsageError, match=r"^max_megapixels: expected more than 0, at most 1,000,000, got "):
+        require_limits(limit, None)
+    with pytest.raises(UsageError, match=r"^max_image_mb: "):
+        require_limits(None, limit)
+    require_limits(0.5, 1e6)
+
+
+def test_frames_have_no_limit_where_the_first_is_read() -> None:
+    """An animation of 1,001 frames, and a TIFF of as many pages, give their first; the others are not even counted."""
+    frames = [Image.fromarray(np.full((4, 5, 3), value % 256, np.uint8)) for value in range(1001)]
+    for name in ("GIF", "TIFF"):
+        data = encode(frames[0], name, save_all=True, append_images=frames[1:])
+        assert decode_image(data).tolist() == np.zeros((4, 5, 3)).tolist()
+    cut = encode(frames[0], "GIF", save_all=True, append_images=frames[1:9])[:-40]
+    assert decode_image(cut).shape == (4, 5, 3), "what is broken behind the first frame is not read"
+
+
+@pytest.mark.parametrize("shape", [(1, 40), (40, 1), (1, 2)])
+def test_a_picture_one_pixel_wide_is_a_picture(shape: tuple[int, int]) -> None:
+    """Its pixels stretch to the network's size as Pillow stretches them; 1x1 is a placeholder, and says so."""
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    got = load_pixels(encode(Image.fromarray(pixels), "PNG"), Preprocessing(height=8, width=8))
+    reference = Image.fromarray(pixels).resize((8, 8), Image.Resampling.BILINEAR)
+    assert np.abs(got.astype(int) - np.asarray(reference).astype(int)).max() <= 1
+    with pytest.raises(ImageError, match=r"^1x1 pixels: a placeholder, not a picture$"):
+        inspect_image(encode(Image.new("RGB", (1, 1)), "PNG"))
+
+
+def test_limits_of_an_older_lookalike_are_read() -> None:
+    """Their keys that are no more are left alone, as those of a later one."""
+    old = {"max_bytes": 9, "max_pixels": 8, "max_frames": 1000, "min_side_px": 2, "formats": ["JPEG"], "later": 1}
+    assert Limits.from_dict(old) == Limits(max_bytes=9, max_pixels=8, formats=("JPEG",))
+    assert Limits.from_dict(SERVER_LIMITS.to_dict()) == SERVER_LIMITS
+
+
+@pytest.mark.parametrize("name", ["TIFF", "WEBP", "GIF"])
+def test_a_raised_limit_raises_pillows_own(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose plugins refuse, or warn of, large pictures of some formats themselves."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 40), dtype=np.uint8))
+    assert decode_image(encode(image, name), Limits(max_pixels=1200)).shape == (30, 40, 3)
+    with pytest.raises(ImageError, match=r"over the limit of 0\.000599 megapixels; raise it with --max-megapixels"):
+        decode_image(encode(image, name), Limits(max_pixels=599))
+
+
+def test_what_is_sent_is_within_the_senders_limits() -> None:
+    """By its header; what cannot be read is left to the one who decodes it."""
+    require_within(b"no image", Limits())
+    require_within(png(10, 10), Limits(max_pixels=100))
+    with pytest.raises(ImageError, match="11x10 pixels"):
+        require_within(png(11, 10), Limits(max_pixels=100))
+    with pytest.raises(ImageError, match="over the limit of 4 bytes"):
+        require_within(b"12345", Limits(max_bytes=4))

@@ -1,0 +1,162 @@
+"""The byte budget of decoded pixels: memory bounded, turns in order, no deadlock, the same pixels."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from artifact import decoding
+from artifact.decoding import ImageError
+from artifact.image_batch import BadImagesError, load_batch
+from artifact.pixel_budget import PIXEL_BUDGET, PixelBudget, default_bytes
+from artifact.preprocessing import Preprocessing, load_pixels
+from tests.shared.places import ROOT
+from tests.shared.waiting import eventually
+
+WAIT_S = 30
+
+_PEAK = """
+import resource, sys
+from concurrent.futures import ThreadPoolExecutor
+from artifact import decoding
+from artifact.pixel_budget import PixelBudget
+from artifact.preprocessing import Preprocessing, load_pixels
+
+data, spec = open(sys.argv[1], "rb").read(), Preprocessing(height=32, width=32)
+decoding.PIXEL_BUDGET = PixelBudget(int(sys.argv[2]))
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+load_pixels(open(sys.argv[3], "rb").read(), spec)
+before = peak()
+with ThreadPoolExecutor(8) as pool:
+    results = list(pool.map(lambda _: load_pixels(data, spec).tobytes(), range(8)))
+print(peak() - before, len(set(results)))
+"""
+
+
+def peak_bytes(file: Path, small: Path, budget: int) -> int:
+    """Memory that eight threads take to load the same picture, over what the libraries take."""
+    command = [sys.executable, "-c", _PEAK, str(file), str(budget), str(small)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    peak, distinct = map(int, done.stdout.split())
+    assert distinct == 1
+    return peak
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["photograph.jpg", "photograph.png", "alpha.png", "photograph.webp"])
+def test_memory_of_many_large_pictures_is_bounded(tmp_path: Path, name: str) -> None:
+    """Eight threads with pictures of 12 megapixels: one at a time under a small budget, several under a large one."""
+    width, height = 4000, 3000
+    shades = Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8))
+    picture = shades.resize((width, height), Image.Resampling.BILINEAR)
+    if name.startswith("alpha"):
+        picture.putalpha(128)
+    picture.save(tmp_path / name, **({"compress_level": 1} if name.endswith("png") else {}))
+    shades.save(tmp_path / "small.jpg")
+    with Image.open(tmp_path / name) as image:
+        alone = width * height * decoding._bytes_a_pixel(image)  # type: ignore[arg-type]
+    bounded = peak_bytes(tmp_path / name, tmp_path / "small.jpg", budget=2**20)
+    assert bounded < 1.75 * alone, "one goes alone; the C library keeps some of what each thread has freed"
+    assert peak_bytes(tmp_path / name, tmp_path / "small.jpg", budget=2**40) > 1.5 * bounded, "what the budget prevents"
+
+
+def test_turns_come_in_order_and_a_large_one_is_not_passed_by() -> None:
+    """One that needs all of the budget waits for those before it, and those after it wait for it."""
+    budget, order, go_on = PixelBudget(10, small_bytes=1), list[str](), threading.Event()
+
+    def decode(name: str, num_bytes: int) -> None:
+        with budget.hold(num_bytes):
+            order.append(name)
+            if name == "first":
+                assert go_on.wait(WAIT_S)
+
+    with ThreadPoolExecutor(8) as pool:
+        futures = []
+        for number, (name, num_bytes) in enumerate([("first", 4), ("large", 99), ("small", 4), ("last", 4)]):
+            futures.append(pool.submit(decode, name, num_bytes))
+            eventually(lambda number=number: len(order) + len(budget._waiting) == number + 1, f"{number + 1} begun")
+        assert order == ["first"], "there is room for the small ones, but it is not their turn"
+        go_on.set()
+        for future in futures:
+            future.result(WAIT_S)
+    assert order[:2] == ["first", "large"]
+    assert sorted(order[2:]) == ["last", "small"]
+    assert budget._held == 0
+
+
+def test_no_more_than_the_budget_is_held_at_a_time() -> None:
+    """Any needs, many threads, errors among them: the sum is never over it unless one is alone, and ends at zero."""
+    budget, lock, held, seen = PixelBudget(100, small_bytes=1), threading.Lock(), [0, 0], list[tuple[int, int]]()
+
+    def decode(num_bytes: int) -> None:
+        with budget.hold(num_bytes):
+            with lock:
+                held[0] += num_bytes
+                held[1] += 1
+                seen.append((held[0], held[1]))
+            with lock:
+                held[0] -= num_bytes
+                held[1] -= 1
+            if num_bytes % 3 == 0:
+                raise ImageError("cannot be decoded")
+
+    needs = np.random.default_rng(0).integers(1, 150, 400).tolist()
+    with ThreadPoolExecutor(16) as pool:
+        failures = [future.exception(WAIT_S) for future in [pool.submit(decode, need) for need in needs]]
+    assert sum(isinstance(failure, ImageError) for failure in failures) == sum(need % 3 == 0 for need in needs)
+    assert all(total <= 100 or number == 1 for total, number in seen)
+    assert (budget._held, len(budget._waiting)) == (0, 0)
+
+
+def test_a_batch_under_a_budget_of_nothing_gives_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """More threads than images, each alone in turn, bad ones among them: the same pixels and the same refusals."""
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    files = []
+    for number in range(12):
+        Image.fromarray(np.roll(pixels, number * 7, axis=0)).save(tmp_path / f"{number}.png")
+        files.append((tmp_path / f"{number}.png").read_bytes())
+    spec = Preprocessing(height=16, width=16)
+    expected = [load_pixels(data, spec) for data in files]
+    monkeypatch.setattr(decoding, "PIXEL_BUDGET", PixelBudget(1, small_bytes=0))
+    with ThreadPoolExecutor(16) as pool:
+        got = load_batch({"image": files}, spec, apply=pool.map)["image"]
+        np.testing.assert_array_equal(got, expected)
+        with pytest.raises(BadImagesError) as caught:
+            load_batch({"image": [files[0], files[1][:5000], b"no"]}, spec, apply=pool.map)
+        np.testing.assert_array_equal(load_batch({"image": files}, spec, apply=pool.map)["image"], expected)
+    assert [row for row, _, _ in caught.value.bad] == [1, 2]
+
+
+def test_a_forked_child_has_all_of_the_budget() -> None:
+    """What threads of the parent hold at the fork is never given back in the child, so it begins anew."""
+    budget = PixelBudget(10, small_bytes=1)
+    with budget.hold(10):
+        child = os.fork()
+        if child == 0:
+            ended = threading.Event()
+
+            def decode() -> None:
+                with budget.hold(10):
+                    ended.set()
+
+            threading.Thread(target=decode, daemon=True).start()
+            os._exit(0 if ended.wait(WAIT_S) else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert budget._held == 0
+
+
+def test_small_pictures_are_not_counted_and_the_budget_fits_the_cores() -> None:
+    """A photograph of 12 megapixels on each core never waits."""
+    budget = PixelBudget(10, small_bytes=5)
+    with budget.hold(4), budget.hold(4), budget.hold(4):
+        assert budget._held == 0
+    assert PIXEL_BUDGET.max_bytes == default_bytes() >= 512 * 2**20
+    assert default_bytes() >= len(os.sched_getaffinity(0)) * 12_000_000 * 10
