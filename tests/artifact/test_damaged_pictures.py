@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw
 
 import artifact.decoding
 from artifact.decoding import ImageError, decode_image, image_pixels
-from artifact.limits import Limits
 from artifact.image_batch import format_bad_images, parse_bad_images
+from artifact.limits import Limits
 from tests.shared.damaged_pictures import damaged_pictures
 from tests.shared.jpeg_files import jpegs, scan_start, with_bytes_before_end, without_end
 from tests.shared.odd_pictures import photo, plain_pixels
