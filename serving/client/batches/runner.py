@@ -26,6 +26,7 @@ from serving.client.batches.size import BatchSize
 from serving.client.connection import Connection
 from serving.client.pictures import Picture, read_encoded, read_pixels
 from serving.client.reading import Fetched, Reader
+from serving.forks import unforked
 
 Read = TypeVar("Read")
 
@@ -54,7 +55,7 @@ class BatchRunner:
     def run(self, pictures: list[Picture]) -> list[Vectors | ImageError]:
         """The vector of each picture, or why it cannot be read."""
         fetched = self._reader.fetch(pictures)
-        with self._turn:
+        with self._turn, unforked():
             return self._send(fetched)
 
     def close(self) -> None:
