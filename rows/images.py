@@ -18,6 +18,7 @@ from PIL import Image
 
 from artifact.decoding import DEFAULT_LIMITS, ImageError, Pixels
 from rows.location import Location
+from rows.remote import DEFAULT_TIMEOUT_S, read_remote
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +65,15 @@ class ImageRef:
         """The local file that is this image and nothing else, or None."""
         return self.path if isinstance(self.path, Path) and self.span is None else None
 
-    def read(self, max_bytes: int = DEFAULT_LIMITS.max_bytes) -> bytes:
+    def read(self, max_bytes: int = DEFAULT_LIMITS.max_bytes, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> bytes:
         """The encoded bytes; of pixels a PNG file, which gives the same pixels again.
 
         Args:
-            max_bytes: larger files are refused before they are read.
+            max_bytes: larger files are refused before they are read, remote ones as soon as so much has come.
+            timeout_s: for a remote file, in seconds; see rows/remote.py.
 
         Raises:
-            ImageError: no image in the row, no such file, not a file, too large, or not readable.
+            ImageError: no image in the row, no such file, not a file, too large, too slow, or not readable.
         """
         if self.data is not None:
             return self.data
@@ -82,7 +84,8 @@ class ImageRef:
         try:
             if self.span is not None:
                 return self._read_span(*self.span, max_bytes)
-            return self._read_local(max_bytes) if isinstance(self.path, Path) else self._read_remote(max_bytes)
+            if isinstance(self.path, Path):
+                return self._read_local(max_bytes)
         except ImageError:
             raise
         except FileNotFoundError:
@@ -91,6 +94,12 @@ class ImageRef:
             raise ImageError(f"cannot be read ({error.strerror or type(error).__name__}): {self._shown}") from None
         except ValueError:  # a NUL byte in the name
             raise ImageError(f"not a file name: {str(self.path)!r}") from None
+        try:
+            return read_remote(self.path, max_bytes=max_bytes, timeout_s=timeout_s)
+        except FileNotFoundError:
+            raise ImageError(f"no such file: {self._shown}") from None
+        except ImageError as error:
+            raise ImageError(f"{error}: {self._shown}") from None
 
     def _read_local(self, max_bytes: int) -> bytes:
         assert isinstance(self.path, Path)
@@ -111,20 +120,6 @@ class ImageRef:
             os.close(file)
         if len(data) < size:
             raise ImageError(f"cut short, {len(data)} of {size} bytes: {self._shown}")
-        return data
-
-    def _read_remote(self, max_bytes: int) -> bytes:
-        assert self.path is not None
-        assert not isinstance(self.path, Path)
-        try:
-            # one request, where asking for the size first would be two
-            data: bytes = self.path.fs.cat_file(self.path.path, end=max_bytes + 1)
-        except OSError:
-            raise
-        except Exception as error:  # network libraries have error trees of their own
-            raise ImageError(f"cannot be read ({type(error).__name__}): {self._shown}") from None
-        if len(data) > max_bytes:
-            raise ImageError(f"over the limit of {max_bytes} bytes: {self._shown}")
         return data
 
     def _check_size(self, size: int, max_bytes: int) -> None:

@@ -28,6 +28,9 @@ BatchSize = Annotated[
     typer.Option("--batch-size", min=1, help="Images of a request; default: measured."),
 ]
 TimeoutS = Annotated[float, typer.Option("--timeout", help="Deadline of a request.", metavar="SECONDS")]
+ReadTimeoutS = Annotated[
+    float, typer.Option("--read-timeout", help="Deadline of reading one remote image.", metavar="SECONDS")
+]
 RetryS = Annotated[
     float,
     typer.Option(
@@ -53,6 +56,7 @@ TokenFile = Annotated[
 """A token itself is no option: every user of the machine could read it in the list of processes."""
 
 DEFAULT_TIMEOUT_S, DEFAULT_RETRY_S = ScorerOptions.timeout_s, ScorerOptions.retry_s
+DEFAULT_READ_TIMEOUT_S = ScorerOptions.read_timeout_s
 
 
 def given_connection(context: typer.Context) -> dict[str, Any]:

@@ -44,6 +44,7 @@ def score(
     send: connecting.Send = "auto",
     batch_size: connecting.BatchSize = None,
     timeout_s: connecting.TimeoutS = connecting.DEFAULT_TIMEOUT_S,
+    read_timeout_s: connecting.ReadTimeoutS = connecting.DEFAULT_READ_TIMEOUT_S,
     retry_s: connecting.RetryS = connecting.DEFAULT_RETRY_S,
     tls: connecting.Tls = False,
     tls_ca: connecting.TlsCa = None,

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from artifact.decoding import ImageError
+from rows.remote import DEFAULT_TIMEOUT_S
 from serving.client.pictures import Picture
 
 MAX_BYTES_AHEAD = 16 * 1024 * 1024
@@ -21,19 +22,24 @@ Fetched = Picture | ImageError
 
 
 class Reader:
-    """Reads files; may be used from several threads at a time. End it with `close`."""
+    """Reads files; may be used from several threads at a time. End it with `close`.
 
-    def __init__(self) -> None:
+    Args:
+        timeout_s: for each remote file, in seconds.
+    """
+
+    def __init__(self, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        self._timeout_s = timeout_s
         self._remote = ThreadPoolExecutor(_REMOTE_THREADS, "lookalike-read")  # a thread begins with its first use
 
     def fetch(self, pictures: Sequence[Picture]) -> list[Fetched]:
         """The pictures with their bytes in memory, or why there are none; some as they were, once these are many."""
         if any(picture.path is not None and not isinstance(picture.path, Path) for picture in pictures):
-            return list(self._remote.map(_fetched, pictures))
+            return list(self._remote.map(self._fetched, pictures))
         fetched: list[Fetched] = []
         num_bytes = 0
         for picture in pictures:
-            got = _fetched(picture) if num_bytes < MAX_BYTES_AHEAD else picture
+            got = self._fetched(picture) if num_bytes < MAX_BYTES_AHEAD else picture
             num_bytes += 0 if isinstance(got, ImageError) else got.num_bytes
             fetched.append(got)
         return fetched
@@ -42,11 +48,10 @@ class Reader:
         """Drop what has not begun."""
         self._remote.shutdown(wait=False, cancel_futures=True)
 
-
-def _fetched(picture: Picture) -> Fetched:
-    if picture.path is None:
-        return picture
-    try:
-        return replace(picture, path=None, span=None, data=picture.read())
-    except ImageError as error:
-        return error
+    def _fetched(self, picture: Picture) -> Fetched:
+        if picture.path is None:
+            return picture
+        try:
+            return replace(picture, path=None, span=None, data=picture.read(timeout_s=self._timeout_s))
+        except ImageError as error:
+            return error

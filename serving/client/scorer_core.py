@@ -183,7 +183,13 @@ class _Running:
         self.batch_size = _choose_batch_size(options, self.connection)
         self.connection.timings.listener = self._note
         cores = self.connection.in_flight if is_local else None
-        self.runner = BatchRunner(self.connection, sending=self.sending, batch_size=self.batch_size, cores=cores)
+        self.runner = BatchRunner(
+            self.connection,
+            sending=self.sending,
+            batch_size=self.batch_size,
+            cores=cores,
+            read_timeout_s=options.read_timeout_s,
+        )
         # beside those that run here some read their files, and beside those at a server every core has one to decode
         besides = _READING if is_local else options.threads or available_cores()
         self.in_flight = self.connection.in_flight + besides

@@ -20,6 +20,7 @@ from artifact.decoding import ImageError
 from artifact.errors import ModelNotFoundError, ServerError, TooLargeError, UnavailableError, UsageError
 from artifact.image_batch import BadImagesError
 from rows.cutting import cut
+from rows.remote import DEFAULT_TIMEOUT_S
 from serving.client.batches.packing import pack, place_of, unpack
 from serving.client.batches.sending import ENCODED, PIXELS, Sending
 from serving.client.batches.size import BatchSize
@@ -42,14 +43,21 @@ class BatchRunner:
         sending: pixels or encoded files.
         batch_size: is told what was too large for a server.
         cores: batches that may be decoded and run at a time, where that is done here; the others read their files.
+        read_timeout_s: for each remote file, in seconds.
     """
 
     def __init__(
-        self, connection: Connection, *, sending: Sending, batch_size: BatchSize, cores: int | None = None
+        self,
+        connection: Connection,
+        *,
+        sending: Sending,
+        batch_size: BatchSize,
+        cores: int | None = None,
+        read_timeout_s: float = DEFAULT_TIMEOUT_S,
     ) -> None:
         self._connection, self._sending, self._batch_size = connection, sending, batch_size
         self._turn = nullcontext() if cores is None else threading.BoundedSemaphore(cores)
-        self._reader = Reader()
+        self._reader = Reader(timeout_s=read_timeout_s)
         self._inputs = connection.manifest.inputs
 
     def run(self, pictures: list[Picture]) -> list[Vectors | ImageError]:

@@ -51,9 +51,9 @@ def test_objects_are_read_at_the_same_time(reader: Reader, monkeypatch: pytest.M
             file.write(b"%d" % number)
     whole = ImageRef.read
 
-    def wait(self: ImageRef) -> bytes:
+    def wait(self: ImageRef, **options: float) -> bytes:
         together.wait()
-        return whole(self)
+        return whole(self, **options)
 
     monkeypatch.setattr(ImageRef, "read", wait)
     refs = [ImageRef(path=UPath(f"memory://bucket/{number}")) for number in range(8)]
