@@ -35,6 +35,9 @@ from serving.engine import require_device
 from serving.forks import keep_in_children, note_server
 
 _SPARE_THREADS = 16  # to answer health and to refuse requests while every one in the server holds a thread
+_PING_MS = 500
+"""How often clients may ping. gRPC's own five minutes end in "too many pings" for one that keeps a connection open
+through a NAT, which takes a ping every 10 to 60 seconds; a flood of them still ends it."""
 
 
 class Server:
@@ -65,6 +68,8 @@ class Server:
                 ("grpc.max_receive_message_length", self.options.max_message_bytes),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", 0),
+                ("grpc.http2.min_ping_interval_without_data_ms", _PING_MS),
+                ("grpc.keepalive_permit_without_calls", 1),
             ],
             maximum_concurrent_rpcs=num_threads,
         )
