@@ -10,6 +10,7 @@ import hashlib
 import io
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from PIL import Image
 
 from artifact.decoding import DEFAULT_LIMITS, ImageError, Pixels
 from rows.location import Location
-from rows.remote import DEFAULT_TIMEOUT_S, read_remote
+from rows.remote import DEFAULT_TIMEOUT_S, always_wanted, read_remote
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +66,18 @@ class ImageRef:
         """The local file that is this image and nothing else, or None."""
         return self.path if isinstance(self.path, Path) and self.span is None else None
 
-    def read(self, max_bytes: int = DEFAULT_LIMITS.max_bytes, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> bytes:
+    def read(
+        self,
+        max_bytes: int = DEFAULT_LIMITS.max_bytes,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        is_wanted: Callable[[], bool] = always_wanted,
+    ) -> bytes:
         """The encoded bytes; of pixels a PNG file, which gives the same pixels again.
 
         Args:
             max_bytes: larger files are refused before they are read, remote ones as soon as so much has come.
-            timeout_s: for a remote file, in seconds; see rows/remote.py.
+            timeout_s, is_wanted: for a remote file; see rows/remote.py.
 
         Raises:
             ImageError: no image in the row, no such file, not a file, too large, too slow, or not readable.
@@ -95,7 +102,7 @@ class ImageRef:
         except ValueError:  # a NUL byte in the name
             raise ImageError(f"not a file name: {str(self.path)!r}") from None
         try:
-            return read_remote(self.path, max_bytes=max_bytes, timeout_s=timeout_s)
+            return read_remote(self.path, max_bytes=max_bytes, timeout_s=timeout_s, is_wanted=is_wanted)
         except FileNotFoundError:
             raise ImageError(f"no such file: {self._shown}") from None
         except ImageError as error:

@@ -16,7 +16,8 @@ import asyncio
 import random
 import time
 import zlib
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from concurrent.futures import wait
 from typing import TYPE_CHECKING, Any
 
 from artifact.decoding import ImageError
@@ -29,6 +30,7 @@ DEFAULT_TIMEOUT_S = 60.0
 """For one file: at the limit of 64 MiB a little more than 1 MB a second."""
 _CHUNK = 1024 * 1024
 _TRIES = 4
+_LOOK_S = 0.25
 _FIRST_WAIT_S = 0.5
 _PLAIN = ("", "identity")
 _PACKED = ("gzip", "x-gzip", "deflate")
@@ -56,12 +58,24 @@ class _Reading:
             raise over_limit(self.max_bytes)
 
 
-def read_remote(path: UPath, *, max_bytes: int, timeout_s: float = DEFAULT_TIMEOUT_S) -> bytes:
+def always_wanted() -> bool:
+    """For callers that never give up on a file."""
+    return True
+
+
+def read_remote(
+    path: UPath,
+    *,
+    max_bytes: int,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+    is_wanted: Callable[[], bool] = always_wanted,
+) -> bytes:
     """The bytes of a file elsewhere.
 
     Args:
         max_bytes: a larger file is refused as soon as so much was read.
         timeout_s: for all of it, in seconds; inf for no limit.
+        is_wanted: False once nobody waits for the bytes; then reading ends within a moment.
 
     Raises:
         ImageError: why there are none; the caller knows of which file.
@@ -71,14 +85,14 @@ def read_remote(path: UPath, *, max_bytes: int, timeout_s: float = DEFAULT_TIMEO
     for number in range(_TRIES):
         reading = _Reading(max_bytes)
         try:
-            _read(path, reading, end)
+            _read(path, reading, end, is_wanted)
             return _unpacked(reading, max_bytes)
         except _BusyError as busy:
             limit_s = _FIRST_WAIT_S * 2**number
             wait_s = limit_s * (1 + random.random()) / 2 if busy.after_s is None else busy.after_s
             if number + 1 == _TRIES or time.monotonic() + wait_s >= end:
                 raise ImageError(_unread(busy.words)) from None
-            time.sleep(wait_s)
+            _pause(wait_s, is_wanted)
         except (ImageError, FileNotFoundError):
             raise
         except (TimeoutError, asyncio.CancelledError) as error:
@@ -105,29 +119,37 @@ def _late(num_bytes: int, timeout_s: float) -> str:
     return f"cannot be read ({got} within {timeout_s:g} s; --read-timeout waits longer)"
 
 
-def _read(path: UPath, reading: _Reading, end: float) -> None:
+def _pause(wait_s: float, is_wanted: Callable[[], bool]) -> None:
+    end = time.monotonic() + wait_s
+    while (left_s := end - time.monotonic()) > 0 and is_wanted():
+        time.sleep(min(left_s, _LOOK_S))
+
+
+def _read(path: UPath, reading: _Reading, end: float, is_wanted: Callable[[], bool]) -> None:
     from fsspec import filesystem
 
     # by its options, and not the one that the path keeps: that is of the process that was forked, if this one was
     files = filesystem(path.protocol, **path.storage_options)
     if path.protocol in ("http", "https"):
-        _await(_read_http(files, path.path, reading), files.loop, end)
+        _await(_read_http(files, path.path, reading), files.loop, end, is_wanted)
     elif getattr(files, "async_impl", False) and not files.asynchronous:
-        _await(_read_stream(files, path.path, reading), files.loop, end)
+        _await(_read_stream(files, path.path, reading), files.loop, end, is_wanted)
     else:
         _read_blocking(files, path.path, reading, end)
 
 
-def _await(work: Coroutine[Any, Any, None], loop: Any, end: float) -> None:
+def _await(work: Coroutine[Any, Any, None], loop: Any, end: float, is_wanted: Callable[[], bool]) -> None:
     """Run in fsspec's loop; at the end of time it is cancelled there, which closes what it holds."""
     left_s = end - time.monotonic()
     limit_s = None if left_s == float("inf") else max(0.0, left_s)
     future = asyncio.run_coroutine_threadsafe(asyncio.wait_for(work, limit_s), loop)
     try:
+        while not wait([future], _LOOK_S).done:
+            if not is_wanted():
+                raise ImageError(_unread("nobody waits for it any more"))
         future.result()
-    except BaseException:
-        future.cancel()  # an interrupt of this thread ends it too
-        raise
+    finally:
+        future.cancel()  # an interrupt of this thread ends it too; nothing where it has ended
 
 
 async def _read_http(files: Any, url: str, reading: _Reading) -> None:

@@ -30,6 +30,7 @@ def open_engine(
     repository: Path | None,
     device: str,
     batch_size: int | None,
+    read_timeout_s: float,
     address: str | None,
     actors: int | None,
     actor_cpus: int | None,
@@ -51,4 +52,11 @@ def open_engine(
 
     import_ray()
     options = RayOptions(address=address, actors=actors, actor_cpus=actor_cpus)
-    return RayEngine(model=model, repository=repository, batch_size=batch_size, device=device, options=options)
+    return RayEngine(
+        model=model,
+        repository=repository,
+        batch_size=batch_size,
+        device=device,
+        read_timeout_s=read_timeout_s,
+        options=options,
+    )

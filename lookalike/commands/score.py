@@ -72,6 +72,7 @@ def score(
         repository=repository,
         device=device,
         batch_size=batch_size,
+        read_timeout_s=read_timeout_s,
         address=address,
         actors=actors,
         actor_cpus=actor_cpus,

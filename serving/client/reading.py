@@ -29,7 +29,7 @@ class Reader:
     """
 
     def __init__(self, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
-        self._timeout_s = timeout_s
+        self._timeout_s, self._is_closed = timeout_s, False
         self._remote = ThreadPoolExecutor(_REMOTE_THREADS, "lookalike-read")  # a thread begins with its first use
 
     def fetch(self, pictures: Sequence[Picture]) -> list[Fetched]:
@@ -45,13 +45,15 @@ class Reader:
         return fetched
 
     def close(self) -> None:
-        """Drop what has not begun."""
+        """Drop what has not begun, and end what is being read from elsewhere."""
+        self._is_closed = True
         self._remote.shutdown(wait=False, cancel_futures=True)
 
     def _fetched(self, picture: Picture) -> Fetched:
         if picture.path is None:
             return picture
         try:
-            return replace(picture, path=None, span=None, data=picture.read(timeout_s=self._timeout_s))
+            data = picture.read(timeout_s=self._timeout_s, is_wanted=lambda: not self._is_closed)
+            return replace(picture, path=None, span=None, data=data)
         except ImageError as error:
             return error

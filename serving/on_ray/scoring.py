@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from artifact.events import Report
 from rows.tables import ImageTable
+from serving.client.options import ScorerOptions
 from serving.client.scorer import Scorer
 from serving.client.windows import ScoredRows
 from serving.jobs.folder import JobFolder
@@ -36,8 +37,8 @@ class RayEngine:
     """Makes the missing parts of a job on a cluster: `score_table(..., engine=RayEngine(...))`.
 
     Attributes:
-        model, repository, batch_size, device: the actors' Scorer; every node must see the repository at the same path.
-            For `cuda` each actor takes a GPU. Its version is that of the job's own scorer.
+        model, repository, batch_size, device, read_timeout_s: the actors' Scorer; every node must see the repository at
+            the same path. For `cuda` each actor takes a GPU. Its version is that of the job's own scorer.
         options: which cluster, and how much of it.
     """
 
@@ -45,6 +46,7 @@ class RayEngine:
     repository: str | Path
     batch_size: int | None = None
     device: str = "cpu"
+    read_timeout_s: float = ScorerOptions.read_timeout_s
     options: RayOptions = field(default_factory=RayOptions)
 
     def __call__(
@@ -79,6 +81,7 @@ class RayEngine:
                 "version": scorer.version,
                 "batch_size": self.batch_size,
                 "device": self.device,
+                "read_timeout_s": self.read_timeout_s,
             },
             digest=scorer.digest,
             folder=os.getcwd(),

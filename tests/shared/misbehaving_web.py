@@ -24,6 +24,11 @@ def _answer(send: Send, status: str, *headers: str, body: bytes = b"", length: i
     send("\r\n".join([*lines, "", ""]).encode() + body)
 
 
+def served(body: bytes) -> Callable[[Send], None]:
+    """A way that gives a file."""
+    return lambda send: _answer(send, "200 OK", body=body)
+
+
 def _endless(send: Send, *headers: str, framed: Callable[[bytes], bytes] = bytes) -> None:
     _answer(send, "200 OK", *headers, length=-1)
     end = time.monotonic() + _END_S
@@ -64,7 +69,7 @@ class Web:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
         self.ways: dict[str, Callable[[Send], None]] = {
-            "good": lambda send: _answer(send, "200 OK", body=GOOD),
+            "good": served(GOOD),
             "no-length": lambda send: _answer(send, "200 OK", body=GOOD, length=-1),
             "chunked": lambda send: _answer(
                 send,

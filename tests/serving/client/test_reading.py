@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import numpy as np
@@ -51,7 +52,7 @@ def test_objects_are_read_at_the_same_time(reader: Reader, monkeypatch: pytest.M
             file.write(b"%d" % number)
     whole = ImageRef.read
 
-    def wait(self: ImageRef, **options: float) -> bytes:
+    def wait(self: ImageRef, **options: Any) -> bytes:
         together.wait()
         return whole(self, **options)
 
