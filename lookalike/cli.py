@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from artifact.cores import limit_threads
 from artifact.errors import LookalikeError, UsageError
 from lookalike.commands.adopt import adopt
 from lookalike.commands.check import check
@@ -114,6 +115,7 @@ for command in COMMANDS:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     warnings.filterwarnings("ignore", module="PIL")  # oddities of a picture that could still be read
+    limit_threads()
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - for all of the process; closed with >&-
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115

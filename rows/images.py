@@ -10,6 +10,7 @@ import hashlib
 import io
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from artifact.errors import bounded
 from artifact.limits import DEFAULT_LIMITS, too_many_bytes
 from rows.location import Location
 from rows.nearby import nearby
+from rows.remote import DEFAULT_TIMEOUT_S, always_wanted, read_remote
 
 _LONGEST_SHOWN = 300
 
@@ -71,14 +73,21 @@ class ImageRef:
         """The local file that is this image and nothing else, or None."""
         return self.path if isinstance(self.path, Path) and self.span is None else None
 
-    def read(self, max_bytes: int = DEFAULT_LIMITS.max_bytes) -> bytes:
+    def read(
+        self,
+        max_bytes: int = DEFAULT_LIMITS.max_bytes,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        is_wanted: Callable[[], bool] = always_wanted,
+    ) -> bytes:
         """The encoded bytes; of pixels a PNG file, which gives the same pixels again.
 
         Args:
-            max_bytes: larger files are refused before they are read.
+            max_bytes: larger files are refused before they are read, remote ones as soon as so much has come.
+            timeout_s, is_wanted: for a remote file; see rows/remote.py.
 
         Raises:
-            ImageError: no image in the row, no such file, not a file, too large, or not readable.
+            ImageError: no image in the row, no such file, not a file, too large, too slow, or not readable.
         """
         if self.data is not None:
             return self.data
@@ -89,7 +98,8 @@ class ImageRef:
         try:
             if self.span is not None:
                 return self._read_span(*self.span, max_bytes)
-            return self._read_local(max_bytes) if isinstance(self.path, Path) else self._read_remote(max_bytes)
+            if isinstance(self.path, Path):
+                return self._read_local(max_bytes)
         except ImageError:
             raise
         except FileNotFoundError:
@@ -99,6 +109,12 @@ class ImageRef:
             raise ImageError(f"cannot be read ({error.strerror or type(error).__name__}): {self._shown}") from None
         except ValueError:  # a NUL byte in the name
             raise ImageError(f"not a file name: {bounded(repr(str(self.path)), _LONGEST_SHOWN)}") from None
+        try:
+            return read_remote(self.path, max_bytes=max_bytes, timeout_s=timeout_s, is_wanted=is_wanted)
+        except FileNotFoundError:
+            raise ImageError(f"no such file: {self._shown}") from None
+        except ImageError as error:
+            raise ImageError(f"{error}: {self._shown}") from None
 
     def _read_local(self, max_bytes: int) -> bytes:
         assert isinstance(self.path, Path)
@@ -119,20 +135,6 @@ class ImageRef:
             os.close(file)
         if len(data) < size:
             raise ImageError(f"cut short, {len(data)} of {size} bytes: {self._shown}")
-        return data
-
-    def _read_remote(self, max_bytes: int) -> bytes:
-        assert self.path is not None
-        assert not isinstance(self.path, Path)
-        try:
-            # one request, where asking for the size first would be two
-            data: bytes = self.path.fs.cat_file(self.path.path, end=max_bytes + 1)
-        except OSError:
-            raise
-        except Exception as error:  # network libraries have error trees of their own
-            raise ImageError(f"cannot be read ({type(error).__name__}): {self._shown}") from None
-        if len(data) > max_bytes:
-            raise ImageError(too_many_bytes(len(data), max_bytes, where=self._shown))
         return data
 
     def _check_size(self, size: int, max_bytes: int) -> None:

@@ -6,15 +6,17 @@ fsspec is imported only for such text: a scorer of local tables does not pay for
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, TypeAlias, cast
+from typing import IO, TYPE_CHECKING, Any, TypeAlias, cast
 
 from artifact.errors import DataError
+from rows.network_errors import is_network_error, network_words
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -26,7 +28,9 @@ _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _FILES_TO_LIST = 8
 _VERSION_FACTS = ("ETag", "etag", "generation", "mtime", "LastModified", "updated", "last_modified", "created")
 """What file systems call the fact by which two versions of a file differ, the surest first."""
-_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
+_READ_BYTES = 1024 * 1024
+_CONNECT_S, _SILENCE_S = 30.0, 60.0
+_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "http": "http", "https": "http"}
 
 
 def is_url(text: str) -> bool:
@@ -49,7 +53,7 @@ def locate(place: str | os.PathLike[str] | Location) -> Location:
         raise complaint
     from upath import UPath
 
-    found = UPath(place)
+    found = UPath(place, **_options(protocol))
     return Path(found.path) if protocol in ("file", "local") else found
 
 
@@ -68,9 +72,11 @@ def opened(path: Location, *, decompress: bool = False) -> Iterator[IO[bytes]]:
     """A table's file for reading; gunzipped where asked and the name ends in .gz. Raises DataError."""
     try:
         file: IO[bytes] = path.open("rb")
-    except OSError as error:
+    except Exception as error:
+        if not is_network_error(error):
+            raise
         raise unreadable(path, error) from None
-    with file:
+    with file if isinstance(path, Path) else io.BufferedReader(_Remote(path, file), _READ_BYTES) as file:
         if decompress and path.name.lower().endswith(".gz"):
             with gzip.open(file, "rb") as inner:
                 yield cast(IO[bytes], inner)
@@ -78,11 +84,58 @@ def opened(path: Location, *, decompress: bool = False) -> Iterator[IO[bytes]]:
             yield file
 
 
-def unreadable(path: Location, error: BaseException) -> DataError:
+class _Remote(io.RawIOBase):
+    """A file elsewhere whose errors are of us: readers take those of the system for what they know of files here."""
+
+    def __init__(self, path: Location, file: IO[bytes]) -> None:
+        self._path, self._file = path, file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return self._file.seekable()
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        with from_elsewhere(self._path):
+            return self._file.seek(offset, whence)
+
+    def readinto(self, buffer: Any) -> int:
+        with from_elsewhere(self._path):
+            data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+@contextmanager
+def from_elsewhere(*places: object) -> Iterator[None]:
+    """What within reads one of these places: an error of the network becomes a DataError in one line.
+
+    Nothing changes where all are of this machine.
+    """
+    try:
+        yield
+    except Exception as error:
+        remote = [place for place in places if _is_elsewhere(place)]
+        if not remote or not is_network_error(error):
+            raise
+        raise unreadable(remote[0], error) from None
+
+
+def _is_elsewhere(place: object) -> bool:
+    return is_url(place) if isinstance(place, str) else hasattr(place, "fs")  # as a UPath has, and no Path
+
+
+def unreadable(path: object, error: BaseException) -> DataError:
     """One line for an error of the operating system or of a network."""
-    missing = isinstance(error, FileNotFoundError)
-    reason = "nothing there" if missing else getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return DataError("table", expected="a file that can be read", got=reason[:300], where=path)
+    return DataError("table", expected="a file that can be read", got=network_words(error), where=path)
 
 
 def stamps(files: Sequence[Location]) -> list[str]:
@@ -117,6 +170,20 @@ def _stamp(file: Location) -> str:
     except OSError as error:
         raise unreadable(file, error) from None
     return f"{facts.get('size')} {next((facts[name] for name in _VERSION_FACTS if facts.get(name)), '')}"
+
+
+def _options(protocol: str) -> dict[str, Any]:
+    """The options of a protocol's file system; with those of the user, which fsspec has read from its own files.
+
+    A table may take hours, and aiohttp would end each of its requests after five minutes; what must not be is silence.
+    """
+    if protocol not in ("http", "https"):
+        return {}
+    import aiohttp
+    from fsspec.config import conf
+
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=_SILENCE_S)
+    return {"client_kwargs": {"timeout": timeout, **conf.get(protocol, {}).get("client_kwargs", {})}}
 
 
 @cache

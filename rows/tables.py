@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -17,7 +17,7 @@ from rows.formats.opening import TableLike, allow_images, open_source
 from rows.formats.passed_over import passed_over_facts
 from rows.formats.source import Source, rechunk
 from rows.images import ImageRef
-from rows.location import stamps
+from rows.location import from_elsewhere, stamps
 
 __all__ = ["DEFAULT_BATCH_BYTES", "ImageTable", "RowBatch", "open_table", "table_of_source"]
 
@@ -63,8 +63,9 @@ class ImageTable:
         self._where = where
         self._source = source
         self._columns = columns
-        self._stamps = stamps(source.files)
-        self._num_rows = source.count_rows(columns.read)
+        with from_elsewhere(*source.files):
+            self._stamps = stamps(source.files)
+            self._num_rows = source.count_rows(columns.read)
 
     @property
     def num_rows(self) -> int | None:
@@ -141,7 +142,7 @@ class ImageTable:
             max_bytes=max(1, max_bytes // 4),
         )
         first = start_row
-        for table in rechunk(chunks, rows_per_batch, max_bytes):
+        for table in self._read(rechunk(chunks, rows_per_batch, max_bytes)):
             try:
                 copied = columns.copied(table, first)
                 ids = self._ids(copied, first)
@@ -150,6 +151,14 @@ class ImageTable:
                 raise self._not_utf8(table, first) from None
             yield RowBatch(first_row=first, ids=ids, images=images, copied=copied)
             first += table.num_rows
+
+    def _read(self, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+        while True:
+            with from_elsewhere(*self._source.files):
+                table = next(tables, None)
+            if table is None:
+                return
+            yield table
 
     def _ids(self, copied: pa.Table, first: int) -> list[str]:
         ids = copied["id"].to_pylist()

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.neighbours.checks import check_vectors
+from analysis.neighbours.faiss_library import load_faiss
 from analysis.neighbours.nearest import centre_of, prepare
 from analysis.neighbours.samples import check_seed
 from artifact.arrays import Indices, Vectors
@@ -79,7 +80,7 @@ def kmeans(vectors: Vectors, k: int, *, seed: int = 0, num_starts: int = 5, dist
 
 def _one_start(vectors: Vectors, k: int, rng: np.random.Generator) -> tuple[float, Indices, Vectors]:
     """(inertia, assignments int64 [N], centroids float32 [k, n]) from one k-means++ start."""
-    import faiss
+    faiss = load_faiss()
 
     sample = vectors
     if len(vectors) > _SEEDING_ROWS_PER_CLUSTER * k:
@@ -105,7 +106,7 @@ def assign(vectors: Vectors, centroids: Vectors) -> tuple[Vectors, Indices]:
         vectors: float32 [N, n], near the origin and of length 1 for cosine: see analysis.neighbours.nearest.prepare.
         centroids: float32 [k, n], moved as the vectors are.
     """
-    import faiss
+    faiss = load_faiss()
 
     index = faiss.IndexFlatL2(centroids.shape[1])
     index.add(centroids)

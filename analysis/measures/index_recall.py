@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis.neighbours.faiss_library import load_faiss
 from analysis.neighbours.nearest import EXTRA_CANDIDATES, faiss_metric, prepare, search_index
 from artifact.arrays import Indices, Vectors
 from artifact.distances import DISTANCES
@@ -40,7 +41,7 @@ class ExactDistances:
 
     def add(self, first_row: int, vectors: Vectors) -> None:
         """Look at some more rows, float32 [m, n] as the index holds them, the first of them number `first_row`."""
-        import faiss
+        faiss = load_faiss()
 
         prepared = np.ascontiguousarray(prepare(vectors, self._distance, self._centre))
         wanted = min(len(vectors), self.k + 1 + EXTRA_CANDIDATES)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from analysis.neighbours.checks import check_vectors
+from analysis.neighbours.faiss_library import load_faiss
 from analysis.neighbours.pairwise import distance_chunks
 from artifact.arrays import Indices, Vectors
 from artifact.distances import DISTANCES, check_distance
@@ -80,7 +81,7 @@ def _nearest_by_pairs(
 
 def faiss_metric(distance: str) -> int:
     """The metric by which faiss orders vectors that went through `prepare`; raises UsageError where it has none."""
-    import faiss
+    faiss = load_faiss()
 
     metrics: dict[str | None, int] = {
         SQUARES: faiss.METRIC_L2,
@@ -96,7 +97,7 @@ def faiss_metric(distance: str) -> int:
 
 def flat_index(dim: int, distance: str) -> Any:
     """An empty exact faiss index for vectors that went through `prepare`."""
-    import faiss
+    faiss = load_faiss()
 
     return faiss.IndexFlatL2(dim) if faiss_metric(distance) == faiss.METRIC_L2 else faiss.IndexFlatIP(dim)
 
@@ -165,7 +166,7 @@ def search_index(
 
 def _candidates(index: Any, queries: Vectors, wanted: int, needed: int) -> Indices:
     """Rows int64 [Q, wanted], at least `needed` of them real (the rest -1): a query that found fewer looks further."""
-    import faiss
+    faiss = load_faiss()
 
     _, found = index.search(queries, wanted)
     rows: Indices = found

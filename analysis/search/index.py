@@ -24,6 +24,7 @@ import pyarrow as pa
 
 from analysis.neighbours.batches import rows_with_ids
 from analysis.neighbours.checks import check_vectors
+from analysis.neighbours.faiss_library import load_faiss
 from analysis.neighbours.nearest import search_index
 from analysis.neighbours.samples import check_seed
 from analysis.search.index_kinds import AUTO, INDEX_KINDS, RECALL, choose_kind
@@ -194,7 +195,7 @@ class Index:
 
     def save(self, file: str | Path) -> None:
         """Write FILE and FILE.rows.parquet; raises OutputError where that cannot be done."""
-        import faiss
+        faiss = load_faiss()
 
         path = Path(file)
         with staged_file(path) as staged:
@@ -221,7 +222,7 @@ class Index:
         Raises:
             DataError: a file is missing or broken, or the two do not belong together.
         """
-        import faiss
+        faiss = load_faiss()
 
         path, beside = Path(file), rows_file(Path(file))
         for needed in (path, beside):

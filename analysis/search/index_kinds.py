@@ -23,6 +23,7 @@ import numpy as np
 
 from analysis.measures.index_recall import ExactDistances
 from analysis.neighbours.batches import checked_batches, checked_rows
+from analysis.neighbours.faiss_library import load_faiss
 from analysis.neighbours.nearest import centre_of, faiss_metric, flat_index, prepare
 from analysis.neighbours.samples import sample_rows
 from artifact.errors import UsageError
@@ -62,7 +63,7 @@ def build_ivf(table: VectorTable, distance: str, *, recall: float, seed: int) ->
         The index, with nprobe set, and {"nlist", "nprobe", "recall@10" (measured), "recall_target",
         "recall_queries", "seed"}.
     """
-    import faiss
+    faiss = load_faiss()
 
     rng = np.random.default_rng(seed)
     num_lists = int(min(_MAX_LISTS, 4 * table.num_rows**0.5, max(1, table.num_rows // 8)))

@@ -30,6 +30,9 @@ BatchSize = Annotated[
 MaxMegapixels = Annotated[float, MAX_MEGAPIXELS]
 MaxImageMb = Annotated[float, MAX_IMAGE_MB]
 TimeoutS = Annotated[float, typer.Option("--timeout", help="Deadline of a request.", metavar="SECONDS")]
+ReadTimeoutS = Annotated[
+    float, typer.Option("--read-timeout", help="Deadline of reading one remote image.", metavar="SECONDS")
+]
 RetryS = Annotated[
     float,
     typer.Option(
@@ -56,6 +59,7 @@ TokenFile = Annotated[
 
 DEFAULT_TIMEOUT_S, DEFAULT_RETRY_S = ScorerOptions.timeout_s, ScorerOptions.retry_s
 DEFAULT_MAX_MEGAPIXELS, DEFAULT_MAX_IMAGE_MB = ScorerOptions.max_megapixels, ScorerOptions.max_image_mb
+DEFAULT_READ_TIMEOUT_S = ScorerOptions.read_timeout_s
 
 
 def given_connection(context: typer.Context) -> dict[str, Any]:

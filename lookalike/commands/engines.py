@@ -32,6 +32,7 @@ def open_engine(
     batch_size: int | None,
     max_megapixels: float,
     max_image_mb: float,
+    read_timeout_s: float,
     address: str | None,
     actors: int | None,
     actor_cpus: int | None,
@@ -60,5 +61,6 @@ def open_engine(
         max_megapixels=max_megapixels,
         max_image_mb=max_image_mb,
         device=device,
+        read_timeout_s=read_timeout_s,
         options=options,
     )

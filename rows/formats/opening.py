@@ -29,7 +29,7 @@ from rows.formats.source import Source
 from rows.formats.tar import TarSource
 from rows.formats.walk import is_folder, kind_of_junk
 from rows.images import readable_name
-from rows.location import Location, is_url, locate
+from rows.location import Location, from_elsewhere, is_url, locate
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -87,6 +87,11 @@ def open_source(table: TableLike) -> tuple[Source, str]:
         return _with_rows(TableSource(table), "table in memory"), "table in memory"
     if isinstance(table, pa.RecordBatchReader):
         return StreamSource(table), "stream of record batches"
+    with from_elsewhere(*(table if isinstance(table, (list, tuple)) else [table])):
+        return _open_places(table)
+
+
+def _open_places(table: Any) -> tuple[Source, str]:
     if isinstance(table, (list, tuple)):
         places = [locate(place) for place in table]
         if not places:
@@ -96,7 +101,7 @@ def open_source(table: TableLike) -> tuple[Source, str]:
     if isinstance(table, (str, os.PathLike)) and (found := _matches(os.fspath(table))) is not None:
         return _with_rows(_open_files(found), str(table)), str(table)
     place = locate(table)
-    if place.is_dir():
+    if not _is_web_file(place) and place.is_dir():
         files = table_files(place)
         source = _open_files(files) if files else open_folder(place)
         return _with_rows(source, place.name), place.name
@@ -132,6 +137,11 @@ def table_files(folder: Location) -> list[Location]:
 def is_table_file(name: str) -> bool:
     """Whether a file of this name is opened as a table."""
     return _suffix(name) is not None
+
+
+def _is_web_file(place: Location) -> bool:
+    """Whether it is a table's file at http, by its name: there a look whether it is a folder would read all of it."""
+    return not isinstance(place, Path) and place.protocol in ("http", "https") and is_table_file(place.name)
 
 
 def _entries(folder: Location) -> Iterator[tuple[str, bool]]:

@@ -34,6 +34,7 @@ from serving.client.pictures import ImageLike
 from serving.client.scorer import Scorer, is_yield
 from serving.client.scorer_core import Streams, image_windows
 from serving.client.windows import ScoredRows, Window
+from serving.forks import PerProcess
 
 Arguments = ParamSpec("Arguments")
 Item = TypeVar("Item")
@@ -57,8 +58,7 @@ class AsyncScorer:
     def __init__(self, model: str, **options: Any) -> None:
         self._open: Callable[[], Scorer] = partial(Scorer, model, **options)
         self._scorer: Scorer | None = None
-        self._turns: asyncio.Semaphore | None = None
-        self._helpers = ThreadPoolExecutor(_HELPERS, "lookalike-async")
+        self._here = PerProcess(lambda before: _Helpers())
 
     @property
     def scorer(self) -> Scorer:
@@ -109,7 +109,8 @@ class AsyncScorer:
     ) -> AsyncGenerator[ScoredRows, None]:
         """One answer for each window of rows, in order; see Scorer.stream. Takes an async iterable too."""
         core = self.scorer.core
-        flow, source = core.flow(), self._iterate(windows)
+        flow = await self._help(core.flow) if core.has_to_connect else core.flow()
+        source = self._iterate(windows)
         num_rows = 0
         try:
             has_more = True
@@ -139,15 +140,17 @@ class AsyncScorer:
         """Cancel what is in flight and end the threads; may be called twice."""
         if self._scorer is not None:
             await asyncio.to_thread(self._scorer.close)
-        self._helpers.shutdown(wait=False, cancel_futures=True)
+        if self._here.made is not None:
+            self._here.made.pool.shutdown(wait=False, cancel_futures=True)
 
     async def __aenter__(self) -> Self:
-        connecting = self._helpers.submit(self._open)
+        pool = self._here().pool
+        connecting = pool.submit(self._open)
         try:
             self._scorer = await asyncio.wrap_future(connecting)
         except BaseException:
             connecting.add_done_callback(_close_result)  # it may connect all the same
-            self._helpers.shutdown(wait=False)
+            pool.shutdown(wait=False)
             raise
         return self
 
@@ -158,16 +161,17 @@ class AsyncScorer:
 
     def _turn(self) -> asyncio.Semaphore:
         """To be held by a call: more at a time than keep the threads busy would only fill the memory."""
-        if self._turns is None:
-            self._turns = asyncio.Semaphore(2 * self.scorer.in_flight)
-        return self._turns
+        here = self._here()
+        if here.turns is None:
+            here.turns = asyncio.Semaphore(2 * self.scorer.in_flight)
+        return here.turns
 
     async def _help(
         self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Result:
         """What a function gives, run in a thread that may be kept busy."""
         try:
-            future = self._helpers.submit(function, *args, **kwargs)
+            future = self._here().pool.submit(function, *args, **kwargs)
         except RuntimeError:  # the pool's way to say that it was shut down
             raise closed_meanwhile() from None
         return await _done(future)
@@ -192,6 +196,14 @@ class AsyncScorer:
                 for vector in vectors_of(scored, first_row, yield_bad=yield_bad):
                     yield vector
                 first_row += scored.num_rows
+
+
+class _Helpers:
+    """What of an AsyncScorer belongs to one process."""
+
+    def __init__(self) -> None:
+        self.pool = ThreadPoolExecutor(_HELPERS, "lookalike-async")
+        self.turns: asyncio.Semaphore | None = None
 
 
 async def _done(future: Future[Result]) -> Result:

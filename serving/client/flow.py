@@ -6,6 +6,7 @@ same.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
@@ -13,7 +14,7 @@ from functools import partial
 
 from artifact.arrays import Vectors
 from artifact.decoding import ImageError
-from artifact.errors import UnansweredError
+from artifact.errors import UnansweredError, UsageError
 from artifact.model.manifest import Manifest
 from serving.client.batches.runner import BatchRunner
 from serving.client.batches.size import BatchSize
@@ -56,10 +57,12 @@ class Flow:
         self._batches: deque[Future[Results]] = deque()
         self._results: Results = []
         self._is_cancelled = False
+        self._process = os.getpid()
 
     @property
     def wants(self) -> bool:
         """Whether the next window may be put."""
+        self._require_own_process()
         if len(self._batches) >= self._ahead or self._uncut:
             return False
         return not self._windows or sum(window.num_bytes for window in self._windows) < _MOST_BYTES
@@ -67,6 +70,7 @@ class Flow:
     @property
     def oldest(self) -> Future[Results] | None:
         """The batch to wait for; None where nothing is under way."""
+        self._require_own_process()
         return self._batches[0] if self._batches else None
 
     def put(self, window: Window) -> None:
@@ -96,8 +100,19 @@ class Flow:
     def cancel(self) -> None:
         """Drop what has not begun; may be called twice."""
         self._is_cancelled = True
+        if self._process != os.getpid():  # a lock of theirs may be held for ever by a thread that is not here
+            return
         for future in list(self._batches):
             future.cancel()
+
+    def _require_own_process(self) -> None:
+        if self._process != os.getpid():  # its batches run in threads that a fork does not copy
+            raise UsageError(
+                "vectors asked for in a forked process",
+                expected="the process that began to embed these images",
+                got="a copy of it",
+                mend="begin anew there",
+            )
 
     def _submit(self) -> None:
         while self._uncut and len(self._batches) < self._ahead and not self._is_cancelled:

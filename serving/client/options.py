@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from serving.client.connection import Connection
 
 SENDS = ("auto", "pixels", "encoded")
-_BESIDE_LOCAL = ("send", "batch_size", "max_megapixels", "max_image_mb")
+_BESIDE_LOCAL = ("send", "batch_size", "max_megapixels", "max_image_mb", "read_timeout_s")
 _BESIDE_REMOTE = (*_BESIDE_LOCAL, "threads", "timeout_s")
 
 
@@ -30,9 +30,9 @@ class ScorerOptions:
         url: HOST:PORT of a server's gRPC port; several, with commas or as a list, share the work.
         repository: folder of a model repository, to run the artifact in this process.
         connection: who runs the artifact already: anything with the Connection protocol (serving/client/connection.py),
-            closed with the Scorer. Beside it stand `send`, `batch_size` and the limits alone, and where it runs the
-            artifact elsewhere `threads`, that decode, and `timeout_s`, the deadline that batches are to stay well
-            under; the other options are for whoever makes it.
+            closed with the Scorer. Beside it stand `send`, `batch_size`, the limits and `read_timeout_s` alone, and
+            where it runs the artifact elsewhere `threads`, that decode, and `timeout_s`, the deadline that batches are
+            to stay well under; the other options are for whoever makes it.
         version: default the one that is served.
         send: "pixels" decodes here, "encoded" sends the files, "auto" takes what the first batches show to be faster.
         batch_size: images of one request; None finds it while running, in this process it is 8 to 32 by the size of the
@@ -42,6 +42,8 @@ class ScorerOptions:
             judged by its own limits too.
         max_image_mb: larger files are bad images; a megabyte is 2**20 bytes.
         timeout_s: deadline of one try of a request to a server, in seconds; missing it is an error, not tried again.
+        read_timeout_s: deadline of reading one image from elsewhere (http, s3 and so on), in seconds, tries included;
+            inf for none. Missing it makes a bad row.
         retry_s: how long a call waits for servers that are away or busy, in seconds; 0 for not at all, inf for ever.
         tls: True to encrypt and trust what the system trusts, or a PEM file of the authorities to trust.
         tls_certificate, tls_key: PEM files that show a server who asks, both or neither.
@@ -64,6 +66,7 @@ class ScorerOptions:
     max_megapixels: float = DEFAULT_MAX_MEGAPIXELS
     max_image_mb: float = DEFAULT_MAX_IMAGE_MB
     timeout_s: float = 60.0
+    read_timeout_s: float = 60.0
     retry_s: float = 120.0
     tls: bool | str | os.PathLike[str] = False
     tls_certificate: str | os.PathLike[str] | None = None
@@ -80,8 +83,9 @@ class ScorerOptions:
             if value is not None and value < 1:
                 raise UsageError(name, expected="at least 1", got=str(value))
         require_limits(self.max_megapixels, self.max_image_mb)
-        if not self.timeout_s > 0:
-            raise UsageError("timeout_s", expected="more than 0 seconds", got=f"{self.timeout_s:g}")
+        for name in ("timeout_s", "read_timeout_s"):
+            if not getattr(self, name) > 0:
+                raise UsageError(name, expected="more than 0 seconds", got=f"{getattr(self, name):g}")
         if not self.retry_s >= 0:
             raise UsageError("retry_s", expected="0 seconds or more", got=f"{self.retry_s:g}")
         self._require_one_place()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from artifact.decoding import ImageError
 from artifact.limits import DEFAULT_LIMITS
+from rows.remote import DEFAULT_TIMEOUT_S
 from serving.client.pictures import Picture
 
 MAX_BYTES_AHEAD = 16 * 1024 * 1024
@@ -26,10 +27,11 @@ class Reader:
 
     Args:
         max_bytes: larger files are not read.
+        timeout_s: for each remote file, in seconds.
     """
 
-    def __init__(self, max_bytes: int = DEFAULT_LIMITS.max_bytes) -> None:
-        self._max_bytes = max_bytes
+    def __init__(self, max_bytes: int = DEFAULT_LIMITS.max_bytes, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        self._max_bytes, self._timeout_s, self._is_closed = max_bytes, timeout_s, False
         self._remote = ThreadPoolExecutor(_REMOTE_THREADS, "lookalike-read")  # a thread begins with its first use
 
     def fetch(self, pictures: Sequence[Picture]) -> list[Fetched]:
@@ -45,13 +47,15 @@ class Reader:
         return fetched
 
     def close(self) -> None:
-        """Drop what has not begun."""
+        """Drop what has not begun, and end what is being read from elsewhere."""
+        self._is_closed = True
         self._remote.shutdown(wait=False, cancel_futures=True)
 
     def _fetched(self, picture: Picture) -> Fetched:
         if picture.path is None:
             return picture
         try:
-            return replace(picture, path=None, span=None, data=picture.read(self._max_bytes))
+            data = picture.read(self._max_bytes, timeout_s=self._timeout_s, is_wanted=lambda: not self._is_closed)
+            return replace(picture, path=None, span=None, data=data)
         except ImageError as error:
             return error

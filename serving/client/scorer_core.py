@@ -1,4 +1,9 @@
-"""The core of Scorer and AsyncScorer: the connection, the pool of threads, and what is chosen while running."""
+"""The core of Scorer and AsyncScorer: the connection, the pool of threads, and what is chosen while running.
+
+All of that belongs to the process that made it. A forked process that goes on with a Scorer (a worker of gunicorn, of
+Celery, of a DataLoader) makes it anew with the first call: it must find the same artifact, and the other process's
+threads, channels and session are left alone.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +22,15 @@ from serving.client.batches.sending import PIXELS, Sending
 from serving.client.batches.size import FIRST_SIZE, BatchSize
 from serving.client.chunks import ArrowColumn, Images, chunks, image_list
 from serving.client.connection import Connection
+from serving.client.connections.after_fork import connect_again
 from serving.client.connections.fleet import Fleet
 from serving.client.connections.local import LocalConnection
 from serving.client.flow import Flow, Results, closed_meanwhile
 from serving.client.options import ScorerOptions
 from serving.client.pictures import ImageLike
+from serving.client.timings import Timings
 from serving.client.windows import ROWS_PER_WINDOW, Seen, Window
+from serving.forks import PerProcess
 
 _LOCAL_PIXELS, _LOCAL_LEAST, _LOCAL_MOST = 8 * 224 * 224, 8, 32
 """Of a batch in this process: what a core's cache holds of a network's layers (8 images of 224 px ran 17 % faster than
@@ -50,27 +58,35 @@ class ScorerCore:
 
     def __init__(self, model: str, options: ScorerOptions) -> None:
         self.is_closed, self.limits = False, options.limits
-        self.connection = _connect(model, options)
-        self.timings = self.connection.timings
-        self.manifest = self.connection.manifest
+        self._here = PerProcess(lambda before: _Running(model, options, before))
+        running = self._here()
+        self.manifest, self._shares, self.in_flight = running.connection.manifest, running.shares, running.in_flight
         self.streams = KINDS[self.manifest.kind].streams
-        is_local = self.connection.is_local
-        self.sending = _choose_sending(options.send, self.connection)
-        self.batch_size = _choose_batch_size(options, self.connection)
-        self.timings.listener = self._note
-        cores = self.connection.in_flight if is_local else None
-        self._runner = BatchRunner(
-            self.connection,
-            sending=self.sending,
-            batch_size=self.batch_size,
-            limits=self.limits,
-            cores=cores,
-        )
-        # beside those that run here some read their files, and beside those at a server every core has one to decode
-        besides = _READING if is_local else options.threads or available_cores()
-        self.in_flight = self.connection.in_flight + besides
-        self._shares = _LOCAL_SHARES if is_local else self.connection.in_flight
-        self._workers = ThreadPoolExecutor(self.in_flight, "lookalike-scorer")
+
+    @property
+    def has_to_connect(self) -> bool:
+        """Whether the next use begins with connecting, which takes a moment: so it is in a forked process."""
+        return self._here.made is None
+
+    @property
+    def connection(self) -> Connection:
+        """Who runs the artifact for this process."""
+        return self._here().connection
+
+    @property
+    def timings(self) -> Timings:
+        """Of the batches of this process."""
+        return self.connection.timings
+
+    @property
+    def sending(self) -> Sending:
+        """What is sent, or both by turns."""
+        return self._here().sending
+
+    @property
+    def batch_size(self) -> BatchSize:
+        """Images of a request."""
+        return self._here().batch_size
 
     @property
     def lineage(self) -> Lineage:
@@ -91,10 +107,11 @@ class ScorerCore:
         """A stream of windows through the pool."""
         if self.is_closed:
             raise UsageError("the scorer is closed", mend="make another")
+        running = self._here()
         return Flow(
-            self._runner,
+            running.runner,
             self._submit,
-            batch_size=self.batch_size,
+            batch_size=running.batch_size,
             manifest=self.manifest,
             shares=self._shares,
             ahead=2 * self.in_flight,
@@ -138,17 +155,53 @@ class ScorerCore:
     def close(self) -> None:
         """Cancel what is in flight and end the threads; may be called twice."""
         self.is_closed = True
-        self.connection.close()
-        self._runner.close()
-        self._workers.shutdown(cancel_futures=True)
+        if self._here.made is not None:
+            self._here.made.close()
 
     def _submit(self, run: Callable[[], Results]) -> Future[Results]:
         try:
-            return self._workers.submit(run)
+            return self._here().workers.submit(run)
         except RuntimeError:  # the pool's way to say that it was shut down
             if self.is_closed:
                 raise closed_meanwhile() from None
             raise
+
+
+class _Running:
+    """What of a Scorer belongs to one process.
+
+    Args:
+        before: that of the process which was forked, for its artifact alone; None in the one that made the Scorer.
+    """
+
+    def __init__(self, model: str, options: ScorerOptions, before: _Running | None) -> None:
+        if before is None:
+            self.connection = _connect(model, options)
+        else:
+            self.connection = connect_again(before.connection, options, lambda: _connect(model, options))
+        is_local = self.connection.is_local
+        self.sending = _choose_sending(options.send, self.connection)
+        self.batch_size = _choose_batch_size(options, self.connection)
+        self.connection.timings.listener = self._note
+        cores = self.connection.in_flight if is_local else None
+        self.runner = BatchRunner(
+            self.connection,
+            sending=self.sending,
+            batch_size=self.batch_size,
+            limits=options.limits,
+            cores=cores,
+            read_timeout_s=options.read_timeout_s,
+        )
+        # beside those that run here some read their files, and beside those at a server every core has one to decode
+        besides = _READING if is_local else options.threads or available_cores()
+        self.in_flight = self.connection.in_flight + besides
+        self.shares = _LOCAL_SHARES if is_local else self.connection.in_flight
+        self.workers = ThreadPoolExecutor(self.in_flight, "lookalike-scorer")
+
+    def close(self) -> None:
+        self.connection.close()
+        self.runner.close()
+        self.workers.shutdown(cancel_futures=True)
 
     def _note(self, num_images: int, seconds: float) -> None:
         if self.sending.choice is not None:  # while two ways go by turns, their times say nothing of the size

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from tritonclient.grpc import service_pb2 as messages
 
-from artifact.errors import InvalidRequestError, ModelNotFoundError
+from artifact.errors import InvalidRequestError
 from artifact.repository.triton_config import ModelConfig
 from serving.embedded.batcher import Arrays
+from serving.embedded.request_parameters import check_parameters, refuse_region
 from serving.embedded.servables import Servable
 from serving.embedded.signature import Signature
 from serving.embedded.statistics import BatchCounts, Duration
-from serving.embedded.tensors import Tensor, TensorSpec
-from serving.protocol import BYTES, DIGEST_IN_ANSWER, FP32, UINT8
+from serving.embedded.tensors import Tensor, TensorSpec, largest
+from serving.protocol import BYTES, DIGEST_IN_ANSWER, FP32, UINT8, join_strings
 
 CONTENTS = {
     "bool_contents": "BOOL",
@@ -32,28 +33,20 @@ CONTENTS = {
 TYPED = {UINT8: "uint_contents", BYTES: "bytes_contents"}
 """The field of typed contents that holds a data type of our models."""
 
-_RESERVED_PARAMETER = (
-    "parameter keys starting with 'triton_' are reserved for Triton usage. Only the following keys starting with "
-    "'triton_' are allowed: triton_enable_empty_final_response"
-)
-
 
 def read_tensors(request: Any, model: str) -> list[Tensor]:
     """The inputs of a ModelInferRequest, raw or typed, as they came.
 
     Raises:
-        InvalidRequestError: no data for an input, both kinds of data, or typed contents of another type.
+        InvalidRequestError: a parameter of another kind, no data for an input, both kinds of data, or typed contents of
+            another type.
         ModelNotFoundError: data in shared memory, of which this server has none.
     """
-    for key in request.parameters:
-        if key.startswith("triton_") and key != "triton_enable_empty_final_response":
-            raise InvalidRequestError(_RESERVED_PARAMETER)
+    check_parameters(request.parameters)
     raw = request.raw_input_contents
     tensors = []
     for index, tensor in enumerate(request.inputs):
-        if "shared_memory_region" in tensor.parameters:
-            region = tensor.parameters["shared_memory_region"].string_param
-            raise ModelNotFoundError(f"Unable to find shared memory region: '{region}'")
+        refuse_region(tensor)
         place = f"'{tensor.name}' for model '{model}'"
         if not raw:
             data = _typed(tensor, model) if tensor.HasField("contents") else None
@@ -86,8 +79,14 @@ def _typed(tensor: Any, model: str) -> bytes | list[bytes]:
     return values.astype(np.uint8).tobytes()
 
 
-def infer_response(request: Any, servable: Servable, outputs: Sequence[TensorSpec], arrays: Arrays) -> Any:
-    """The ModelInferResponse of a request: the outputs asked for, raw."""
+def infer_response(
+    request: Any, servable: Servable, outputs: Sequence[TensorSpec], arrays: Arrays, *, classes: Mapping[str, int]
+) -> Any:
+    """The ModelInferResponse of a request: the outputs asked for, raw.
+
+    Args:
+        classes: {output: how many of its largest values are to be told as text}; see `largest`.
+    """
     response = messages.ModelInferResponse(
         model_name=request.model_name, model_version=str(servable.version), id=request.id
     )
@@ -95,6 +94,11 @@ def infer_response(request: Any, servable: Servable, outputs: Sequence[TensorSpe
         response.parameters[DIGEST_IN_ANSWER].string_param = servable.digest
     for spec in outputs:
         array = arrays[spec.name]
+        if spec.name in classes:
+            rows = largest(array, classes[spec.name])
+            response.outputs.add(name=spec.name, datatype=BYTES, shape=(len(rows), len(rows[0])))
+            response.raw_output_contents.append(join_strings(text for row in rows for text in row))
+            continue
         response.outputs.add(name=spec.name, datatype=spec.datatype, shape=array.shape)
         response.raw_output_contents.append(array.tobytes())
     return response

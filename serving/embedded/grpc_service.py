@@ -34,6 +34,7 @@ from serving.embedded.grpc_messages import (
 )
 from serving.embedded.model_config import platform_of
 from serving.embedded.models import ModelStore
+from serving.embedded.request_parameters import class_counts
 from serving.embedded.signature import request_label
 
 STATUS: dict[type[Exception], grpc.StatusCode] = {
@@ -160,11 +161,12 @@ class GrpcService(GRPCInferenceServiceServicer):  # type: ignore[misc]  # triton
         name = request.model_name
         with self._store.running(name, request.model_version, num_bytes=request.ByteSize()) as servable:
             tensors = read_tensors(request, name)
+            classes = class_counts(request.outputs)
             outputs = servable.signature.read_outputs([output.name for output in request.outputs])
             label = request_label(request.id)
             num_rows, inputs = servable.signature.read_inputs(tensors, label=label)
             arrays = servable.infer(inputs, num_rows, is_active=context.is_active)
-            return infer_response(request, servable, outputs, arrays)
+            return infer_response(request, servable, outputs, arrays, classes=classes)
 
     @_unary
     def RepositoryIndex(self, request: Any, context: grpc.ServicerContext) -> Any:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import os
 import signal
 import socket
 import threading
@@ -31,8 +32,12 @@ from serving.embedded.grpc_service import GrpcService
 from serving.embedded.models import ModelStore
 from serving.embedded.options import ServerOptions
 from serving.engine import require_device
+from serving.forks import keep_in_children, note_server
 
 _SPARE_THREADS = 16  # to answer health and to refuse requests while every one in the server holds a thread
+_PING_MS = 500
+"""How often clients may ping. gRPC's own five minutes end in "too many pings" for one that keeps a connection open
+through a NAT, which takes a ping every 10 to 60 seconds; a flood of them still ends it."""
 
 
 class Server:
@@ -63,6 +68,8 @@ class Server:
                 ("grpc.max_receive_message_length", self.options.message_bytes(self._store.largest_image_bytes)),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", 0),
+                ("grpc.http2.min_ping_interval_without_data_ms", _PING_MS),
+                ("grpc.keepalive_permit_without_calls", 1),
             ],
             maximum_concurrent_rpcs=num_threads,
         )
@@ -72,7 +79,9 @@ class Server:
         self._server.add_generic_rpc_handlers((health_handler(lambda: self._store.is_ready),))
         self._port: int | None = None
         self._stopping = threading.Lock()
-        self._stopped = False
+        self._stopped = self._started = False
+        self._process = os.getpid()
+        keep_in_children(self)
 
     @property
     def port(self) -> int:
@@ -97,6 +106,9 @@ class Server:
         Raises:
             ServerError: the port cannot be had.
         """
+        self._require_own_process()
+        note_server(1)
+        self._started = True
         address = f"{_bracketed(self.options.host)}:{self.options.grpc_port}"
         try:
             self._port = self._server.add_insecure_port(address)
@@ -120,9 +132,13 @@ class Server:
     def stop(self, grace_s: float | None = None) -> None:
         """Refuse new requests, let those in flight finish for at most `grace_s` seconds, then close. Twice is once.
 
+        In a process that was forked from the server's own it does nothing: the server runs on there.
+
         Args:
             grace_s: None for that of the options.
         """
+        if self._process != os.getpid():
+            return
         grace_s = self.options.grace_s if grace_s is None else grace_s
         with self._stopping:
             if self._stopped:
@@ -134,10 +150,22 @@ class Server:
             self._store.close()
             self._threads.shutdown(wait=True)
             self._stopped = True
+            if self._started:
+                note_server(-1)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until the server has stopped; False if it still runs after `timeout_s`."""
+        self._require_own_process()
         return not self._server.wait_for_termination(timeout_s)
+
+    def _require_own_process(self) -> None:
+        if self._process != os.getpid():
+            raise ServerError(
+                "the server was made before this process was forked",
+                expected="the process that made it",
+                got="a copy of it, without its threads",
+                mend="make a Server here",
+            )
 
     def __enter__(self) -> Self:
         return self.start()

@@ -67,6 +67,22 @@ class TensorSpec:
         return np.frombuffer(data, DTYPES[self.datatype]).reshape(num_rows, *self.dims)
 
 
+def largest(array: AnyArray, count: int) -> list[list[bytes]]:
+    """The largest values of each row with their places, as Triton answers a classification: `value:place`.
+
+    Args:
+        array: float32 or uint8 [N, ...]; a row is all of its values, whatever their shape.
+        count: how many, at most all.
+
+    Returns:
+        N lists of K texts, the largest first, of equal ones the first first.
+    """
+    rows = array.reshape(len(array), -1)
+    places = np.argsort(-rows.astype(np.float64), axis=1, kind="stable")[:, :count]
+    form = "{:f}:{}" if array.dtype.kind == "f" else "{}:{}"
+    return [[form.format(row[place], place).encode() for place in best] for row, best in zip(rows, places, strict=True)]
+
+
 def split_strings(data: bytes, count: int, *, label: str, place: str, model: str, step: str) -> list[bytes]:
     """Take BYTES apart: per element its length as u32 little-endian, then the element.
 

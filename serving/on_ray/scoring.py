@@ -38,8 +38,9 @@ class RayEngine:
     """Makes the missing parts of a job on a cluster: `score_table(..., engine=RayEngine(...))`.
 
     Attributes:
-        model, repository, batch_size, max_megapixels, max_image_mb, device: the actors' Scorer; every node must see the
-            repository at the same path. For `cuda` each actor takes a GPU. Its version is that of the job's own scorer.
+        model, repository, batch_size, max_megapixels, max_image_mb, device, read_timeout_s: the actors' Scorer; every
+            node must see the repository at the same path. For `cuda` each actor takes a GPU. Its version is that of the
+            job's own scorer.
         options: which cluster, and how much of it.
     """
 
@@ -49,6 +50,7 @@ class RayEngine:
     max_megapixels: float = ScorerOptions.max_megapixels
     max_image_mb: float = ScorerOptions.max_image_mb
     device: str = "cpu"
+    read_timeout_s: float = ScorerOptions.read_timeout_s
     options: RayOptions = field(default_factory=RayOptions)
 
     def __call__(
@@ -85,6 +87,7 @@ class RayEngine:
                 "max_megapixels": self.max_megapixels,
                 "max_image_mb": self.max_image_mb,
                 "device": self.device,
+                "read_timeout_s": self.read_timeout_s,
             },
             digest=scorer.digest,
             folder=os.getcwd(),

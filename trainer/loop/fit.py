@@ -22,6 +22,7 @@ import torch
 
 from analysis.evaluation.counts import as_facts, training_counts
 from artifact.atomic import write_atomically
+from artifact.cores import granted_threads
 from artifact.events import Report
 from trainer.config.config import TrainConfig
 from trainer.loop.assessment import assess, embed, find_threshold, held_out_pairs, why_no_threshold
@@ -70,7 +71,7 @@ def fit(
     """
     started = time.monotonic()
     output = Path(output)
-    with joined(config.loop.device) as ranks:
+    with joined(config.loop.device) as ranks, _granted_threads():
         say: Report = report if report is not None and ranks.is_first else lambda event: None
         if not resume:
             ranks.on_first(lambda: check_output(output))
@@ -92,6 +93,21 @@ def fit(
                 _train(training, output, log)
         ranks.on_first(lambda: _finish(training, output, say, started))
     return load_run(output)
+
+
+@contextmanager
+def _granted_threads() -> Iterator[None]:
+    """No more threads of torch than cores are granted; unchanged where torch has as few already."""
+    threads = torch.get_num_threads()
+    granted = granted_threads(threads)
+    if granted == threads:
+        yield
+        return
+    torch.set_num_threads(granted)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @contextmanager

@@ -28,12 +28,14 @@ from artifact.errors import (
 from artifact.image_batch import BadImagesError
 from artifact.limits import DEFAULT_LIMITS, MB, Limits
 from rows.cutting import cut
+from rows.remote import DEFAULT_TIMEOUT_S
 from serving.client.batches.packing import pack, place_of, unpack
 from serving.client.batches.sending import ENCODED, PIXELS, Sending
 from serving.client.batches.size import BatchSize
 from serving.client.connection import Connection
 from serving.client.pictures import Picture, read_encoded, read_pixels
 from serving.client.reading import Fetched, Reader
+from serving.forks import unforked
 
 Read = TypeVar("Read")
 
@@ -55,6 +57,7 @@ class BatchRunner:
         batch_size: is told what was too large for a server.
         limits: what images are refused for, before they are decoded or sent.
         cores: batches that may be decoded and run at a time, where that is done here; the others read their files.
+        read_timeout_s: for each remote file, in seconds.
     """
 
     def __init__(
@@ -65,17 +68,18 @@ class BatchRunner:
         batch_size: BatchSize,
         limits: Limits = DEFAULT_LIMITS,
         cores: int | None = None,
+        read_timeout_s: float = DEFAULT_TIMEOUT_S,
     ) -> None:
         self._connection, self._sending, self._batch_size = connection, sending, batch_size
         self._turn = nullcontext() if cores is None else threading.BoundedSemaphore(cores)
         self._limits = limits
-        self._reader = Reader(limits.max_bytes)
+        self._reader = Reader(limits.max_bytes, timeout_s=read_timeout_s)
         self._inputs = connection.manifest.inputs
 
     def run(self, pictures: list[Picture]) -> list[Vectors | ImageError]:
         """The vector of each picture, or why there is none: it cannot be read, or its vector is not finite."""
         fetched = self._reader.fetch(pictures)
-        with self._turn:
+        with self._turn, unforked():
             return self._send(fetched)
 
     def close(self) -> None:

@@ -14,9 +14,11 @@ from tritonclient.grpc import service_pb2_grpc
 
 from artifact.errors import UnansweredError
 from artifact.image_batch import BadImagesError, parse_bad_images
+from serving.client.connections.after_fork import require_grpc
 from serving.client.connections.channels import metadata_of, open_channel, parse_url
 from serving.client.connections.status import status_error
 from serving.client.options import ScorerOptions
+from serving.forks import unforked
 
 
 class Calls:
@@ -36,6 +38,7 @@ class Calls:
     def __init__(self, url: str, options: ScorerOptions) -> None:
         self.url, self._timeout_s = parse_url(url), options.timeout_s
         self._is_closed = False
+        require_grpc()
         self._metadata = metadata_of(options, url)
         self._channel = open_channel(options, url)
         self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
@@ -55,7 +58,8 @@ class Calls:
         timeout_s = timeout_s or self._timeout_s
         deadline_s = None if math.isinf(timeout_s) else timeout_s
         try:
-            return getattr(self._stub, method)(request, timeout=deadline_s, metadata=self._metadata)
+            with unforked(is_call=True):
+                return getattr(self._stub, method)(request, timeout=deadline_s, metadata=self._metadata)
         except grpc.RpcError as error:
             bad = parse_bad_images(error.details() or "") if error.code() is grpc.StatusCode.INVALID_ARGUMENT else []
             if bad:

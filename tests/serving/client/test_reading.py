@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import numpy as np
@@ -51,9 +52,9 @@ def test_objects_are_read_at_the_same_time(reader: Reader, monkeypatch: pytest.M
             file.write(b"%d" % number)
     whole = ImageRef.read
 
-    def wait(self: ImageRef, max_bytes: int) -> bytes:
+    def wait(self: ImageRef, max_bytes: int, **options: Any) -> bytes:
         together.wait()
-        return whole(self, max_bytes)
+        return whole(self, max_bytes, **options)
 
     monkeypatch.setattr(ImageRef, "read", wait)
     refs = [ImageRef(path=UPath(f"memory://bucket/{number}")) for number in range(8)]

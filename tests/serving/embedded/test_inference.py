@@ -236,6 +236,7 @@ def test_regions_of_shared_memory_are_not_found(server: Server) -> None:
     request = messages.ModelInferRequest(model_name="tiny")
     tensor = request.inputs.add(name="image", datatype="UINT8", shape=[1, 8, 8, 3])
     tensor.parameters["shared_memory_region"].string_param = "secret"
+    tensor.parameters["shared_memory_byte_size"].int64_param = 192
     with grpc.insecure_channel(server.url) as channel:
         stub = services.GRPCInferenceServiceStub(channel)
         refused = refusal(lambda: stub.ModelInfer(request, timeout=WAIT_S))
