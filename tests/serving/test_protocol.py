@@ -16,6 +16,7 @@ def test_words_are_those_of_triton_and_of_earlier_versions() -> None:
     assert words == {
         "QUEUE_FULL": "Exceeds maximum queue size",
         "CALLS_FULL": "Concurrent RPC limit exceeded",
+        "MESSAGE_TOO_LARGE": "larger than max",
         "TIMED_OUT": "Request timeout expired",
         "STOPPING": "Server is stopping, scheduler for model has stopped accepting new inference requests",
         "READY": "READY",

@@ -10,6 +10,7 @@ import numpy as np
 from tritonclient.grpc import service_pb2_grpc as services
 
 from artifact.image_batch import BadImagesError, load_batch, parse_bad_images
+from artifact.limits import SERVER_LIMITS
 from tests.shared.conformance import (
     BRANCH,
     FULL,
@@ -164,7 +165,7 @@ def _require_alive(served: Served) -> None:
 
 def _local_refusal(streams: dict[str, list[bytes]]) -> str:
     try:
-        load_batch(streams, BRANCH.preprocessing)
+        load_batch(streams, BRANCH.preprocessing, SERVER_LIMITS)
     except BadImagesError as error:
         return str(error)
     raise AssertionError("none of the images is bad")

@@ -97,7 +97,7 @@ def _others() -> dict[str, tuple[bytes, str]]:
     return {
         "tiff, float": (encode(Image.new("F", (9, 9), 0.5), "TIFF"), "32-bit float pixels are not supported"),
         "tiff, 32 bits": (encode(Image.new("I", (9, 9), 70_000), "TIFF"), "32-bit integer pixels (70000 to 70000)"),
-        "1x1": (encode(Image.new("RGB", (1, 1)), "PNG"), "1x1 pixels, under the limit of 2 px a side"),
+        "1x1": (encode(Image.new("RGB", (1, 1)), "PNG"), "1x1 pixels: a placeholder, not a picture"),
         "nothing": (b"", "empty (0 bytes)"),
     }
 

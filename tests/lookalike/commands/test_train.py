@@ -45,7 +45,7 @@ def test_training_on_bad_images_fails_in_one_line(
         ("text", ["note.jpg", "not an image"]),
         ("0 bytes", ["nothing.png", "empty (0 bytes)"]),
         ("1x1", ["dot.png", "1x1 pixels"]),
-        ("bomb", ["bomb.png", "20000x20000 pixels, over the limit"]),
+        ("bomb", ["bomb.png", "20000x20000 pixels (400 megapixels), over the limit"]),
     ],
 )
 def test_bad_images_are_left_out_of_training_unless_a_limit_says_otherwise(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from artifact.kinds import KINDS
+from artifact.limits import DEFAULT_LIMITS
 from artifact.preprocessing import Preprocessing
 from trainer.config.config import make_config
 from trainer.data.image_files import ImageFiles
@@ -45,6 +46,7 @@ def images(labels: np.ndarray) -> Images:
         row=np.zeros(len(labels), np.int64),
         refs={},
         preprocessing=Preprocessing(height=8, width=8),
+        limits=DEFAULT_LIMITS,
         workers=1,
     )
     return Images(

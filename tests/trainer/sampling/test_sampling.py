@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from artifact.limits import DEFAULT_LIMITS
 from artifact.preprocessing import Preprocessing
 from trainer.config.config import make_config
 from trainer.data.image_files import ImageFiles
@@ -96,6 +97,7 @@ def _images(labels: np.ndarray) -> Images:
         row=np.zeros(len(labels), np.int64),
         refs={},
         preprocessing=Preprocessing(height=8, width=8),
+        limits=DEFAULT_LIMITS,
         workers=1,
     )
     return Images(files=files, hashes=hashes, rows=np.arange(len(labels)), store=store)
