@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from artifact.errors import UsageError
-from artifact.limits import MAX_LIMIT
+from artifact.images.limits import MAX_LIMIT
 
 
 def require_limits(max_megapixels: float | None, max_image_mb: float | None) -> None:

@@ -33,7 +33,7 @@ from torch import Tensor, nn
 
 from analysis.measures.retrieval import retrieval_metrics
 from artifact.atomic import write_atomically
-from artifact.preprocessing import Preprocessing, load_pixels
+from artifact.images.preprocessing import Preprocessing, load_pixels
 from lookalike.demo.emoji import write_emoji
 from trainer import fit, make_config
 from trainer.networks.base_networks import build_base

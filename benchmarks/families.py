@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 from artifact.errors import LookalikeError
-from artifact.preprocessing import Preprocessing
+from artifact.images.preprocessing import Preprocessing
 from export.graph import export_branch
 from export.join import join_streams
 from export.parity import check_parity

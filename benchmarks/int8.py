@@ -21,8 +21,8 @@ import torch
 from torch import nn
 
 from artifact.cores import available_cores
-from artifact.decoding import Pixels
-from artifact.preprocessing import Preprocessing
+from artifact.images.decoding import Pixels
+from artifact.images.preprocessing import Preprocessing
 from benchmarks.int8_schemes import NETWORKS, schemes_of
 from export.graph import export_branch
 from export.half import to_half

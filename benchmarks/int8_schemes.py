@@ -18,7 +18,7 @@ import onnx
 from onnx import numpy_helper
 
 from artifact.arrays import Vectors
-from artifact.decoding import Pixels
+from artifact.images.decoding import Pixels
 from benchmarks.emulated import PROCESSOR, embed_emulated, unavailable
 from export.calibration import find_ranges, read_calibration
 from export.gates import Limits, embed_images, judge

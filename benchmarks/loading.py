@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from artifact.preprocessing import Preprocessing
+from artifact.images.preprocessing import Preprocessing
 from benchmarks.preprocessing import photographs
 from trainer.data.class_sets import open_class_folder
 from trainer.data.images import Images, read_images

@@ -28,8 +28,8 @@ import numpy as np
 import torch
 
 from artifact.atomic import write_atomically
-from artifact.decoding import Pixels
 from artifact.errors import UsageError
+from artifact.images.decoding import Pixels
 from benchmarks.omniglot_trials import (
     TrialRun,
     Vectors,

@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from artifact.decoding import Pixels
 from artifact.distances import DISTANCES
 from artifact.errors import DataError
-from artifact.preprocessing import Preprocessing, load_pixels
+from artifact.images.decoding import Pixels
+from artifact.images.preprocessing import Preprocessing, load_pixels
 
 TRAINING_ZIP, TRIALS_ZIP = "images_background_small1.zip", "all_runs.zip"
 NUM_RUNS, NUM_WAYS = 20, 20

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from artifact.preprocessing import Preprocessing, load_pixels
+from artifact.images.preprocessing import Preprocessing, load_pixels
 
 ROUNDS, IMAGES = 30, 8
 SIZES = (224, 112)

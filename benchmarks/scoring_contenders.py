@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from artifact.preprocessing import load_pixels
+from artifact.images.preprocessing import load_pixels
 from benchmarks.scoring_data import MODEL, SIZE_PX, plain_network
 
 BATCH, WARM_UP = 32, 64

@@ -22,11 +22,11 @@ import torch
 from PIL import Image
 
 from artifact.cores import available_cores
+from artifact.images.preprocessing import Preprocessing, load_pixels
 from artifact.kinds import KINDS
 from artifact.model.file import append_manifest, content_hash
 from artifact.model.golden import golden_images, make_golden
 from artifact.model.manifest import OPSET, Content, Manifest
-from artifact.preprocessing import Preprocessing, load_pixels
 from artifact.repository.publishing import publish
 from export.graph import export_branch
 from rows.tables import open_table

@@ -14,12 +14,12 @@ import torch
 
 from artifact.errors import UsageError
 from artifact.events import Report
+from artifact.images.preprocessing import load_pixels
 from artifact.kinds import FULL, KINDS, MODES
 from artifact.losses import LOSSES
 from artifact.model.file import append_manifest, content_hash
 from artifact.model.golden import golden_images, make_golden
 from artifact.model.manifest import OPSET, Content, Golden, Manifest, canonical_json
-from artifact.preprocessing import load_pixels
 from artifact.repository.publishing import publish, require_model_name
 from artifact.repository.reading import PublishedModel
 from export.deployment import default_name, deployed_names, served_limits

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from artifact.decoding import ImageError, Pixels
 from artifact.errors import DataError
 from artifact.events import Report
+from artifact.images.decoding import ImageError, Pixels
+from artifact.images.limits import DEFAULT_LIMITS, Limits
+from artifact.images.preprocessing import Preprocessing, load_pixels
 from artifact.kinds import BRANCH_INPUT
-from artifact.limits import DEFAULT_LIMITS, Limits
-from artifact.preprocessing import Preprocessing, load_pixels
 from export.parity import make_session
 from rows.formats.folder import list_images
 from rows.formats.passed_over import counted

@@ -19,9 +19,9 @@ from analysis.measures.intervals import CONFIDENCE
 from analysis.measures.paired import PairedRecall, paired_recall
 from analysis.neighbours.labels import Labels
 from artifact.arrays import Vectors
-from artifact.decoding import Pixels
 from artifact.distances.cosine import cosines_of_pairs
 from artifact.errors import ParityError, UsageError
+from artifact.images.decoding import Pixels
 from trainer.data.images import Images
 
 ENOUGH_IMAGES = 2000

@@ -16,10 +16,10 @@ import torch
 from torch import nn
 
 from artifact.errors import ArtifactError
+from artifact.images.preprocessing import Preprocessing
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
 from artifact.model.manifest import OPSET
 from artifact.model.notes import strip_notes
-from artifact.preprocessing import Preprocessing
 from export.folding import fold_constants
 from export.merged import merge_training_parts
 

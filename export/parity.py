@@ -18,8 +18,8 @@ from torch import Tensor
 
 from artifact.distances import DISTANCES
 from artifact.errors import ParityError
+from artifact.images.preprocessing import Preprocessing
 from artifact.kinds import BRANCH, BRANCH_OUTPUT, KINDS, distance_name, embedding_name, input_names
-from artifact.preprocessing import Preprocessing
 from export.precision import FP32, PRECISIONS, Precision
 from serving.probe import BATCHES, plain_pixels, probe_pixels
 

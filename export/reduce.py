@@ -16,8 +16,8 @@ import onnx
 
 from analysis.measures.threshold import decision_threshold
 from artifact.arrays import Vectors
-from artifact.decoding import Pixels
 from artifact.events import Report
+from artifact.images.decoding import Pixels
 from artifact.kinds import BRANCH_INPUT
 from artifact.model.int8_scheme import LARGEST_WEIGHT, SCHEME
 from export.calibration import find_ranges

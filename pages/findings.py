@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from artifact.arrays import Indices, Numbers, Vectors
-from artifact.decoding import Pixels
+from artifact.images.decoding import Pixels
 
 
 @dataclass(frozen=True, kw_only=True)

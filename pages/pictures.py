@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from artifact.decoding import Pixels
+from artifact.images.decoding import Pixels
 
 
 @dataclass(frozen=True, kw_only=True)

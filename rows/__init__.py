@@ -5,5 +5,5 @@ VectorTable.open(path)    the output of a scoring job, or any Parquet file     v
 Lineage                   which artifact gave the vectors                      vectors/lineage.py
 push(vectors, place)      vectors into a database                              stores/push.py
 
-Not here: decoding (artifact/preprocessing.py), models and requests (serving/), measures (analysis/), torch.
+Not here: decoding (artifact/images/preprocessing.py), models and requests (serving/), measures (analysis/), torch.
 """

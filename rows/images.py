@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from artifact.decoding import ImageError, Pixels
 from artifact.errors import bounded
-from artifact.limits import DEFAULT_LIMITS, too_many_bytes
+from artifact.images.decoding import ImageError, Pixels
+from artifact.images.limits import DEFAULT_LIMITS, too_many_bytes
 from rows.location import Location
 from rows.nearby import nearby
 from rows.remote import DEFAULT_TIMEOUT_S, always_wanted, read_remote

@@ -20,8 +20,8 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import wait
 from typing import TYPE_CHECKING, Any
 
-from artifact.decoding import ImageError
-from artifact.limits import too_many_bytes
+from artifact.images.decoding import ImageError
+from artifact.images.limits import too_many_bytes
 from rows.network_errors import BUSY, is_network_error, network_words, status_words
 
 if TYPE_CHECKING:

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from artifact.decoding import ImageError
 from artifact.distances import DISTANCES
 from artifact.errors import ArtifactError, LookalikeError
+from artifact.images.decoding import ImageError
+from artifact.images.preprocessing import Preprocessing, load_pixels
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT, KINDS, distance_name, embedding_name
 from artifact.model.golden import read_golden
 from artifact.model.int8_scheme import older_scheme_note
 from artifact.model.manifest import Manifest
-from artifact.preprocessing import Preprocessing, load_pixels
 from artifact.repository.layout import Problem, find_problems
 from artifact.repository.reading import open_repository
 from serving.engine import Engine

@@ -20,9 +20,9 @@ import numpy as np
 
 from analysis.neighbours.batches import checked_batches
 from artifact.arrays import Vectors
-from artifact.decoding import ImageError
 from artifact.errors import DataError, SpaceError, UsageError
-from artifact.limits import DEFAULT_LIMITS, Limits
+from artifact.images.decoding import ImageError
+from artifact.images.limits import DEFAULT_LIMITS, Limits
 from rows.cells import is_unmistakable
 from rows.formats.opening import is_table_file
 from rows.images import ImageRef

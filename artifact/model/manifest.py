@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from artifact.distances import DISTANCES
 from artifact.errors import ArtifactError
+from artifact.images.preprocessing import Preprocessing
 from artifact.kinds import BRANCH, KINDS, MODES, input_names, output_widths
-from artifact.preprocessing import Preprocessing
 
 FORMAT_VERSION = 1
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.+-]{1,200}")

@@ -9,23 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from artifact import (
-    decoding,
-    image_batch,
-    image_error,
-    image_parts,
-    jpeg,
-    jpeg_segments,
-    limits,
-    orientation,
-    pillow_pixels,
-    pixel_budget,
-    png_parts,
-    preprocessing,
-    signatures,
-    tiff_parts,
-)
-from artifact.limits import MB, MEGAPIXEL, SERVER_LIMITS, Limits
+from artifact import images
+from artifact.images.limits import MB, MEGAPIXEL, SERVER_LIMITS, Limits
 from artifact.model.manifest import Manifest
 from artifact.repository.changes import Change
 from artifact.repository.reading import versions_in
@@ -42,12 +27,10 @@ COMPANIONS = (DECODE_SUFFIX, ENCODED_SUFFIX)
 MARK = ".lookalike"
 """An empty file in companions of ours: a folder of the same name without it is never touched."""
 SPEC_FILE, DECODER_FILE = "spec.json", "model.py"
-_MODULES = (
-    *(preprocessing, decoding, image_batch, limits, pixel_budget),
-    *(image_error, image_parts, jpeg, jpeg_segments, orientation, pillow_pixels, png_parts, signatures, tiff_parts),
-)
-_SOURCES = tuple(Path(str(module.__file__)) for module in _MODULES)
-"""The files that NAME_decode has copies of; one that an older Lookalike published has fewer of them."""
+_SOURCES = sorted(Path(str(images.__file__)).parent.glob("[a-z]*.py"))
+"""All files of the room, which NAME_decode has copies of; one that an older Lookalike published has fewer of them."""
+_OLDEST = "preprocessing.py"
+"""The one of them that every NAME_decode has."""
 
 
 def stage_decode(
@@ -139,9 +122,9 @@ def decode_files(manifest: Manifest, limits: Limits = SERVER_LIMITS) -> dict[str
 
 
 def copied_sources(spec: Mapping[str, Any]) -> dict[str, str]:
-    """{name of a copied source file: its SHA-256 in hex} as a spec.json says it; raises KeyError without the first."""
+    """{name of a copied source file: its SHA-256 in hex} as a spec.json says it; raises KeyError without the oldest."""
     keys = {source.name: _hash_key(source.name) for source in _SOURCES}
-    return {file: spec[key] for file, key in keys.items() if key in spec or file == _SOURCES[0].name}
+    return {file: spec[key] for file, key in keys.items() if key in spec or file == _OLDEST}
 
 
 def _hash_key(file: str) -> str:

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from artifact.errors import LookalikeError, RepositoryError
+from artifact.images.preprocessing import Preprocessing
 from artifact.model.file import read_manifest
 from artifact.model.manifest import MODEL_FILE, Manifest
-from artifact.preprocessing import Preprocessing
 from artifact.repository.changes import staging_folders
 from artifact.repository.companions import COMPANIONS, MARK, SPEC_FILE, copied_sources
 from artifact.repository.reading import PublishedModel, is_ours, open_repository, versions_in

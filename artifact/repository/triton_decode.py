@@ -1,8 +1,7 @@
 """The model.py of NAME_decode: encoded images to pixels inside real Triton's python backend.
 
-Copied into the repository together with spec.json and the files that it names: preprocessing.py, image_batch.py and
-those of the decoder. It runs only inside tritonserver; the embedded server never executes Python from a repository
-and uses its own copies of the same files instead.
+Copied into the repository together with spec.json and the files that it names, those of artifact/images. It runs only
+inside tritonserver; the embedded server never executes Python from a repository and uses its own files instead.
 """
 
 import hashlib

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from artifact.arrays import Vectors
-from artifact.decoding import Pixels
 from artifact.errors import ParityError
+from artifact.images.decoding import Pixels
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
 from export.adoption.foreign import ForeignInput, ForeignNetwork
 from export.adoption.independence import batch_wide_node, find_dependence

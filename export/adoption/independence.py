@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from artifact.arrays import Vectors
-from artifact.decoding import Pixels
+from artifact.images.decoding import Pixels
 from export.folding import read_by
 from serving.probe import plain_pixels, probe_pixels
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from artifact.arrays import Vectors
 from artifact.cores import available_cores
 from artifact.errors import ArtifactError, UsageError
-from artifact.preprocessing import Preprocessing
+from artifact.images.preprocessing import Preprocessing
 from export.adoption.foreign import ForeignNetwork
 from export.adoption.reasons import first_line, listed
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from artifact.errors import ArtifactError
+from artifact.images.preprocessing import Preprocessing
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
 from artifact.model.manifest import OPSET
-from artifact.preprocessing import Preprocessing
 from export.adoption.foreign import ForeignInput, ForeignNetwork
 from export.adoption.reasons import first_line
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from artifact.errors import UsageError
+from artifact.images.limits import Limits
 from artifact.limit_options import require_limits
-from artifact.limits import Limits
 from lookalike.commands import connecting
 from lookalike.commands.options import COLUMN, JSON
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from artifact.limits import MB
+from artifact.images.limits import MB
 from lookalike.commands.options import given
 from serving.embedded.options import ServerOptions
 

@@ -23,7 +23,7 @@ def evaluate_raw_pixels(held_out: Path, preprocessing: Mapping[str, Any], *, clu
     from analysis.clusters.kmeans import kmeans
     from analysis.measures.clustering import clustering_metrics
     from analysis.measures.retrieval import retrieval_metrics
-    from artifact.preprocessing import Preprocessing, load_pixels
+    from artifact.images.preprocessing import Preprocessing, load_pixels
 
     paths = sorted(held_out.glob("*/*.png"))
     how = Preprocessing.from_dict(preprocessing)

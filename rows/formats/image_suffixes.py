@@ -13,7 +13,7 @@ import re
 import stat
 from pathlib import Path
 
-from artifact.limits import DEFAULT_LIMITS
+from artifact.images.limits import DEFAULT_LIMITS
 
 _SUFFIXES_OF = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
@@ -26,7 +26,7 @@ _SUFFIXES_OF = {
     "AVIF": (".avif", ".avifs"),
 }
 SUFFIXES = frozenset(suffix for suffixes in _SUFFIXES_OF.values() for suffix in suffixes)
-"""Of all formats that are decoded (artifact/decoding.py)."""
+"""Of all formats that are decoded (artifact/images/decoding.py)."""
 
 _RENAMED = ".pjpeg .pjp .jif .jfi .jps .jpg_large .jpg_orig .jpeg_large .png_large .jpg-large"
 _CONTAINERS = ".heic .heif .heics .heifs .hif .jxl .jp2 .j2k .jpf .jpx .jpm .jpc .jxr .hdp .wdp .bpg .flif .qoi"

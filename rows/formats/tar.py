@@ -22,7 +22,7 @@ from typing import Any
 import pyarrow as pa
 
 from artifact.errors import DataError
-from artifact.limits import DEFAULT_LIMITS, IMAGE_MB_OPTION, MB
+from artifact.images.limits import DEFAULT_LIMITS, IMAGE_MB_OPTION, MB
 from rows.cells import image_refs, is_text
 from rows.cutting import cut
 from rows.formats.source import files_fingerprint, picked

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from artifact.arrays import Vectors
-from artifact.decoding import ImageError
 from artifact.errors import InvalidRequestError
-from artifact.image_batch import format_bad_images
+from artifact.images.decoding import ImageError
+from artifact.images.image_batch import format_bad_images
 from artifact.kinds import BRANCH_OUTPUT
 from artifact.model.manifest import Manifest
 from rows.vectors.lineage import Lineage

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from artifact.decoding import Pixels
+from artifact.images.decoding import Pixels
 from artifact.model.manifest import Manifest
 from serving.client.timings import Timings
 

@@ -13,8 +13,8 @@ from concurrent.futures import CancelledError, Future
 from functools import partial
 
 from artifact.arrays import Vectors
-from artifact.decoding import ImageError
 from artifact.errors import UnansweredError, UsageError
+from artifact.images.decoding import ImageError
 from artifact.model.manifest import Manifest
 from serving.client.batches.runner import BatchRunner
 from serving.client.batches.size import BatchSize

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from artifact.errors import UsageError
+from artifact.images.limits import DEFAULT_MAX_IMAGE_MB, DEFAULT_MAX_MEGAPIXELS, Limits
 from artifact.limit_options import require_limits
-from artifact.limits import DEFAULT_MAX_IMAGE_MB, DEFAULT_MAX_MEGAPIXELS, Limits
 
 if TYPE_CHECKING:
     from serving.client.connection import Connection

@@ -18,10 +18,10 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from artifact.decoding import ImageError, Pixels, image_pixels, require_within
 from artifact.errors import UsageError
-from artifact.limits import DEFAULT_LIMITS, Limits
-from artifact.preprocessing import Preprocessing, load_pixels, resize_pixels
+from artifact.images.decoding import ImageError, Pixels, image_pixels, require_within
+from artifact.images.limits import DEFAULT_LIMITS, Limits
+from artifact.images.preprocessing import Preprocessing, load_pixels, resize_pixels
 from rows.images import ImageRef
 from rows.location import locate
 

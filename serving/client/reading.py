@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from artifact.decoding import ImageError
-from artifact.limits import DEFAULT_LIMITS
+from artifact.images.decoding import ImageError
+from artifact.images.limits import DEFAULT_LIMITS
 from rows.remote import DEFAULT_TIMEOUT_S
 from serving.client.pictures import Picture
 

@@ -23,10 +23,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from artifact.arrays import Vectors
-from artifact.decoding import ImageError
 from artifact.errors import UsageError
+from artifact.images.decoding import ImageError
+from artifact.images.limits import Limits
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
-from artifact.limits import Limits
 from rows.vectors.lineage import Lineage
 from rows.vectors.schema import vector_array
 from serving.arguments import takes

@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from artifact.arrays import AnyArray, Vectors
-from artifact.decoding import ImageError
 from artifact.distances import DISTANCES
 from artifact.errors import LookalikeError
+from artifact.images.decoding import ImageError
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT, KINDS, distance_name, embedding_name
 from artifact.model.manifest import Manifest
 from serving.client.pictures import ImageLike, Picture, picture

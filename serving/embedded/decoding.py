@@ -6,11 +6,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from artifact.decoding import Pixels
 from artifact.errors import UnavailableError
-from artifact.image_batch import load_batch
-from artifact.limits import Limits
-from artifact.preprocessing import Preprocessing
+from artifact.images.decoding import Pixels
+from artifact.images.image_batch import load_batch
+from artifact.images.limits import Limits
+from artifact.images.preprocessing import Preprocessing
 from serving.embedded.batcher import CANCELLED
 from serving.protocol import QUEUE_FULL
 

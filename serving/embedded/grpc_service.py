@@ -16,7 +16,6 @@ import grpc
 from tritonclient.grpc import service_pb2 as messages
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceServicer
 
-from artifact.decoding import ImageError
 from artifact.errors import (
     ArtifactError,
     InvalidRequestError,
@@ -25,6 +24,7 @@ from artifact.errors import (
     UnavailableError,
     UnsupportedError,
 )
+from artifact.images.decoding import ImageError
 from serving.embedded.grpc_messages import (
     config_response,
     infer_response,

@@ -16,7 +16,7 @@ from artifact.errors import (
     RepositoryError,
     UnavailableError,
 )
-from artifact.limits import SERVER_LIMITS
+from artifact.images.limits import SERVER_LIMITS
 from artifact.repository.companions import server_limits
 from artifact.repository.reading import is_model_name, open_repository
 from artifact.repository.triton_config import DECODE_SUFFIX, MAX_BATCH_SIZE, ModelConfig

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from artifact.cores import available_cores
 from artifact.errors import UsageError
+from artifact.images.limits import MB
 from artifact.kinds import KINDS
 from artifact.limit_options import require_limits
-from artifact.limits import MB
 
 _MESSAGE_BYTES, _MOST_MESSAGE_BYTES = 128 * MB, 2**31 - 1
 """The latter is gRPC's own limit."""

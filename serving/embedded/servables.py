@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from artifact.decoding import ImageError
 from artifact.errors import ArtifactError
-from artifact.image_batch import BadImagesError
-from artifact.limits import Limits
+from artifact.images.decoding import ImageError
+from artifact.images.image_batch import BadImagesError
+from artifact.images.limits import Limits
 from artifact.model.manifest import Manifest
 from artifact.repository.reading import PublishedModel
 from artifact.repository.triton_config import ModelConfig, network_config, pixels_name

@@ -20,9 +20,9 @@ from typing import Any
 import pyarrow as pa
 
 import artifact.errors
-from artifact.decoding import ImageError
 from artifact.errors import DataError, LookalikeError, RepositoryError, ServerError, UsageError
-from artifact.limits import DEFAULT_MAX_IMAGE_MB, MB
+from artifact.images.decoding import ImageError
+from artifact.images.limits import DEFAULT_MAX_IMAGE_MB, MB
 from rows.images import ImageRef
 from rows.tables import ImageTable
 from serving.client.scorer import Scorer

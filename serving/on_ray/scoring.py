@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from artifact.events import Report
-from artifact.limits import MB
+from artifact.images.limits import MB
 from rows.tables import ImageTable
 from serving.client.options import ScorerOptions
 from serving.client.scorer import Scorer

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from artifact.image_batch import BadImagesError, load_batch
-from artifact.limits import SERVER_LIMITS, Limits
-from artifact.preprocessing import Preprocessing
+from artifact.images.image_batch import BadImagesError, load_batch
+from artifact.images.limits import SERVER_LIMITS, Limits
+from artifact.images.preprocessing import Preprocessing
 from artifact.repository.companions import server_limits
 from artifact.repository.layout import find_problems
 from artifact.repository.publishing import publish

@@ -12,9 +12,9 @@ import onnxruntime
 import pytest
 
 from artifact.errors import ArtifactError, ModelNotFoundError, OutputError
+from artifact.images.preprocessing import load_pixels
 from artifact.model.file import append_manifest, read_manifest
 from artifact.model.golden import golden_images
-from artifact.preprocessing import load_pixels
 from artifact.repository.extraction import extract
 from artifact.repository.publishing import publish, rollback
 from serving.difference import ABSENT, compare_artifacts

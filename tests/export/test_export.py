@@ -15,9 +15,9 @@ from torch import nn
 
 import export.graph as graph_module
 from artifact.errors import ArtifactError, ParityError, UsageError
+from artifact.images.preprocessing import Preprocessing
 from artifact.kinds import KINDS, output_widths
 from artifact.model.file import read_manifest
-from artifact.preprocessing import Preprocessing
 from artifact.repository.reading import open_repository
 from export.build import Built, build, deploy, publish_built
 from export.deployment import default_name

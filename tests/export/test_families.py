@@ -7,7 +7,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from artifact.preprocessing import Preprocessing
+from artifact.images.preprocessing import Preprocessing
 from benchmarks.families import FAMILIES, branch_digests, make_branch, measure
 from export.folding import fold_constants
 from export.graph import export_branch

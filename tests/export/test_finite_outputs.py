@@ -9,7 +9,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from artifact.errors import ParityError
-from artifact.preprocessing import Preprocessing
+from artifact.images.preprocessing import Preprocessing
 from export.gates import Limits, judge
 from export.parity import check_parity
 

@@ -19,8 +19,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from artifact.image_batch import load_batch
-from artifact.preprocessing import Preprocessing
+from artifact.images.image_batch import load_batch
+from artifact.images.preprocessing import Preprocessing
 from artifact.repository.layout import find_problems
 from artifact.repository.reading import versions_in
 from lookalike.cli import main

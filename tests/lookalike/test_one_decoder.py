@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from artifact.decoding import ImageError
-from artifact.image_batch import BadImagesError, load_batch
-from artifact.preprocessing import load_pixels
+from artifact.images.decoding import ImageError
+from artifact.images.image_batch import BadImagesError, load_batch
+from artifact.images.preprocessing import load_pixels
 from export.calibration import read_calibration
 from rows.images import ImageRef
 from rows.tables import open_table

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from artifact.decoding import Pixels
+from artifact.images.decoding import Pixels
 from pages.findings import ClassLine, HeldOut, Neighbourhoods, PairDistances, RecallCurve, Retrieval, VectorMap
 from pages.report import write_report
 from tests.shared.places import ROOT

@@ -13,7 +13,7 @@ from PIL import Image
 from pyarrow import parquet
 
 from artifact.errors import DataError
-from artifact.preprocessing import Preprocessing, load_pixels
+from artifact.images.preprocessing import Preprocessing, load_pixels
 from rows.images import ImageRef
 from rows.tables import open_table
 from serving.client.pictures import picture, read_pixels

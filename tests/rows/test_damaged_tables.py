@@ -16,8 +16,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from artifact.decoding import ImageError
 from artifact.errors import DataError
+from artifact.images.decoding import ImageError
 from rows.tables import open_table
 from tests.shared.row_tables import NUM_ROWS, WRITERS, write_images, write_members
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from artifact.decoding import ImageError
+from artifact.images.decoding import ImageError
 from rows import nearby
 from rows.tables import open_table
 

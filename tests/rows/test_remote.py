@@ -11,8 +11,8 @@ import fsspec
 import pytest
 from upath import UPath
 
-from artifact.decoding import ImageError
 from artifact.errors import DataError
+from artifact.images.decoding import ImageError
 from rows import location
 from rows.images import ImageRef
 from rows.tables import open_table

@@ -13,8 +13,8 @@ import pytest
 from fsspec.asyn import AsyncFileSystem
 from fsspec.spec import AbstractFileSystem
 
-from artifact.decoding import ImageError
-from artifact.limits import too_many_bytes
+from artifact.images.decoding import ImageError
+from artifact.images.limits import too_many_bytes
 from rows.remote import read_remote
 
 MAX_BYTES, TIMEOUT_S = 100_000, 0.3

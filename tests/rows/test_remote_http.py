@@ -14,9 +14,9 @@ import pytest
 
 pytest.importorskip("aiohttp", reason="the extra `http` brings it")
 
-from artifact.decoding import ImageError
 from artifact.errors import DataError
-from artifact.limits import too_many_bytes
+from artifact.images.decoding import ImageError
+from artifact.images.limits import too_many_bytes
 from rows import location
 from rows.images import ImageRef
 from rows.location import locate

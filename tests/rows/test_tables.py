@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from artifact.decoding import ImageError
 from artifact.errors import DataError, UsageError
+from artifact.images.decoding import ImageError
 from rows.formats.opening import FORMATS
 from rows.tables import ImageTable, open_table
 from tests.shared.row_tables import NUM_ROWS, WRITERS, number, rows, write_images, write_text

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from artifact.decoding import ImageError
 from artifact.errors import DataError
+from artifact.images.decoding import ImageError
 from rows.images import ImageRef
 from rows.tables import RowBatch, open_table
 from tests.shared.row_tables import write_members

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from artifact.decoding import ImageError
 from artifact.errors import DataError
+from artifact.images.decoding import ImageError
 from rows.formats import tar_keys
 from rows.images import ImageRef
 from rows.tables import open_table

@@ -16,8 +16,8 @@ import pytest
 import torch
 
 from artifact.distances import DISTANCES
+from artifact.images.preprocessing import load_pixels
 from artifact.kinds import KINDS, distance_name, embedding_name
-from artifact.preprocessing import load_pixels
 from export.build import deploy
 from serving.client.scorer import Scorer
 from serving.embedded.server import Server

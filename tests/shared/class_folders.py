@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from artifact.preprocessing import Preprocessing
+from artifact.images.preprocessing import Preprocessing
 from trainer.data.class_sets import open_class_folder
 from trainer.data.images import Images, read_images
 

@@ -22,8 +22,8 @@ from tritonclient.grpc import service_pb2 as messages
 from tritonclient.grpc import service_pb2_grpc as services
 
 from artifact.distances.euclidean import EUCLIDEAN
+from artifact.images.preprocessing import Preprocessing, load_pixels
 from artifact.kinds import KINDS, distance_name, embedding_name
-from artifact.preprocessing import Preprocessing, load_pixels
 from artifact.repository.publishing import publish
 from tests.shared.tiny_artifact import linear_vectors, write_tiny_artifact
 

@@ -9,8 +9,8 @@ import grpc
 import numpy as np
 from tritonclient.grpc import service_pb2_grpc as services
 
-from artifact.image_batch import BadImagesError, load_batch, parse_bad_images
-from artifact.limits import SERVER_LIMITS
+from artifact.images.image_batch import BadImagesError, load_batch, parse_bad_images
+from artifact.images.limits import SERVER_LIMITS
 from tests.shared.conformance import (
     BRANCH,
     FULL,

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import trainer.data.images
-from artifact.preprocessing import Preprocessing, load_pixels
+from artifact.images.preprocessing import Preprocessing, load_pixels
 from trainer.data.class_sets import open_class_folder
 from trainer.data.images import Images, read_images
 from trainer.pixels.cache import PixelCache

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from artifact.images.preprocessing import Preprocessing, load_pixels
 from artifact.kinds import KINDS, MODES
-from artifact.preprocessing import Preprocessing, load_pixels
 from artifact.repository.publishing import publish
 from tests.shared.tiny_artifact import linear_vectors, write_tiny_artifact
 

@@ -11,8 +11,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from artifact.images.preprocessing import Preprocessing
 from artifact.model.int8_scheme import LARGEST_WEIGHT
-from artifact.preprocessing import Preprocessing
 from export.calibration import find_ranges
 from export.graph import export_branch
 from export.quantize import plan_quantization, quantize

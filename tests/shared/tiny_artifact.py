@@ -14,11 +14,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from artifact.images.preprocessing import Preprocessing, load_pixels
 from artifact.kinds import KINDS, distance_name, embedding_name, input_names
 from artifact.model.file import append_manifest, content_hash
 from artifact.model.golden import golden_images, make_golden
 from artifact.model.manifest import Content, Manifest
-from artifact.preprocessing import Preprocessing, load_pixels
 from artifact.repository.publishing import publish
 
 

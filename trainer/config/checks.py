@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from artifact.distances import DISTANCES
 from artifact.errors import UsageError
+from artifact.images.preprocessing import FITS
 from artifact.kinds import KINDS
 from artifact.losses import LOSSES, Loss
 from artifact.losses.loss import OTHER_CLASS
-from artifact.preprocessing import FITS
 
 if TYPE_CHECKING:
     from trainer.config.config import TrainConfig

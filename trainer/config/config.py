@@ -17,7 +17,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from artifact.errors import UsageError
-from artifact.limits import DEFAULT_MAX_IMAGE_MB, DEFAULT_MAX_MEGAPIXELS, MAX_LIMIT, Limits
+from artifact.images.limits import DEFAULT_MAX_IMAGE_MB, DEFAULT_MAX_MEGAPIXELS, MAX_LIMIT, Limits
 from trainer.config.complaints import complaint, setting_keys
 from trainer.config.settings import AugmentConfig, FreezeConfig, LoopConfig, OptimizerConfig, SamplingConfig, Settings
 

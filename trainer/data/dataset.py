@@ -15,8 +15,8 @@ import numpy as np
 
 from artifact.errors import DataError, UsageError
 from artifact.events import Report
-from artifact.limits import DEFAULT_LIMITS
-from artifact.preprocessing import Preprocessing
+from artifact.images.limits import DEFAULT_LIMITS
+from artifact.images.preprocessing import Preprocessing
 from rows.formats.built_paths import with_built_paths
 from rows.formats.opening import FORMATS, allow_images, is_table_file, open_source, table_files
 from trainer.config.config import TrainConfig

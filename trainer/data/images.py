@@ -23,10 +23,10 @@ import numpy as np
 import numpy.typing as npt
 
 from artifact.arrays import Indices
-from artifact.decoding import ImageError, Pixels
 from artifact.errors import DataError
-from artifact.limits import DEFAULT_LIMITS, Limits
-from artifact.preprocessing import Preprocessing, load_pixels
+from artifact.images.decoding import ImageError, Pixels
+from artifact.images.limits import DEFAULT_LIMITS, Limits
+from artifact.images.preprocessing import Preprocessing, load_pixels
 from rows.images import ImageRef
 from trainer.data.image_files import ImageFiles
 from trainer.data.left_out import Told

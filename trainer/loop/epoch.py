@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from artifact.decoding import Pixels
 from artifact.errors import TrainingError
 from artifact.events import Report
+from artifact.images.decoding import Pixels
 from trainer.config.config import TrainConfig
 from trainer.loop.interruption import Interruption
 from trainer.loop.training import Training, step_seed

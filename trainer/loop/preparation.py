@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from artifact.decoding import ImageError, inspect_image
 from artifact.errors import DataError, UsageError
 from artifact.events import Report
-from artifact.limits import DEFAULT_LIMITS, Limits
+from artifact.images.decoding import ImageError, inspect_image
+from artifact.images.limits import DEFAULT_LIMITS, Limits
+from artifact.images.preprocessing import Preprocessing
 from artifact.losses import DEFAULT_LOSSES, Loss
-from artifact.preprocessing import Preprocessing
 from trainer.config.checks import check_names
 from trainer.config.config import TrainConfig
 from trainer.config.resolution import Share, choose_strategy, read_validation, resolve, resolve_settings

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from artifact.decoding import Pixels
 from artifact.errors import TrainingError
+from artifact.images.decoding import Pixels
 from trainer.augment.augmentation import augment
 from trainer.config.config import TrainConfig
 from trainer.loop.distributed import Ranks

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from artifact.errors import UsageError
-from artifact.preprocessing import Preprocessing
+from artifact.images.preprocessing import Preprocessing
 from trainer.config.config import TrainConfig
 from trainer.networks.branch import Branch
 from trainer.networks.conv4 import CONV4

@@ -2,5 +2,5 @@
 
 PixelStore (store.py) gives the pixels of any images; PixelCache (cache.py) keeps them on disk in files of rows
 (segment.py), with the content hashes of the files they come from (file_hashes.py); docs/decisions/0012 has its worth.
-Not here: classes, names and splits (trainer/data), and how an image is decoded (artifact/preprocessing.py).
+Not here: classes, names and splits (trainer/data), and how an image is decoded (artifact/images/preprocessing.py).
 """

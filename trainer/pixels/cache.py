@@ -28,9 +28,9 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from artifact.decoding import Pixels
+from artifact.images.decoding import Pixels
+from artifact.images.preprocessing import Preprocessing
 from artifact.locks import keep_alive, patient_lock
-from artifact.preprocessing import Preprocessing
 from trainer.pixels.cache_key import cache_key
 from trainer.pixels.segment import INDEX, PIXELS, PixelSegment
 

@@ -8,8 +8,8 @@ import os
 from importlib.metadata import version
 from pathlib import Path
 
-from artifact.decoding import DECODER
-from artifact.preprocessing import Preprocessing
+from artifact.images.decoding import DECODER
+from artifact.images.preprocessing import Preprocessing
 
 _DECODERS = ("pillow", "simplejpeg", "cykooz-resizer")
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from artifact.decoding import Pixels
+from artifact.images.decoding import Pixels
 
 DIGEST_BYTES = 32
 PIXELS, INDEX = ".pixels", ".index"

@@ -19,10 +19,10 @@ import numpy.typing as npt
 
 from artifact.arrays import Indices
 from artifact.cores import available_cores
-from artifact.decoding import ImageError, Pixels
 from artifact.errors import DataError
-from artifact.limits import DEFAULT_LIMITS, Limits
-from artifact.preprocessing import Preprocessing, load_pixels
+from artifact.images.decoding import ImageError, Pixels
+from artifact.images.limits import DEFAULT_LIMITS, Limits
+from artifact.images.preprocessing import Preprocessing, load_pixels
 from rows.images import ImageRef
 from trainer.pixels.cache import PixelCache
 

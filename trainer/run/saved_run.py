@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from artifact.errors import LookalikeError, RunError, UsageError
-from artifact.preprocessing import Preprocessing
+from artifact.images.preprocessing import Preprocessing
 from trainer.config.config import TrainConfig, make_config
 from trainer.networks.base_networks import BaseNetwork, build_base, make_branch, make_preprocessing
 from trainer.networks.branch import Branch

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from artifact.arrays import Indices, Vectors
-from artifact.decoding import Pixels
 from artifact.errors import OutputError
+from artifact.images.decoding import Pixels
 from trainer.config.settings import AugmentConfig, FreezeConfig
 from trainer.networks.branch import Branch, evaluating
 

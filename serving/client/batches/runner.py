@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 import numpy as np
 
 from artifact.arrays import Vectors
-from artifact.decoding import ImageError
 from artifact.errors import (
     MessageTooLargeError,
     ModelNotFoundError,
@@ -25,8 +24,9 @@ from artifact.errors import (
     UnavailableError,
     UsageError,
 )
-from artifact.image_batch import BadImagesError
-from artifact.limits import DEFAULT_LIMITS, MB, Limits
+from artifact.images.decoding import ImageError
+from artifact.images.image_batch import BadImagesError
+from artifact.images.limits import DEFAULT_LIMITS, MB, Limits
 from rows.cutting import cut
 from rows.remote import DEFAULT_TIMEOUT_S
 from serving.client.batches.packing import pack, place_of, unpack

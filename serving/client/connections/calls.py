@@ -13,7 +13,7 @@ import grpc
 from tritonclient.grpc import service_pb2_grpc
 
 from artifact.errors import UnansweredError
-from artifact.image_batch import BadImagesError, parse_bad_images
+from artifact.images.image_batch import BadImagesError, parse_bad_images
 from serving.client.connections.after_fork import require_grpc
 from serving.client.connections.channels import metadata_of, open_channel, parse_url
 from serving.client.connections.status import status_error

@@ -18,8 +18,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from artifact.decoding import Pixels
 from artifact.errors import BusyError, UnansweredError, UnavailableError
+from artifact.images.decoding import Pixels
 from serving.client.connection import Outputs
 from serving.client.connections.channels import parse_urls
 from serving.client.connections.fleet_server import FleetServer

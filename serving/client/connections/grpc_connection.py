@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from tritonclient.grpc import service_pb2
 
-from artifact.decoding import Pixels
 from artifact.errors import LookalikeError, ModelNotFoundError, ServerError, UsageError
+from artifact.images.decoding import Pixels
 from artifact.kinds import BRANCH_OUTPUT, embedding_name
 from artifact.model.manifest import Manifest, manifest_from_fields
 from artifact.repository.triton_config import DECODE_SUFFIX, DIGEST_PARAMETER, ENCODED_SUFFIX, MANIFEST_PARAMETER

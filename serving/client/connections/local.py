@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from artifact.cores import available_cores
-from artifact.decoding import Pixels
-from artifact.image_batch import load_batch
+from artifact.images.decoding import Pixels
+from artifact.images.image_batch import load_batch
 from artifact.repository.reading import open_repository
 from serving.check import check_engine
 from serving.client.connection import Outputs

@@ -15,9 +15,9 @@ from pyarrow import parquet
 from analysis.search import queries
 from analysis.search.queries import is_vectors, read_queries
 from artifact.arrays import Vectors
-from artifact.decoding import ImageError
 from artifact.errors import DataError, SpaceError, UsageError
-from artifact.preprocessing import load_pixels
+from artifact.images.decoding import ImageError
+from artifact.images.preprocessing import load_pixels
 from rows.vectors.lineage import Lineage
 from rows.vectors.table import vector_array
 from tests.shared.scored_images import PREPROCESSING, expected_vectors, write_images

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from artifact.errors import LookalikeError
-from artifact.preprocessing import load_pixels
+from artifact.images.preprocessing import load_pixels
 from export.adoption.adopt import Adopted, adopt
 from serving.check import check_artifact
 from serving.client.scorer import Scorer

@@ -11,8 +11,8 @@ from PIL import Image
 from pyarrow import parquet
 from torch import nn
 
+from artifact.images.preprocessing import Preprocessing, load_pixels
 from artifact.model.file import read_manifest
-from artifact.preprocessing import Preprocessing, load_pixels
 from artifact.repository.reading import open_repository
 from tests.shared.foreign_networks import MEAN, SIZE, STD, by_torch
 from tests.shared.missing_packages import COMMAND_LINE, TRAINING_EXTRA, run_without

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from artifact.decoding import ImageError
 from artifact.errors import ArtifactError, InvalidRequestError
+from artifact.images.decoding import ImageError
 from artifact.repository.reading import open_repository
 from serving.check import check_engine
 from serving.client.async_scorer import AsyncScorer

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from artifact.errors import UsageError
-from artifact.limits import MB
+from artifact.images.limits import MB
 from artifact.repository.publishing import publish
 from serving.client.scorer import Scorer
 from serving.embedded.options import ServerOptions

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from artifact.decoding import ImageError, decode_image
 from artifact.errors import DataError, InvalidRequestError, UsageError
+from artifact.images.decoding import ImageError, decode_image
 from serving.client.async_scorer import AsyncScorer
 from serving.client.pictures import picture
 from serving.client.scorer import Scorer

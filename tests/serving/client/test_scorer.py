@@ -12,8 +12,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from artifact.errors import UsageError
+from artifact.images.preprocessing import load_pixels
 from artifact.kinds import KINDS, distance_name, embedding_name
-from artifact.preprocessing import load_pixels
 from rows.images import ImageRef
 from rows.vectors.lineage import Lineage
 from serving.client.connections.local import LocalConnection

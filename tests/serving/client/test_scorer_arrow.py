@@ -12,8 +12,8 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from artifact.decoding import ImageError
 from artifact.errors import InvalidRequestError, UsageError
+from artifact.images.decoding import ImageError
 from rows.vectors.lineage import Lineage
 from serving.client.chunks import chunks
 from serving.client.scorer import Scorer

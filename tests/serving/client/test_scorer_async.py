@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from artifact.decoding import ImageError
 from artifact.errors import InvalidRequestError, ModelNotFoundError, UnansweredError, UsageError
+from artifact.images.decoding import ImageError
 from serving.client.async_scorer import AsyncScorer
 from serving.client.connections.local import LocalConnection
 from serving.client.options import ScorerOptions

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from artifact.errors import DataError, UsageError
-from artifact.limits import Limits
+from artifact.images.limits import Limits
 from export.calibration import read_calibration
 from export.deployment import served_limits
 from tests.shared.class_folders import PREPROCESSING, write_classes, write_noise

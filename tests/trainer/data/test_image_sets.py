@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artifact.limits import DEFAULT_LIMITS
-from artifact.preprocessing import Preprocessing
+from artifact.images.limits import DEFAULT_LIMITS
+from artifact.images.preprocessing import Preprocessing
 from export.calibration import read_calibration
 from rows.formats.folder import list_images
 from rows.formats.image_suffixes import SUFFIXES

@@ -8,7 +8,7 @@ from PIL import Image
 
 import trainer.data.dataset
 from artifact.errors import DataError
-from artifact.preprocessing import load_pixels
+from artifact.images.preprocessing import load_pixels
 from tests.shared.class_folders import PREPROCESSING, read_folder, write_classes, write_noise
 from trainer.config.config import make_config
 from trainer.data.class_sets import open_class_folder

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from artifact.errors import DataError, UsageError
-from artifact.preprocessing import load_pixels
+from artifact.images.preprocessing import load_pixels
 from tests.shared.table_writers import (
     TABLE_WRITERS,
     Columns,

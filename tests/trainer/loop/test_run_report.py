@@ -16,7 +16,7 @@ from analysis.measures.pairs import choose_pairs
 from analysis.measures.retrieval import retrieval_metrics
 from analysis.measures.threshold import threshold_of_pairs
 from artifact.arrays import Indices, Vectors
-from artifact.decoding import Pixels
+from artifact.images.decoding import Pixels
 from pages.plot import number
 from tests.shared.metric_lines import LINE, LINES
 from trainer.config.config import make_config

@@ -9,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812 - torch's own idiom
 from torch import Tensor, nn
 
 from artifact.errors import UsageError
-from artifact.preprocessing import Preprocessing
+from artifact.images.preprocessing import Preprocessing
 from export.graph import export_branch
 from export.parity import check_parity
 from trainer.networks.base_networks import MANY_FEATURES, branch_of, build_base

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artifact.preprocessing import Preprocessing
+from artifact.images.preprocessing import Preprocessing
 from tests.shared.pixel_caches import ROW, DecodeCounter, check_pixels, open_cache, read_cached, write_hour_old
 from trainer.pixels.cache_key import cache_key, default_folder
 

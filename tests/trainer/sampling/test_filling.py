@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from artifact.images.limits import DEFAULT_LIMITS
+from artifact.images.preprocessing import Preprocessing
 from artifact.kinds import KINDS
-from artifact.limits import DEFAULT_LIMITS
-from artifact.preprocessing import Preprocessing
 from trainer.config.config import make_config
 from trainer.data.image_files import ImageFiles
 from trainer.data.images import Images

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from artifact.decoding import Pixels
 from artifact.errors import OutputError
+from artifact.images.decoding import Pixels
 from trainer.config.settings import AugmentConfig, FreezeConfig, OptimizerConfig
 from trainer.networks.base_networks import BaseNetwork, branch_of, build_base
 from trainer.networks.branch import Branch

@@ -20,7 +20,7 @@ from artifact.errors import (
     UnavailableError,
     UsageError,
 )
-from artifact.image_batch import BadImagesError
+from artifact.images.image_batch import BadImagesError
 from serving.client.connections.grpc_connection import GrpcConnection
 from serving.client.options import ScorerOptions
 from serving.client.scorer import Scorer

@@ -1,7 +1,6 @@
 """Batches of encoded images: all are loaded before any is called bad, and one line names every bad one.
 
-This file is copied next to NAME_decode together with preprocessing.py, so its imports are relative:
-there they stand in a package of another name. The client parses the line, so both servers say it in the same words.
+The client parses the line, so both servers say it in the same words.
 """
 
 from __future__ import annotations

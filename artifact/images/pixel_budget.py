@@ -1,7 +1,5 @@
 """The byte budget of decoded pixels in flight: who decodes a large picture waits until there is room for it.
 
-This file is copied next to NAME_decode with preprocessing.py, so it imports the standard library alone.
-
 Decisions a reader would question:
 - One budget for the whole process, whoever decodes: a job, a server and a training run share its memory.
 - It grows with the cores, a photograph of 12 megapixels for each, so that ordinary pictures never wait; below that

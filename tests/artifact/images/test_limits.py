@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artifact.decoding import ImageError, decode_image, inspect_image, require_within
 from artifact.errors import UsageError
+from artifact.images.decoding import ImageError, decode_image, inspect_image, require_within
+from artifact.images.limits import MB, SERVER_LIMITS, Limits, too_many_bytes
+from artifact.images.preprocessing import Preprocessing, load_pixels
 from artifact.limit_options import require_limits
-from artifact.limits import MB, SERVER_LIMITS, Limits, too_many_bytes
-from artifact.preprocessing import Preprocessing, load_pixels
 
 
 def encode(image: Image.Image, file_format: str, **options: Any) -> bytes:

@@ -69,7 +69,7 @@ def decode_image(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Pixels:
 def decoded(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Iterator[Pixels]:
     """The pixels as `decode_image` gives them; until the end of the context they are counted as in flight.
 
-    Waits, before any pixel is decoded, until the process has room for them (artifact/pixel_budget.py).
+    Waits, before any pixel is decoded, until the process has room for them (artifact/images/pixel_budget.py).
     """
     opened = _open(data, limits)
     num_bytes, by_pillow = opened.num_pixels * opened.bytes_a_pixel, opened.format != "JPEG"

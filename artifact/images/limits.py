@@ -1,7 +1,5 @@
 """Limits of encoded images: the largest file and picture that are taken, and the refusal of what is larger.
 
-This file is copied next to NAME_decode with preprocessing.py, so it imports the standard library alone.
-
 Decisions a reader would question:
 - A refusal names the option that raises the limit, in the words of whoever reads it: of a limit of a server those who
   publish or serve the model. The option's unit is the refusal's.

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-import artifact.decoding
-from artifact.decoding import ImageError, decode_image, image_pixels
-from artifact.image_batch import format_bad_images, parse_bad_images
-from artifact.limits import Limits
+import artifact.images.decoding
+from artifact.images.decoding import ImageError, decode_image, image_pixels
+from artifact.images.image_batch import format_bad_images, parse_bad_images
+from artifact.images.limits import Limits
 from tests.shared.damaged_pictures import damaged_pictures
 from tests.shared.jpeg_files import jpegs, scan_start, with_bytes_before_end, without_end
 from tests.shared.odd_pictures import photo, plain_pixels
@@ -146,7 +146,7 @@ def test_pillow_images_of_damaged_files_are_refused() -> None:
 
 def test_avif_without_support_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where Pillow was built without it: not "not an image"."""
-    monkeypatch.setitem(artifact.decoding.Image.OPEN, "AVIF", (None, lambda start: "not installed"))
+    monkeypatch.setitem(artifact.images.decoding.Image.OPEN, "AVIF", (None, lambda start: "not installed"))
     with pytest.raises(ImageError, match=r"^an AVIF image, which Pillow [\d.]+ here cannot read; install Pillow 11\.3"):
         decode_image(encode(photo(), "AVIF"))
     with pytest.raises(ImageError, match="not an image in any of JPEG, PNG"):

@@ -1,8 +1,6 @@
 """The one way from an encoded image to the uint8 pixels of a network, for training, the embedded server and Triton.
 
-This file is copied, as it is, next to the python-backend model NAME_decode, with decoding.py, image_batch.py, limits.py
-and pixel_budget.py. So they import nothing else of Lookalike: only the standard library, numpy, Pillow, simplejpeg,
-cykooz-resizer, and each other by relative imports. A changed pixel is a new RESIZE_METHOD.
+A changed pixel is a new RESIZE_METHOD.
 
 Decisions a reader would question:
 - Images smaller than the target both ways are enlarged by Pillow: there cykooz-resizer is up to two levels off.

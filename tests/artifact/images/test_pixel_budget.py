@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artifact import decoding
-from artifact.decoding import ImageError
-from artifact.image_batch import BadImagesError, load_batch
-from artifact.pixel_budget import PIXEL_BUDGET, PixelBudget, default_bytes
-from artifact.preprocessing import Preprocessing, load_pixels
+from artifact.images import decoding
+from artifact.images.decoding import ImageError
+from artifact.images.image_batch import BadImagesError, load_batch
+from artifact.images.pixel_budget import PIXEL_BUDGET, PixelBudget, default_bytes
+from artifact.images.preprocessing import Preprocessing, load_pixels
 from tests.shared.places import ROOT
 from tests.shared.waiting import eventually
 
@@ -26,9 +26,9 @@ WAIT_S = 30
 _PEAK = """
 import resource, sys
 from concurrent.futures import ThreadPoolExecutor
-from artifact import decoding
-from artifact.pixel_budget import PixelBudget
-from artifact.preprocessing import Preprocessing, load_pixels
+from artifact.images import decoding
+from artifact.images.pixel_budget import PixelBudget
+from artifact.images.preprocessing import Preprocessing, load_pixels
 
 data, spec = open(sys.argv[1], "rb").read(), Preprocessing(height=32, width=32)
 decoding.PIXEL_BUDGET = PixelBudget(int(sys.argv[2]))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artifact.decoding import decode_image, image_pixels, inspect_image
+from artifact.images.decoding import decode_image, image_pixels, inspect_image
 from tests.shared.odd_pictures import odd_pictures, photo, plain_pixels
 from tests.shared.pictures import encode, pictures
 
