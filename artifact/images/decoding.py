@@ -277,8 +277,8 @@ def _num_pixels(image: ImageFile.ImageFile) -> tuple[int, str]:
     return width * height, f"{what}{width}x{height}"
 
 
-def _plugin_image(name: str, data: bytes) -> ImageFile.ImageFile:
-    image = Image.OPEN[name][0](io.BytesIO(data), "")
+def _plugin_image(name: str, data: bytes | io.BytesIO) -> ImageFile.ImageFile:
+    image = Image.OPEN[name][0](data if isinstance(data, io.BytesIO) else io.BytesIO(data), "")
     assert isinstance(image, ImageFile.ImageFile)
     return image
 

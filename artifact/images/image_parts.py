@@ -6,6 +6,7 @@ that nobody needs, later frames and a cut behind the picture cannot decide wheth
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,13 +23,13 @@ class Parts:
     """A file without its metadata.
 
     Attributes:
-        data: the file.
+        data: the file, or its header.
         orientation: 1..8 as the metadata tells it; None: the library that decodes it knows.
         mended: gives the file to decode instead of `data`, once its size is known to be within the limits, or raises
             ValueError where rows are missing; None: `data` is as it should be.
     """
 
-    data: bytes
+    data: bytes | io.BytesIO
     orientation: int | None = None
     mended: Callable[[], bytes] | None = None
 
