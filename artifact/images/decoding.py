@@ -24,12 +24,12 @@ from PIL import Image, ImageFile
 from PIL import __version__ as pillow_version
 
 from .image_error import ImageError as ImageError  # for all who import it from here
-from .image_parts import Parts, avif_parts, webp_parts
+from .image_parts import TRUNCATED, Parts, avif_parts, webp_parts
 from .jpeg import decode_jpeg
 from .jpeg_segments import read_header
 from .limits import DEFAULT_LIMITS, Limits
 from .orientation import image_orientation, upright
-from .pillow_pixels import rgb_pixels
+from .pillow_pixels import has_last_row, rgb_pixels
 from .pixel_budget import PIXEL_BUDGET, give_back_freed
 from .png_parts import png_parts
 from .signatures import heif_kind, name_of_unread
@@ -246,23 +246,32 @@ def _open_jpeg(data: bytes) -> _Opened:
 def _open_by_pillow(name: str, data: bytes) -> _Opened:
     parts = _PARTS[name](data) if name in _PARTS else Parts(data=data)
     image = _plugin_image(name, parts.data)
+    # a large file that was written anew is let go of while it waits, and written again
+    whole, is_cut, orientation, require_rows = parts.whole, parts.is_cut, parts.orientation, parts.require_rows
+    kept = image if whole is None else None
 
     def decode() -> Pixels:
-        whole = image if parts.mended is None else _plugin_image(name, parts.mended())
-        whole.load()
-        pixels = rgb_pixels(whole)
-        return upright(pixels, image_orientation(whole) if parts.orientation is None else parts.orientation)
+        if is_cut:
+            raise ValueError(TRUNCATED)
+        image = kept or _plugin_image(name, whole() if whole else data)
+        image.load()
+        if require_rows is not None and not has_last_row(image):
+            require_rows()
+        return upright(rgb_pixels(image), image_orientation(image) if orientation is None else orientation)
 
     is_deep = image.mode.startswith("I") or "A" in image.mode.upper() or "transparency" in image.info
     num_pixels, shape = _num_pixels(image)
+    # two formats' libraries hold the whole picture themselves
+    bytes_a_pixel = (20 if is_deep else 14) + (8 if name in ("WEBP", "AVIF") else 0)
+    if name in _PARTS:
+        bytes_a_pixel += len(data) // max(num_pixels, 1)  # of the file that is written anew
     return _Opened(
         format=name,
         width=image.width,
         height=image.height,
         num_pixels=num_pixels,
         shape=shape,
-        # two formats' libraries hold the whole picture themselves
-        bytes_a_pixel=(20 if is_deep else 14) + (8 if name in ("WEBP", "AVIF") else 0),
+        bytes_a_pixel=bytes_a_pixel,
         decode=decode,
     )
 

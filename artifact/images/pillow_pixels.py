@@ -35,6 +35,12 @@ def rgb_pixels(image: Image.Image) -> npt.NDArray[np.uint8]:
     return np.asarray(_as_mode(image, "RGB"))
 
 
+def has_last_row(image: Image.Image) -> bool:
+    """Whether the last row of a loaded image holds anything but zeros, as memory does before."""
+    row = image.crop((0, image.height - 1, image.width, image.height))
+    return any(row.tobytes())
+
+
 def _as_mode(image: Image.Image, mode: str) -> Image.Image:
     """The image itself where it is of that mode: Pillow's convert would copy all of its pixels."""
     return image if image.mode == mode else image.convert(mode)

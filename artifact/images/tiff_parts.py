@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .image_error import ImageError
-from .image_parts import TRUNCATED, Parts
+from .image_parts import LARGE_FILE, Parts
 from .orientation import stored_orientation
 
 _SIZES_AND_COLOURS = {*range(256, 260), 262, 266, 277, 284, 292, 293, 317, 320, 332, 338, 339}
@@ -21,9 +21,9 @@ _STRIPS_AND_TILES = {273, 278, 279, *range(322, 326), *range(32995, 32998), 5067
 _JPEG_INSIDE = {347, *range(512, 522), 529, 530, 532}
 _NEEDED = _SIZES_AND_COLOURS | _STRIPS_AND_TILES | _JPEG_INSIDE
 _SUBFILE, _PHOTOMETRIC, _ORIENTATION, _XMP, _DNG_VERSION, _SUB_DIRECTORIES = 254, 262, 274, 700, 50706, 330
-_HEIGHT, _ROWS_A_STRIP = 257, 278
-_PLACES = ((273, 279), (324, 325))
-"""Tags of the offsets and the sizes in bytes of strips, and of tiles."""
+_WIDTH, _HEIGHT, _COMPRESSION, _SAMPLES, _PLANES = 256, 257, 259, 277, 284
+_PLACES = ((273, 279, 0, 278), (324, 325, 322, 323))
+"""Of strips, and of tiles: tags of their offsets, their sizes in bytes, their width (0: all of it) and their height."""
 _RAW_COLOURS = (32803, 34892)
 """Of the pixels behind a camera's colour filter, as they come from the sensor."""
 _RAW = "which is not read; export it as JPEG or TIFF"
@@ -31,7 +31,7 @@ _INTEGERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
 
 
 def tiff_parts(data: bytes) -> Parts:
-    """Of a TIFF or BigTIFF file: its first picture; ImageError for a camera's raw file, ValueError for one that is cut."""
+    """Of a TIFF or BigTIFF file: its first picture; ImageError for a camera's raw file."""
     if data[:4] == b"II*\x00" and data[4:12] == b"\x10\x00\x00\x00CR\x02\x00":
         raise ImageError(f"a camera's raw file (CR2), {_RAW}")
     form = _Form.of(data)
@@ -46,29 +46,41 @@ def tiff_parts(data: bytes) -> Parts:
     is_of_many = _SUB_DIRECTORIES in entries or found.next != 0
     if is_of_many and (form.number(data, entries.get(_SUBFILE)) or 0) & 1:
         raise ImageError(f"its first picture is a thumbnail of another, as in a camera's raw file, {_RAW}")
-    _require_whole(data, form, entries)
     orientation = form.number(data, entries.get(_ORIENTATION))
     if orientation is None:
         packet = entries.get(_XMP)
         orientation = stored_orientation(None, form.bytes(data, packet) if packet else None)
     kept = [entries[tag] for tag in sorted(_NEEDED & entries.keys())]
-    return Parts(data=_Overlaid(data, found.start, form.written(kept)), orientation=orientation)
+    file = _Overlaid(data, found.start, form.written(kept))
+    return Parts(
+        data=file if len(data) >= LARGE_FILE else file.getvalue(),
+        orientation=orientation,
+        is_cut=_is_cut(data, form, entries),
+    )
 
 
-def _require_whole(data: bytes, form: _Form, entries: dict[int, bytes]) -> None:
-    """Raise ValueError where a strip or a tile ends behind the file, or strips are missing."""
-    for offsets_tag, sizes_tag in _PLACES:
-        offsets, sizes = (form.numbers(data, entries.get(tag)) for tag in (offsets_tag, sizes_tag))
-        if any(offset + size > len(data) for offset, size in zip(offsets, sizes, strict=False)):
-            raise ValueError(TRUNCATED)
-    height, rows = (form.number(data, entries.get(tag)) for tag in (_HEIGHT, _ROWS_A_STRIP))
-    strips = form.numbers(data, entries.get(_PLACES[0][0]))
-    if strips and height and rows and len(strips) < -(-height // rows):
-        raise ValueError(TRUNCATED)
+def _is_cut(data: bytes, form: _Form, entries: dict[int, bytes]) -> bool:
+    """Whether a packed strip or tile ends behind the file, or some are missing; of plain ones Pillow tells."""
+
+    def number(tag: int, default: int = 1) -> int:
+        return form.number(data, entries.get(tag)) or default
+
+    is_packed = number(_COMPRESSION) != 1
+    width, height = number(_WIDTH), number(_HEIGHT)
+    planes = number(_SAMPLES) if number(_PLANES) == 2 else 1
+    for places_tag, sizes_tag, width_tag, height_tag in _PLACES:
+        places = form.numbers(data, entries.get(places_tag))
+        across, down = -(-width // number(width_tag, width)), -(-height // number(height_tag, height))
+        if places and len(places) < across * down * planes:
+            return True
+        sizes = form.numbers(data, entries.get(sizes_tag)) if is_packed else ()
+        if any(place + size > len(data) for place, size in zip(places, sizes, strict=False)):
+            return True
+    return False
 
 
 class _Overlaid(io.BytesIO):
-    """A file in memory of which some bytes are replaced; the others are not copied before a decoder takes all of them."""
+    """A file in memory of which some bytes are replaced; it is not copied before a decoder takes all of it."""
 
     def __init__(self, data: bytes, at: int, piece: bytes) -> None:
         super().__init__(data)

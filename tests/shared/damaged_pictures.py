@@ -105,11 +105,11 @@ def _others() -> dict[str, tuple[bytes, str]]:
 def _strangers() -> dict[str, tuple[bytes, str]]:
     raw = Image.Exif()
     raw[50706] = b"\x01\x04\x00\x00"  # DNGVersion
-    thumbnail = encode(photo(), "TIFF", tiffinfo={254: 1})
+    thumbnail = encode(photo(), "TIFF", tiffinfo={254: 1}, save_all=True, append_images=[photo(192, 128)])
     files = {
         "DNG": (encode(photo(), "TIFF", tiffinfo=raw), "a camera's raw file (DNG)"),
         "NEF": (thumbnail, "its first picture is a thumbnail of another"),
-        "CR2": (thumbnail[:8] + b"CR\x02\x00" + thumbnail[12:], "a camera's raw file (CR2)"),
+        "CR2": (_canon_raw(), "a camera's raw file (CR2)"),
         "CR3": (_boxes(b"crx "), "a camera's raw file"),
         "RAF": (b"FUJIFILMCCD-RAW 0201", "a camera's raw file"),
         "HEIC": (_boxes(b"heic", b"mif1"), "a HEIC image, which is not read; convert it to JPEG"),
@@ -135,6 +135,12 @@ def _strangers() -> dict[str, tuple[bytes, str]]:
         "text": (b"hello, I am no picture", "not an image in any of JPEG, PNG, WEBP, GIF, BMP, TIFF, PPM (starts with"),
     }
     return {f"{name} file": entry for name, entry in files.items()}
+
+
+def _canon_raw() -> bytes:
+    """A CR2 file: its first directory stands behind a mark of its own."""
+    tiff = encode(photo(), "TIFF", compression="jpeg")
+    return b"II*\x00\x10\x00\x00\x00CR\x02\x00" + bytes(4) + tiff[8:]
 
 
 def _boxes(brand: bytes, *others: bytes) -> bytes:
