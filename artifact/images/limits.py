@@ -41,7 +41,9 @@ class Limits:
     @classmethod
     def of(cls, *, max_megapixels: float, max_image_mb: float, of_server: bool = False) -> Limits:
         """The limits that the two options say: width x height in millions, file size in units of 2**20 bytes."""
-        return cls(max_bytes=int(max_image_mb * MB), max_pixels=int(max_megapixels * MEGAPIXEL), of_server=of_server)
+        return cls(
+            max_bytes=math.ceil(max_image_mb * MB), max_pixels=round(max_megapixels * MEGAPIXEL), of_server=of_server
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The mapping that `from_dict` reads; plain JSON."""
@@ -84,7 +86,7 @@ def too_many_bytes(num_bytes: int, max_bytes: int, *, where: str = "", of_server
     if max_bytes < MB // 10:
         size, limit = f"{num_bytes} bytes", f"{max_bytes} bytes"
     else:
-        size, limit = f"{_rounded_up(num_bytes / MB)} MB", f"{max_bytes / MB:.10g} MB"
+        size, limit = f"{_rounded_up(num_bytes / MB)} MB", f"{math.floor(max_bytes / MB * 1e5) / 1e5:.10g} MB"
     known = size if num_bytes > max_bytes + 1 else ""
     return _refusal(known, limit, IMAGE_MB_OPTION, of_server) + (f": {where}" if where else "")
 
