@@ -246,7 +246,7 @@ def _open_jpeg(data: bytes) -> _Opened:
 def _open_by_pillow(name: str, data: bytes) -> _Opened:
     parts = _PARTS[name](data) if name in _PARTS else Parts(data=data)
     image = _plugin_image(name, parts.data)
-    # a large file that was written anew is let go of while it waits, and written again
+    # what a large file was written anew to is let go of while it waits
     whole, is_cut, orientation, require_rows = parts.whole, parts.is_cut, parts.orientation, parts.require_rows
     kept = image if whole is None else None
 
@@ -261,14 +261,18 @@ def _open_by_pillow(name: str, data: bytes) -> _Opened:
 
     is_deep = image.mode.startswith("I") or "A" in image.mode.upper() or "transparency" in image.info
     num_pixels, shape = _num_pixels(image)
+    width, height = image.size
     # two formats' libraries hold the whole picture themselves
     bytes_a_pixel = (20 if is_deep else 14) + (8 if name in ("WEBP", "AVIF") else 0)
     if name in _PARTS:
         bytes_a_pixel += len(data) // max(num_pixels, 1)  # of the file that is written anew
+    if kept is None and len(data) >= _LARGE_BYTES // 16:
+        del image, parts
+        give_back_freed()
     return _Opened(
         format=name,
-        width=image.width,
-        height=image.height,
+        width=width,
+        height=height,
         num_pixels=num_pixels,
         shape=shape,
         bytes_a_pixel=bytes_a_pixel,

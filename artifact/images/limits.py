@@ -41,9 +41,7 @@ class Limits:
     @classmethod
     def of(cls, *, max_megapixels: float, max_image_mb: float, of_server: bool = False) -> Limits:
         """The limits that the two options say: width x height in millions, file size in units of 2**20 bytes."""
-        return cls(
-            max_bytes=math.ceil(max_image_mb * MB), max_pixels=round(max_megapixels * MEGAPIXEL), of_server=of_server
-        )
+        return cls(max_bytes=in_bytes(max_image_mb), max_pixels=in_pixels(max_megapixels), of_server=of_server)
 
     def to_dict(self) -> dict[str, Any]:
         """The mapping that `from_dict` reads; plain JSON."""
@@ -76,6 +74,16 @@ class Limits:
 
 DEFAULT_LIMITS = Limits()
 SERVER_LIMITS = Limits(of_server=True)
+
+
+def in_bytes(max_image_mb: float) -> int:
+    """The limit that an option in units of 2**20 bytes says, rounded up."""
+    return math.ceil(max_image_mb * MB)
+
+
+def in_pixels(max_megapixels: float) -> int:
+    """The limit that an option in megapixels says."""
+    return round(max_megapixels * MEGAPIXEL)
 
 
 def too_many_bytes(num_bytes: int, max_bytes: int, *, where: str = "", of_server: bool = False) -> str:

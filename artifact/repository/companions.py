@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from artifact import images
-from artifact.images.limits import MB, MEGAPIXEL, SERVER_LIMITS, Limits
+from artifact.images.limits import SERVER_LIMITS, Limits, in_bytes, in_pixels
 from artifact.model.manifest import Manifest
 from artifact.repository.changes import Change
 from artifact.repository.reading import versions_in
@@ -101,8 +101,8 @@ def server_limits(
         published = SERVER_LIMITS
     return replace(
         SERVER_LIMITS,
-        max_pixels=published.max_pixels if max_megapixels is None else int(max_megapixels * MEGAPIXEL),
-        max_bytes=published.max_bytes if max_image_mb is None else int(max_image_mb * MB),
+        max_pixels=published.max_pixels if max_megapixels is None else in_pixels(max_megapixels),
+        max_bytes=published.max_bytes if max_image_mb is None else in_bytes(max_image_mb),
     )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from artifact.events import Report
-from artifact.images.limits import MB
+from artifact.images.limits import in_bytes
 from rows.tables import ImageTable
 from serving.client.options import ScorerOptions
 from serving.client.scorer import Scorer
@@ -91,7 +91,7 @@ class RayEngine:
             },
             digest=scorer.digest,
             folder=os.getcwd(),
-            probe=first_readable(table, int(self.max_image_mb * MB)),
+            probe=first_readable(table, in_bytes(self.max_image_mb)),
         )
         num_rows = shard.num_rows(table_rows, rows_per_part)
         progress = JobProgress(

@@ -12,7 +12,7 @@ from PIL import Image
 from tests.shared.jpeg_files import jpegs, scan_start, with_bytes_before_end
 from tests.shared.odd_pictures import photo
 from tests.shared.pictures import encode
-from tests.shared.png_chunks import with_chunk, with_wrong_crc
+from tests.shared.png_chunks import raw_png, with_chunk, with_wrong_crc
 
 _CUTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99)
 
@@ -58,7 +58,15 @@ def _jpegs() -> dict[str, tuple[bytes, str]]:
 def _pngs() -> dict[str, tuple[bytes, str]]:
     png, palette = encode(photo(), "PNG"), encode(photo().quantize(16), "PNG")
     middle = png.index(b"IDAT") + 4 + (len(png) - png.index(b"IDAT")) // 2
+    rows = b"".join(b"\x00" + row.tobytes() for row in np.asarray(photo()))
+    black = bytes(len(rows))
+    few = np.random.default_rng(0).bytes(9 * 64)
     return {
+        "png, half of its rows": (raw_png(96, 64, bits=8, color=2, rows=rows[: len(rows) // 2]), "truncated"),
+        "png, no rows": (raw_png(96, 64, bits=8, color=2, rows=b""), "truncated"),
+        "png, all rows but one byte": (raw_png(96, 64, bits=8, color=2, rows=rows[:-1]), "truncated"),
+        "png, half of its black rows": (raw_png(96, 64, bits=8, color=2, rows=black[: len(rows) // 2]), "truncated"),
+        "png, interlaced rows too few": (raw_png(64, 96, bits=1, color=0, rows=few, interlace=1), "truncated"),
         "png, one bit of its data": (
             png[:middle] + bytes([png[middle] ^ 4]) + png[middle + 1 :],
             "damaged picture data",
@@ -96,6 +104,11 @@ def _cut() -> dict[str, tuple[bytes, str]]:
 def _others() -> dict[str, tuple[bytes, str]]:
     return {
         "tiff, float": (encode(Image.new("F", (9, 9), 0.5), "TIFF"), "32-bit float pixels are not supported"),
+        "tiff, more rows than strips": (_twice_as_high(encode(photo(), "TIFF")), "image file is truncated"),
+        "tiff, more rows than packed strips": (
+            _twice_as_high(encode(photo().convert("1"), "TIFF", compression="group4")),
+            "image file is truncated",
+        ),
         "tiff, 32 bits": (encode(Image.new("I", (9, 9), 70_000), "TIFF"), "32-bit integer pixels (70000 to 70000)"),
         "1x1": (encode(Image.new("RGB", (1, 1)), "PNG"), "1x1 pixels: a placeholder, not a picture"),
         "nothing": (b"", "empty (0 bytes)"),
@@ -135,6 +148,12 @@ def _strangers() -> dict[str, tuple[bytes, str]]:
         "text": (b"hello, I am no picture", "not an image in any of JPEG, PNG, WEBP, GIF, BMP, TIFF, PPM (starts with"),
     }
     return {f"{name} file": entry for name, entry in files.items()}
+
+
+def _twice_as_high(tiff: bytes) -> bytes:
+    """A TIFF that says it has 128 rows instead of 64."""
+    at = max(tiff.find(struct.pack("<HHI", 257, kind, 1)) for kind in (3, 4))
+    return tiff[: at + 8] + struct.pack("<I", 128) + tiff[at + 12 :]
 
 
 def _canon_raw() -> bytes:

@@ -89,6 +89,25 @@ def test_jpeg_whose_components_come_one_by_one_needs_all() -> None:
             decode_image(some + b"\xff\xd9")
 
 
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "CMYK", "I;16"])
+def test_cut_tiffs_are_refused_or_whole(mode: str) -> None:
+    """Byte by byte from the end, whatever lies there: never a picture with other bytes for its pixels."""
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8))
+    image = Image.fromarray(np.asarray(noise)[:, :, 0] * np.uint16(257)) if mode == "I;16" else noise.convert(mode)
+    for compression in (None, "tiff_lzw", "tiff_deflate", "packbits", "jpeg", "group4"):
+        if (compression == "jpeg" and mode in ("1", "P", "I;16")) or (compression == "group4" and mode != "1"):
+            continue
+        for options in ({}, {"big_tiff": True}, {"strip_size": 600}):
+            data = encode(image, "TIFF", compression=compression, **options)
+            expected = decode_image(data)
+            for cut in (1, 2, 16, 50, 70, 100, 140, 200, len(data) // 2):
+                try:
+                    pixels = decode_image(data[:-cut])
+                except ImageError:
+                    continue
+                assert np.array_equal(pixels, expected), (compression, options, cut)
+
+
 def test_files_made_to_take_for_ever_are_refused() -> None:
     """Endless markers, a thousand scans, a thousand chunks."""
     jpeg = encode(photo(), "JPEG", progressive=True)
