@@ -262,10 +262,9 @@ def _open_by_pillow(name: str, data: bytes) -> _Opened:
     is_deep = image.mode.startswith("I") or "A" in image.mode.upper() or "transparency" in image.info
     num_pixels, shape = _num_pixels(image)
     width, height = image.size
-    # two formats' libraries hold the whole picture themselves
-    bytes_a_pixel = (20 if is_deep else 14) + (8 if name in ("WEBP", "AVIF") else 0)
-    if name in _PARTS:
-        bytes_a_pixel += len(data) // max(num_pixels, 1)  # of the file that is written anew
+    # two formats' libraries hold the whole picture themselves, and some files are written anew
+    copy = len(data) // max(num_pixels, 1) if name in _PARTS else 0
+    bytes_a_pixel = (20 if is_deep else 14) + (8 if name in ("WEBP", "AVIF") else 0) + copy
     if kept is None and len(data) >= _LARGE_BYTES // 16:
         del image, parts
         give_back_freed()

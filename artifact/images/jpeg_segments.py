@@ -216,7 +216,8 @@ class _Coverage:
         """Of restarts, in units of blocks; 0: there are none."""
         self._size = (0, 0)
         self._components: dict[int, tuple[int, int]] = {}
-        self._lowest: dict[tuple[int, int], int] = {}
+        self._lowest: dict[int, bytearray] = {}
+        """Of each component the lowest bit that is there of its 64 coefficients; 255: none is."""
 
     def frame(self, marker: int, body: bytes) -> None:
         self.is_progressive, self.is_sequential = marker in _PROGRESSIVE, marker in _SEQUENTIAL
@@ -252,8 +253,9 @@ class _Coverage:
         count = scan[0]
         low, high, bits = scan[1 + 2 * count : 4 + 2 * count]
         for place in range(count):
-            for coefficient in range(low, high + 1):
-                self._lowest[scan[1 + 2 * place], coefficient] = bits & 15
+            if low <= high < 64:
+                lowest = self._lowest.setdefault(scan[1 + 2 * place], bytearray(b"\xff" * 64))
+                lowest[low : high + 1] = bytes([bits & 15]) * (high + 1 - low)
         if self.is_arithmetic or high == 0 or bits >> 4:
             return True
         symbols = [first.get(0x10 | (scan[2 + 2 * place] & 15), 0) for place in range(count)]
@@ -262,8 +264,4 @@ class _Coverage:
 
     @property
     def is_complete(self) -> bool:
-        return all(
-            self._lowest.get((component, coefficient), 1) == 0
-            for component in self._components
-            for coefficient in range(64)
-        )
+        return all(not any(self._lowest.get(component, b"\xff")) for component in self._components)
