@@ -91,7 +91,7 @@ class RayEngine:
             },
             digest=scorer.digest,
             folder=os.getcwd(),
-            probe=first_readable(table, int(self.max_image_mb * MB)),
+            probe=first_readable(table, int(self.max_image_mb * MB), timeout_s=self.read_timeout_s),
         )
         num_rows = shard.num_rows(table_rows, rows_per_part)
         progress = JobProgress(

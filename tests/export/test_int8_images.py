@@ -135,6 +135,21 @@ def test_evaluation_folder_of_splits_is_refused_and_bad_images_are_told(run: Run
     ]
 
 
+def test_limits_given_to_export_are_those_of_its_folders(run: Run, tmp_path: Path) -> None:
+    """The larger of the run's and the given one: so the refusal's remedy is true. The run's own images stay the same."""
+    folder = write_shapes(tmp_path / "given")
+    narrow = dataclasses.replace(run, config=run.config.model_copy(update={"max_megapixels": 0.0001}))
+    events: list[Mapping[str, Any]] = []
+    with pytest.raises(DataError, match=r"got 0, and 48 that cannot be read"):
+        read_evidence(narrow, calibration=folder, evaluation=folder, report=events.append)
+    assert "raise it with --max-megapixels" in str(events[-1]["message"])
+    taken = read_evidence(narrow, calibration=folder, evaluation=folder, max_megapixels=1.0)
+    assert (len(taken.calibration.pixels), len(taken.evaluation)) == (48, 48)
+    smaller = read_evidence(run, calibration=folder, evaluation=folder, max_megapixels=0.0001, max_image_mb=0.0001)
+    assert (len(smaller.calibration.pixels), len(smaller.evaluation)) == (48, 48)
+    assert len(read_evidence(run, evaluation=folder, max_megapixels=500.0).calibration.pixels) > 32
+
+
 def test_options_of_int8_are_for_int8(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     """A calibration folder with fp16 is a mistake that would pass unseen."""
     assert main(["export", str(run.path), "--precision", "fp16", "--calibration", "x"]) == 2

@@ -153,6 +153,7 @@ def read_dataset(
         files,
         preprocessing,
         limits=config.limits,
+        read_timeout_s=config.read_timeout_s,
         max_cache_bytes=config.max_cache_mb * _MB,
         max_bad_images=config.max_bad_images,
         progress=lambda done, total: report({"event": "read", "done": done, "total": total}),

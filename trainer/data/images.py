@@ -27,6 +27,7 @@ from artifact.errors import DataError
 from artifact.images.decoding import ImageError, Pixels
 from artifact.images.limits import DEFAULT_LIMITS, Limits
 from artifact.images.preprocessing import Preprocessing, load_pixels
+from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
 from rows.images import ImageRef
 from trainer.data.image_files import ImageFiles
 from trainer.data.left_out import Told
@@ -135,6 +136,7 @@ def read_images(
     preprocessing: Preprocessing,
     *,
     limits: Limits = DEFAULT_LIMITS,
+    read_timeout_s: float = DEFAULT_READ_TIMEOUT_S,
     max_cache_bytes: int,
     max_bad_images: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -147,6 +149,7 @@ def read_images(
         files: of a folder, or of a table.
         preprocessing: size and fit of the pixels.
         limits: larger files and pictures are bad images, but for those whose pixels the cache holds.
+        read_timeout_s: for each remote image, in seconds.
         max_cache_bytes: decoded pixels kept in memory, of those that are not on disk.
         max_bad_images: so many unreadable files may be left out and returned; None: all but one.
         progress: called with (files done, files in all).
@@ -170,13 +173,15 @@ def read_images(
         builder = StoreBuilder(
             preprocessing,
             limits=limits,
+            read_timeout_s=read_timeout_s,
             max_images=len(files),
             max_memory_bytes=max_cache_bytes,
             cache=cache,
             workers=workers,
         )
         known = _open_hashes(files, cache)
-        for index, read in enumerate(_read_all(files, preprocessing, limits, builder, known, workers)):
+        reads = _read_all(files, preprocessing, limits, read_timeout_s, builder, known, workers)
+        for index, read in enumerate(reads):
             if read.reason is None:
                 good.append(index)
                 rows.append(builder.add(read.digest, read.pixels, read.ref))
@@ -220,6 +225,7 @@ def _read_all(
     files: ImageFiles,
     preprocessing: Preprocessing,
     limits: Limits,
+    timeout_s: float,
     builder: StoreBuilder,
     known: FileHashes | None,
     workers: int,
@@ -234,7 +240,7 @@ def _read_all(
             if digest is not None and builder.knows(digest):
                 return _Read(ref, digest)
         try:
-            content = ref.read(limits.max_bytes)
+            content = ref.read(limits.max_bytes, timeout_s=timeout_s)
             digest = hashlib.sha256(content).digest()
             pixels = None if builder.knows(digest) else load_pixels(content, preprocessing, limits)
         except ImageError as error:

@@ -22,6 +22,7 @@ from artifact.events import Report
 from artifact.images.decoding import ImageError, inspect_image
 from artifact.images.limits import DEFAULT_LIMITS, Limits
 from artifact.images.preprocessing import Preprocessing
+from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
 from artifact.losses import DEFAULT_LOSSES, Loss
 from trainer.config.checks import check_names
 from trainer.config.config import TrainConfig
@@ -116,7 +117,9 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU)
     if not isinstance(opened, TupleFiles):
         check_classes(opened, kind=config.kind)
     own_size = source_of(config.base).own_size_px
-    size = config.size or (small_size(files_of(opened), own_size, config.limits) if own_size is not None else None)
+    size = config.size
+    if size is None and own_size is not None:
+        size = small_size(files_of(opened), own_size, config.limits, read_timeout_s=config.read_timeout_s)
     base = build_base(
         config.base,
         size=size,
@@ -182,12 +185,18 @@ def read_split(run: Run, *, report: Report) -> tuple[Images, Images | None]:
     return split.train, split.held_out
 
 
-def small_size(files: ImageFiles, largest: int, limits: Limits = DEFAULT_LIMITS) -> int:
+def small_size(
+    files: ImageFiles,
+    largest: int,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    read_timeout_s: float = DEFAULT_READ_TIMEOUT_S,
+) -> int:
     """Median of the shorter sides of a sample of the images, from their headers, within 16 and `largest` px."""
     sides = []
     for ref in files.some(_HEADERS):
         try:
-            _, width, height = inspect_image(ref.read(limits.max_bytes), limits)
+            _, width, height = inspect_image(ref.read(limits.max_bytes, timeout_s=read_timeout_s), limits)
         except ImageError:
             continue  # reported with its reason when all images are read
         sides.append(min(width, height))

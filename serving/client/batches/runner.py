@@ -27,8 +27,8 @@ from artifact.errors import (
 from artifact.images.decoding import ImageError
 from artifact.images.image_batch import BadImagesError
 from artifact.images.limits import DEFAULT_LIMITS, MB, Limits
+from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
 from rows.cutting import cut
-from rows.remote import DEFAULT_TIMEOUT_S
 from serving.client.batches.packing import pack, place_of, unpack
 from serving.client.batches.sending import ENCODED, PIXELS, Sending
 from serving.client.batches.size import BatchSize
@@ -68,7 +68,7 @@ class BatchRunner:
         batch_size: BatchSize,
         limits: Limits = DEFAULT_LIMITS,
         cores: int | None = None,
-        read_timeout_s: float = DEFAULT_TIMEOUT_S,
+        read_timeout_s: float = DEFAULT_READ_TIMEOUT_S,
     ) -> None:
         self._connection, self._sending, self._batch_size = connection, sending, batch_size
         self._turn = nullcontext() if cores is None else threading.BoundedSemaphore(cores)
