@@ -20,8 +20,8 @@ from trainer.data.class_sets import open_class_folder
 from trainer.data.contradictions import two_classes
 from trainer.data.dataset import tell_opened
 from trainer.data.held_out import can_validate
-from trainer.data.images import Images, read_images, skipped
-from trainer.data.left_out import Told
+from trainer.data.images import Images, images_left_out, read_images
+from trainer.data.notices import Notice
 from trainer.loop.preparation import ChangedImagesError, read_split
 from trainer.run.saved_run import Run
 
@@ -99,10 +99,10 @@ def _read_evaluation(folder: Path, run: Run, limits: Limits, report: Report) -> 
     files = open_class_folder(folder, what=what, split_folders=run.config.split_folders)
     tell_opened(files, report, what=what)
     images, bad = read_images(files, run.preprocessing, limits=limits, max_cache_bytes=run.config.max_cache_mb * _MB)
-    told = [skipped(bad, len(files))] if bad else []
+    notices = [images_left_out(bad, len(files))] if bad else []
     if (line := two_classes(images)) is not None:
-        told.append(Told(line))
-    for each in told:
+        notices.append(Notice(line))
+    for each in notices:
         report(each.to_event(what=what))
     if not can_validate(images):
         raise DataError(
@@ -119,11 +119,8 @@ def _read_run(run: Run, *, report: Report) -> tuple[Images, Images | None]:
         return read_split(run, report=report)
     except DataError as error:
         also = error.mend if isinstance(error, ChangedImagesError) else None
-        raise DataError(
-            "the run's own images for int8: " + error.what,
-            expected=error.expected,
-            got=error.got,
-            where=error.where,
+        raise error.but(
+            what="the run's own images for int8: " + error.what,
             mend="name folders: --calibration DIR --evaluation DIR" + (f", or {also}" if also else ""),
         ) from None
 

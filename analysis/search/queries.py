@@ -175,7 +175,7 @@ def _compared(index: Lineage | None, queries: Lineage | None, *, vouched: bool) 
         if index is not None and queries is not None:
             raise
         mend = f"{error.mend}, or say with --distance NAME that they are of one space all the same"
-        raise SpaceError(error.what, expected=error.expected, got=error.got, mend=mend) from None
+        raise error.but(mend=mend) from None
     unknown = [name for name, lineage in zip(names, (index, queries), strict=True) if lineage is None]
     if not unknown:
         return None

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from artifact.errors import DataError, UsageError
 from artifact.kinds import KINDS
+from artifact.listing import joined
 from rows.cells import IMAGE_KINDS, is_image_column, is_text, kind_name
 from rows.columns import SINGLE_STREAM_NAMES
 from rows.pair_target import TARGET_ROLES, find_target
@@ -64,8 +65,8 @@ def check_roles(columns: Mapping[str, str], *, kind: str) -> None:
     if of_classes and of_tuples:
         raise UsageError(
             "columns of a table",
-            expected=f"image and label, or {_listed(_tuple_roles(kind))}",
-            got=_listed(list(columns)),
+            expected=f"image and label, or {joined(_tuple_roles(kind))}",
+            got=joined(list(columns)),
             where="--columns",
         )
     if all(target in columns for target in TARGET_ROLES):
@@ -113,7 +114,7 @@ def find_roles(
     if has_classes and has_streams:
         raise DataError(
             "table of images",
-            expected=f"image and label, or {_listed(_tuple_roles(kind))}",
+            expected=f"image and label, or {joined(_tuple_roles(kind))}",
             got=f"both: {', '.join(schema.names)}",
             where=where,
             mend=f"say which with --columns image={names[IMAGE]} or --columns {streams[0]}={names[streams[0]]}",
@@ -126,7 +127,7 @@ def find_roles(
     else:
         raise DataError(
             f"table for a {kind} model",
-            expected=f"columns image and label, or {_listed(_tuple_roles(kind))}",
+            expected=f"columns image and label, or {joined(_tuple_roles(kind))}",
             got=", ".join(schema.names),
             where=where,
             mend="name them with --columns ROLE=COLUMN",
@@ -181,7 +182,3 @@ def _check_types(schema: pa.Schema, found: TableColumns, where: str) -> None:
 
 def _tuple_roles(kind: str) -> list[str]:
     return [*KINDS[kind].streams, *(["different (or same)"] if kind == "siamese" else [])]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

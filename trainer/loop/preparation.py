@@ -32,7 +32,7 @@ from trainer.data.dataset import Dataset, DatasetFiles, files_of, open_cache, op
 from trainer.data.held_out import DataSplit, split_dataset
 from trainer.data.image_files import ImageFiles, newly_read
 from trainer.data.images import Images
-from trainer.data.left_out import Noted, warn
+from trainer.data.notices import NoticeLog, warn
 from trainer.data.tuple_table import TupleFiles, TupleRows
 from trainer.data.usable_classes import check_classes, usable_classes
 from trainer.networks.base_networks import BaseNetwork, build_base, make_preprocessing, source_of
@@ -67,7 +67,7 @@ class Prepared:
         held_out_tuples: over `held_out`, which then has no classes; None where it has, or where nothing is held out.
         data_sha256: hash over the sorted content hashes of the images, and over the tuples of a table.
         num_images, num_classes: of the folder or table, held-out ones included; no classes where there are tuples.
-        told: what was passed over and left out, and all warnings (trainer/data/left_out.py).
+        told: what was passed over and left out, and all warnings (trainer/data/notices.py).
     """
 
     config: TrainConfig
@@ -110,8 +110,8 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU)
         DataError: images that no tuple of the kind can be drawn from, or too many bad ones.
     """
     given, (config, loss) = config, settle(config)
-    noted = Noted(report)
-    report = noted.report
+    log = NoticeLog(report)
+    report = log.report
     opened, validation = _open(config, report)
     strategy = choose_strategy(given, is_tuples=isinstance(opened, TupleFiles))
     if not isinstance(opened, TupleFiles):
@@ -156,7 +156,7 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU)
         data_sha256=dataset.sha256,
         num_images=len(dataset.images),
         num_classes=len(dataset.images.files.classes),
-        told=noted.facts(),
+        told=log.facts(),
     )
 
 

@@ -26,7 +26,7 @@ from artifact.errors import (
 )
 from artifact.images.decoding import ImageError
 from artifact.images.image_batch import BadImagesError
-from artifact.images.limits import DEFAULT_LIMITS, MB, Limits
+from artifact.images.limits import DEFAULT_LIMITS, MB, Limits, size_in_words
 from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
 from rows.cutting import cut
 from serving.client.batches.packing import pack, place_of, unpack
@@ -35,6 +35,7 @@ from serving.client.batches.size import BatchSize
 from serving.client.connection import Connection
 from serving.client.pictures import Picture, read_encoded, read_pixels
 from serving.client.reading import Fetched, Reader
+from serving.client.vector_error import NOT_FINITE, VectorError
 from serving.forks import unforked
 
 Read = TypeVar("Read")
@@ -43,9 +44,6 @@ MAX_MESSAGE_BYTES = 2**31 - MB
 """Of encoded files that gRPC can send at once, whoever takes them."""
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
 """Of encoded files in one request: 32 photographs can be more than a server takes."""
-
-NOT_FINITE = "the network gave a vector that is not finite"
-"""Why there is no vector of a picture that was read: NaN or infinity, which nothing downstream could compare."""
 
 
 class BatchRunner:
@@ -142,10 +140,9 @@ class BatchRunner:
             vectors = unpack(outputs, self._inputs, len(places))
             for place, vector in zip(places, vectors, strict=True):
                 results[place] = vector
-            for number in np.flatnonzero(
-                ~np.isfinite(vectors).all(axis=1)
-            ).tolist():  # whoever ran it, it comes by here
-                results[places[number]] = ImageError(NOT_FINITE)
+            are_finite = np.isfinite(vectors).all(axis=1)  # whoever ran the network, its vectors come by here
+            for number in np.flatnonzero(~are_finite).tolist():
+                results[places[number]] = VectorError(NOT_FINITE)
             return
 
 
@@ -161,7 +158,7 @@ def _require_sendable(feeds: Mapping[str, list[Any]]) -> None:
 
 def _too_large(feeds: Mapping[str, list[Any]], *, where: object) -> ImageError:
     """Why an image has no vector that no request to a server can hold as a file."""
-    size = f"{_num_bytes(feeds) / MB:.1f} MB in one request"
+    size = f"{size_in_words(_num_bytes(feeds))} in one request"
     mend = "send pixels with --send pixels, or raise the server's --max-message-mb"
     return ImageError(f"{size}, more than the server takes ({where}); {mend}")
 
