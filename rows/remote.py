@@ -1,4 +1,4 @@
-"""The bytes of one remote file, bounded by what is really read and by a deadline; and in words why there are none.
+"""Reading of one remote file, bounded in bytes and by a deadline, with the reason where it fails.
 
 Decisions a reader would question:
 - What a server says of a length is believed only where it is too large. Bytes are counted as they come, unpacked ones

@@ -105,6 +105,21 @@ def find_roles(
                 where=where,
                 mend=f"name the right one with --columns {role}=...",
             )
+    found = _find_shape(schema, kind, columns, where)
+    read = [
+        *found.images.values(),
+        *([found.label] if found.label else []),
+        *(found.target[1:] if found.target else ()),
+    ]
+    for column in read:
+        if schema.names.count(column) > 1:
+            raise DataError(f'column "{column}"', expected="one column of that name", got="several", where=where)
+    _check_types(settle(list(dict.fromkeys(read))), found, where)
+    return found
+
+
+def _find_shape(schema: pa.Schema, kind: str, columns: Mapping[str, str], where: str) -> TableColumns:
+    """The columns by role, of one of the two shapes; their types are not looked at."""
     names = _by_name(schema, kind) | dict(columns)
     streams = KINDS[kind].streams
     has_classes, has_streams = IMAGE in names and LABEL in names, all(stream in names for stream in streams)
@@ -120,28 +135,17 @@ def find_roles(
             mend=f"say which with --columns image={names[IMAGE]} or --columns {streams[0]}={names[streams[0]]}",
         )
     if has_classes:
-        found = TableColumns(shape=CLASSES, images={IMAGE: names[IMAGE]}, label=names[LABEL])
-    elif has_streams:
+        return TableColumns(shape=CLASSES, images={IMAGE: names[IMAGE]}, label=names[LABEL])
+    if has_streams:
         target = _target(names, columns, schema, where) if kind == "siamese" else None
-        found = TableColumns(shape=TUPLES, images={stream: names[stream] for stream in streams}, target=target)
-    else:
-        raise DataError(
-            f"table for a {kind} model",
-            expected=f"columns image and label, or {joined(_tuple_roles(kind))}",
-            got=", ".join(schema.names),
-            where=where,
-            mend="name them with --columns ROLE=COLUMN",
-        )
-    read = [
-        *found.images.values(),
-        *([found.label] if found.label else []),
-        *(found.target[1:] if found.target else ()),
-    ]
-    for column in read:
-        if schema.names.count(column) > 1:
-            raise DataError(f'column "{column}"', expected="one column of that name", got="several", where=where)
-    _check_types(settle(list(dict.fromkeys(read))), found, where)
-    return found
+        return TableColumns(shape=TUPLES, images={stream: names[stream] for stream in streams}, target=target)
+    raise DataError(
+        f"table for a {kind} model",
+        expected=f"columns image and label, or {joined(_tuple_roles(kind))}",
+        got=", ".join(schema.names),
+        where=where,
+        mend="name them with --columns ROLE=COLUMN",
+    )
 
 
 def _by_name(schema: pa.Schema, kind: str) -> dict[str, str]:
