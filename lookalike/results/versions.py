@@ -64,7 +64,7 @@ def _recall(manifest: Manifest) -> Any:
 
 
 def _rests_on(manifest: Manifest) -> dict[str, Any]:
-    """{figure of the row: {its counts, "is_enough", "text"}}, as `train` and `evaluate` give it; {} where none was kept."""
+    """{figure of the row: {its counts, "is_enough", "text"}}, as `train` and `evaluate` give it."""
     facts = (manifest.training.get("rests_on") or {}).get("recall@1")
     return {} if facts is None else {"recall_at_1": facts}
 
