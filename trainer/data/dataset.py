@@ -143,7 +143,7 @@ def open_cache(
 def read_dataset(
     opened: DatasetFiles, config: TrainConfig, preprocessing: Preprocessing, *, cache: PixelCache | None, report: Report
 ) -> Dataset:
-    """Read and decode every image once; `report` gets {"event": "read", "done", "total"} and what was skipped.
+    """Read and decode every image once; `report` gets {"event": "read", "done", "total"} and what was left out.
 
     Raises:
         DataError: more bad images than `config.max_bad_images`, or nothing left to train on.
