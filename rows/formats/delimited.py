@@ -26,8 +26,8 @@ from rows.cells import image_refs
 from rows.formats.packing import BROKEN, unpacked
 from rows.formats.source import files_fingerprint, picked
 from rows.formats.text_lines import LONGEST_LINE, MEND_ENCODING, lines, require_utf8
-from rows.images import ImageRef, readable_name
-from rows.location import Location
+from rows.images import ImageRef
+from rows.location import Location, readable_name
 
 _DELIMITERS = (",", ";", "\t")
 _LINE_ENDS = ("\n", "\r")

@@ -13,13 +13,13 @@ from pathlib import Path
 import pyarrow as pa
 
 from artifact.errors import DataError
-from rows.cells import image_refs, is_text
+from rows.cells import image_of_cell, image_refs, is_text
 from rows.formats.packing import BROKEN, unpacked
 from rows.formats.source import files_fingerprint, picked
 from rows.formats.text_lines import lines, require_utf8
-from rows.images import ImageRef, readable_name
-from rows.location import Location, beside
-from rows.text_images import is_written_image, written_image
+from rows.images import ImageRef
+from rows.location import Location, readable_name
+from rows.text_images import is_written_image
 
 _FIELDS: dict[str, pa.DataType] = {"id": pa.string(), "path": pa.binary()}
 
@@ -60,7 +60,7 @@ class FileListSource:
             return image_refs(table[column], folder)
         decode = os.fsdecode if isinstance(folder, Path) else _utf8
         names = [decode(line or b"") for line in table[column].to_pylist()]
-        return [written_image(name) or ImageRef(path=beside(folder, name)) for name in names]
+        return [image_of_cell(name, folder) for name in names]
 
     def _lines(self) -> Iterator[bytes]:
         """Those that are not blank."""

@@ -26,8 +26,8 @@ from rows.formats.passed_over import counted, passed_over_line
 from rows.formats.source import picked
 from rows.formats.split_folders import find_splits
 from rows.formats.walk import walk
-from rows.images import ImageRef, readable_name
-from rows.location import Location, file_stamp
+from rows.images import ImageRef
+from rows.location import Location, file_stamp, readable_name
 
 _FIELDS: dict[str, pa.DataType] = {"id": pa.string(), "label": pa.string(), "path": pa.binary()}
 

@@ -28,8 +28,7 @@ from rows.formats.several import SeveralFiles
 from rows.formats.source import Source
 from rows.formats.tar import TarSource
 from rows.formats.walk import is_folder, kind_of_junk
-from rows.images import readable_name
-from rows.location import Location, from_elsewhere, is_url, locate
+from rows.location import Location, from_elsewhere, is_url, locate, readable_name
 
 if TYPE_CHECKING:
     from upath import UPath

@@ -37,8 +37,8 @@ from rows.formats.tar_cells import (
     whole_cell,
 )
 from rows.formats.tar_keys import KeySketch, RowIndex, SeenKeys
-from rows.images import ImageRef, readable_name
-from rows.location import Location
+from rows.images import ImageRef
+from rows.location import Location, readable_name
 
 _ROWS_FOR_COLUMNS = 100
 _MAX_LINKS = 8

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from artifact.images import decoding
-from artifact.images.decoding import ImageError
 from artifact.images.image_batch import BadImagesError, load_batch
+from artifact.images.image_error import ImageError
 from artifact.images.pixel_budget import PIXEL_BUDGET, PixelBudget, default_bytes
 from artifact.images.preprocessing import Preprocessing, load_pixels
 from tests.shared.places import ROOT

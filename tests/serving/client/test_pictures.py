@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from artifact.errors import DataError, InvalidRequestError, UsageError
-from artifact.images.decoding import ImageError, decode_image
+from artifact.images.decoding import decode_image
+from artifact.images.image_error import ImageError
 from serving.client.async_scorer import AsyncScorer
 from serving.client.pictures import picture
 from serving.client.scorer import Scorer

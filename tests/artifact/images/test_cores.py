@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from artifact import cores
-from artifact.cores import available_cores, granted_threads, limit_threads
+from artifact.images.cores import available_cores, granted_threads, limit_threads
 from tests.shared.places import ROOT
 
 AFFINITY = 8
