@@ -12,6 +12,7 @@ import os
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -73,7 +74,7 @@ class RayEngine:
         missing, num_images = folder.missing(table_rows), 0
         if not missing:
             return 0, table_rows
-        options = {
+        options: dict[str, Any] = {
             "repository": os.path.abspath(self.repository),
             "version": scorer.version,
             "batch_size": self.batch_size,
@@ -91,7 +92,7 @@ class RayEngine:
             options=options,
             digest=scorer.digest,
             folder=os.getcwd(),
-            probe=first_readable(table, scorer.limits.max_bytes),
+            probe=first_readable(table, ScorerOptions(**options).limits.max_bytes),
         )
         num_rows = shard.num_rows(table_rows, rows_per_part)
         progress = JobProgress(
