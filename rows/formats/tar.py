@@ -57,7 +57,6 @@ class TarSource(Source):
 
     Args:
         like: the schema, where an earlier shard of the table has told it.
-
     """
 
     def __init__(self, path: Location, like: pa.Schema | None = None) -> None:
