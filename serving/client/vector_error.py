@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 
 NOT_FINITE = "the network gave a vector that is not finite"
 """Why there is no vector: NaN or infinity, which nothing downstream could compare."""

@@ -21,11 +21,10 @@ import pyarrow as pa
 
 import artifact.errors
 from artifact.errors import DataError, LookalikeError, RepositoryError, ServerError, UsageError
-from artifact.images.decoding import ImageError
-from artifact.images.limits import DEFAULT_MAX_IMAGE_MB, MB
-from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
+from artifact.images.image_error import ImageError
 from rows.images import ImageRef
 from rows.tables import ImageTable
+from serving.client.options import ScorerOptions
 from serving.client.scorer import Scorer
 from serving.jobs.part_scoring import ScoredPart, score_part
 from serving.on_ray.resources import ActorPlan
@@ -123,9 +122,9 @@ class PartScorer:
             os.chdir(job.folder)
         job.table.require_unchanged()
         if job.probe is not None:
-            max_bytes = int(job.options.get("max_image_mb", DEFAULT_MAX_IMAGE_MB) * MB)
             try:
-                job.probe.read(max_bytes, timeout_s=job.options.get("read_timeout_s", DEFAULT_READ_TIMEOUT_S))
+                options = ScorerOptions(**job.options)
+                job.probe.read(options.limits.max_bytes, timeout_s=options.read_timeout_s)
             except ImageError as error:
                 raise DataError(
                     "image of the table", expected="one that every node can read", got=str(error), mend=_SHARE
