@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from artifact.errors import DataError, UsageError
-from rows.cells import IMAGE_KINDS, is_bytes, is_image_column, is_text, is_unmistakable, kind_name
+from rows.cells import IMAGE_KINDS, is_bytes, is_image_column, is_text, is_unmistakable, kind_name, values_type
 from rows.text_images import is_written_image
 
 SINGLE_STREAM_NAMES = ("path", "file", "filename", "file_name")
@@ -101,7 +101,7 @@ def find_columns(
         identity = found[streams[0]]
     fields = [
         ("id", _id_type(settled, identity, where)),
-        *((name, _decoded(settled.field(name).type)) for name in others),
+        *((name, values_type(settled.field(name).type)) for name in others),
     ]
     return Columns(streams=found, id_column=identity, id_is_path=id_is_path, copied_schema=pa.schema(fields), read=used)
 
@@ -166,13 +166,8 @@ def _require(schema: pa.Schema, name: str, what: str, where: str, mend: str | No
 def _id_type(schema: pa.Schema, identity: str | None, where: str) -> pa.DataType:
     if identity is None:
         return pa.int64()
-    kind = _decoded(schema.field(identity).type)
+    kind = values_type(schema.field(identity).type)
     if pa.types.is_integer(kind) or is_text(kind):
         return kind
     shown = "binary" if is_bytes(kind) else str(kind)
     raise DataError(f'id column "{identity}"', expected="strings or whole numbers", got=shown, where=where)
-
-
-def _decoded(kind: pa.DataType) -> pa.DataType:
-    """Dictionaries of two batches can differ, so the output holds plain values."""
-    return kind.value_type if pa.types.is_dictionary(kind) else kind

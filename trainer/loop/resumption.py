@@ -16,6 +16,8 @@ from trainer.run.saved_run import read_config, read_facts
 
 _FORMER_DEFAULTS: dict[str, tuple[Any, Any]] = {"max_bad_images": (0, None)}
 """(default of earlier versions, default) of settings that only decide what is refused: with either it is one run."""
+_DECIDE_NOTHING = ("read_timeout_s",)
+"""Settings that may be others when a run goes on: how long is waited changes no image that came."""
 
 
 def resume_training(output: Path, training: Training) -> None:
@@ -46,6 +48,8 @@ def _check_resume(output: Path, prepared: Prepared) -> None:
         raise RunError("run to resume", expected="an unfinished run", got="a finished run", where=output)
     saved, wanted = (_flat(config.model_dump(mode="json")) for config in (read_config(output), prepared.config))
     for key, value in wanted.items():
+        if key in _DECIDE_NOTHING:
+            continue
         if saved[key] != value and (saved[key], value) != _FORMER_DEFAULTS.get(key):
             mend = "resume with the same settings, or train into another folder"
             raise RunError(
