@@ -9,6 +9,8 @@ Decisions a reader would question:
   several lines has to be well formed: else a quote that was not closed has eaten rows.
 - Semicolons and tabs are read where the header shows them and no comma: Excel writes them in half of the world.
 - A row may be longer than the header by empty cells, and shorter by cells without a name: Excel leaves such commas.
+- Lines of nothing but delimiters are rows while another row follows. At the end they are none, as blank lines
+  everywhere: Excel writes them for rows that were emptied or only formatted.
 """
 
 from __future__ import annotations
@@ -108,9 +110,16 @@ class DelimitedSource:
         """The records behind the header, each as long as that is."""
         width = len(self._names)
         needed = max((place + 1 for place, name in enumerate(self._names) if name), default=width)
+        num_empty = 0
         for line, cells, text in self._records():
-            if line <= self._header_line:
+            if line <= self._header_line or (width > len(cells) == 1 and not text.strip()):  # a line of blanks
                 continue
+            if not any(cells) and '"' not in text:  # rows, unless nothing but such lines follows
+                num_empty += 1
+                continue
+            for _ in range(num_empty):
+                yield line, [""] * width, ""
+            num_empty = 0
             if len(cells) < needed or any(cells[width:]):
                 raise DataError(
                     f"line {line}",
@@ -199,7 +208,11 @@ class DelimitedSource:
 
     def _unreadable(self, found: str) -> DataError:
         return DataError(
-            "table", expected="delimited text in UTF-8 with a header line", got=found[:300], where=self.path.name
+            "table",
+            expected="delimited text in UTF-8 with a header line",
+            got=found[:300],
+            where=self.path.name,
+            mend="fetch or write it again",
         )
 
 

@@ -12,6 +12,7 @@ Decisions a reader would question:
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -31,6 +32,9 @@ _ROWS_FOR_TYPES = 1000
 _LABEL = "label"
 _MISFITS = (pa.ArrowException, TypeError, ValueError, OverflowError)
 _MEND_LINES = "write one object a line, for example with jq -c '.[]'"
+
+_HALF_LETTER = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
+"""What may be one: of a pair in JSON's own writing, or in bytes as Python reads them."""
 
 Row = tuple[int, dict[str, Any]]
 """(number of the line from 1, object)."""
@@ -71,7 +75,15 @@ class JsonLinesSource:
         }
         rows = self._objects(list(kinds)) if kinds else iter(())
         open_names = set(kinds)
-        while open_names and (chunk := list(islice(rows, _ROWS_FOR_TYPES))):
+        is_damaged = False
+        while open_names and not is_damaged:
+            chunk: list[Row] = []
+            try:
+                chunk.extend(islice(rows, _ROWS_FOR_TYPES))
+            except DataError:
+                is_damaged = True  # whoever reads the rows comes to it, and tells behind those before it
+            if not chunk:
+                break
             for name in open_names:
                 found = _type_of([row[name] for _, row in chunk])
                 kinds[name] = wider(kinds[name], found) or pa.string()
@@ -106,7 +118,7 @@ class JsonLinesSource:
         """Whether a line has the key; writers leave out keys without a value, and nobody asks for labels by name."""
         letters = json.dumps(name).encode()
         try:
-            return any(name in json.loads(line) for line in self._lines() if letters in line)
+            return any(name in _parsed(line) for line in self._lines() if letters in line)
         except (DataError, ValueError, RecursionError, TypeError):
             return False  # whoever reads the rows comes to it, and tells
 
@@ -116,7 +128,7 @@ class JsonLinesSource:
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
+                row = _parsed(line)
             except UnicodeDecodeError as error:
                 raise self._misfit(number, "UTF-8", str(error), MEND_ENCODING) from None
             except (ValueError, RecursionError) as error:
@@ -158,6 +170,36 @@ class JsonLinesSource:
 
     def _misfit(self, number: int, expected: str, got: str, mend: str | None = None) -> DataError:
         return DataError(f"line {number}", expected=expected, got=got[:200], where=self.path.name, mend=mend)
+
+
+def _parsed(line: bytes) -> Any:
+    """What a line says; halves of letters beyond 16 bits, which no text can hold, are shown as JSON writes them."""
+    try:
+        value = json.loads(line)
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise
+    except ValueError:  # a number of more digits than Python turns into one
+        value = json.loads(line, parse_int=_number)
+    return _whole_letters(value) if _HALF_LETTER.search(line) else value
+
+
+def _number(digits: str) -> int | str:
+    """A number; its digits as text where Python makes none of so many."""
+    try:
+        return int(digits)
+    except ValueError:
+        return digits
+
+
+def _whole_letters(value: Any) -> Any:
+    """A value of JSON with `\\udXXX` written out for each half of a letter that lacks the other."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, list):
+        return [_whole_letters(each) for each in value]
+    if isinstance(value, dict):
+        return {_whole_letters(key): _whole_letters(each) for key, each in value.items()}
+    return value
 
 
 def _type_of(values: list[Any]) -> pa.DataType:

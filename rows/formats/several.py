@@ -8,8 +8,10 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
+from typing import NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -19,9 +21,10 @@ from rows.cells import kind_name
 from rows.formats.source import Source, files_fingerprint, picked
 from rows.images import ImageRef
 from rows.location import Location
-from rows.widening import wider
+from rows.widening import as_text, holds, retyped, wider, widest
 
 _FILE = "\0file"
+_ROWS_PER_LOOK, _BYTES_PER_LOOK = 8192, 1 << 22
 
 
 class SeveralFiles:
@@ -44,17 +47,56 @@ class SeveralFiles:
         return sum(known) if len(known) == len(counts) else None
 
     def settle(self, columns: Sequence[str]) -> pa.Schema:
-        kinds: dict[str, pa.DataType] = {}
+        kinds: dict[str, list[pa.DataType]] = {name: [] for name in columns}
         for source, file in zip(self._sources, self.files, strict=True):
             self._require(source, columns, file)
             for field in source.settle(columns):
-                known = kinds.setdefault(field.name, field.type)
-                found = known if known.equals(field.type) else wider(known, field.type)
-                if found is None:
-                    raise self._other_type(field.name, kind_name(known), kind_name(field.type), file)
-                kinds[field.name] = found
-        self.schema = pa.schema([field.with_type(kinds.get(field.name, field.type)) for field in self.schema])
+                kinds[field.name].append(field.type)
+        settled = {name: self._type_of(name, found) for name, found in kinds.items()}
+        self.schema = pa.schema([field.with_type(settled.get(field.name, field.type)) for field in self.schema])
         return picked(self.schema, columns)
+
+    def _type_of(self, name: str, kinds: Sequence[pa.DataType]) -> pa.DataType:
+        """The type that holds a column of all files; looks at the cells only where the types do not tell."""
+        found = widest(kinds)
+        if found is not None and all(holds(found, kind) for kind in kinds):
+            return found
+        # a column without a value has a type by chance: pandas calls it float64
+        told = {number: kind for number, kind in enumerate(kinds) if not self._is_empty(name, number)}
+        found = widest(told.values())
+        if found is None:
+            self._refuse(name, told)
+        elif not all(holds(found, kind) or self._goes_into(name, number, found) for number, kind in told.items()):
+            found = as_text(told.values())
+            assert found is not None  # numbers and dates can be written
+        return found
+
+    def _is_empty(self, name: str, number: int) -> bool:
+        return all(table[name].null_count == table.num_rows for table in self._cells(name, number))
+
+    def _goes_into(self, name: str, number: int, kind: pa.DataType) -> bool:
+        try:
+            for table in self._cells(name, number):
+                retyped(table[name], kind)
+        except (pa.ArrowException, ValueError):
+            return False
+        return True
+
+    def _cells(self, name: str, number: int) -> Iterator[pa.Table]:
+        """One column of a file up to a damage: whoever reads the rows comes to it, and tells."""
+        with suppress(DataError):
+            yield from self._sources[number].chunks(
+                [name], start_row=0, max_rows=_ROWS_PER_LOOK, max_bytes=_BYTES_PER_LOOK
+            )
+
+    def _refuse(self, name: str, kinds: Mapping[int, pa.DataType]) -> NoReturn:
+        before: pa.DataType = pa.null()
+        for number, kind in kinds.items():
+            found = wider(before, kind)
+            if found is None:
+                raise self._other_type(name, kind_name(before), kind_name(kind), self.files[number])
+            before = found
+        raise AssertionError("types that have none in common")
 
     def fingerprint(self) -> str:
         return files_fingerprint(self.files)
@@ -95,7 +137,7 @@ class SeveralFiles:
         for field in schema:
             column = table[field.name]
             try:
-                arrays.append(column if column.type.equals(field.type) else column.cast(field.type))
+                arrays.append(retyped(column, field.type))
             except (pa.ArrowException, ValueError) as error:
                 raise self._other_type(field.name, kind_name(field.type), str(error), self.files[number]) from None
         arrays.append(pa.chunked_array([np.full(table.num_rows, number, np.int32)]))

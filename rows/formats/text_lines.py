@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import IO, AnyStr
+from typing import IO, Any, AnyStr
 
 from artifact.errors import DataError
 
 LONGEST_LINE = 96 * 2**20
 """Letters of a line, and of a cell: an encoded image of 64 MiB fits, written as base64."""
 
+_DOS_END = ("\x1a", b"\x1a")
+"""What programs for DOS and Windows may put behind a text (control-Z); no letter of it."""
+
 MEND_ENCODING = "save it as UTF-8, for example with iconv -f latin1 -t utf-8"
 
 
 def lines(file: IO[AnyStr], *, where: str) -> Iterator[AnyStr]:
-    """The lines with their ends; raises DataError for one of over LONGEST_LINE."""
+    """The lines with their ends, without a mark of the end; raises DataError for one of over LONGEST_LINE."""
     number = 0
     while line := file.readline(LONGEST_LINE + 1):
         number += 1
@@ -25,6 +28,11 @@ def lines(file: IO[AnyStr], *, where: str) -> Iterator[AnyStr]:
                 got="more without a line break",
                 where=where,
             )
+        mark: Any = _DOS_END[isinstance(line, bytes)]
+        if mark in line and (line.endswith(mark) or line.strip() == mark):
+            line = line.rstrip(mark)
+            if not line.strip().strip(mark):
+                continue
         yield line
 
 
