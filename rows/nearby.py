@@ -17,6 +17,8 @@ from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote
 
+from rows.location import readable_name
+
 _LOOKS_PER_MINUTE = 200
 _MOST_ENTRIES = 2000
 _MOST_FOLDERS = 32
@@ -156,5 +158,5 @@ def _folded(name: str) -> str:
 
 
 def _shown(name: str) -> str:
-    shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+    shown = readable_name(name)
     return f'"{shown if len(shown) <= 120 else "..." + shown[-117:]}"'

@@ -11,18 +11,14 @@ import binascii
 import re
 from urllib.parse import unquote_to_bytes
 
+from artifact.images.signatures import is_picture
 from rows.images import ImageRef
 
-_SHORTEST = 64
+SHORTEST_BASE64 = 64
 """Letters of bare base64; no image is smaller."""
 
 _BYTES_AS_TEXT = re.compile(r"b['\"]\\x")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]+={0,2}\s*")
-_MAGIC = re.compile(
-    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8|RIFF....WEBP|BM....\0\0\0\0|II\*\0|MM\0\*|....ftyp|P[1-6]\s", re.DOTALL
-)
-"""How JPEG, PNG, GIF, WebP, BMP, TIFF, AVIF and HEIC, and PPM begin."""
-
 _LONGEST_NAME, _LONGEST_PATH = 255, 4096
 """What an operating system takes."""
 
@@ -31,7 +27,7 @@ def is_written_image(text: str) -> bool:
     """Whether the text is an image, or a failed attempt at one, and no file name."""
     if text[:5].lower() == "data:" or _BYTES_AS_TEXT.match(text):
         return True
-    if len(text) < _SHORTEST:
+    if len(text) < SHORTEST_BASE64:
         return False
     return len(text) > _LONGEST_PATH or _is_bare(text) or any(len(part) > _LONGEST_NAME for part in text.split("/"))
 
@@ -56,7 +52,7 @@ def _is_bare(text: str) -> bool:
     if not _BASE64.fullmatch(text if len(text) < _LONGEST_PATH else text[:_LONGEST_PATH]):
         return False
     head = "".join(text[:40].split()).replace("-", "+").replace("_", "/")
-    return len(head) >= 24 and _MAGIC.match(binascii.a2b_base64(head[:24])) is not None
+    return len(head) >= 24 and is_picture(binascii.a2b_base64(head[:24]))
 
 
 def _of_uri(text: str) -> ImageRef:

@@ -31,8 +31,7 @@ from rows.formats.image_suffixes import (
     suffix_of,
 )
 from rows.formats.passed_over import HIDDEN, REPEATED, UNLISTED, UPWARD
-from rows.images import readable_name
-from rows.location import Location
+from rows.location import Location, readable_name
 
 JUNK = {
     name.lower(): name

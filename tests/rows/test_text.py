@@ -46,8 +46,6 @@ def test_json_lines_in_latin_1_are_named_by_their_line(tmp_path: Path) -> None:
         f"line 2: expected UTF-8, got 'utf-8' codec can't decode byte 0xfc in position 11: invalid start byte "
         f"(t.jsonl); {MEND}"
     )
-    path.write_text('{"image": "a"}\n' * 1000 + '{"image": "\\ud800"}\n')
-    assert refusal(path) == "line 1001: expected string in \"image\", got '\\ud800' (t.jsonl)"
     path.write_text("[" * 100_000)
     assert refusal(path).startswith("line 1: expected a JSON object, got ")
 
