@@ -50,9 +50,14 @@ class DelimitedSource(Source):
         self.files = (path,)
         self._longest_line = LONGEST_AT_OPENING
         self._delimiter = "\t" if ".tsv" in path.name.lower() else ","
-        self._header_line = 0
+        self._header_line = self._num_empty = 0
         self._names = self._read_header()
         self.schema = pa.schema([(name, pa.string()) for name in self._names])
+
+    @property
+    def notes(self) -> list[str]:
+        found = f"{readable_name(self.path.name)}: {self._num_empty:,} lines of empty cells at its end are no rows"
+        return [found] if self._num_empty else []
 
     def allow_images(self, max_bytes: int) -> None:
         self._longest_line = longest_line(max_bytes)
@@ -108,7 +113,7 @@ class DelimitedSource(Source):
             self._header_line = line
             names = [name.strip() for name in cells]
             return names if len(set(names)) == len(set(cells)) else cells
-        raise self._unreadable("an empty file")
+        raise self._unreadable("an empty file", mend=None)
 
     def _rows(self) -> Iterator[Record]:
         """The records behind the header, each as long as that is."""
@@ -133,6 +138,7 @@ class DelimitedSource(Source):
                     mend='a cell that holds a delimiter, a quote or a line break stands in quotes: "a, b"',
                 )
             yield line, cells[:width] + [""] * (width - len(cells)), text
+        self._num_empty = num_empty
 
     def _cells(self, record: Record, places: list[int]) -> list[str | None]:
         line, cells, text = record
@@ -209,13 +215,13 @@ class DelimitedSource(Source):
             mend=MEND_ENCODING,
         )
 
-    def _unreadable(self, found: str) -> DataError:
+    def _unreadable(self, found: str, mend: str | None = "fetch or write it again") -> DataError:
         return DataError(
             "table",
             expected="delimited text in UTF-8 with a header line",
             got=found[:300],
             where=self.path.name,
-            mend="fetch or write it again",
+            mend=mend,
         )
 
 

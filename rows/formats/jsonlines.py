@@ -22,14 +22,13 @@ import pyarrow as pa
 from artifact.errors import DataError
 from rows.cells import image_refs
 from rows.formats.packing import BROKEN, unpacked
-from rows.formats.source import Source, files_fingerprint, picked, rechunk
+from rows.formats.source import LABEL, Source, files_fingerprint, picked, rechunk
 from rows.formats.text_lines import LONGEST_AT_OPENING, MEND_ENCODING, lines, longest_line, require_utf8
 from rows.images import ImageRef
 from rows.location import Location
 from rows.widening import wider
 
 _ROWS_FOR_TYPES = 1000
-_LABEL = "label"
 _MISFITS = (pa.ArrowException, TypeError, ValueError, OverflowError)
 _MEND_LINES = "write one object a line, for example with jq -c '.[]'"
 
@@ -57,12 +56,14 @@ class JsonLinesSource(Source):
             self.schema = like
             if first and not set(like.names) & set(first[0][1]):
                 raise self._misfit(first[0][0], f"one of {', '.join(like.names)}", ", ".join(first[0][1]))
+            if LABEL not in like.names and self._is_later(LABEL):
+                self.schema = like.append(pa.field(LABEL, pa.null()))
             return
         if not first:
             raise DataError("table", expected="a JSON object on every line", got="an empty file", where=path.name)
         names = list(dict.fromkeys(key for _, row in first for key in row))
-        if not self._is_known and _LABEL not in names and self._is_later(_LABEL):
-            names.append(_LABEL)
+        if not self._is_known and LABEL not in names and self._is_later(LABEL):
+            names.append(LABEL)
         self.schema = pa.schema([(name, _type_of([row.get(name) for _, row in first])) for name in names])
 
     def allow_images(self, max_bytes: int) -> None:
