@@ -95,8 +95,8 @@ class TarSource(Source):
         notes = [line] if line else []
         if self._late_labels:
             notes.append(
-                f"{readable_name(self.path.name)}: no column label, which {self._late_labels:,} rows have, but none of "
-                f"the first {_ROWS_FOR_COLUMNS}; of a plain tar on this machine all are read"
+                f"{readable_name(self.path.name)}: {self._late_labels:,} labels are in no column, for none of the first "
+                f"{_ROWS_FOR_COLUMNS} rows of the table has one; of plain tars on this machine all rows are looked at"
             )
         return notes
 
