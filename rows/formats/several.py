@@ -70,7 +70,9 @@ class SeveralFiles(Source):
             source.allow_images(max_bytes)
 
     def count_rows(self, columns: Sequence[str]) -> int | None:
-        counts = [source.count_rows(columns) for source in self._sources]
+        counts = [
+            source.count_rows([name for name in columns if name in source.schema.names]) for source in self._sources
+        ]
         known = [count for count in counts if count is not None]
         return sum(known) if len(known) == len(counts) else None
 

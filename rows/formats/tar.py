@@ -95,8 +95,8 @@ class TarSource(Source):
         notes = [line] if line else []
         if self._late_labels:
             notes.append(
-                f"{readable_name(self.path.name)}: {self._late_labels:,} labels are in no column, for none of the first "
-                f"{_ROWS_FOR_COLUMNS} rows of the table has one; of plain tars on this machine all rows are looked at"
+                f"{readable_name(self.path.name)}: {self._late_labels:,} labels are in no column, for none of the "
+                f"first {_ROWS_FOR_COLUMNS} rows of the table has one; of plain tars on this machine all are looked at"
             )
         return notes
 

@@ -196,3 +196,31 @@ def test_types_without_a_common_one_are_named_with_the_file(tmp_path: Path) -> N
     )
     assert wider(pa.string(), pa.binary()) is None
     assert wider(pa.timestamp("s"), pa.timestamp("s", tz="UTC")) == pa.string()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected", "kind"),
+    [
+        (pa.array([2**60 + 1]), pa.array([None, None], pa.float64()), [2**60 + 1, None, None], pa.int64()),
+        (pa.array([[1, 2]]), pa.array([None], pa.float64()), [[1, 2], None], pa.list_(pa.int64())),
+        (pa.array([None], pa.string()), pa.array([[1]]), [None, [1]], pa.list_(pa.int64())),
+        (pa.array([None], pa.int8()), pa.array([None], pa.float64()), [None, None], pa.float64()),
+        (pa.array([-1]), pa.array([2**63 + 5], pa.uint64()), ["-1", str(2**63 + 5)], pa.string()),
+        (pa.array([-1]), pa.array([5], pa.uint64()), [-1, 5], pa.int64()),
+        (pa.array([2**60 + 1]), pa.array([1.5]), [str(2**60 + 1), "1.5"], pa.string()),
+        (pa.array([2**52 + 1]), pa.array([1.5, None]), [2**52 + 1, 1.5, None], pa.float64()),
+        (pa.array([7], pa.int16()), pa.array([0.5], pa.float32()), [7, 0.5], pa.float32()),
+        (pa.array([2**60], pa.timestamp("ms")), pa.array([1], pa.timestamp("ns")), None, pa.string()),
+    ],
+)
+@pytest.mark.parametrize("order", [1, -1])
+def test_values_of_no_file_are_lost_in_the_type_of_all(
+    first: Any, second: Any, expected: list[Any] | None, kind: pa.DataType, order: int, tmp_path: Path
+) -> None:
+    """Columns without a value give way, whatever their type; what no number holds exactly is text."""
+    for name, cells in zip("pq"[::order], (first, second), strict=True):
+        parquet.write_table(pa.table({"image": ["i"] * len(cells), "x": cells}), tmp_path / f"{name}.parquet")
+    column = copied(tmp_path, copy=["x"])["x"]
+    assert column.type == kind
+    wanted = [*expected[len(first) :], *expected[: len(first)]] if expected and order < 0 else expected
+    assert wanted is None or column.to_pylist() == wanted
