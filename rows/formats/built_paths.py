@@ -63,6 +63,10 @@ class BuiltPaths(Source):
     def notes(self) -> list[str]:
         return self._source.notes
 
+    @property
+    def variant(self) -> str:
+        return self._source.variant
+
     def allow_images(self, max_bytes: int) -> None:
         self._source.allow_images(max_bytes)
 

@@ -9,6 +9,8 @@ Decisions a reader would question:
   several lines has to be well formed: else a quote that was not closed has eaten rows.
 - Semicolons and tabs are read where the header shows them and no comma: Excel writes them in half of the world.
 - A row may be longer than the header by empty cells, and shorter by cells without a name: Excel leaves such commas.
+- Lines of nothing but delimiters are rows while another row follows. At the end they are none, as blank lines
+  everywhere: Excel writes them for rows that were emptied or only formatted.
 """
 
 from __future__ import annotations
@@ -48,9 +50,14 @@ class DelimitedSource(Source):
         self.files = (path,)
         self._longest_line = LONGEST_AT_OPENING
         self._delimiter = "\t" if ".tsv" in path.name.lower() else ","
-        self._header_line = 0
+        self._header_line = self._num_empty = 0
         self._names = self._read_header()
         self.schema = pa.schema([(name, pa.string()) for name in self._names])
+
+    @property
+    def notes(self) -> list[str]:
+        found = f"{readable_name(self.path.name)}: {self._num_empty:,} lines of empty cells at its end are no rows"
+        return [found] if self._num_empty else []
 
     def allow_images(self, max_bytes: int) -> None:
         self._longest_line = longest_line(max_bytes)
@@ -106,15 +113,22 @@ class DelimitedSource(Source):
             self._header_line = line
             names = [name.strip() for name in cells]
             return names if len(set(names)) == len(set(cells)) else cells
-        raise self._unreadable("an empty file")
+        raise self._unreadable("an empty file", mend=None)
 
     def _rows(self) -> Iterator[Record]:
         """The records behind the header, each as long as that is."""
         width = len(self._names)
         needed = max((place + 1 for place, name in enumerate(self._names) if name), default=width)
+        num_empty = 0
         for line, cells, text in self._records():
-            if line <= self._header_line:
+            if line <= self._header_line or (width > len(cells) == 1 and not text.strip()):  # a line of blanks
                 continue
+            if not any(cells) and '"' not in text:  # rows, unless nothing but such lines follows
+                num_empty += 1
+                continue
+            for _ in range(num_empty):
+                yield line, [""] * width, ""
+            num_empty = 0
             if len(cells) < needed or any(cells[width:]):
                 raise DataError(
                     f"line {line}",
@@ -124,6 +138,7 @@ class DelimitedSource(Source):
                     mend='a cell that holds a delimiter, a quote or a line break stands in quotes: "a, b"',
                 )
             yield line, cells[:width] + [""] * (width - len(cells)), text
+        self._num_empty = num_empty
 
     def _cells(self, record: Record, places: list[int]) -> list[str | None]:
         line, cells, text = record
@@ -200,9 +215,13 @@ class DelimitedSource(Source):
             mend=MEND_ENCODING,
         )
 
-    def _unreadable(self, found: str) -> DataError:
+    def _unreadable(self, found: str, mend: str | None = "fetch or write it again") -> DataError:
         return DataError(
-            "table", expected="delimited text in UTF-8 with a header line", got=found[:300], where=self.path.name
+            "table",
+            expected="delimited text in UTF-8 with a header line",
+            got=found[:300],
+            where=self.path.name,
+            mend=mend,
         )
 
 

@@ -26,6 +26,7 @@ from rows.formats.folder import open_folder
 from rows.formats.image_suffixes import has_image_suffix
 from rows.formats.jsonlines import JsonLinesSource
 from rows.formats.parquet import ParquetSource
+from rows.formats.passed_over import counted
 from rows.formats.several import SeveralFiles
 from rows.formats.source import Source
 from rows.formats.tar import TarSource
@@ -238,5 +239,7 @@ def _with_rows(source: Source, where: str) -> Source:
         tables = source.chunks(columns, start_row=0, max_rows=1, max_bytes=1)
         num_rows = next((table.num_rows for table in tables if table.num_rows), 0)
     if not num_rows:
-        raise DataError("table", expected="rows", got="none", where=where)
+        besides = counted(source.passed_over)
+        got = "none" if besides == "nothing" else f"none, but {besides}"
+        raise DataError("table", expected="rows", got=got, where=where)
     return source

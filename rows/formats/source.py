@@ -15,6 +15,9 @@ from rows.cutting import cut
 from rows.images import ImageRef
 from rows.location import Location, stamps
 
+LABEL = "label"
+"""The column that is read wherever it is: writers leave it out where it is empty, and nobody asks for it by name."""
+
 
 class Source(ABC):
     """One opened table of a format; FORMATS in rows/formats/opening.py names those of files.
@@ -36,6 +39,11 @@ class Source(ABC):
     def notes(self) -> list[str]:
         """What who reads the table should be told of it, a line each."""
         return []
+
+    @property
+    def variant(self) -> str:
+        """What other rows come of the same files than plain reading gives, such as members joined; "" mostly."""
+        return ""
 
     def allow_images(self, max_bytes: int) -> None:  # noqa: B027  most tables only name their images
         """Let images of up to so many bytes through, where they travel through the table."""

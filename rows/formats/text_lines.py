@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import IO, AnyStr
+from typing import IO, Any, AnyStr
 
 from artifact.errors import DataError
 from artifact.images.limits import IMAGE_MB_OPTION
@@ -12,6 +12,9 @@ LONGEST_LINE = 96 * 2**20
 """Letters of a line, and of a cell, whatever the limit of images: texts may be long too."""
 LONGEST_AT_OPENING = 2**30
 """Letters of a line before the limit of images is known."""
+
+_DOS_END = ("\x1a", b"\x1a")
+"""What programs for DOS and Windows may put behind a text (control-Z); no letter of it."""
 
 MEND_ENCODING = "save it as UTF-8, for example with iconv -f latin1 -t utf-8"
 
@@ -22,7 +25,11 @@ def longest_line(max_image_bytes: int) -> int:
 
 
 def lines(file: IO[AnyStr], longest: int, *, where: str) -> Iterator[AnyStr]:
-    """The lines with their ends; raises DataError for one of more letters than `longest`."""
+    """The lines with their ends, without a mark of the end of the text.
+
+    Raises:
+        DataError: a line of more letters than `longest`.
+    """
     number = 0
     while line := file.readline(longest + 1):
         number += 1
@@ -34,6 +41,11 @@ def lines(file: IO[AnyStr], longest: int, *, where: str) -> Iterator[AnyStr]:
                 where=where,
                 mend=f"where it holds an image as text, raise the limit with {IMAGE_MB_OPTION}",
             )
+        mark: Any = _DOS_END[isinstance(line, bytes)]
+        if mark in line and (line.endswith(mark) or line.strip() == mark):
+            line = line.rstrip(mark)
+            if not line.strip().strip(mark):
+                continue
         yield line
 
 

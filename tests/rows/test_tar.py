@@ -141,7 +141,7 @@ def test_names_that_are_not_utf8_and_links(tmp_path: Path) -> None:
     ("members", "text"),
     [
         ({"a.jpg": b"1", "a.png": b"2"}, 'row "a": expected one image, got another, a.png (t.tar)'),
-        ({"README": b"1"}, "table: expected rows, got none (t.tar)"),
+        ({"README": b"1"}, "table: expected rows, got none, but 1 without a suffix (t.tar)"),
         ({}, "table: expected rows, got none (t.tar)"),
         (
             {"a.jpg": b"1", "a.label.jpg": b"1", "a.cls": b"2", "a.depth.png": b"3"},

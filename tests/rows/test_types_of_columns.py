@@ -160,7 +160,7 @@ def test_files_of_other_types_are_one_table(case: str, suffix: str, order: int, 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
 def test_columns_that_are_read_are_needed_in_every_file(suffix: str, tmp_path: Path) -> None:
     """One line that names the file; keys of JSON lines may be missing in any line."""
-    frames = [pd.DataFrame({"image": ["a"], "label": ["x"]}), pd.DataFrame({"image": ["b"]})]
+    frames = [pd.DataFrame({"image": ["a"], "kind": ["x"]}), pd.DataFrame({"image": ["b"]})]
     for name, frame in zip("pq", frames, strict=True):
         path = tmp_path / f"{name}.{suffix}"
         if suffix == "csv":
@@ -170,10 +170,10 @@ def test_columns_that_are_read_are_needed_in_every_file(suffix: str, tmp_path: P
         else:
             frame.to_parquet(path)
     if suffix == "jsonl":
-        assert copied(tmp_path)["label"].to_pylist() == ["x", None]
+        assert copied(tmp_path, copy=["kind"])["kind"].to_pylist() == ["x", None]
     else:
-        expected = f'column "label": expected one in every file, as in p.{suffix}, got none among image (q.{suffix})'
-        assert refusal(tmp_path) == expected
+        expected = f'column "kind": expected one in every file, as in p.{suffix}, got none among image (q.{suffix})'
+        assert refusal(tmp_path, copy=["kind"]) == expected
 
 
 def test_structs_of_other_layouts_hold_the_same_images(tmp_path: Path) -> None:
@@ -196,3 +196,31 @@ def test_types_without_a_common_one_are_named_with_the_file(tmp_path: Path) -> N
     )
     assert wider(pa.string(), pa.binary()) is None
     assert wider(pa.timestamp("s"), pa.timestamp("s", tz="UTC")) == pa.string()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected", "kind"),
+    [
+        (pa.array([2**60 + 1]), pa.array([None, None], pa.float64()), [2**60 + 1, None, None], pa.int64()),
+        (pa.array([[1, 2]]), pa.array([None], pa.float64()), [[1, 2], None], pa.list_(pa.int64())),
+        (pa.array([None], pa.string()), pa.array([[1]]), [None, [1]], pa.list_(pa.int64())),
+        (pa.array([None], pa.int8()), pa.array([None], pa.float64()), [None, None], pa.float64()),
+        (pa.array([-1]), pa.array([2**63 + 5], pa.uint64()), ["-1", str(2**63 + 5)], pa.string()),
+        (pa.array([-1]), pa.array([5], pa.uint64()), [-1, 5], pa.int64()),
+        (pa.array([2**60 + 1]), pa.array([1.5]), [str(2**60 + 1), "1.5"], pa.string()),
+        (pa.array([2**52 + 1]), pa.array([1.5, None]), [2**52 + 1, 1.5, None], pa.float64()),
+        (pa.array([7], pa.int16()), pa.array([0.5], pa.float32()), [7, 0.5], pa.float32()),
+        (pa.array([2**60], pa.timestamp("ms")), pa.array([1], pa.timestamp("ns")), None, pa.string()),
+    ],
+)
+@pytest.mark.parametrize("order", [1, -1])
+def test_values_of_no_file_are_lost_in_the_type_of_all(
+    first: Any, second: Any, expected: list[Any] | None, kind: pa.DataType, order: int, tmp_path: Path
+) -> None:
+    """Columns without a value give way, whatever their type; what no number holds exactly is text."""
+    for name, cells in zip("pq"[::order], (first, second), strict=True):
+        parquet.write_table(pa.table({"image": ["i"] * len(cells), "x": cells}), tmp_path / f"{name}.parquet")
+    column = copied(tmp_path, copy=["x"])["x"]
+    assert column.type == kind
+    wanted = [*expected[len(first) :], *expected[: len(first)]] if expected and order < 0 else expected
+    assert wanted is None or column.to_pylist() == wanted

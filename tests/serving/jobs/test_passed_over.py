@@ -14,6 +14,7 @@ from rows.tables import open_table
 from serving.jobs.merging import merge_shards
 from serving.jobs.shards import Shard
 from tests.shared.job_tables import folder_of_images, score
+from tests.shared.row_tables import write_members
 from tests.shared.scored_images import write_images
 
 NOTE = "passed over: 2 .dng, 1 .txt, 1 @eaDir; .dng: pictures of formats that are not read, convert them to JPEG or PNG"
@@ -48,6 +49,22 @@ def test_job_tells_before_its_first_row_and_its_manifest_says_it(
     assert result.passed_over == {}
     assert "note" not in [event["event"] for event in events]
     assert "passed_over" not in json.loads((tmp_path / "other/manifest.json").read_text())
+
+
+def test_packed_tars_tell_when_they_have_been_read(repository: Path, tmp_path: Path) -> None:
+    """Behind the last row, in the result and in the manifest; junk in them is no row."""
+    write_images(tmp_path / "images", 1)
+    (image,) = sorted((tmp_path / "images").rglob("*.*"))
+    members = {f"{i:03d}.HEIC": image.read_bytes() for i in range(110)}
+    members |= {"@eaDir/a.jpg": image.read_bytes(), "0.dng": b"II*", "z.cls": b"late"}
+    events: list[Mapping[str, Any]] = []
+    table = open_table(write_members(tmp_path / "t.tar.gz", members))
+    result = score(table, repository, tmp_path / "out", report=events.append)
+    assert (result.num_rows, result.num_errors, result.passed_over) == (111, 1, {".dng": 1, "@eaDir": 1})
+    notes = [str(event["message"]) for event in events if event["event"] == "note"]
+    assert [note[:17] for note in notes] == ["passed over: 1 .d", "t.tar.gz: 1 label"]
+    assert events[0]["event"] == "rows"
+    assert json.loads((tmp_path / "out/manifest.json").read_text())["passed_over"] == result.passed_over
 
 
 def test_merged_shards_keep_it(repository: Path, images: Path, tmp_path: Path) -> None:
