@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rows.images import ImageRef
-from rows.location import Location, beside
+from rows.location import Location
 from rows.text_images import written_image
 
 IMAGE_KINDS = "string paths, binary, {bytes, path} or uint8 [h, w, 3]"
@@ -145,4 +145,4 @@ def _image_ref(value: Any, folder: Location) -> ImageRef:
         value = data if data is not None else path
     if isinstance(value, bytes):
         return ImageRef(data=value)
-    return (written_image(value) or ImageRef(path=beside(folder, value))) if value else ImageRef()
+    return (written_image(value) or ImageRef.of_name(value, folder)) if value else ImageRef()

@@ -20,7 +20,7 @@ from PIL import Image
 from artifact.errors import bounded
 from artifact.images.decoding import ImageError, Pixels
 from artifact.images.limits import DEFAULT_LIMITS, too_many_bytes
-from rows.location import Location
+from rows.location import Location, UrlError, beside, locate, shown
 from rows.nearby import nearby
 from rows.remote import DEFAULT_TIMEOUT_S, always_wanted, read_remote
 
@@ -57,6 +57,14 @@ class ImageRef:
         digest.update(np.ascontiguousarray(pixels).data)
         grey = pixels[..., None] if pixels.ndim == 2 else pixels
         return cls(digest=digest.digest(), pixels=np.broadcast_to(grey, (*grey.shape[:2], 3)))
+
+    @classmethod
+    def of_name(cls, name: str | os.PathLike[str] | Location, folder: Location | None = None) -> ImageRef:
+        """The ref of a file or URL, relative to a table's folder where one is given; of what is no URL, why."""
+        try:
+            return cls(path=locate(name) if folder is None or not isinstance(name, str) else beside(folder, name))
+        except UrlError as error:
+            return cls(fault=error.reason)
 
     @property
     def is_empty(self) -> bool:
@@ -143,7 +151,9 @@ class ImageRef:
 
     @property
     def _shown(self) -> str:
-        return bounded(readable_name(str(self.path)), _LONGEST_SHOWN) + (f", byte {self.span[0]}" if self.span else "")
+        return bounded(readable_name(shown(self.path)), _LONGEST_SHOWN) + (
+            f", byte {self.span[0]}" if self.span else ""
+        )
 
 
 def readable_name(name: str) -> str:

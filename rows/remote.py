@@ -33,6 +33,7 @@ _CHUNK = 1024 * 1024
 _TRIES = 4
 _LOOK_S = 0.25
 _FIRST_WAIT_S = 0.5
+_WEB = ("http", "https", "data")
 _PLAIN = ("", "identity")
 _PACKED = ("gzip", "x-gzip", "deflate")
 
@@ -101,6 +102,8 @@ def read_remote(
                 raise ImageError(_unread(network_words(error))) from None
             raise ImageError(_late(len(reading.data), timeout_s)) from None
         except Exception as error:  # network libraries have error trees of their own
+            if isinstance(error, ValueError) and path.protocol in _WEB and not is_network_error(error):
+                raise ImageError(_unread("not a URL")) from None  # a port or a host that cannot be
             text = network_words(error)
             raise ImageError(_unread(text if is_network_error(error) else f"{type(error).__name__}: {text}")) from None
     raise AssertionError("the last try returns or raises")

@@ -18,7 +18,7 @@ from rows.formats.packing import BROKEN, unpacked
 from rows.formats.source import files_fingerprint, picked
 from rows.formats.text_lines import lines, require_utf8
 from rows.images import ImageRef, readable_name
-from rows.location import Location, beside
+from rows.location import Location
 from rows.text_images import is_written_image, written_image
 
 _FIELDS: dict[str, pa.DataType] = {"id": pa.string(), "path": pa.binary()}
@@ -60,7 +60,7 @@ class FileListSource:
             return image_refs(table[column], folder)
         decode = os.fsdecode if isinstance(folder, Path) else _utf8
         names = [decode(line or b"") for line in table[column].to_pylist()]
-        return [written_image(name) or ImageRef(path=beside(folder, name)) for name in names]
+        return [written_image(name) or ImageRef.of_name(name, folder) for name in names]
 
     def _lines(self) -> Iterator[bytes]:
         """Those that are not blank."""

@@ -23,7 +23,6 @@ from artifact.images.decoding import ImageError, Pixels, image_pixels, require_w
 from artifact.images.limits import DEFAULT_LIMITS, Limits
 from artifact.images.preprocessing import Preprocessing, load_pixels, resize_pixels
 from rows.images import ImageRef
-from rows.location import locate
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -60,7 +59,7 @@ def picture(image: ImageLike | None) -> Picture:
     if _is_missing(given):
         return ImageRef()
     if is_path(given):
-        return ImageRef(path=locate(given))
+        return ImageRef.of_name(given)
     if isinstance(given, Image.Image):
         return ImageRef.of_pixels(image_pixels(given))
     if not isinstance(given, np.ndarray):
