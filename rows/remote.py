@@ -1,6 +1,7 @@
 """The bytes of one remote file, bounded by what is really read and by a deadline; and in words why there are none.
 
 Decisions a reader would question:
+- Of Content-Encoding only words that name a packing count.
 - What a server says of a length is believed only where it is too large. Bytes are counted as they come, unpacked ones
   too: a packed answer is asked not to be sent, and some servers send it all the same.
 - The deadline is of the whole file, its tries included; redirects go on within it, to http and https alone.
@@ -34,8 +35,13 @@ _TRIES = 4
 _LOOK_S = 0.25
 _FIRST_WAIT_S = 0.5
 _WEB = ("http", "https", "data")
-_PLAIN = ("", "identity")
 _PACKED = ("gzip", "x-gzip", "deflate")
+_ELSEWHERE_PACKED = (
+    *("br", "brotli", "zstd", "dcb", "dcz", "compress", "x-compress", "exi", "pack200-gzip"),
+    *("bzip2", "x-bzip2", "bz2", "xz", "x-xz", "lzma", "lz4", "snappy", "zip"),
+)
+"""Packings that are not undone here. Any other word (utf-8, binary, none, image/png) is a mistake of whoever stored the
+file, as every browser takes it: nothing was packed."""
 
 
 class _BusyError(Exception):
@@ -51,7 +57,7 @@ class _Reading:
 
     def __init__(self, max_bytes: int) -> None:
         self.data = bytearray()
-        self.encoding = ""
+        self.encodings: list[str] = []
         self.max_bytes = max_bytes
 
     def add(self, chunk: bytes) -> None:
@@ -170,10 +176,12 @@ async def _read_http(files: Any, url: str, reading: _Reading) -> None:
             raise _BusyError(words, _seconds(answer.headers.get("Retry-After", "")))
         if answer.status not in (200, 203):
             raise ImageError(_unread(words))
-        reading.encoding = answer.headers.get("Content-Encoding", "").strip().lower()
-        if reading.encoding not in (*_PLAIN, *_PACKED):
-            raise ImageError(_unread(f"sent packed as {reading.encoding[:30]!r}, which was not asked for"))
-        if reading.encoding in _PLAIN and (answer.content_length or 0) > reading.max_bytes:
+        said = [word.strip().lower() for word in ",".join(answer.headers.getall("Content-Encoding", [])).split(",")]
+        unknown = next((word for word in said if word in _ELSEWHERE_PACKED), None)
+        if unknown is not None:
+            raise ImageError(_unread(f"sent packed as {unknown!r}, which was not asked for"))
+        reading.encodings = [word for word in said if word in _PACKED]
+        if not reading.encodings and (answer.content_length or 0) > reading.max_bytes:
             raise over_limit(reading.max_bytes)
         async for chunk in answer.content.iter_any():
             reading.add(chunk)
@@ -202,10 +210,15 @@ def _read_blocking(files: Any, name: str, reading: _Reading, end: float) -> None
 
 def _unpacked(reading: _Reading, max_bytes: int) -> bytes:
     """The bytes of a file that was sent packed, never more of them than may be."""
-    if reading.encoding in _PLAIN:
-        return bytes(reading.data)
-    packed, found = bytes(reading.data), bytearray()
-    is_raw = reading.encoding == "deflate" and packed[:1] and packed[0] & 15 != 8  # some servers leave the frame out
+    data = bytes(reading.data)
+    for encoding in reversed(reading.encodings):
+        data = _unpacked_once(data, encoding, max_bytes)
+    return data
+
+
+def _unpacked_once(packed: bytes, encoding: str, max_bytes: int) -> bytes:
+    found = bytearray()
+    is_raw = encoding == "deflate" and packed[:1] and packed[0] & 15 != 8  # some servers leave the frame out
     try:
         while packed:
             unpacker = zlib.decompressobj(-zlib.MAX_WBITS if is_raw else 32 + zlib.MAX_WBITS)
@@ -216,7 +229,7 @@ def _unpacked(reading: _Reading, max_bytes: int) -> bytes:
                 raise ImageError(_unread("packed, and broken off before the end"))
             packed = unpacker.unused_data
     except zlib.error:
-        raise ImageError(_unread(f"not packed as {reading.encoding}, as the server says")) from None
+        raise ImageError(_unread(f"not packed as {encoding}, as the server says")) from None
     return bytes(found)
 
 
