@@ -16,6 +16,7 @@ import onnxruntime
 import torch
 from torch import Tensor
 
+from artifact.cores import available_cores
 from artifact.distances import DISTANCES
 from artifact.errors import ParityError
 from artifact.images.preprocessing import Preprocessing
@@ -137,5 +138,7 @@ def reference_outputs(
 def make_session(model: bytes) -> onnxruntime.InferenceSession:
     """A session on the CPU that only raises, and writes no warnings."""
     options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = available_cores()
+    options.inter_op_num_threads = 1
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
