@@ -39,10 +39,17 @@ _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "http": "http", "
 class UrlError(DataError):
     """A text that starts as a URL and is none; in a table it is a bad row."""
 
-    def __init__(self, text: str, why: str) -> None:
-        why = why[:1].lower() + why[1:]
-        self.reason = f"not a URL ({why}): {bounded(text, _LONGEST_SHOWN)}"
-        super().__init__("location", expected="a path or a URL", got=why, where=bounded(text, _LONGEST_SHOWN))
+    @classmethod
+    def of(cls, text: str, error: ValueError) -> UrlError:
+        """Of what a parser says of the text."""
+        why = str(error)
+        shown = bounded(text, _LONGEST_SHOWN)
+        return cls("location", expected="a path or a URL", got=why[:1].lower() + why[1:], where=shown)
+
+    @property
+    def reason(self) -> str:
+        """What a bad row says."""
+        return f"not a URL ({self.got}): {self.where}"
 
 
 def is_url(text: str) -> bool:
@@ -79,7 +86,7 @@ def locate(place: str | os.PathLike[str] | Location) -> Location:
         found = UPath(f"{protocol}://{rest}", **_options(protocol))
         hash(found)  # some parts are parsed only here
     except ValueError as error:
-        raise UrlError(place, str(error)) from None
+        raise UrlError.of(place, error) from None
     return Path(found.path) if protocol in ("file", "local") else found
 
 
@@ -96,7 +103,7 @@ def beside(folder: Location, text: str) -> Location:
     try:
         return (folder / text).resolve() if ".." in text else folder / text
     except ValueError as error:
-        raise UrlError(text, str(error)) from None
+        raise UrlError.of(text, error) from None
 
 
 def shown(place: object) -> str:

@@ -40,7 +40,7 @@ _CLASSES = {
     "InvalidURL": "not a URL",
     "NoCredentialsError": "no credentials for this place",
 }
-_NOT_HTTP = ("BadStatusLine", "BadHttpMessage", "BadHttpMethod", "InvalidHeader", "LineTooLong", "HttpProcessingError")
+_NOT_HTTP = ("BadStatusLine", "BadHttpMessage", "BadHttpMethod", "InvalidHeader", "HttpProcessingError")
 _NO_PARTS = "Cannot seek streaming HTTP file"
 """fsspec's own words."""
 _MOST_CHARACTERS = 200
@@ -66,6 +66,8 @@ def network_words(error: BaseException) -> str:
     if _NO_PARTS in str(error):
         return "the server gives files only whole; download it first"
     for cause in _causes(error):
+        if type(cause.__cause__).__name__ == "LineTooLong":
+            return "the server's answer has a longer header than is read"
         status = getattr(cause, "status", None)
         if type(cause.__cause__).__name__ in _NOT_HTTP:
             return "what answers speaks no http"
