@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from artifact.errors import DataError, bounded
-from rows.network_errors import is_network_error, network_words
+from rows.network_errors import HEADER_BYTES, is_network_error, network_words
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -233,7 +233,8 @@ def _options(protocol: str) -> dict[str, Any]:
     from fsspec.config import conf
 
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=_SILENCE_S)
-    return {"client_kwargs": {"timeout": timeout, **conf.get(protocol, {}).get("client_kwargs", {})}}
+    own = {"timeout": timeout, "max_line_size": HEADER_BYTES, "max_field_size": HEADER_BYTES}
+    return {"client_kwargs": {**own, **conf.get(protocol, {}).get("client_kwargs", {})}}
 
 
 @cache

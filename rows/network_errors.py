@@ -23,6 +23,9 @@ SAID = {
     503: "the server takes no requests now",
     504: "a server behind the server did not answer in time",
 }
+HEADER_BYTES = 64 * 1024
+"""Of one header that is read: some servers tell a whole security policy, or the tags of their caches."""
+
 BUSY = (429, 502, 503, 504)
 """Worth trying again."""
 
@@ -65,9 +68,10 @@ def network_words(error: BaseException) -> str:
     """Why something could not be read, in one line."""
     if _NO_PARTS in str(error):
         return "the server gives files only whole; download it first"
-    for cause in _causes(error):
-        if type(cause.__cause__).__name__ == "LineTooLong":
-            return "the server's answer has a longer header than is read"
+    causes = list(_causes(error))
+    if any(type(cause).__name__ == "LineTooLong" for cause in causes):
+        return "the server's answer has a longer header than is read"
+    for cause in causes:
         status = getattr(cause, "status", None)
         if type(cause.__cause__).__name__ in _NOT_HTTP:
             return "what answers speaks no http"

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from artifact.images.decoding import ImageError
 from artifact.images.limits import too_many_bytes
-from rows.network_errors import BUSY, is_network_error, network_words, status_words
+from rows.network_errors import BUSY, HEADER_BYTES, is_network_error, network_words, status_words
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -166,7 +166,8 @@ async def _read_http(files: Any, url: str, reading: _Reading) -> None:
     import aiohttp
 
     session = await files.set_session()
-    options = {"timeout": aiohttp.ClientTimeout(total=None), **files.kwargs}  # the deadline is around it
+    timeout = aiohttp.ClientTimeout(total=None)  # the deadline is around it
+    options = {"timeout": timeout, "max_line_size": HEADER_BYTES, "max_field_size": HEADER_BYTES, **files.kwargs}
     options["headers"] = {"Accept-Encoding": "identity", **(options.get("headers") or {})}
     async with session.get(files.encode_url(url), auto_decompress=False, **options) as answer:
         if answer.status == 404:

@@ -63,6 +63,7 @@ def reason(url: str, *, timeout_s: float = 10.0) -> str:
         "limited-twice",
         "deflate-gzip",
         "chunked-gzip",
+        "long-header",
     ],
 )
 def test_files_are_read_however_they_are_sent(web: Web, way: str) -> None:
@@ -112,6 +113,7 @@ def test_no_more_is_read_than_may_be(web: Web, way: str) -> None:
         ("false-gzip", "cannot be read (not packed as gzip, as the server says)"),
         ("zstd", "cannot be read (sent packed as 'zstd', which was not asked for)"),
         ("gzip-brotli", "cannot be read (sent packed as 'br', which was not asked for)"),
+        ("endless-header", "cannot be read (the server's answer has a longer header than is read)"),
         ("brotli", "cannot be read (sent packed as 'br', which was not asked for)"),
     ],
 )

@@ -126,6 +126,8 @@ class Web:
             "gzip-brotli": lambda send: _answer(send, "200 OK", "Content-Encoding: gzip, br", body=GOOD),
             "zstd": lambda send: _answer(send, "200 OK", "Content-Encoding: ZSTD", body=GOOD),
             **{f"encoding-{number}": _encoded(word) for number, word in enumerate(MEANINGLESS)},
+            "long-header": lambda send: _answer(send, "200 OK", "X-Policy: " + "p" * 20_000, body=GOOD),
+            "endless-header": lambda send: _answer(send, "200 OK", "X-Policy: " + "p" * 200_000, body=GOOD),
             "short": lambda send: _answer(send, "200 OK", body=GOOD, length=2 * len(GOOD)),
             "dripping": _dripping,
             "silent": _silent,
