@@ -105,11 +105,11 @@ def _spellings(text: str) -> Iterator[tuple[str, str]]:
 def _foreign(path: Path) -> Iterator[str]:
     """Texts that are no paths of this machine."""
     parts = path.parts
-    if parts and _PROTOCOL.fullmatch(parts[0]):
-        yield f"{parts[0]}// is no protocol that is known here"
     lost = next((part for part in parts if part.lower() in _ONE_SLASH), None)
     if lost is not None:
         yield f"a slash is missing: URLs begin with {lost}//"
+    elif parts and _PROTOCOL.fullmatch(parts[0]):
+        yield f"{parts[0]}// is no protocol that is known here"
     if any(_DRIVE.match(part) for part in parts) or path.name.startswith("\\\\"):
         yield "it is a path of Windows"
     if "~" in parts:

@@ -85,4 +85,6 @@ def test_places_keep_their_host() -> None:
 @pytest.mark.parametrize("text", ["http:/host/x.png", "S3:/bucket/x.png"])
 def test_a_lost_slash_is_named(text: str, tmp_path: Path) -> None:
     """It is the name of a file, as it stands."""
-    assert f"a slash is missing: URLs begin with {text.partition('/')[0]}//" in reason(ImageRef.of_name(text, tmp_path))
+    for folder in (tmp_path, Path()):
+        words = reason(ImageRef.of_name(text, folder))
+        assert f"a slash is missing: URLs begin with {text.partition('/')[0]}//" in words
