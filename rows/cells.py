@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rows.images import ImageRef
-from rows.location import Location, beside
+from rows.location import Location
 from rows.text_images import SHORTEST_BASE64, written_image
 
 IMAGE_KINDS = "string paths, binary, {bytes, path} or uint8 [h, w, 3]"
@@ -106,7 +106,7 @@ def image_of_cell(value: Any, folder: Location) -> ImageRef:
         value = image_of_struct(value)
     if isinstance(value, bytes):
         return ImageRef(data=value)
-    return (written_image(value) or ImageRef(path=beside(folder, value))) if value else ImageRef()
+    return (written_image(value) or ImageRef.of_name(value, folder)) if value else ImageRef()
 
 
 def image_of_struct(struct: Mapping[str, Any]) -> Any:

@@ -22,7 +22,7 @@ from artifact.images.decoding import Pixels
 from artifact.images.image_error import ImageError
 from artifact.images.limits import DEFAULT_LIMITS, too_many_bytes
 from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
-from rows.location import Location, readable_name
+from rows.location import Location, UrlError, beside, locate, readable_name, shown
 from rows.nearby import nearby
 from rows.remote import always_wanted, read_remote
 
@@ -59,6 +59,14 @@ class ImageRef:
         digest.update(np.ascontiguousarray(pixels).data)
         grey = pixels[..., None] if pixels.ndim == 2 else pixels
         return cls(digest=digest.digest(), pixels=np.broadcast_to(grey, (*grey.shape[:2], 3)))
+
+    @classmethod
+    def of_name(cls, name: str | os.PathLike[str] | Location, folder: Location | None = None) -> ImageRef:
+        """The ref of a file or URL, relative to a table's folder where one is given; of what is no URL, why."""
+        try:
+            return cls(path=locate(name) if folder is None or not isinstance(name, str) else beside(folder, name))
+        except UrlError as error:
+            return cls(fault=error.reason)
 
     @property
     def is_empty(self) -> bool:
@@ -145,7 +153,9 @@ class ImageRef:
 
     @property
     def _shown(self) -> str:
-        return bounded(readable_name(str(self.path)), _LONGEST_SHOWN) + (f", byte {self.span[0]}" if self.span else "")
+        return bounded(readable_name(shown(self.path)), _LONGEST_SHOWN) + (
+            f", byte {self.span[0]}" if self.span else ""
+        )
 
 
 def _png(pixels: Pixels) -> bytes:

@@ -27,6 +27,7 @@ _USUAL = (".jpg", ".jpeg", ".png", ".webp")
 """Suffixes that are tried where a folder has more entries than are looked at."""
 
 _PROTOCOL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+_ONE_SLASH = ("http:", "https:", "ftp:", "s3:", "gs:")
 _DRIVE = re.compile(r"[A-Za-z]:\\")
 
 _looks = [0.0, 0.0]
@@ -106,7 +107,10 @@ def _spellings(text: str) -> Iterator[tuple[str, str]]:
 def _foreign(path: Path) -> Iterator[str]:
     """Texts that are no paths of this machine."""
     parts = path.parts
-    if parts and _PROTOCOL.fullmatch(parts[0]):
+    lost = next((part for part in parts if part.lower() in _ONE_SLASH), None)
+    if lost is not None:
+        yield f"a slash is missing: URLs begin with {lost}//"
+    elif parts and _PROTOCOL.fullmatch(parts[0]):
         yield f"{parts[0]}// is no protocol that is known here"
     if any(_DRIVE.match(part) for part in parts) or path.name.startswith("\\\\"):
         yield "it is a path of Windows"

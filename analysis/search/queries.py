@@ -138,7 +138,7 @@ def read_queries(
     if not source.ids:
         (name, reason), *others = source.bad
         of_all = f"; and none of {len(others)} others is one" if others else ""
-        raise DataError(f"query {name!r}", expected="an image", got=reason + of_all)
+        raise DataError(f"query {name!r}", expected="an image that has a vector", got=reason + of_all)
     blocks = _image_blocks(source, vectors, block_size)
     notes = [*source.notes, *([note] if note else [])]
     return Queries(num_queries=len(vectors), blocks=blocks, notes=notes, bad=source.bad)

@@ -164,9 +164,21 @@ def _decoded(opened: _Opened) -> Pixels:
 
 def _format_of(data: bytes, limits: Limits) -> str:
     """Pillow's name of the format."""
-    unread = name_of_unread(data)
-    if unread is not None:
-        raise ImageError(unread)
+    name = _accepted(data, limits)
+    # only files of these begin like others that are not read; the long look is not for every small picture
+    if name in (None, "TIFF", "AVIF") or data[4:8] == b"ftyp":
+        unread = name_of_unread(data)
+        if unread is not None:
+            raise ImageError(unread)
+    if name is None:
+        # without AVIF, as it was before: a bad row of an earlier job keeps its reason to the letter
+        formats = ", ".join(name for name in limits.formats if name != "AVIF")
+        raise ImageError(f"not an image in any of {formats} (starts with {bytes(data[:8])!r})")
+    return name
+
+
+def _accepted(data: bytes, limits: Limits) -> str | None:
+    """The format whose plugin takes the first bytes."""
     Image.preinit()
     if Image.MAX_IMAGE_PIXELS is not None and limits.max_pixels > Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = limits.max_pixels
@@ -182,9 +194,7 @@ def _format_of(data: bytes, limits: Limits) -> str:
             return name
         if accept is not None and accept(data[:16]) is True:
             return name
-    # without AVIF, as it was before: a bad row of an earlier job keeps its reason to the letter
-    formats = ", ".join(name for name in limits.formats if name != "AVIF")
-    raise ImageError(f"not an image in any of {formats} (starts with {bytes(data[:8])!r})")
+    return None
 
 
 def _open_jpeg(data: bytes) -> _Opened:

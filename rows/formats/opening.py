@@ -197,7 +197,7 @@ def _suffix(name: str) -> str | None:
 def _matches(pattern: str) -> list[Location] | None:
     """The files that a pattern means, braces in their order and the rest by name; None for the name of one place."""
     expanded = _expand(pattern)
-    if (len(expanded) == 1 and not glob.has_magic(pattern)) or pattern.startswith(("http://", "https://")):
+    if (len(expanded) == 1 and not glob.has_magic(pattern)) or pattern.lower().startswith(("http://", "https://")):
         return None
     if not is_url(pattern) and Path(pattern).exists():
         return None

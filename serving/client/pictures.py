@@ -27,7 +27,6 @@ from artifact.images.pillow_images import image_pixels
 from artifact.images.preprocessing import Preprocessing, load_pixels, resize_pixels
 from rows.cells import image_of_cell, image_of_struct
 from rows.images import ImageRef
-from rows.location import locate
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -67,7 +66,7 @@ def picture(image: ImageLike | None, limits: Limits = DEFAULT_LIMITS) -> ImageRe
     if isinstance(given, str):
         return image_of_cell(given, Path())
     if is_path(given):
-        return ImageRef(path=locate(given))
+        return ImageRef.of_name(given)
     if isinstance(given, Image.Image):
         return ImageRef.of_pixels(image_pixels(given, limits))
     if not isinstance(given, np.ndarray):

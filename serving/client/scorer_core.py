@@ -57,7 +57,7 @@ class ScorerCore:
     """
 
     def __init__(self, model: str, options: ScorerOptions) -> None:
-        self.is_closed, self.limits = False, options.limits
+        self.is_closed, self.options, self.limits = False, options, options.limits
         self._here = PerProcess(lambda before: _Running(model, options, before))
         running = self._here()
         self.manifest, self._shares, self.in_flight = running.connection.manifest, running.shares, running.in_flight

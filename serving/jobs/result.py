@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from artifact.model.manifest import Manifest
+from artifact.model.threshold import resting_on
 from serving.client.windows import SAME
 from serving.jobs.folder import JobFolder
 
@@ -84,4 +85,4 @@ def threshold_warnings(manifest: Manifest, columns: Sequence[str]) -> tuple[str,
     threshold = manifest.threshold
     if SAME not in columns or threshold is None or threshold.get("is_enough", True):
         return ()
-    return (f'column "{SAME}" is decided by a threshold that rests on {threshold["rests_on"]}',)
+    return (f'column "{SAME}" is decided by a threshold that rests on {resting_on(threshold)}',)

@@ -85,7 +85,8 @@ def test_a_small_run_says_everywhere_what_its_figures_rest_on(trained: Cli) -> N
     facts = json.loads(Path("run/facts.json").read_text())
     assert (facts["threshold"]["is_enough"], facts["rests_on"]["recall@1"]["is_enough"]) == (False, False)
     page = Path("run/report.html").read_text()
-    assert page.count(words) >= 5  # two tiles, two figures, one line of the summary
+    assert page.count(words) >= 4  # a tile, two figures, one line of the summary
+    assert page.count("4 same pairs and 24 different pairs of 4 classes: too few to tell ") == 1  # the other tile
     assert "8 queries: too few" in page
     code, out, _ = trained("describe", "run", "--repository", "models")
     assert re.search(rf"^threshold .*; rests on {words}", out, re.MULTILINE)

@@ -20,7 +20,8 @@ from typing import Any
 
 import torch
 
-from analysis.evaluation.counts import as_facts, training_counts
+from analysis.evaluation.counts import training_counts
+from analysis.measures.support import as_facts
 from artifact.atomic import write_atomically
 from artifact.events import Report
 from artifact.images.cores import granted_threads
