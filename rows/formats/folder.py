@@ -21,11 +21,11 @@ import pyarrow as pa
 
 from artifact.arrays import Indices
 from artifact.errors import DataError
-from rows.formats.image_suffixes import SUFFIXES
 from rows.formats.passed_over import counted, passed_over_line
 from rows.formats.source import picked
 from rows.formats.split_folders import find_splits
 from rows.formats.walk import walk
+from rows.image_suffixes import SUFFIXES
 from rows.images import ImageRef, readable_name
 from rows.location import Location, file_stamp
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rows.formats.image_suffixes import OTHER_PICTURES
+from rows.image_suffixes import OTHER_PICTURES
 
 HIDDEN, UPWARD, UNLISTED = "hidden", "link to a folder above", "folder that cannot be listed"
 REPEATED = "link to a folder that is linked too often"
