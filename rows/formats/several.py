@@ -13,9 +13,10 @@ from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from artifact.errors import DataError
-from rows.cells import kind_name
+from rows.cells import is_text, kind_name
 from rows.formats.source import Source, files_fingerprint, picked
 from rows.images import ImageRef
 from rows.location import Location
@@ -94,6 +95,8 @@ class SeveralFiles:
         arrays = []
         for field in schema:
             column = table[field.name]
+            if pa.types.is_floating(column.type) and is_text(field.type):  # NaN is no word
+                column = pc.if_else(pc.is_nan(column), None, column)
             try:
                 arrays.append(column if column.type.equals(field.type) else column.cast(field.type))
             except (pa.ArrowException, ValueError) as error:
