@@ -17,14 +17,15 @@ import onnx
 
 from artifact.errors import DataError
 from artifact.events import Report
-from artifact.images.decoding import ImageError, Pixels
+from artifact.images.decoding import Pixels
+from artifact.images.image_error import ImageError
 from artifact.images.limits import DEFAULT_LIMITS, Limits
 from artifact.images.preprocessing import Preprocessing, load_pixels
 from artifact.kinds import BRANCH_INPUT
 from export.parity import make_session
 from rows.formats.folder import list_images
 from rows.formats.passed_over import counted
-from rows.images import readable_name
+from rows.location import readable_name
 
 MIN_IMAGES = 32
 MAX_IMAGES = 256

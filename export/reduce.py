@@ -22,7 +22,7 @@ from artifact.kinds import BRANCH_INPUT
 from artifact.model.int8_scheme import LARGEST_WEIGHT, SCHEME
 from export.calibration import find_ranges
 from export.evaluation import Evidence, read_evidence
-from export.gates import Embed, Limits, Verdict, embed_images, judge, require
+from export.gates import Embed, Gates, Verdict, embed_images, judge, require
 from export.half import to_half
 from export.parity import make_session
 from export.precision import FP16, FP32, INT8, PRECISIONS
@@ -38,7 +38,7 @@ class Int8Settings:
 
     calibration: Path | None = None
     evaluation: Path | None = None
-    limits: Limits = field(default_factory=Limits)
+    limits: Gates = field(default_factory=Gates)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from artifact.images.decoding import ImageError, decode_image
+from artifact.images.decoding import decode_image
+from artifact.images.image_error import ImageError
 from artifact.images.limits import DEFAULT_LIMITS, Limits
 from pages.page import write_page
 from pages.pictures import Picture, PictureRow, small_picture

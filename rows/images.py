@@ -18,9 +18,10 @@ import numpy as np
 from PIL import Image
 
 from artifact.errors import bounded
-from artifact.images.decoding import ImageError, Pixels
+from artifact.images.decoding import Pixels
+from artifact.images.image_error import ImageError
 from artifact.images.limits import DEFAULT_LIMITS, too_many_bytes
-from rows.location import Location
+from rows.location import Location, readable_name
 from rows.nearby import nearby
 from rows.remote import DEFAULT_TIMEOUT_S, always_wanted, read_remote
 
@@ -144,11 +145,6 @@ class ImageRef:
     @property
     def _shown(self) -> str:
         return bounded(readable_name(str(self.path)), _LONGEST_SHOWN) + (f", byte {self.span[0]}" if self.span else "")
-
-
-def readable_name(name: str) -> str:
-    r"""A file name as valid Unicode: bytes that are not UTF-8 become `\xff`, so that it fits in tables and messages."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _png(pixels: Pixels) -> bytes:

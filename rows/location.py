@@ -5,7 +5,6 @@ fsspec is imported only for such text: a scorer of local tables does not pay for
 
 from __future__ import annotations
 
-import gzip
 import io
 import os
 import re
@@ -13,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeAlias, cast
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 from artifact.errors import DataError
 from rows.network_errors import is_network_error, network_words
@@ -67,9 +66,14 @@ def beside(folder: Location, text: str) -> Location:
     return (folder / text).resolve() if ".." in text else folder / text
 
 
+def readable_name(name: str) -> str:
+    r"""A file name as valid Unicode: bytes that are not UTF-8 become `\xff`, so that it fits in tables and messages."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
 @contextmanager
-def opened(path: Location, *, decompress: bool = False) -> Iterator[IO[bytes]]:
-    """A table's file for reading; gunzipped where asked and the name ends in .gz. Raises DataError."""
+def opened(path: Location) -> Iterator[IO[bytes]]:
+    """A table's file for reading. Raises DataError."""
     try:
         file: IO[bytes] = path.open("rb")
     except Exception as error:
@@ -77,11 +81,7 @@ def opened(path: Location, *, decompress: bool = False) -> Iterator[IO[bytes]]:
             raise
         raise unreadable(path, error) from None
     with file if isinstance(path, Path) else io.BufferedReader(_Remote(path, file), _READ_BYTES) as file:
-        if decompress and path.name.lower().endswith(".gz"):
-            with gzip.open(file, "rb") as inner:
-                yield cast(IO[bytes], inner)
-        else:
-            yield file
+        yield file
 
 
 class _Remote(io.RawIOBase):

@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from rows.image_suffixes import has_image_suffix
+from rows.location import readable_name
 
 _LOOKS_PER_MINUTE = 200
 _MOST_ENTRIES = 2000
@@ -188,5 +189,5 @@ def _folded(name: str) -> str:
 
 
 def _shown(name: str) -> str:
-    shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+    shown = readable_name(name)
     return f'"{shown if len(shown) <= 120 else "..." + shown[-117:]}"'

@@ -20,7 +20,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import wait
 from typing import TYPE_CHECKING, Any
 
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from artifact.images.limits import too_many_bytes
 from rows.network_errors import BUSY, is_network_error, network_words, status_words
 

@@ -15,11 +15,12 @@ import binascii
 import re
 from urllib.parse import unquote, unquote_to_bytes
 
+from artifact.images.signatures import is_picture
 from rows.image_suffixes import has_image_suffix
 from rows.images import ImageRef
 from rows.location import is_url
 
-_SHORTEST = 64
+SHORTEST_BASE64 = 64
 """Letters of bare base64; no image is smaller."""
 
 _AROUND = "\\s'\"\ufeff"
@@ -36,11 +37,6 @@ _MARK_WITHIN = 200
 _END = re.compile(r"[\"'<>()]|$")
 _HEAD = re.compile(r"[A-Za-z0-9+/_-]{24}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]+={0,2}\s*")
-_MAGIC = re.compile(
-    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8|RIFF....WEBP|BM....\0\0\0\0|II\*\0|MM\0\*|....ftyp|P[1-6]\s", re.DOTALL
-)
-"""How JPEG, PNG, GIF, WebP, BMP, TIFF, AVIF and HEIC, and PPM begin."""
-
 _LONGEST_NAME, _LONGEST_PATH = 255, 4096
 """What an operating system takes."""
 
@@ -53,7 +49,7 @@ def is_written_image(text: str) -> bool:
     is_plain = text[:1] in _PLAIN  # as most names are, of which there are millions
     if not is_plain and (_URI.match(text) or _BYTES_AS_TEXT.match(text)):
         return True
-    if len(text) < _SHORTEST or is_url(text):
+    if len(text) < SHORTEST_BASE64 or is_url(text):
         return False
     return _body(text) is not None or (len(text) > _LONGEST_NAME and _is_too_long(text))
 
@@ -80,12 +76,16 @@ def _body(text: str) -> str | None:
     if "," in text[:_MARK_WITHIN] and (mark := _MARK.search(text, 0, _MARK_WITHIN)):
         at = mark.end()
         end = _END.search(text, at)
-        if _begins_picture(text, at) or (len(text) > _LONGEST_NAME and not has_image_suffix(text)):
+        if _begins_picture(text, at) or (len(text) > _LONGEST_NAME and not _ends_as_image(text)):
             return text[at : end.start() if end is not None else None]
     # a dot is not among the letters of base64, but it is in most names
-    if "." in text and (len(text) <= _LONGEST_NAME or has_image_suffix(text)):
+    if "." in text and (len(text) <= _LONGEST_NAME or _ends_as_image(text)):
         return None
     return text[at:].rstrip(" \t\r\n'\"") if _begins_picture(text, at) else None
+
+
+def _ends_as_image(path: str) -> bool:
+    return has_image_suffix(path.rpartition("/")[2])
 
 
 def _begins_picture(text: str, at: int) -> bool:
@@ -97,13 +97,13 @@ def _begins_picture(text: str, at: int) -> bool:
         found = _HEAD.match("".join(unquote(head).split()))
     if found is None:
         return False
-    return _MAGIC.match(binascii.a2b_base64(found[0].replace("-", "+").replace("_", "/"))) is not None
+    return is_picture(binascii.a2b_base64(found[0].replace("-", "+").replace("_", "/")))
 
 
 def _is_too_long(text: str) -> bool:
     if len(text) > _LONGEST_PATH:
         return True
-    return not has_image_suffix(text) and any(len(part) > _LONGEST_NAME for part in text.split("/"))
+    return not _ends_as_image(text) and any(len(part) > _LONGEST_NAME for part in text.split("/"))
 
 
 def _of_uri(text: str) -> ImageRef:

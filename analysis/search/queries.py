@@ -21,7 +21,7 @@ import numpy as np
 from analysis.neighbours.batches import checked_batches
 from artifact.arrays import Vectors
 from artifact.errors import DataError, SpaceError, UsageError
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from artifact.images.limits import DEFAULT_LIMITS, Limits
 from rows.cells import is_unmistakable
 from rows.formats.opening import is_table_file

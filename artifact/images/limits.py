@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 MEGAPIXEL = 1_000_000
@@ -42,6 +42,18 @@ class Limits:
     def of(cls, *, max_megapixels: float, max_image_mb: float, of_server: bool = False) -> Limits:
         """The limits that the two options say: width x height in millions, file size in units of 2**20 bytes."""
         return cls(max_bytes=int(max_image_mb * MB), max_pixels=int(max_megapixels * MEGAPIXEL), of_server=of_server)
+
+    def with_options(self, *, max_megapixels: float | None = None, max_image_mb: float | None = None) -> Limits:
+        """The limits with those of the two options that are given."""
+        given = Limits.of(
+            max_megapixels=DEFAULT_MAX_MEGAPIXELS if max_megapixels is None else max_megapixels,
+            max_image_mb=DEFAULT_MAX_IMAGE_MB if max_image_mb is None else max_image_mb,
+        )
+        return replace(
+            self,
+            max_pixels=self.max_pixels if max_megapixels is None else given.max_pixels,
+            max_bytes=self.max_bytes if max_image_mb is None else given.max_bytes,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The mapping that `from_dict` reads; plain JSON."""

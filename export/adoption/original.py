@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from artifact.arrays import Vectors
-from artifact.cores import available_cores
 from artifact.errors import ArtifactError, UsageError
+from artifact.images.cores import available_cores
 from artifact.images.preprocessing import Preprocessing
 from export.adoption.foreign import ForeignNetwork
 from export.adoption.reasons import first_line, listed

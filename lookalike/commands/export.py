@@ -88,14 +88,14 @@ def export(
 
     from export.build import build, publish_built
     from export.deployment import served_limits
-    from export.gates import DEFAULT_MAX_RECALL_LOSS, Limits
+    from export.gates import DEFAULT_MAX_RECALL_LOSS, Gates
     from export.reduce import Int8Settings
     from lookalike.progress import EventProgress
     from lookalike.results.proofs import proof_facts, proof_lines
     from lookalike.results.versions import published_facts
     from trainer.run.saved_run import load_run
 
-    limits = Limits(max_recall_loss=DEFAULT_MAX_RECALL_LOSS if max_recall_loss is None else max_recall_loss)
+    limits = Gates(max_recall_loss=DEFAULT_MAX_RECALL_LOSS if max_recall_loss is None else max_recall_loss)
     settings = Int8Settings(calibration=calibration, evaluation=evaluation, limits=limits)
     with EventProgress() as progress:
         opened = load_run(run)

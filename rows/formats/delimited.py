@@ -24,10 +24,10 @@ import pyarrow as pa
 from artifact.errors import DataError
 from rows.cells import image_refs
 from rows.formats.packing import BROKEN, unpacked
-from rows.formats.source import files_fingerprint, picked
-from rows.formats.text_lines import LONGEST_LINE, MEND_ENCODING, lines, require_utf8
-from rows.images import ImageRef, readable_name
-from rows.location import Location
+from rows.formats.source import Source, files_fingerprint, picked
+from rows.formats.text_lines import LONGEST_AT_OPENING, MEND_ENCODING, lines, longest_line, require_utf8
+from rows.images import ImageRef
+from rows.location import Location, readable_name
 
 _DELIMITERS = (",", ";", "\t")
 _LINE_ENDS = ("\n", "\r")
@@ -39,17 +39,21 @@ Record = tuple[int, list[str], str]
 """(number of its last line, cells, text as it stands in the file)."""
 
 
-class DelimitedSource:
+class DelimitedSource(Source):
     """A text table with a header line, UTF-8, quoted as RFC 4180; packed or not."""
 
     def __init__(self, path: Location, like: pa.Schema | None = None) -> None:
         del like  # the header says it all
         self.path = path
         self.files = (path,)
+        self._longest_line = LONGEST_AT_OPENING
         self._delimiter = "\t" if ".tsv" in path.name.lower() else ","
         self._header_line = 0
         self._names = self._read_header()
         self.schema = pa.schema([(name, pa.string()) for name in self._names])
+
+    def allow_images(self, max_bytes: int) -> None:
+        self._longest_line = longest_line(max_bytes)
 
     def count_rows(self, columns: Sequence[str]) -> int | None:
         return None
@@ -134,16 +138,15 @@ class DelimitedSource:
 
     def _records(self) -> Iterator[Record]:
         """All records, the header among them; blank lines are none."""
-        csv.field_size_limit(LONGEST_LINE)
+        csv.field_size_limit(max(csv.field_size_limit(), self._longest_line))  # of the whole process
         taken: list[str] = []
         try:
             with unpacked(self.path) as found:
                 require_utf8(found.head, where=self.path.name)
                 # bytes that are not UTF-8 matter only where they are read
                 with io.TextIOWrapper(found.file, "utf-8-sig", "surrogateescape", newline="") as text:
-                    reader = csv.reader(
-                        self._noted(lines(text, where=self.path.name), taken), delimiter=self._delimiter
-                    )
+                    found_lines = lines(text, self._longest_line, where=self.path.name)
+                    reader = csv.reader(self._noted(found_lines, taken), delimiter=self._delimiter)
                     for cells in reader:
                         whole = "".join(taken)
                         if cells:
@@ -162,7 +165,7 @@ class DelimitedSource:
         num_bytes = 0
         for number, line in enumerate(source, start=1):
             num_bytes = num_bytes * bool(taken) + len(line) + _BYTES_PER_LINE
-            if num_bytes > LONGEST_LINE + _BYTES_PER_LINE:
+            if num_bytes > self._longest_line + _BYTES_PER_LINE:
                 raise self._open_quote(number - len(taken), f"for {len(taken)} lines", taken[0] if taken else line)
             taken.append(line)
             yield line

@@ -22,12 +22,12 @@ import pyarrow as pa
 from artifact.arrays import Indices
 from artifact.errors import DataError
 from rows.formats.passed_over import counted, passed_over_line
-from rows.formats.source import picked
+from rows.formats.source import Source, picked
 from rows.formats.split_folders import find_splits
 from rows.formats.walk import walk
 from rows.image_suffixes import SUFFIXES
-from rows.images import ImageRef, readable_name
-from rows.location import Location, file_stamp
+from rows.images import ImageRef
+from rows.location import Location, file_stamp, readable_name
 
 _FIELDS: dict[str, pa.DataType] = {"id": pa.string(), "label": pa.string(), "path": pa.binary()}
 
@@ -109,7 +109,7 @@ def open_folder(folder: Location) -> FolderSource:
     return FolderSource(images)
 
 
-class FolderSource:
+class FolderSource(Source):
     """The images of a folder as a table of `id`, `label` and `path`."""
 
     schema = pa.schema(_FIELDS)

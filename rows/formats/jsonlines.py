@@ -21,8 +21,8 @@ import pyarrow as pa
 from artifact.errors import DataError
 from rows.cells import image_refs
 from rows.formats.packing import BROKEN, unpacked
-from rows.formats.source import files_fingerprint, picked, rechunk
-from rows.formats.text_lines import MEND_ENCODING, lines, require_utf8
+from rows.formats.source import Source, files_fingerprint, picked, rechunk
+from rows.formats.text_lines import LONGEST_AT_OPENING, MEND_ENCODING, lines, longest_line, require_utf8
 from rows.images import ImageRef
 from rows.location import Location
 from rows.widening import wider
@@ -36,7 +36,7 @@ Row = tuple[int, dict[str, Any]]
 """(number of the line from 1, object)."""
 
 
-class JsonLinesSource:
+class JsonLinesSource(Source):
     """A .jsonl file, packed or not; keys that the first thousand rows lack are not columns.
 
     Args:
@@ -46,6 +46,7 @@ class JsonLinesSource:
     def __init__(self, path: Location, like: pa.Schema | None = None) -> None:
         self.path = path
         self.files = (path,)
+        self._longest_line = LONGEST_AT_OPENING
         first = list(islice(self._objects(), _ROWS_FOR_TYPES if like is None else 1))
         self._is_known = like is None and len(first) < _ROWS_FOR_TYPES
         if like is not None:
@@ -59,6 +60,9 @@ class JsonLinesSource:
         if not self._is_known and _LABEL not in names and self._is_later(_LABEL):
             names.append(_LABEL)
         self.schema = pa.schema([(name, _type_of([row.get(name) for _, row in first])) for name in names])
+
+    def allow_images(self, max_bytes: int) -> None:
+        self._longest_line = longest_line(max_bytes)
 
     def count_rows(self, columns: Sequence[str]) -> int | None:
         return None
@@ -131,7 +135,7 @@ class JsonLinesSource:
         try:
             with unpacked(self.path) as found:
                 require_utf8(found.head, where=self.path.name)
-                yield from lines(found.file, where=self.path.name)
+                yield from lines(found.file, self._longest_line, where=self.path.name)
         except BROKEN as error:  # half a .gz
             raise DataError(
                 "table",

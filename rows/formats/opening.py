@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pyarrow as pa
 
 from artifact.errors import DataError
+from artifact.images.limits import DEFAULT_LIMITS
 from rows.formats.arrays import NumpySource
 from rows.formats.arrow import IpcSource, StreamSource, TableSource
 from rows.formats.delimited import DelimitedSource
@@ -28,8 +29,7 @@ from rows.formats.source import Source
 from rows.formats.tar import TarSource
 from rows.formats.walk import is_folder, kind_of_junk
 from rows.image_suffixes import has_image_suffix
-from rows.images import readable_name
-from rows.location import Location, from_elsewhere, is_url, locate
+from rows.location import Location, from_elsewhere, is_url, locate, readable_name
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -88,7 +88,9 @@ def open_source(table: TableLike) -> tuple[Source, str]:
     if isinstance(table, pa.RecordBatchReader):
         return StreamSource(table), "stream of record batches"
     with from_elsewhere(*(table if isinstance(table, (list, tuple)) else [table])):
-        return _open_places(table)
+        source, name = _open_places(table)
+    source.allow_images(DEFAULT_LIMITS.max_bytes)  # until somebody says another limit
+    return source, name
 
 
 def _open_places(table: Any) -> tuple[Source, str]:
@@ -106,13 +108,6 @@ def _open_places(table: Any) -> tuple[Source, str]:
         source = _open_files(files) if files else open_folder(place)
         return _with_rows(source, place.name), place.name
     return _with_rows(_open_files([place]), place.name), place.name
-
-
-def allow_images(source: Source, max_bytes: int) -> None:
-    """Let images of up to so many bytes through, where they travel through the table; the default is that of Limits."""
-    for each in source.sources if isinstance(source, SeveralFiles) else (source,):
-        if isinstance(each, TarSource):
-            each.max_image_bytes = max_bytes
 
 
 def table_files(folder: Location) -> list[Location]:

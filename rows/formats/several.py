@@ -8,6 +8,7 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -25,7 +26,7 @@ from rows.widening import wider
 _FILE = "\0file"
 
 
-class SeveralFiles:
+class SeveralFiles(Source):
     """The sources of the files."""
 
     def __init__(self, sources: Sequence[Source]) -> None:
@@ -35,9 +36,16 @@ class SeveralFiles:
         self.schema = sources[0].schema
 
     @property
-    def sources(self) -> tuple[Source, ...]:
-        """Those of the files."""
-        return tuple(self._sources)
+    def passed_over(self) -> Counter[str]:
+        return sum((source.passed_over for source in self._sources), Counter())
+
+    @property
+    def notes(self) -> list[str]:
+        return [note for source in self._sources for note in source.notes]
+
+    def allow_images(self, max_bytes: int) -> None:
+        for source in self._sources:
+            source.allow_images(max_bytes)
 
     def count_rows(self, columns: Sequence[str]) -> int | None:
         counts = [source.count_rows(columns) for source in self._sources]

@@ -13,8 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rows.images import readable_name
-from rows.location import Location
+from rows.location import Location, readable_name
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 

@@ -25,23 +25,22 @@ from artifact.errors import DataError
 from artifact.images.limits import DEFAULT_LIMITS, IMAGE_MB_OPTION, MB
 from rows.cells import image_refs, is_text
 from rows.cutting import cut
-from rows.formats.source import files_fingerprint, picked
-from rows.formats.tar_archive import BROKEN, MemberName, archive, link_target, members, plain_name
+from rows.formats.source import Source, files_fingerprint, picked
+from rows.formats.tar_archive import BROKEN, MemberName, archive, link_target, plain_name
 from rows.formats.tar_cells import (
     IMAGE_CELL,
     TEXT_COLUMNS,
-    column_of,
     faulty_cell,
     image_cell,
     text_cell,
     whole_cell,
 )
-from rows.formats.tar_keys import KeySketch, RowIndex, SeenKeys
-from rows.images import ImageRef, readable_name
-from rows.location import Location
+from rows.formats.tar_keys import RowIndex, SeenKeys
+from rows.formats.tar_survey import TarSurvey, cells_of, survey_of
+from rows.images import ImageRef
+from rows.location import Location, readable_name
 
 _ROWS_FOR_COLUMNS = 100
-_MAX_LINKS = 8
 
 
 @dataclass
@@ -53,37 +52,18 @@ class _Row:
     num_bytes: int = 0
 
 
-@dataclass(frozen=True)
-class _Survey:
-    """What the headers of a plain tar tell beforehand.
-
-    Attributes:
-        has_returning: a key comes back behind another one.
-        links: name of a link -> the name that it means.
-        spans: (offset, size) of what they mean, by name.
-    """
-
-    has_returning: bool = False
-    links: dict[str, str] = field(default_factory=dict)
-    spans: dict[str, tuple[int, int]] = field(default_factory=dict)
-
-
-class TarSource:
+class TarSource(Source):
     """A tar, plain or compressed with gzip, bzip2 or xz.
 
     Args:
         like: the schema, where an earlier shard of the table has told it.
-
-    Attributes:
-        max_image_bytes: of an image that travels as bytes one more than these is read, which is enough to refuse it.
     """
-
-    max_image_bytes = DEFAULT_LIMITS.max_bytes
 
     def __init__(self, path: Location, like: pa.Schema | None = None) -> None:
         self.path = path
+        self._max_image_bytes = DEFAULT_LIMITS.max_bytes
         self.files = (path,)
-        self._known_survey: _Survey | None = None
+        self._known_survey: TarSurvey | None = None
         if like is not None:
             self.schema = like
             return
@@ -91,6 +71,9 @@ class TarSource:
         for row in self._first_rows():
             found |= {name: pa.string() if name in TEXT_COLUMNS.values() else IMAGE_CELL for name in row.cells}
         self.schema = pa.schema(found)
+
+    def allow_images(self, max_bytes: int) -> None:
+        self._max_image_bytes = max_bytes
 
     def count_rows(self, columns: Sequence[str]) -> int | None:
         return None
@@ -163,11 +146,11 @@ class TarSource:
             if broken is not None:
                 raise broken
 
-    def _runs(self, tar: tarfile.TarFile, survey: _Survey | None) -> Iterator[_Row]:
+    def _runs(self, tar: tarfile.TarFile, survey: TarSurvey | None) -> Iterator[_Row]:
         """Rows of members that follow each other."""
         row: _Row | None = None
         seen = SeenKeys() if survey is None else None
-        for key, column, member in _cells_of(tar):
+        for key, column, member in cells_of(tar):
             if row is None or row.key != key:
                 if row is not None:
                     yield self._checked(row, seen)
@@ -185,49 +168,33 @@ class TarSource:
             seen.require_new(row.key, frozenset(row.cells), where=self.path.name)
         return row
 
-    def _index(self, tar: tarfile.TarFile, survey: _Survey) -> tuple[RowIndex, BaseException | None]:
+    def _index(self, tar: tarfile.TarFile, survey: TarSurvey) -> tuple[RowIndex, BaseException | None]:
         """Where all members lie, up to a break; and the break."""
-        index, last = RowIndex(where=self.path.name), ("", set[str]())
+        index = RowIndex(where=self.path.name)
+        last_key, its_columns = "", set[str]()
         try:
-            for key, column, member in _cells_of(tar):
-                last = last if last[0] == key else (key, set())
-                if column in last[1]:
+            for key, column, member in cells_of(tar):
+                if key != last_key:
+                    last_key, its_columns = key, set()
+                if column in its_columns:
                     raise self._another(key, column, member)
-                last[1].add(column)
+                its_columns.add(column)
                 index.add(key, column, self._cell(column, tar, member, survey))
         except BROKEN as error:
             return index, error
         return index, None
 
-    def _survey(self) -> _Survey:
+    def _survey(self) -> TarSurvey:
         """Look at all headers, once."""
         if self._known_survey is None:
-            keys, last, has_returning = KeySketch(), None, False
-            links: dict[str, str] = {}
-            spans: dict[str, tuple[int, int]] = {}
-            try:
-                with archive(self.path) as (tar, _):
-                    for key, _, member in _cells_of(tar):
-                        has_returning = has_returning or (key != last and not keys.add(key))
-                        last = key
-                        if (target := link_target(member)) is not None:
-                            links[plain_name(member.name)] = target
-                if links:
-                    wanted = set(links.values())
-                    with archive(self.path) as (tar, _):
-                        for member in members(tar):
-                            if member.isreg() and plain_name(member.name) in wanted:
-                                spans[plain_name(member.name)] = (member.offset_data, member.size)
-            except BROKEN:
-                pass  # whoever reads the rows comes to it, and tells
-            self._known_survey = _Survey(has_returning, links, spans)
+            self._known_survey = survey_of(self.path)
         return self._known_survey
 
-    def _cell(self, column: str, tar: tarfile.TarFile, member: tarfile.TarInfo, survey: _Survey | None) -> Any:
+    def _cell(self, column: str, tar: tarfile.TarFile, member: tarfile.TarInfo, survey: TarSurvey | None) -> Any:
         """A member as a cell: of an image the struct, of a text the text, or the struct where it can be read later."""
         is_plain, is_text = survey is not None, column in TEXT_COLUMNS.values()
         if survey is not None and link_target(member) is not None:
-            span = _followed(plain_name(member.name), survey)
+            span = survey.followed(plain_name(member.name))
             if span and is_text:
                 self._require_text(column, member.name, span[1])
             return (
@@ -248,15 +215,15 @@ class TarSource:
         if is_text:
             self._require_text(column, member.name, member.size)
             return text_cell(file, member.size)
-        # one more is refused as too large when it is decoded
-        return image_cell(data=file.read(min(member.size, self.max_image_bytes + 1)))
+        # one byte more than the limit is enough to refuse it when it is decoded
+        return image_cell(data=file.read(min(member.size, self._max_image_bytes + 1)))
 
     def _require_text(self, column: str, name: str, size: int) -> None:
         """Nothing is cut off in silence: a text is whole, or the archive is none that can be scored."""
-        if size > self.max_image_bytes:
+        if size > self._max_image_bytes:
             raise DataError(
                 f'row "{MemberName.of(name).key}"',
-                expected=f"{column} of at most {self.max_image_bytes / MB:.10g} MB",
+                expected=f"{column} of at most {self._max_image_bytes / MB:.10g} MB",
                 got=f"{size / MB:.1f} MB",
                 where=self.path.name,
                 mend=f"raise it with {IMAGE_MB_OPTION}",
@@ -276,20 +243,3 @@ class TarSource:
             where=self.path.name,
             mend="fetch or pack it again",
         )
-
-
-def _cells_of(tar: tarfile.TarFile) -> Iterator[tuple[str, str, tarfile.TarInfo]]:
-    """(key, column, member) of each member that is a cell."""
-    for member in members(tar):
-        name = MemberName.of(member.name)
-        column = column_of(name.extension) if name.extension is not None and not member.isdir() else None
-        if column is not None:
-            yield readable_name(name.key), column, member
-
-
-def _followed(name: str, survey: _Survey) -> tuple[int, int] | None:
-    for _ in range(_MAX_LINKS):
-        name = survey.links.get(name, name)
-        if name in survey.spans:
-            return survey.spans[name]
-    return None

@@ -11,7 +11,7 @@ from typing import IO, Any
 import pyarrow as pa
 
 from rows.image_suffixes import has_image_suffix
-from rows.images import readable_name
+from rows.location import readable_name
 
 TEXT_COLUMNS = {"cls": "label", "txt": "txt", "json": "json"}
 """Extension -> column, of members that are text."""

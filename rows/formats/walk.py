@@ -31,8 +31,7 @@ from rows.image_suffixes import (
     is_other_picture,
     suffix_of,
 )
-from rows.images import readable_name
-from rows.location import Location
+from rows.location import Location, readable_name
 
 JUNK = {
     name.lower(): name

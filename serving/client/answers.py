@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from artifact.arrays import Vectors
 from artifact.errors import InvalidRequestError
-from artifact.images.decoding import ImageError
 from artifact.images.image_batch import format_bad_images
+from artifact.images.image_error import ImageError
 from artifact.kinds import BRANCH_OUTPUT
 from artifact.model.manifest import Manifest
 from rows.vectors.lineage import Lineage

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from artifact.arrays import Vectors
 from artifact.errors import UsageError
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
 from rows.vectors.schema import vector_array
 from serving.arguments import takes

@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from artifact.arrays import Vectors
 from artifact.errors import UsageError
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from artifact.images.limits import Limits
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
 from rows.vectors.lineage import Lineage

@@ -20,10 +20,12 @@ import numpy.typing as npt
 from artifact.arrays import AnyArray, Vectors
 from artifact.distances import DISTANCES
 from artifact.errors import LookalikeError
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
+from artifact.images.limits import DEFAULT_LIMITS, Limits
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT, KINDS, distance_name, embedding_name
 from artifact.model.manifest import Manifest
-from serving.client.pictures import ImageLike, Picture, picture
+from rows.images import ImageRef
+from serving.client.pictures import ImageLike, picture
 
 SAME = "same"
 TOO_LONG = "the network gave a vector so long that"
@@ -93,6 +95,7 @@ class Window:
     Args:
         streams: {stream: images}, as many in each.
         seen: the images of the windows before it, which are answered before it.
+        limits: of PIL images, which are decoded here.
         first_row: rows before it, for those who are told of a row.
 
     Raises:
@@ -104,10 +107,17 @@ class Window:
         num_bytes: of the files and pixels that they hold.
     """
 
-    def __init__(self, streams: Mapping[str, Sequence[ImageLike]], seen: Seen, *, first_row: int = 0) -> None:
-        self.fresh: list[Picture] = []
+    def __init__(
+        self,
+        streams: Mapping[str, Sequence[ImageLike]],
+        seen: Seen,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        first_row: int = 0,
+    ) -> None:
+        self.fresh: list[ImageRef] = []
         self.num_bytes = 0
-        self._seen, self._first_row = seen, first_row
+        self._seen, self._limits, self._first_row = seen, limits, first_row
         self._bad: list[tuple[int, str, str]] = []
         self._places = {
             name: np.array([self._place(image, row, name) for row, image in enumerate(images)], np.int64)
@@ -144,7 +154,7 @@ class Window:
     def _place(self, image: ImageLike, row: int, name: str) -> int:
         """The number of the image; -1 where it can have none, and its row is bad."""
         try:
-            return self._number(picture(image))
+            return self._number(picture(image, self._limits))
         except ImageError as error:
             self._bad.append((row, name, str(error)))
             return -1
@@ -154,7 +164,7 @@ class Window:
                 error.what, expected=error.expected, got=error.got, where=where, mend=error.mend
             ) from None
 
-    def _number(self, image: Picture) -> int:
+    def _number(self, image: ImageRef) -> int:
         # by content where the table holds it: a part's worth of files or pixels must not stay in memory
         key: Hashable = image
         if image.data is not None:

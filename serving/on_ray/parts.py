@@ -21,10 +21,10 @@ import pyarrow as pa
 
 import artifact.errors
 from artifact.errors import DataError, LookalikeError, RepositoryError, ServerError, UsageError
-from artifact.images.decoding import ImageError
-from artifact.images.limits import DEFAULT_MAX_IMAGE_MB, MB
+from artifact.images.image_error import ImageError
 from rows.images import ImageRef
 from rows.tables import ImageTable
+from serving.client.options import ScorerOptions
 from serving.client.scorer import Scorer
 from serving.jobs.part_scoring import ScoredPart, score_part
 from serving.on_ray.resources import ActorPlan
@@ -122,7 +122,7 @@ class PartScorer:
         job.table.require_unchanged()
         if job.probe is not None:
             try:
-                job.probe.read(int(job.options.get("max_image_mb", DEFAULT_MAX_IMAGE_MB) * MB))
+                job.probe.read(ScorerOptions(**job.options).limits.max_bytes)
             except ImageError as error:
                 raise DataError(
                     "image of the table", expected="one that every node can read", got=str(error), mend=_SHARE

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from artifact.errors import DataError
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from rows.images import ImageRef
 from rows.tables import open_table
 

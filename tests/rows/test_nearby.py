@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from rows import nearby
 from rows.tables import open_table
 

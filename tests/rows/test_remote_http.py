@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("aiohttp", reason="the extra `http` brings it")
 
 from artifact.errors import DataError
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from artifact.images.limits import too_many_bytes
 from rows import location
 from rows.images import ImageRef

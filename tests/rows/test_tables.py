@@ -11,7 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from artifact.errors import DataError, UsageError
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from rows.formats.opening import FORMATS
 from rows.tables import ImageTable, open_table
 from tests.shared.row_tables import NUM_ROWS, WRITERS, number, rows, write_images, write_text

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from rows.tables import open_table
 from rows.text_images import is_written_image, written_image
 

@@ -27,7 +27,7 @@ from rows.formats.folder import FolderImages, FolderSource, list_images
 from rows.formats.passed_over import LOOSE, counted, loses_images, passed_over_facts, passed_over_line
 from rows.formats.source import Source
 from rows.formats.split_folders import find_splits
-from rows.images import readable_name
+from rows.location import readable_name
 from rows.text_images import is_written_image
 from trainer.data.image_files import ImageFiles
 from trainer.data.left_out import Told, left_out, listed, listed_rows

@@ -18,7 +18,7 @@ from artifact.events import Report
 from artifact.images.limits import DEFAULT_LIMITS
 from artifact.images.preprocessing import Preprocessing
 from rows.formats.built_paths import with_built_paths
-from rows.formats.opening import FORMATS, allow_images, is_table_file, open_source, table_files
+from rows.formats.opening import FORMATS, is_table_file, open_source, table_files
 from trainer.config.config import TrainConfig
 from trainer.data.class_sets import open_class_folder, open_class_table
 from trainer.data.image_files import ImageFiles
@@ -87,7 +87,7 @@ def open_dataset(
     check_roles(columns, kind=kind)
     if _is_table(path):
         source, _ = open_source(path)
-        allow_images(source, max_image_bytes)
+        source.allow_images(max_image_bytes)
         source = with_built_paths(source, columns.values(), where=path.name)
         found = find_roles(source.schema, kind=kind, columns=columns, where=path.name, settle=source.settle)
         if found.shape == CLASSES:

@@ -24,7 +24,8 @@ import numpy.typing as npt
 
 from artifact.arrays import Indices
 from artifact.errors import DataError
-from artifact.images.decoding import ImageError, Pixels
+from artifact.images.decoding import Pixels
+from artifact.images.image_error import ImageError
 from artifact.images.limits import DEFAULT_LIMITS, Limits
 from artifact.images.preprocessing import Preprocessing, load_pixels
 from rows.images import ImageRef

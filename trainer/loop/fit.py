@@ -22,8 +22,8 @@ import torch
 
 from analysis.evaluation.counts import as_facts, training_counts
 from artifact.atomic import write_atomically
-from artifact.cores import granted_threads
 from artifact.events import Report
+from artifact.images.cores import granted_threads
 from trainer.config.config import TrainConfig
 from trainer.loop.assessment import assess, embed, find_threshold, held_out_pairs, why_no_threshold
 from trainer.loop.distributed import joined

@@ -19,7 +19,8 @@ import torch
 
 from artifact.errors import DataError, UsageError
 from artifact.events import Report
-from artifact.images.decoding import ImageError, inspect_image
+from artifact.images.decoding import inspect_image
+from artifact.images.image_error import ImageError
 from artifact.images.limits import DEFAULT_LIMITS, Limits
 from artifact.images.preprocessing import Preprocessing
 from artifact.losses import DEFAULT_LOSSES, Loss

@@ -18,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from artifact.arrays import Indices
-from artifact.cores import available_cores
 from artifact.errors import DataError
-from artifact.images.decoding import ImageError, Pixels
+from artifact.images.cores import available_cores
+from artifact.images.decoding import Pixels
+from artifact.images.image_error import ImageError
 from artifact.images.limits import DEFAULT_LIMITS, Limits
 from artifact.images.preprocessing import Preprocessing, load_pixels
 from rows.images import ImageRef

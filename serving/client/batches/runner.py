@@ -24,16 +24,17 @@ from artifact.errors import (
     UnavailableError,
     UsageError,
 )
-from artifact.images.decoding import ImageError
 from artifact.images.image_batch import BadImagesError
+from artifact.images.image_error import ImageError
 from artifact.images.limits import DEFAULT_LIMITS, MB, Limits
 from rows.cutting import cut
+from rows.images import ImageRef
 from rows.remote import DEFAULT_TIMEOUT_S
 from serving.client.batches.packing import pack, place_of, unpack
 from serving.client.batches.sending import ENCODED, PIXELS, Sending
 from serving.client.batches.size import BatchSize
 from serving.client.connection import Connection
-from serving.client.pictures import Picture, read_encoded, read_pixels
+from serving.client.pictures import read_encoded, read_pixels
 from serving.client.reading import Fetched, Reader
 from serving.forks import unforked
 
@@ -76,7 +77,7 @@ class BatchRunner:
         self._reader = Reader(limits.max_bytes, timeout_s=read_timeout_s)
         self._inputs = connection.manifest.inputs
 
-    def run(self, pictures: list[Picture]) -> list[Vectors | ImageError]:
+    def run(self, pictures: list[ImageRef]) -> list[Vectors | ImageError]:
         """The vector of each picture, or why there is none: it cannot be read, or its vector is not finite."""
         fetched = self._reader.fetch(pictures)
         with self._turn, unforked():
@@ -172,7 +173,7 @@ def _portions(places: list[int], sizes: list[int]) -> Iterator[list[int]]:
         yield places[start:end]
 
 
-def _caught(read: Callable[[Picture], Read], source: Fetched) -> Read | ImageError:
+def _caught(read: Callable[[ImageRef], Read], source: Fetched) -> Read | ImageError:
     if isinstance(source, ImageError):
         return source
     try:

@@ -16,7 +16,7 @@ from analysis.search import queries
 from analysis.search.queries import is_vectors, read_queries
 from artifact.arrays import Vectors
 from artifact.errors import DataError, SpaceError, UsageError
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from artifact.images.preprocessing import load_pixels
 from rows.vectors.lineage import Lineage
 from rows.vectors.table import vector_array

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from artifact.errors import ArtifactError, InvalidRequestError
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from artifact.repository.reading import open_repository
 from serving.check import check_engine
 from serving.client.async_scorer import AsyncScorer
