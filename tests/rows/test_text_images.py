@@ -92,7 +92,7 @@ URLS = [
 
 def test_urls_are_names_however_long(tmp_path: Path) -> None:
     """As presigned ones are; in CSV and in lists, and their ids too. So are keys that end as images do."""
-    assert [is_written_image(url) for url in [*URLS, "a/" + "k" * 300 + ".jpg"]] == [False] * (len(URLS) + 1)
+    assert [is_written_image(url) for url in [*URLS, "./a/" + "k" * 300 + ".jpg"]] == [False] * (len(URLS) + 1)
     here = [url for url in URLS if not url.startswith("s3:")]  # whose package may not be there
     (tmp_path / "t.csv").write_text("image\n" + "\n".join(here))
     (tmp_path / "t.txt").write_text("\n".join(here))

@@ -23,8 +23,10 @@ from trainer.config.config import TrainConfig
 from trainer.data.class_sets import open_class_folder, open_class_table
 from trainer.data.image_files import ImageFiles
 from trainer.data.images import BadImage, Images, read_images, skipped
+from trainer.data.left_out import listed
 from trainer.data.table_columns import CLASSES, check_roles, find_roles
 from trainer.data.tuple_table import TupleFiles, TupleRows, open_tuple_table, usable_tuples
+from trainer.data.usable_classes import lost_classes
 from trainer.pixels.cache import PixelCache
 from trainer.pixels.cache_key import default_folder
 
@@ -161,7 +163,10 @@ def read_dataset(
     )
     if not isinstance(opened, TupleFiles):
         if bad:
-            report(skipped(bad, len(files)).to_event())
+            lost = lost_classes(files, images)
+            also = f", and with them the whole class{'es' if len(lost) > 1 else ''} {listed(lost)}" if lost else ""
+            classes = {"classes": len(lost)} if lost else {}
+            report(skipped(bad, len(files), also, **classes).to_event())
         return Dataset(images=images)
     images, tuples, told = usable_tuples(opened, images, bad)
     if bad:
