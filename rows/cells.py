@@ -22,18 +22,20 @@ IMAGE_KINDS = "string paths, binary, {bytes, path} or uint8 [h, w, 3]"
 """What an image column may be, in messages."""
 
 
+def values_type(kind: pa.DataType) -> pa.DataType:
+    """The type as it is; of a dictionary (pandas' categories) that of its values, which each batch may number anew."""
+    return kind.value_type if isinstance(kind, pa.DictionaryType) else kind
+
+
 def is_text(kind: pa.DataType) -> bool:
     """Strings of any layout, dictionary-encoded ones included."""
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
+    kind = values_type(kind)
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def is_bytes(kind: pa.DataType) -> bool:
     """Binary of any layout, dictionary-encoded ones included."""
-    types = pa.types
-    if types.is_dictionary(kind):
-        kind = kind.value_type
+    types, kind = pa.types, values_type(kind)
     return bool(
         types.is_binary(kind)
         or types.is_large_binary(kind)

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from artifact.errors import DataError, UsageError
-from rows.cells import IMAGE_KINDS, is_bytes, is_image_column, is_text, is_unmistakable, kind_name
+from rows.cells import IMAGE_KINDS, is_bytes, is_image_column, is_text, is_unmistakable, kind_name, values_type
 from rows.text_images import is_written_image
 
 SINGLE_STREAM_NAMES = ("path", "file", "filename", "file_name")
@@ -120,7 +120,7 @@ def find_columns(
         identity = found[streams[0]]
     fields = [
         ("id", _id_type(settled, identity, where)),
-        *((name, _decoded(settled.field(name).type)) for name in others),
+        *((name, values_type(settled.field(name).type)) for name in others),
     ]
     return Columns(
         streams=found,
@@ -192,7 +192,7 @@ def _require(schema: pa.Schema, name: str, what: str, where: str, mend: str | No
 def _id_type(schema: pa.Schema, identity: str | None, where: str) -> pa.DataType:
     if identity is None:
         return pa.int64()
-    kind = _decoded(schema.field(identity).type)
+    kind = values_type(schema.field(identity).type)
     if pa.types.is_integer(kind) or is_text(kind):
         return kind
     if pa.types.is_floating(kind):  # of a table whose whole numbers are written as 3.0 in places
@@ -202,8 +202,3 @@ def _id_type(schema: pa.Schema, identity: str | None, where: str) -> pa.DataType
 
 def _no_id(column: str, got: str, where: str) -> DataError:
     return DataError(f'id column "{column}"', expected="strings or whole numbers", got=got, where=where)
-
-
-def _decoded(kind: pa.DataType) -> pa.DataType:
-    """Dictionaries of two batches can differ, so the output holds plain values."""
-    return kind.value_type if pa.types.is_dictionary(kind) else kind

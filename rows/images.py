@@ -21,9 +21,10 @@ from artifact.errors import bounded
 from artifact.images.decoding import Pixels
 from artifact.images.image_error import ImageError
 from artifact.images.limits import DEFAULT_LIMITS, too_many_bytes
+from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
 from rows.location import Location, readable_name
 from rows.nearby import nearby
-from rows.remote import DEFAULT_TIMEOUT_S, always_wanted, read_remote
+from rows.remote import always_wanted, read_remote
 
 _LONGEST_SHOWN = 300
 
@@ -78,7 +79,7 @@ class ImageRef:
         self,
         max_bytes: int = DEFAULT_LIMITS.max_bytes,
         *,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        timeout_s: float = DEFAULT_READ_TIMEOUT_S,
         is_wanted: Callable[[], bool] = always_wanted,
     ) -> bytes:
         """The encoded bytes; of pixels a PNG file, which gives the same pixels again.

@@ -1,4 +1,4 @@
-"""What lies beside a file that is not there: the name that may have been meant, and how to write it.
+"""Hints for a file that is not there: a name beside it that may have been meant, and how to write it.
 
 Only a missing file costs a look, and only some of them in a minute: a table of a million missing files does not become
 a million searches.

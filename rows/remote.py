@@ -1,4 +1,4 @@
-"""The bytes of one remote file, bounded by what is really read and by a deadline; and in words why there are none.
+"""Reading of one remote file, bounded in bytes and by a deadline, with the reason where it fails.
 
 Decisions a reader would question:
 - What a server says of a length is believed only where it is too large. Bytes are counted as they come, unpacked ones
@@ -22,13 +22,12 @@ from typing import TYPE_CHECKING, Any
 
 from artifact.images.image_error import ImageError
 from artifact.images.limits import too_many_bytes
+from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
 from rows.network_errors import BUSY, is_network_error, network_words, status_words
 
 if TYPE_CHECKING:
     from upath import UPath
 
-DEFAULT_TIMEOUT_S = 60.0
-"""For one file: at the limit of 64 MiB a little more than 1 MB a second."""
 _CHUNK = 1024 * 1024
 _TRIES = 4
 _LOOK_S = 0.25
@@ -68,7 +67,7 @@ def read_remote(
     path: UPath,
     *,
     max_bytes: int,
-    timeout_s: float = DEFAULT_TIMEOUT_S,
+    timeout_s: float = DEFAULT_READ_TIMEOUT_S,
     is_wanted: Callable[[], bool] = always_wanted,
 ) -> bytes:
     """The bytes of a file elsewhere.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from rows.cells import is_text
+from rows.cells import is_text, values_type
 
 
 def wider(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
@@ -36,8 +36,7 @@ def wider(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
 
 def _plain(kind: pa.DataType) -> pa.DataType:
     """Views and dictionaries are other layouts of the same values."""
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
+    kind = values_type(kind)
     if pa.types.is_string_view(kind):
         return pa.string()
     return pa.binary() if pa.types.is_binary_view(kind) else kind

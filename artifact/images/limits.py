@@ -96,9 +96,14 @@ def too_many_bytes(num_bytes: int, max_bytes: int, *, where: str = "", of_server
     if max_bytes < MB // 10:
         size, limit = f"{num_bytes} bytes", f"{max_bytes} bytes"
     else:
-        size, limit = f"{_rounded_up(num_bytes / MB)} MB", f"{max_bytes / MB:.10g} MB"
+        size, limit = size_in_words(num_bytes), f"{max_bytes / MB:.10g} MB"
     known = size if num_bytes > max_bytes + 1 else ""
     return _refusal(known, limit, IMAGE_MB_OPTION, of_server) + (f": {where}" if where else "")
+
+
+def size_in_words(num_bytes: int) -> str:
+    """The size of a file: "3.2 MB", in bytes where it is small."""
+    return f"{num_bytes} bytes" if num_bytes < MB // 10 else f"{_rounded_up(num_bytes / MB)} MB"
 
 
 def _refusal(size: str, limit: str, option: str, of_server: bool) -> str:

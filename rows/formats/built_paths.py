@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from artifact.errors import DataError, UsageError
-from rows.cells import is_text, kind_name
+from rows.cells import is_text, kind_name, values_type
 from rows.formats.source import Source
 from rows.images import ImageRef
 
@@ -149,8 +149,7 @@ def _parsed(text: str) -> _Template:
 
 
 def _may_name(kind: pa.DataType) -> bool:
-    types = pa.types
-    kind = kind.value_type if types.is_dictionary(kind) else kind
+    types, kind = pa.types, values_type(kind)
     return bool(is_text(kind) or types.is_integer(kind) or types.is_floating(kind) or types.is_null(kind))
 
 

@@ -20,8 +20,7 @@ from typing import overload
 import pyarrow as pa
 
 from artifact.arrays import Indices
-from artifact.errors import DataError
-from rows.formats.passed_over import counted, passed_over_line
+from rows.formats.passed_over import no_images, passed_over_line
 from rows.formats.source import Source, picked
 from rows.formats.split_folders import find_splits
 from rows.formats.walk import JUNK, walk
@@ -101,13 +100,8 @@ def open_folder(folder: Location) -> FolderSource:
     """A folder as a table; raises DataError where it has no image."""
     images = list_images(folder)
     if not images:
-        besides = counted(images.passed_over)
-        raise DataError(
-            "image folder",
-            expected=f"files that end in {' '.join(sorted(SUFFIXES))}",
-            got="none" if besides == "nothing" else f"none of them, but {besides}",
-            where=folder,
-        )
+        expected = f"files that end in {' '.join(sorted(SUFFIXES))}"
+        raise no_images("image folder", images.passed_over, expected=expected, got="none", where=folder)
     return FolderSource(images)
 
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from artifact.errors import DataError
 from artifact.images.limits import DEFAULT_LIMITS
+from artifact.listing import listed
 from rows.formats.arrays import NumpySource
 from rows.formats.arrow import IpcSource, StreamSource, TableSource
 from rows.formats.delimited import DelimitedSource
@@ -98,7 +99,7 @@ def _open_places(table: Any) -> tuple[Source, str]:
         places = [locate(place) for place in table]
         if not places:
             raise DataError("table of images", expected="files", got="an empty list")
-        name = places[0].name + (f" and {len(places) - 1} more" if len(places) > 1 else "")
+        name = listed([place.name for place in places], limit=1)
         return _with_rows(_open_files(places), name), name
     if isinstance(table, (str, os.PathLike)) and (found := _matches(os.fspath(table))) is not None:
         return _with_rows(_open_files(found), str(table)), str(table)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from artifact.images.image_error import ImageError
 from artifact.images.limits import DEFAULT_LIMITS
+from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
 from rows.images import ImageRef
-from rows.remote import DEFAULT_TIMEOUT_S
 
 MAX_BYTES_AHEAD = 16 * 1024 * 1024
 _REMOTE_THREADS = 32
@@ -30,7 +30,7 @@ class Reader:
         timeout_s: for each remote file, in seconds.
     """
 
-    def __init__(self, max_bytes: int = DEFAULT_LIMITS.max_bytes, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+    def __init__(self, max_bytes: int = DEFAULT_LIMITS.max_bytes, *, timeout_s: float = DEFAULT_READ_TIMEOUT_S) -> None:
         self._max_bytes, self._timeout_s, self._is_closed = max_bytes, timeout_s, False
         self._remote = ThreadPoolExecutor(_REMOTE_THREADS, "lookalike-read")  # a thread begins with its first use
 

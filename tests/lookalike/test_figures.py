@@ -95,7 +95,7 @@ def test_a_small_run_says_everywhere_what_its_figures_rest_on(trained: Cli) -> N
     )
     assert "(8 queries: too few" in trained("versions", "run", "--repository", "models")[1]
     found = json.loads(trained("versions", "run", "--repository", "models", "--json")[1])
-    assert found["versions"][0]["rests_on"]["queries"] == 8
+    assert found["versions"][0]["rests_on"]["recall_at_1"]["queries"] == 8
     Path("pairs.csv").write_text("left,right\nimages/a/0.png,images/a/4.png\n")
     code, _, err = trained("score", "pairs.csv", "--model", "run_full", "--repository", "models", "--output", "v")
     assert (code, f'column "same" is decided by a threshold that rests on {words}' in err) == (0, True)

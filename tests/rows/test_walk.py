@@ -264,7 +264,7 @@ def test_line_is_short_however_much_there_is() -> None:
 def test_folder_without_images_says_what_it_holds(folder: Location) -> None:
     """The first question of whoever has a thousand HEIC photographs."""
     fill(folder, a_heic=HEADS["heic"], b_heic=HEADS["heic"], c_txt=b"")
-    with pytest.raises(DataError, match=r", got none of them, but 2 \.heic, 1 \.txt \("):
+    with pytest.raises(DataError, match=r", got none; passed over: 2 \.heic, 1 \.txt \("):
         open_table(folder)
 
 

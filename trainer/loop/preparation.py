@@ -23,6 +23,7 @@ from artifact.images.decoding import inspect_image
 from artifact.images.image_error import ImageError
 from artifact.images.limits import DEFAULT_LIMITS, Limits
 from artifact.images.preprocessing import Preprocessing
+from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
 from artifact.losses import DEFAULT_LOSSES, Loss
 from trainer.config.checks import check_names
 from trainer.config.config import TrainConfig
@@ -32,7 +33,7 @@ from trainer.data.dataset import Dataset, DatasetFiles, files_of, open_cache, op
 from trainer.data.held_out import DataSplit, split_dataset
 from trainer.data.image_files import ImageFiles, newly_read
 from trainer.data.images import Images
-from trainer.data.left_out import Noted, warn
+from trainer.data.notices import NoticeLog, warn
 from trainer.data.tuple_table import TupleFiles, TupleRows
 from trainer.data.usable_classes import check_classes, usable_classes
 from trainer.networks.base_networks import BaseNetwork, build_base, make_preprocessing, source_of
@@ -67,7 +68,7 @@ class Prepared:
         held_out_tuples: over `held_out`, which then has no classes; None where it has, or where nothing is held out.
         data_sha256: hash over the sorted content hashes of the images, and over the tuples of a table.
         num_images, num_classes: of the folder or table, held-out ones included; no classes where there are tuples.
-        told: what was passed over and left out, and all warnings (trainer/data/left_out.py).
+        told: what was passed over and left out, and all warnings (trainer/data/notices.py).
     """
 
     config: TrainConfig
@@ -111,14 +112,16 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU,
         DataError: images that no tuple of the kind can be drawn from, or too many bad ones.
     """
     given, (config, loss) = config, settle(config)
-    noted = Noted(report)
-    report = noted.report
+    log = NoticeLog(report)
+    report = log.report
     opened, validation = _open(config, report, has_begun=resuming)
     strategy = choose_strategy(given, is_tuples=isinstance(opened, TupleFiles))
     if not isinstance(opened, TupleFiles):
         check_classes(opened, kind=config.kind)
     own_size = source_of(config.base).own_size_px
-    size = config.size or (small_size(files_of(opened), own_size, config.limits) if own_size is not None else None)
+    size = config.size
+    if size is None and own_size is not None:
+        size = small_size(files_of(opened), own_size, config.limits, read_timeout_s=config.read_timeout_s)
     base = build_base(
         config.base,
         size=size,
@@ -155,7 +158,7 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU,
         data_sha256=dataset.sha256,
         num_images=len(dataset.images),
         num_classes=len(dataset.images.files.classes),
-        told=noted.facts(),
+        told=log.facts(),
     )
 
 
@@ -184,12 +187,18 @@ def read_split(run: Run, *, report: Report) -> tuple[Images, Images | None]:
     return split.train, split.held_out
 
 
-def small_size(files: ImageFiles, largest: int, limits: Limits = DEFAULT_LIMITS) -> int:
+def small_size(
+    files: ImageFiles,
+    largest: int,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    read_timeout_s: float = DEFAULT_READ_TIMEOUT_S,
+) -> int:
     """Median of the shorter sides of a sample of the images, from their headers, within 16 and `largest` px."""
     sides = []
     for ref in files.some(_HEADERS):
         try:
-            _, width, height = inspect_image(ref.read(limits.max_bytes), limits)
+            _, width, height = inspect_image(ref.read(limits.max_bytes, timeout_s=read_timeout_s), limits)
         except ImageError:
             continue  # reported with its reason when all images are read
         sides.append(min(width, height))

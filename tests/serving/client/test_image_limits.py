@@ -166,8 +166,8 @@ def test_an_image_larger_than_a_servers_messages_is_a_bad_row(
     with Server(repository, grpc_port=0, max_message_bytes=20_000) as server:
         with Scorer("tiny", url=server.url, send="encoded", batch_size=batch_size) as scorer:
             assert reasons(scorer, files) == {
-                2: f"0.0 MB in one request, more than the server takes ({server.url}); send pixels with --send pixels, "
-                "or raise the server's --max-message-mb"
+                2: f"{files[2].stat().st_size} bytes in one request, more than the server takes ({server.url}); send "
+                "pixels with --send pixels, or raise the server's --max-message-mb"
             }
         with Scorer("tiny", url=server.url, batch_size=batch_size) as scorer:
             scorer.core.sending.choice = "encoded"  # as measured

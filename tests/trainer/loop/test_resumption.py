@@ -234,3 +234,15 @@ def test_run_cut_off_by_a_signal_continues_bit_by_bit(
     assert resumed.checkpoint_sha256 == whole.checkpoint_sha256
     assert lines_of(resumed.path) == lines_of(whole.path)
     assert resumed.threshold == whole.threshold
+
+
+def test_how_long_is_waited_may_change(shapes: Path, tmp_path: Path) -> None:
+    """A run that met a slow server goes on with a longer deadline: the images that came are the same."""
+
+    def stop(event: dict[str, Any]) -> None:
+        if event["event"] == "epoch":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit_small(shapes, tmp_path / "cut", report=stop)
+    assert "end_time" in fit_small(shapes, tmp_path / "cut", resume=True, read_timeout_s=300.0).facts

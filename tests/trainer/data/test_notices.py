@@ -38,7 +38,7 @@ def test_many_classes_of_one_image_are_a_short_line(tmp_path: Path) -> None:
     write_classes(tmp_path, {"cat": 4, "dog": 4, "eel": 2, **{f"x{number:02d}": 1 for number in range(30)}})
     (tmp_path / "eel" / "01.png").write_bytes(b"no image")
     skipped, classes = warnings_of(tmp_path, validation="none")
-    assert skipped.startswith("1 image was skipped: eel/01.png: not an image in any of ")
+    assert skipped.startswith("1 image was left out: eel/01.png: not an image in any of ")
     assert classes == (
         "31 classes of one image were left out (a positive needs another image): eel, x00, x01, x02, x03 and 26 more"
     )
