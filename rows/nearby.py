@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote
 
+from rows.image_suffixes import has_image_suffix
 from rows.location import readable_name
 
 _LOOKS_PER_MINUTE = 200
@@ -70,6 +71,8 @@ def _hints(path: Path) -> Iterator[str]:
             if name and found.startswith(name) and os.path.isfile(folder / sub / found):
                 end = found.removeprefix(name)
                 yield f"{_shown(f'{sub}/{found}')} is there: --columns image='{sub}/{{COLUMN}}{end}' builds paths"
+    for sub in ("", *(f"{each}/" for each in here.folders)):
+        yield from _numbered(folder, sub, name)
     yield from _steps_up(path)
     yield from _foreign(path)
     if not folder.is_dir():
@@ -131,12 +134,36 @@ def _steps_up(path: Path) -> Iterator[str]:
             yield f"{_shown(without)} is there: paths are relative to the table's own folder, without {parts[place]}/"
 
 
+def _numbered(folder: Path, sub: str, name: str) -> Iterator[str]:
+    """The image of that number whose name has more zeros before it, or fewer."""
+    stem, suffix = (name, "") if name.isdecimal() else os.path.splitext(name)
+    if not (stem.isascii() and stem.isdecimal() and has_image_suffix(f"1{suffix or '.jpg'}")):
+        return
+    for width, end in sorted(_listed(str(folder / sub)).numbers):
+        number = (stem.lstrip("0") or "0").zfill(width)
+        found = sub + number + (suffix or end)
+        if number == stem or not os.path.isfile(folder / found):
+            continue
+        if suffix or stem.zfill(width) != number:
+            yield f"{_shown(found)} is there: its number has {'more' if len(number) > len(stem) else 'fewer'} zeros"
+        else:
+            yield f"{_shown(found)} is there: --columns image='{sub}{{COLUMN:0{width}}}{end}' adds zeros and the suffix"
+
+
 @dataclass
 class _Listing:
-    """Some of the entries of a folder: files by their folded names and by those without suffix, and sub-folders."""
+    """Some of the entries of a folder.
+
+    Attributes:
+        files: the files by their folded names.
+        stems: the images by their folded names without suffix.
+        numbers: of images that are called by numbers: (digits, suffix).
+        folders: sub-folders.
+    """
 
     files: dict[str, str] = field(default_factory=dict)
     stems: dict[str, list[str]] = field(default_factory=dict)
+    numbers: set[tuple[int, str]] = field(default_factory=set)
     folders: list[str] = field(default_factory=list)
 
 
@@ -150,7 +177,11 @@ def _listed(folder: str) -> _Listing:
                     found.folders.append(entry.name)
                 else:
                     found.files.setdefault(_folded(entry.name), entry.name)
-                    found.stems.setdefault(_folded(os.path.splitext(entry.name)[0]), []).append(entry.name)
+                    if has_image_suffix(entry.name):
+                        stem, suffix = os.path.splitext(entry.name)
+                        found.stems.setdefault(_folded(stem), []).append(entry.name)
+                        if stem.isdecimal():
+                            found.numbers.add((len(stem), suffix))
     except OSError:
         pass
     found.folders = sorted(found.folders)[:_MOST_FOLDERS]

@@ -89,6 +89,11 @@ class ImageTable:
         return self._source.notes
 
     @property
+    def older_reading(self) -> str | None:
+        """How older versions read other rows of the same files, such as `without ...`; None where they did not."""
+        return self._source.older_reading
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 in hex: changes when a file of the table changes (name, size, time) or other columns are read.
 

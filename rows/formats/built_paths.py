@@ -67,6 +67,10 @@ class BuiltPaths(Source):
     def variant(self) -> str:
         return self._source.variant
 
+    @property
+    def older_reading(self) -> str | None:
+        return self._source.older_reading
+
     def allow_images(self, max_bytes: int) -> None:
         self._source.allow_images(max_bytes)
 

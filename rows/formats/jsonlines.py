@@ -217,7 +217,9 @@ def _type_of(values: list[Any]) -> pa.DataType:
 
 
 def _written(value: Any) -> str | None:
-    """A value as JSON writes it."""
+    """A value as JSON writes it; a whole number without the .0 that a gap in the column gave it."""
     if value is None or value != value:  # NaN
         return None
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return str(int(value))
     return json.dumps(value, ensure_ascii=False)

@@ -23,7 +23,6 @@ from rows.formats.arrow import IpcSource, StreamSource, TableSource
 from rows.formats.delimited import DelimitedSource
 from rows.formats.filelist import FileListSource
 from rows.formats.folder import open_folder
-from rows.formats.image_suffixes import has_image_suffix
 from rows.formats.jsonlines import JsonLinesSource
 from rows.formats.parquet import ParquetSource
 from rows.formats.passed_over import counted
@@ -31,6 +30,7 @@ from rows.formats.several import SeveralFiles
 from rows.formats.source import Source
 from rows.formats.tar import TarSource
 from rows.formats.walk import is_folder, kind_of_junk
+from rows.image_suffixes import has_image_suffix
 from rows.location import Location, from_elsewhere, is_url, locate, readable_name
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from artifact.errors import DataError
 from artifact.listing import listed
-from rows.formats.image_suffixes import OTHER_PICTURES
+from rows.image_suffixes import OTHER_PICTURES
 
 HIDDEN, UPWARD, UNLISTED = "hidden", "link to a folder above", "folder that cannot be listed"
 REPEATED = "link to a folder that is linked too often"

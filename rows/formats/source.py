@@ -45,6 +45,11 @@ class Source(ABC):
         """What other rows come of the same files than plain reading gives, such as members joined; "" mostly."""
         return ""
 
+    @property
+    def older_reading(self) -> str | None:
+        """How older versions read other rows of the same files, such as `without ...`; None where they did not."""
+        return None
+
     def allow_images(self, max_bytes: int) -> None:  # noqa: B027  most tables only name their images
         """Let images of up to so many bytes through, where they travel through the table."""
 

@@ -10,7 +10,7 @@ from typing import IO, Any, Literal, overload
 
 import pyarrow as pa
 
-from rows.formats.image_suffixes import has_image_suffix
+from rows.image_suffixes import has_image_suffix
 from rows.location import readable_name
 
 TEXT_COLUMNS = {"cls": "label", "txt": "txt", "json": "json"}

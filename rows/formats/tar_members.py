@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO, NamedTuple
 
-from rows.formats.image_suffixes import HEAD_BYTES, holds_image, is_other_picture, suffix_of
 from rows.formats.tar_archive import MemberName, members, plain_name
 from rows.formats.tar_cells import column_of
 from rows.formats.walk import kind_of_junk
+from rows.image_suffixes import HEAD_BYTES, holds_image, is_other_picture, suffix_of
 from rows.location import readable_name
 
 

@@ -29,6 +29,7 @@ class JobResult:
         num_duplicate_ids: rows whose id an earlier row has.
         arrays: names of the files that `output_format` asked for.
         passed_over: of an image folder, how many files it holds besides, by suffix or what else they are.
+        table_notes: what else the reader of the table should know, such as splits that are read as one.
         note: what the user may want to know: that nothing was left to do, or where an earlier job was continued.
         warnings: what the user will want to know: most rows are bad, ids are not unique, or `same` was decided by a
             threshold that rests on too few pairs.
@@ -48,6 +49,7 @@ class JobResult:
     num_duplicate_ids: int
     arrays: tuple[str, ...]
     passed_over: dict[str, int] = field(default_factory=dict)
+    table_notes: tuple[str, ...] = ()
     note: str | None
     warnings: tuple[str, ...]
 

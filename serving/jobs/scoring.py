@@ -113,6 +113,7 @@ def score_table(
             num_duplicate_ids=int(folder.extra["num_duplicate_ids"]),
             arrays=arrays,
             passed_over=table.passed_over,
+            table_notes=tuple(table.notes),
             note=job_note(
                 was_complete=was_complete,
                 resumed_at=resumed_at,

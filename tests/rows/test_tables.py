@@ -260,7 +260,7 @@ def test_parquet_misuse_is_one_line(tmp_path: Path) -> None:
     parquet.write_table(pa.table([["a"], ["b"]], names=["image", "image"]), path)
     assert error_text(path) == 'image column "image": expected one column of that name, got several (t.parquet)'
     parquet.write_table(pa.table({"image": ["a"], "id": [1.5]}), path)
-    assert error_text(path) == 'id column "id": expected strings or whole numbers, got double (t.parquet)'
+    assert error_text(path) == 'id column "id": expected strings or whole numbers, got 1.5 in row 0 (t.parquet)'
     path.write_text("not parquet at all")
     assert error_text(path).startswith("table: expected a Parquet file, got Parquet magic bytes not found in footer")
 

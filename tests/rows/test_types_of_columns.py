@@ -224,3 +224,36 @@ def test_values_of_no_file_are_lost_in_the_type_of_all(
     assert column.type == kind
     wanted = [*expected[len(first) :], *expected[: len(first)]] if expected and order < 0 else expected
     assert wanted is None or column.to_pylist() == wanted
+
+
+def test_whole_ids_stay_whole_where_a_gap_or_a_writer_made_fractions_of_them(tmp_path: Path) -> None:
+    """In JSON lines, in one file of several, and in a table of pandas."""
+    lines = json_lines(tmp_path / "t.jsonl", [{"image": "a", "id": 1}, {"image": "b", "id": 2.0}])
+    for number, ids in enumerate(([1, 2], [3.0, 2**40])):
+        parquet.write_table(pa.table({"image": ["a", "b"], "id": ids}), tmp_path / f"{number}.parquet")
+    frame = pa.Table.from_pandas(pd.DataFrame({"image": ["a", "b"], "id": [7.0, -8.0]}))
+    shards = [tmp_path / "0.parquet", tmp_path / "1.parquet"]
+    for source, expected in ((lines, [1, 2]), (shards, [1, 2, 3, 2**40]), (frame, [7, -8])):
+        column = copied(source)["id"]
+        assert column.type == pa.int64()
+        assert column.to_pylist() == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "got"), [(2.5, "2.5 in row 1"), (float("inf"), "inf in row 1"), (float("nan"), "none in row 1")]
+)
+def test_ids_with_a_fraction_are_refused_by_row(value: float, got: str) -> None:
+    """And those that are missing, as they are among whole numbers."""
+    assert got in refusal(pa.table({"image": ["a", "b"], "id": [1.0, value]}))
+
+
+def test_numbers_that_become_text_have_no_fraction_that_was_not_theirs(tmp_path: Path) -> None:
+    """3 and 3.0 are one name beside "A17", and NaN is none."""
+    rows = [{"image": "a", "x": value} for value in ("A17", 3, 3.0, 2.5, float("nan"))]
+    expected = ["A17", "3", "3", "2.5", None]
+    assert copied(json_lines(tmp_path / "t.jsonl", rows), copy=["x"])["x"].to_pylist() == expected
+    files = []
+    for number, values in enumerate((["A17"], [3], [3.0, 2.5, float("nan")])):
+        files.append(tmp_path / f"{number}.parquet")
+        parquet.write_table(pa.table({"image": ["a"] * len(values), "x": values}), files[-1])
+    assert copied(files, copy=["x"])["x"].to_pylist() == expected

@@ -33,7 +33,7 @@ from rows.text_images import is_written_image
 from trainer.data.image_files import ImageFiles
 from trainer.data.notices import Notice, left_out, listed_rows
 from trainer.data.table_columns import TableColumns
-from trainer.data.table_images import TableImages, column_values
+from trainer.data.table_images import TableImages, class_values, column_values
 
 
 def open_class_folder(folder: Path, *, what: str = "image folder", split_folders: bool = True) -> ImageFiles:
@@ -81,7 +81,7 @@ def open_class_table(path: Path, columns: TableColumns, source: Source) -> Image
     Raises:
         DataError: a table that cannot be read further down, or one without any label.
     """
-    values = column_values(source, str(columns.label))
+    values = class_values(source, str(columns.label), where=path.name)
     missing = [row for row, value in enumerate(values) if value is None or value == ""]
     if len(missing) == len(values):
         raise DataError(f'label column "{columns.label}"', expected="a class in some rows", got="none", where=path.name)

@@ -17,6 +17,7 @@ from artifact.errors import DataError, UsageError
 from artifact.events import Report
 from artifact.images.limits import DEFAULT_LIMITS
 from artifact.images.preprocessing import Preprocessing
+from artifact.listing import listed
 from rows.formats.built_paths import with_built_paths
 from rows.formats.opening import FORMATS, is_table_file, open_source, table_files
 from trainer.config.config import TrainConfig
@@ -25,6 +26,7 @@ from trainer.data.image_files import ImageFiles
 from trainer.data.images import BadImage, Images, images_left_out, read_images
 from trainer.data.table_columns import CLASSES, check_roles, find_roles
 from trainer.data.tuple_table import TupleFiles, TupleRows, open_tuple_table, usable_tuples
+from trainer.data.usable_classes import lost_classes
 from trainer.pixels.cache import PixelCache
 from trainer.pixels.cache_key import default_folder
 
@@ -162,7 +164,10 @@ def read_dataset(
     )
     if not isinstance(opened, TupleFiles):
         if bad:
-            report(images_left_out(bad, len(files)).to_event())
+            lost = lost_classes(files, images)
+            also = f", and with them the whole class{'es' if len(lost) > 1 else ''} {listed(lost)}" if lost else ""
+            classes = {"classes": len(lost)} if lost else {}
+            report(images_left_out(bad, len(files), also, **classes).to_event())
         return Dataset(images=images)
     images, tuples, notices = usable_tuples(opened, images, bad)
     if bad:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from artifact.arrays import Indices
-from rows.formats.image_suffixes import OTHER_PICTURES, suffix_of
+from rows.image_suffixes import OTHER_PICTURES, suffix_of
 from rows.images import ImageRef
 from trainer.data.notices import Notice
 

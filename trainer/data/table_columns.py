@@ -174,7 +174,9 @@ def _check_types(schema: pa.Schema, found: TableColumns, where: str) -> None:
             )
     if found.label is not None:
         kind = schema.field(found.label).type
-        if not (is_text(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
+        types = pa.types
+        is_number = types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
+        if not (is_text(kind) or is_number or types.is_boolean(kind)):
             raise DataError(
                 f'label column "{found.label}"',
                 expected="strings or whole numbers",

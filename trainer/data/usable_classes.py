@@ -61,6 +61,17 @@ def usable_classes(images: Images, *, kind: str, report: Report) -> Images:
     return images.take(np.flatnonzero(np.isin(images.labels, usable)))
 
 
+def lost_classes(files: ImageFiles, images: Images) -> list[str]:
+    """The classes none of whose images could be read.
+
+    Args:
+        files: all of them.
+        images: those that could be read.
+    """
+    left = set(images.files.classes)
+    return [name for name in files.classes if name not in left]
+
+
 def _usable(files: ImageFiles) -> Indices:
     """int64: the classes with two images or more."""
     counts = np.bincount(files.labels, minlength=len(files.classes))

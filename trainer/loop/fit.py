@@ -80,7 +80,7 @@ def fit(
             require_tensorboard()  # before any image is read
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(config.seed)
-            prepared = prepare(config, report=say, device=ranks.device)
+            prepared = prepare(config, report=say, device=ranks.device, resuming=resume)
             if check is not None:
                 ranks.on_first(partial(check, prepared.config))
             training = make_training(prepared, ranks, output)

@@ -98,13 +98,14 @@ class Prepared:
         }
 
 
-def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU) -> Prepared:
+def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU, resuming: bool = False) -> Prepared:
     """Resolve the configuration, build the base network, read and split the images.
 
     Args:
         config: as the user wrote it.
         report: gets a dict per event: {"event": "read" | "warning", ...}.
         device: where training will compute; `loop.precision` follows from it.
+        resuming: the run has begun, so what it trains on is no question any more (`split_folders`).
 
     Raises:
         UsageError: settings that make no sense, before any image is read; or a metric that is not measured.
@@ -113,7 +114,7 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU)
     given, (config, loss) = config, settle(config)
     log = NoticeLog(report)
     report = log.report
-    opened, validation = _open(config, report)
+    opened, validation = _open(config, report, has_begun=resuming)
     strategy = choose_strategy(given, is_tuples=isinstance(opened, TupleFiles))
     if not isinstance(opened, TupleFiles):
         check_classes(opened, kind=config.kind)
@@ -180,7 +181,7 @@ def read_split(run: Run, *, report: Report) -> tuple[Images, Images | None]:
     Raises:
         DataError: the images are not there any more; ChangedImagesError where they have changed.
     """
-    opened, validation = _open(run.config, report)
+    opened, validation = _open(run.config, report, has_begun=True)
     expected = str(run.facts.get("data_sha256"))
     _, split = _read(run.config, opened, validation, run.preprocessing, report=report, expected=expected)
     return split.train, split.held_out
@@ -204,15 +205,19 @@ def small_size(
     return int(np.clip(np.median(sides), _MIN_SIZE_PX, largest)) if sides else largest
 
 
-def _open(config: TrainConfig, report: Report) -> tuple[DatasetFiles, Validation]:
-    """What is trained on, and what is validated on, or how much of the former; what they leave out is told."""
+def _open(config: TrainConfig, report: Report, *, has_begun: bool) -> tuple[DatasetFiles, Validation]:
+    """What is trained on, and what is validated on, or how much of the former; what they leave out is told.
+
+    A run that has begun goes on with what older versions took for classes.
+    """
+    split_folders = config.split_folders and not has_begun
     validation = read_validation(config.validation)
     most = config.limits.max_bytes
     opened = open_dataset(
         config.images,
         kind=config.kind,
         columns=config.columns,
-        split_folders=config.split_folders,
+        split_folders=split_folders,
         max_image_bytes=most,
     )
     tell_opened(opened, report)
@@ -224,7 +229,7 @@ def _open(config: TrainConfig, report: Report) -> tuple[DatasetFiles, Validation
             columns=config.columns,
             what=what,
             folder_has_columns=True,
-            split_folders=config.split_folders,
+            split_folders=split_folders,
             max_image_bytes=most,
         )
         tell_opened(apart, report, what=what if validation.is_dir() else "validation table")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from artifact.errors import OutputError
 from lookalike.cli import main
 from rows.tables import open_table
 from serving.jobs.merging import merge_shards
@@ -90,7 +92,35 @@ def test_command_tells_it_on_stderr_and_in_json(
     assert main(["score", str(tmp_path / "my set"), *model, "--output", str(tmp_path / "splits")]) == 0
     told = capsys.readouterr()
     assert "passed_over" not in told.out
-    assert told.err.splitlines() == [
+    assert "table_notes" not in told.out
+    note = (
         "the folders test, train look like splits of one data set, and the labels are these names; for one of them,"
         f" with its classes as labels, name '{tmp_path}/my set/test'"
-    ]
+    )
+    assert told.err.splitlines() == [note]
+    assert main(["score", str(tmp_path / "my set"), *model, "--output", str(tmp_path / "json"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["table_notes"] == [note]
+
+
+def test_job_of_an_older_version_is_refused_with_what_it_read_otherwise(repository: Path, tmp_path: Path) -> None:
+    """Files that were passed over before, and junk that was not; a folder that changed has changed."""
+    write_images(tmp_path / "images", 3)
+    output = tmp_path / "out"
+    score(open_table(tmp_path / "images"), repository, output)
+    manifest = json.loads((output / "manifest.json").read_text())
+    manifest["job"]["table"] = "0" * 64
+    (output / "manifest.json").write_text(json.dumps(manifest))
+    changed = "got that table before it changed (or with another id column)"
+    assert f"{changed} ({output})" in refusal(tmp_path / "images", repository, output)
+    (tmp_path / "images" / "@eaDir").mkdir()
+    way = ", or as an older version read it: with the images in @eaDir ("
+    assert changed + way in refusal(tmp_path / "images", repository, output)
+    shutil.copy(next((tmp_path / "images").glob("*.png")), tmp_path / "images" / "a.HEIC")
+    way = ", or as an older version read it: without files such as 'a.HEIC' and with the images in @eaDir ("
+    assert changed + way in refusal(tmp_path / "images", repository, output)
+
+
+def refusal(images: Path, repository: Path, output: Path) -> str:
+    with pytest.raises(OutputError) as caught:
+        score(open_table(images), repository, output)
+    return str(caught.value)

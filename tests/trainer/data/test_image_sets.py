@@ -17,8 +17,8 @@ from artifact.images.limits import DEFAULT_LIMITS
 from artifact.images.preprocessing import Preprocessing
 from export.calibration import read_calibration
 from rows.formats.folder import list_images
-from rows.formats.image_suffixes import SUFFIXES
 from rows.formats.passed_over import HIDDEN, UPWARD
+from rows.image_suffixes import SUFFIXES
 from rows.tables import open_table
 from tests.shared.places import ROOT
 from trainer.data.class_sets import open_class_folder
