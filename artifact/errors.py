@@ -6,6 +6,8 @@ Every message is one line of the same form: what went wrong, what was expected, 
 
 from __future__ import annotations
 
+from typing import Self
+
 _LONGEST_FACT = 2000
 
 
@@ -49,6 +51,20 @@ class LookalikeError(Exception):
         if mend:
             line += f"; {mend}"
         super().__init__(" ".join(line.split()))
+
+    def but(self, *, what: str | None = None, where: object | None = None, mend: str | None = None) -> Self:
+        """The same error with other words, for who knows more of it; what is not given stays."""
+        changed = type(self).__new__(type(self))
+        changed.__dict__ |= self.__dict__
+        LookalikeError.__init__(
+            changed,
+            what or self.what,
+            expected=self.expected,
+            got=self.got,
+            where=self.where if where is None else where,
+            mend=mend or self.mend,
+        )
+        return changed
 
 
 class UsageError(LookalikeError):

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from artifact.cores import available_cores
+from artifact.images.cores import available_cores
 
 PACKAGES = ("numpy", "torch", "onnxruntime-gpu", "onnxruntime", "pillow", "simplejpeg", "cykooz-resizer", "faiss-cpu")
 

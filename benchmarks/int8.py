@@ -20,7 +20,7 @@ import onnxruntime
 import torch
 from torch import nn
 
-from artifact.cores import available_cores
+from artifact.images.cores import available_cores
 from artifact.images.decoding import Pixels
 from artifact.images.preprocessing import Preprocessing
 from benchmarks.int8_schemes import NETWORKS, schemes_of

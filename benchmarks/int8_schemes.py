@@ -21,7 +21,7 @@ from artifact.arrays import Vectors
 from artifact.images.decoding import Pixels
 from benchmarks.emulated import PROCESSOR, embed_emulated, unavailable
 from export.calibration import find_ranges, read_calibration
-from export.gates import Limits, embed_images, judge
+from export.gates import Gates, embed_images, judge
 from export.graph import export_branch
 from export.quantize import plan_quantization, quantize
 from export.reduce import embedder
@@ -98,7 +98,7 @@ def _measure(run: Run, train: Path, unseen: Path, *, is_emulated: bool) -> dict[
     there = embed_emulated(schemes, images.pixels(rows), timeout_s=1200) if is_emulated else {}
     figures = {}
     for scheme, vectors in zip(schemes, others, strict=True):
-        verdict = judge(reference, vectors, images.labels, distance=run.distance, limits=Limits())
+        verdict = judge(reference, vectors, images.labels, distance=run.distance, limits=Gates())
         figures[scheme] = {
             "cosine_mean": round(verdict.mean_cosine, 5),
             "cosine_min": round(verdict.min_cosine, 5),

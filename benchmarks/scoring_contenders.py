@@ -31,7 +31,7 @@ Answer = dict[str, Any]
 
 def limit(home: Path, folders: list[Path]) -> Answer:
     """Processor seconds of decoding and resizing, and of onnxruntime, apart: alone, and with every core at it."""
-    from artifact.cores import available_cores
+    from artifact.images.cores import available_cores
     from serving.engine import Engine
 
     paths = images_of(folders)[:_LIMIT_IMAGES]

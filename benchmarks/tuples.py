@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from artifact.cores import available_cores
+from artifact.images.cores import available_cores
 from artifact.images.preprocessing import Preprocessing, load_pixels
 from artifact.kinds import KINDS
 from artifact.model.file import append_manifest, content_hash

@@ -17,18 +17,20 @@ import onnx
 
 from artifact.errors import DataError
 from artifact.events import Report
-from artifact.images.decoding import ImageError, Pixels
+from artifact.images.decoding import Pixels
+from artifact.images.image_error import ImageError
 from artifact.images.limits import DEFAULT_LIMITS, Limits
 from artifact.images.preprocessing import Preprocessing, load_pixels
 from artifact.kinds import BRANCH_INPUT
 from export.parity import make_session
 from rows.formats.folder import list_images
-from rows.formats.passed_over import counted
-from rows.images import readable_name
+from rows.formats.passed_over import no_images
+from rows.location import readable_name
+from trainer.data.images import BadImage, images_left_out
 
 MIN_IMAGES = 32
 MAX_IMAGES = 256
-_BATCH, _NAMED = 4, 5
+_BATCH = 4
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,8 @@ def read_calibration(
         raise DataError("calibration folder", expected="a folder of images", got=got, where=folder)
     images = list_images(folder)
     if not images:
-        besides = counted(images.passed_over)
-        got = "no image" if besides == "nothing" else f"no image, but {besides}"
-        raise DataError("calibration folder", expected=f"at least {MIN_IMAGES} images", got=got, where=folder)
+        expected = f"at least {MIN_IMAGES} images"
+        raise no_images("calibration folder", images.passed_over, expected=expected, got="no image", where=folder)
     for line in images.notes:
         report({"event": "note", "message": f"calibration folder: {line}"})
     chosen = np.linspace(0, len(images) - 1, min(len(images), MAX_IMAGES)).round().astype(np.int64)
@@ -88,13 +89,11 @@ def read_calibration(
             content = image.read(limits.max_bytes)
             pixels.append(load_pixels(content, preprocessing, limits))
         except ImageError as error:
-            bad.append(f"{readable_name(images.names[row])}: {error}")
+            bad.append(BadImage(readable_name(images.names[row]), str(error)))
             continue
         hashes.append(hashlib.sha256(content).hexdigest())
     if bad:
-        named = "; ".join(bad[:_NAMED])
-        number = "1 image was skipped" if len(bad) == 1 else f"{len(bad)} images were skipped"
-        report({"event": "warning", "message": f"calibration folder: {number}: {named}"})
+        report(images_left_out(bad, len(chosen)).to_event(what="calibration folder"))
     size = (0, preprocessing.height, preprocessing.width, 3)
     stacked = np.stack(pixels) if pixels else np.zeros(size, np.uint8)
     return check_calibration(CalibrationImages(stacked, tuple(hashes), str(folder), len(images)), num_bad=len(bad))

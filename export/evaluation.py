@@ -14,13 +14,14 @@ import numpy as np
 
 from artifact.errors import DataError
 from artifact.events import Report
+from artifact.images.limits import Limits
 from export.calibration import MAX_IMAGES, CalibrationImages, check_calibration, read_calibration
 from trainer.data.class_sets import open_class_folder
 from trainer.data.contradictions import two_classes
 from trainer.data.dataset import tell_opened
 from trainer.data.held_out import can_validate
-from trainer.data.images import Images, read_images, skipped
-from trainer.data.left_out import Told
+from trainer.data.images import Images, images_left_out, read_images
+from trainer.data.notices import Notice
 from trainer.loop.preparation import ChangedImagesError, read_split
 from trainer.run.saved_run import Run
 
@@ -45,17 +46,33 @@ class Evidence:
 
 
 def read_evidence(
-    run: Run, *, calibration: Path | None = None, evaluation: Path | None = None, report: Report = lambda event: None
+    run: Run,
+    *,
+    calibration: Path | None = None,
+    evaluation: Path | None = None,
+    max_megapixels: float = 0.0,
+    max_image_mb: float = 0.0,
+    report: Report = lambda event: None,
 ) -> Evidence:
     """Read the images of the folders, or of the run where one is not given.
+
+    Args:
+        calibration, evaluation: the folders.
+        max_megapixels, max_image_mb: limits of the images in them, where these are larger than the run's. The run's own
+            images are read as they were in training, or they would not be the same.
+        report: gets events of reading.
 
     Raises:
         DataError: a folder that is missing, empty or is of splits; too few images that can be read; a run whose
             images are not where they were, or that held out none.
     """
-    settings, limits = run.preprocessing, run.config.limits
+    settings = run.preprocessing
+    limits = Limits.of(
+        max_megapixels=max(max_megapixels, run.config.max_megapixels),
+        max_image_mb=max(max_image_mb, run.config.max_image_mb),
+    )
     chosen = read_calibration(calibration, settings, limits, report=report) if calibration is not None else None
-    judged = _read_evaluation(evaluation, run, report) if evaluation is not None else None
+    judged = _read_evaluation(evaluation, run, limits, report) if evaluation is not None else None
     if chosen is None or judged is None:
         train, held_out = _read_run(run, report=report)
         chosen = chosen or _sample(train)
@@ -77,17 +94,15 @@ def read_evidence(
     )
 
 
-def _read_evaluation(folder: Path, run: Run, report: Report) -> Images:
+def _read_evaluation(folder: Path, run: Run, limits: Limits, report: Report) -> Images:
     what = "evaluation folder"
     files = open_class_folder(folder, what=what, split_folders=run.config.split_folders)
     tell_opened(files, report, what=what)
-    images, bad = read_images(
-        files, run.preprocessing, limits=run.config.limits, max_cache_bytes=run.config.max_cache_mb * _MB
-    )
-    told = [skipped(bad, len(files))] if bad else []
+    images, bad = read_images(files, run.preprocessing, limits=limits, max_cache_bytes=run.config.max_cache_mb * _MB)
+    notices = [images_left_out(bad, len(files))] if bad else []
     if (line := two_classes(images)) is not None:
-        told.append(Told(line))
-    for each in told:
+        notices.append(Notice(line))
+    for each in notices:
         report(each.to_event(what=what))
     if not can_validate(images):
         raise DataError(
@@ -104,11 +119,8 @@ def _read_run(run: Run, *, report: Report) -> tuple[Images, Images | None]:
         return read_split(run, report=report)
     except DataError as error:
         also = error.mend if isinstance(error, ChangedImagesError) else None
-        raise DataError(
-            "the run's own images for int8: " + error.what,
-            expected=error.expected,
-            got=error.got,
-            where=error.where,
+        raise error.but(
+            what="the run's own images for int8: " + error.what,
             mend="name folders: --calibration DIR --evaluation DIR" + (f", or {also}" if also else ""),
         ) from None
 

@@ -34,7 +34,7 @@ Embed = Callable[[Pixels], Vectors]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class Gates:
     """Limits that an int8 graph must keep.
 
     Attributes:
@@ -66,7 +66,7 @@ class Verdict:
     mean_cosine: float
     min_cosine: float
     recall: PairedRecall
-    limits: Limits
+    limits: Gates
 
     @property
     def is_enough(self) -> bool:
@@ -112,7 +112,7 @@ class Verdict:
         }
 
 
-def judge(reference: Vectors, candidate: Vectors, labels: Labels, *, distance: str, limits: Limits) -> Verdict:
+def judge(reference: Vectors, candidate: Vectors, labels: Labels, *, distance: str, limits: Gates) -> Verdict:
     """Measure a candidate against the fp32 vectors of the same images, float32 [images, n] both; labels [images]."""
     for what, vectors in (("fp32", reference), ("int8", candidate)):
         if not np.isfinite(vectors).all():

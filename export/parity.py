@@ -18,6 +18,7 @@ from torch import Tensor
 
 from artifact.distances import DISTANCES
 from artifact.errors import ParityError
+from artifact.images.cores import available_cores
 from artifact.images.preprocessing import Preprocessing
 from artifact.kinds import BRANCH, BRANCH_OUTPUT, KINDS, distance_name, embedding_name, input_names
 from export.precision import FP32, PRECISIONS, Precision
@@ -137,5 +138,7 @@ def reference_outputs(
 def make_session(model: bytes) -> onnxruntime.InferenceSession:
     """A session on the CPU that only raises, and writes no warnings."""
     options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = available_cores()
+    options.inter_op_num_threads = 1
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -22,7 +22,7 @@ from artifact.kinds import BRANCH_INPUT
 from artifact.model.int8_scheme import LARGEST_WEIGHT, SCHEME
 from export.calibration import find_ranges
 from export.evaluation import Evidence, read_evidence
-from export.gates import Embed, Limits, Verdict, embed_images, judge, require
+from export.gates import Embed, Gates, Verdict, embed_images, judge, require
 from export.half import to_half
 from export.parity import make_session
 from export.precision import FP16, FP32, INT8, PRECISIONS
@@ -34,11 +34,19 @@ METHOD = f"static QDQ: uint8 activations, int8 weights from -{LARGEST_WEIGHT} to
 
 @dataclass(frozen=True, kw_only=True)
 class Int8Settings:
-    """Images for int8 and limits that it must keep; what is not given comes from the run."""
+    """Images for int8 and limits that it must keep; what is not given comes from the run.
+
+    Attributes:
+        calibration, evaluation: folders of images.
+        limits: that the graph must keep.
+        max_megapixels, max_image_mb: of the images in those folders, where they are larger than the run's.
+    """
 
     calibration: Path | None = None
     evaluation: Path | None = None
-    limits: Limits = field(default_factory=Limits)
+    limits: Gates = field(default_factory=Gates)
+    max_megapixels: float = 0.0
+    max_image_mb: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +79,14 @@ def reduce_int8(run: Run, graph: onnx.ModelProto, settings: Int8Settings, *, rep
         ParityError: a gate is shut.
     """
     plan = plan_quantization(graph)  # before any image is read
-    evidence = read_evidence(run, calibration=settings.calibration, evaluation=settings.evaluation, report=report)
+    evidence = read_evidence(
+        run,
+        calibration=settings.calibration,
+        evaluation=settings.evaluation,
+        max_megapixels=settings.max_megapixels,
+        max_image_mb=settings.max_image_mb,
+        report=report,
+    )
     quantized = quantize(graph, plan, find_ranges(graph, plan.tensors, evidence.calibration.pixels))
     require_exact_sums(quantized)
     reference, candidate = embed_images([embedder(graph), embedder(quantized)], evidence.evaluation)

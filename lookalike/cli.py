@@ -15,8 +15,8 @@ from typing import Annotated
 
 import typer
 
-from artifact.cores import limit_threads
 from artifact.errors import LookalikeError, UsageError
+from artifact.images.cores import limit_threads
 from lookalike.commands.adopt import adopt
 from lookalike.commands.check import check
 from lookalike.commands.cluster import cluster

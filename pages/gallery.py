@@ -12,8 +12,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from artifact.images.decoding import ImageError, decode_image
+from artifact.images.decoding import decode_image
+from artifact.images.image_error import ImageError
 from artifact.images.limits import DEFAULT_LIMITS, Limits
+from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
 from pages.page import write_page
 from pages.pictures import Picture, PictureRow, small_picture
 from rows.images import ImageRef
@@ -32,6 +34,7 @@ def write_search_gallery(
     picture_of: Callable[[str], ImageRef],
     facts: dict[str, Any],
     limits: Limits = DEFAULT_LIMITS,
+    read_timeout_s: float = DEFAULT_READ_TIMEOUT_S,
 ) -> None:
     """A row for each query, its neighbours beside it with their distances; a picture that is not there shows its id.
 
@@ -41,6 +44,7 @@ def write_search_gallery(
         num_queries: how many there are in all.
         picture_of: the image of an id in the index.
         limits: larger images show their id.
+        read_timeout_s: for each remote image, in seconds; a later one shows its id.
         facts: "index", "num_rows", "distance", "lineage" of the index, and "recall": text where it is approximate.
 
     Raises:
@@ -50,14 +54,14 @@ def write_search_gallery(
     def near(row: dict[str, Any]) -> Picture:
         name = str(row["id"])
         caption = f"{row['distance']:.4g}"
-        data = thumbnail(picture_of(name), limits)
+        data = thumbnail(picture_of(name), limits, timeout_s=read_timeout_s)
         return Picture(name=name, data=data, kind="near", title=name, captions=[(caption, "")])
 
     shown = [
         PictureRow(
             query=Picture(
                 name=query,
-                data=thumbnail(image, limits),
+                data=thumbnail(image, limits, timeout_s=read_timeout_s),
                 kind="asked",
                 title=query,
                 captions=[(PurePosixPath(query).name, "")],
@@ -85,9 +89,13 @@ def image_inside(folder: Path | None, name: str) -> ImageRef:
     return ImageRef(path=folder / path)
 
 
-def thumbnail(image: ImageRef, limits: Limits = DEFAULT_LIMITS) -> str | None:
+def thumbnail(
+    image: ImageRef, limits: Limits = DEFAULT_LIMITS, *, timeout_s: float = DEFAULT_READ_TIMEOUT_S
+) -> str | None:
     """The image as a data URL, at most PICTURE_PX wide and high, exact where it fits; None where it cannot be read."""
     try:
-        return small_picture(decode_image(image.read(limits.max_bytes), limits), PICTURE_PX, exact=True)
+        return small_picture(
+            decode_image(image.read(limits.max_bytes, timeout_s=timeout_s), limits), PICTURE_PX, exact=True
+        )
     except ImageError:
         return None

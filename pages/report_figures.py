@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from artifact.arrays import Numbers
+from artifact.model.threshold import resting_on
 from pages.findings import PairDistances, RecallCurve
 from pages.plot import Axis, Plot, Point, axis, log_axis, number
 
@@ -183,7 +184,7 @@ def trade_off(pairs: PairDistances, *, threshold: Mapping[str, Any] | None) -> F
 
 def _rests_on(threshold: Mapping[str, Any] | None) -> str:
     """The pairs that a threshold rests on, as one more sentence."""
-    text = (threshold or {}).get("rests_on")
+    text = resting_on(threshold)
     return f" The threshold rests on {text}." if text else ""
 
 

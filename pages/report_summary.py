@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from artifact.model.threshold import EER, VALUE, resting_on
 from pages.plot import number
 
 
@@ -26,8 +27,8 @@ def headline(
         if _is_number(last.get(key))
     ]
     if threshold is not None:
-        pairs = str(threshold.get("rests_on") or "")
-        found += [("equal error rate", f"{threshold['eer']:.2%}", pairs)] if _is_number(threshold.get("eer")) else []
+        pairs, of_eer = (resting_on(threshold, figure) or "" for figure in (VALUE, EER))
+        found += [("equal error rate", f"{threshold['eer']:.2%}", of_eer)] if _is_number(threshold.get("eer")) else []
         value = threshold.get("value")
         found += [("threshold", number(float(value)), pairs)] if value is not None and _is_number(value) else []
     found += [("% correct", f"{last['pct_correct']:.1f} %", "")] if _is_number(last.get("pct_correct")) else []
@@ -87,4 +88,4 @@ def _threshold_words(facts: Mapping[str, Any], threshold: Mapping[str, Any] | No
     """How it was chosen and what it rests on, or why there is none."""
     if threshold is None:
         return f"none: {facts['why_no_threshold']}" if facts.get("why_no_threshold") else ""
-    return "; rests on ".join(str(threshold[key]) for key in ("protocol", "rests_on") if threshold.get(key))
+    return "; rests on ".join(str(text) for text in (threshold.get("protocol"), resting_on(threshold)) if text)

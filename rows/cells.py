@@ -5,6 +5,7 @@ Pixels are Arrow's fixed-shape tensors of uint8: one size for the whole column, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +15,27 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rows.images import ImageRef
-from rows.location import Location, beside
-from rows.text_images import written_image
+from rows.location import Location
+from rows.text_images import SHORTEST_BASE64, written_image
 
 IMAGE_KINDS = "string paths, binary, {bytes, path} or uint8 [h, w, 3]"
 """What an image column may be, in messages."""
 
 
+def values_type(kind: pa.DataType) -> pa.DataType:
+    """The type as it is; of a dictionary (pandas' categories) that of its values, which each batch may number anew."""
+    return kind.value_type if isinstance(kind, pa.DictionaryType) else kind
+
+
 def is_text(kind: pa.DataType) -> bool:
     """Strings of any layout, dictionary-encoded ones included."""
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
+    kind = values_type(kind)
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def is_bytes(kind: pa.DataType) -> bool:
     """Binary of any layout, dictionary-encoded ones included."""
-    types = pa.types
-    if types.is_dictionary(kind):
-        kind = kind.value_type
+    types, kind = pa.types, values_type(kind)
     return bool(
         types.is_binary(kind)
         or types.is_large_binary(kind)
@@ -89,10 +92,27 @@ def image_refs(values: pa.ChunkedArray[Any], folder: Location) -> list[ImageRef]
         return [ref for chunk in values.chunks for ref in _pixel_refs(chunk)]
     if is_text(values.type) and isinstance(folder, Path):  # by far the most, so without a call for each
         return [
-            ImageRef(folder / value) if value and len(value) < 64 and ":" not in value else _image_ref(value, folder)
+            ImageRef(folder / value)
+            if value and len(value) < SHORTEST_BASE64 and ":" not in value
+            else image_of_cell(value, folder)
             for value in values.to_pylist()
         ]
-    return [_image_ref(value, folder) for value in values.to_pylist()]
+    return [image_of_cell(value, folder) for value in values.to_pylist()]
+
+
+def image_of_cell(value: Any, folder: Location) -> ImageRef:
+    """The image of one value: bytes, a text (a path, a data: URI, base64), a struct of these, or None."""
+    if isinstance(value, Mapping):
+        value = image_of_struct(value)
+    if isinstance(value, bytes):
+        return ImageRef(data=value)
+    return (written_image(value) or ImageRef.of_name(value, folder)) if value else ImageRef()
+
+
+def image_of_struct(struct: Mapping[str, Any]) -> Any:
+    """What of {bytes, path} is the image: the bytes, or where there are none the path."""
+    data = struct.get("bytes")
+    return data if data is not None else struct.get("path")
 
 
 def row_bytes(table: pa.Table) -> npt.NDArray[np.int64]:
@@ -137,12 +157,3 @@ def _pixel_refs(chunk: Any) -> list[ImageRef]:
     values = np.asarray(chunk.storage.flatten())  # without the null rows
     pixels = iter(values.reshape(-1, *shape))
     return [ImageRef.of_pixels(next(pixels)) if valid else ImageRef() for valid in chunk.is_valid().to_pylist()]
-
-
-def _image_ref(value: Any, folder: Location) -> ImageRef:
-    if isinstance(value, dict):
-        data, path = value.get("bytes"), value.get("path")
-        value = data if data is not None else path
-    if isinstance(value, bytes):
-        return ImageRef(data=value)
-    return (written_image(value) or ImageRef(path=beside(folder, value))) if value else ImageRef()

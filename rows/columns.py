@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from artifact.errors import DataError, UsageError
-from rows.cells import IMAGE_KINDS, is_bytes, is_image_column, is_text, is_unmistakable, kind_name
+from rows.cells import IMAGE_KINDS, is_bytes, is_image_column, is_text, is_unmistakable, kind_name, values_type
 from rows.text_images import is_written_image
 
 SINGLE_STREAM_NAMES = ("path", "file", "filename", "file_name")
@@ -31,6 +31,7 @@ class Columns:
         id_is_path: True where the image path stands in for an id; a row without one is then called by its number.
         copied_schema: `id` first, then the other copied columns under their own names; dictionaries decoded.
         read: every column to read, each once.
+        where: name of the table, for messages.
     """
 
     streams: Mapping[str, str]
@@ -38,9 +39,14 @@ class Columns:
     id_is_path: bool = False
     copied_schema: pa.Schema
     read: tuple[str, ...]
+    where: str
 
     def copied(self, table: pa.Table, first_row: int) -> pa.Table:
-        """The copied columns of some rows read, `first_row` the table's number of the first of them."""
+        """The copied columns of some rows read, `first_row` the table's number of the first of them.
+
+        Raises:
+            DataError: an id with a fraction.
+        """
         arrays = [self._ids(table, first_row)]
         arrays += [table[field.name].cast(field.type) for field in list(self.copied_schema)[1:]]
         return pa.Table.from_arrays(arrays, schema=self.copied_schema)
@@ -49,7 +55,10 @@ class Columns:
         if self.id_column is None:
             return pa.chunked_array([np.arange(first_row, first_row + table.num_rows, dtype=np.int64)])
         kind = self.copied_schema.field("id").type
-        ids: pa.ChunkedArray[Any] = table[self.id_column].cast(kind)
+        ids: pa.ChunkedArray[Any] = table[self.id_column]
+        if pa.types.is_floating(ids.type):
+            ids = self._whole(ids, first_row)
+        ids = ids.cast(kind)
         if not self.id_is_path:
             return ids
         values = ids.to_pylist()
@@ -60,6 +69,16 @@ class Columns:
         for row in no_names:
             values[row] = f"row {first_row + row}"
         return pa.chunked_array([values], kind)
+
+    def _whole(self, ids: pa.ChunkedArray[Any], first_row: int) -> pa.ChunkedArray[Any]:
+        """The numbers, which are whole, with null where there is none."""
+        numbers = ids.to_numpy().astype(np.float64)
+        with np.errstate(invalid="ignore"):  # of infinity
+            is_odd = ~np.isnan(numbers) & ~((numbers % 1 == 0) & (abs(numbers) < 2**63))
+        if is_odd.any():
+            row = int(np.argmax(is_odd))
+            raise _no_id(str(self.id_column), f"{numbers[row]} in row {first_row + row}", self.where)
+        return pa.chunked_array([pa.array(numbers, from_pandas=True)])
 
 
 def find_columns(
@@ -101,9 +120,16 @@ def find_columns(
         identity = found[streams[0]]
     fields = [
         ("id", _id_type(settled, identity, where)),
-        *((name, _decoded(settled.field(name).type)) for name in others),
+        *((name, values_type(settled.field(name).type)) for name in others),
     ]
-    return Columns(streams=found, id_column=identity, id_is_path=id_is_path, copied_schema=pa.schema(fields), read=used)
+    return Columns(
+        streams=found,
+        id_column=identity,
+        id_is_path=id_is_path,
+        copied_schema=pa.schema(fields),
+        read=used,
+        where=where,
+    )
 
 
 def _require_images(kind: pa.DataType, stream: str, name: str, where: str) -> None:
@@ -166,13 +192,13 @@ def _require(schema: pa.Schema, name: str, what: str, where: str, mend: str | No
 def _id_type(schema: pa.Schema, identity: str | None, where: str) -> pa.DataType:
     if identity is None:
         return pa.int64()
-    kind = _decoded(schema.field(identity).type)
+    kind = values_type(schema.field(identity).type)
     if pa.types.is_integer(kind) or is_text(kind):
         return kind
-    shown = "binary" if is_bytes(kind) else str(kind)
-    raise DataError(f'id column "{identity}"', expected="strings or whole numbers", got=shown, where=where)
+    if pa.types.is_floating(kind):  # of a table whose whole numbers are written as 3.0 in places
+        return pa.int64()
+    raise _no_id(identity, "binary" if is_bytes(kind) else str(kind), where)
 
 
-def _decoded(kind: pa.DataType) -> pa.DataType:
-    """Dictionaries of two batches can differ, so the output holds plain values."""
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
+def _no_id(column: str, got: str, where: str) -> DataError:
+    return DataError(f'id column "{column}"', expected="strings or whole numbers", got=got, where=where)

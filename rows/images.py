@@ -18,11 +18,13 @@ import numpy as np
 from PIL import Image
 
 from artifact.errors import bounded
-from artifact.images.decoding import ImageError, Pixels
+from artifact.images.decoding import Pixels
+from artifact.images.image_error import ImageError
 from artifact.images.limits import DEFAULT_LIMITS, too_many_bytes
-from rows.location import Location
+from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
+from rows.location import Location, UrlError, beside, locate, readable_name, shown
 from rows.nearby import nearby
-from rows.remote import DEFAULT_TIMEOUT_S, always_wanted, read_remote
+from rows.remote import always_wanted, read_remote
 
 _LONGEST_SHOWN = 300
 
@@ -58,6 +60,14 @@ class ImageRef:
         grey = pixels[..., None] if pixels.ndim == 2 else pixels
         return cls(digest=digest.digest(), pixels=np.broadcast_to(grey, (*grey.shape[:2], 3)))
 
+    @classmethod
+    def of_name(cls, name: str | os.PathLike[str] | Location, folder: Location | None = None) -> ImageRef:
+        """The ref of a file or URL, relative to a table's folder where one is given; of what is no URL, why."""
+        try:
+            return cls(path=locate(name) if folder is None or not isinstance(name, str) else beside(folder, name))
+        except UrlError as error:
+            return cls(fault=error.reason)
+
     @property
     def is_empty(self) -> bool:
         """Whether the row has no image."""
@@ -77,7 +87,7 @@ class ImageRef:
         self,
         max_bytes: int = DEFAULT_LIMITS.max_bytes,
         *,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        timeout_s: float = DEFAULT_READ_TIMEOUT_S,
         is_wanted: Callable[[], bool] = always_wanted,
     ) -> bytes:
         """The encoded bytes; of pixels a PNG file, which gives the same pixels again.
@@ -143,12 +153,9 @@ class ImageRef:
 
     @property
     def _shown(self) -> str:
-        return bounded(readable_name(str(self.path)), _LONGEST_SHOWN) + (f", byte {self.span[0]}" if self.span else "")
-
-
-def readable_name(name: str) -> str:
-    r"""A file name as valid Unicode: bytes that are not UTF-8 become `\xff`, so that it fits in tables and messages."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+        return bounded(readable_name(shown(self.path)), _LONGEST_SHOWN) + (
+            f", byte {self.span[0]}" if self.span else ""
+        )
 
 
 def _png(pixels: Pixels) -> bytes:

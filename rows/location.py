@@ -5,7 +5,6 @@ fsspec is imported only for such text: a scorer of local tables does not pay for
 
 from __future__ import annotations
 
-import gzip
 import io
 import os
 import re
@@ -13,10 +12,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeAlias, cast
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import urlsplit
 
-from artifact.errors import DataError
-from rows.network_errors import is_network_error, network_words
+from artifact.errors import DataError, bounded
+from rows.network_errors import HEADER_BYTES, is_network_error, network_words
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -30,7 +30,25 @@ _VERSION_FACTS = ("ETag", "etag", "generation", "mtime", "LastModified", "update
 """What file systems call the fact by which two versions of a file differ, the surest first."""
 _READ_BYTES = 1024 * 1024
 _CONNECT_S, _SILENCE_S = 30.0, 60.0
+_LONGEST_SHOWN = 300
+_WITH_PORT = ("http", "https", "ftp", "sftp", "ssh")
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "http": "http", "https": "http"}
+
+
+class UrlError(DataError):
+    """A text that starts as a URL and is none; in a table it is a bad row."""
+
+    @classmethod
+    def of(cls, text: str, error: ValueError) -> UrlError:
+        """Of what a parser says of the text."""
+        why = str(error)
+        shown = bounded(text, _LONGEST_SHOWN)
+        return cls("location", expected="a path or a URL", got=why[:1].lower() + why[1:], where=shown)
+
+    @property
+    def reason(self) -> str:
+        """What a bad row says."""
+        return f"not a URL ({self.got}): {self.where}"
 
 
 def is_url(text: str) -> bool:
@@ -39,7 +57,12 @@ def is_url(text: str) -> bool:
 
 
 def locate(place: str | os.PathLike[str] | Location) -> Location:
-    """Text as a Path, or with a protocol as a UPath; raises DataError where the protocol's package is missing."""
+    """Text as a Path, or with a protocol, in letters of any case, as a UPath.
+
+    Raises:
+        UrlError: it starts with a protocol and is no URL.
+        DataError: the protocol's package is missing.
+    """
     if isinstance(place, os.PathLike):
         return Path(place)
     if not isinstance(place, str):
@@ -53,23 +76,54 @@ def locate(place: str | os.PathLike[str] | Location) -> Location:
         raise complaint
     from upath import UPath
 
-    found = UPath(place, **_options(protocol))
+    try:
+        if protocol in _WITH_PORT:  # others have names of their own there, as ARNs of s3
+            urlsplit(place).port  # noqa: B018 - reading it is the check
+        rest = place[match.end() :]
+        if protocol in ("file", "local") and rest.lower().startswith("localhost/"):
+            rest = rest[len("localhost") :]
+        found = UPath(f"{protocol}://{rest}", **_options(protocol))
+        hash(found)  # some parts are parsed only here
+    except ValueError as error:
+        raise UrlError.of(place, error) from None
     return Path(found.path) if protocol in ("file", "local") else found
 
 
 def beside(folder: Location, text: str) -> Location:
-    """The file that a table in `folder` means by `text`: a URL, an absolute path, or one relative to the folder."""
+    """The file that a table in `folder` means by `text`: a URL, an absolute path, or one relative to the folder.
+
+    Raises as `locate`.
+    """
     if is_url(text):
         # a protocol that nobody knows is a file that is not there
         return locate(text) if _is_known(text.partition(":")[0].lower()) else Path(text)
     if isinstance(folder, Path):
         return folder / text
-    return (folder / text).resolve() if ".." in text else folder / text
+    try:
+        return (folder / text).resolve() if ".." in text else folder / text
+    except ValueError as error:
+        raise UrlError.of(text, error) from None
+
+
+def shown(place: object) -> str:
+    """A place in words, with its host, which some file systems keep apart from the path."""
+    text = str(place)
+    options: Any = getattr(place, "storage_options", {})
+    if not options.get("host") or ":///" not in text:
+        return text
+    protocol, _, path = text.partition("://")
+    port = f":{options['port']}" if options.get("port") else ""
+    return f"{protocol}://{options['host']}{port}{path}"
+
+
+def readable_name(name: str) -> str:
+    r"""A file name as valid Unicode: bytes that are not UTF-8 become `\xff`, so that it fits in tables and messages."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 @contextmanager
-def opened(path: Location, *, decompress: bool = False) -> Iterator[IO[bytes]]:
-    """A table's file for reading; gunzipped where asked and the name ends in .gz. Raises DataError."""
+def opened(path: Location) -> Iterator[IO[bytes]]:
+    """A table's file for reading. Raises DataError."""
     try:
         file: IO[bytes] = path.open("rb")
     except Exception as error:
@@ -77,11 +131,7 @@ def opened(path: Location, *, decompress: bool = False) -> Iterator[IO[bytes]]:
             raise
         raise unreadable(path, error) from None
     with file if isinstance(path, Path) else io.BufferedReader(_Remote(path, file), _READ_BYTES) as file:
-        if decompress and path.name.lower().endswith(".gz"):
-            with gzip.open(file, "rb") as inner:
-                yield cast(IO[bytes], inner)
-        else:
-            yield file
+        yield file
 
 
 class _Remote(io.RawIOBase):
@@ -135,7 +185,7 @@ def _is_elsewhere(place: object) -> bool:
 
 def unreadable(path: object, error: BaseException) -> DataError:
     """One line for an error of the operating system or of a network."""
-    return DataError("table", expected="a file that can be read", got=network_words(error), where=path)
+    return DataError("table", expected="a file that can be read", got=network_words(error), where=shown(path))
 
 
 def stamps(files: Sequence[Location]) -> list[str]:
@@ -183,7 +233,8 @@ def _options(protocol: str) -> dict[str, Any]:
     from fsspec.config import conf
 
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=_SILENCE_S)
-    return {"client_kwargs": {"timeout": timeout, **conf.get(protocol, {}).get("client_kwargs", {})}}
+    own = {"timeout": timeout, "max_line_size": HEADER_BYTES, "max_field_size": HEADER_BYTES}
+    return {"client_kwargs": {**own, **conf.get(protocol, {}).get("client_kwargs", {})}}
 
 
 @cache

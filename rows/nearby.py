@@ -1,4 +1,4 @@
-"""What lies beside a file that is not there: the name that may have been meant, and how to write it.
+"""Hints for a file that is not there: a name beside it that may have been meant, and how to write it.
 
 Only a missing file costs a look, and only some of them in a minute: a table of a million missing files does not become
 a million searches.
@@ -17,6 +17,9 @@ from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote
 
+from rows.image_suffixes import has_image_suffix
+from rows.location import readable_name
+
 _LOOKS_PER_MINUTE = 200
 _MOST_ENTRIES = 2000
 _MOST_FOLDERS = 32
@@ -25,6 +28,7 @@ _USUAL = (".jpg", ".jpeg", ".png", ".webp")
 """Suffixes that are tried where a folder has more entries than are looked at."""
 
 _PROTOCOL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+_ONE_SLASH = ("http:", "https:", "ftp:", "s3:", "gs:")
 _DRIVE = re.compile(r"[A-Za-z]:\\")
 
 _looks = [0.0, 0.0]
@@ -67,6 +71,8 @@ def _hints(path: Path) -> Iterator[str]:
             if name and found.startswith(name) and os.path.isfile(folder / sub / found):
                 end = found.removeprefix(name)
                 yield f"{_shown(f'{sub}/{found}')} is there: --columns image='{sub}/{{COLUMN}}{end}' builds paths"
+    for sub in ("", *(f"{each}/" for each in here.folders)):
+        yield from _numbered(folder, sub, name)
     yield from _steps_up(path)
     yield from _foreign(path)
     if not folder.is_dir():
@@ -104,7 +110,10 @@ def _spellings(text: str) -> Iterator[tuple[str, str]]:
 def _foreign(path: Path) -> Iterator[str]:
     """Texts that are no paths of this machine."""
     parts = path.parts
-    if parts and _PROTOCOL.fullmatch(parts[0]):
+    lost = next((part for part in parts if part.lower() in _ONE_SLASH), None)
+    if lost is not None:
+        yield f"a slash is missing: URLs begin with {lost}//"
+    elif parts and _PROTOCOL.fullmatch(parts[0]):
         yield f"{parts[0]}// is no protocol that is known here"
     if any(_DRIVE.match(part) for part in parts) or path.name.startswith("\\\\"):
         yield "it is a path of Windows"
@@ -125,12 +134,36 @@ def _steps_up(path: Path) -> Iterator[str]:
             yield f"{_shown(without)} is there: paths are relative to the table's own folder, without {parts[place]}/"
 
 
+def _numbered(folder: Path, sub: str, name: str) -> Iterator[str]:
+    """The image of that number whose name has more zeros before it, or fewer."""
+    stem, suffix = (name, "") if name.isdecimal() else os.path.splitext(name)
+    if not (stem.isascii() and stem.isdecimal() and has_image_suffix(f"1{suffix or '.jpg'}")):
+        return
+    for width, end in sorted(_listed(str(folder / sub)).numbers):
+        number = (stem.lstrip("0") or "0").zfill(width)
+        found = sub + number + (suffix or end)
+        if number == stem or not os.path.isfile(folder / found):
+            continue
+        if suffix or stem.zfill(width) != number:
+            yield f"{_shown(found)} is there: its number has {'more' if len(number) > len(stem) else 'fewer'} zeros"
+        else:
+            yield f"{_shown(found)} is there: --columns image='{sub}{{COLUMN:0{width}}}{end}' adds zeros and the suffix"
+
+
 @dataclass
 class _Listing:
-    """Some of the entries of a folder: files by their folded names and by those without suffix, and sub-folders."""
+    """Some of the entries of a folder.
+
+    Attributes:
+        files: the files by their folded names.
+        stems: the images by their folded names without suffix.
+        numbers: of images that are called by numbers: (digits, suffix).
+        folders: sub-folders.
+    """
 
     files: dict[str, str] = field(default_factory=dict)
     stems: dict[str, list[str]] = field(default_factory=dict)
+    numbers: set[tuple[int, str]] = field(default_factory=set)
     folders: list[str] = field(default_factory=list)
 
 
@@ -144,7 +177,11 @@ def _listed(folder: str) -> _Listing:
                     found.folders.append(entry.name)
                 else:
                     found.files.setdefault(_folded(entry.name), entry.name)
-                    found.stems.setdefault(_folded(os.path.splitext(entry.name)[0]), []).append(entry.name)
+                    if has_image_suffix(entry.name):
+                        stem, suffix = os.path.splitext(entry.name)
+                        found.stems.setdefault(_folded(stem), []).append(entry.name)
+                        if stem.isdecimal():
+                            found.numbers.add((len(stem), suffix))
     except OSError:
         pass
     found.folders = sorted(found.folders)[:_MOST_FOLDERS]
@@ -156,5 +193,5 @@ def _folded(name: str) -> str:
 
 
 def _shown(name: str) -> str:
-    shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+    shown = readable_name(name)
     return f'"{shown if len(shown) <= 120 else "..." + shown[-117:]}"'

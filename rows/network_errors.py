@@ -23,6 +23,9 @@ SAID = {
     503: "the server takes no requests now",
     504: "a server behind the server did not answer in time",
 }
+HEADER_BYTES = 64 * 1024
+"""Of one header that is read: some servers tell a whole security policy, or the tags of their caches."""
+
 BUSY = (429, 502, 503, 504)
 """Worth trying again."""
 
@@ -40,7 +43,7 @@ _CLASSES = {
     "InvalidURL": "not a URL",
     "NoCredentialsError": "no credentials for this place",
 }
-_NOT_HTTP = ("BadStatusLine", "BadHttpMessage", "BadHttpMethod", "InvalidHeader", "LineTooLong", "HttpProcessingError")
+_NOT_HTTP = ("BadStatusLine", "BadHttpMessage", "BadHttpMethod", "InvalidHeader", "HttpProcessingError")
 _NO_PARTS = "Cannot seek streaming HTTP file"
 """fsspec's own words."""
 _MOST_CHARACTERS = 200
@@ -65,7 +68,10 @@ def network_words(error: BaseException) -> str:
     """Why something could not be read, in one line."""
     if _NO_PARTS in str(error):
         return "the server gives files only whole; download it first"
-    for cause in _causes(error):
+    causes = list(_causes(error))
+    if any(type(cause).__name__ == "LineTooLong" for cause in causes):
+        return "the server's answer has a longer header than is read"
+    for cause in causes:
         status = getattr(cause, "status", None)
         if type(cause.__cause__).__name__ in _NOT_HTTP:
             return "what answers speaks no http"

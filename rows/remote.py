@@ -1,6 +1,7 @@
-"""The bytes of one remote file, bounded by what is really read and by a deadline; and in words why there are none.
+"""Reading of one remote file, bounded in bytes and by a deadline, with the reason where it fails.
 
 Decisions a reader would question:
+- Of Content-Encoding only words that name a packing count.
 - What a server says of a length is believed only where it is too large. Bytes are counted as they come, unpacked ones
   too: a packed answer is asked not to be sent, and some servers send it all the same.
 - The deadline is of the whole file, its tries included; redirects go on within it, to http and https alone.
@@ -20,21 +21,26 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import wait
 from typing import TYPE_CHECKING, Any
 
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from artifact.images.limits import too_many_bytes
-from rows.network_errors import BUSY, is_network_error, network_words, status_words
+from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
+from rows.network_errors import BUSY, HEADER_BYTES, is_network_error, network_words, status_words
 
 if TYPE_CHECKING:
     from upath import UPath
 
-DEFAULT_TIMEOUT_S = 60.0
-"""For one file: at the limit of 64 MiB a little more than 1 MB a second."""
 _CHUNK = 1024 * 1024
 _TRIES = 4
 _LOOK_S = 0.25
 _FIRST_WAIT_S = 0.5
-_PLAIN = ("", "identity")
+_WEB = ("http", "https", "data")
 _PACKED = ("gzip", "x-gzip", "deflate")
+_ELSEWHERE_PACKED = (
+    *("br", "brotli", "zstd", "dcb", "dcz", "compress", "x-compress", "exi", "pack200-gzip"),
+    *("bzip2", "x-bzip2", "bz2", "xz", "x-xz", "lzma", "lz4", "snappy", "zip"),
+)
+"""Packings that are not undone here. Any other word (utf-8, binary, none, image/png) is a mistake of whoever stored the
+file, as every browser takes it: nothing was packed."""
 
 
 class _BusyError(Exception):
@@ -50,7 +56,7 @@ class _Reading:
 
     def __init__(self, max_bytes: int) -> None:
         self.data = bytearray()
-        self.encoding = ""
+        self.encodings: list[str] = []
         self.max_bytes = max_bytes
 
     def add(self, chunk: bytes) -> None:
@@ -68,7 +74,7 @@ def read_remote(
     path: UPath,
     *,
     max_bytes: int,
-    timeout_s: float = DEFAULT_TIMEOUT_S,
+    timeout_s: float = DEFAULT_READ_TIMEOUT_S,
     is_wanted: Callable[[], bool] = always_wanted,
 ) -> bytes:
     """The bytes of a file elsewhere.
@@ -101,6 +107,8 @@ def read_remote(
                 raise ImageError(_unread(network_words(error))) from None
             raise ImageError(_late(len(reading.data), timeout_s)) from None
         except Exception as error:  # network libraries have error trees of their own
+            if isinstance(error, ValueError) and path.protocol in _WEB and not is_network_error(error):
+                raise ImageError(_unread("not a URL")) from None  # a port or a host that cannot be
             text = network_words(error)
             raise ImageError(_unread(text if is_network_error(error) else f"{type(error).__name__}: {text}")) from None
     raise AssertionError("the last try returns or raises")
@@ -157,7 +165,8 @@ async def _read_http(files: Any, url: str, reading: _Reading) -> None:
     import aiohttp
 
     session = await files.set_session()
-    options = {"timeout": aiohttp.ClientTimeout(total=None), **files.kwargs}  # the deadline is around it
+    timeout = aiohttp.ClientTimeout(total=None)  # the deadline is around it
+    options = {"timeout": timeout, "max_line_size": HEADER_BYTES, "max_field_size": HEADER_BYTES, **files.kwargs}
     options["headers"] = {"Accept-Encoding": "identity", **(options.get("headers") or {})}
     async with session.get(files.encode_url(url), auto_decompress=False, **options) as answer:
         if answer.status == 404:
@@ -167,10 +176,12 @@ async def _read_http(files: Any, url: str, reading: _Reading) -> None:
             raise _BusyError(words, _seconds(answer.headers.get("Retry-After", "")))
         if answer.status not in (200, 203):
             raise ImageError(_unread(words))
-        reading.encoding = answer.headers.get("Content-Encoding", "").strip().lower()
-        if reading.encoding not in (*_PLAIN, *_PACKED):
-            raise ImageError(_unread(f"sent packed as {reading.encoding[:30]!r}, which was not asked for"))
-        if reading.encoding in _PLAIN and (answer.content_length or 0) > reading.max_bytes:
+        said = [word.strip().lower() for word in ",".join(answer.headers.getall("Content-Encoding", [])).split(",")]
+        unknown = next((word for word in said if word in _ELSEWHERE_PACKED), None)
+        if unknown is not None:
+            raise ImageError(_unread(f"sent packed as {unknown!r}, which was not asked for"))
+        reading.encodings = [word for word in said if word in _PACKED]
+        if not reading.encodings and (answer.content_length or 0) > reading.max_bytes:
             raise over_limit(reading.max_bytes)
         async for chunk in answer.content.iter_any():
             reading.add(chunk)
@@ -199,10 +210,15 @@ def _read_blocking(files: Any, name: str, reading: _Reading, end: float) -> None
 
 def _unpacked(reading: _Reading, max_bytes: int) -> bytes:
     """The bytes of a file that was sent packed, never more of them than may be."""
-    if reading.encoding in _PLAIN:
-        return bytes(reading.data)
-    packed, found = bytes(reading.data), bytearray()
-    is_raw = reading.encoding == "deflate" and packed[:1] and packed[0] & 15 != 8  # some servers leave the frame out
+    data = bytes(reading.data)
+    for encoding in reversed(reading.encodings):
+        data = _unpacked_once(data, encoding, max_bytes)
+    return data
+
+
+def _unpacked_once(packed: bytes, encoding: str, max_bytes: int) -> bytes:
+    found = bytearray()
+    is_raw = encoding == "deflate" and packed[:1] and packed[0] & 15 != 8  # some servers leave the frame out
     try:
         while packed:
             unpacker = zlib.decompressobj(-zlib.MAX_WBITS if is_raw else 32 + zlib.MAX_WBITS)
@@ -213,7 +229,7 @@ def _unpacked(reading: _Reading, max_bytes: int) -> bytes:
                 raise ImageError(_unread("packed, and broken off before the end"))
             packed = unpacker.unused_data
     except zlib.error:
-        raise ImageError(_unread(f"not packed as {reading.encoding}, as the server says")) from None
+        raise ImageError(_unread(f"not packed as {encoding}, as the server says")) from None
     return bytes(found)
 
 

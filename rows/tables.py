@@ -13,7 +13,7 @@ from rows.cells import is_text
 from rows.columns import Columns, find_columns
 from rows.formats.built_paths import with_built_paths
 from rows.formats.folder import FolderSource
-from rows.formats.opening import TableLike, allow_images, open_source
+from rows.formats.opening import TableLike, open_source
 from rows.formats.passed_over import passed_over_facts
 from rows.formats.source import Source, rechunk
 from rows.images import ImageRef
@@ -81,12 +81,17 @@ class ImageTable:
     @property
     def passed_over(self) -> dict[str, int]:
         """Of an image folder: how many files it holds besides, by suffix or what else they are."""
-        return passed_over_facts(self._source.passed_over) if isinstance(self._source, FolderSource) else {}
+        return passed_over_facts(self._source.passed_over)
 
     @property
     def notes(self) -> list[str]:
         """What who reads the table should be told of it, a line each: what an image folder holds besides."""
-        return self._source.notes if isinstance(self._source, FolderSource) else []
+        return self._source.notes
+
+    @property
+    def older_reading(self) -> str | None:
+        """How older versions read other rows of the same files, such as `without ...`; None where they did not."""
+        return self._source.older_reading
 
     @property
     def fingerprint(self) -> str:
@@ -116,8 +121,11 @@ class ImageTable:
                 )
 
     def allow_images(self, max_bytes: int) -> None:
-        """Let images of up to so many bytes through, where they travel through the table (compressed tars)."""
-        allow_images(self._source, max_bytes)
+        """Let images of up to so many bytes through, where they travel through the table; before: those of Limits.
+
+        Those are images in compressed tars, and in the lines of text tables.
+        """
+        self._source.allow_images(max_bytes)
 
     def batches(
         self, rows_per_batch: int, start_row: int = 0, *, max_bytes: int = DEFAULT_BATCH_BYTES

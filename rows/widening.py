@@ -1,14 +1,21 @@
 """Types that hold the values of two others: of two files of a table, or of two stretches of one.
 
 Decision a reader would question: numbers, dates and truth values that meet text become text, and so do numbers that
-meet dates. An id or a label is a name, and "17" beside "A17" is one.
+meet dates. An id or a label is a name, and "17" beside "A17" is one. Whole numbers that no fraction can hold exactly
+become text beside fractions, and so do those beyond 64 bits with a sign: half of an id is none.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import pyarrow as pa
 
-from rows.cells import is_text
+from rows.cells import is_text, values_type
+
+_DIGITS = {16: 11, 32: 24, 64: 53}
+"""Bits of a floating-point number -> those of the whole numbers that it holds exactly."""
 
 
 def wider(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
@@ -34,10 +41,47 @@ def wider(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
     return None
 
 
+def widest(kinds: Iterable[pa.DataType]) -> pa.DataType | None:
+    """The type that `wider` gives for all of them; None where there is none."""
+    found: pa.DataType | None = pa.null()
+    for kind in kinds:
+        found = found if found is None or found.equals(kind) else wider(found, kind)
+    return found
+
+
+def holds(kind: pa.DataType, other: pa.DataType) -> bool:
+    """Whether a type that `wider` gave holds every value of the other, whatever that is; of lists and structs True."""
+    kind, other = _plain(kind), _plain(other)
+    types = pa.types
+    if kind.equals(other) or types.is_null(other) or is_text(kind) or not _has_text(other):
+        return True
+    if types.is_integer(other):
+        bits = other.bit_width - types.is_signed_integer(other)
+        if types.is_integer(kind):
+            has_sign = types.is_signed_integer(kind) or not types.is_signed_integer(other)
+            return bool(has_sign and bits <= kind.bit_width - types.is_signed_integer(kind))
+        return types.is_floating(kind) and bits <= _DIGITS[kind.bit_width]
+    return types.is_floating(kind) and types.is_floating(other) and other.bit_width <= kind.bit_width
+
+
+def as_text(kinds: Iterable[pa.DataType]) -> pa.DataType | None:
+    """The type of text where all of them can be written as text; else None."""
+    return pa.string() if all(pa.types.is_null(kind) or _has_text(_plain(kind)) for kind in kinds) else None
+
+
+def retyped(column: pa.ChunkedArray[Any], kind: pa.DataType) -> pa.ChunkedArray[Any]:
+    """A column as another type; raises ArrowException or ValueError for a value that does not go into it."""
+    if column.type.equals(kind):
+        return column
+    if column.null_count == len(column):
+        nulls: Any = pa.nulls
+        return pa.chunked_array([nulls(len(column), kind)])
+    return column.cast(kind)
+
+
 def _plain(kind: pa.DataType) -> pa.DataType:
     """Views and dictionaries are other layouts of the same values."""
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
+    kind = values_type(kind)
     if pa.types.is_string_view(kind):
         return pa.string()
     return pa.binary() if pa.types.is_binary_view(kind) else kind

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from artifact.distances import DISTANCES
 from artifact.errors import ArtifactError, LookalikeError
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from artifact.images.preprocessing import Preprocessing, load_pixels
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT, KINDS, distance_name, embedding_name
 from artifact.model.golden import read_golden

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from artifact.arrays import AnyArray
-from artifact.cores import available_cores
 from artifact.errors import ArtifactError, InvalidRequestError, UsageError
+from artifact.images.cores import available_cores
 from artifact.model.file import read_manifest, verify_artifact
 from artifact.model.manifest import Manifest
 from artifact.repository.variants import CUDA_OPTIONS

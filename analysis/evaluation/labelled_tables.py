@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 
 from analysis.clusters.kmeans import kmeans
-from analysis.evaluation.counts import as_facts, retrieval_counts, verification_counts
+from analysis.evaluation.counts import class_counts, no_interval, retrieval_counts, verification_counts
 from analysis.measures.clustering import clustering_metrics
 from analysis.measures.ranking_accuracy import ranking_accuracy, sample_triplets, table_ranking_accuracy
 from analysis.measures.retrieval import retrieval_metrics
-from analysis.measures.support import support_of_share
+from analysis.measures.support import as_facts, support_of_share
 from analysis.measures.verification import verification_metrics
 from analysis.neighbours.batches import checked_matrix, checked_rows
 from artifact.errors import DataError
@@ -40,6 +40,7 @@ CLUSTERING_PRODUCTS = 10**10
 """Rows x classes x dims of one k-means iteration."""
 
 OWN_TUPLES = "distance columns"
+ONE_RUN = "no interval of one run of k-means"
 NUM_TRIPLETS = 100_000
 BOOTSTRAP = 200
 
@@ -65,7 +66,7 @@ def evaluate(
         seed: of k-means, of samples and of the bootstrap.
         queries: rank a sample of that many; None: all rows, or NUM_QUERIES beyond RANKED_DISTANCES.
         bootstrap: resamples of the classes for the intervals; 0: only samples have one.
-        per_class: add the figures of each class.
+        per_class: add the figures of each class, and what they rest on.
 
     Returns:
         {"recall@1", "recall@5", "recall@10", "P@1", "P@5", "P@10", "mAP", "mAP@R", "queries", "skipped",
@@ -119,14 +120,19 @@ def evaluate(
     )
     for name in ("purity", "nmi"):
         if clustering[name] is not None:
-            counts[name] = support_of_share(clustering[name], len(labels), "rows", num_classes=num_classes)
+            counts[name] = support_of_share(
+                clustering[name], len(labels), "rows", num_classes=num_classes, remark=ONE_RUN if bootstrap else None
+            )
     if ranking["ranking_accuracy"] is not None:
         is_own = ranking["tuples_from"] == OWN_TUPLES
         count, what = (ranking["tuples"], "tuples") if is_own else (min(usable, ranking["tuples"]), "anchors")
-        counts["ranking_accuracy"] = support_of_share(ranking["ranking_accuracy"], count, what)
+        counts["ranking_accuracy"] = support_of_share(
+            ranking["ranking_accuracy"], count, what, remark=no_interval(ranking, "ranking_accuracy")
+        )
     counts |= verification_counts(verification, num_classes=num_classes)
     return {
         **retrieval,
+        **({"per_class": class_counts(retrieval["per_class"])} if per_class else {}),
         **{name: int(retrieval[name]) for name in ("queries", "skipped", "mAP_queries")},
         "queries_from": "all" if num_queries == usable else f"a uniform sample (seed {seed}) of {usable}",
         **clustering,

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from analysis.evaluation.counts import as_facts, verification_counts
+from analysis.evaluation.counts import verification_counts
 from analysis.measures.ranking_accuracy import table_ranking_accuracy
 from analysis.measures.roc import RocCurve
-from analysis.measures.support import support_of_share
+from analysis.measures.support import as_facts, support_of_share
 from analysis.measures.verification import FALSE_ACCEPT_RATES, resolved_rates
 from analysis.neighbours.batches import number_column
 from artifact.arrays import Flags

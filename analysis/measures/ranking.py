@@ -22,7 +22,7 @@ from analysis.measures.ranks import block_values
 from analysis.neighbours.checks import check_vectors
 from analysis.neighbours.pairwise import TILE_COLUMNS, References, chunk_rows
 from artifact.arrays import Flags, Indices, Numbers, Vectors
-from artifact.cores import available_cores
+from artifact.images.cores import available_cores
 
 
 @dataclass(frozen=True, kw_only=True)

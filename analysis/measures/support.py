@@ -15,6 +15,7 @@ Decisions a reader would question:
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,8 @@ MAX_WIDTH = 0.2
 """Of Wilson's interval: ten points either way."""
 
 MIN_FALSE_ACCEPTS = 10
+
+NO_INTERVAL = f"no interval below {MIN_CLASSES} classes"
 
 _ONE = {
     "anchors": "anchor",
@@ -68,7 +71,7 @@ class Support:
 
 
 def support_of_share(
-    value: float, count: int, what: str, *, num_classes: int | None = None, has_interval: bool = False
+    value: float, count: int, what: str, *, num_classes: int | None = None, remark: str | None = None
 ) -> Support:
     """Support of a share that is the mean over so many observations.
 
@@ -77,11 +80,9 @@ def support_of_share(
         count: of the observations.
         what: they are, in the plural: "queries".
         num_classes: they are of; None where nobody knows.
-        has_interval: whether an interval over classes was asked for.
+        remark: what else is to be known of the counts.
     """
     counts = {what: count} | ({} if num_classes is None else {"classes": num_classes})
-    is_bare = has_interval and num_classes is not None and num_classes < MIN_CLASSES
-    remark = f"no interval below {MIN_CLASSES} classes" if is_bare else None
     return Support(counts=counts, too_few=_short_of_share(value, count, what), remark=remark)
 
 
@@ -93,6 +94,7 @@ def support_of_pairs(
     same_share: float | None = None,
     both_share: float | None = None,
     num_classes: int | None = None,
+    remark: str | None = None,
 ) -> Support:
     """Support of a figure of same and different pairs, of whichever of the three it is made of.
 
@@ -102,6 +104,7 @@ def support_of_pairs(
         same_share: a share of the same pairs, such as those accepted or rejected.
         both_share: one that rests on both sorts, such as the equal error rate.
         num_classes: the pairs are of; None where nobody knows.
+        remark: what else is to be known of the counts.
     """
     short: tuple[str, ...] = ()
     if far is not None and not tells_false_accepts(far, num_different):
@@ -113,9 +116,8 @@ def support_of_pairs(
         rarer = "same pairs" if num_same <= num_different else "different pairs"
         short += _short_of_share(both_share, min(num_same, num_different), rarer)
     counts = {"same_pairs": num_same, "different_pairs": num_different}
-    return Support(
-        counts=counts | ({} if num_classes is None else {"classes": num_classes}), too_few=tuple(dict.fromkeys(short))
-    )
+    counts |= {} if num_classes is None else {"classes": num_classes}
+    return Support(counts=counts, too_few=tuple(dict.fromkeys(short)), remark=remark)
 
 
 def tells_false_accepts(far: float, num_different: int) -> bool:
@@ -146,3 +148,8 @@ def _width(value: float, count: int) -> float:
 def _counted(count: int, what: str) -> str:
     words = what.replace("_", " ")
     return f"{count:,} {_ONE.get(words, words) if count == 1 else words}"
+
+
+def as_facts(counts: Mapping[str, Support]) -> dict[str, dict[str, Any]]:
+    """{figure: {each count, "is_enough", "text"}}."""
+    return {name: support.to_dict() for name, support in counts.items()}

@@ -8,10 +8,11 @@ import numpy as np
 
 from analysis.measures.pairs import MAX_PAIRS, Pairs, choose_pairs
 from analysis.measures.roc import RocCurve
-from analysis.measures.support import support_of_pairs
+from analysis.measures.support import as_facts, support_of_pairs
 from analysis.neighbours.labels import Labels
 from artifact.arrays import Vectors
 from artifact.errors import UsageError
+from artifact.model.threshold import EER, VALUE
 
 RULE = "same iff distance <= value"
 
@@ -56,7 +57,8 @@ def threshold_of_pairs(pairs: Pairs, *, far: float = FALSE_ACCEPT_RATE) -> dict[
         {"value": the threshold, "rule", "far": share of different pairs at most `value` apart, "frr": share of same
         pairs further apart, "eer": the equal error rate of the pairs (analysis.measures.roc), "pairs": how many were
         used, "protocol": one line of text, "same_pairs", "different_pairs" and "classes": counts of these,
-        "is_enough": whether so many can tell the rates (analysis.measures.support), "rests_on": the same in words};
+        "is_enough": whether so many can tell the two rates at the value (analysis.measures.support), "rests_on":
+        {"value" and "eer": {the counts, "is_enough", "text"}}};
         None where there is no same or no different pair.
 
     Raises:
@@ -69,9 +71,8 @@ def threshold_of_pairs(pairs: Pairs, *, far: float = FALSE_ACCEPT_RATE) -> dict[
     value = largest_threshold(same, different, far)
     accepted = int(np.searchsorted(same, value, side="right"))
     frr, eer = (len(same) - accepted) / len(same), RocCurve(same, different).equal_error_rate
-    support = support_of_pairs(
-        len(same), len(different), far=far, same_share=frr, both_share=eer, num_classes=pairs.num_classes
-    )
+    support = support_of_pairs(len(same), len(different), far=far, same_share=frr, num_classes=pairs.num_classes)
+    of_eer = support_of_pairs(len(same), len(different), both_share=eer, num_classes=pairs.num_classes)
     return {
         "value": float(value),
         "rule": RULE,
@@ -82,7 +83,7 @@ def threshold_of_pairs(pairs: Pairs, *, far: float = FALSE_ACCEPT_RATE) -> dict[
         "protocol": f"{pairs.protocol}; the largest value with far <= {far:g}",
         **support.counts,
         "is_enough": support.is_enough,
-        "rests_on": str(support),
+        "rests_on": as_facts({VALUE: support, EER: of_eer}),
     }
 
 

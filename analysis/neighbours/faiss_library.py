@@ -10,7 +10,7 @@ import os
 from functools import cache
 from typing import Any
 
-from artifact.cores import granted_threads
+from artifact.images.cores import granted_threads
 
 
 def load_faiss() -> Any:

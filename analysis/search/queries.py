@@ -21,8 +21,9 @@ import numpy as np
 from analysis.neighbours.batches import checked_batches
 from artifact.arrays import Vectors
 from artifact.errors import DataError, SpaceError, UsageError
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from artifact.images.limits import DEFAULT_LIMITS, Limits
+from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
 from rows.cells import is_unmistakable
 from rows.formats.opening import is_table_file
 from rows.images import ImageRef
@@ -97,6 +98,7 @@ def read_queries(
     vouched: bool = False,
     num_shown: int = 0,
     limits: Limits = DEFAULT_LIMITS,
+    read_timeout_s: float = DEFAULT_READ_TIMEOUT_S,
 ) -> Queries:
     """Queries from an image, a folder or table of images, or a table of vectors.
 
@@ -108,6 +110,7 @@ def read_queries(
         vouched: somebody says that index and queries are of one space where one of them does not tell.
         num_shown: how many of the first queries will be shown: they are in one block, with their images.
         limits: larger files are refused before they are read.
+        read_timeout_s: for each remote image, in seconds.
 
     Raises:
         UsageError: images without a model.
@@ -126,7 +129,7 @@ def read_queries(
         )
     if open_model is None:
         raise UsageError("an image needs a model", expected="--model NAME and one of --url and --repository")
-    source = _Images(query, num_kept=num_shown, limits=limits)
+    source = _Images(query, num_kept=num_shown, max_bytes=limits.max_bytes, timeout_s=read_timeout_s)
     with open_model() as model:
         note = _compared(lineage, model.lineage, vouched=vouched)
         vectors = source.embedded(model)
@@ -135,7 +138,7 @@ def read_queries(
     if not source.ids:
         (name, reason), *others = source.bad
         of_all = f"; and none of {len(others)} others is one" if others else ""
-        raise DataError(f"query {name!r}", expected="an image", got=reason + of_all)
+        raise DataError(f"query {name!r}", expected="an image that has a vector", got=reason + of_all)
     blocks = _image_blocks(source, vectors, block_size)
     notes = [*source.notes, *([note] if note else [])]
     return Queries(num_queries=len(vectors), blocks=blocks, notes=notes, bad=source.bad)
@@ -172,7 +175,7 @@ def _compared(index: Lineage | None, queries: Lineage | None, *, vouched: bool) 
         if index is not None and queries is not None:
             raise
         mend = f"{error.mend}, or say with --distance NAME that they are of one space all the same"
-        raise SpaceError(error.what, expected=error.expected, got=error.got, mend=mend) from None
+        raise error.but(mend=mend) from None
     unknown = [name for name, lineage in zip(names, (index, queries), strict=True) if lineage is None]
     if not unknown:
         return None
@@ -206,8 +209,9 @@ class _Images:
         notes: what an image folder holds besides.
     """
 
-    def __init__(self, query: Path, *, num_kept: int, limits: Limits) -> None:
-        self._query, self._num_kept, self._limits = query, num_kept, limits
+    def __init__(self, query: Path, *, num_kept: int, max_bytes: int, timeout_s: float) -> None:
+        self._query, self._num_kept = query, num_kept
+        self._max_bytes, self._timeout_s = max_bytes, timeout_s
         self._waiting: deque[tuple[str, ImageRef]] = deque()
         self.ids: list[str] = []
         self.kept: list[ImageRef] = []
@@ -231,7 +235,7 @@ class _Images:
     def _contents(self) -> Iterator[bytes]:
         for name, image in self._named_images():
             try:
-                content = image.read(self._limits.max_bytes)
+                content = image.read(self._max_bytes, timeout_s=self._timeout_s)
             except ImageError as error:
                 self.bad.append((name, str(error)))
                 continue
@@ -244,6 +248,6 @@ class _Images:
             return
         table = open_table(self._query)
         self.notes = table.notes
-        table.allow_images(self._limits.max_bytes)
+        table.allow_images(self._max_bytes)
         for batch in table.batches(_ROWS_PER_READ):
             yield from zip(batch.ids, batch.images["image"], strict=True)

@@ -11,7 +11,6 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
-import contextlib
 import io
 import re
 from collections.abc import Callable, Iterator
@@ -23,13 +22,13 @@ import numpy.typing as npt
 from PIL import Image, ImageFile
 from PIL import __version__ as pillow_version
 
-from .image_error import ImageError as ImageError  # for all who import it from here
+from .image_error import ImageError, in_one_line
 from .image_parts import TRUNCATED, Parts, avif_parts, webp_parts
 from .jpeg import decode_jpeg
 from .jpeg_segments import read_header
 from .limits import DEFAULT_LIMITS, Limits
 from .orientation import image_orientation, upright
-from .pillow_pixels import has_last_row, rgb_pixels
+from .pillow_pixels import bytes_a_pixel, has_last_row, rgb_pixels
 from .pixel_budget import PIXEL_BUDGET, give_back_freed
 from .png_parts import png_parts
 from .signatures import heif_kind, name_of_unread
@@ -37,11 +36,15 @@ from .tiff_parts import tiff_parts
 
 Pixels = npt.NDArray[np.uint8]
 
+DECODER = 2
+"""Version of what files become, for those who keep pixels: raised whenever other files are read than before, or other
+pixels come of one."""
+PLACEHOLDER = "1x1 pixels: a placeholder, not a picture"
+"""Why a picture of one pixel is refused."""
 _TILE_SIDES = (322, 323)
 """Tags of a TIFF: width and length of a tile."""
 _LARGE_BYTES = 64 * 2**20
 """Of a picture in Pillow's memory: giving it back to the system costs some milliseconds."""
-_PLACEHOLDER = "1x1 pixels: a placeholder, not a picture"
 
 _PARTS: dict[str, Callable[[bytes], Parts]] = {
     "PNG": png_parts,
@@ -49,10 +52,6 @@ _PARTS: dict[str, Callable[[bytes], Parts]] = {
     "TIFF": tiff_parts,
     "AVIF": avif_parts,
 }
-
-
-DECODER = 2
-"""Raised whenever other files are read than before, or other pixels come of one: what was decoded before is too old."""
 
 
 def decode_image(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Pixels:
@@ -72,7 +71,7 @@ def decoded(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Iterator[Pixels]:
     Waits, before any pixel is decoded, until the process has room for them (artifact/images/pixel_budget.py).
     """
     opened = _open(data, limits)
-    num_bytes, by_pillow = opened.num_pixels * opened.bytes_a_pixel, opened.format != "JPEG"
+    num_bytes, by_pillow = opened.num_bytes, opened.format != "JPEG"
     with PIXEL_BUDGET.hold(num_bytes):
         pixels = _decoded(opened)
         del opened  # which holds the pixels too
@@ -97,50 +96,6 @@ def require_within(data: bytes, limits: Limits) -> None:
     _require(limits.refuse_pixels(opened.num_pixels, opened.shape))
 
 
-def image_pixels(image: Image.Image, limits: Limits = DEFAULT_LIMITS) -> Pixels:
-    """uint8 [h, w, 3] of a Pillow image of any mode: the pixels that its file would give.
-
-    One that was opened and not loaded yet is read from its file as any other file is.
-
-    Raises:
-        ImageError: closed, cut short, too small, or of a mode that has no pixels of 8 or 16 bits.
-    """
-    try:
-        if 0 in image.size or image.size == (1, 1):
-            raise ImageError(_PLACEHOLDER if all(image.size) else f"{image.width}x{image.height} pixels: empty")
-        data = _unread_file(image)
-        if data:
-            pixels = decode_image(data, limits)
-            _close_file(image)
-            return pixels
-        image.load()
-        return upright(rgb_pixels(image), image_orientation(image))
-    except ImageError:
-        raise
-    except Exception as error:  # a lazy image is decoded here, see above
-        raise ImageError(f"cannot be decoded: {_one_line(error)}") from None
-
-
-def _unread_file(image: Image.Image) -> bytes | None:
-    """The file of an image that Pillow has not decoded yet; None where its pixels may be others than the file's."""
-    if not isinstance(image, ImageFile.ImageFile) or not image.tile or image.fp is None or image.tell():
-        return None
-    if image.decoderconfig:  # a JPEG that is to be decoded at another size or mode
-        return None
-    place = image.fp.tell()
-    image.fp.seek(0)
-    data: bytes = image.fp.read()
-    image.fp.seek(place)
-    return data
-
-
-def _close_file(image: Image.Image) -> None:
-    """Load an image that was opened by its name: only then does Pillow let go of the file and keep the image usable."""
-    if getattr(image, "_exclusive_fp", False):
-        with contextlib.suppress(Exception):  # what Pillow refuses is no matter: the pixels are there
-            image.load()
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Opened:
     """A file whose header was read, and how it is decoded.
@@ -150,6 +105,7 @@ class _Opened:
         width, height: in pixels, before it is turned.
         num_pixels, shape: decoded at once, and that in words; a TIFF's tile may be larger than its picture.
         bytes_a_pixel: at the peak of decoding and resizing, copies included; measured, see docs/decisions/0016.
+        decode: gives the pixels.
     """
 
     format: str
@@ -160,6 +116,11 @@ class _Opened:
     bytes_a_pixel: int
     decode: Callable[[], Pixels]
 
+    @property
+    def num_bytes(self) -> int:
+        """Memory that the pixels take at the peak."""
+        return self.num_pixels * self.bytes_a_pixel
+
 
 def _open(data: bytes, limits: Limits) -> _Opened:
     """Read the header and check it against the limits; no pixel is decoded."""
@@ -169,7 +130,7 @@ def _open(data: bytes, limits: Limits) -> _Opened:
     opened = _read_header(data, limits)
     _require(limits.refuse_pixels(opened.num_pixels, opened.shape))
     if (opened.width, opened.height) == (1, 1):
-        raise ImageError(_PLACEHOLDER)
+        raise ImageError(PLACEHOLDER)
     return opened
 
 
@@ -189,7 +150,7 @@ def _read_header(data: bytes, limits: Limits) -> _Opened:
         num_pixels = int(next(iter(re.findall(r"\d+", str(error))), limits.max_pixels + 1))
         raise ImageError(str(limits.refuse_pixels(num_pixels))) from None
     except Exception as error:  # any exception is a plugin's way to say no
-        raise ImageError(f"not a readable {name} image: {_one_line(error)}") from None
+        raise ImageError(f"not a readable {name} image: {in_one_line(error)}") from None
 
 
 def _decoded(opened: _Opened) -> Pixels:
@@ -198,14 +159,26 @@ def _decoded(opened: _Opened) -> Pixels:
     except ImageError:
         raise
     except Exception as error:  # decoders of hostile bytes raise anything: OSError, struct.error, IndexError ...
-        raise ImageError(f"cannot be decoded: {_one_line(error)}") from None
+        raise ImageError(f"cannot be decoded: {in_one_line(error)}") from None
 
 
 def _format_of(data: bytes, limits: Limits) -> str:
     """Pillow's name of the format."""
-    unread = name_of_unread(data)
-    if unread is not None:
-        raise ImageError(unread)
+    name = _accepted(data, limits)
+    # only files of these begin like others that are not read; the long look is not for every small picture
+    if name in (None, "TIFF", "AVIF") or data[4:8] == b"ftyp":
+        unread = name_of_unread(data)
+        if unread is not None:
+            raise ImageError(unread)
+    if name is None:
+        # without AVIF, as it was before: a bad row of an earlier job keeps its reason to the letter
+        formats = ", ".join(name for name in limits.formats if name != "AVIF")
+        raise ImageError(f"not an image in any of {formats} (starts with {bytes(data[:8])!r})")
+    return name
+
+
+def _accepted(data: bytes, limits: Limits) -> str | None:
+    """The format whose plugin takes the first bytes."""
     Image.preinit()
     if Image.MAX_IMAGE_PIXELS is not None and limits.max_pixels > Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = limits.max_pixels
@@ -221,9 +194,7 @@ def _format_of(data: bytes, limits: Limits) -> str:
             return name
         if accept is not None and accept(data[:16]) is True:
             return name
-    # without AVIF, as it was before: a bad row of an earlier job keeps its reason to the letter
-    formats = ", ".join(name for name in limits.formats if name != "AVIF")
-    raise ImageError(f"not an image in any of {formats} (starts with {bytes(data[:8])!r})")
+    return None
 
 
 def _open_jpeg(data: bytes) -> _Opened:
@@ -259,12 +230,11 @@ def _open_by_pillow(name: str, data: bytes) -> _Opened:
             require_rows()
         return upright(rgb_pixels(image), image_orientation(image) if orientation is None else orientation)
 
-    is_deep = image.mode.startswith("I") or "A" in image.mode.upper() or "transparency" in image.info
     num_pixels, shape = _num_pixels(image)
     width, height = image.size
     # two formats' libraries hold the whole picture themselves, and some files are written anew
     copy = len(data) // max(num_pixels, 1) if name in _PARTS else 0
-    bytes_a_pixel = (20 if is_deep else 14) + (8 if name in ("WEBP", "AVIF") else 0) + copy
+    own_bytes = bytes_a_pixel(image) + (8 if name in ("WEBP", "AVIF") else 0)
     if kept is None and len(data) >= _LARGE_BYTES // 16:
         del image, parts
         give_back_freed()
@@ -274,7 +244,7 @@ def _open_by_pillow(name: str, data: bytes) -> _Opened:
         height=height,
         num_pixels=num_pixels,
         shape=shape,
-        bytes_a_pixel=bytes_a_pixel,
+        bytes_a_pixel=own_bytes + copy,
         decode=decode,
     )
 
@@ -293,7 +263,3 @@ def _plugin_image(name: str, data: bytes | io.BytesIO) -> ImageFile.ImageFile:
     image = Image.OPEN[name][0](data if isinstance(data, io.BytesIO) else io.BytesIO(data), "")
     assert isinstance(image, ImageFile.ImageFile)
     return image
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

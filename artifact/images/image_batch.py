@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from .decoding import ImageError, Pixels
+from .decoding import Pixels
+from .image_error import ImageError
 from .limits import DEFAULT_LIMITS, Limits
 from .preprocessing import Preprocessing, load_pixels
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 MEGAPIXEL = 1_000_000
@@ -42,6 +42,18 @@ class Limits:
     def of(cls, *, max_megapixels: float, max_image_mb: float, of_server: bool = False) -> Limits:
         """The limits that the two options say: width x height in millions, file size in units of 2**20 bytes."""
         return cls(max_bytes=in_bytes(max_image_mb), max_pixels=in_pixels(max_megapixels), of_server=of_server)
+
+    def with_options(self, *, max_megapixels: float | None = None, max_image_mb: float | None = None) -> Limits:
+        """The limits with those of the two options that are given."""
+        given = Limits.of(
+            max_megapixels=DEFAULT_MAX_MEGAPIXELS if max_megapixels is None else max_megapixels,
+            max_image_mb=DEFAULT_MAX_IMAGE_MB if max_image_mb is None else max_image_mb,
+        )
+        return replace(
+            self,
+            max_pixels=self.max_pixels if max_megapixels is None else given.max_pixels,
+            max_bytes=self.max_bytes if max_image_mb is None else given.max_bytes,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The mapping that `from_dict` reads; plain JSON."""
@@ -94,9 +106,14 @@ def too_many_bytes(num_bytes: int, max_bytes: int, *, where: str = "", of_server
     if max_bytes < MB // 10:
         size, limit = f"{num_bytes} bytes", f"{max_bytes} bytes"
     else:
-        size, limit = f"{_rounded_up(num_bytes / MB)} MB", f"{math.floor(max_bytes / MB * 1e5) / 1e5:.10g} MB"
+        size, limit = size_in_words(num_bytes), f"{math.floor(max_bytes / MB * 1e5) / 1e5:.10g} MB"
     known = size if num_bytes > max_bytes + 1 else ""
     return _refusal(known, limit, IMAGE_MB_OPTION, of_server) + (f": {where}" if where else "")
+
+
+def size_in_words(num_bytes: int) -> str:
+    """The size of a file: "3.2 MB", in bytes where it is small."""
+    return f"{num_bytes} bytes" if num_bytes < MB // 10 else f"{_rounded_up(num_bytes / MB)} MB"
 
 
 def _refusal(size: str, limit: str, option: str, of_server: bool) -> str:

@@ -16,6 +16,12 @@ _MAX_16_BIT = 65535
 _WITH_ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")
 
 
+def bytes_a_pixel(image: Image.Image) -> int:
+    """Memory that `rgb_pixels` and resizing take at their peak, copies included; see docs/decisions/0016."""
+    is_deep = image.mode.startswith("I") or "A" in image.mode.upper() or "transparency" in image.info
+    return 20 if is_deep else 14
+
+
 def rgb_pixels(image: Image.Image) -> npt.NDArray[np.uint8]:
     """uint8 [h, w, 3] of a loaded image; ImageError for a mode that has no pixels of 8 or 16 bits."""
     mode = image.mode

@@ -18,6 +18,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+from .cores import available_cores
 
 _LEAST_BYTES = 512 * 2**20
 _BYTES_A_CORE = 128 * 2**20
@@ -28,13 +31,21 @@ class PixelBudget:
     """Bytes that the threads of a process may fill with pixels at a time; in a forked child all of them are free.
 
     Args:
-        max_bytes: of all that hold some, but that one alone may hold more.
+        max_bytes: of all that hold some, but that one alone may hold more; None for what fits the cores of the process,
+            counted when somebody holds some for the first time.
         small_bytes: who needs less is let through without being counted.
     """
 
-    def __init__(self, max_bytes: int, *, small_bytes: int = _SMALL_BYTES) -> None:
-        self.max_bytes, self._small_bytes = max_bytes, small_bytes
+    def __init__(self, max_bytes: int | None = None, *, small_bytes: int = _SMALL_BYTES) -> None:
+        self._max_bytes, self._small_bytes = max_bytes, small_bytes
         self._begin()
+
+    @property
+    def max_bytes(self) -> int:
+        """Of all that hold some."""
+        if self._max_bytes is None:
+            self._max_bytes = default_bytes()
+        return self._max_bytes
 
     @contextmanager
     def hold(self, num_bytes: int) -> Iterator[None]:
@@ -89,11 +100,10 @@ def _malloc_trim() -> Callable[[int], int] | None:
         return None
 
 
-def default_bytes() -> int:
-    """For a process that may use so many cores."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(_LEAST_BYTES, cores * _BYTES_A_CORE)
+def default_bytes(*, root: Path = Path("/")) -> int:
+    """For the cores that this process may use (cores.py); `root` is where proc/ and sys/ lie."""
+    return max(_LEAST_BYTES, available_cores(root=root) * _BYTES_A_CORE)
 
 
-PIXEL_BUDGET = PixelBudget(default_bytes())
+PIXEL_BUDGET = PixelBudget()
 """Of this process."""

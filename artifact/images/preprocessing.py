@@ -79,7 +79,7 @@ def load_pixels(data: bytes, preprocessing: Preprocessing, limits: Limits = DEFA
     """Decode and resize one encoded image.
 
     Args:
-        data: the encoded file (JPEG, PNG, WebP, GIF, BMP, TIFF, PPM).
+        data: the encoded file (JPEG, PNG, WebP, GIF, BMP, TIFF, PPM, AVIF).
         preprocessing: size and fit of the result.
         limits: what is refused before decoding.
 

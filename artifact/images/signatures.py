@@ -1,15 +1,26 @@
-"""Signatures of files that are not read: what a file is by its first bytes, in words that say what to do.
+"""Signatures of files: what a file is by its first bytes, and of those that are not read in words that say what to do.
 
 A name that ends in .jpg says nothing: what was downloaded may be an error page, a pointer to a file, a raw picture.
 """
 
 from __future__ import annotations
 
+import re
+
 _NOT_READ = "which is not read"
 _CONVERT = f"{_NOT_READ}; convert it to JPEG or PNG"
 _RAW = f"a camera's raw file, {_NOT_READ}; export it as JPEG or TIFF"
 _VIDEO = f"a video, {_NOT_READ}; take a frame out of it"
 
+_PICTURES = {
+    "JPEG": re.compile(rb"\xff\xd8\xff"),
+    "PNG": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    "GIF": re.compile(rb"GIF8[79]a"),
+    "WEBP": re.compile(rb"RIFF....WEBP", re.DOTALL),
+    "BMP": re.compile(rb"BM....\0\0\0\0", re.DOTALL),
+    "TIFF": re.compile(rb"II[*+]\0|MM\0[*+]"),
+    "PPM": re.compile(rb"P[1-6]\s"),
+}
 _BRANDS = {
     "HEIC": (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"),
     "AVIF": (b"avif", b"avis"),
@@ -76,6 +87,18 @@ _MARKUP = (
     (b"<body", "an HTML page (an error page of a download?)"),
     (b"<error", "an XML answer of a server (an error of a download?)"),
 )
+
+
+def picture_format(head: bytes) -> str | None:
+    """Pillow's name of the format that these first bytes begin, or `HEIC`; None where they begin no picture."""
+    if head[4:8] == b"ftyp":
+        return heif_kind(head)
+    return next((name for name, beginning in _PICTURES.items() if beginning.match(head)), None)
+
+
+def is_picture(head: bytes) -> bool:
+    """Whether a picture begins so, or a film in boxes as HEIC is."""
+    return head[4:8] == b"ftyp" or picture_format(head) is not None
 
 
 def name_of_unread(data: bytes) -> str | None:

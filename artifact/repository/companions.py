@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from artifact import images
-from artifact.images.limits import SERVER_LIMITS, Limits, in_bytes, in_pixels
+from artifact.images.limits import SERVER_LIMITS, Limits
 from artifact.model.manifest import Manifest
 from artifact.repository.changes import Change
 from artifact.repository.reading import versions_in
@@ -99,11 +99,8 @@ def server_limits(
         published = Limits.from_dict(spec["limits"]) if "of_server" in spec.get("limits", {}) else SERVER_LIMITS
     except (OSError, LookupError, ValueError, TypeError, AttributeError):  # `lookalike check` says what is wrong there
         published = SERVER_LIMITS
-    return replace(
-        SERVER_LIMITS,
-        max_pixels=published.max_pixels if max_megapixels is None else in_pixels(max_megapixels),
-        max_bytes=published.max_bytes if max_image_mb is None else in_bytes(max_image_mb),
-    )
+    kept = replace(SERVER_LIMITS, max_pixels=published.max_pixels, max_bytes=published.max_bytes)
+    return kept.with_options(max_megapixels=max_megapixels, max_image_mb=max_image_mb)
 
 
 def decode_files(manifest: Manifest, limits: Limits = SERVER_LIMITS) -> dict[str, bytes]:

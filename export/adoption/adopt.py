@@ -24,7 +24,7 @@ from artifact.kinds import BRANCH, KINDS
 from artifact.model.file import append_manifest, content_hash
 from artifact.model.golden import golden_images, make_golden
 from artifact.model.int8_scheme import LARGEST_WEIGHT_KEY, largest_int8_weight
-from artifact.model.manifest import Content, Manifest, canonical_json
+from artifact.model.manifest import Content, Golden, Manifest, canonical_json
 from artifact.repository.publishing import publish, require_model_name, to_model_name
 from artifact.repository.reading import PublishedModel
 from export.adoption.batch import AdoptedParity, with_dynamic_batch
@@ -139,16 +139,61 @@ def adopt(
     data, batching, parity = with_dynamic_batch(
         original, model, pixels, vectors, precision=precision, tolerance=tolerance
     )
+    manifest = _manifest(
+        original,
+        name=name,
+        kind=kind,
+        distance=distance,
+        licence=licence,
+        precision=precision,
+        largest_weight=largest_int8_weight(model) if precision == "int8" else None,
+        opset=next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")),
+        batching=batching,
+        content=Content(sha256=content_hash(data), size=len(data)),
+        golden=make_golden(golden, golden_vectors),
+        vectors=np.concatenate([vectors, golden_vectors]),
+    )
+    return Adopted(data, manifest, parity, batching, classifier_input(foreign.model, foreign.output))
+
+
+def _manifest(
+    original: Original,
+    *,
+    name: str,
+    kind: str,
+    distance: str,
+    licence: str | None,
+    precision: str,
+    largest_weight: int | None,
+    opset: int,
+    batching: str,
+    content: Content,
+    golden: Golden,
+    vectors: Vectors,
+) -> Manifest:
+    """The manifest of an adopted network.
+
+    Args:
+        original: the network, for where it comes from; its space is that of its file, cut and preprocessing.
+        largest_weight: of int8, else None.
+        opset: of the adopted graph.
+        golden: with the tolerance of float32, which becomes that of the precision.
+        vectors: float32 [N, n], some of the network's: they show whether it normalises.
+    """
+    foreign, path = original.foreign, original.foreign.path
     facts = {
         "sha256": foreign.sha256,
         "external": foreign.external,
         "output": foreign.output,
         "layout": foreign.image.layout,
+        "channels": "BGR" if original.bgr else "RGB",
     }
-    facts |= {"channels": "BGR" if bgr else "RGB"}
-    space = {"adopted": facts, "preprocessing": preprocessing.to_dict()}
-    norms = np.linalg.norm(np.concatenate([vectors, golden_vectors]).astype(np.float64), axis=1)
-    manifest = Manifest(
+    preprocessing = original.preprocessing.to_dict()
+    norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    tolerance = TOLERANCES[precision]
+    if tolerance > golden.tolerance:
+        golden = golden.model_copy(update={"tolerance": tolerance})
+    return Manifest(
         name=name,
         kind=kind,
         mode=BRANCH,
@@ -157,7 +202,7 @@ def adopt(
         distance=distance,
         normalized=bool(np.abs(norms - 1).max() <= _UNIT),
         margin=None,
-        preprocessing=preprocessing.to_dict(),
+        preprocessing=preprocessing,
         threshold=None,
         base={
             "name": path.stem,
@@ -169,16 +214,12 @@ def adopt(
         training={"adopted_from": path.name, "producer": foreign.producer, "opset": foreign.opset, "batching": batching}
         | facts,
         precision=precision,
-        quantization={LARGEST_WEIGHT_KEY: largest_int8_weight(model)} if precision == "int8" else None,
-        opset=next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")),
-        space=hashlib.sha256(canonical_json(space)).hexdigest(),
-        content=Content(sha256=content_hash(data), size=len(data)),
-        golden=make_golden(golden, golden_vectors),
+        quantization=None if largest_weight is None else {LARGEST_WEIGHT_KEY: largest_weight},
+        opset=opset,
+        space=hashlib.sha256(canonical_json({"adopted": facts, "preprocessing": preprocessing})).hexdigest(),
+        content=content,
+        golden=golden,
     )
-    if manifest.golden is not None and tolerance > manifest.golden.tolerance:
-        loose = manifest.golden.model_copy(update={"tolerance": tolerance})
-        manifest = manifest.model_copy(update={"golden": loose})
-    return Adopted(data, manifest, parity, batching, classifier_input(foreign.model, foreign.output))
 
 
 def precision_of(model: onnx.ModelProto) -> str:

@@ -21,6 +21,7 @@ import numpy as np
 
 from artifact.arrays import Vectors
 from artifact.errors import ParityError
+from artifact.images.cores import available_cores
 from artifact.images.decoding import Pixels
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
 from export.adoption.foreign import ForeignInput, ForeignNetwork
@@ -247,6 +248,8 @@ def _reshaped(model: onnx.ModelProto) -> dict[str, list[int]]:
     for name in set(names) - {value.name for value in shown.graph.output}:
         shown.graph.output.add(name=name)
     options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = available_cores()
+    options.inter_op_num_threads = 1
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(shown.SerializeToString(), options, providers=["CPUExecutionProvider"])
     wanted = session.get_inputs()[0]

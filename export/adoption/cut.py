@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from artifact.errors import ArtifactError, UsageError
+from artifact.listing import quoted
 from artifact.model.notes import strip_notes
-from export.adoption.reasons import first_line, listed
+from export.adoption.reasons import first_line
 from export.folding import read_by
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def cut_to_output(model: onnx.ModelProto, name: str | None, path: Path) -> tuple
         near = difflib.get_close_matches(str(name), values, n=5, cutoff=0.4)
         raise UsageError(
             f"no value {name!r} in the graph",
-            expected=f"such as {listed(near or [each.name for each in model.graph.output])}",
+            expected=f"such as {quoted(near or [each.name for each in model.graph.output])}",
             where=path,
             mend="name another with --output",
         )
@@ -117,7 +118,7 @@ def _only_output(model: onnx.ModelProto, path: Path) -> str:
     near = [name for name in values_of_the_image(model) if name in outputs]
     raise UsageError(
         "the network has several outputs" if outputs else "the network has no output",
-        got=listed(outputs) or None,
+        got=quoted(outputs) or None,
         where=path,
         mend="name one with --output" + (f", such as --output {near[0]}" if near else ""),
     )

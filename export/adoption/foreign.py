@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from artifact.errors import ArtifactError, UsageError
+from artifact.listing import quoted
 from artifact.model.file import MANIFEST_KEY
 from export.adoption.cut import DEFAULT_DOMAINS, cut_to_output, pooled_values, values_of_the_image
-from export.adoption.reasons import listed
 from export.adoption.weights import load_weights
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _image_input(
         raise ArtifactError(
             f"inputs that {output!r} needs",
             expected="one, the image",
-            got=f"{len(inputs)}: {listed(value.name for value in inputs)}",
+            got=f"{len(inputs)}: {quoted([value.name for value in inputs])}",
             where=path,
             mend=mend,
         )

@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from artifact.arrays import Vectors
-from artifact.cores import available_cores
 from artifact.errors import ArtifactError, UsageError
+from artifact.images.cores import available_cores
 from artifact.images.preprocessing import Preprocessing
+from artifact.listing import quoted
 from export.adoption.foreign import ForeignNetwork
-from export.adoption.reasons import first_line, listed
+from export.adoption.reasons import first_line
 
 
 class Original:
@@ -69,7 +70,7 @@ class Original:
         if value.dtype in (np.float32, np.float16) and value.ndim >= 2 and value.shape[0] == batch:
             if len(long_axes) <= 1:
                 return
-            near = listed(self.foreign.pooled[-3:])
+            near = quoted(self.foreign.pooled[-3:])
             mend = f"name a pooled value with --output, such as {near}" if near else "export it with its pooling"
         else:
             mend = "name another value with --output"

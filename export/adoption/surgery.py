@@ -104,7 +104,10 @@ def with_pixels(
         inputs = [value, *(OURS + operand for operand in operands)]
         front.append(helper.make_node(operator, inputs, [result], name=f"{OURS}{operator}_{number}", **attributes))
         value = result
-    flat = f"{OURS}flat" if image.dtype == "float16" else BRANCH_OUTPUT
+    flat = BRANCH_OUTPUT
+    if image.dtype == "float16":
+        taken = {tensor.name for tensor in graph.initializer}  # a Scan's constant has the first name
+        flat = next(name for name in (f"{OURS}flat", f"{OURS}flat_half") if name not in taken)
     back = [helper.make_node("Flatten", [inner_output], [flat], name=f"{OURS}Flatten", axis=1)]
     if flat != BRANCH_OUTPUT:
         back.append(helper.make_node("Cast", [flat], [BRANCH_OUTPUT], name=f"{OURS}Cast", to=TensorProto.FLOAT))

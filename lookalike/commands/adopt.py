@@ -34,17 +34,17 @@ def adopt(
         str, typer.Option(help="What was subtracted in training: R,G,B or one number, for pixels in [0, 1].")
     ],
     std: Annotated[str, typer.Option(help="What it was divided by: R,G,B or one number.")],
-    size: Annotated[str | None, typer.Option(help="PX or HEIGHTxWIDTH; default: what the graph fixes.")] = None,
+    size: Annotated[str | None, typer.Option(help="PX or HEIGHTxWIDTH. [default: what the graph fixes]")] = None,
     output: Annotated[
-        str | None, typer.Option(help="Value or node to cut the network at; default: its only output.")
+        str | None, typer.Option(help="Value or node to cut the network at. [default: its only output]")
     ] = None,
     repository: Annotated[Path | None, REPOSITORY] = None,
-    name: Annotated[str | None, typer.Option(help="Model name; default: the file's name.")] = None,
+    name: Annotated[str | None, typer.Option(help="Model name. [default: the file's name]")] = None,
     to_file: Annotated[
         Path | None, typer.Option("--file", help="Also write the artifact to this file.", metavar="OUT.onnx")
     ] = None,
     fit: Annotated[Fit, typer.Option(help="How images are brought to the size.")] = Fit.stretch,
-    layout: Annotated[Layout | None, typer.Option(help="Axes of the input; default: seen from the graph.")] = None,
+    layout: Annotated[Layout | None, typer.Option(help="Axes of the input. [default: seen from the graph]")] = None,
     bgr: Annotated[bool, typer.Option("--bgr", help="The network wants blue first.")] = False,
     kind: Annotated[str, typer.Option(help="siamese, triplet or quartet: the streams of tables for it.")] = "siamese",
     distance: Annotated[str, typer.Option(help="cosine, euclidean or squared_euclidean.")] = "cosine",

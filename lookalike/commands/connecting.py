@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from artifact.errors import UsageError
-from lookalike.commands.options import MAX_IMAGE_MB, MAX_MEGAPIXELS, given
+from lookalike.commands.options import MAX_IMAGE_MB, MAX_MEGAPIXELS, READ_TIMEOUT, given
 from serving.client.options import ScorerOptions
 
 if TYPE_CHECKING:
@@ -20,19 +20,17 @@ Url = Annotated[
     typer.Option("--url", help="Server to score with; several share the work.", metavar="HOST:PORT,..."),
 ]
 Repository = Annotated[Path | None, typer.Option("--repository", help="Score in this process instead.", metavar="DIR")]
-Version = Annotated[int | None, typer.Option("--version", min=1, help="Version; default: the one served.")]
+Version = Annotated[int | None, typer.Option("--version", min=1, help="Version. [default: the one served]")]
 Device = Annotated[str, typer.Option("--device", help="cpu or cuda, with --repository.")]
 Send = Annotated[str, typer.Option("--send", help="pixels or encoded files to the server; auto measures.")]
 BatchSize = Annotated[
     int | None,
-    typer.Option("--batch-size", min=1, help="Images of a request; default: measured."),
+    typer.Option("--batch-size", min=1, help="Images of a request. [default: measured]"),
 ]
 MaxMegapixels = Annotated[float, MAX_MEGAPIXELS]
 MaxImageMb = Annotated[float, MAX_IMAGE_MB]
 TimeoutS = Annotated[float, typer.Option("--timeout", help="Deadline of a request.", metavar="SECONDS")]
-ReadTimeoutS = Annotated[
-    float, typer.Option("--read-timeout", help="Deadline of reading one remote image.", metavar="SECONDS")
-]
+ReadTimeoutS = Annotated[float, typer.Option("--read-timeout", help=READ_TIMEOUT, metavar="SECONDS")]
 RetryS = Annotated[
     float,
     typer.Option(

@@ -17,10 +17,10 @@ ENGINES = ("local", "ray")
 EngineName = Annotated[str, typer.Option("--engine", help="local, or ray: on the nodes of a cluster.")]
 Address = Annotated[
     str | None,
-    typer.Option("--address", help="Ray cluster; default: RAY_ADDRESS, else this machine.", metavar="HOST:PORT"),
+    typer.Option("--address", help="Ray cluster. [default: RAY_ADDRESS, else this machine]", metavar="HOST:PORT"),
 ]
-Actors = Annotated[int | None, typer.Option("--actors", min=1, help="Sessions on the cluster; default: what fits.")]
-ActorCpus = Annotated[int | None, typer.Option("--actor-cpus", min=1, help="CPUs of each; default: so that few idle.")]
+Actors = Annotated[int | None, typer.Option("--actors", min=1, help="Sessions on the cluster. [default: what fits]")]
+ActorCpus = Annotated[int | None, typer.Option("--actor-cpus", min=1, help="CPUs of each. [default: so that few idle]")]
 
 
 def open_engine(

@@ -35,8 +35,10 @@ def evaluate(
     from rows.vectors.table import VectorTable
 
     if label is None:
-        if queries is not None or per_class or distance is not None:
-            raise UsageError("--queries, --per-class and --distance", expected="--label with them")
+        given = {"--queries": queries is not None, "--per-class": per_class, "--distance": distance is not None}
+        useless = [option for option, is_given in given.items() if is_given]
+        if useless:
+            raise UsageError(" and ".join(useless), expected=f"--label with {'it' if len(useless) == 1 else 'them'}")
         from analysis.evaluation.tuple_tables import evaluate_tuples, open_tuples
 
         facts = evaluate_tuples(open_tuples(vectors))

@@ -45,21 +45,21 @@ def export(
         ),
     ] = Mode.branch,
     repository: Annotated[Path | None, REPOSITORY] = None,
-    name: Annotated[str | None, typer.Option(help="Model name; default: the run's name (full: with _full).")] = None,
+    name: Annotated[str | None, typer.Option(help="Model name. [default: the run's name (full: with _full)]")] = None,
     file: Annotated[
         Path | None, typer.Option(help="Also write the artifact to this file.", metavar="FILE.onnx")
     ] = None,
     precision: Annotated[Precision, typer.Option(help="What the graph computes in.")] = Precision.fp32,
     calibration: Annotated[
         Path | None,
-        typer.Option(help="int8: images to calibrate on. [some the run was trained on]", metavar="DIR"),
+        typer.Option(help="int8: images to calibrate on. [default: some the run was trained on]", metavar="DIR"),
     ] = None,
     evaluation: Annotated[
         Path | None,
-        typer.Option(help="int8: class folders of held-out images to judge by. [the run's]", metavar="DIR"),
+        typer.Option(help="int8: class folders of held-out images to judge by. [default: the run's]", metavar="DIR"),
     ] = None,
     max_recall_loss: Annotated[
-        float | None, typer.Option(help="int8: points of recall@1 that may be lost. [0.5]", metavar="POINTS")
+        float | None, typer.Option(help="int8: points of recall@1 that may be lost. [default: 0.5]", metavar="POINTS")
     ] = None,
     tune: Annotated[
         bool, typer.Option("--tune", help="Measure batch sizes and threads here, and write what is fastest.")
@@ -88,15 +88,17 @@ def export(
 
     from export.build import build, publish_built
     from export.deployment import served_limits
-    from export.gates import DEFAULT_MAX_RECALL_LOSS, Limits
+    from export.gates import DEFAULT_MAX_RECALL_LOSS, Gates
     from export.reduce import Int8Settings
     from lookalike.progress import EventProgress
     from lookalike.results.proofs import proof_facts, proof_lines
     from lookalike.results.versions import published_facts
     from trainer.run.saved_run import load_run
 
-    limits = Limits(max_recall_loss=DEFAULT_MAX_RECALL_LOSS if max_recall_loss is None else max_recall_loss)
-    settings = Int8Settings(calibration=calibration, evaluation=evaluation, limits=limits)
+    limits = Gates(max_recall_loss=DEFAULT_MAX_RECALL_LOSS if max_recall_loss is None else max_recall_loss)
+    given_limits = {"max_megapixels": max_megapixels, "max_image_mb": max_image_mb}
+    chosen = {option: value for option, value in given_limits.items() if value is not None}
+    settings = Int8Settings(calibration=calibration, evaluation=evaluation, limits=limits, **chosen)
     with EventProgress() as progress:
         opened = load_run(run)
         built = build(opened, mode.value, name=name, precision=precision.value, int8=settings, report=progress.report)
@@ -106,10 +108,7 @@ def export(
     if file is not None:
         result |= {"file": str(file), "digest": built.write(file).digest}
     if repository is not None:
-        chosen = served_limits(opened.config)
-        chosen |= {} if max_megapixels is None else {"max_megapixels": max_megapixels}
-        chosen |= {} if max_image_mb is None else {"max_image_mb": max_image_mb}
-        model = publish_built(built, repository, **chosen)
+        model = publish_built(built, repository, **(served_limits(opened.config) | chosen))
         result |= {"repository": str(repository)} | published_facts(model)
     tuning = None
     if repository is not None and tune:

@@ -13,7 +13,7 @@ from lookalike.commands.options import DEFAULT_REPOSITORY, JSON, REPOSITORY, Ser
 def install(
     file: Annotated[Path, typer.Argument(help="An artifact file.", metavar="FILE")],
     repository: Annotated[Path, REPOSITORY] = DEFAULT_REPOSITORY,
-    name: Annotated[str | None, typer.Option(help="Model name; default: the artifact's own.")] = None,
+    name: Annotated[str | None, typer.Option(help="Model name. [default: the artifact's own]")] = None,
     max_megapixels: ServedMegapixels = None,
     max_image_mb: ServedImageMb = None,
     as_json: Annotated[bool, JSON] = False,

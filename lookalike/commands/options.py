@@ -15,22 +15,28 @@ REPOSITORY = typer.Option("--repository", help="Triton model repository.", metav
 DEFAULT_REPOSITORY = Path("model_repository")
 NAME = typer.Argument(help="Name of a published model.", metavar="NAME")
 TARGET = typer.Argument(help="An artifact file, or NAME[@VERSION] with --repository.", metavar="FILE|NAME")
-VERSION = typer.Option(help="Version; default: the one served.")
+VERSION = typer.Option(help="Version. [default: the one served]")
 VECTORS = typer.Argument(help="Folder that `lookalike score` wrote, or a Parquet file.", metavar="VECTORS")
-COLUMN = typer.Option("--column", help="Vector column. [embedding, or the only one of lists of numbers]")
-DISTANCE = typer.Option("--distance", help="Only for vectors that no artifact gave.", metavar="DISTANCE")
+COLUMN = typer.Option("--column", help="Vector column. [default: embedding, else the only column of vectors]")
+DISTANCE = typer.Option(
+    "--distance",
+    help="Distance to compare by: cosine, euclidean or squared_euclidean; only for vectors without lineage.",
+    metavar="DISTANCE",
+)
 OUTPUT_FORMAT = typer.Option("--format", help="parquet; npy and npz add arrays beside it.", metavar="FORMAT")
 TUNE_SECONDS = typer.Option(min=1, max=3600, help="How long to measure, in seconds.")
 DEFAULT_TUNE_SECONDS = 20.0
-MAX_MEGAPIXELS = typer.Option("--max-megapixels", help="Larger images, by width x height in millions, are bad.")
-MAX_IMAGE_MB = typer.Option("--max-image-mb", help="Larger image files, in MB, are bad.")
+LARGEST_IMAGE = "Largest image, in megapixels (width x height)"
+LARGEST_FILE = "Largest image file, in MB"
+MAX_MEGAPIXELS = typer.Option("--max-megapixels", help=f"{LARGEST_IMAGE}.")
+MAX_IMAGE_MB = typer.Option("--max-image-mb", help=f"{LARGEST_FILE}.")
+READ_TIMEOUT = "Deadline of reading one remote image."
+_SERVED = "that servers take for this model. [default: as before, at first"
 ServedMegapixels = Annotated[
     float | None,
-    typer.Option("--max-megapixels", help="Servers refuse larger images, in millions. [as before, at first 128]"),
+    typer.Option("--max-megapixels", help=f"{LARGEST_IMAGE}, {_SERVED} 128]"),
 ]
-ServedImageMb = Annotated[
-    float | None, typer.Option("--max-image-mb", help="Servers refuse larger image files. [as before, at first 64]")
-]
+ServedImageMb = Annotated[float | None, typer.Option("--max-image-mb", help=f"{LARGEST_FILE}, {_SERVED} 64]")]
 
 
 def given(context: typer.Context, options: type[Any], *more: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from lookalike.commands.options import DEFAULT_REPOSITORY, JSON, NAME, REPOSITOR
 def rollback(
     name: Annotated[str, NAME],
     repository: Annotated[Path, REPOSITORY] = DEFAULT_REPOSITORY,
-    to: Annotated[int | None, typer.Option("--to", help="Version; default: the one before the served one.")] = None,
+    to: Annotated[int | None, typer.Option("--to", help="Version. [default: the one before the served one]")] = None,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Serve an earlier version; nothing is deleted."""

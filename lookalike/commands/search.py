@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +11,7 @@ import typer
 
 from artifact.errors import UsageError
 from artifact.images.limits import Limits
-from artifact.limit_options import require_limits
+from artifact.limit_options import require_limits, require_read_timeout
 from lookalike.commands import connecting
 from lookalike.commands.options import COLUMN, JSON
 
@@ -35,7 +36,7 @@ def search(
     images: Annotated[
         Path | None,
         typer.Option(
-            help="Folder that the ids of the index are paths in; by default the one that was scored.", metavar="DIR"
+            help="Folder that the ids of the index are paths in. [default: the one that was scored]", metavar="DIR"
         ),
     ] = None,
     column: Annotated[str | None, COLUMN] = None,
@@ -45,6 +46,11 @@ def search(
     ] = None,
     max_megapixels: connecting.MaxMegapixels = connecting.DEFAULT_MAX_MEGAPIXELS,
     max_image_mb: connecting.MaxImageMb = connecting.DEFAULT_MAX_IMAGE_MB,
+    read_timeout_s: connecting.ReadTimeoutS = connecting.DEFAULT_READ_TIMEOUT_S,
+    send: connecting.Send = "auto",
+    batch_size: connecting.BatchSize = None,
+    timeout_s: connecting.TimeoutS = connecting.DEFAULT_TIMEOUT_S,
+    retry_s: connecting.RetryS = connecting.DEFAULT_RETRY_S,
     tls: connecting.Tls = False,
     tls_ca: connecting.TlsCa = None,
     tls_certificate: connecting.TlsCertificate = None,
@@ -56,13 +62,12 @@ def search(
     from analysis.search.index import Index
     from analysis.search.queries import read_queries
     from lookalike import console
-    from lookalike.results.answers import JsonAnswers, TableAnswers, bad_queries_line, recall_line
-    from lookalike.results.jobs import EXIT_BAD_ROWS
     from pages.gallery import MAX_QUERIES
 
     if images is not None and not images.is_dir():
         raise UsageError("--images", expected="a folder", got=str(images))
     require_limits(max_megapixels, max_image_mb)
+    require_read_timeout(read_timeout_s)
     limits = Limits.of(max_megapixels=max_megapixels, max_image_mb=max_image_mb)
     opened = Index.open(index)
     if distance not in (None, opened.distance):
@@ -80,18 +85,42 @@ def search(
         open_model=open_model,
         num_shown=MAX_QUERIES,
         limits=limits,
+        read_timeout_s=read_timeout_s,
     )
     for line in queries.notes:
         console.note(line)
-    recall = recall_line(opened)
+    page = None
+    if gallery is not None:
+        page = partial(
+            _write_gallery,
+            gallery,
+            opened,
+            queries,
+            name=index.name,
+            images=images,
+            limits=limits,
+            read_timeout_s=read_timeout_s,
+        )
+    _answer(queries, opened, k=k, page=page, as_json=as_json)
+
+
+def _answer(queries: Queries, index: Index, *, k: int, page: Callable[..., None] | None, as_json: bool) -> None:
+    """Print the neighbours of all queries, block by block; raises typer.Exit where some were no images.
+
+    Args:
+        page: writes the page of the first block and what was found for it.
+    """
+    from lookalike import console
+    from lookalike.results.answers import JsonAnswers, TableAnswers, bad_queries_line, recall_line
+    from lookalike.results.jobs import EXIT_BAD_ROWS
+
+    recall = recall_line(index)
     answers = JsonAnswers() if as_json else TableAnswers()
     for number, block in enumerate(queries.blocks):
-        found = opened.search(block.vectors, k)
+        found = index.search(block.vectors, k)
         if number == 0:
-            if gallery is not None:
-                facts = {"index": index.name, "recall": recall}
-                _write_gallery(gallery, opened, queries, block, found, facts, images, limits)
-                console.note(f"{gallery} shows the pictures")
+            if page is not None:
+                page(block, found, recall=recall)
             if recall is not None:
                 console.note(recall)
         answers.add(block.ids, found)
@@ -107,15 +136,24 @@ def _write_gallery(
     queries: Queries,
     first: QueryBlock,
     found: list[list[dict[str, Any]]],
-    facts: dict[str, Any],
+    *,
+    name: str,
+    recall: str | None,
     images: Path | None,
     limits: Limits,
+    read_timeout_s: float,
 ) -> None:
-    """The page of the first queries; `images` is the folder that the user named, if any."""
+    """Write the page of the first queries.
+
+    Args:
+        name: of the index.
+        images: the folder that the user named, if any.
+    """
+    from lookalike import console
     from pages.gallery import MAX_QUERIES, image_inside, write_search_gallery
 
     folder = queries.folder or images
-    pictures = first.images or [image_inside(folder, name) for name in first.ids[:MAX_QUERIES]]
+    pictures = first.images or [image_inside(folder, each) for each in first.ids[:MAX_QUERIES]]
     shown = list(zip(first.ids, pictures, strict=False))
     write_search_gallery(
         page,
@@ -124,5 +162,13 @@ def _write_gallery(
         num_queries=queries.num_queries,
         picture_of=partial(image_inside, images or index.images),
         limits=limits,
-        facts=facts | {"num_rows": index.num_rows, "distance": index.distance, "lineage": index.lineage},
+        read_timeout_s=read_timeout_s,
+        facts={
+            "index": name,
+            "recall": recall,
+            "num_rows": index.num_rows,
+            "distance": index.distance,
+            "lineage": index.lineage,
+        },
     )
+    console.note(f"{page} shows the pictures")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from artifact.images.limits import MB
-from lookalike.commands.options import given
+from lookalike.commands.options import LARGEST_FILE, LARGEST_IMAGE, given
 from serving.embedded.options import ServerOptions
 
 
@@ -21,7 +21,7 @@ def serve(
         int, typer.Option(min=0, max=65535, help="gRPC port; 0 chooses a free one.")
     ] = ServerOptions.grpc_port,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads of one run. [the model's config, else all cores]")
+        int | None, typer.Option(min=1, help="Threads of one run. [default: the model's config, else all cores]")
     ] = ServerOptions.threads,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = ServerOptions.device,
     max_queue: Annotated[
@@ -29,14 +29,16 @@ def serve(
     ] = ServerOptions.max_queue,
     max_megapixels: Annotated[
         float | None,
-        typer.Option(help="Larger images, in millions of pixels, are refused. [as published: 128]"),
+        typer.Option(help=f"{LARGEST_IMAGE}. [default: as published, else 128]"),
     ] = ServerOptions.max_megapixels,
     max_image_mb: Annotated[
-        float | None, typer.Option(help="Larger image files are refused. [as published: 64]")
+        float | None, typer.Option(help=f"{LARGEST_FILE}. [default: as published, else 64]")
     ] = ServerOptions.max_image_mb,
     max_message_mb: Annotated[
         float | None,
-        typer.Option(min=0.001, max=2048, help="Larger requests are refused. [128, or a row of the largest images]"),
+        typer.Option(
+            min=0.001, max=2048, help="Largest request, in MB. [default: 128, or a row of the largest images]"
+        ),
     ] = None,
     check_goldens: Annotated[
         bool, typer.Option(help="Check golden examples when a model is loaded.")

@@ -10,7 +10,7 @@ import typer
 
 from artifact.errors import UsageError
 from artifact.kinds import KINDS
-from lookalike.commands.options import JSON, parse_columns
+from lookalike.commands.options import JSON, LARGEST_FILE, LARGEST_IMAGE, READ_TIMEOUT, parse_columns
 
 if TYPE_CHECKING:
     from trainer.config.config import TrainConfig
@@ -29,35 +29,52 @@ def train(
     kind: Annotated[Kind, typer.Option(help="Streams of the model.")],
     output: Annotated[Path, typer.Option(help="Run folder to write.", metavar="RUN")],
     base: Annotated[
-        str | None, typer.Option(help="Base network: conv4, any timm name, or your module:function. [conv4]")
+        str | None, typer.Option(help="Base network: conv4, any timm name, or your module:function. [default: conv4]")
     ] = None,
-    cut: Annotated[int | None, typer.Option(help="Stages of the base network that are kept. [all]")] = None,
-    pooling: Annotated[str | None, typer.Option(help="avg, max, gem or flatten. [the base network's own]")] = None,
-    dim: Annotated[int | None, typer.Option(help="embedding_dim: neurons of the embedding layer. [64]")] = None,
-    margin: Annotated[float | None, typer.Option(help="Default: follows from loss, distance, --normalize.")] = None,
-    size: Annotated[int | None, typer.Option(help="Side of the input in pixels. [the base network's own]")] = None,
-    fit: Annotated[str | None, typer.Option(help="stretch, crop or pad. [stretch]")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training images. [20]")] = None,
-    loss: Annotated[str | None, typer.Option(help="A name, or your module:function. [the kind's]")] = None,
-    distance: Annotated[str | None, typer.Option(help="euclidean, squared_euclidean or cosine. [euclidean]")] = None,
+    cut: Annotated[int | None, typer.Option(help="Stages of the base network that are kept. [default: all]")] = None,
+    pooling: Annotated[
+        str | None, typer.Option(help="avg, max, gem or flatten. [default: the base network's own]")
+    ] = None,
+    dim: Annotated[
+        int | None, typer.Option(help="embedding_dim: neurons of the embedding layer. [default: 64]")
+    ] = None,
+    margin: Annotated[
+        float | None, typer.Option(help="Of the loss. [default: follows from loss, distance, --normalize]")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Side of the input in pixels. [default: the base network's own]")
+    ] = None,
+    fit: Annotated[str | None, typer.Option(help="stretch, crop or pad. [default: stretch]")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training images. [default: 20]")] = None,
+    loss: Annotated[str | None, typer.Option(help="A name, or your module:function. [default: the kind's]")] = None,
+    distance: Annotated[
+        str | None, typer.Option(help="euclidean, squared_euclidean or cosine. [default: euclidean]")
+    ] = None,
     normalize: Annotated[
-        bool | None, typer.Option("--normalize/--no-normalize", help="Unit-length vectors. [as suits the loss]")
+        bool | None,
+        typer.Option("--normalize/--no-normalize", help="Unit-length vectors. [default: as suits the loss]"),
     ] = None,
-    mining: Annotated[str | None, typer.Option(help="Which tuples of a batch count. [all]")] = None,
+    mining: Annotated[str | None, typer.Option(help="Which tuples of a batch count. [default: all]")] = None,
     validation: Annotated[
-        str | None, typer.Option(help="images:SHARE, classes:SHARE, none or a folder. [images:0.1]")
+        str | None, typer.Option(help="images:SHARE, classes:SHARE, none or a folder. [default: images:0.1]")
     ] = None,
     pretrained: Annotated[bool, typer.Option("--pretrained", help="Start from timm's published weights.")] = False,
     weights: Annotated[Path | None, typer.Option(help="Start from a local .safetensors or .pt file.")] = None,
     max_megapixels: Annotated[
-        float | None, typer.Option(help="Larger images, in millions of pixels, are bad ones. [128]")
+        float | None, typer.Option(help=f"{LARGEST_IMAGE}; --deploy publishes it. [default: 128]")
     ] = None,
-    max_image_mb: Annotated[float | None, typer.Option(help="Larger image files are bad ones. [64]")] = None,
+    max_image_mb: Annotated[
+        float | None, typer.Option(help=f"{LARGEST_FILE}; --deploy publishes it. [default: 64]")
+    ] = None,
+    read_timeout_s: Annotated[
+        float | None,
+        typer.Option("--read-timeout", help=f"{READ_TIMEOUT} [default: 60]", metavar="SECONDS"),
+    ] = None,
     columns: Annotated[
         str | None,
         typer.Option(help="Columns of a table: image=a,label=b or anchor=a,positive=b,...", metavar="R=C,..."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Decides split, weights and batches. [0]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Decides split, weights and batches. [default: 0]")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run in RUN.")] = False,
     overrides: Annotated[
         list[str] | None,
@@ -66,7 +83,7 @@ def train(
     deploy: Annotated[
         Path | None, typer.Option(help="Then publish branch and full into this repository.", metavar="DIR")
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Model name for --deploy; default: the run's name.")] = None,
+    name: Annotated[str | None, typer.Option(help="Model name for --deploy. [default: the run's name]")] = None,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Train an embedding; every option has a default that trains something sensible on a plain folder."""
@@ -91,6 +108,7 @@ def train(
         "weights": weights,
         "max_megapixels": max_megapixels,
         "max_image_mb": max_image_mb,
+        "read_timeout_s": read_timeout_s,
         "seed": seed,
         "cut": cut,
         "pooling": pooling,

@@ -20,7 +20,7 @@ from lookalike.commands.options import (
 def tune(
     name: Annotated[str, NAME],
     repository: Annotated[Path, REPOSITORY] = DEFAULT_REPOSITORY,
-    version: Annotated[int | None, typer.Option(help="Version to measure; default: the one served.")] = None,
+    version: Annotated[int | None, typer.Option(help="Version to measure. [default: the one served]")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     seconds: Annotated[float, TUNE_SECONDS] = DEFAULT_TUNE_SECONDS,
     as_json: Annotated[bool, JSON] = False,

@@ -11,12 +11,11 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from artifact.listing import listed
 from lookalike import console
 
 if TYPE_CHECKING:
     from analysis.search.index import Index
-
-_NAMED = 5
 
 Found = Sequence[Sequence[dict[str, Any]]]
 
@@ -57,9 +56,8 @@ class TableAnswers:
 
 def bad_queries_line(bad: Sequence[tuple[str, str]]) -> str:
     """The news of images that were left out: (id, reason) of each."""
-    named = "; ".join(f"{name}: {reason}" for name, reason in bad[:_NAMED])
-    more = f"; and {len(bad) - _NAMED:,} more" if len(bad) > _NAMED else ""
-    return f"{len(bad):,} {'query' if len(bad) == 1 else 'queries'} with bad images left out: {named}{more}"
+    named = listed([f"{name}: {reason}" for name, reason in bad], separator="; ")
+    return f"{len(bad):,} {'query' if len(bad) == 1 else 'queries'} with bad images left out: {named}"
 
 
 def recall_line(index: Index) -> str | None:

@@ -44,7 +44,15 @@ def print_evaluation(facts: Mapping[str, Any], *, per_class: bool) -> None:
     if per_class:
         sys.stdout.write("\n")
         worst_first = sorted(facts["per_class"], key=lambda row: (row["recall@1"], row["mAP@R"]))
-        console.print_table(list(worst_first[0]), [list(row.values()) for row in worst_first])
+        names = [name for name in worst_first[0] if name != "rests_on"]
+        rows = [[*(row[name] for name in names), _short_of(row["rests_on"])] for row in worst_first]
+        console.print_table([*names, "rests on"], rows)
+
+
+def _short_of(rests_on: Mapping[str, Mapping[str, Any]]) -> str:
+    """The words of the first figure of a class that rests on too few, else of the first."""
+    supports = list(rests_on.values())
+    return str(next((each for each in supports if not each["is_enough"]), supports[0])["text"])
 
 
 def _with_interval(facts: Mapping[str, Any], name: str) -> list[float | None]:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from artifact.model.threshold import EER, resting_on
 from lookalike import console
 
 
@@ -25,8 +26,11 @@ def threshold_line(threshold: Mapping[str, Any] | None, why_none: str | None) ->
     if threshold is None:
         return f"none: {why_none}" if why_none else None
     shown = {name: value for name, value in threshold.items() if name not in _IN_WORDS}
-    rests_on = threshold.get("rests_on") or _counted_before(threshold)
-    return console.show(shown) + (f"; rests on {rests_on}" if rests_on else "")
+    rests_on = resting_on(threshold) or _counted_before(threshold)
+    line = console.show(shown) + (f"; rests on {rests_on}" if rests_on else "")
+    facts = threshold.get("rests_on")
+    is_short = isinstance(facts, Mapping) and not facts.get(EER, {}).get("is_enough", True)
+    return f"{line}; eer rests on {resting_on(threshold, EER)}" if is_short else line
 
 
 def _counted_before(threshold: Mapping[str, Any]) -> str | None:

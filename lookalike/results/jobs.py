@@ -27,7 +27,7 @@ def print_job(title: str, output: Path, result: JobResult | MergeResult, *, as_j
         console.print_json(facts)
     else:
         shown = {"parts": len(result.parts), "arrays": result.arrays or None, "note": None, "warnings": None}
-        shown["passed_over"] = None  # was told before the first row
+        shown |= {"passed_over": None, "table_notes": None}  # were told before the first row
         console.print_facts(title, facts | shown)
     if result.num_errors:
         console.note(f"{result.num_errors} rows with bad images, listed in {output / 'errors.parquet'}")

@@ -36,7 +36,7 @@ def print_versions(model: PublishedModel, *, as_json: bool) -> None:
             "digest": manifest.digest,
             "created": manifest.created,
             "recall_at_1": _recall(manifest),
-            "rests_on": (manifest.training.get("rests_on") or {}).get("recall@1"),
+            "rests_on": _rests_on(manifest),
         }
         for version, manifest in model.manifests.items()
     ]
@@ -63,9 +63,15 @@ def _recall(manifest: Manifest) -> Any:
     return metrics.get("recall@1") if isinstance(metrics, dict) else None
 
 
+def _rests_on(manifest: Manifest) -> dict[str, Any]:
+    """{figure of the row: {its counts, "is_enough", "text"}}, as `train` and `evaluate` give it."""
+    facts = (manifest.training.get("rests_on") or {}).get("recall@1")
+    return {} if facts is None else {"recall_at_1": facts}
+
+
 def _recall_cell(row: dict[str, Any]) -> Any:
     """The number, and where it rests on too few the word."""
-    facts = row["rests_on"]
+    facts = row["rests_on"].get("recall_at_1")
     if row["recall_at_1"] is None or not facts or facts["is_enough"]:
         return row["recall_at_1"]
     return f"{console.show(row['recall_at_1'])} ({facts['text']})"

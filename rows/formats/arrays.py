@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from artifact.errors import DataError
 from rows.cells import image_refs, tensor_type
-from rows.formats.source import files_fingerprint, picked
+from rows.formats.source import Source, files_fingerprint, picked
 from rows.images import ImageRef
 from rows.location import Location, opened
 
@@ -57,7 +57,7 @@ class _Header:
         return len(self.shape) > 2 and 0 not in self.shape[1:]
 
 
-class NumpySource:
+class NumpySource(Source):
     """One .npy file with the column `image`, or one .npz file with a column for each array.
 
     In an .npz arrays of one dimension, such as labels, can be copied; those of two are no columns.

@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from artifact.errors import DataError
 from rows.cells import image_refs
-from rows.formats.source import files_fingerprint, picked, rechunk, skip_rows
+from rows.formats.source import Source, files_fingerprint, picked, rechunk, skip_rows
 from rows.images import ImageRef
 from rows.location import Location, opened
 
@@ -30,7 +30,7 @@ _END = _CONTINUATION + b"\0\0\0\0"
 _ROWS_PER_HASH, _BYTES_PER_HASH = 65_536, 1 << 24
 
 
-class TableSource:
+class TableSource(Source):
     """A pa.Table; relative image paths are relative to the working folder."""
 
     files: tuple[Location, ...] = ()
@@ -60,7 +60,7 @@ class TableSource:
         return image_refs(table[column], Path())
 
 
-class StreamSource:
+class StreamSource(Source):
     """A pa.RecordBatchReader: read once, and never from its start again."""
 
     files: tuple[Location, ...] = ()
@@ -96,7 +96,7 @@ class StreamSource:
         return image_refs(table[column], Path())
 
 
-class IpcSource:
+class IpcSource(Source):
     """An Arrow IPC file, in the file or the stream form."""
 
     def __init__(self, path: Location, like: pa.Schema | None = None) -> None:

@@ -7,6 +7,7 @@ braces; `{id:04}` fills with zeros from the left. A cell that is empty gives an 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +15,9 @@ from typing import Any
 import pyarrow as pa
 
 from artifact.errors import DataError, UsageError
-from rows.cells import is_text, kind_name
+from rows.cells import is_text, kind_name, values_type
 from rows.formats.source import Source
 from rows.images import ImageRef
-from rows.location import Location
 
 _PIECE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|([{}])")
 _WIDTH = re.compile(r"0?\d{1,3}")
@@ -47,16 +47,32 @@ class _Template:
         return pa.array(paths, pa.string())
 
 
-class BuiltPaths:
+class BuiltPaths(Source):
     """A source with a text column more for each template."""
 
     def __init__(self, source: Source, templates: dict[str, _Template], *, where: str) -> None:
         self._source, self._templates, self._where = source, templates, where
+        self.files = source.files
         self.schema = pa.schema([*source.schema, *((text, pa.string()) for text in templates)])
 
     @property
-    def files(self) -> Sequence[Location]:
-        return self._source.files
+    def passed_over(self) -> Counter[str]:
+        return self._source.passed_over
+
+    @property
+    def notes(self) -> list[str]:
+        return self._source.notes
+
+    @property
+    def variant(self) -> str:
+        return self._source.variant
+
+    @property
+    def older_reading(self) -> str | None:
+        return self._source.older_reading
+
+    def allow_images(self, max_bytes: int) -> None:
+        self._source.allow_images(max_bytes)
 
     def count_rows(self, columns: Sequence[str]) -> int | None:
         return self._source.count_rows(self._needed(columns))
@@ -141,8 +157,7 @@ def _parsed(text: str) -> _Template:
 
 
 def _may_name(kind: pa.DataType) -> bool:
-    types = pa.types
-    kind = kind.value_type if types.is_dictionary(kind) else kind
+    types, kind = pa.types, values_type(kind)
     return bool(is_text(kind) or types.is_integer(kind) or types.is_floating(kind) or types.is_null(kind))
 
 

@@ -9,6 +9,8 @@ Decisions a reader would question:
   several lines has to be well formed: else a quote that was not closed has eaten rows.
 - Semicolons and tabs are read where the header shows them and no comma: Excel writes them in half of the world.
 - A row may be longer than the header by empty cells, and shorter by cells without a name: Excel leaves such commas.
+- Lines of nothing but delimiters are rows while another row follows. At the end they are none, as blank lines
+  everywhere: Excel writes them for rows that were emptied or only formatted.
 """
 
 from __future__ import annotations
@@ -24,10 +26,10 @@ import pyarrow as pa
 from artifact.errors import DataError
 from rows.cells import image_refs
 from rows.formats.packing import BROKEN, unpacked
-from rows.formats.source import files_fingerprint, picked
-from rows.formats.text_lines import LONGEST_LINE, MEND_ENCODING, lines, require_utf8
-from rows.images import ImageRef, readable_name
-from rows.location import Location
+from rows.formats.source import Source, files_fingerprint, picked
+from rows.formats.text_lines import LONGEST_AT_OPENING, MEND_ENCODING, lines, longest_line, require_utf8
+from rows.images import ImageRef
+from rows.location import Location, readable_name
 
 _DELIMITERS = (",", ";", "\t")
 _LINE_ENDS = ("\n", "\r")
@@ -39,17 +41,26 @@ Record = tuple[int, list[str], str]
 """(number of its last line, cells, text as it stands in the file)."""
 
 
-class DelimitedSource:
+class DelimitedSource(Source):
     """A text table with a header line, UTF-8, quoted as RFC 4180; packed or not."""
 
     def __init__(self, path: Location, like: pa.Schema | None = None) -> None:
         del like  # the header says it all
         self.path = path
         self.files = (path,)
+        self._longest_line = LONGEST_AT_OPENING
         self._delimiter = "\t" if ".tsv" in path.name.lower() else ","
-        self._header_line = 0
+        self._header_line = self._num_empty = 0
         self._names = self._read_header()
         self.schema = pa.schema([(name, pa.string()) for name in self._names])
+
+    @property
+    def notes(self) -> list[str]:
+        found = f"{readable_name(self.path.name)}: {self._num_empty:,} lines of empty cells at its end are no rows"
+        return [found] if self._num_empty else []
+
+    def allow_images(self, max_bytes: int) -> None:
+        self._longest_line = longest_line(max_bytes)
 
     def count_rows(self, columns: Sequence[str]) -> int | None:
         return None
@@ -102,15 +113,22 @@ class DelimitedSource:
             self._header_line = line
             names = [name.strip() for name in cells]
             return names if len(set(names)) == len(set(cells)) else cells
-        raise self._unreadable("an empty file")
+        raise self._unreadable("an empty file", mend=None)
 
     def _rows(self) -> Iterator[Record]:
         """The records behind the header, each as long as that is."""
         width = len(self._names)
         needed = max((place + 1 for place, name in enumerate(self._names) if name), default=width)
+        num_empty = 0
         for line, cells, text in self._records():
-            if line <= self._header_line:
+            if line <= self._header_line or (width > len(cells) == 1 and not text.strip()):  # a line of blanks
                 continue
+            if not any(cells) and '"' not in text:  # rows, unless nothing but such lines follows
+                num_empty += 1
+                continue
+            for _ in range(num_empty):
+                yield line, [""] * width, ""
+            num_empty = 0
             if len(cells) < needed or any(cells[width:]):
                 raise DataError(
                     f"line {line}",
@@ -120,6 +138,7 @@ class DelimitedSource:
                     mend='a cell that holds a delimiter, a quote or a line break stands in quotes: "a, b"',
                 )
             yield line, cells[:width] + [""] * (width - len(cells)), text
+        self._num_empty = num_empty
 
     def _cells(self, record: Record, places: list[int]) -> list[str | None]:
         line, cells, text = record
@@ -134,16 +153,15 @@ class DelimitedSource:
 
     def _records(self) -> Iterator[Record]:
         """All records, the header among them; blank lines are none."""
-        csv.field_size_limit(LONGEST_LINE)
+        csv.field_size_limit(max(csv.field_size_limit(), self._longest_line))  # of the whole process
         taken: list[str] = []
         try:
             with unpacked(self.path) as found:
                 require_utf8(found.head, where=self.path.name)
                 # bytes that are not UTF-8 matter only where they are read
                 with io.TextIOWrapper(found.file, "utf-8-sig", "surrogateescape", newline="") as text:
-                    reader = csv.reader(
-                        self._noted(lines(text, where=self.path.name), taken), delimiter=self._delimiter
-                    )
+                    found_lines = lines(text, self._longest_line, where=self.path.name)
+                    reader = csv.reader(self._noted(found_lines, taken), delimiter=self._delimiter)
                     for cells in reader:
                         whole = "".join(taken)
                         if cells:
@@ -162,7 +180,7 @@ class DelimitedSource:
         num_bytes = 0
         for number, line in enumerate(source, start=1):
             num_bytes = num_bytes * bool(taken) + len(line) + _BYTES_PER_LINE
-            if num_bytes > LONGEST_LINE + _BYTES_PER_LINE:
+            if num_bytes > self._longest_line + _BYTES_PER_LINE:
                 raise self._open_quote(number - len(taken), f"for {len(taken)} lines", taken[0] if taken else line)
             taken.append(line)
             yield line
@@ -197,9 +215,13 @@ class DelimitedSource:
             mend=MEND_ENCODING,
         )
 
-    def _unreadable(self, found: str) -> DataError:
+    def _unreadable(self, found: str, mend: str | None = "fetch or write it again") -> DataError:
         return DataError(
-            "table", expected="delimited text in UTF-8 with a header line", got=found[:300], where=self.path.name
+            "table",
+            expected="delimited text in UTF-8 with a header line",
+            got=found[:300],
+            where=self.path.name,
+            mend=mend,
         )
 
 

@@ -13,18 +13,18 @@ from pathlib import Path
 import pyarrow as pa
 
 from artifact.errors import DataError
-from rows.cells import image_refs, is_text
+from rows.cells import image_of_cell, image_refs, is_text
 from rows.formats.packing import BROKEN, unpacked
-from rows.formats.source import files_fingerprint, picked
-from rows.formats.text_lines import lines, require_utf8
-from rows.images import ImageRef, readable_name
-from rows.location import Location, beside
-from rows.text_images import is_written_image, written_image
+from rows.formats.source import Source, files_fingerprint, picked
+from rows.formats.text_lines import LONGEST_AT_OPENING, lines, longest_line, require_utf8
+from rows.images import ImageRef
+from rows.location import Location, readable_name
+from rows.text_images import is_written_image
 
 _FIELDS: dict[str, pa.DataType] = {"id": pa.string(), "path": pa.binary()}
 
 
-class FileListSource:
+class FileListSource(Source):
     """A text file of paths, relative to the list's folder; blank lines are passed over."""
 
     schema = pa.schema(_FIELDS)
@@ -33,6 +33,10 @@ class FileListSource:
         del like
         self.path = path
         self.files = (path,)
+        self._longest_line = LONGEST_AT_OPENING
+
+    def allow_images(self, max_bytes: int) -> None:
+        self._longest_line = longest_line(max_bytes)
 
     def count_rows(self, columns: Sequence[str]) -> int | None:
         return None
@@ -60,14 +64,14 @@ class FileListSource:
             return image_refs(table[column], folder)
         decode = os.fsdecode if isinstance(folder, Path) else _utf8
         names = [decode(line or b"") for line in table[column].to_pylist()]
-        return [written_image(name) or ImageRef(path=beside(folder, name)) for name in names]
+        return [image_of_cell(name, folder) for name in names]
 
     def _lines(self) -> Iterator[bytes]:
         """Those that are not blank."""
         try:
             with unpacked(self.path) as found:
                 require_utf8(found.head, where=self.path.name)
-                for line in lines(found.file, where=self.path.name):
+                for line in lines(found.file, self._longest_line, where=self.path.name):
                     if line.strip():
                         yield line.rstrip(b"\r\n").removeprefix(b"\xef\xbb\xbf")
         except BROKEN as error:

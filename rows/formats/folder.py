@@ -20,15 +20,16 @@ from typing import overload
 import pyarrow as pa
 
 from artifact.arrays import Indices
-from artifact.errors import DataError
-from rows.formats.image_suffixes import SUFFIXES
-from rows.formats.passed_over import counted, passed_over_line
-from rows.formats.source import picked
+from rows.formats.passed_over import no_images, passed_over_line
+from rows.formats.source import Source, picked
 from rows.formats.split_folders import find_splits
-from rows.formats.walk import walk
-from rows.images import ImageRef, readable_name
-from rows.location import Location, file_stamp
+from rows.formats.walk import JUNK, walk
+from rows.image_suffixes import OTHER_PICTURES, SUFFIXES, suffix_of
+from rows.images import ImageRef
+from rows.location import Location, file_stamp, readable_name
 
+_NEWLY_READ = frozenset((".avif", ".avifs", *OTHER_PICTURES))
+_NEWLY_PASSED_OVER = frozenset(JUNK.values())
 _FIELDS: dict[str, pa.DataType] = {"id": pa.string(), "label": pa.string(), "path": pa.binary()}
 
 
@@ -99,17 +100,12 @@ def open_folder(folder: Location) -> FolderSource:
     """A folder as a table; raises DataError where it has no image."""
     images = list_images(folder)
     if not images:
-        besides = counted(images.passed_over)
-        raise DataError(
-            "image folder",
-            expected=f"files that end in {' '.join(sorted(SUFFIXES))}",
-            got="none" if besides == "nothing" else f"none of them, but {besides}",
-            where=folder,
-        )
+        expected = f"files that end in {' '.join(sorted(SUFFIXES))}"
+        raise no_images("image folder", images.passed_over, expected=expected, got="none", where=folder)
     return FolderSource(images)
 
 
-class FolderSource:
+class FolderSource(Source):
     """The images of a folder as a table of `id`, `label` and `path`."""
 
     schema = pa.schema(_FIELDS)
@@ -127,6 +123,16 @@ class FolderSource:
     def notes(self) -> list[str]:
         """As FolderImages.notes."""
         return self._images.notes
+
+    @property
+    def older_reading(self) -> str | None:
+        """By suffixes that are read by now, and by junk that was not passed over."""
+        name = next((name for name in self._images.names if suffix_of(name) in _NEWLY_READ), None)
+        junk = sorted(_NEWLY_PASSED_OVER & set(self.passed_over))
+        ways = ([f"without files such as {readable_name(name)!r}"] if name else []) + (
+            [f"with the images in {' '.join(junk)}"] if junk else []
+        )
+        return " and ".join(ways) or None
 
     def count_rows(self, columns: Sequence[str]) -> int | None:
         return len(self._images)

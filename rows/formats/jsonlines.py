@@ -12,6 +12,7 @@ Decisions a reader would question:
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -21,22 +22,24 @@ import pyarrow as pa
 from artifact.errors import DataError
 from rows.cells import image_refs
 from rows.formats.packing import BROKEN, unpacked
-from rows.formats.source import files_fingerprint, picked, rechunk
-from rows.formats.text_lines import MEND_ENCODING, lines, require_utf8
+from rows.formats.source import LABEL, Source, files_fingerprint, picked, rechunk
+from rows.formats.text_lines import LONGEST_AT_OPENING, MEND_ENCODING, lines, longest_line, require_utf8
 from rows.images import ImageRef
 from rows.location import Location
 from rows.widening import wider
 
 _ROWS_FOR_TYPES = 1000
-_LABEL = "label"
 _MISFITS = (pa.ArrowException, TypeError, ValueError, OverflowError)
 _MEND_LINES = "write one object a line, for example with jq -c '.[]'"
+
+_HALF_LETTER = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
+"""What may be one: of a pair in JSON's own writing, or in bytes as Python reads them."""
 
 Row = tuple[int, dict[str, Any]]
 """(number of the line from 1, object)."""
 
 
-class JsonLinesSource:
+class JsonLinesSource(Source):
     """A .jsonl file, packed or not; keys that the first thousand rows lack are not columns.
 
     Args:
@@ -46,19 +49,25 @@ class JsonLinesSource:
     def __init__(self, path: Location, like: pa.Schema | None = None) -> None:
         self.path = path
         self.files = (path,)
+        self._longest_line = LONGEST_AT_OPENING
         first = list(islice(self._objects(), _ROWS_FOR_TYPES if like is None else 1))
         self._is_known = like is None and len(first) < _ROWS_FOR_TYPES
         if like is not None:
             self.schema = like
             if first and not set(like.names) & set(first[0][1]):
                 raise self._misfit(first[0][0], f"one of {', '.join(like.names)}", ", ".join(first[0][1]))
+            if LABEL not in like.names and self._is_later(LABEL):
+                self.schema = like.append(pa.field(LABEL, pa.null()))
             return
         if not first:
             raise DataError("table", expected="a JSON object on every line", got="an empty file", where=path.name)
         names = list(dict.fromkeys(key for _, row in first for key in row))
-        if not self._is_known and _LABEL not in names and self._is_later(_LABEL):
-            names.append(_LABEL)
+        if not self._is_known and LABEL not in names and self._is_later(LABEL):
+            names.append(LABEL)
         self.schema = pa.schema([(name, _type_of([row.get(name) for _, row in first])) for name in names])
+
+    def allow_images(self, max_bytes: int) -> None:
+        self._longest_line = longest_line(max_bytes)
 
     def count_rows(self, columns: Sequence[str]) -> int | None:
         return None
@@ -71,7 +80,15 @@ class JsonLinesSource:
         }
         rows = self._objects(list(kinds)) if kinds else iter(())
         open_names = set(kinds)
-        while open_names and (chunk := list(islice(rows, _ROWS_FOR_TYPES))):
+        is_damaged = False
+        while open_names and not is_damaged:
+            chunk: list[Row] = []
+            try:
+                chunk.extend(islice(rows, _ROWS_FOR_TYPES))
+            except DataError:
+                is_damaged = True  # whoever reads the rows comes to it, and tells behind those before it
+            if not chunk:
+                break
             for name in open_names:
                 found = _type_of([row[name] for _, row in chunk])
                 kinds[name] = wider(kinds[name], found) or pa.string()
@@ -106,7 +123,7 @@ class JsonLinesSource:
         """Whether a line has the key; writers leave out keys without a value, and nobody asks for labels by name."""
         letters = json.dumps(name).encode()
         try:
-            return any(name in json.loads(line) for line in self._lines() if letters in line)
+            return any(name in _parsed(line) for line in self._lines() if letters in line)
         except (DataError, ValueError, RecursionError, TypeError):
             return False  # whoever reads the rows comes to it, and tells
 
@@ -116,7 +133,7 @@ class JsonLinesSource:
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
+                row = _parsed(line)
             except UnicodeDecodeError as error:
                 raise self._misfit(number, "UTF-8", str(error), MEND_ENCODING) from None
             except (ValueError, RecursionError) as error:
@@ -131,7 +148,7 @@ class JsonLinesSource:
         try:
             with unpacked(self.path) as found:
                 require_utf8(found.head, where=self.path.name)
-                yield from lines(found.file, where=self.path.name)
+                yield from lines(found.file, self._longest_line, where=self.path.name)
         except BROKEN as error:  # half a .gz
             raise DataError(
                 "table",
@@ -160,6 +177,36 @@ class JsonLinesSource:
         return DataError(f"line {number}", expected=expected, got=got[:200], where=self.path.name, mend=mend)
 
 
+def _parsed(line: bytes) -> Any:
+    """What a line says; halves of letters beyond 16 bits, which no text can hold, are shown as JSON writes them."""
+    try:
+        value = json.loads(line)
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise
+    except ValueError:  # a number of more digits than Python turns into one
+        value = json.loads(line, parse_int=_number)
+    return _whole_letters(value) if _HALF_LETTER.search(line) else value
+
+
+def _number(digits: str) -> int | str:
+    """A number; its digits as text where Python makes none of so many."""
+    try:
+        return int(digits)
+    except ValueError:
+        return digits
+
+
+def _whole_letters(value: Any) -> Any:
+    """A value of JSON with `\\udXXX` written out for each half of a letter that lacks the other."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, list):
+        return [_whole_letters(each) for each in value]
+    if isinstance(value, dict):
+        return {_whole_letters(key): _whole_letters(each) for key, each in value.items()}
+    return value
+
+
 def _type_of(values: list[Any]) -> pa.DataType:
     """The type of values as JSON has them; text where they are of several."""
     try:
@@ -170,7 +217,9 @@ def _type_of(values: list[Any]) -> pa.DataType:
 
 
 def _written(value: Any) -> str | None:
-    """A value as JSON writes it."""
+    """A value as JSON writes it; a whole number without the .0 that a gap in the column gave it."""
     if value is None or value != value:  # NaN
         return None
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return str(int(value))
     return json.dumps(value, ensure_ascii=False)

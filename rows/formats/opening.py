@@ -16,20 +16,22 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pyarrow as pa
 
 from artifact.errors import DataError
+from artifact.images.limits import DEFAULT_LIMITS
+from artifact.listing import listed
 from rows.formats.arrays import NumpySource
 from rows.formats.arrow import IpcSource, StreamSource, TableSource
 from rows.formats.delimited import DelimitedSource
 from rows.formats.filelist import FileListSource
 from rows.formats.folder import open_folder
-from rows.formats.image_suffixes import has_image_suffix
 from rows.formats.jsonlines import JsonLinesSource
 from rows.formats.parquet import ParquetSource
+from rows.formats.passed_over import counted
 from rows.formats.several import SeveralFiles
 from rows.formats.source import Source
 from rows.formats.tar import TarSource
 from rows.formats.walk import is_folder, kind_of_junk
-from rows.images import readable_name
-from rows.location import Location, from_elsewhere, is_url, locate
+from rows.image_suffixes import has_image_suffix
+from rows.location import Location, from_elsewhere, is_url, locate, readable_name
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -88,7 +90,9 @@ def open_source(table: TableLike) -> tuple[Source, str]:
     if isinstance(table, pa.RecordBatchReader):
         return StreamSource(table), "stream of record batches"
     with from_elsewhere(*(table if isinstance(table, (list, tuple)) else [table])):
-        return _open_places(table)
+        source, name = _open_places(table)
+    source.allow_images(DEFAULT_LIMITS.max_bytes)  # until somebody says another limit
+    return source, name
 
 
 def _open_places(table: Any) -> tuple[Source, str]:
@@ -96,7 +100,7 @@ def _open_places(table: Any) -> tuple[Source, str]:
         places = [locate(place) for place in table]
         if not places:
             raise DataError("table of images", expected="files", got="an empty list")
-        name = places[0].name + (f" and {len(places) - 1} more" if len(places) > 1 else "")
+        name = listed([place.name for place in places], limit=1)
         return _with_rows(_open_files(places), name), name
     if isinstance(table, (str, os.PathLike)) and (found := _matches(os.fspath(table))) is not None:
         return _with_rows(_open_files(found), str(table)), str(table)
@@ -106,13 +110,6 @@ def _open_places(table: Any) -> tuple[Source, str]:
         source = _open_files(files) if files else open_folder(place)
         return _with_rows(source, place.name), place.name
     return _with_rows(_open_files([place]), place.name), place.name
-
-
-def allow_images(source: Source, max_bytes: int) -> None:
-    """Let images of up to so many bytes through, where they travel through the table; the default is that of Limits."""
-    for each in source.sources if isinstance(source, SeveralFiles) else (source,):
-        if isinstance(each, TarSource):
-            each.max_image_bytes = max_bytes
 
 
 def table_files(folder: Location) -> list[Location]:
@@ -200,7 +197,7 @@ def _suffix(name: str) -> str | None:
 def _matches(pattern: str) -> list[Location] | None:
     """The files that a pattern means, braces in their order and the rest by name; None for the name of one place."""
     expanded = _expand(pattern)
-    if (len(expanded) == 1 and not glob.has_magic(pattern)) or pattern.startswith(("http://", "https://")):
+    if (len(expanded) == 1 and not glob.has_magic(pattern)) or pattern.lower().startswith(("http://", "https://")):
         return None
     if not is_url(pattern) and Path(pattern).exists():
         return None
@@ -242,5 +239,7 @@ def _with_rows(source: Source, where: str) -> Source:
         tables = source.chunks(columns, start_row=0, max_rows=1, max_bytes=1)
         num_rows = next((table.num_rows for table in tables if table.num_rows), 0)
     if not num_rows:
-        raise DataError("table", expected="rows", got="none", where=where)
+        besides = counted(source.passed_over)
+        got = "none" if besides == "nothing" else f"none, but {besides}"
+        raise DataError("table", expected="rows", got=got, where=where)
     return source

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from artifact.errors import DataError
 from rows.cells import image_refs, is_bytes
-from rows.formats.source import files_fingerprint, picked
+from rows.formats.source import Source, files_fingerprint, picked
 from rows.images import ImageRef
 from rows.location import Location, opened
 
@@ -19,7 +19,7 @@ _READ_BYTES = 1 << 20
 _BROKEN = (pa.ArrowException, OSError, ValueError, OverflowError)
 
 
-class ParquetSource:
+class ParquetSource(Source):
     """One Parquet file; row groups before the start row are not read, and others not as a whole."""
 
     def __init__(self, path: Location, like: pa.Schema | None = None) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rows.formats.image_suffixes import OTHER_PICTURES
+from artifact.errors import DataError
+from artifact.listing import listed
+from rows.image_suffixes import OTHER_PICTURES
 
 HIDDEN, UPWARD, UNLISTED = "hidden", "link to a folder above", "folder that cannot be listed"
 REPEATED = "link to a folder that is linked too often"
@@ -41,9 +43,20 @@ def passed_over_line(counts: Mapping[str, int], unlisted: Sequence[str] = ()) ->
         named = " ".join(pictures[:_MANY])
         clauses.append(f"{named}: pictures of formats that are not read, convert them to JPEG or PNG")
     if unlisted:
-        more = f" and {len(unlisted) - 3:,} more" if len(unlisted) > 3 else ""
-        clauses.append(f"cannot be listed: {', '.join(unlisted[:3])}{more}")
+        clauses.append(f"cannot be listed: {listed(unlisted, limit=3)}")
     return "; ".join(clauses)
+
+
+def no_images(
+    what: str, counts: Mapping[str, int], *, expected: str, got: str, where: object, mend: str | None = None
+) -> DataError:
+    """The refusal of a folder without the images that are expected, which says what is there instead.
+
+    Args:
+        counts: as FolderImages.passed_over.
+    """
+    besides = f"; passed over: {counted(counts)}" if any(counts.values()) else ""
+    return DataError(what, expected=expected, got=got + besides, where=where, mend=mend)
 
 
 def loses_images(counts: Mapping[str, int]) -> bool:
@@ -54,7 +67,7 @@ def loses_images(counts: Mapping[str, int]) -> bool:
 
 
 def counted(counts: Mapping[str, int]) -> str:
-    """`12 .dng, 3 .heic, 1 link to a folder above`; "nothing" where all are 0."""
+    """`12 .dng, 3 .heic, 1 link to a folder above`; "nothing" where all are 0, as in a class folder that is empty."""
     ordered = _ordered(counts)
     shown = [f"{number:,} {_word(kind, number)}" for kind, number in ordered[:_MANY]]
     rest = sum(number for _, number in ordered[_MANY:])

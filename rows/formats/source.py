@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
 
 import pyarrow as pa
 
@@ -14,28 +15,53 @@ from rows.cutting import cut
 from rows.images import ImageRef
 from rows.location import Location, stamps
 
+LABEL = "label"
+"""The column that is read wherever it is: writers leave it out where it is empty, and nobody asks for it by name."""
 
-class Source(Protocol):
-    """One opened table of a format; FORMATS in rows/formats/opening.py names those of files."""
+
+class Source(ABC):
+    """One opened table of a format; FORMATS in rows/formats/opening.py names those of files.
+
+    Attributes:
+        schema: the columns.
+        files: of the table, which must not change while it is read; not the images that it names.
+    """
+
+    schema: pa.Schema
+    files: Sequence[Location] = ()
 
     @property
-    def schema(self) -> pa.Schema:
-        """The columns."""
-        ...
+    def passed_over(self) -> Counter[str]:
+        """How many files lie among the table's that are none of it, by suffix or other name."""
+        return Counter()
 
     @property
-    def files(self) -> Sequence[Location]:
-        """The files of the table, which must not change while it is read; not the images that it names."""
-        ...
+    def notes(self) -> list[str]:
+        """What who reads the table should be told of it, a line each."""
+        return []
 
+    @property
+    def variant(self) -> str:
+        """What other rows come of the same files than plain reading gives, such as members joined; "" mostly."""
+        return ""
+
+    @property
+    def older_reading(self) -> str | None:
+        """How older versions read other rows of the same files, such as `without ...`; None where they did not."""
+        return None
+
+    def allow_images(self, max_bytes: int) -> None:  # noqa: B027  most tables only name their images
+        """Let images of up to so many bytes through, where they travel through the table."""
+
+    @abstractmethod
     def count_rows(self, columns: Sequence[str]) -> int | None:
         """Rows of these columns; None where counting means reading everything."""
-        ...
 
+    @abstractmethod
     def fingerprint(self) -> str:
         """Hex digest that changes when the table does."""
-        ...
 
+    @abstractmethod
     def settle(self, columns: Sequence[str]) -> pa.Schema:
         """The types of the columns that will be read, each once: those that hold every row, and no other column.
 
@@ -44,15 +70,14 @@ class Source(Protocol):
         Raises:
             DataError: a file that lacks a column, or holds values that go into no type with those of another.
         """
-        ...
 
+    @abstractmethod
     def chunks(self, columns: Sequence[str], *, start_row: int, max_rows: int, max_bytes: int) -> Iterator[pa.Table]:
         """The rows from `start_row` on, in order, in tables of any size up to about `max_rows` and `max_bytes`."""
-        ...
 
+    @abstractmethod
     def images(self, table: pa.Table, column: str) -> list[ImageRef]:
         """The image of each row of what `chunks` gave."""
-        ...
 
 
 def picked(schema: pa.Schema, columns: Sequence[str]) -> pa.Schema:

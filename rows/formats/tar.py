@@ -4,9 +4,11 @@ KEY.jpg is `image`, KEY.anchor.jpg is `anchor`, KEY.cls is `label`, KEY.txt and 
 Decisions a reader would question:
 - Of a plain tar on this machine only the headers are read; a ref names the span of its image. Compressed and remote
   tars cannot be read from the middle, so their images travel as bytes.
-- Headers of a plain tar are read once more beforehand, to see whether a key comes back behind another: then an index
-  joins its members (rows/formats/tar_keys.py). Members of others that come back are refused, for their row is gone.
-- Which columns there are is told by the first hundred rows. A row without one of them has an empty cell there.
+- Headers of a plain tar are read once more beforehand (tar_survey.py), to see whether a key comes back behind another:
+  then an index joins its members (tar_keys.py). Members of others that come back are refused, for their row is gone.
+- Which columns there are is told by the first hundred rows, and `label` of a plain tar by all. A row without one of
+  them has an empty cell there. Labels that a tar which is read once has further down are told.
+- Which members are cells, and what is passed over, goes by the rules of folders (tar_members.py).
 - A link within a plain tar is the member that it means: tar packs a file so that has two names.
 """
 
@@ -14,34 +16,36 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from artifact.errors import DataError
-from artifact.images.limits import DEFAULT_LIMITS, IMAGE_MB_OPTION, MB
+from artifact.images.limits import DEFAULT_LIMITS
 from rows.cells import image_refs, is_text
 from rows.cutting import cut
-from rows.formats.source import files_fingerprint, picked
-from rows.formats.tar_archive import BROKEN, MemberName, archive, link_target, members, plain_name
+from rows.formats.passed_over import passed_over_line
+from rows.formats.source import LABEL, Source, files_fingerprint, picked
+from rows.formats.tar_archive import BROKEN, MemberName, archive
 from rows.formats.tar_cells import (
     IMAGE_CELL,
     TEXT_COLUMNS,
-    column_of,
-    faulty_cell,
-    image_cell,
-    text_cell,
     whole_cell,
 )
-from rows.formats.tar_keys import KeySketch, RowIndex, SeenKeys
-from rows.images import ImageRef, readable_name
-from rows.location import Location
+from rows.formats.tar_keys import RowIndex, SeenKeys
+from rows.formats.tar_members import CellMember, Sieve
+from rows.formats.tar_reading import cell_of
+from rows.formats.tar_survey import TarSurvey, survey_of
+from rows.images import ImageRef
+from rows.location import Location, readable_name
 
 _ROWS_FOR_COLUMNS = 100
-_MAX_LINKS = 8
 
 
 @dataclass
@@ -53,44 +57,58 @@ class _Row:
     num_bytes: int = 0
 
 
-@dataclass(frozen=True)
-class _Survey:
-    """What the headers of a plain tar tell beforehand.
-
-    Attributes:
-        has_returning: a key comes back behind another one.
-        links: name of a link -> the name that it means.
-        spans: (offset, size) of what they mean, by name.
-    """
-
-    has_returning: bool = False
-    links: dict[str, str] = field(default_factory=dict)
-    spans: dict[str, tuple[int, int]] = field(default_factory=dict)
-
-
-class TarSource:
+class TarSource(Source):
     """A tar, plain or compressed with gzip, bzip2 or xz.
 
     Args:
         like: the schema, where an earlier shard of the table has told it.
-
-    Attributes:
-        max_image_bytes: of an image that travels as bytes one more than these is read, which is enough to refuse it.
     """
-
-    max_image_bytes = DEFAULT_LIMITS.max_bytes
 
     def __init__(self, path: Location, like: pa.Schema | None = None) -> None:
         self.path = path
+        self._max_image_bytes = DEFAULT_LIMITS.max_bytes
         self.files = (path,)
-        self._known_survey: _Survey | None = None
-        if like is not None:
-            self.schema = like
-            return
-        found: dict[str, pa.DataType] = {"id": pa.string()}
-        for row in self._first_rows():
-            found |= {name: pa.string() if name in TEXT_COLUMNS.values() else IMAGE_CELL for name in row.cells}
-        self.schema = pa.schema(found)
+        self._is_packed = False  # until it is known
+        self._known_survey: TarSurvey | None = None
+        self._known_index: tuple[RowIndex, BaseException | None] | None = None
+        self._sieve = self._whole_sieve = Sieve()  # of the last reading, and of one to the end
+        self._is_felt, self._late_labels = False, 0
+        self.schema = pa.schema({"id": pa.string()}) if like is None else like
+        for row in self._first_rows() if like is None else ():
+            kinds = {name: pa.string() if name in TEXT_COLUMNS.values() else IMAGE_CELL for name in row.cells}
+            for name in kinds:
+                if name not in self.schema.names:
+                    self.schema = self.schema.append(pa.field(name, kinds[name]))
+        self._is_felt, self._late_labels = self._sieve.is_felt, 0
+        with suppress(DataError, *BROKEN):  # told by who reads the rows
+            if LABEL not in self.schema.names and (survey := self._survey()) is not None and survey.has_label:
+                self.schema = self.schema.append(pa.field(LABEL, pa.string()))
+
+    @property
+    def passed_over(self) -> Counter[str]:
+        survey = self._survey()
+        return (self._whole_sieve if survey is None else survey.sieve).passed_over
+
+    @property
+    def notes(self) -> list[str]:
+        line = passed_over_line(self.passed_over)
+        notes = [line] if line else []
+        if self._late_labels:
+            notes.append(
+                f"{readable_name(self.path.name)}: {self._late_labels:,} labels are in no column, for none of the "
+                f"first {_ROWS_FOR_COLUMNS} rows of the table has one; of plain tars on this machine all are looked at"
+            )
+        return notes
+
+    @property
+    def variant(self) -> str:
+        survey = self._survey()
+        is_felt = self._is_felt if survey is None else survey.sieve.is_felt
+        found = {"joined": survey is not None and survey.has_returning, "sifted": is_felt}
+        return " ".join(name for name, is_so in found.items() if is_so)
+
+    def allow_images(self, max_bytes: int) -> None:
+        self._max_image_bytes = max_bytes
 
     def count_rows(self, columns: Sequence[str]) -> int | None:
         return None
@@ -100,10 +118,10 @@ class TarSource:
 
     def fingerprint(self) -> str:
         found = files_fingerprint(self.files)
-        with archive(self.path) as (_, is_plain):
-            is_joined = is_plain and self._survey().has_returning
-        # jobs of before such rows were joined are other jobs
-        return hashlib.sha256(found.encode()).hexdigest() if is_joined else found
+        variant = self.variant
+        # jobs of before the rows were such are other jobs
+        salt = "" if variant == "joined" else variant
+        return hashlib.sha256((found + salt).encode()).hexdigest() if variant else found
 
     def chunks(self, columns: Sequence[str], *, start_row: int, max_rows: int, max_bytes: int) -> Iterator[pa.Table]:
         broken: list[BaseException] = []
@@ -153,118 +171,82 @@ class TarSource:
             if not is_plain:
                 yield from self._runs(tar, None)
                 return
-            survey = self._survey()
+            survey = self._survey() or TarSurvey()
             if not survey.has_returning:
                 yield from self._runs(tar, survey)
                 return
-            index, broken = self._index(tar, survey)
+            if self._known_index is None:
+                self._known_index = self._index(tar, survey)
+            index, broken = self._known_index
             for row, key in enumerate(index.keys):
                 yield _Row(key, {name: whole_cell(cell, name, tar) for name, cell in index.cells(row).items()})
+            self._known_index = None  # a table of many such archives keeps no more than one or two
             if broken is not None:
                 raise broken
 
-    def _runs(self, tar: tarfile.TarFile, survey: _Survey | None) -> Iterator[_Row]:
+    def _runs(self, tar: tarfile.TarFile, survey: TarSurvey | None) -> Iterator[_Row]:
         """Rows of members that follow each other."""
         row: _Row | None = None
         seen = SeenKeys() if survey is None else None
-        for key, column, member in _cells_of(tar):
+        sieve = self._sieve = Sieve()
+        late_labels = 0
+        for member in sieve.cells_of(tar):
+            key, column = member.key, member.column
             if row is None or row.key != key:
                 if row is not None:
                     yield self._checked(row, seen)
                 row = _Row(key)
             if row.cells.get(column) is not None:
-                raise self._another(key, column, member)
-            cell = self._cell(column, tar, member, survey)
+                raise self._another(member)
+            cell = self._cell(member, tar, survey)
+            late_labels += column == LABEL and LABEL not in self.schema.names
+            self._late_labels = max(self._late_labels, late_labels)
             whole = row.cells[column] = whole_cell(cell, column, tar)
             row.num_bytes += len(whole) if isinstance(whole, str) else len((whole and whole["bytes"]) or b"")
         if row is not None:
             yield self._checked(row, seen)
+        self._whole_sieve = sieve
 
     def _checked(self, row: _Row, seen: SeenKeys | None) -> _Row:
         if seen is not None:
             seen.require_new(row.key, frozenset(row.cells), where=self.path.name)
         return row
 
-    def _index(self, tar: tarfile.TarFile, survey: _Survey) -> tuple[RowIndex, BaseException | None]:
+    def _index(self, tar: tarfile.TarFile, survey: TarSurvey) -> tuple[RowIndex, BaseException | None]:
         """Where all members lie, up to a break; and the break."""
-        index, last = RowIndex(where=self.path.name), ("", set[str]())
+        index = RowIndex(where=self.path.name)
+        last_key, its_columns = "", set[str]()
         try:
-            for key, column, member in _cells_of(tar):
-                last = last if last[0] == key else (key, set())
-                if column in last[1]:
-                    raise self._another(key, column, member)
-                last[1].add(column)
-                index.add(key, column, self._cell(column, tar, member, survey))
+            for member in Sieve().cells_of(tar):
+                key, column = member.key, member.column
+                if key != last_key:
+                    last_key, its_columns = key, set()
+                if column in its_columns:
+                    raise self._another(member)
+                its_columns.add(column)
+                index.add(key, column, self._cell(member, tar, survey))
         except BROKEN as error:
             return index, error
         return index, None
 
-    def _survey(self) -> _Survey:
-        """Look at all headers, once."""
-        if self._known_survey is None:
-            keys, last, has_returning = KeySketch(), None, False
-            links: dict[str, str] = {}
-            spans: dict[str, tuple[int, int]] = {}
-            try:
-                with archive(self.path) as (tar, _):
-                    for key, _, member in _cells_of(tar):
-                        has_returning = has_returning or (key != last and not keys.add(key))
-                        last = key
-                        if (target := link_target(member)) is not None:
-                            links[plain_name(member.name)] = target
-                if links:
-                    wanted = set(links.values())
-                    with archive(self.path) as (tar, _):
-                        for member in members(tar):
-                            if member.isreg() and plain_name(member.name) in wanted:
-                                spans[plain_name(member.name)] = (member.offset_data, member.size)
-            except BROKEN:
-                pass  # whoever reads the rows comes to it, and tells
-            self._known_survey = _Survey(has_returning, links, spans)
+    def _survey(self) -> TarSurvey | None:
+        """What all headers tell, looked at once; None of an archive that can only be read once."""
+        if self._known_survey is None and isinstance(self.path, Path) and not self._is_packed:
+            with archive(self.path) as (_, is_plain):
+                self._is_packed = not is_plain
+            self._known_survey = survey_of(self.path) if is_plain else None
         return self._known_survey
 
-    def _cell(self, column: str, tar: tarfile.TarFile, member: tarfile.TarInfo, survey: _Survey | None) -> Any:
-        """A member as a cell: of an image the struct, of a text the text, or the struct where it can be read later."""
-        is_plain, is_text = survey is not None, column in TEXT_COLUMNS.values()
-        if survey is not None and link_target(member) is not None:
-            span = _followed(plain_name(member.name), survey)
-            if span and is_text:
-                self._require_text(column, member.name, span[1])
-            return (
-                image_cell(span=span)
-                if span
-                else faulty_cell(f"a link to what is not there: {member.linkname}", is_text)
-            )
-        if is_plain and member.isreg() and not member.issparse():
-            if is_text:
-                self._require_text(column, member.name, member.size)
-            return image_cell(span=(member.offset_data, member.size))
-        file = tar.extractfile(member) if member.isreg() else None
-        if file is None:
-            what = "a device or pipe, not a file"
-            if link_target(member) is not None:
-                what = f"a link to {member.linkname}: pack it with tar --dereference --hard-dereference"
-            return faulty_cell(what, is_text)
-        if is_text:
-            self._require_text(column, member.name, member.size)
-            return text_cell(file, member.size)
-        # one more is refused as too large when it is decoded
-        return image_cell(data=file.read(min(member.size, self.max_image_bytes + 1)))
+    def _cell(self, member: CellMember, tar: tarfile.TarFile, survey: TarSurvey | None) -> Any:
+        return cell_of(member, tar, survey, max_bytes=self._max_image_bytes, where=self.path.name)
 
-    def _require_text(self, column: str, name: str, size: int) -> None:
-        """Nothing is cut off in silence: a text is whole, or the archive is none that can be scored."""
-        if size > self.max_image_bytes:
-            raise DataError(
-                f'row "{MemberName.of(name).key}"',
-                expected=f"{column} of at most {self.max_image_bytes / MB:.10g} MB",
-                got=f"{size / MB:.1f} MB",
-                where=self.path.name,
-                mend=f"raise it with {IMAGE_MB_OPTION}",
-            )
-
-    def _another(self, key: str, column: str, member: tarfile.TarInfo) -> DataError:
-        found = readable_name(MemberName.of(member.name).file)
-        return DataError(f'row "{key}"', expected=f"one {column}", got=f"another, {found}", where=self.path.name)
+    def _another(self, member: CellMember) -> DataError:
+        return DataError(
+            f'row "{member.key}"',
+            expected=f"one {member.column}",
+            got=f"another, {readable_name(MemberName.of(member.info.name).file)}",
+            where=self.path.name,
+        )
 
     def _unreadable(self, error: BaseException) -> DataError:
         if isinstance(error, DataError):
@@ -276,20 +258,3 @@ class TarSource:
             where=self.path.name,
             mend="fetch or pack it again",
         )
-
-
-def _cells_of(tar: tarfile.TarFile) -> Iterator[tuple[str, str, tarfile.TarInfo]]:
-    """(key, column, member) of each member that is a cell."""
-    for member in members(tar):
-        name = MemberName.of(member.name)
-        column = column_of(name.extension) if name.extension is not None and not member.isdir() else None
-        if column is not None:
-            yield readable_name(name.key), column, member
-
-
-def _followed(name: str, survey: _Survey) -> tuple[int, int] | None:
-    for _ in range(_MAX_LINKS):
-        name = survey.links.get(name, name)
-        if name in survey.spans:
-            return survey.spans[name]
-    return None

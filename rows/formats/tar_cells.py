@@ -6,12 +6,12 @@ An image is a struct: its bytes, or the span of the archive where it lies, or wh
 from __future__ import annotations
 
 import tarfile
-from typing import IO, Any
+from typing import IO, Any, Literal, overload
 
 import pyarrow as pa
 
-from rows.formats.image_suffixes import has_image_suffix
-from rows.images import readable_name
+from rows.image_suffixes import has_image_suffix
+from rows.location import readable_name
 
 TEXT_COLUMNS = {"cls": "label", "txt": "txt", "json": "json"}
 """Extension -> column, of members that are text."""
@@ -25,12 +25,24 @@ _FIELDS: dict[str, pa.DataType] = {
 IMAGE_CELL = pa.struct(list(_FIELDS.items()))
 
 
-def column_of(extension: str) -> str | None:
-    """The column of a member by what follows the first dot of its name; None where it is none."""
+@overload
+def column_of(extension: str) -> str | None: ...
+
+
+@overload
+def column_of(extension: str, *, is_image: Literal[True]) -> str: ...
+
+
+def column_of(extension: str, *, is_image: bool = False) -> str | None:
+    """The column of a member by what follows the first dot of its name; None where it is none.
+
+    Args:
+        is_image: whether it is one whatever its suffix.
+    """
     lower = extension.lower()
     if lower in TEXT_COLUMNS:
         return TEXT_COLUMNS[lower]
-    if has_image_suffix(f"x.{extension}"):
+    if is_image or has_image_suffix(f"x.{extension}"):
         stem = extension.rpartition(".")[0]
         return extension if stem in ("id", *TEXT_COLUMNS.values()) else stem or "image"
     return None

@@ -3,28 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import IO, AnyStr
+from typing import IO, Any, AnyStr
 
 from artifact.errors import DataError
+from artifact.images.limits import IMAGE_MB_OPTION
 
 LONGEST_LINE = 96 * 2**20
-"""Letters of a line, and of a cell: an encoded image of 64 MiB fits, written as base64."""
+"""Letters of a line, and of a cell, whatever the limit of images: texts may be long too."""
+LONGEST_AT_OPENING = 2**30
+"""Letters of a line before the limit of images is known."""
+
+_DOS_END = ("\x1a", b"\x1a")
+"""What programs for DOS and Windows may put behind a text (control-Z); no letter of it."""
 
 MEND_ENCODING = "save it as UTF-8, for example with iconv -f latin1 -t utf-8"
 
 
-def lines(file: IO[AnyStr], *, where: str) -> Iterator[AnyStr]:
-    """The lines with their ends; raises DataError for one of over LONGEST_LINE."""
+def longest_line(max_image_bytes: int) -> int:
+    """Letters that a line may have where images have up to so many bytes: one fits, written as base64."""
+    return max(LONGEST_LINE, max_image_bytes * 3 // 2)
+
+
+def lines(file: IO[AnyStr], longest: int, *, where: str) -> Iterator[AnyStr]:
+    """The lines with their ends, without a mark of the end of the text.
+
+    Raises:
+        DataError: a line of more letters than `longest`.
+    """
     number = 0
-    while line := file.readline(LONGEST_LINE + 1):
+    while line := file.readline(longest + 1):
         number += 1
-        if len(line) > LONGEST_LINE:
+        if len(line) > longest:
             raise DataError(
                 f"line {number}",
-                expected=f"at most {LONGEST_LINE} letters",
+                expected=f"at most {longest} letters",
                 got="more without a line break",
                 where=where,
+                mend=f"where it holds an image as text, raise the limit with {IMAGE_MB_OPTION}",
             )
+        mark: Any = _DOS_END[isinstance(line, bytes)]
+        if mark in line and (line.endswith(mark) or line.strip() == mark):
+            line = line.rstrip(mark)
+            if not line.strip().strip(mark):
+                continue
         yield line
 
 

@@ -1,7 +1,7 @@
 """The one walk through folders of images, here and in object storage.
 
 Decisions a reader would question:
-- A file counts by its suffix, in any case (image_suffixes.py). Whether it really is an image is told by its content.
+- A file counts by its suffix, in any case (rows/image_suffixes.py). Its content tells whether it really is an image.
 - Hidden files and folders are passed over, and so is what systems and network drives leave behind (JUNK).
 - Links to files and folders are followed. A link to a folder that is being walked, or to one above it, is passed over,
   so that no walk goes in a circle; nor are more than MAX_WAYS links to one folder followed, for a dozen folders that
@@ -22,7 +22,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from artifact.errors import DataError
-from rows.formats.image_suffixes import (
+from rows.formats.passed_over import HIDDEN, REPEATED, UNLISTED, UPWARD
+from rows.image_suffixes import (
     HEAD_BYTES,
     file_holds_image,
     has_image_suffix,
@@ -30,9 +31,7 @@ from rows.formats.image_suffixes import (
     is_other_picture,
     suffix_of,
 )
-from rows.formats.passed_over import HIDDEN, REPEATED, UNLISTED, UPWARD
-from rows.images import readable_name
-from rows.location import Location
+from rows.location import Location, readable_name
 
 JUNK = {
     name.lower(): name

@@ -89,7 +89,7 @@ class Label:
         try:
             require_same_space(self.lineage, pushed.lineage, names=(f'collection "{collection}"', "the pushed table"))
         except SpaceError as error:
-            raise SpaceError(error.what, expected=error.expected, got=error.got, where=where, mend=OTHER) from None
+            raise error.but(where=where, mend=OTHER) from None
         for fact in ("column", "dim", "distance", "id_type"):
             there, ours = getattr(self, fact), getattr(pushed, fact)
             if there != ours:

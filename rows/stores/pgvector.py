@@ -22,6 +22,7 @@ from psycopg.types.json import Jsonb
 
 from artifact.distances.distance import COSINES, LENGTHS, SQUARES
 from artifact.errors import OutputError, ServerError, UsageError
+from rows.cells import values_type
 from rows.stores.label import OTHER, Label
 from rows.stores.place import Place
 from rows.stores.store import PushedRows, plain_value
@@ -51,9 +52,7 @@ TAKEN_BY = {"bigint": ("integer", "smallint", "numeric", "text"), "text": ("char
 
 def column_type(kind: pa.DataType) -> str:
     """PostgreSQL type of an Arrow type; that of the values for a dictionary."""
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return next((name for name, takes in COLUMN_TYPES.items() if takes(kind)), "jsonb")
+    return next((name for name, takes in COLUMN_TYPES.items() if takes(values_type(kind))), "jsonb")
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from artifact.arrays import Vectors
 from artifact.errors import DataError
 from rows.vectors.column import fixed_length, is_vectors
 from rows.vectors.lineage import Lineage
+from rows.widening import wider
 
 
 def vector_schema(
@@ -53,7 +54,7 @@ def vector_array(matrix: Vectors) -> pa.FixedSizeListArray[Any]:
 
 
 def joined_schema(schema: pa.Schema, other: pa.Schema) -> pa.Schema | None:
-    """The columns of two parts with types that hold both; None where they are not the same columns.
+    """The columns of two parts with types that hold both (rows/widening.py); None where they are not the same columns.
 
     Vectors keep the type of the first: they are read one part at a time, whatever each part has.
     """
@@ -69,11 +70,10 @@ def joined_schema(schema: pa.Schema, other: pa.Schema) -> pa.Schema | None:
                 return None
             fields.append(field)
             continue
-        sides = [pa.schema([pa.field(field.name, _decoded(each, to))]) for each, to in ((field, there), (there, field))]
-        try:
-            fields += pa.unify_schemas(sides, promote_options="permissive")
-        except (pa.ArrowTypeError, pa.ArrowInvalid):
+        found = field.type if field.type.equals(there.type) else wider(field.type, there.type)
+        if found is None:
             return None
+        fields.append(pa.field(field.name, found))
     return pa.schema(fields)
 
 
@@ -84,9 +84,3 @@ def retyped(table: pa.Table, schema: pa.Schema, *, where: object) -> pa.Table:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         expected = f"values that fit in {', '.join(f'{field.name} ({field.type})' for field in schema)}"
         raise DataError("part", expected=expected, got=" ".join(str(error).split())[:200], where=where) from None
-
-
-def _decoded(field: pa.Field[Any], other: pa.Field[Any]) -> pa.DataType:
-    """The type of a field; of pandas' categories that of the words, where another part holds them plainly."""
-    kind: pa.DataType = field.type
-    return kind.value_type if isinstance(kind, pa.DictionaryType) and kind != other.type else kind

@@ -250,9 +250,7 @@ class VectorTable:
         try:
             require_same_space(self.lineage, other, names=("the first part", name))
         except SpaceError as error:
-            raise SpaceError(
-                error.what, expected=error.expected, got=error.got, where=self.source, mend="score into a new folder"
-            ) from None
+            raise error.but(where=self.source, mend="score into a new folder") from None
         joined = joined_schema(self.schema, schema)
         if joined is None:
             raise DataError("part", expected="the columns of the first part", got="other columns", where=part)

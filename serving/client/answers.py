@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -11,14 +11,14 @@ import pyarrow as pa
 
 from artifact.arrays import Vectors
 from artifact.errors import InvalidRequestError
-from artifact.images.decoding import ImageError
 from artifact.images.image_batch import format_bad_images
+from artifact.images.image_error import ImageError
 from artifact.kinds import BRANCH_OUTPUT
 from artifact.model.manifest import Manifest
 from rows.vectors.lineage import Lineage
 from rows.vectors.schema import vector_array
-from serving.client.batches.runner import NOT_FINITE
-from serving.client.windows import TOO_LONG, ScoredRows, empty_columns
+from serving.client.vector_error import VectorError
+from serving.client.windows import ScoredRows, empty_columns
 
 _MOST_ROWS = 100
 """Of one reason in a message."""
@@ -28,13 +28,15 @@ def joined(answers: Iterable[ScoredRows], streams: Sequence[str], manifest: Mani
     """The columns of all windows in one; raises InvalidRequestError after all have run, naming every bad image."""
     parts = [empty_columns(streams, manifest)]
     bad: list[tuple[int, str, str]] = []
+    unembedded: set[tuple[int, str]] = set()
     num_rows = 0
     for scored in answers:
         bad += [(num_rows + row, name, reason) for row, name, reason in scored.bad]
+        unembedded |= {(num_rows + row, name) for row, name in scored.unembedded}
         num_rows += scored.num_rows
         parts.append(scored.columns)
     if bad:
-        raise InvalidRequestError(_told(bad, num_rows * len(streams)))
+        raise InvalidRequestError(_told(bad, unembedded, num_rows * len(streams)))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -45,14 +47,15 @@ def vectors_of(scored: ScoredRows, first_row: int, *, yield_bad: bool) -> Iterat
         InvalidRequestError: at a bad one, unless they are to be yielded.
     """
     reasons = {row: reason for row, _, reason in scored.bad}
+    unembedded = {row for row, _ in scored.unembedded}
     vectors = iter(scored.columns[BRANCH_OUTPUT])
     for row in range(scored.num_rows):
         if row not in reasons:
             yield next(vectors)
         elif yield_bad:
-            yield ImageError(reasons[row])
+            yield (VectorError if row in unembedded else ImageError)(reasons[row])
         else:
-            doing = "embed" if _is_of_vector(reasons[row]) else "read"
+            doing = "embed" if row in unembedded else "read"
             raise InvalidRequestError(f"cannot {doing} image {first_row + row}", got=reasons[row])
 
 
@@ -62,18 +65,13 @@ def as_table(columns: dict[str, npt.NDArray[Any]], lineage: Lineage) -> pa.Table
     return pa.table(arrays).replace_schema_metadata(lineage.to_metadata())
 
 
-def _is_of_vector(reason: str) -> bool:
-    """Whether the image was read, and it is the network that gave nothing of use."""
-    return reason == NOT_FINITE or reason.startswith(TOO_LONG)
-
-
-def _told(bad: Sequence[tuple[int, str, str]], num_images: int) -> str:
+def _told(bad: Sequence[tuple[int, str, str]], unembedded: Set[tuple[int, str]], num_images: int) -> str:
     """One line that names every bad image: what cannot be read, in the words of a server, then what has no vector."""
-    unread = [each for each in bad if not _is_of_vector(each[2])]
+    unread = [each for each in bad if each[:2] not in unembedded]
     lines = [format_bad_images(unread, num_images)] if unread else []
     rows: dict[tuple[str, str], list[int]] = {}
     for row, stream, reason in bad:
-        if _is_of_vector(reason):
+        if (row, stream) in unembedded:
             rows.setdefault((stream, reason), []).append(row)
     parts = [f"[row {_numbers(places)}, {stream}] {reason}" for (stream, reason), places in rows.items()]
     if parts:

@@ -13,7 +13,6 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing
-from functools import partial
 from types import TracebackType
 from typing import Any, Literal, ParamSpec, Self, TypeVar, overload
 
@@ -22,7 +21,7 @@ import pyarrow as pa
 
 from artifact.arrays import Vectors
 from artifact.errors import UsageError
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
 from rows.vectors.schema import vector_array
 from serving.arguments import takes
@@ -30,6 +29,7 @@ from serving.client.answers import as_table, joined, vectors_of
 from serving.client.chunks import Images
 from serving.client.flow import closed_meanwhile
 from serving.client.options import ScorerOptions
+from serving.client.pickled import travelling_options
 from serving.client.pictures import ImageLike
 from serving.client.scorer import Scorer, is_yield
 from serving.client.scorer_core import Streams, image_windows
@@ -56,9 +56,13 @@ class AsyncScorer:
 
     @takes(ScorerOptions)
     def __init__(self, model: str, **options: Any) -> None:
-        self._open: Callable[[], Scorer] = partial(Scorer, model, **options)
+        self._model, self._options = model, options
         self._scorer: Scorer | None = None
         self._here = PerProcess(lambda before: _Helpers())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """In another process it connects when it is entered there; raises UsageError as Scorer does."""
+        return _arrived, (type(self), self._model, travelling_options(ScorerOptions(**self._options)))
 
     @property
     def scorer(self) -> Scorer:
@@ -145,7 +149,7 @@ class AsyncScorer:
 
     async def __aenter__(self) -> Self:
         pool = self._here().pool
-        connecting = pool.submit(self._open)
+        connecting = pool.submit(Scorer, self._model, **self._options)
         try:
             self._scorer = await asyncio.wrap_future(connecting)
         except BaseException:
@@ -215,6 +219,10 @@ async def _done(future: Future[Result]) -> Result:
         if future.cancelled() and task is not None and not task.cancelling():
             raise closed_meanwhile() from None
         raise
+
+
+def _arrived(kind: type[AsyncScorer], model: str, options: dict[str, Any]) -> AsyncScorer:
+    return kind(model, **options)
 
 
 def _close_result(connecting: Future[Scorer]) -> None:

@@ -14,7 +14,7 @@ from functools import partial
 
 from artifact.arrays import Vectors
 from artifact.errors import UnansweredError, UsageError
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from artifact.model.manifest import Manifest
 from serving.client.batches.runner import BatchRunner
 from serving.client.batches.size import BatchSize

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from artifact.errors import UsageError
 from artifact.images.limits import DEFAULT_MAX_IMAGE_MB, DEFAULT_MAX_MEGAPIXELS, Limits
-from artifact.limit_options import require_limits
+from artifact.limit_options import DEFAULT_READ_TIMEOUT_S, require_limits, require_read_timeout
 
 if TYPE_CHECKING:
     from serving.client.connection import Connection
@@ -66,7 +66,7 @@ class ScorerOptions:
     max_megapixels: float = DEFAULT_MAX_MEGAPIXELS
     max_image_mb: float = DEFAULT_MAX_IMAGE_MB
     timeout_s: float = 60.0
-    read_timeout_s: float = 60.0
+    read_timeout_s: float = DEFAULT_READ_TIMEOUT_S
     retry_s: float = 120.0
     tls: bool | str | os.PathLike[str] = False
     tls_certificate: str | os.PathLike[str] | None = None
@@ -83,9 +83,9 @@ class ScorerOptions:
             if value is not None and value < 1:
                 raise UsageError(name, expected="at least 1", got=str(value))
         require_limits(self.max_megapixels, self.max_image_mb)
-        for name in ("timeout_s", "read_timeout_s"):
-            if not getattr(self, name) > 0:
-                raise UsageError(name, expected="more than 0 seconds", got=f"{getattr(self, name):g}")
+        require_read_timeout(self.read_timeout_s)
+        if not self.timeout_s > 0:
+            raise UsageError("timeout_s", expected="more than 0 seconds", got=f"{self.timeout_s:g}")
         if not self.retry_s >= 0:
             raise UsageError("retry_s", expected="0 seconds or more", got=f"{self.retry_s:g}")
         self._require_one_place()

@@ -12,6 +12,7 @@ import math
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
@@ -19,11 +20,13 @@ import pyarrow as pa
 from PIL import Image
 
 from artifact.errors import UsageError
-from artifact.images.decoding import ImageError, Pixels, image_pixels, require_within
+from artifact.images.decoding import Pixels, require_within
+from artifact.images.image_error import ImageError
 from artifact.images.limits import DEFAULT_LIMITS, Limits
+from artifact.images.pillow_images import image_pixels
 from artifact.images.preprocessing import Preprocessing, load_pixels, resize_pixels
+from rows.cells import image_of_cell, image_of_struct
 from rows.images import ImageRef
-from rows.location import locate
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -36,16 +39,17 @@ _MISSING = ("NAType", "NaTType")
 """The types of pandas for a missing value; pandas itself is not needed to know one."""
 
 
-Picture = ImageRef
-
-
-def picture(image: ImageLike | None) -> Picture:
+def picture(image: ImageLike | None, limits: Limits = DEFAULT_LIMITS) -> ImageRef:
     """The image as a hashable value; an empty one where a value is missing, as in a table.
 
-    A PIL image gives the same pixels as its file would: EXIF orientation is applied, alpha goes over white.
+    A PIL image gives the same pixels as its file would: EXIF orientation is applied, alpha goes over white. A text is a
+    path, or holds the image itself as a cell of a table may (data: URI, base64).
+
+    Args:
+        limits: of a PIL image; what is only named here is held to them when it is read.
 
     Raises:
-        ImageError: a PIL image that cannot be decoded, or whose mode has no pixels of 8 or 16 bits.
+        ImageError: a PIL image that cannot be decoded, is over a limit, or whose mode has no pixels of 8 or 16 bits.
         UsageError: not an image, or an array other than uint8 [h, w, 3].
     """
     if isinstance(image, ImageRef):
@@ -59,10 +63,12 @@ def picture(image: ImageLike | None) -> Picture:
         return ImageRef(data=bytes(given))
     if _is_missing(given):
         return ImageRef()
+    if isinstance(given, str):
+        return image_of_cell(given, Path())
     if is_path(given):
-        return ImageRef(path=locate(given))
+        return ImageRef.of_name(given)
     if isinstance(given, Image.Image):
-        return ImageRef.of_pixels(image_pixels(given))
+        return ImageRef.of_pixels(image_pixels(given, limits))
     if not isinstance(given, np.ndarray):
         raise _refusal(type(given).__name__)
     if given.dtype != np.uint8 or given.ndim != 3 or given.shape[2] != 3 or 0 in given.shape:
@@ -86,14 +92,14 @@ def is_encoded(image: object) -> TypeGuard[bytes | bytearray | memoryview | pa.B
     return isinstance(image, (bytes, bytearray, memoryview, pa.Buffer))
 
 
-def read_pixels(source: Picture, preprocessing: Preprocessing, limits: Limits = DEFAULT_LIMITS) -> Pixels:
+def read_pixels(source: ImageRef, preprocessing: Preprocessing, limits: Limits = DEFAULT_LIMITS) -> Pixels:
     """uint8 [height, width, 3]; raises ImageError."""
     if source.pixels is not None:
         return resize_pixels(np.ascontiguousarray(source.pixels), preprocessing)
     return load_pixels(source.read(limits.max_bytes), preprocessing, limits)
 
 
-def read_encoded(source: Picture, limits: Limits = DEFAULT_LIMITS) -> bytes:
+def read_encoded(source: ImageRef, limits: Limits = DEFAULT_LIMITS) -> bytes:
     """The encoded file, for a server that decodes; raises ImageError.
 
     Nothing is sent that is over the limits here, so that both forms of sending refuse the same images. What cannot be
@@ -108,15 +114,12 @@ def read_encoded(source: Picture, limits: Limits = DEFAULT_LIMITS) -> bytes:
 
 
 def _plain(image: Any) -> Any:
-    """A value of Arrow as Python has it; of a {bytes, path} struct the bytes, or where there are none the path."""
+    """A value of Arrow as Python has it; of a {bytes, path} struct what is the image."""
     if isinstance(image, pa.Scalar):
         image = image.as_py()
     if isinstance(image, pa.Buffer):
         return image.to_pybytes()
-    if isinstance(image, Mapping) and set(image) & {"bytes", "path"}:
-        data = image.get("bytes")
-        return data if data is not None else image.get("path")
-    return image
+    return image_of_struct(image) if isinstance(image, Mapping) and set(image) & {"bytes", "path"} else image
 
 
 def _is_missing(image: object) -> bool:

@@ -11,15 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from artifact.images.limits import DEFAULT_LIMITS
-from rows.remote import DEFAULT_TIMEOUT_S
-from serving.client.pictures import Picture
+from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
+from rows.images import ImageRef
 
 MAX_BYTES_AHEAD = 16 * 1024 * 1024
 _REMOTE_THREADS = 32
 
-Fetched = Picture | ImageError
+Fetched = ImageRef | ImageError
 
 
 class Reader:
@@ -30,11 +30,11 @@ class Reader:
         timeout_s: for each remote file, in seconds.
     """
 
-    def __init__(self, max_bytes: int = DEFAULT_LIMITS.max_bytes, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+    def __init__(self, max_bytes: int = DEFAULT_LIMITS.max_bytes, *, timeout_s: float = DEFAULT_READ_TIMEOUT_S) -> None:
         self._max_bytes, self._timeout_s, self._is_closed = max_bytes, timeout_s, False
         self._remote = ThreadPoolExecutor(_REMOTE_THREADS, "lookalike-read")  # a thread begins with its first use
 
-    def fetch(self, pictures: Sequence[Picture]) -> list[Fetched]:
+    def fetch(self, pictures: Sequence[ImageRef]) -> list[Fetched]:
         """The pictures with their bytes in memory, or why there are none; some as they were, once these are many."""
         if any(picture.path is not None and not isinstance(picture.path, Path) for picture in pictures):
             return list(self._remote.map(self._fetched, pictures))
@@ -51,7 +51,7 @@ class Reader:
         self._is_closed = True
         self._remote.shutdown(wait=False, cancel_futures=True)
 
-    def _fetched(self, picture: Picture) -> Fetched:
+    def _fetched(self, picture: ImageRef) -> Fetched:
         if picture.path is None:
             return picture
         try:

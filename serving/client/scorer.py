@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from artifact.arrays import Vectors
 from artifact.errors import UsageError
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from artifact.images.limits import Limits
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
 from rows.vectors.lineage import Lineage
@@ -33,6 +33,7 @@ from serving.arguments import takes
 from serving.client.answers import as_table, joined, vectors_of
 from serving.client.chunks import Images
 from serving.client.options import ScorerOptions
+from serving.client.pickled import require_same, travelling_options
 from serving.client.scorer_core import ScorerCore, Streams, image_windows
 from serving.client.timings import Latency
 from serving.client.windows import ScoredRows, Window
@@ -65,6 +66,16 @@ class Scorer:
         self.core = ScorerCore(model, ScorerOptions(**options))
         self.manifest, self.streams, self.in_flight = self.core.manifest, self.core.streams, self.core.in_flight
         self.version, self.digest = self.core.connection.version, self.core.connection.digest
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """In another process it connects anew, with the options of this one, a token among them.
+
+        Raises UsageError: closed, or made with a connection or a `report` that cannot go there.
+        """
+        if self.core.is_closed:
+            raise UsageError("the scorer is closed", mend="make another")
+        options = travelling_options(self.core.options)
+        return _arrived, (type(self), self.core.connection.model, options, self.version, self.digest)
 
     @property
     def lineage(self) -> Lineage:
@@ -221,6 +232,16 @@ class Scorer:
         for scored in self.stream(windows):
             yield from vectors_of(scored, first_row, yield_bad=yield_bad)
             first_row += scored.num_rows
+
+
+def _arrived(kind: type[Scorer], model: str, options: dict[str, Any], version: int, digest: str) -> Scorer:
+    scorer = kind(model, **options)
+    try:
+        require_same(scorer.core.connection, version, digest)
+    except BaseException:
+        scorer.close()
+        raise
+    return scorer
 
 
 def is_yield(bad: str) -> bool:

@@ -13,8 +13,8 @@ from typing import TypeAlias
 
 import pyarrow as pa
 
-from artifact.cores import available_cores
 from artifact.errors import UsageError
+from artifact.images.cores import available_cores
 from artifact.kinds import BRANCH_INPUT, KINDS
 from rows.vectors.lineage import Lineage
 from serving.client.batches.runner import MAX_REQUEST_BYTES, BatchRunner
@@ -57,7 +57,7 @@ class ScorerCore:
     """
 
     def __init__(self, model: str, options: ScorerOptions) -> None:
-        self.is_closed, self.limits = False, options.limits
+        self.is_closed, self.options, self.limits = False, options, options.limits
         self._here = PerProcess(lambda before: _Running(model, options, before))
         running = self._here()
         self.manifest, self._shares, self.in_flight = running.connection.manifest, running.shares, running.in_flight
@@ -123,7 +123,7 @@ class ScorerCore:
             return given
         names = given.column_names if isinstance(given, pa.Table) else list(given)
         images = {name: image_list(given[name]) for name in names}
-        return Window(images, Seen(self.manifest.embedding_dim), first_row=first_row)
+        return Window(images, Seen(self.manifest.embedding_dim), limits=self.limits, first_row=first_row)
 
     def small_rows(self) -> int:
         """Images of a window that keeps every batch in flight full, and no more: for those who wait for the first."""

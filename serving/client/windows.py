@@ -20,13 +20,15 @@ import numpy.typing as npt
 from artifact.arrays import AnyArray, Vectors
 from artifact.distances import DISTANCES
 from artifact.errors import LookalikeError
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
+from artifact.images.limits import DEFAULT_LIMITS, Limits
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT, KINDS, distance_name, embedding_name
 from artifact.model.manifest import Manifest
-from serving.client.pictures import ImageLike, Picture, picture
+from rows.images import ImageRef
+from serving.client.pictures import ImageLike, picture
+from serving.client.vector_error import VectorError
 
 SAME = "same"
-TOO_LONG = "the network gave a vector so long that"
 ROWS_PER_WINDOW = 512
 """Rows that are put together at a time."""
 
@@ -43,6 +45,7 @@ class ScoredRows:
             `distance_<a>_<b>` float32 [K] and, where the artifact has a threshold, `same` bool [K].
         bad: (row, stream, reason) of every image that could not be read or has no finite vector, by row; and of the
             longer vector of each distance that is not finite.
+        unembedded: (row, stream) of those in `bad` whose image was read: it is the network that gave nothing of use.
     """
 
     num_rows: int
@@ -50,6 +53,7 @@ class ScoredRows:
     rows: npt.NDArray[np.int64]
     columns: dict[str, AnyArray]
     bad: list[tuple[int, str, str]]
+    unembedded: frozenset[tuple[int, str]] = frozenset()
 
 
 class Seen:
@@ -64,6 +68,7 @@ class Seen:
     def __init__(self, dim: int) -> None:
         self.numbers: dict[Hashable, int] = {}
         self.reasons: dict[int, str] = {}
+        self.unembedded: set[int] = set()
         self._num_known = 0
         self._vectors = np.zeros((64, dim), np.float32)
 
@@ -81,7 +86,9 @@ class Seen:
             self._vectors = grown
         for number, result in enumerate(results, start=self._num_known):
             if isinstance(result, ImageError):
-                self.reasons[number] = str(result)
+                self.reasons[number] = str(result)  # not the error, which would keep all that its frames hold
+                if isinstance(result, VectorError):
+                    self.unembedded.add(number)
             else:
                 self._vectors[number] = result
         self._num_known = end
@@ -93,6 +100,7 @@ class Window:
     Args:
         streams: {stream: images}, as many in each.
         seen: the images of the windows before it, which are answered before it.
+        limits: of PIL images, which are decoded here.
         first_row: rows before it, for those who are told of a row.
 
     Raises:
@@ -104,10 +112,17 @@ class Window:
         num_bytes: of the files and pixels that they hold.
     """
 
-    def __init__(self, streams: Mapping[str, Sequence[ImageLike]], seen: Seen, *, first_row: int = 0) -> None:
-        self.fresh: list[Picture] = []
+    def __init__(
+        self,
+        streams: Mapping[str, Sequence[ImageLike]],
+        seen: Seen,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        first_row: int = 0,
+    ) -> None:
+        self.fresh: list[ImageRef] = []
         self.num_bytes = 0
-        self._seen, self._first_row = seen, first_row
+        self._seen, self._limits, self._first_row = seen, limits, first_row
         self._bad: list[tuple[int, str, str]] = []
         self._places = {
             name: np.array([self._place(image, row, name) for row, image in enumerate(images)], np.int64)
@@ -125,12 +140,14 @@ class Window:
             for row, number in enumerate(places.tolist())
             if number in seen.reasons
         ]
+        unembedded = {(row, name) for row, name, _ in bad if self._places[name][row] in seen.unembedded}
         bad.sort()
         rows = np.setdiff1d(np.arange(self.num_rows), np.array([row for row, _, _ in bad], np.int64))
         vectors = {name: seen.vectors[places[rows]] for name, places in self._places.items()}
         columns = columns_of(vectors, manifest)
         if too_long := _too_long(vectors, columns, manifest):
             bad = sorted([*bad, *((int(rows[row]), name, reason) for row, name, reason in too_long)])
+            unembedded |= {(int(rows[row]), name) for row, name, _ in too_long}
             kept = np.setdiff1d(np.arange(len(rows)), np.array([row for row, _, _ in too_long], np.int64))
             rows, columns = rows[kept], {name: values[kept] for name, values in columns.items()}
         return ScoredRows(
@@ -139,22 +156,21 @@ class Window:
             rows=rows,
             columns=columns,
             bad=bad,
+            unembedded=frozenset(unembedded),
         )
 
     def _place(self, image: ImageLike, row: int, name: str) -> int:
         """The number of the image; -1 where it can have none, and its row is bad."""
         try:
-            return self._number(picture(image))
+            return self._number(picture(image, self._limits))
         except ImageError as error:
             self._bad.append((row, name, str(error)))
             return -1
         except LookalikeError as error:
             where = f"row {self._first_row + row}" + (f" of {name}" if name != BRANCH_INPUT else "")
-            raise type(error)(
-                error.what, expected=error.expected, got=error.got, where=where, mend=error.mend
-            ) from None
+            raise error.but(where=where) from None
 
-    def _number(self, image: Picture) -> int:
+    def _number(self, image: ImageRef) -> int:
         # by content where the table holds it: a part's worth of files or pixels must not stay in memory
         key: Hashable = image
         if image.data is not None:
@@ -194,7 +210,9 @@ def _too_long(
             continue
         for row in np.flatnonzero(~np.isfinite(distances)).tolist():
             longer, other = (a, b) if np.abs(vectors[a][row]).max() >= np.abs(vectors[b][row]).max() else (b, a)
-            found.setdefault((row, longer), f"{TOO_LONG} the distance to {other} is not finite")
+            found.setdefault(
+                (row, longer), f"the network gave a vector so long that the distance to {other} is not finite"
+            )
     return [(row, name, reason) for (row, name), reason in found.items()]
 
 

@@ -24,7 +24,7 @@ from artifact.errors import (
     UnavailableError,
     UnsupportedError,
 )
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from serving.embedded.grpc_messages import (
     config_response,
     infer_response,

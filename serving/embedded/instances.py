@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from artifact.arrays import AnyArray
-from artifact.cores import available_cores
+from artifact.images.cores import available_cores
 from artifact.repository.tuning import ModelConfig, Tuning, settings_for
 from serving.engine import Engine
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from artifact.cores import available_cores
 from artifact.errors import UsageError
+from artifact.images.cores import available_cores
 from artifact.images.limits import MB
 from artifact.kinds import KINDS
 from artifact.limit_options import require_limits

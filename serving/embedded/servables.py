@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from artifact.errors import ArtifactError
-from artifact.images.decoding import ImageError
 from artifact.images.image_batch import BadImagesError
+from artifact.images.image_error import ImageError
 from artifact.images.limits import Limits
 from artifact.model.manifest import Manifest
 from artifact.repository.reading import PublishedModel

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from artifact.cores import available_cores
+from artifact.images.cores import available_cores
 from artifact.model.manifest import Manifest
 from artifact.repository.changes import changing
 from artifact.repository.reading import open_repository

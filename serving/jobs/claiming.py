@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from artifact.errors import OutputError
+from artifact.listing import listed
 from artifact.locks import LOCK_FILE, FileLock
 from rows.vectors.parts import MANIFEST
 from serving.jobs.folder import JobFolder
@@ -62,7 +63,7 @@ def _read_manifest(path: Path, identity: JobIdentity, mended: bool) -> dict[str,
             raise OutputError(
                 "output folder",
                 expected="an empty one or that of this job",
-                got=f"{others[0]!r} in it" + (f" and {len(others) - 1} more" if len(others) > 1 else ""),
+                got=f"{listed([repr(name) for name in others], limit=1)} in it",
                 where=path,
                 mend=ANOTHER_FOLDER,
             )

@@ -7,8 +7,8 @@ in the manifest (where the table lies, the artifact's name and version) say what
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -33,12 +33,14 @@ class JobIdentity:
         facts: source, streams and lineage, for the manifest.
         id_type: Arrow type of `id`.
         shard: which share of the table; parts do not know of it, so that those of all shards make the whole job's.
+        older_reading: gives how older versions would read the table otherwise (ImageTable.older_reading).
     """
 
     job: Mapping[str, Any]
     facts: Mapping[str, Any]
     id_type: pa.DataType
     shard: Shard = WHOLE
+    older_reading: Callable[[], str | None] = field(default=lambda: None, compare=False, repr=False)
 
     @classmethod
     def of(
@@ -64,10 +66,17 @@ class JobIdentity:
             "table": table.fingerprint,
             "artifact": scorer.digest,
             "rows_per_part": rows_per_part,
-            "columns": [f"{field.name}: {field.type}" for field in schema] + ([str(loss)] if loss is not None else []),
+            "columns": [f"{column.name}: {column.type}" for column in schema] + ([] if loss is None else [str(loss)]),
         }
         facts = {"source": _absolute(table.source), "streams": table.streams, "lineage": asdict(scorer.lineage)}
-        return cls(job=job, facts=facts, id_type=table.id_type, shard=shard), schema
+        found = cls(
+            job=job,
+            facts=facts,
+            id_type=table.id_type,
+            shard=shard,
+            older_reading=lambda: table.older_reading,
+        )
+        return found, schema
 
     @property
     def rows_per_part(self) -> int:
@@ -90,6 +99,8 @@ class JobIdentity:
         is_known = manifest.get("mended") == self.job["table"] or (mended and same_place)
         if is_known or ("columns" in words and same_place):  # which are in the fingerprint
             words.pop("table", None)
+        if "table" in words and same_place and "passed_over" not in manifest and (way := self.older_reading()):
+            words["table"] = (words["table"][0], f"{words['table'][1]}, or as an older version read it: {way}")
         if str(self.shard) != manifest.get("shard", str(WHOLE)):
             words["shard"] = (self.shard.words, Shard.parse(manifest.get("shard", str(WHOLE))).words)
         return words

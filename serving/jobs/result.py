@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from artifact.model.manifest import Manifest
+from artifact.model.threshold import resting_on
 from serving.client.windows import SAME
 from serving.jobs.folder import JobFolder
 
@@ -28,6 +29,7 @@ class JobResult:
         num_duplicate_ids: rows whose id an earlier row has.
         arrays: names of the files that `output_format` asked for.
         passed_over: of an image folder, how many files it holds besides, by suffix or what else they are.
+        table_notes: what else the reader of the table should know, such as splits that are read as one.
         note: what the user may want to know: that nothing was left to do, or where an earlier job was continued.
         warnings: what the user will want to know: most rows are bad, ids are not unique, or `same` was decided by a
             threshold that rests on too few pairs.
@@ -47,6 +49,7 @@ class JobResult:
     num_duplicate_ids: int
     arrays: tuple[str, ...]
     passed_over: dict[str, int] = field(default_factory=dict)
+    table_notes: tuple[str, ...] = ()
     note: str | None
     warnings: tuple[str, ...]
 
@@ -84,4 +87,4 @@ def threshold_warnings(manifest: Manifest, columns: Sequence[str]) -> tuple[str,
     threshold = manifest.threshold
     if SAME not in columns or threshold is None or threshold.get("is_enough", True):
         return ()
-    return (f'column "{SAME}" is decided by a threshold that rests on {threshold["rests_on"]}',)
+    return (f'column "{SAME}" is decided by a threshold that rests on {resting_on(threshold)}',)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -67,7 +67,8 @@ def score_table(
         engine: who makes the missing parts, such as serving.on_ray.scoring.RayEngine; by default this process.
         report: called after each window of rows with {event: "rows", done, num_rows (None where the table cannot tell),
             num_errors, images_per_s, eta_s, p50_ms, p99_ms}, speeds of the last half minute, None where not known; and
-            before the first with {event: "note", message} for what an image folder holds besides.
+            with {event: "note", message} for what a table holds besides, before the first or, where only reading
+            tells, behind the last.
 
     Raises:
         UsageError: the table's streams are not the artifact's; no such format; a loss that the artifact does not say.
@@ -83,7 +84,7 @@ def score_table(
     with open_job_folder(Path(output), identity, mended=retry_errors) as folder:
         if retry_errors and folder.identity.job["table"] != identity.job["table"]:
             require_same_rows(table, folder)
-        _tell(table, folder, report)
+        told = _tell(table, folder, report)
         was_complete, resumed_at, table_rows = folder.state == COMPLETE, folder.num_rows, folder.table_rows
         bad = [part for part in folder.parts if part.num_errors] if retry_errors else []
         num_images = num_mended = 0
@@ -93,6 +94,7 @@ def score_table(
             folder.reopen(identity.job["table"])
             num_retried_images, num_mended = _retry(table, scorer, folder, schema, bad, report)
             num_images += num_retried_images
+        _tell(table, folder, report, told)  # what a table that is read once shows by then
         if folder.state != COMPLETE:
             folder.complete(table_rows)
         arrays = write_arrays(folder, output_format)
@@ -111,6 +113,7 @@ def score_table(
             num_duplicate_ids=int(folder.extra["num_duplicate_ids"]),
             arrays=arrays,
             passed_over=table.passed_over,
+            table_notes=tuple(table.notes),
             note=job_note(
                 was_complete=was_complete,
                 resumed_at=resumed_at,
@@ -121,13 +124,15 @@ def score_table(
         )
 
 
-def _tell(table: ImageTable, folder: JobFolder, report: Report | None) -> None:
-    """Say what an image folder holds besides, and keep it for the manifest."""
+def _tell(table: ImageTable, folder: JobFolder, report: Report | None, told: Sequence[str] = ()) -> list[str]:
+    """Say what a table holds besides, but for the lines that were told, and keep it for the manifest."""
     if table.passed_over:
         folder.extra["passed_over"] = table.passed_over
-    for line in table.notes:
-        if report is not None:
+    notes = table.notes
+    for line in notes:
+        if report is not None and line not in told:
             report({"event": "note", "message": line})
+    return notes
 
 
 def _score_missing(

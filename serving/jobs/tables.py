@@ -64,8 +64,7 @@ def open_scored_table(
             raise
         branch = model.removesuffix(FULL_SUFFIX)
         named = f"model {branch!r}" if branch != model else "model of the same run"
-        mend = f"score single images with the branch {named}"
-        raise DataError(error.what, expected=error.expected, got=error.got, where=error.where, mend=mend) from None
+        raise error.but(mend=f"score single images with the branch {named}") from None
     return opened, target
 
 

@@ -21,10 +21,10 @@ import pyarrow as pa
 
 import artifact.errors
 from artifact.errors import DataError, LookalikeError, RepositoryError, ServerError, UsageError
-from artifact.images.decoding import ImageError
-from artifact.images.limits import DEFAULT_MAX_IMAGE_MB, in_bytes
+from artifact.images.image_error import ImageError
 from rows.images import ImageRef
 from rows.tables import ImageTable
+from serving.client.options import ScorerOptions
 from serving.client.scorer import Scorer
 from serving.jobs.part_scoring import ScoredPart, score_part
 from serving.on_ray.resources import ActorPlan
@@ -33,6 +33,7 @@ NUMBER = "number"
 MAX_TRIES = 3
 """Of a part: nodes may die under it, and it may be what ends them."""
 _START = -1
+_ROWS_PROBED = 16
 _COUNTS = ("number", "first_row", "num_rows", "num_errors", "num_images")
 _ANSWER = pa.schema(
     {name: pa.int64() for name in _COUNTS}
@@ -122,7 +123,8 @@ class PartScorer:
         job.table.require_unchanged()
         if job.probe is not None:
             try:
-                job.probe.read(in_bytes(job.options.get("max_image_mb", DEFAULT_MAX_IMAGE_MB)))
+                options = ScorerOptions(**job.options)
+                job.probe.read(options.limits.max_bytes, timeout_s=options.read_timeout_s)
             except ImageError as error:
                 raise DataError(
                     "image of the table", expected="one that every node can read", got=str(error), mend=_SHARE
@@ -178,12 +180,16 @@ def read_answer(row: Mapping[str, Any]) -> ScoredPart:
     return ScoredPart(**counts, table=_from_stream(row["table"]), errors=_from_stream(row["errors"]))
 
 
-def first_readable(table: ImageTable, max_bytes: int, num_rows: int = 16) -> ImageRef | None:
-    """An image in a file of its own among the first rows, or None: those in the table itself come with it."""
-    for batch in table.batches(num_rows):
+def first_readable(table: ImageTable, max_bytes: int, *, timeout_s: float) -> ImageRef | None:
+    """An image in a file of its own among the first rows, or None: those in the table itself come with it.
+
+    Args:
+        max_bytes, timeout_s: as ImageRef.read takes them.
+    """
+    for batch in table.batches(_ROWS_PROBED):
         for ref in (ref for refs in batch.images.values() for ref in refs if ref.path is not None):
             with contextlib.suppress(ImageError):
-                ref.read(max_bytes)
+                ref.read(max_bytes, timeout_s=timeout_s)
                 return ref
         break
     return None

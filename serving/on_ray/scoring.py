@@ -12,12 +12,12 @@ import os
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from artifact.events import Report
-from artifact.images.limits import in_bytes
 from rows.tables import ImageTable
 from serving.client.options import ScorerOptions
 from serving.client.scorer import Scorer
@@ -74,24 +74,25 @@ class RayEngine:
         missing, num_images = folder.missing(table_rows), 0
         if not missing:
             return 0, table_rows
+        options: dict[str, Any] = {
+            "repository": os.path.abspath(self.repository),
+            "version": scorer.version,
+            "batch_size": self.batch_size,
+            "max_megapixels": self.max_megapixels,
+            "max_image_mb": self.max_image_mb,
+            "device": self.device,
+            "read_timeout_s": self.read_timeout_s,
+        }
         job = PartJob(
             table=table,
             table_rows=table_rows,
             rows_per_part=rows_per_part,
             schema=schema,
             model=self.model,
-            options={
-                "repository": os.path.abspath(self.repository),
-                "version": scorer.version,
-                "batch_size": self.batch_size,
-                "max_megapixels": self.max_megapixels,
-                "max_image_mb": self.max_image_mb,
-                "device": self.device,
-                "read_timeout_s": self.read_timeout_s,
-            },
+            options=options,
             digest=scorer.digest,
             folder=os.getcwd(),
-            probe=first_readable(table, in_bytes(self.max_image_mb)),
+            probe=first_readable(table, ScorerOptions(**options).limits.max_bytes, timeout_s=self.read_timeout_s),
         )
         num_rows = shard.num_rows(table_rows, rows_per_part)
         progress = JobProgress(

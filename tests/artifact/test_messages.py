@@ -21,3 +21,17 @@ def test_short_texts_stay_as_they_are() -> None:
     for size in (0, 1, 99, 100):
         assert bounded("x" * size, 100) == "x" * size
     assert len(bounded("x" * 101, 100)) == 100
+
+
+def test_an_error_is_told_anew_by_who_knows_more() -> None:
+    """The same class and facts with another place and remedy; what is not given stays, and so does the first error."""
+
+    class _OwnError(DataError):
+        def __init__(self) -> None:
+            super().__init__("column", expected="text", got="numbers", where="t.csv", mend="mend it")
+
+    error = _OwnError()
+    other = error.but(where="row 3", mend="write text")
+    assert (type(other), str(other)) == (_OwnError, "column: expected text, got numbers (row 3); write text")
+    assert str(error.but(what="label column")) == "label column: expected text, got numbers (t.csv); mend it"
+    assert str(error) == "column: expected text, got numbers (t.csv); mend it"

@@ -170,7 +170,7 @@ def test_artifact_tells_what_the_run_knows(run: Run, built: dict[str, Built], tm
 
 def test_names_of_left_out_files_stay_with_the_run(run: Run) -> None:
     """An artifact goes to others: what was passed over and left out is not in it, and its bytes do not follow."""
-    told = {"passed_over": {".dng": 1}, "left_out": {"images": 1}, "warnings": ["1 image was skipped: me/secret.png"]}
+    told = {"passed_over": {".dng": 1}, "left_out": {"images": 1}, "warnings": ["1 image was left out: me/secret.png"]}
     one, other = (
         build(dataclasses.replace(run, facts=run.facts | facts), "branch").manifest
         for facts in (told, {"warnings": []})

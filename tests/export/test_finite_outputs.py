@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from artifact.errors import ParityError
 from artifact.images.preprocessing import Preprocessing
-from export.gates import Limits, judge
+from export.gates import Gates, judge
 from export.parity import check_parity
 
 
@@ -74,4 +74,4 @@ def test_vectors_of_nan_shut_the_gates_of_int8(which: str) -> None:
     with pytest.raises(
         ParityError, match=f"{which} vectors: expected finite numbers, got NaN or infinity for 1 images"
     ):
-        judge(vectors["fp32"], vectors["int8"], np.array([0, 0, 1, 1, 2, 2]), distance="cosine", limits=Limits())
+        judge(vectors["fp32"], vectors["int8"], np.array([0, 0, 1, 1, 2, 2]), distance="cosine", limits=Gates())

@@ -9,14 +9,14 @@ import pytest
 import export.reduce
 from artifact.errors import ParityError, UsageError
 from export.calibration import Range
-from export.gates import Limits, Verdict, judge, require
+from export.gates import Gates, Verdict, judge, require
 from lookalike.cli import main
 from tests.shared.shapes_run import small_run
 
-OPEN = Limits(max_recall_loss=100, min_cosine=-1)
+OPEN = Gates(max_recall_loss=100, min_cosine=-1)
 
 
-def verdict_of(lost: int, *, total: int = 4000, noise: float = 0.0, limits: Limits | None = None) -> Verdict:
+def verdict_of(lost: int, *, total: int = 4000, noise: float = 0.0, limits: Gates | None = None) -> Verdict:
     """Pairs far from each other, of which the candidate tears `lost` apart."""
     places = np.repeat(np.arange(total // 2) * 10.0, 2) + np.tile([0.0, 1.0], total // 2)
     reference = np.stack([places, np.full(total, 1000.0)], axis=1).astype(np.float32)
@@ -24,7 +24,7 @@ def verdict_of(lost: int, *, total: int = 4000, noise: float = 0.0, limits: Limi
     for pair in range(lost):  # both go far away, each into the middle of another pair
         candidate[2 * pair] = candidate[-4 * pair - 1] - [0.4, 0]
     candidate[:, 1] += noise * np.random.default_rng(0).normal(size=total)
-    return judge(reference, candidate, np.arange(total) // 2, distance="euclidean", limits=limits or Limits())
+    return judge(reference, candidate, np.arange(total) // 2, distance="euclidean", limits=limits or Gates())
 
 
 def test_recall_gate_opens_at_its_limit_and_shuts_above() -> None:
@@ -41,7 +41,7 @@ def test_recall_gate_opens_at_its_limit_and_shuts_above() -> None:
     assert message.startswith("int8 loses too much recall@1: expected at most 0.5 points, got 0.60 points lost, 95 % ")
     assert "24 right in fp32 alone, 0 in int8 alone" in message
     assert message.endswith("or allow more with --max-recall-loss")
-    require(verdict_of(6, limits=Limits(max_recall_loss=0.6)))
+    require(verdict_of(6, limits=Gates(max_recall_loss=0.6)))
 
 
 def test_cosine_gate_shuts_on_vectors_of_other_directions() -> None:
@@ -50,7 +50,7 @@ def test_cosine_gate_shuts_on_vectors_of_other_directions() -> None:
     candidate = reference + np.array([0.0, 300.0])
     labels = np.arange(100) // 2
     verdict = judge(
-        reference.astype(np.float32), candidate.astype(np.float32), labels, distance="euclidean", limits=Limits()
+        reference.astype(np.float32), candidate.astype(np.float32), labels, distance="euclidean", limits=Gates()
     )
     assert verdict.recall.lost == 0
     with pytest.raises(
@@ -82,7 +82,7 @@ def test_vectors_that_are_not_finite_shut_the_gate() -> None:
 def test_limits_that_make_no_sense_are_refused() -> None:
     """Points are from 0 to 100."""
     with pytest.raises(UsageError, match="--max-recall-loss: expected points from 0 to 100, got -1"):
-        Limits(max_recall_loss=-1)
+        Gates(max_recall_loss=-1)
 
 
 def test_failed_gate_leaves_nothing_behind(

@@ -117,7 +117,7 @@ def test_bad_calibration_images_are_left_out_and_named_once(tmp_path: Path) -> N
         assert len(read_calibration(folder, SPEC, report=events.append).pixels) == 47
         note, warning = (str(event["message"]) for event in events)
         assert note.startswith("calibration folder: passed over: 1 .dng; ")
-        assert warning.startswith("calibration folder: 1 image was skipped: cross/05.png: ")
+        assert warning.startswith("calibration folder: 1 image was left out: cross/05.png: ")
         image.unlink()
 
 
@@ -130,9 +130,24 @@ def test_evaluation_folder_of_splits_is_refused_and_bad_images_are_told(run: Run
     (folder / "cross" / "05.png").write_bytes(b"none")
     events: list[Mapping[str, Any]] = []
     assert len(read_evidence(run, evaluation=folder, report=events.append).evaluation) == 47
-    assert [event["message"][:58] for event in events if event["event"] == "warning"] == [
-        "evaluation folder: 1 image was skipped: cross/05.png: not "
+    assert [event["message"][:59] for event in events if event["event"] == "warning"] == [
+        "evaluation folder: 1 image was left out: cross/05.png: not "
     ]
+
+
+def test_limits_given_to_export_are_those_of_its_folders(run: Run, tmp_path: Path) -> None:
+    """The larger of the run's and the given one, so that the remedy is true; the run's own images stay the same."""
+    folder = write_shapes(tmp_path / "given")
+    narrow = dataclasses.replace(run, config=run.config.model_copy(update={"max_megapixels": 0.0001}))
+    events: list[Mapping[str, Any]] = []
+    with pytest.raises(DataError, match=r"got 0, and 48 that cannot be read"):
+        read_evidence(narrow, calibration=folder, evaluation=folder, report=events.append)
+    assert "raise it with --max-megapixels" in str(events[-1]["message"])
+    taken = read_evidence(narrow, calibration=folder, evaluation=folder, max_megapixels=1.0)
+    assert (len(taken.calibration.pixels), len(taken.evaluation)) == (48, 48)
+    smaller = read_evidence(run, calibration=folder, evaluation=folder, max_megapixels=0.0001, max_image_mb=0.0001)
+    assert (len(smaller.calibration.pixels), len(smaller.evaluation)) == (48, 48)
+    assert len(read_evidence(run, evaluation=folder, max_megapixels=500.0).calibration.pixels) > 32
 
 
 def test_options_of_int8_are_for_int8(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from artifact.model.int8_scheme import LARGEST_WEIGHT, older_scheme_note
 from artifact.repository.reading import open_repository
 from benchmarks.emulated import embed_emulated, unavailable
 from export.build import Built, build, publish_built
-from export.gates import Limits
+from export.gates import Gates
 from export.quantize import require_exact_sums
 from export.reduce import Int8Settings, embedder
 from lookalike.cli import main
@@ -24,7 +24,7 @@ from tests.shared.small_graphs import FAMILIES, blocks, network_graph, quantized
 from trainer.run.saved_run import Run
 
 OLD = 127
-OPEN = Int8Settings(limits=Limits(max_recall_loss=100, min_cosine=-1))
+OPEN = Int8Settings(limits=Gates(max_recall_loss=100, min_cosine=-1))
 NOTE = (
     "int8 of an older scheme: x86 processors without VNNI may give other vectors; export the run again with "
     "--precision int8"

@@ -13,7 +13,7 @@ from analysis.measures.threshold import decision_threshold
 from artifact.model.manifest import Manifest
 from artifact.repository.reading import open_repository
 from export.build import Built, build, publish_built
-from export.gates import Limits
+from export.gates import Gates
 from export.reduce import Int8Settings
 from serving.check import check_artifact
 from serving.client.scorer import Scorer
@@ -25,7 +25,7 @@ from trainer.data.class_sets import open_class_folder
 from trainer.data.images import read_images
 from trainer.run.saved_run import Run
 
-OPEN = Limits(max_recall_loss=100, min_cosine=-1)
+OPEN = Gates(max_recall_loss=100, min_cosine=-1)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.fixture(scope="module")
 def built(run: Run) -> dict[str, Built]:
     """Both modes in int8 and fp16; int8 from the run's own images."""
-    settings = Int8Settings(limits=Limits(max_recall_loss=20, min_cosine=0.9))
+    settings = Int8Settings(limits=Gates(max_recall_loss=20, min_cosine=0.9))
     return {
         f"{precision} {mode}": build(run, mode, precision=precision, int8=settings)
         for precision in ("int8", "fp16")
@@ -125,11 +125,11 @@ EXPORT = """
 import sys
 from pathlib import Path
 from export.build import build
-from export.gates import Limits
+from export.gates import Gates
 from export.reduce import Int8Settings
 from trainer.run.saved_run import load_run
 run = load_run(Path(sys.argv[1]))
-settings = Int8Settings(limits=Limits(max_recall_loss=20, min_cosine=0.9))
+settings = Int8Settings(limits=Gates(max_recall_loss=20, min_cosine=0.9))
 for precision in ("int8", "fp16"):
     print(build(run, "full", precision=precision, int8=settings).manifest.sealed().digest)
 """

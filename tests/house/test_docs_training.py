@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from lookalike.cli import app
 from tests.shared.shapes_run import write_shapes
 from tests.shared.training_tables import DOCUMENT, tables, written_tables
-from trainer.config.complaints import setting_keys
+from trainer.config.complaints import flag, setting_keys
 from trainer.config.config import TrainConfig
 from trainer.run.saved_run import load_run
 
@@ -32,12 +32,13 @@ def test_every_setting_has_a_row_with_its_meaning() -> None:
     """What --set takes is told on the page, under its group."""
     _, _, options, *groups = tables()
     rows = re.findall(r"^\| (`.*?`) \|", options, flags=re.MULTILINE)
-    named = {re.sub(r"^--(set )?|=\.\.\.$", "", name).replace("-", "_") for row in rows for name in _names(row)}
+    named = {name for row in rows for name in _names(row)}
     for group in groups:
         title = group.split()[1]
         rows = re.findall(r"^\| (`.*?`) \|", group, flags=re.MULTILINE)
         named |= {f"{title}.{name}" for row in rows for name in _names(row)}
-    assert named == {"IMAGES"} | set(setting_keys(TrainConfig)) - {"images"}
+    settings = set(setting_keys(TrainConfig)) - {"images"}
+    assert named == {"IMAGES"} | {key if "." in key else flag(key) for key in settings}
 
 
 def _names(row: str) -> list[str]:

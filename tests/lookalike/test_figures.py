@@ -85,7 +85,8 @@ def test_a_small_run_says_everywhere_what_its_figures_rest_on(trained: Cli) -> N
     facts = json.loads(Path("run/facts.json").read_text())
     assert (facts["threshold"]["is_enough"], facts["rests_on"]["recall@1"]["is_enough"]) == (False, False)
     page = Path("run/report.html").read_text()
-    assert page.count(words) >= 5  # two tiles, two figures, one line of the summary
+    assert page.count(words) >= 4  # a tile, two figures, one line of the summary
+    assert page.count("4 same pairs and 24 different pairs of 4 classes: too few to tell ") == 1  # the other tile
     assert "8 queries: too few" in page
     code, out, _ = trained("describe", "run", "--repository", "models")
     assert re.search(rf"^threshold .*; rests on {words}", out, re.MULTILINE)
@@ -95,7 +96,7 @@ def test_a_small_run_says_everywhere_what_its_figures_rest_on(trained: Cli) -> N
     )
     assert "(8 queries: too few" in trained("versions", "run", "--repository", "models")[1]
     found = json.loads(trained("versions", "run", "--repository", "models", "--json")[1])
-    assert found["versions"][0]["rests_on"]["queries"] == 8
+    assert found["versions"][0]["rests_on"]["recall_at_1"]["queries"] == 8
     Path("pairs.csv").write_text("left,right\nimages/a/0.png,images/a/4.png\n")
     code, _, err = trained("score", "pairs.csv", "--model", "run_full", "--repository", "models", "--output", "v")
     assert (code, f'column "same" is decided by a threshold that rests on {words}' in err) == (0, True)

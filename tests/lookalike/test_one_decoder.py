@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from artifact.images.decoding import ImageError
 from artifact.images.image_batch import BadImagesError, load_batch
+from artifact.images.image_error import ImageError
 from artifact.images.preprocessing import load_pixels
 from export.calibration import read_calibration
 from rows.images import ImageRef

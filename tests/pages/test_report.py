@@ -102,12 +102,16 @@ def test_report_says_what_its_figures_rest_on(tmp_path: Path) -> None:
     values: dict[str, Any] = {"settings": SETTINGS, "settings_text": "", "lines": [], "hints": [], "held_out": HELD_OUT}
     rests_on = {"recall@1": {"queries": 2, "is_enough": False, "text": "2 queries: too few"}}
     facts = {"metrics": {"recall@1": 0.777}, "rests_on": rests_on}
-    threshold = {"value": 1.5, "far": 0.25, "frr": 0.375, "eer": 0.0625, "protocol": "by hand", "rests_on": "3 pairs"}
+    threshold = {"value": 1.5, "far": 0.25, "frr": 0.375, "eer": 0.0625, "protocol": "by hand"}
+    threshold |= {"rests_on": {"value": {"text": "3 pairs"}, "eer": {"text": "7 pairs"}}}
     page = write_report(tmp_path / "run", facts=facts, threshold=threshold, **values).read_text()
     assert '<dd>77.7%</dd><dd class="basis">2 queries: too few</dd>' in page
-    assert page.count('<dd class="basis">3 pairs</dd>') == 2
+    assert page.count('<dd class="basis">3 pairs</dd>') == page.count('<dd class="basis">7 pairs</dd>') == 1
     assert page.count("The threshold rests on 3 pairs.") == 2
     assert "by hand; rests on 3 pairs" in page
+    before = threshold | {"rests_on": "3 pairs"}
+    page = write_report(tmp_path / "run", facts=facts, threshold=before, **values).read_text()
+    assert page.count('<dd class="basis">3 pairs</dd>') == 2
     facts = {"why_no_threshold": "nothing was held out"}
     page = write_report(tmp_path / "run", facts=facts, threshold=None, **values).read_text()
     assert "none: nothing was held out" in page

@@ -17,7 +17,7 @@ import pytest
 from pyarrow import parquet
 
 from artifact.errors import DataError
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from rows.tables import open_table
 from tests.shared.row_tables import NUM_ROWS, WRITERS, write_images, write_members
 

@@ -125,3 +125,43 @@ def test_images_written_into_cells_are_read_whole(tmp_path: Path) -> None:
     (batch,) = open_table(tmp_path / "t.csv").batches(9)
     assert batch.ids == ["row 0", "row 1", "row 2"]
     assert [ref.read() for ref in batch.images["image"]] == [data] * 3
+
+
+ENDS = {
+    "lines of Excel": b",\r\n,\r\n",
+    "longer than the header": b",,,\n,,\n",
+    "blanks": b"   \n \n",
+    "a mark of DOS": b"\x1a",
+    "a mark on its own line": b"\x1a\r\n",
+    "marks to the end of a block": b"\x1a" * 60,
+    "all of them": b"\n,\n  \n,,\n\x1a",
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+@pytest.mark.parametrize("last", [b"\n", b"\r\n"])
+def test_nothing_at_the_end_is_no_row(end: bytes, last: bytes, tmp_path: Path) -> None:
+    """Nor does it end the job."""
+    (tmp_path / "t.csv").write_bytes(b"id,image\n1,a.png\n2,b.png" + last + end)
+    assert read(tmp_path / "t.csv") == ROWS
+
+
+def test_empty_lines_between_rows_are_rows_and_told_at_the_end(tmp_path: Path) -> None:
+    """Rows keep their numbers; a mark of DOS behind the last cell is no letter of it."""
+    (tmp_path / "t.csv").write_text("image,label\na,x\n,\n,\n  \nb,y\n,\n,\n,\n")
+    table = open_table(tmp_path / "t.csv")
+    (batch,) = table.batches(9)
+    assert batch.copied.to_pydict() == {"id": ["a", "row 1", "row 2", "b"], "label": ["x", None, None, "y"]}
+    assert table.notes == ["t.csv: 3 lines of empty cells at its end are no rows"]
+    (tmp_path / "t.csv").write_text("image,label\na,x\x1ay\nb,y\x1a")
+    (batch,) = open_table(tmp_path / "t.csv").batches(9)
+    assert batch.copied["label"].to_pylist() == ["x\x1ay", "y"]
+
+
+def test_damaged_files_say_how_to_mend_them(tmp_path: Path) -> None:
+    """Blocks of zeros, and packed files cut off."""
+    text = b"id,image\n" + b"1,a.png\n" * 3000
+    (tmp_path / "t.csv").write_bytes(text[:500] + bytes(100) + text[600:])
+    (tmp_path / "u.csv.gz").write_bytes(gzip.compress(text)[:-9])
+    for name in ("t.csv", "u.csv.gz"):
+        assert refusal(tmp_path / name).endswith(f"({name}); fetch or write it again")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from artifact.errors import DataError
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from rows.images import ImageRef
 from rows.tables import open_table
 
@@ -104,7 +104,7 @@ def test_folder_without_images_and_with_several_streams_is_refused(tmp_path: Pat
         open_table(tmp_path)
     assert str(caught.value) == (
         "image folder: expected files that end in .apng .avif .avifs .bmp .gif .jfif .jpe .jpeg .jpg .mpo .pbm .pgm"
-        f" .png .pnm .ppm .tif .tiff .webp, got none of them, but 1 .txt ({tmp_path})"
+        f" .png .pnm .ppm .tif .tiff .webp, got none; passed over: 1 .txt ({tmp_path})"
     )
     fill(tmp_path, "a.png")
     with pytest.raises(DataError) as caught:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from rows import nearby
 from rows.tables import open_table
 
@@ -28,9 +28,10 @@ def fresh_looks() -> Iterator[None]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name in ("n/0001.jpg", "n/train/0002.png", "n/IMG_7.JPG", "n/a b.png", f"n/{DECOMPOSED}", "n/9.webp"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(b"1")
+    images = ("0001.jpg", "train/0002.png", "IMG_7.JPG", "a b.png", DECOMPOSED, "9.webp")
+    for name in ("0001.xml", "a/0002.xml", *images):
+        (tmp_path / "n" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "n" / name).write_bytes(b"1")
     return tmp_path / "n"
 
 
@@ -51,6 +52,12 @@ HINTS = {
     "0001.jpeg": '"0001.jpg" is there: the name is written in another way',
     "0002.png": "\"train/0002.png\" is there: --columns image='train/{COLUMN}' builds paths",
     "0002": "\"train/0002.png\" is there: --columns image='train/{COLUMN}.png' builds paths",
+    "1": "\"0001.jpg\" is there: --columns image='{COLUMN:04}.jpg' adds zeros and the suffix",
+    "2": "\"train/0002.png\" is there: --columns image='train/{COLUMN:04}.png' adds zeros and the suffix",
+    "01": "--columns image='{COLUMN:04}.jpg'",
+    "1.jpg": '"0001.jpg" is there: its number has more zeros',
+    "00001.jpg": '"0001.jpg" is there: its number has fewer zeros',
+    "009": '"9.webp" is there: its number has fewer zeros',
     "a%20b.png": "written as in a URL",
     " a b.png": "the cell has spaces around the name",
     "'0001.jpg'": "the cell has quotes around the name",
@@ -77,6 +84,15 @@ def test_reason_names_what_may_have_been_meant(cell: str, folder: Path) -> None:
 def test_reason_says_no_more_where_nothing_is_near(folder: Path) -> None:
     """A name that is like no other."""
     assert reason(folder, "gone.png") == f"no such file: {folder}/gone.png"
+
+
+def test_files_that_are_no_images_are_not_named(folder: Path) -> None:
+    """As annotations that are called as the images are."""
+    (folder / "labels").mkdir()
+    for name in ("7.xml", "labels/7.txt", "labels/7.xml"):
+        (folder / name).write_bytes(b"1")
+    for cell in ("7", "7.jpg", "7.xmlx"):
+        assert reason(folder, cell) == f"no such file: {folder}/{cell}"
 
 
 def test_paths_from_the_working_folder_are_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

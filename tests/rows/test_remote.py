@@ -12,7 +12,7 @@ import pytest
 from upath import UPath
 
 from artifact.errors import DataError
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from rows import location
 from rows.images import ImageRef
 from rows.tables import open_table

@@ -13,7 +13,7 @@ import pytest
 from fsspec.asyn import AsyncFileSystem
 from fsspec.spec import AbstractFileSystem
 
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from artifact.images.limits import too_many_bytes
 from rows.remote import read_remote
 

@@ -15,13 +15,13 @@ import pytest
 pytest.importorskip("aiohttp", reason="the extra `http` brings it")
 
 from artifact.errors import DataError
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from artifact.images.limits import too_many_bytes
 from rows import location
 from rows.images import ImageRef
 from rows.location import locate
 from rows.tables import open_table
-from tests.shared.misbehaving_web import GOOD, Web, misbehaving_web
+from tests.shared.misbehaving_web import GOOD, MEANINGLESS, Web, misbehaving_web
 from tests.shared.waiting import eventually
 
 MAX_BYTES, TIMEOUT_S = 100_000, 0.6
@@ -61,11 +61,20 @@ def reason(url: str, *, timeout_s: float = 10.0) -> str:
         "redirect",
         "busy-once",
         "limited-twice",
+        "deflate-gzip",
+        "chunked-gzip",
+        "long-header",
     ],
 )
 def test_files_are_read_however_they_are_sent(web: Web, way: str) -> None:
     """Of any framing and packing, moved, or after a server was busy."""
     assert read(web.url + way) == GOOD
+
+
+@pytest.mark.parametrize("number", range(len(MEANINGLESS)))
+def test_encodings_that_are_no_packing_change_nothing(web: Web, number: int) -> None:
+    """Words that people store with their files; the bytes decide."""
+    assert read(f"{web.url}encoding-{number}") == GOOD
 
 
 @pytest.mark.parametrize("way", ["endless", "endless-chunks", "endless-gzip", "large", "bomb"])
@@ -102,6 +111,9 @@ def test_no_more_is_read_than_may_be(web: Web, way: str) -> None:
         ("closing", "cannot be read (the server closed the connection without an answer)"),
         ("cut-gzip", "cannot be read (packed, and broken off before the end)"),
         ("false-gzip", "cannot be read (not packed as gzip, as the server says)"),
+        ("zstd", "cannot be read (sent packed as 'zstd', which was not asked for)"),
+        ("gzip-brotli", "cannot be read (sent packed as 'br', which was not asked for)"),
+        ("endless-header", "cannot be read (the server's answer has a longer header than is read)"),
         ("brotli", "cannot be read (sent packed as 'br', which was not asked for)"),
     ],
 )

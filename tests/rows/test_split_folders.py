@@ -21,10 +21,40 @@ def names(**folders: str) -> list[str]:
 @pytest.mark.parametrize(
     ("role", "called"),
     [
-        ("train", ["train", "Training", "TRAIN", "train_set", "training-data", "train images"]),
-        ("validation", ["val", "valid", "Validation", "dev", "eval", "val_set"]),
-        ("test", ["test", "Testing", "test_set", "held_out", "holdout"]),
-        (None, ["trainer", "trains", "tests", "valley", "contest", "developer", "value", "train1"]),
+        (
+            "train",
+            [
+                "train",
+                "Training",
+                "TRAIN",
+                "train_set",
+                "training-data",
+                "train images",
+                "train2017",
+                "1_train",
+                "trainval",
+            ],
+        ),
+        ("validation", ["val", "valid", "Validation", "dev", "eval", "val_set", "val_2014", "02-Val"]),
+        ("test", ["test", "Testing", "test_set", "held_out", "holdout", "query", "Gallery"]),
+        ("unlabelled", ["unlabeled", "Unlabelled", "extra", "unsup"]),
+        (
+            None,
+            [
+                "1",
+                "2017",
+                "train_01",
+                "1train",
+                "trainer",
+                "trains",
+                "tests",
+                "valley",
+                "contest",
+                "developer",
+                "value",
+                "train1",
+            ],
+        ),
     ],
 )
 def test_names_of_splits(role: str | None, called: list[str]) -> None:
@@ -41,6 +71,11 @@ def test_names_of_splits(role: str | None, called: list[str]) -> None:
         {"val": "a b", "test": "a b"},
         {"train": "a", "test": "a"},
         {"train": "a b", "val": "a b", "test": "-"},
+        {"train": "a b", "val": "a b", "test": "a b", "unlabeled": "-"},
+        {"train2017": "a b", "val2017": "a b"},
+        {"1_train": "a b", "2_val": "a b"},
+        {"digits_train": "a b", "digits_test": "a b"},
+        {"query": "a b", "gallery": "a b"},
     ],
 )
 def test_folders_with_the_same_folders_are_surely_splits(folders: dict[str, str]) -> None:
@@ -51,7 +86,23 @@ def test_folders_with_the_same_folders_are_surely_splits(folders: dict[str, str]
     assert found.folders == tuple(sorted(folders))
 
 
-@pytest.mark.parametrize("folders", [{"train": "a b", "test": "x y"}, {"train": "a b", "test": "-"}])
+def test_a_folder_beside_splits_is_none() -> None:
+    """Where most are splits with the same folders: they are splits, whatever lies beside them."""
+    found = find_splits(names(train="a b", val="a b", test="a b", samples="-", drawings="x y"))
+    assert found is not None
+    assert found.is_sure
+    assert found.folders == ("test", "train", "val")
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        {"train": "a b", "test": "x y"},
+        {"train": "a b", "test": "-"},
+        {"train": "a b c", "query": "x y", "gallery": "x y"},
+        {"train": "a b", "unlabeled": "-"},
+    ],
+)
 def test_folders_with_other_folders_may_be_splits(folders: dict[str, str]) -> None:
     """Held-out classes, and a test set without classes."""
     found = find_splits(names(**folders))
@@ -65,6 +116,9 @@ def test_folders_with_other_folders_may_be_splits(folders: dict[str, str]) -> No
         {"train": "-", "test": "-"},
         {"train": "a b"},
         {"train": "a b", "bus": "a b"},
+        {"train": "a b", "test": "x y", "bus": "a b"},
+        {"train": "a b", "test": "a b", "bus": "a b", "car": "a b"},
+        {"bullet_train": "a b", "steam_train": "a b"},
         {"train": "front", "test": "-"},
         {"cat": "train val", "dog": "train val"},
     ],

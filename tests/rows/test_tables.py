@@ -11,7 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from artifact.errors import DataError, UsageError
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from rows.formats.opening import FORMATS
 from rows.tables import ImageTable, open_table
 from tests.shared.row_tables import NUM_ROWS, WRITERS, number, rows, write_images, write_text
@@ -80,11 +80,11 @@ def test_csv_larger_than_a_block_is_streamed_in_order(tmp_path: Path) -> None:
 def test_csv_keeps_text_as_written(tmp_path: Path) -> None:
     """A byte-order mark, quotes, line breaks, NA and leading zeros; empty cells are null and bad images, not errors."""
     path = tmp_path / "t.csv"
-    path.write_bytes('\ufefffile,label\r\n"a, 1.png",007\r\n"b\n2.png",NA\r\n,\r\n'.encode())
+    path.write_bytes('\ufefffile,label\r\n"a, 1.png",007\r\n"b\n2.png",NA\r\n,\r\nc,x\r\n'.encode())
     table = open_table(path, streams=("left", "right"), columns={"left": "file", "right": "label"})
     (batch,) = table.batches(9)
-    assert batch.copied.to_pydict() == {"id": [0, 1, 2], "label": ["007", "NA", None]}
-    assert [ref.path for ref in batch.images["left"]] == [tmp_path / "a, 1.png", tmp_path / "b\n2.png", None]
+    assert batch.copied.to_pydict() == {"id": [0, 1, 2, 3], "label": ["007", "NA", None, "x"]}
+    assert [ref.path for ref in batch.images["left"]][:3] == [tmp_path / "a, 1.png", tmp_path / "b\n2.png", None]
     with pytest.raises(ImageError, match=r"^no image: the cell is empty$"):
         batch.images["left"][2].read()
 
@@ -260,7 +260,7 @@ def test_parquet_misuse_is_one_line(tmp_path: Path) -> None:
     parquet.write_table(pa.table([["a"], ["b"]], names=["image", "image"]), path)
     assert error_text(path) == 'image column "image": expected one column of that name, got several (t.parquet)'
     parquet.write_table(pa.table({"image": ["a"], "id": [1.5]}), path)
-    assert error_text(path) == 'id column "id": expected strings or whole numbers, got double (t.parquet)'
+    assert error_text(path) == 'id column "id": expected strings or whole numbers, got 1.5 in row 0 (t.parquet)'
     path.write_text("not parquet at all")
     assert error_text(path).startswith("table: expected a Parquet file, got Parquet magic bytes not found in footer")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from artifact.errors import DataError
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from rows.images import ImageRef
 from rows.tables import RowBatch, open_table
 from tests.shared.row_tables import write_members
@@ -141,7 +141,7 @@ def test_names_that_are_not_utf8_and_links(tmp_path: Path) -> None:
     ("members", "text"),
     [
         ({"a.jpg": b"1", "a.png": b"2"}, 'row "a": expected one image, got another, a.png (t.tar)'),
-        ({"README": b"1"}, "table: expected rows, got none (t.tar)"),
+        ({"README": b"1"}, "table: expected rows, got none, but 1 without a suffix (t.tar)"),
         ({}, "table: expected rows, got none (t.tar)"),
         (
             {"a.jpg": b"1", "a.label.jpg": b"1", "a.cls": b"2", "a.depth.png": b"3"},
@@ -172,6 +172,16 @@ def test_images_of_a_compressed_tar_have_the_callers_limit(tmp_path: Path) -> No
     table = open_table([write_members(tmp_path / f"{number}.tar.gz", {f"{number}.png": bytes(50)}) for number in "ab"])
     table.allow_images(9)
     assert [len(ref.read()) for batch in table.batches(9) for ref in batch.images["image"]] == [10, 10]
+
+
+def test_limit_reaches_a_tar_behind_other_tables(tmp_path: Path) -> None:
+    """Through paths that are built of its cells, and through several files."""
+    columns = {"image": "{id}.png", "other": "image"}
+    files = [write_members(tmp_path / f"{name}.tar.gz", {f"{name}.png": bytes(50)}) for name in "ab"]
+    for place, sizes in ((files[0], [10]), (files, [10, 10])):
+        table = open_table(place, streams=("image", "other"), columns=columns)
+        table.allow_images(9)
+        assert [len(ref.read()) for batch in table.batches(9) for ref in batch.images["other"]] == sizes
 
 
 def test_long_texts_are_whole_or_refused(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from artifact.errors import DataError
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from rows.formats import tar_keys
 from rows.images import ImageRef
 from rows.tables import open_table

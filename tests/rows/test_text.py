@@ -39,17 +39,13 @@ def test_csv_in_latin_1_is_named_by_its_line(name: str, tmp_path: Path) -> None:
 
 
 def test_json_lines_in_latin_1_are_named_by_their_line(tmp_path: Path) -> None:
-    """Bytes that are not UTF-8, and half a surrogate pair, which JSON can write and no file name can hold."""
+    """Bytes that are not UTF-8."""
     path = tmp_path / "t.jsonl"
     path.write_bytes(b'{"image": "a"}\n' + '{"image": "ü"}\n'.encode("latin-1"))
     assert refusal(path) == (
         f"line 2: expected UTF-8, got 'utf-8' codec can't decode byte 0xfc in position 11: invalid start byte "
         f"(t.jsonl); {MEND}"
     )
-    path.write_text('{"image": "a"}\n{"image": "\\ud800"}\n')
-    assert refusal(path) == "line 2: expected string in \"image\", got '\\ud800' (t.jsonl)"
-    path.write_text('{"image": "a"}\n' * 1000 + '{"image": "\\ud800"}\n')
-    assert refusal(path) == "line 1001: expected string in \"image\", got '\\ud800' (t.jsonl)"
     path.write_text("[" * 100_000)
     assert refusal(path).startswith("line 1: expected a JSON object, got ")
 

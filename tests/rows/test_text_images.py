@@ -7,13 +7,14 @@ import io
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from PIL import Image
 
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from rows.tables import open_table
 from rows.text_images import is_written_image, written_image
 
@@ -23,6 +24,14 @@ WRITTEN: dict[str, Any] = {
     "for URLs, without padding": lambda data: base64.urlsafe_b64encode(data).decode().rstrip("="),
     "a URI": lambda data: f"data:image/any;base64,{base64.b64encode(data).decode()}",
     "a URI in capitals": lambda data: f"DATA:;BASE64,{base64.b64encode(data).decode()}",
+    "a URI behind a space": lambda data: f" data:image/any;base64, {base64.b64encode(data).decode()}",
+    "a URI without its beginning": lambda data: f"base64,{base64.b64encode(data).decode()}",
+    "a URI whose + became spaces": lambda data: f"data:;base64,{base64.b64encode(data).decode()}".replace("+", " "),
+    "a URI in a style sheet": lambda data: f"url(data:image/any;base64,{base64.b64encode(data).decode()})",
+    "Python's bytes": lambda data: str(base64.b64encode(data)),
+    "in quotes": lambda data: f"'{base64.b64encode(data).decode()}'",
+    "as in a URL": lambda data: quote(base64.b64encode(data), safe=""),
+    "in lines that became spaces": lambda data: base64.encodebytes(data).decode().replace("\n", " "),
 }
 
 
@@ -54,6 +63,10 @@ def test_written_images_are_their_bytes_and_no_names(form: str, written: str, tm
         ("data:image/png;base64", "a data: URI without a comma"),
         ("data:image/png;base64,@@@@", "a data: URI that cannot be decoded"),
         ("b'" + "\\xff\\xd8" * 20 + "'", "write base64"),
+        ("b'GIF89a\\x09\\x00" + "\\xff" * 20 + "'", "write base64"),
+        ("/9j/4AAQSkZJRgABAQAAAQAB" + "A" * 80 + "%", "base64 that cannot be decoded"),
+        ("'iVBORw0KGgoAAAANSUhEUgAA" + "A" * 900 + "...'", "base64 that cannot be decoded"),
+        ('<img src="data:image/png;base64,' + "*" * 900 + '">', "base64 that cannot be decoded"),
         (base64.b64encode(b"text" * 700).decode(), "letters, no file name, and as base64 no image"),
         ("x" * 300, "300 letters"),
         ("a word " * 900, "6300 letters"),
@@ -68,6 +81,27 @@ def test_text_that_is_neither_an_image_nor_a_name_is_named_as_such(text: str, re
     assert len(str(caught.value)) < 200
 
 
+URLS = [
+    "https://bucket.s3.amazonaws.com/a.jpg?X-Amz-Credential=AKIA%2F2026&X-Amz-Signature=" + "a" * 64 + "F" * 900,
+    "https://host/" + "x" * 300,
+    "memory://bucket/" + "y" * 260 + "/a",
+    "https://host/?picture=/9j/4AAQSkZJRgABAQAAAQAB" + "A" * 5000,
+    "s3://bucket/" + "/".join(["folder"] * 900),
+]
+
+
+def test_urls_are_names_however_long(tmp_path: Path) -> None:
+    """As presigned ones are; in CSV and in lists, and their ids too. So are keys that end as images do."""
+    assert [is_written_image(url) for url in [*URLS, "./a/" + "k" * 300 + ".jpg"]] == [False] * (len(URLS) + 1)
+    here = [url for url in URLS if not url.startswith("s3:")]  # whose package may not be there
+    (tmp_path / "t.csv").write_text("image\n" + "\n".join(here))
+    (tmp_path / "t.txt").write_text("\n".join(here))
+    for table in ("t.csv", "t.txt"):
+        (batch,) = open_table(tmp_path / table).batches(9)
+        assert batch.ids == here
+        assert [ref.fault for ref in batch.images["image"]] == [None] * len(here)
+
+
 def test_names_are_names() -> None:
     """However long, if an operating system takes them; and those that begin as base64 of an image does."""
     names = [
@@ -79,6 +113,7 @@ def test_names_are_names() -> None:
         "data",
         "",
     ]
+    names += ["base64,a.png", "'a b.png'", "b'1'.png", "/9j/4AAQSkZJRgABAQAAAQAB" + "A" * 80 + ".jpg"]
     names += ["Qk" + "x" * 70, "AAAA" + "0" * 60, "UD" + "a" * 80, "images/" + "b" * 60, "A" * 64]  # such as hashes
     assert [is_written_image(name) for name in names] == [False] * len(names)
     assert written_image("/9j/" + "a" * 90 + ".jpg") is None

@@ -160,7 +160,7 @@ def test_files_of_other_types_are_one_table(case: str, suffix: str, order: int, 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
 def test_columns_that_are_read_are_needed_in_every_file(suffix: str, tmp_path: Path) -> None:
     """One line that names the file; keys of JSON lines may be missing in any line."""
-    frames = [pd.DataFrame({"image": ["a"], "label": ["x"]}), pd.DataFrame({"image": ["b"]})]
+    frames = [pd.DataFrame({"image": ["a"], "kind": ["x"]}), pd.DataFrame({"image": ["b"]})]
     for name, frame in zip("pq", frames, strict=True):
         path = tmp_path / f"{name}.{suffix}"
         if suffix == "csv":
@@ -170,10 +170,10 @@ def test_columns_that_are_read_are_needed_in_every_file(suffix: str, tmp_path: P
         else:
             frame.to_parquet(path)
     if suffix == "jsonl":
-        assert copied(tmp_path)["label"].to_pylist() == ["x", None]
+        assert copied(tmp_path, copy=["kind"])["kind"].to_pylist() == ["x", None]
     else:
-        expected = f'column "label": expected one in every file, as in p.{suffix}, got none among image (q.{suffix})'
-        assert refusal(tmp_path) == expected
+        expected = f'column "kind": expected one in every file, as in p.{suffix}, got none among image (q.{suffix})'
+        assert refusal(tmp_path, copy=["kind"]) == expected
 
 
 def test_structs_of_other_layouts_hold_the_same_images(tmp_path: Path) -> None:
@@ -196,3 +196,64 @@ def test_types_without_a_common_one_are_named_with_the_file(tmp_path: Path) -> N
     )
     assert wider(pa.string(), pa.binary()) is None
     assert wider(pa.timestamp("s"), pa.timestamp("s", tz="UTC")) == pa.string()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected", "kind"),
+    [
+        (pa.array([2**60 + 1]), pa.array([None, None], pa.float64()), [2**60 + 1, None, None], pa.int64()),
+        (pa.array([[1, 2]]), pa.array([None], pa.float64()), [[1, 2], None], pa.list_(pa.int64())),
+        (pa.array([None], pa.string()), pa.array([[1]]), [None, [1]], pa.list_(pa.int64())),
+        (pa.array([None], pa.int8()), pa.array([None], pa.float64()), [None, None], pa.float64()),
+        (pa.array([-1]), pa.array([2**63 + 5], pa.uint64()), ["-1", str(2**63 + 5)], pa.string()),
+        (pa.array([-1]), pa.array([5], pa.uint64()), [-1, 5], pa.int64()),
+        (pa.array([2**60 + 1]), pa.array([1.5]), [str(2**60 + 1), "1.5"], pa.string()),
+        (pa.array([2**52 + 1]), pa.array([1.5, None]), [2**52 + 1, 1.5, None], pa.float64()),
+        (pa.array([7], pa.int16()), pa.array([0.5], pa.float32()), [7, 0.5], pa.float32()),
+        (pa.array([2**60], pa.timestamp("ms")), pa.array([1], pa.timestamp("ns")), None, pa.string()),
+    ],
+)
+@pytest.mark.parametrize("order", [1, -1])
+def test_values_of_no_file_are_lost_in_the_type_of_all(
+    first: Any, second: Any, expected: list[Any] | None, kind: pa.DataType, order: int, tmp_path: Path
+) -> None:
+    """Columns without a value give way, whatever their type; what no number holds exactly is text."""
+    for name, cells in zip("pq"[::order], (first, second), strict=True):
+        parquet.write_table(pa.table({"image": ["i"] * len(cells), "x": cells}), tmp_path / f"{name}.parquet")
+    column = copied(tmp_path, copy=["x"])["x"]
+    assert column.type == kind
+    wanted = [*expected[len(first) :], *expected[: len(first)]] if expected and order < 0 else expected
+    assert wanted is None or column.to_pylist() == wanted
+
+
+def test_whole_ids_stay_whole_where_a_gap_or_a_writer_made_fractions_of_them(tmp_path: Path) -> None:
+    """In JSON lines, in one file of several, and in a table of pandas."""
+    lines = json_lines(tmp_path / "t.jsonl", [{"image": "a", "id": 1}, {"image": "b", "id": 2.0}])
+    for number, ids in enumerate(([1, 2], [3.0, 2**40])):
+        parquet.write_table(pa.table({"image": ["a", "b"], "id": ids}), tmp_path / f"{number}.parquet")
+    frame = pa.Table.from_pandas(pd.DataFrame({"image": ["a", "b"], "id": [7.0, -8.0]}))
+    shards = [tmp_path / "0.parquet", tmp_path / "1.parquet"]
+    for source, expected in ((lines, [1, 2]), (shards, [1, 2, 3, 2**40]), (frame, [7, -8])):
+        column = copied(source)["id"]
+        assert column.type == pa.int64()
+        assert column.to_pylist() == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "got"), [(2.5, "2.5 in row 1"), (float("inf"), "inf in row 1"), (float("nan"), "none in row 1")]
+)
+def test_ids_with_a_fraction_are_refused_by_row(value: float, got: str) -> None:
+    """And those that are missing, as they are among whole numbers."""
+    assert got in refusal(pa.table({"image": ["a", "b"], "id": [1.0, value]}))
+
+
+def test_numbers_that_become_text_have_no_fraction_that_was_not_theirs(tmp_path: Path) -> None:
+    """3 and 3.0 are one name beside "A17", and NaN is none."""
+    rows = [{"image": "a", "x": value} for value in ("A17", 3, 3.0, 2.5, float("nan"))]
+    expected = ["A17", "3", "3", "2.5", None]
+    assert copied(json_lines(tmp_path / "t.jsonl", rows), copy=["x"])["x"].to_pylist() == expected
+    files = []
+    for number, values in enumerate((["A17"], [3], [3.0, 2.5, float("nan")])):
+        files.append(tmp_path / f"{number}.parquet")
+        parquet.write_table(pa.table({"image": ["a"] * len(values), "x": values}), files[-1])
+    assert copied(files, copy=["x"])["x"].to_pylist() == expected

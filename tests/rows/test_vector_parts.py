@@ -112,3 +112,20 @@ def test_parts_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     parquet.write_table(table.drop_columns(["note"]), part)
     with pytest.raises(DataError, match=r"^part: expected the columns of the first part, got other columns"):
         VectorTable.open(tmp_path)
+
+
+def test_types_of_two_parts_become_one_as_those_of_two_files_do(tmp_path: Path) -> None:
+    """Whole numbers that meet text are text, as in tables of images; categories that meet words are words."""
+    scored_parts(tmp_path)
+    part = tmp_path / "part-00000.parquet"
+    table = parquet.read_table(part)
+    numbers = pa.array(range(12), pa.int64())
+    words = pa.array(["a", "b"] * 6).dictionary_encode()
+    parquet.write_table(table.set_column(0, "id", numbers).set_column(1, "label", words), part)
+    found = VectorTable.open(tmp_path)
+    assert found.column("id").to_pylist() == [str(row) for row in range(12)] + [f"r{row}" for row in range(12, 30)]
+    assert (found.schema.field("id").type, found.schema.field("label").type) == (pa.string(), pa.string())
+    np.testing.assert_array_equal(found.matrix, WHOLE)
+    parquet.write_table(table.set_column(0, "id", pa.array([[row] for row in range(12)])), part)
+    with pytest.raises(DataError, match=r"^part: expected the columns of the first part, got other columns"):
+        VectorTable.open(tmp_path)

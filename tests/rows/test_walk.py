@@ -86,6 +86,14 @@ def test_pictures_that_are_not_read_are_told_by_suffix(folder: Location, suffix:
     ]
 
 
+def test_passed_over_files_are_told_where_paths_are_built(folder: Location) -> None:
+    """The column that a template makes hides none of what the folder tells."""
+    fill(folder, cat__a_jpg=encoded("JPEG"), cat__notes_txt=b"x")
+    table = open_table(folder, columns={"image": "{id}"})
+    assert table.passed_over == open_table(folder).passed_over == {".txt": 1}
+    assert table.notes == open_table(folder).notes == ["passed over: 1 .txt"]
+
+
 def test_junk_of_systems_is_passed_over_like_hidden_files(folder: Location) -> None:
     """Synology, QNAP, macOS, Windows, Linux; in any case, at any depth, a folder counted once."""
     fill(folder, cat__a_jpg=encoded("JPEG"))
@@ -256,7 +264,7 @@ def test_line_is_short_however_much_there_is() -> None:
 def test_folder_without_images_says_what_it_holds(folder: Location) -> None:
     """The first question of whoever has a thousand HEIC photographs."""
     fill(folder, a_heic=HEADS["heic"], b_heic=HEADS["heic"], c_txt=b"")
-    with pytest.raises(DataError, match=r", got none of them, but 2 \.heic, 1 \.txt \("):
+    with pytest.raises(DataError, match=r", got none; passed over: 2 \.heic, 1 \.txt \("):
         open_table(folder)
 
 

@@ -30,15 +30,17 @@ def _jpegs() -> dict[str, tuple[bytes, str]]:
         for cut in _CUTS:
             end = start + round((len(jpeg) - start) * cut) - 20
             bad[f"{name}, cut at {cut:.0%}"] = (jpeg[:end], "image file is truncated")
-            bad[f"{name}, cut at {cut:.0%} and ended"] = (jpeg[:end] + b"\xff\xd9", "")
+            bad[f"{name}, cut at {cut:.0%} and ended"] = (jpeg[:end] + b"\xff\xd9", "premature end of data segment")
         # near its end a progressive file has the last bits of its coefficients, which nobody misses
         for place in (0.1, 0.3, 0.5) if "progressive" in name else (0.3, 0.5, 0.7):
             at = start + round((len(jpeg) - start) * place)
             for size in (200, 512, 2000):
                 holed = jpeg[:at] + bytes(size) + jpeg[at + size :]
                 bad[f"{name}, {size} zeros at {place:.0%}"] = (holed[: len(jpeg)], "Corrupt JPEG data")
-            bad[f"{name}, 300 bytes of 0xff at {place:.0%}"] = (jpeg[:at] + b"\xff" * 300 + jpeg[at + 300 :], "")
-            bad[f"{name}, a marker at {place:.0%}"] = (jpeg[:at] + b"\xff\xd9" + jpeg[at + 2 :], "")
+            words = "Premature end of JPEG file" if "progressive" in name else "premature end of data segment"
+            bad[f"{name}, 300 bytes of 0xff at {place:.0%}"] = (jpeg[:at] + b"\xff" * 300 + jpeg[at + 300 :], words)
+            ended = jpeg[:at] + b"\xff\xd9" + jpeg[at + 2 :]
+            bad[f"{name}, a marker at {place:.0%}"] = (ended, "premature end of data segment")
     jpeg = encode(photo(), "JPEG")
     twelve = bytearray(jpeg)
     twelve[jpeg.index(b"\xff\xc0") + 4] = 12
@@ -82,21 +84,23 @@ def _pngs() -> dict[str, tuple[bytes, str]]:
 def _cut() -> dict[str, tuple[bytes, str]]:
     few = photo().quantize(16)
     plain = b"P3 96 64 255\n" + b" ".join(str(value).encode() for value in np.asarray(photo()).ravel())
+    truncated = "image file is truncated"
     files = {
-        "png": encode(photo(), "PNG"),
-        "gif": encode(few, "GIF"),
-        "webp": encode(photo(), "WEBP"),
-        "webp, lossless": encode(photo(), "WEBP", lossless=True),
-        "bmp": encode(photo(), "BMP"),
-        "tiff": encode(photo(), "TIFF"),
-        "tiff, deflate": encode(photo(), "TIFF", compression="tiff_deflate"),
-        "ppm": encode(photo(), "PPM"),
-        "ppm, plain": plain,
-        "avif": encode(photo(), "AVIF"),
+        "png": (encode(photo(), "PNG"), truncated),
+        "gif": (encode(few, "GIF"), truncated),
+        "webp": (encode(photo(), "WEBP"), truncated),
+        "webp, lossless": (encode(photo(), "WEBP", lossless=True), truncated),
+        "bmp": (encode(photo(), "BMP"), truncated),
+        "tiff": (encode(photo(), "TIFF"), truncated),
+        # the directory, which says what size the picture has, is at the end of such a file
+        "tiff, deflate": (encode(photo(), "TIFF", compression="tiff_deflate"), "not a readable TIFF image"),
+        "ppm": (encode(photo(), "PPM"), truncated),
+        "ppm, plain": (plain, "not enough image data"),
+        "avif": (encode(photo(), "AVIF"), "Failed to decode"),
     }
     return {
-        f"{name}, cut at {cut:.0%}": (data[: int(len(data) * cut) - 16], "")
-        for name, data in files.items()
+        f"{name}, cut at {cut:.0%}": (data[: int(len(data) * cut) - 16], words)
+        for name, (data, words) in files.items()
         for cut in _CUTS
     }
 

@@ -11,6 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+MEANINGLESS = ("utf-8", "aws-chunked", "Binary", "none", "8bit", "base64", "image/png", "identity,identity", "", ",")
+"""What is said of a file's encoding where nothing was packed."""
+
 Send = Callable[[bytes], None]
 
 GOOD = bytes(range(256)) * 40
@@ -27,6 +30,10 @@ def _answer(send: Send, status: str, *headers: str, body: bytes = b"", length: i
 def served(body: bytes) -> Callable[[Send], None]:
     """A way that gives a file."""
     return lambda send: _answer(send, "200 OK", body=body)
+
+
+def _encoded(word: str) -> Callable[[Send], None]:
+    return lambda send: _answer(send, "200 OK", f"Content-Encoding: {word}", body=GOOD)
 
 
 def _endless(send: Send, *headers: str, framed: Callable[[bytes], bytes] = bytes) -> None:
@@ -110,6 +117,17 @@ class Web:
             "cut-gzip": lambda send: _answer(send, "200 OK", "Content-Encoding: gzip", body=gzip.compress(GOOD)[:40]),
             "false-gzip": lambda send: _answer(send, "200 OK", "Content-Encoding: gzip", body=GOOD),
             "brotli": lambda send: _answer(send, "200 OK", "Content-Encoding: br", body=GOOD),
+            "deflate-gzip": lambda send: _answer(
+                send, "200 OK", "Content-Encoding: deflate, gzip", body=gzip.compress(zlib.compress(GOOD))
+            ),
+            "chunked-gzip": lambda send: _answer(
+                send, "200 OK", "Content-Encoding: aws-chunked,gzip", body=gzip.compress(GOOD)
+            ),
+            "gzip-brotli": lambda send: _answer(send, "200 OK", "Content-Encoding: gzip, br", body=GOOD),
+            "zstd": lambda send: _answer(send, "200 OK", "Content-Encoding: ZSTD", body=GOOD),
+            **{f"encoding-{number}": _encoded(word) for number, word in enumerate(MEANINGLESS)},
+            "long-header": lambda send: _answer(send, "200 OK", "X-Policy: " + "p" * 20_000, body=GOOD),
+            "endless-header": lambda send: _answer(send, "200 OK", "X-Policy: " + "p" * 200_000, body=GOOD),
             "short": lambda send: _answer(send, "200 OK", body=GOOD, length=2 * len(GOOD)),
             "dripping": _dripping,
             "silent": _silent,

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from trainer.config.settings import Settings
 
 _FLAGS = {
-    name: f"--{name.replace('_', '-')}"
+    name: f"--{name.removesuffix('_s').replace('_', '-')}"
     for name in (
         "kind",
         "base",
@@ -31,6 +31,7 @@ _FLAGS = {
         "fit",
         "max_megapixels",
         "max_image_mb",
+        "read_timeout_s",
     )
 }
 

@@ -18,6 +18,7 @@ from pydantic import Field, ValidationError
 
 from artifact.errors import UsageError
 from artifact.images.limits import DEFAULT_MAX_IMAGE_MB, DEFAULT_MAX_MEGAPIXELS, MAX_LIMIT, Limits
+from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
 from trainer.config.complaints import complaint, setting_keys
 from trainer.config.settings import AugmentConfig, FreezeConfig, LoopConfig, OptimizerConfig, SamplingConfig, Settings
 
@@ -55,6 +56,8 @@ class TrainConfig(Settings):
         seed: decides split, weights, batches and augmentation.
         max_megapixels: larger images, by width x height in millions, are unreadable ones.
         max_image_mb: larger files are unreadable images; a megabyte is 2**20 bytes.
+        read_timeout_s: deadline of reading one image from elsewhere (http, s3 and so on), in seconds, tries included;
+            inf: none. Missing it makes an unreadable image.
         max_bad_images: so many unreadable images are left out at most; one more stops the run. None: as many as there
             are, each counted and the first of them named.
         split_folders: stop where the class folders are splits (train, val, test) of one data set; false: they are
@@ -87,6 +90,7 @@ class TrainConfig(Settings):
     seed: int = Field(default=0, ge=0, lt=2**32)
     max_megapixels: float = Field(default=DEFAULT_MAX_MEGAPIXELS, gt=0, le=MAX_LIMIT)
     max_image_mb: float = Field(default=DEFAULT_MAX_IMAGE_MB, gt=0, le=MAX_LIMIT)
+    read_timeout_s: float = Field(default=DEFAULT_READ_TIMEOUT_S, gt=0, allow_inf_nan=True)
     max_bad_images: int | None = Field(default=None, ge=0)
     split_folders: bool = True
     max_cache_mb: int = Field(default=1024, ge=0)

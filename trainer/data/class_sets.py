@@ -22,17 +22,18 @@ import numpy as np
 
 from artifact.arrays import Indices
 from artifact.errors import DataError
+from artifact.listing import listed
 from rows.cells import is_text
 from rows.formats.folder import FolderImages, FolderSource, list_images
-from rows.formats.passed_over import LOOSE, counted, loses_images, passed_over_facts, passed_over_line
+from rows.formats.passed_over import LOOSE, counted, loses_images, no_images, passed_over_facts, passed_over_line
 from rows.formats.source import Source
 from rows.formats.split_folders import find_splits
-from rows.images import readable_name
+from rows.location import readable_name
 from rows.text_images import is_written_image
 from trainer.data.image_files import ImageFiles
-from trainer.data.left_out import Told, left_out, listed, listed_rows
+from trainer.data.notices import Notice, left_out, listed_rows
 from trainer.data.table_columns import TableColumns
-from trainer.data.table_images import TableImages, column_values
+from trainer.data.table_images import TableImages, class_values, column_values
 
 
 def open_class_folder(folder: Path, *, what: str = "image folder", split_folders: bool = True) -> ImageFiles:
@@ -53,16 +54,15 @@ def open_class_folder(folder: Path, *, what: str = "image folder", split_folders
     names, labels = column_values(source, "id"), column_values(source, "label")
     rows = sorted((row for row, label in enumerate(labels) if label), key=lambda row: (labels[row], names[row]))
     if not rows:
-        besides = counted(images.passed_over)
-        got = "images outside any class folder" if images else "no image in any folder"
-        raise DataError(
+        raise no_images(
             what,
+            images.passed_over,
             expected="one folder of images per class",
-            got=got if besides == "nothing" else f"{got}; passed over: {besides}",
+            got="images outside any class folder" if images else "no image in any folder",
             where=folder,
             mend="put the images of each class into a folder of their own",
         )
-    splits = _splits_told(images, what) if split_folders else []
+    splits = _splits_notice(images, what) if split_folders else []
     numbers, classes = _numbered([labels[row] for row in rows])
     return ImageFiles(
         folder,
@@ -71,7 +71,7 @@ def open_class_folder(folder: Path, *, what: str = "image folder", split_folders
         classes,
         images.take(np.array(rows, np.int64)),
         is_folder=True,
-        told=(*splits, *_passed_over(images, len(images) - len(rows)), *_empty_classes(images, classes)),
+        notices=(*splits, *_passed_over(images, len(images) - len(rows)), *_empty_classes(images, classes)),
     )
 
 
@@ -81,40 +81,40 @@ def open_class_table(path: Path, columns: TableColumns, source: Source) -> Image
     Raises:
         DataError: a table that cannot be read further down, or one without any label.
     """
-    values = column_values(source, str(columns.label))
+    values = class_values(source, str(columns.label), where=path.name)
     missing = [row for row, value in enumerate(values) if value is None or value == ""]
     if len(missing) == len(values):
         raise DataError(f'label column "{columns.label}"', expected="a class in some rows", got="none", where=path.name)
     images = TableImages(source, tuple(columns.images.values()))
     names = _names(source, images.columns[0], len(values))
-    told: list[Told] = []
+    notices: list[Notice] = []
     if missing:
         kept = np.setdiff1d(np.arange(len(values)), missing)
         images = TableImages(source, images.columns, kept)
         names, values = tuple(names[row] for row in kept), [values[row] for row in kept]
         number = left_out(len(missing), "row without a class", "rows without a class")
-        told = [Told(f"{number}: {listed_rows(missing)}", {"rows": len(missing)})]
+        notices = [Notice(f"{number}: {listed_rows(missing)}", {"rows": len(missing)})]
     labels, classes = _numbered(values)
-    return ImageFiles(path, names, labels, classes, images, told=tuple(told))
+    return ImageFiles(path, names, labels, classes, images, notices=tuple(notices))
 
 
-def _passed_over(images: FolderImages, num_loose: int) -> list[Told]:
+def _passed_over(images: FolderImages, num_loose: int) -> list[Notice]:
     """What the folder holds besides; a warning where pictures are among it."""
     counts = images.passed_over + Counter({LOOSE: num_loose})
     line = passed_over_line(counts, images.unlisted)
     if line is None:
         return []
-    return [Told(line, passed_over=passed_over_facts(counts), is_warning=loses_images(counts))]
+    return [Notice(line, passed_over=passed_over_facts(counts), is_warning=loses_images(counts))]
 
 
-def _splits_told(images: FolderImages, what: str) -> list[Told]:
+def _splits_notice(images: FolderImages, what: str) -> list[Notice]:
     """The warning for folders that may be splits; raises DataError where they surely are."""
     splits = find_splits(images.names)
     if splits is None:
         return []
     named, commands = ", ".join(map(readable_name, splits.folders)), splits.commands(images.folder)
     if not splits.is_sure:
-        return [Told(f"the classes are called as splits are ({named}); if they are splits, use {commands}")]
+        return [Notice(f"the classes are called as splits are ({named}); if they are splits, use {commands}")]
     raise DataError(
         what,
         expected="one folder of images per class",
@@ -124,7 +124,7 @@ def _splits_told(images: FolderImages, what: str) -> list[Told]:
     )
 
 
-def _empty_classes(images: FolderImages, classes: tuple[str, ...]) -> list[Told]:
+def _empty_classes(images: FolderImages, classes: tuple[str, ...]) -> list[Notice]:
     """The warning for first-level folders that hold no image that is read."""
     known = set(classes)
     lost = {readable_name(name): counts for name, counts in images.by_folder.items() if name}
@@ -134,7 +134,7 @@ def _empty_classes(images: FolderImages, classes: tuple[str, ...]) -> list[Told]
     hold = "1 folder holds no image that is read and is no class"
     if len(shown) > 1:
         hold = f"{len(shown):,} folders hold no image that is read and are no classes"
-    return [Told(f"{hold}: {listed(shown)}", {"folders_without_images": len(shown)})]
+    return [Notice(f"{hold}: {listed(shown)}", {"folders_without_images": len(shown)})]
 
 
 def _numbered(values: list[Any]) -> tuple[Indices, tuple[str, ...]]:

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from artifact.arrays import Indices
+from artifact.listing import listed
 from trainer.data.images import Images
-from trainer.data.left_out import listed, listed_rows
+from trainer.data.notices import listed_rows
 from trainer.data.tuple_table import TupleRows
 
 _NAMED = 3
@@ -45,7 +46,7 @@ def two_classes_across(train: Images, held_out: Images) -> str | None:
     if not named:
         return None
     count = "1 picture has" if len(named) == 1 else f"{len(named):,} pictures have"
-    return f"{count} another class in training than in validation: {_joined(named)}"
+    return f"{count} another class in training than in validation: {listed(named, limit=_NAMED)}"
 
 
 def same_and_different(tuples: TupleRows, images: Images, streams: Sequence[str]) -> str | None:
@@ -68,8 +69,8 @@ def same_and_different(tuples: TupleRows, images: Images, streams: Sequence[str]
         of_rows = np.unique(rows[keys == key]).tolist()
         named.append(f"{images.files.names[first]} and {images.files.names[second]} in {listed_rows(of_rows)}")
     count = "1 pair of pictures is" if len(both) == 1 else f"{len(both):,} pairs of pictures are"
-    more = f"; and {len(both) - _NAMED:,} more" if len(both) > _NAMED else ""
-    return f"{count} the same in one row and different in another: {'; '.join(named)}{more}"
+    shown = listed(named, limit=_NAMED, separator="; ", total=len(both))
+    return f"{count} the same in one row and different in another: {shown}"
 
 
 def _one_of_each_class(images: Images, members: Indices) -> list[int]:
@@ -89,12 +90,8 @@ def _told(groups: Sequence[Sequence[int]], images: Images) -> str | None:
         for group in groups[:_NAMED]
     ]
     count = "1 picture stands" if len(groups) == 1 else f"{len(groups):,} pictures stand"
-    more = f"; and {len(groups) - _NAMED:,} more" if len(groups) > _NAMED else ""
-    return f"{count} in two classes or more, which is trained on as it is: {'; '.join(named)}{more}"
-
-
-def _joined(named: Sequence[str]) -> str:
-    return listed(named, limit=_NAMED)
+    shown = listed(named, limit=_NAMED, separator="; ", total=len(groups))
+    return f"{count} in two classes or more, which is trained on as it is: {shown}"
 
 
 def _pairs(tuples: TupleRows, streams: Sequence[str]) -> tuple[Indices, np.ndarray, Indices]:

@@ -17,14 +17,16 @@ from artifact.errors import DataError, UsageError
 from artifact.events import Report
 from artifact.images.limits import DEFAULT_LIMITS
 from artifact.images.preprocessing import Preprocessing
+from artifact.listing import listed
 from rows.formats.built_paths import with_built_paths
-from rows.formats.opening import FORMATS, allow_images, is_table_file, open_source, table_files
+from rows.formats.opening import FORMATS, is_table_file, open_source, table_files
 from trainer.config.config import TrainConfig
 from trainer.data.class_sets import open_class_folder, open_class_table
 from trainer.data.image_files import ImageFiles
-from trainer.data.images import BadImage, Images, read_images, skipped
+from trainer.data.images import BadImage, Images, images_left_out, read_images
 from trainer.data.table_columns import CLASSES, check_roles, find_roles
 from trainer.data.tuple_table import TupleFiles, TupleRows, open_tuple_table, usable_tuples
+from trainer.data.usable_classes import lost_classes
 from trainer.pixels.cache import PixelCache
 from trainer.pixels.cache_key import default_folder
 
@@ -87,7 +89,7 @@ def open_dataset(
     check_roles(columns, kind=kind)
     if _is_table(path):
         source, _ = open_source(path)
-        allow_images(source, max_image_bytes)
+        source.allow_images(max_image_bytes)
         source = with_built_paths(source, columns.values(), where=path.name)
         found = find_roles(source.schema, kind=kind, columns=columns, where=path.name, settle=source.settle)
         if found.shape == CLASSES:
@@ -119,9 +121,9 @@ def tell_opened(opened: DatasetFiles, report: Report, *, what: str = "") -> None
     Args:
         what: stands before each line.
     """
-    of_tuples = opened.told if isinstance(opened, TupleFiles) else ()
-    for told in (*files_of(opened).told, *of_tuples):
-        report(told.to_event(what=what))
+    of_tuples = opened.notices if isinstance(opened, TupleFiles) else ()
+    for notice in (*files_of(opened).notices, *of_tuples):
+        report(notice.to_event(what=what))
 
 
 def open_cache(
@@ -143,7 +145,7 @@ def open_cache(
 def read_dataset(
     opened: DatasetFiles, config: TrainConfig, preprocessing: Preprocessing, *, cache: PixelCache | None, report: Report
 ) -> Dataset:
-    """Read and decode every image once; `report` gets {"event": "read", "done", "total"} and what was skipped.
+    """Read and decode every image once; `report` gets {"event": "read", "done", "total"} and what was left out.
 
     Raises:
         DataError: more bad images than `config.max_bad_images`, or nothing left to train on.
@@ -153,6 +155,7 @@ def read_dataset(
         files,
         preprocessing,
         limits=config.limits,
+        read_timeout_s=config.read_timeout_s,
         max_cache_bytes=config.max_cache_mb * _MB,
         max_bad_images=config.max_bad_images,
         progress=lambda done, total: report({"event": "read", "done": done, "total": total}),
@@ -161,14 +164,17 @@ def read_dataset(
     )
     if not isinstance(opened, TupleFiles):
         if bad:
-            report(skipped(bad, len(files)).to_event())
+            lost = lost_classes(files, images)
+            also = f", and with them the whole class{'es' if len(lost) > 1 else ''} {listed(lost)}" if lost else ""
+            classes = {"classes": len(lost)} if lost else {}
+            report(images_left_out(bad, len(files), also, **classes).to_event())
         return Dataset(images=images)
-    images, tuples, told = usable_tuples(opened, images, bad)
+    images, tuples, notices = usable_tuples(opened, images, bad)
     if bad:
         num_tuples = len(opened.tuples) - _num_complete(opened, bad)
         also = f", and {num_tuples} of {len(opened.tuples)} tuples with them"
-        report(skipped(bad, len(files), also, tuples=num_tuples).to_event())
-    for each in told:
+        report(images_left_out(bad, len(files), also, tuples=num_tuples).to_event())
+    for each in notices:
         report(each.to_event())
     return Dataset(images=images, tuples=tuples)
 

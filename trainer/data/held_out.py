@@ -15,7 +15,7 @@ from artifact.events import Report
 from trainer.data.contradictions import two_classes_across
 from trainer.data.dataset import Dataset
 from trainer.data.images import Images
-from trainer.data.left_out import warn
+from trainer.data.notices import warn
 from trainer.data.split import split_classes, split_images, split_tuples, without_copies
 from trainer.data.tuple_table import TupleRows, only_used
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from artifact.arrays import Indices
-from rows.formats.image_suffixes import OTHER_PICTURES, suffix_of
+from rows.image_suffixes import OTHER_PICTURES, suffix_of
 from rows.images import ImageRef
-from trainer.data.left_out import Told
+from trainer.data.notices import Notice
 
 _FARTHEST_ROW = 4096
 """A table is not read to its end for a few of its images."""
@@ -32,7 +32,7 @@ class ImageFiles:
         classes: names of the first-level folders, or values of the label column, sorted; empty for tables of tuples.
         images: each image in order, as often as it is iterated; none where they have been read.
         is_folder: whether they are those of a folder of class folders.
-        told: what the user should know of what was left out.
+        notices: what the user should know of what was left out.
     """
 
     root: Path
@@ -41,7 +41,7 @@ class ImageFiles:
     classes: tuple[str, ...]
     images: Iterable[ImageRef] = ()
     is_folder: bool = False
-    told: tuple[Told, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)

@@ -24,18 +24,20 @@ import numpy.typing as npt
 
 from artifact.arrays import Indices
 from artifact.errors import DataError
-from artifact.images.decoding import ImageError, Pixels
+from artifact.images.decoding import Pixels
+from artifact.images.image_error import ImageError
 from artifact.images.limits import DEFAULT_LIMITS, Limits
 from artifact.images.preprocessing import Preprocessing, load_pixels
+from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
+from artifact.listing import listed
 from rows.images import ImageRef
 from trainer.data.image_files import ImageFiles
-from trainer.data.left_out import Told
+from trainer.data.notices import Notice, left_out
 from trainer.pixels.cache import FILES, PixelCache
 from trainer.pixels.file_hashes import FileHashes
 from trainer.pixels.store import PixelStore, StoreBuilder, default_workers
 
 _FILES_AT_ONCE = 256
-_NAMED_BAD_IMAGES = 5
 _PROGRESS_EVERY = 64
 
 
@@ -135,6 +137,7 @@ def read_images(
     preprocessing: Preprocessing,
     *,
     limits: Limits = DEFAULT_LIMITS,
+    read_timeout_s: float = DEFAULT_READ_TIMEOUT_S,
     max_cache_bytes: int,
     max_bad_images: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -147,6 +150,7 @@ def read_images(
         files: of a folder, or of a table.
         preprocessing: size and fit of the pixels.
         limits: larger files and pictures are bad images, but for those whose pixels the cache holds.
+        read_timeout_s: for each remote image, in seconds.
         max_cache_bytes: decoded pixels kept in memory, of those that are not on disk.
         max_bad_images: so many unreadable files may be left out and returned; None: all but one.
         progress: called with (files done, files in all).
@@ -170,13 +174,15 @@ def read_images(
         builder = StoreBuilder(
             preprocessing,
             limits=limits,
+            read_timeout_s=read_timeout_s,
             max_images=len(files),
             max_memory_bytes=max_cache_bytes,
             cache=cache,
             workers=workers,
         )
         known = _open_hashes(files, cache)
-        for index, read in enumerate(_read_all(files, preprocessing, limits, builder, known, workers)):
+        reads = _read_all(files, preprocessing, limits, read_timeout_s, builder, known, workers)
+        for index, read in enumerate(reads):
             if read.reason is None:
                 good.append(index)
                 rows.append(builder.add(read.digest, read.pixels, read.ref))
@@ -197,12 +203,10 @@ def read_images(
     return Images(files=kept, hashes=tuple(hashes), rows=np.array(rows, np.int64), store=store), bad
 
 
-def skipped(bad: Sequence[BadImage], num_images: int, also: str = "", **others: int) -> Told:
+def images_left_out(bad: Sequence[BadImage], num_images: int, also: str = "", **others: int) -> Notice:
     """Images that were left out: how many of how many, and the first of them with their reasons."""
-    named = "; ".join(f"{image.name}: {image.reason}" for image in bad[:_NAMED_BAD_IMAGES])
     most = f" (more than half of {num_images:,})" if 2 * len(bad) > num_images else ""
-    number = "1 image was skipped" if len(bad) == 1 else f"{len(bad):,} images were skipped"
-    return Told(f"{number}{most}{also}: {named}", {"images": len(bad), **others})
+    return Notice(f"{left_out(len(bad), 'image', 'images')}{most}{also}: {_named(bad)}", {"images": len(bad), **others})
 
 
 def _open_hashes(files: ImageFiles, cache: PixelCache | None) -> FileHashes | None:
@@ -220,6 +224,7 @@ def _read_all(
     files: ImageFiles,
     preprocessing: Preprocessing,
     limits: Limits,
+    timeout_s: float,
     builder: StoreBuilder,
     known: FileHashes | None,
     workers: int,
@@ -234,7 +239,7 @@ def _read_all(
             if digest is not None and builder.knows(digest):
                 return _Read(ref, digest)
         try:
-            content = ref.read(limits.max_bytes)
+            content = ref.read(limits.max_bytes, timeout_s=timeout_s)
             digest = hashlib.sha256(content).digest()
             pixels = None if builder.knows(digest) else load_pixels(content, preprocessing, limits)
         except ImageError as error:
@@ -261,18 +266,20 @@ def _way_name(way: int) -> str:
     return f" {', '.join(words)}" if words else ""
 
 
+def _named(bad: Sequence[BadImage]) -> str:
+    return listed([f"{image.name}: {image.reason}" for image in bad], separator="; ")
+
+
 def _refuse(bad: Sequence[BadImage], files: ImageFiles, allowed: int | None) -> None:
-    named = "; ".join(f"{image.name}: {image.reason}" for image in bad[:_NAMED_BAD_IMAGES])
-    more = f"; and {len(bad) - _NAMED_BAD_IMAGES} more" if len(bad) > _NAMED_BAD_IMAGES else ""
     if allowed is None:
         expected, mend = "one that is readable", "mend them"
     else:
         expected = "every file readable" if allowed == 0 else f"at most {allowed} unreadable"
-        mend = f"mend or remove them, or skip them with --set max_bad_images={len(bad)}"
+        mend = f"mend or remove them, or leave them out with --set max_bad_images={len(bad)}"
     raise DataError(
         f"{len(bad)} of {len(files)} images cannot be used",
         expected=expected,
-        got=named + more,
+        got=_named(bad),
         where=files.root,
         mend=mend,
     )

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from artifact.errors import DataError, UsageError
 from artifact.kinds import KINDS
+from artifact.listing import joined
 from rows.cells import IMAGE_KINDS, is_image_column, is_text, kind_name
 from rows.columns import SINGLE_STREAM_NAMES
 from rows.pair_target import TARGET_ROLES, find_target
@@ -64,8 +65,8 @@ def check_roles(columns: Mapping[str, str], *, kind: str) -> None:
     if of_classes and of_tuples:
         raise UsageError(
             "columns of a table",
-            expected=f"image and label, or {_listed(_tuple_roles(kind))}",
-            got=_listed(list(columns)),
+            expected=f"image and label, or {joined(_tuple_roles(kind))}",
+            got=joined(list(columns)),
             where="--columns",
         )
     if all(target in columns for target in TARGET_ROLES):
@@ -104,33 +105,7 @@ def find_roles(
                 where=where,
                 mend=f"name the right one with --columns {role}=...",
             )
-    names = _by_name(schema, kind) | dict(columns)
-    streams = KINDS[kind].streams
-    has_classes, has_streams = IMAGE in names and LABEL in names, all(stream in names for stream in streams)
-    if columns:  # a column that is named says which shape is meant
-        has_classes = has_classes and any(role in columns for role in (IMAGE, LABEL))
-        has_streams = has_streams and not any(role in columns for role in (IMAGE, LABEL))
-    if has_classes and has_streams:
-        raise DataError(
-            "table of images",
-            expected=f"image and label, or {_listed(_tuple_roles(kind))}",
-            got=f"both: {', '.join(schema.names)}",
-            where=where,
-            mend=f"say which with --columns image={names[IMAGE]} or --columns {streams[0]}={names[streams[0]]}",
-        )
-    if has_classes:
-        found = TableColumns(shape=CLASSES, images={IMAGE: names[IMAGE]}, label=names[LABEL])
-    elif has_streams:
-        target = _target(names, columns, schema, where) if kind == "siamese" else None
-        found = TableColumns(shape=TUPLES, images={stream: names[stream] for stream in streams}, target=target)
-    else:
-        raise DataError(
-            f"table for a {kind} model",
-            expected=f"columns image and label, or {_listed(_tuple_roles(kind))}",
-            got=", ".join(schema.names),
-            where=where,
-            mend="name them with --columns ROLE=COLUMN",
-        )
+    found = _find_shape(schema, kind, columns, where)
     read = [
         *found.images.values(),
         *([found.label] if found.label else []),
@@ -141,6 +116,36 @@ def find_roles(
             raise DataError(f'column "{column}"', expected="one column of that name", got="several", where=where)
     _check_types(settle(list(dict.fromkeys(read))), found, where)
     return found
+
+
+def _find_shape(schema: pa.Schema, kind: str, columns: Mapping[str, str], where: str) -> TableColumns:
+    """The columns by role, of one of the two shapes; their types are not looked at."""
+    names = _by_name(schema, kind) | dict(columns)
+    streams = KINDS[kind].streams
+    has_classes, has_streams = IMAGE in names and LABEL in names, all(stream in names for stream in streams)
+    if columns:  # a column that is named says which shape is meant
+        has_classes = has_classes and any(role in columns for role in (IMAGE, LABEL))
+        has_streams = has_streams and not any(role in columns for role in (IMAGE, LABEL))
+    if has_classes and has_streams:
+        raise DataError(
+            "table of images",
+            expected=f"image and label, or {joined(_tuple_roles(kind))}",
+            got=f"both: {', '.join(schema.names)}",
+            where=where,
+            mend=f"say which with --columns image={names[IMAGE]} or --columns {streams[0]}={names[streams[0]]}",
+        )
+    if has_classes:
+        return TableColumns(shape=CLASSES, images={IMAGE: names[IMAGE]}, label=names[LABEL])
+    if has_streams:
+        target = _target(names, columns, schema, where) if kind == "siamese" else None
+        return TableColumns(shape=TUPLES, images={stream: names[stream] for stream in streams}, target=target)
+    raise DataError(
+        f"table for a {kind} model",
+        expected=f"columns image and label, or {joined(_tuple_roles(kind))}",
+        got=", ".join(schema.names),
+        where=where,
+        mend="name them with --columns ROLE=COLUMN",
+    )
 
 
 def _by_name(schema: pa.Schema, kind: str) -> dict[str, str]:
@@ -169,7 +174,9 @@ def _check_types(schema: pa.Schema, found: TableColumns, where: str) -> None:
             )
     if found.label is not None:
         kind = schema.field(found.label).type
-        if not (is_text(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
+        types = pa.types
+        is_number = types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
+        if not (is_text(kind) or is_number or types.is_boolean(kind)):
             raise DataError(
                 f'label column "{found.label}"',
                 expected="strings or whole numbers",
@@ -181,7 +188,3 @@ def _check_types(schema: pa.Schema, found: TableColumns, where: str) -> None:
 
 def _tuple_roles(kind: str) -> list[str]:
     return [*KINDS[kind].streams, *(["different (or same)"] if kind == "siamese" else [])]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import islice
 from typing import Any
 
 from artifact.arrays import Indices
+from artifact.errors import DataError
 from rows.formats.source import Source
 from rows.images import ImageRef
 
@@ -48,3 +50,27 @@ def column_values(source: Source, column: str) -> list[Any]:
     """All values of one column, in order."""
     tables = source.chunks([column], start_row=0, max_rows=65_536, max_bytes=_BYTES_PER_READ)
     return [value for table in tables for value in table[column].to_pylist()]
+
+
+def class_values(source: Source, column: str, *, where: str) -> list[Any]:
+    """The label of each row; None where it has none. Numbers are whole: a gap makes 3 a 3.0, which is 3 still.
+
+    Args:
+        where: the table, for messages.
+
+    Raises:
+        DataError: a number with a fraction.
+    """
+    values = [None if value != value else value for value in column_values(source, column)]  # NaN is none
+    for row, value in enumerate(values):
+        if isinstance(value, (float, Decimal)):
+            if value % 1:
+                raise DataError(
+                    f'label column "{column}"',
+                    expected="strings or whole numbers",
+                    got=f"{value} in row {row}",
+                    where=where,
+                    mend="name the right column with --columns label=...",
+                )
+            values[row] = int(value)
+    return values

@@ -20,12 +20,13 @@ import numpy as np
 
 from artifact.arrays import Flags, Indices
 from artifact.errors import DataError
+from artifact.listing import listed
 from rows.formats.source import Source
 from rows.images import ImageRef
 from rows.pair_target import is_different
 from trainer.data.image_files import ImageFiles
 from trainer.data.images import BadImage, Images
-from trainer.data.left_out import Told, left_out, listed, listed_rows
+from trainer.data.notices import Notice, left_out, listed_rows
 from trainer.data.table_columns import TableColumns
 from trainer.data.table_images import TableImages, column_values
 
@@ -65,13 +66,13 @@ class TupleFiles:
         files: each image that the table names, once; by path, or by content where the table holds it.
         tuples: over these.
         streams: names of the columns of `tuples.images`.
-        told: what the user should know of rows that were left out.
+        notices: what the user should know of rows that were left out.
     """
 
     files: ImageFiles
     tuples: TupleRows
     streams: tuple[str, ...]
-    told: tuple[Told, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
 
 def open_tuple_table(path: Path, columns: TableColumns, source: Source) -> TupleFiles:
@@ -98,15 +99,17 @@ def open_tuple_table(path: Path, columns: TableColumns, source: Source) -> Tuple
     tuples = TupleRows(
         images=np.array(rows, np.int64).reshape(-1, len(columns.images)), rows=np.arange(len(rows), dtype=np.int64)
     )
-    warnings: list[Told] = []
+    warnings: list[Notice] = []
     if columns.target is not None:
         tuples, warnings = _with_targets(tuples, source, columns.target, path)
     chosen = TableImages(source, images.columns, np.array(wanted, np.int64))
     files = ImageFiles(path, tuple(names), np.zeros(len(names), np.int64), (), chosen)
-    return TupleFiles(files=files, tuples=tuples, streams=tuple(columns.images), told=tuple(warnings))
+    return TupleFiles(files=files, tuples=tuples, streams=tuple(columns.images), notices=tuple(warnings))
 
 
-def usable_tuples(opened: TupleFiles, images: Images, bad: Sequence[BadImage]) -> tuple[Images, TupleRows, list[Told]]:
+def usable_tuples(
+    opened: TupleFiles, images: Images, bad: Sequence[BadImage]
+) -> tuple[Images, TupleRows, list[Notice]]:
     """The tuples whose images have all been read and are different ones, over these images with each content once.
 
     Args:
@@ -146,7 +149,7 @@ def only_used(images: Images, tuples: TupleRows) -> tuple[Images, TupleRows]:
     return images.take(used), tuples.with_images(numbers)
 
 
-def _without_repeated(tuples: TupleRows, images: Images, opened: TupleFiles) -> tuple[TupleRows, list[Told]]:
+def _without_repeated(tuples: TupleRows, images: Images, opened: TupleFiles) -> tuple[TupleRows, list[Notice]]:
     """The rows whose images are different ones; a line for each two streams that are the same somewhere."""
     warnings = []
     is_sound = np.ones(len(tuples), bool)
@@ -158,7 +161,7 @@ def _without_repeated(tuples: TupleRows, images: Images, opened: TupleFiles) -> 
                 what = f"whose {opened.streams[first]} and {opened.streams[second]} are one image"
                 told = left_out(len(same), f"row {what}", f"rows {what}")
                 message = f"{told}: {listed_rows(tuples.rows[same].tolist())} ({name})"
-                warnings.append(Told(message, {"rows": len(same)}))
+                warnings.append(Notice(message, {"rows": len(same)}))
                 is_sound[same] = False
     if not is_sound.any():
         raise DataError(
@@ -185,7 +188,7 @@ def _name(ref: ImageRef, row: int, stream: str, path: Path) -> str:
 
 def _with_targets(
     tuples: TupleRows, source: Source, target: tuple[str, str], path: Path
-) -> tuple[TupleRows, list[Told]]:
+) -> tuple[TupleRows, list[Notice]]:
     """The tuples that say whether they are different, and a line for the others; DataError where those are most."""
     cells = column_values(source, target[1])
     found: dict[int, bool] = {}
@@ -211,11 +214,11 @@ def _with_targets(
     if empty:
         what = f'with nothing in "{target[1]}"'
         told = f"{left_out(len(empty), f'row {what}', f'rows {what}')}: {listed_rows(empty)}"
-        warnings.append(Told(told, {"rows": len(empty)}))
+        warnings.append(Notice(told, {"rows": len(empty)}))
     if odd:
         what, values = f'with neither 1 nor 0 in "{target[1]}"', listed([repr(cells[row]) for row in odd], limit=3)
         told = f"{left_out(len(odd), f'row {what}', f'rows {what}')}: {listed_rows(list(odd))} ({values})"
-        warnings.append(Told(told, {"rows": len(odd)}))
+        warnings.append(Notice(told, {"rows": len(odd)}))
     kept = tuples.take(np.array(sorted(found), np.int64))
     different = np.array([found[row] for row in kept.rows.tolist()], bool)
     return TupleRows(images=kept.images, different=different, rows=kept.rows), warnings

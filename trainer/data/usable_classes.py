@@ -13,9 +13,10 @@ import numpy as np
 from artifact.arrays import Indices
 from artifact.errors import DataError
 from artifact.events import Report
+from artifact.listing import listed
 from trainer.data.image_files import ImageFiles
 from trainer.data.images import Images
-from trainer.data.left_out import listed, told_classes
+from trainer.data.notices import lonely_classes
 
 MIN_IMAGES = 2
 
@@ -56,8 +57,19 @@ def usable_classes(images: Images, *, kind: str, report: Report) -> Images:
     if not len(lonely):
         return images
     names = [images.files.classes[index] for index in lonely]
-    report(told_classes(names).to_event())
+    report(lonely_classes(names).to_event())
     return images.take(np.flatnonzero(np.isin(images.labels, usable)))
+
+
+def lost_classes(files: ImageFiles, images: Images) -> list[str]:
+    """The classes none of whose images could be read.
+
+    Args:
+        files: all of them.
+        images: those that could be read.
+    """
+    left = set(images.files.classes)
+    return [name for name in files.classes if name not in left]
 
 
 def _usable(files: ImageFiles) -> Indices:

@@ -20,10 +20,11 @@ from typing import Any
 
 import torch
 
-from analysis.evaluation.counts import as_facts, training_counts
+from analysis.evaluation.counts import training_counts
+from analysis.measures.support import as_facts
 from artifact.atomic import write_atomically
-from artifact.cores import granted_threads
 from artifact.events import Report
+from artifact.images.cores import granted_threads
 from trainer.config.config import TrainConfig
 from trainer.loop.assessment import assess, embed, find_threshold, held_out_pairs, why_no_threshold
 from trainer.loop.distributed import joined
@@ -79,7 +80,7 @@ def fit(
             require_tensorboard()  # before any image is read
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(config.seed)
-            prepared = prepare(config, report=say, device=ranks.device)
+            prepared = prepare(config, report=say, device=ranks.device, resuming=resume)
             if check is not None:
                 ranks.on_first(partial(check, prepared.config))
             training = make_training(prepared, ranks, output)

@@ -19,9 +19,11 @@ import torch
 
 from artifact.errors import DataError, UsageError
 from artifact.events import Report
-from artifact.images.decoding import ImageError, inspect_image
+from artifact.images.decoding import inspect_image
+from artifact.images.image_error import ImageError
 from artifact.images.limits import DEFAULT_LIMITS, Limits
 from artifact.images.preprocessing import Preprocessing
+from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
 from artifact.losses import DEFAULT_LOSSES, Loss
 from trainer.config.checks import check_names
 from trainer.config.config import TrainConfig
@@ -31,7 +33,7 @@ from trainer.data.dataset import Dataset, DatasetFiles, files_of, open_cache, op
 from trainer.data.held_out import DataSplit, split_dataset
 from trainer.data.image_files import ImageFiles, newly_read
 from trainer.data.images import Images
-from trainer.data.left_out import Noted, warn
+from trainer.data.notices import NoticeLog, warn
 from trainer.data.tuple_table import TupleFiles, TupleRows
 from trainer.data.usable_classes import check_classes, usable_classes
 from trainer.networks.base_networks import BaseNetwork, build_base, make_preprocessing, source_of
@@ -66,7 +68,7 @@ class Prepared:
         held_out_tuples: over `held_out`, which then has no classes; None where it has, or where nothing is held out.
         data_sha256: hash over the sorted content hashes of the images, and over the tuples of a table.
         num_images, num_classes: of the folder or table, held-out ones included; no classes where there are tuples.
-        told: what was passed over and left out, and all warnings (trainer/data/left_out.py).
+        told: what was passed over and left out, and all warnings (trainer/data/notices.py).
     """
 
     config: TrainConfig
@@ -96,27 +98,30 @@ class Prepared:
         }
 
 
-def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU) -> Prepared:
+def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU, resuming: bool = False) -> Prepared:
     """Resolve the configuration, build the base network, read and split the images.
 
     Args:
         config: as the user wrote it.
         report: gets a dict per event: {"event": "read" | "warning", ...}.
         device: where training will compute; `loop.precision` follows from it.
+        resuming: the run has begun, so what it trains on is no question any more (`split_folders`).
 
     Raises:
         UsageError: settings that make no sense, before any image is read; or a metric that is not measured.
         DataError: images that no tuple of the kind can be drawn from, or too many bad ones.
     """
     given, (config, loss) = config, settle(config)
-    noted = Noted(report)
-    report = noted.report
-    opened, validation = _open(config, report)
+    log = NoticeLog(report)
+    report = log.report
+    opened, validation = _open(config, report, has_begun=resuming)
     strategy = choose_strategy(given, is_tuples=isinstance(opened, TupleFiles))
     if not isinstance(opened, TupleFiles):
         check_classes(opened, kind=config.kind)
     own_size = source_of(config.base).own_size_px
-    size = config.size or (small_size(files_of(opened), own_size, config.limits) if own_size is not None else None)
+    size = config.size
+    if size is None and own_size is not None:
+        size = small_size(files_of(opened), own_size, config.limits, read_timeout_s=config.read_timeout_s)
     base = build_base(
         config.base,
         size=size,
@@ -153,7 +158,7 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU)
         data_sha256=dataset.sha256,
         num_images=len(dataset.images),
         num_classes=len(dataset.images.files.classes),
-        told=noted.facts(),
+        told=log.facts(),
     )
 
 
@@ -176,33 +181,43 @@ def read_split(run: Run, *, report: Report) -> tuple[Images, Images | None]:
     Raises:
         DataError: the images are not there any more; ChangedImagesError where they have changed.
     """
-    opened, validation = _open(run.config, report)
+    opened, validation = _open(run.config, report, has_begun=True)
     expected = str(run.facts.get("data_sha256"))
     _, split = _read(run.config, opened, validation, run.preprocessing, report=report, expected=expected)
     return split.train, split.held_out
 
 
-def small_size(files: ImageFiles, largest: int, limits: Limits = DEFAULT_LIMITS) -> int:
+def small_size(
+    files: ImageFiles,
+    largest: int,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    read_timeout_s: float = DEFAULT_READ_TIMEOUT_S,
+) -> int:
     """Median of the shorter sides of a sample of the images, from their headers, within 16 and `largest` px."""
     sides = []
     for ref in files.some(_HEADERS):
         try:
-            _, width, height = inspect_image(ref.read(limits.max_bytes), limits)
+            _, width, height = inspect_image(ref.read(limits.max_bytes, timeout_s=read_timeout_s), limits)
         except ImageError:
             continue  # reported with its reason when all images are read
         sides.append(min(width, height))
     return int(np.clip(np.median(sides), _MIN_SIZE_PX, largest)) if sides else largest
 
 
-def _open(config: TrainConfig, report: Report) -> tuple[DatasetFiles, Validation]:
-    """What is trained on, and what is validated on, or how much of the former; what they leave out is told."""
+def _open(config: TrainConfig, report: Report, *, has_begun: bool) -> tuple[DatasetFiles, Validation]:
+    """What is trained on, and what is validated on, or how much of the former; what they leave out is told.
+
+    A run that has begun goes on with what older versions took for classes.
+    """
+    split_folders = config.split_folders and not has_begun
     validation = read_validation(config.validation)
     most = config.limits.max_bytes
     opened = open_dataset(
         config.images,
         kind=config.kind,
         columns=config.columns,
-        split_folders=config.split_folders,
+        split_folders=split_folders,
         max_image_bytes=most,
     )
     tell_opened(opened, report)
@@ -214,7 +229,7 @@ def _open(config: TrainConfig, report: Report) -> tuple[DatasetFiles, Validation
             columns=config.columns,
             what=what,
             folder_has_columns=True,
-            split_folders=config.split_folders,
+            split_folders=split_folders,
             max_image_bytes=most,
         )
         tell_opened(apart, report, what=what if validation.is_dir() else "validation table")

@@ -16,6 +16,12 @@ from trainer.run.saved_run import read_config, read_facts
 
 _FORMER_DEFAULTS: dict[str, tuple[Any, Any]] = {"max_bad_images": (0, None)}
 """(default of earlier versions, default) of settings that only decide what is refused: with either it is one run."""
+_DECIDE_NOTHING = ("read_timeout_s", "split_folders")
+"""Settings that may be others when a run goes on: how long is waited changes no image that came, and what a run that
+has begun is trained on is no question any more.
+"""
+_LIMITS = ("max_megapixels", "max_image_mb")
+"""Settings that runs of older versions do not have: their images, which the data hash tells, say what was left out."""
 
 
 def resume_training(output: Path, training: Training) -> None:
@@ -44,8 +50,11 @@ def _check_resume(output: Path, prepared: Prepared) -> None:
     facts = read_facts(output)
     if "end_time" in facts:
         raise RunError("run to resume", expected="an unfinished run", got="a finished run", where=output)
-    saved, wanted = (_flat(config.model_dump(mode="json")) for config in (read_config(output), prepared.config))
+    config = read_config(output)
+    saved, wanted = (_flat(each.model_dump(mode="json")) for each in (config, prepared.config))
     for key, value in wanted.items():
+        if key in _DECIDE_NOTHING or (key in _LIMITS and key not in config.model_fields_set):
+            continue
         if saved[key] != value and (saved[key], value) != _FORMER_DEFAULTS.get(key):
             mend = "resume with the same settings, or train into another folder"
             raise RunError(

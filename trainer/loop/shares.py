@@ -1,4 +1,4 @@
-"""Shares of a batch that the layers bear: found out by one forward pass in training mode, before anything is written.
+"""Smallest batches that a network's layers take, found by a forward pass before training; smaller ones are filled up.
 
 Batch normalisation refuses a single image whose maps have one place ("Expected more than 1 value per channel"), and a
 user's own layer may refuse more. A process alone always has two images; several that share a small batch may have one.

@@ -18,11 +18,13 @@ import numpy as np
 import numpy.typing as npt
 
 from artifact.arrays import Indices
-from artifact.cores import available_cores
 from artifact.errors import DataError
-from artifact.images.decoding import ImageError, Pixels
+from artifact.images.cores import available_cores
+from artifact.images.decoding import Pixels
+from artifact.images.image_error import ImageError
 from artifact.images.limits import DEFAULT_LIMITS, Limits
 from artifact.images.preprocessing import Preprocessing, load_pixels
+from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
 from rows.images import ImageRef
 from trainer.pixels.cache import PixelCache
 
@@ -43,6 +45,7 @@ class PixelStore:
         block, row: int32 [images] and int64 [images], where each image is; block -1: nowhere.
         refs: where to read the images that are nowhere.
         limits: of those.
+        read_timeout_s: for each of those that is remote, in seconds.
         workers: threads that decode those.
     """
 
@@ -55,9 +58,10 @@ class PixelStore:
         refs: Mapping[int, ImageRef],
         preprocessing: Preprocessing,
         limits: Limits,
+        read_timeout_s: float = DEFAULT_READ_TIMEOUT_S,
         workers: int,
     ) -> None:
-        self._limits = limits
+        self._limits, self._read_timeout_s = limits, read_timeout_s
         self._blocks, self._block, self._row = list(blocks), block, row
         self._refs, self._preprocessing = refs, preprocessing
         self._workers = workers
@@ -89,7 +93,8 @@ class PixelStore:
     def _decode(self, image: int) -> Pixels:
         ref = self._refs[image]
         try:
-            return load_pixels(ref.read(self._limits.max_bytes), self._preprocessing, self._limits)
+            content = ref.read(self._limits.max_bytes, timeout_s=self._read_timeout_s)
+            return load_pixels(content, self._preprocessing, self._limits)
         except ImageError as error:
             where = None if str(ref.path) in str(error) else ref.path
             raise DataError("image that was readable before", got=str(error), where=where) from None
@@ -99,7 +104,7 @@ class StoreBuilder:
     """A PixelStore in the making: pixels go to disk first, where there is a cache, then into memory, then nowhere.
 
     Args:
-        limits: of images that are decoded each time.
+        limits, read_timeout_s: of images that are decoded each time.
         max_images: as many as may come.
         max_memory_bytes: of pixels in memory.
         cache: open for writing (`PixelCache.filling`).
@@ -110,13 +115,14 @@ class StoreBuilder:
         preprocessing: Preprocessing,
         *,
         limits: Limits = DEFAULT_LIMITS,
+        read_timeout_s: float = DEFAULT_READ_TIMEOUT_S,
         max_images: int,
         max_memory_bytes: int,
         cache: PixelCache | None,
         workers: int,
     ) -> None:
         self._preprocessing, self._cache, self._workers = preprocessing, cache, workers
-        self._limits = limits
+        self._limits, self._read_timeout_s = limits, read_timeout_s
         shape = (preprocessing.height, preprocessing.width, 3)
         self._row_bytes = math.prod(shape)
         capacity = min(max_images, max_memory_bytes // self._row_bytes)
@@ -164,6 +170,7 @@ class StoreBuilder:
             refs=self._refs,
             preprocessing=self._preprocessing,
             limits=self._limits,
+            read_timeout_s=self._read_timeout_s,
             workers=self._workers,
         )
 

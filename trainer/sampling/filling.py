@@ -1,4 +1,4 @@
-"""Batches that are never smaller than the layers bear: a batch that is, is filled up with further images.
+"""Batches filled up with further images where a layer would refuse them for their size.
 
 Decisions a reader would question:
 - Filled up, not merged into the batch before it and not left out: so an epoch has as many batches as it had, which the

@@ -24,17 +24,19 @@ from artifact.errors import (
     UnavailableError,
     UsageError,
 )
-from artifact.images.decoding import ImageError
 from artifact.images.image_batch import BadImagesError
-from artifact.images.limits import DEFAULT_LIMITS, MB, Limits
+from artifact.images.image_error import ImageError
+from artifact.images.limits import DEFAULT_LIMITS, MB, Limits, size_in_words
+from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
 from rows.cutting import cut
-from rows.remote import DEFAULT_TIMEOUT_S
+from rows.images import ImageRef
 from serving.client.batches.packing import pack, place_of, unpack
 from serving.client.batches.sending import ENCODED, PIXELS, Sending
 from serving.client.batches.size import BatchSize
 from serving.client.connection import Connection
-from serving.client.pictures import Picture, read_encoded, read_pixels
+from serving.client.pictures import read_encoded, read_pixels
 from serving.client.reading import Fetched, Reader
+from serving.client.vector_error import NOT_FINITE, VectorError
 from serving.forks import unforked
 
 Read = TypeVar("Read")
@@ -43,9 +45,6 @@ MAX_MESSAGE_BYTES = 2**31 - MB
 """Of encoded files that gRPC can send at once, whoever takes them."""
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
 """Of encoded files in one request: 32 photographs can be more than a server takes."""
-
-NOT_FINITE = "the network gave a vector that is not finite"
-"""Why there is no vector of a picture that was read: NaN or infinity, which nothing downstream could compare."""
 
 
 class BatchRunner:
@@ -68,7 +67,7 @@ class BatchRunner:
         batch_size: BatchSize,
         limits: Limits = DEFAULT_LIMITS,
         cores: int | None = None,
-        read_timeout_s: float = DEFAULT_TIMEOUT_S,
+        read_timeout_s: float = DEFAULT_READ_TIMEOUT_S,
     ) -> None:
         self._connection, self._sending, self._batch_size = connection, sending, batch_size
         self._turn = nullcontext() if cores is None else threading.BoundedSemaphore(cores)
@@ -76,7 +75,7 @@ class BatchRunner:
         self._reader = Reader(limits.max_bytes, timeout_s=read_timeout_s)
         self._inputs = connection.manifest.inputs
 
-    def run(self, pictures: list[Picture]) -> list[Vectors | ImageError]:
+    def run(self, pictures: list[ImageRef]) -> list[Vectors | ImageError]:
         """The vector of each picture, or why there is none: it cannot be read, or its vector is not finite."""
         fetched = self._reader.fetch(pictures)
         with self._turn, unforked():
@@ -142,10 +141,9 @@ class BatchRunner:
             vectors = unpack(outputs, self._inputs, len(places))
             for place, vector in zip(places, vectors, strict=True):
                 results[place] = vector
-            for number in np.flatnonzero(
-                ~np.isfinite(vectors).all(axis=1)
-            ).tolist():  # whoever ran it, it comes by here
-                results[places[number]] = ImageError(NOT_FINITE)
+            are_finite = np.isfinite(vectors).all(axis=1)  # whoever ran the network, its vectors come by here
+            for number in np.flatnonzero(~are_finite).tolist():
+                results[places[number]] = VectorError(NOT_FINITE)
             return
 
 
@@ -161,7 +159,7 @@ def _require_sendable(feeds: Mapping[str, list[Any]]) -> None:
 
 def _too_large(feeds: Mapping[str, list[Any]], *, where: object) -> ImageError:
     """Why an image has no vector that no request to a server can hold as a file."""
-    size = f"{_num_bytes(feeds) / MB:.1f} MB in one request"
+    size = f"{size_in_words(_num_bytes(feeds))} in one request"
     mend = "send pixels with --send pixels, or raise the server's --max-message-mb"
     return ImageError(f"{size}, more than the server takes ({where}); {mend}")
 
@@ -172,7 +170,7 @@ def _portions(places: list[int], sizes: list[int]) -> Iterator[list[int]]:
         yield places[start:end]
 
 
-def _caught(read: Callable[[Picture], Read], source: Fetched) -> Read | ImageError:
+def _caught(read: Callable[[ImageRef], Read], source: Fetched) -> Read | ImageError:
     if isinstance(source, ImageError):
         return source
     try:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from artifact.cores import available_cores
+from artifact.images.cores import available_cores
 from artifact.images.decoding import Pixels
 from artifact.images.image_batch import load_batch
 from artifact.repository.reading import open_repository

@@ -83,7 +83,7 @@ def test_pairs_without_a_truth_are_left_out_and_counted(tmp_path: Path, capsys: 
             f"expected pairs of both sorts, 0 and 1, to tell them apart, got 0 same and {NUM_ROWS} different",
         ),
         ({"distance_left_right": [0.5] * NUM_ROWS, "different": ["x"] * NUM_ROWS}, (), 1, "expected a number in every"),
-        ({}, ("--per-class",), 2, "--label with them"),
+        ({}, ("--per-class",), 2, "--per-class: expected --label with it"),
     ],
 )
 def test_what_cannot_be_measured_is_one_line(

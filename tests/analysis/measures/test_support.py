@@ -8,6 +8,7 @@ from scipy.stats import binomtest
 
 from analysis.measures.pairs import choose_pairs
 from analysis.measures.support import (
+    NO_INTERVAL,
     fewest_for_share,
     support_of_pairs,
     support_of_share,
@@ -51,7 +52,7 @@ def test_a_rate_of_false_accepts_takes_ten_of_them(far: float) -> None:
     [
         (support_of_share(1.0, 50, "queries", num_classes=25), "50 queries of 25 classes"),
         (
-            support_of_share(0.5, 1, "queries", num_classes=1, has_interval=True),
+            support_of_share(0.5, 1, "queries", num_classes=1, remark=NO_INTERVAL),
             "1 query of 1 class: too few to tell 50 % to within 10 points, which takes 93 queries; no interval below 5 "
             "classes",
         ),
@@ -98,7 +99,7 @@ def test_a_threshold_carries_its_counts(classes: list[int], is_enough: bool) -> 
     same = sum(a == b for a, b in pairs)
     assert (found["same_pairs"], found["different_pairs"], found["pairs"]) == (same, len(pairs) - same, len(pairs))
     assert (found["classes"], found["is_enough"]) == (len(classes), is_enough)
-    assert ("too few for 1 % false accepts" in found["rests_on"]) is not is_enough
+    assert ("too few for 1 % false accepts" in found["rests_on"]["value"]["text"]) is not is_enough
     assert found["value"] > 0
     measured = verification_metrics(vectors, labels, distance="euclidean", bootstrap=0)
     assert measured is not None

@@ -16,7 +16,7 @@ from analysis.search import queries
 from analysis.search.queries import is_vectors, read_queries
 from artifact.arrays import Vectors
 from artifact.errors import DataError, SpaceError, UsageError
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from artifact.images.preprocessing import load_pixels
 from rows.vectors.lineage import Lineage
 from rows.vectors.table import vector_array
@@ -126,7 +126,7 @@ def test_what_cannot_be_asked_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SpaceError, match="unknown origin"):
         read(tmp_path / "v.parquet")
     (tmp_path / "gone.csv").write_text("id,image\na,nowhere.png\n")
-    with pytest.raises(DataError, match="query 'a': expected an image, got "):
+    with pytest.raises(DataError, match="query 'a': expected an image that has a vector, got "):
         read(tmp_path / "gone.csv")
 
 
@@ -148,5 +148,7 @@ def test_bad_images_are_left_out_and_named(tmp_path: Path) -> None:
     ]
     for path in (paths[0], paths[3]):
         path.write_bytes(b"")
-    with pytest.raises(DataError, match=r"^query '.*': expected an image, got .*; and none of 3 others is one$"):
+    with pytest.raises(
+        DataError, match=r"^query '.*': expected an image that has a vector, got .*; and none of 3 others is one$"
+    ):
         read(tmp_path / "images")

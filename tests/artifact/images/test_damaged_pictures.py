@@ -10,9 +10,11 @@ import pytest
 from PIL import Image, ImageDraw
 
 import artifact.images.decoding
-from artifact.images.decoding import ImageError, decode_image, image_pixels
+from artifact.images.decoding import decode_image
 from artifact.images.image_batch import format_bad_images, parse_bad_images
+from artifact.images.image_error import ImageError
 from artifact.images.limits import Limits
+from artifact.images.pillow_images import image_pixels
 from tests.shared.damaged_pictures import damaged_pictures
 from tests.shared.jpeg_files import jpegs, scan_by_scan, scan_start, with_bytes_before_end, without_end
 from tests.shared.odd_pictures import photo, plain_pixels

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from artifact.errors import UsageError
-from artifact.images.decoding import ImageError, decode_image, inspect_image, require_within
+from artifact.images.decoding import decode_image, inspect_image, require_within
+from artifact.images.image_error import ImageError
 from artifact.images.limits import MB, SERVER_LIMITS, Limits, too_many_bytes
 from artifact.images.preprocessing import Preprocessing, load_pixels
 from artifact.limit_options import require_limits

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artifact.images.decoding import decode_image, image_pixels, inspect_image
+from artifact.images.decoding import decode_image, inspect_image
+from artifact.images.pillow_images import image_pixels
 from tests.shared.odd_pictures import odd_pictures, photo, plain_pixels
 from tests.shared.pictures import encode, pictures
 

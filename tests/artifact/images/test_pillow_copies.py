@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artifact.images.decoding import decode_image, image_pixels
+from artifact.images.decoding import decode_image
+from artifact.images.pillow_images import image_pixels
 from tests.shared.odd_pictures import photo, rotated_exif
 from tests.shared.pictures import encode
 from tests.shared.png_chunks import with_chunk

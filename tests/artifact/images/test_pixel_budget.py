@@ -16,13 +16,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artifact.images import decoding
-from artifact.images.decoding import ImageError, decode_image
+import artifact.images.cores
+from artifact.images import decoding, pixel_budget
 from artifact.images.image_batch import BadImagesError, load_batch
+from artifact.images.image_error import ImageError
 from artifact.images.image_parts import LARGE_FILE
 from artifact.images.limits import DEFAULT_LIMITS
-from artifact.images.pixel_budget import PIXEL_BUDGET, PixelBudget, default_bytes
+from artifact.images.pixel_budget import PixelBudget, default_bytes
 from artifact.images.preprocessing import Preprocessing, load_pixels
+from tests.shared.control_groups import UNIFIED, machine
 from tests.shared.pictures import encode, noise
 from tests.shared.places import ROOT
 from tests.shared.waiting import eventually
@@ -30,7 +32,7 @@ from tests.shared.waiting import eventually
 WAIT_S = 30
 
 _PEAK = """
-import resource, sys
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from artifact.images import decoding
 from artifact.images.limits import DEFAULT_LIMITS
@@ -39,7 +41,8 @@ from artifact.images.preprocessing import Preprocessing, load_pixels
 
 data, spec = open(sys.argv[1], "rb").read(), Preprocessing(height=32, width=32)
 decoding.PIXEL_BUDGET = PixelBudget(int(sys.argv[2]))
-def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def peak():  # getrusage has that of the parent too, before it became this program
+    return int(open("/proc/self/status").read().partition("VmHWM:")[2].split()[0]) * 1024
 load_pixels(open(sys.argv[3], "rb").read(), spec)
 before = peak()
 with ThreadPoolExecutor(8) as pool:
@@ -68,7 +71,7 @@ def test_memory_of_many_large_pictures_is_bounded(tmp_path: Path, name: str) -> 
         picture.putalpha(128)
     picture.save(tmp_path / name, **({"compress_level": 1} if name.endswith("png") else {}))
     shades.save(tmp_path / "small.jpg")
-    alone = width * height * decoding._open((tmp_path / name).read_bytes(), DEFAULT_LIMITS).bytes_a_pixel
+    alone = decoding._open((tmp_path / name).read_bytes(), DEFAULT_LIMITS).num_bytes
     bounded = peak_bytes(tmp_path / name, tmp_path / "small.jpg", budget=2**20)
     assert bounded < 1.75 * alone, "one goes alone; the C library keeps some of what each thread has freed"
     assert peak_bytes(tmp_path / name, tmp_path / "small.jpg", budget=2**40) > 1.5 * bounded, "what the budget prevents"
@@ -81,7 +84,7 @@ def test_a_large_file_is_not_kept_twice_while_it_waits(form: str, options: dict[
     """What it is written anew to, without its metadata, is made once there is room for its pixels."""
     data = encode(Image.fromarray(noise(1, 800)[0]), form, **options)
     assert len(data) > LARGE_FILE
-    decode_image(data)
+    decoding.decode_image(data)
     gc.collect()
     tracemalloc.start()
     opened = decoding._open(data, DEFAULT_LIMITS)
@@ -176,10 +179,29 @@ def test_a_forked_child_has_all_of_the_budget() -> None:
     assert budget._held == 0
 
 
-def test_small_pictures_are_not_counted_and_the_budget_fits_the_cores() -> None:
-    """A photograph of 12 megapixels on each core never waits."""
+def test_small_pictures_are_not_counted() -> None:
+    """As many as come at a time."""
     budget = PixelBudget(10, small_bytes=5)
     with budget.hold(4), budget.hold(4), budget.hold(4):
         assert budget._held == 0
-    assert PIXEL_BUDGET.max_bytes == default_bytes() >= 512 * 2**20
-    assert default_bytes() >= len(os.sched_getaffinity(0)) * 12_000_000 * 10
+
+
+@pytest.mark.parametrize(("share", "cores"), [("max", 16), ("1600000", 16), ("650000", 6), ("50000", 4), ("300000", 4)])
+def test_budget_fits_the_cores_that_are_granted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: str, cores: int
+) -> None:
+    """128 MiB for each of 16 cores, or for each of those that the container's share is; never less than for four."""
+    monkeypatch.setattr(artifact.images.cores, "_affinity", lambda: 16)
+    root = machine(tmp_path, "0::/\n", UNIFIED, **{"cpu.max": f"{share} 100000\n"})
+    assert default_bytes(root=root) == cores * 128 * 2**20
+
+
+def test_budget_is_counted_when_some_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not when the module is imported: the process may be given other cores before it decodes anything."""
+    asked: list[int] = []
+    monkeypatch.setattr(pixel_budget, "default_bytes", lambda: asked.append(1) or 100)
+    budget = PixelBudget(small_bytes=1)
+    assert not asked
+    with budget.hold(50), budget.hold(50):
+        assert budget._held == 100
+    assert (len(asked), budget.max_bytes) == (1, 100)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from artifact.images.decoding import ImageError, decode_image, inspect_image
+from artifact.images.decoding import decode_image, inspect_image
 from artifact.images.image_batch import BadImagesError, format_bad_images, load_batch, parse_bad_images
+from artifact.images.image_error import ImageError
 from artifact.images.limits import Limits
 from artifact.images.preprocessing import Preprocessing, load_pixels
 from tests.shared.spoiled_images import png_of

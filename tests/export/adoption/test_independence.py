@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from artifact.errors import ParityError
@@ -129,3 +129,16 @@ def test_branches_that_read_the_image_run_one_by_one_too(tmp_path: Path) -> None
     assert adopted.batching == "one by one"
     adopted.write(tmp_path / "out.onnx")
     _require_alone(Engine(tmp_path / "out.onnx"), alone(model, CROWD))
+
+
+def test_half_networks_run_one_by_one_too(tmp_path: Path) -> None:
+    """Of batch 1 and float16, over whose batch something is done: each picture its own."""
+    extra = (node("Softmax", "vector", "soft", axis=0), node("Concat", "vector soft", "out", axis=1))
+    model = small_graph(shape=(1, 3, 8, 8), kind=TensorProto.FLOAT16, extra=extra, output="out")
+    adopted = adopt(save(model, tmp_path / "net.onnx"), mean=MEAN, std=STD)
+    assert (adopted.batching, adopted.manifest.precision) == ("one by one", "fp16")
+    adopted.write(tmp_path / "out.onnx")
+    planes = ((CROWD / 255 - MEAN) / STD).transpose(0, 3, 1, 2).reshape(len(CROWD), -1)
+    expected = planes @ numpy_helper.to_array(small_graph().graph.initializer[0])
+    got = Engine(tmp_path / "out.onnx").run({"image": CROWD})["embedding"]
+    np.testing.assert_allclose(got, np.concatenate([expected, np.ones_like(expected)], axis=1), atol=0.03)

@@ -166,3 +166,34 @@ def test_evaluate_refuses_in_one_line(evaluated: Cli, arguments: tuple[str, ...]
     assert (got, out) == (code, "")
     assert words in err
     assert "Traceback" not in err
+
+
+def test_evaluate_says_where_there_is_no_interval(evaluated: Cli, tmp_path: Path) -> None:
+    """Every figure without one, of four classes: the columns are empty, and the words beside them say why."""
+    write_table(tmp_path, name="four.parquet", group=[f"g{row % 4}" for row in range(120)])
+    facts = json.loads(evaluated("four.parquet", "--label", "group", "--json")[1])
+    shares = facts | facts["verification"]
+    for name, support in facts["rests_on"].items():
+        is_bare = shares[name] is not None and shares.get(f"{name}_low") is None
+        assert ("no interval" in support["text"]) is is_bare, name
+    assert sum("no interval below 5 classes" in support["text"] for support in facts["rests_on"].values()) >= 10
+    facts = json.loads(evaluated("four.parquet", "--label", "group", "--json", "--bootstrap", 0)[1])
+    assert "no interval" not in str(facts["rests_on"])
+
+
+def test_evaluate_marks_classes_of_too_few(evaluated: Cli) -> None:
+    """Some fifteen queries a class: in its line, and in JSON beside each of its figures."""
+    rows = json.loads(evaluated("v.parquet", "--label", "label", "--json", "--per-class")[1])["per_class"]
+    texts = set()
+    for row in rows:
+        names = [name for name in row if name.startswith(("recall@", "P@", "mAP@R"))]
+        assert list(row["rests_on"]) == names
+        assert {support["queries"] for support in row["rests_on"].values()} == {row["queries"]}
+        short = [support["text"] for support in row["rests_on"].values() if not support["is_enough"]]
+        texts.add(short[0] if short else f"{row['queries']} queries")
+    out = evaluated("v.parquet", "--label", "label", "--per-class")[1]
+    [header] = [line for line in out.splitlines() if line.startswith("class")]
+    assert header.endswith("rests on")
+    lines = out[out.index(header) :].splitlines()[1:]
+    assert {line[header.index("rests on") :].strip() for line in lines} == texts
+    assert any(": too few to tell " in text for text in texts)

@@ -105,7 +105,7 @@ def test_no_distance_is_taken_beside_a_lineage_that_says_another(scored_cli: Cli
     code, _, err = scored_cli("search", "i", "v", "--distance", "cosine")
     assert (code, one_line(err)) == (2, "--distance: expected euclidean, as the index was built, got cosine (i)")
     code, _, err = scored_cli("evaluate", "v", "--distance", "euclidean")
-    assert (code, "--label with them" in one_line(err)) == (2, True)
+    assert (code, "--distance: expected --label with it" in one_line(err)) == (2, True)
 
 
 def test_queries_that_lost_their_lineage_are_taken_where_somebody_vouches(scored_cli: Cli) -> None:

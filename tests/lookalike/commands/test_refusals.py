@@ -19,7 +19,7 @@ from tests.shared.scored_folder import MODEL
         (
             ("search", "i", "models/tiny/config.pbtxt", *MODEL),
             1,
-            "expected an image, got not an image in any of",
+            "expected an image that has a vector, got not an image in any of",
         ),
         (("search", "i", "v", "--gallery", "images"), 1, "expected a plain file or nothing yet, got a folder (images)"),
     ],

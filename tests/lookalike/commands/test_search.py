@@ -141,7 +141,10 @@ def test_bad_queries_are_told_and_the_others_answered(scored_cli: Cli) -> None:
     assert line.startswith("7 queries with bad images left out: bad0.png: not an image in any of ")
     assert line.endswith("; and 2 more")
     code, _, err = scored_cli("search", "i", "images/bad0.png", *MODEL)
-    assert (code, err.startswith("lookalike: query 'images/bad0.png': expected an image, got not an image")) == (
+    assert (
+        code,
+        err.startswith("lookalike: query 'images/bad0.png': expected an image that has a vector, got not an image"),
+    ) == (
         1,
         True,
     )

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from artifact.errors import ArtifactError, InvalidRequestError
-from artifact.images.decoding import ImageError
 from artifact.repository.reading import open_repository
 from serving.check import check_engine
 from serving.client.async_scorer import AsyncScorer
 from serving.client.scorer import Scorer
+from serving.client.vector_error import VectorError
 from serving.difference import compare_artifacts
 from serving.engine import Engine
 from tests.shared.serving_urls import Place
@@ -51,7 +51,8 @@ def test_a_vector_that_is_not_finite_is_a_bad_row(place: Place, model: str, send
         "cannot read 1 of 8 images: [row 7, image] empty (0 bytes); "
         f"cannot embed 4 of 8 images: [row 1,3,4,6, image] {NOT_FINITE}"
     )
-    assert [isinstance(each, ImageError) for each in found] == [False, True, False, True, True, False, True]
+    assert [isinstance(each, VectorError) for each in found] == [False, True, False, True, True, False, True]
+    assert scored.unembedded == {(row, "image") for row in (1, 3, 4, 6)}
 
 
 def test_tuples_with_such_a_vector_are_bad_rows(place: Place) -> None:

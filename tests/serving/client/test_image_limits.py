@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artifact.errors import UsageError
+from artifact.errors import InvalidRequestError, UsageError
 from artifact.images.limits import MB
 from artifact.repository.publishing import publish
 from serving.client.scorer import Scorer
 from serving.embedded.options import ServerOptions
 from serving.embedded.server import Server
-from tests.shared.pictures import noise
+from tests.shared.pictures import encode, noise
 from tests.shared.tiny_artifact import linear_vectors, write_tiny_artifact
 
 SIDE = 100
@@ -76,6 +77,56 @@ def test_limits_of_a_scorer_are_the_same_however_images_travel(repository: Path,
                 assert reasons(scorer, files) == {}
 
 
+@pytest.mark.parametrize("how", ["opened", "loaded", "made", "draft"])
+@pytest.mark.parametrize("use", ["embed", "stream", "score"])
+def test_limits_of_a_scorer_hold_for_pil_images(repository: Path, how: str, use: str) -> None:
+    """Opened or loaded already: under a small limit refused by its option, whatever the default; else embedded."""
+    file = encode(Image.fromarray(np.random.default_rng(1).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)), "JPEG")
+
+    def image() -> Image.Image:
+        if how == "made":
+            return Image.new("RGB", (SIDE, SIDE), "red")
+        found = Image.open(io.BytesIO(file))
+        if how == "loaded":
+            found.load()
+        if how == "draft":
+            found.draft("L", (SIDE, SIDE))
+        return found
+
+    def reason(scorer: Scorer) -> str | None:
+        try:
+            if use == "embed":
+                scorer.embed([image()])
+            elif use == "stream":
+                (scored,) = scorer.stream([{"image": [image()]}])
+                return scored.bad[0][2] if scored.bad else None
+            else:
+                scorer.score({name: [image()] for name in scorer.manifest.streams})
+        except InvalidRequestError as error:
+            return str(error)
+        return None
+
+    with Scorer("tiny", repository=repository, **NARROW) as scorer:
+        assert (PIXELS + "limit of 0.005 megapixels; raise it with --max-megapixels") in str(reason(scorer))
+    with Scorer("tiny", repository=repository) as scorer:
+        assert reason(scorer) is None
+
+
+def test_a_pil_image_is_as_large_as_the_scorers_limit_allows(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over the default of 128 megapixels where the Scorer's is higher, and refused by its header where it is not."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)  # of those who open such pictures
+    data = encode(Image.new("1", (12_000, 11_000)), "PNG")
+    with Scorer("tiny", repository=repository) as scorer:
+        (scored,) = scorer.stream([{"image": [Image.open(io.BytesIO(data))]}])
+    assert [reason for _, _, reason in scored.bad] == [
+        "12000x11000 pixels (132 megapixels), over the limit of 128 megapixels; raise it with --max-megapixels"
+    ]
+    with Scorer("tiny", repository=repository, max_megapixels=132) as scorer:
+        (scored,) = scorer.stream([{"image": [Image.open(io.BytesIO(data[: len(data) // 2]))]}])
+    [(_, _, reason)] = scored.bad
+    assert "truncated" in reason, "read up to where it was cut, so that no such picture has to be decoded here"
+
+
 def test_limits_of_a_server_are_its_own(repository: Path, files: list[Path]) -> None:
     """Its refusal says whose they are; pixels that are decoded here do not meet them."""
     with Server(repository, grpc_port=0, **NARROW) as server:
@@ -115,8 +166,8 @@ def test_an_image_larger_than_a_servers_messages_is_a_bad_row(
     with Server(repository, grpc_port=0, max_message_bytes=20_000) as server:
         with Scorer("tiny", url=server.url, send="encoded", batch_size=batch_size) as scorer:
             assert reasons(scorer, files) == {
-                2: f"0.0 MB in one request, more than the server takes ({server.url}); send pixels with --send pixels, "
-                "or raise the server's --max-message-mb"
+                2: f"{files[2].stat().st_size} bytes in one request, more than the server takes ({server.url}); send "
+                "pixels with --send pixels, or raise the server's --max-message-mb"
             }
         with Scorer("tiny", url=server.url, batch_size=batch_size) as scorer:
             scorer.core.sending.choice = "encoded"  # as measured

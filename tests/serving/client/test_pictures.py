@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,12 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from artifact.errors import DataError, InvalidRequestError, UsageError
-from artifact.images.decoding import ImageError, decode_image
+from artifact.errors import InvalidRequestError, UsageError
+from artifact.images.decoding import decode_image
+from artifact.images.image_error import ImageError
+from rows.cells import image_of_cell
 from serving.client.async_scorer import AsyncScorer
+from serving.client.chunks import image_list
 from serving.client.pictures import picture
 from serving.client.scorer import Scorer
 from serving.client.windows import ROWS_PER_WINDOW
@@ -165,10 +169,49 @@ def test_rows_are_numbered_over_all_windows(repository: Path) -> None:
             scorer.embed(wrong)
         with pytest.raises(UsageError, match=rf"got float \(row {len(images)} of negative\)$"):
             scorer.score({"anchor": [*images, PNG], "positive": [*images, PNG], "negative": wrong})
-        with pytest.raises(DataError, match=r"^foo:// in a location: .* \(row 1\)"):
-            scorer.embed([PNG, "foo://bar/baz.png"])
     with pytest.raises(UsageError, match=rf"got float \(row {len(images)}\)$"):
         asyncio.run(embed())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        base64.b64encode(PNG).decode(),
+        base64.urlsafe_b64encode(PNG).decode().rstrip("="),
+        f"data:image/png;base64,{base64.b64encode(PNG).decode()}",
+        f"DATA:;BASE64,{base64.b64encode(PNG).decode()}",
+        "data:image/png;base64,no",
+        "x" * 5000,
+        "foo://bar/baz.png",
+        "sub/a.png",
+        "",
+    ],
+    ids=lambda text: text[:24],
+)
+def test_text_means_in_a_list_what_it_means_in_a_table(text: str) -> None:
+    """The same image or the same reason: from a list, a struct, a column of Arrow and the cell of a file."""
+    [cell] = image_list(pa.array([text]))
+    assert picture(text) == picture({"bytes": None, "path": text}) == picture(pa.scalar(text)) == cell
+    assert cell == image_of_cell(text, Path())
+    if "baz" not in text and "a.png" not in text:
+        assert cell.path is None
+    if base64.b64encode(PNG)[:40].decode() in text:
+        assert cell.data == PNG
+
+
+def test_encoded_text_is_scored_and_what_is_none_is_a_bad_row(repository: Path) -> None:
+    """The vector of its bytes; a URI that cannot be decoded, a text too long for a name, a protocol nobody knows."""
+    uri = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
+    with Scorer("triplet_branch", repository=repository, threads=1) as scorer:
+        vectors = scorer.embed([PNG, uri, uri[22:]])
+        assert np.array_equal(vectors, np.repeat(vectors[:1], 3, axis=0))
+        bad = list(scorer.embed_iter(["data:image/png;base64,n", "x" * 5000, "foo://bar/baz.png"], bad="yield"))
+    reasons = [str(error) for error in bad if isinstance(error, ImageError)]
+    assert len(reasons) == 3
+    for words, reason in zip(
+        ["a data: URI that cannot be decoded", "5000 letters", "no protocol"], reasons, strict=True
+    ):
+        assert words in reason
 
 
 def test_encoded_bytes_may_come_in_any_wrapping(repository: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from upath import UPath
 
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from rows.images import ImageRef
 from serving.client import reading
 from serving.client.reading import Reader

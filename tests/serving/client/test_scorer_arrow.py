@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from artifact.errors import InvalidRequestError, UsageError
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from rows.vectors.lineage import Lineage
 from serving.client.chunks import chunks
 from serving.client.scorer import Scorer

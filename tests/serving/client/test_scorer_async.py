@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from artifact.errors import InvalidRequestError, ModelNotFoundError, UnansweredError, UsageError
-from artifact.images.decoding import ImageError
+from artifact.images.image_error import ImageError
 from serving.client.async_scorer import AsyncScorer
 from serving.client.connections.local import LocalConnection
 from serving.client.options import ScorerOptions

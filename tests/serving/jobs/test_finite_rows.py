@@ -50,7 +50,7 @@ def test_the_command_sets_such_rows_aside_and_analysis_goes_on(cli: Cli, reposit
     assert cli("index", out, "--output", str(tmp_path / "photos.index"))[0] == 0
     code, _, err = cli("search", str(tmp_path / "photos.index"), str(folder / "07.png"), *model)
     assert code == 1
-    assert f"07.png': expected an image, got {NOT_FINITE}" in err
+    assert f"07.png': expected an image that has a vector, got {NOT_FINITE}" in err
     again = cli("score", str(folder), *model, "--output", out, "--retry-errors", "--json")
     assert again[0] == 3
     assert len(VectorTable.open(Path(out)).ids) == 19

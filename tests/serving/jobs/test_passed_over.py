@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from artifact.errors import OutputError
 from lookalike.cli import main
 from rows.tables import open_table
 from serving.jobs.merging import merge_shards
 from serving.jobs.shards import Shard
 from tests.shared.job_tables import folder_of_images, score
+from tests.shared.row_tables import write_members
 from tests.shared.scored_images import write_images
 
 NOTE = "passed over: 2 .dng, 1 .txt, 1 @eaDir; .dng: pictures of formats that are not read, convert them to JPEG or PNG"
@@ -50,6 +53,22 @@ def test_job_tells_before_its_first_row_and_its_manifest_says_it(
     assert "passed_over" not in json.loads((tmp_path / "other/manifest.json").read_text())
 
 
+def test_packed_tars_tell_when_they_have_been_read(repository: Path, tmp_path: Path) -> None:
+    """Behind the last row, in the result and in the manifest; junk in them is no row."""
+    write_images(tmp_path / "images", 1)
+    (image,) = sorted((tmp_path / "images").rglob("*.*"))
+    members = {f"{i:03d}.HEIC": image.read_bytes() for i in range(110)}
+    members |= {"@eaDir/a.jpg": image.read_bytes(), "0.dng": b"II*", "z.cls": b"late"}
+    events: list[Mapping[str, Any]] = []
+    table = open_table(write_members(tmp_path / "t.tar.gz", members))
+    result = score(table, repository, tmp_path / "out", report=events.append)
+    assert (result.num_rows, result.num_errors, result.passed_over) == (111, 1, {".dng": 1, "@eaDir": 1})
+    notes = [str(event["message"]) for event in events if event["event"] == "note"]
+    assert [note[:17] for note in notes] == ["passed over: 1 .d", "t.tar.gz: 1 label"]
+    assert events[0]["event"] == "rows"
+    assert json.loads((tmp_path / "out/manifest.json").read_text())["passed_over"] == result.passed_over
+
+
 def test_merged_shards_keep_it(repository: Path, images: Path, tmp_path: Path) -> None:
     """Each shard walked the same folder: the counts are not added up."""
     folders = [tmp_path / str(number) for number in (1, 2)]
@@ -73,7 +92,35 @@ def test_command_tells_it_on_stderr_and_in_json(
     assert main(["score", str(tmp_path / "my set"), *model, "--output", str(tmp_path / "splits")]) == 0
     told = capsys.readouterr()
     assert "passed_over" not in told.out
-    assert told.err.splitlines() == [
+    assert "table_notes" not in told.out
+    note = (
         "the folders test, train look like splits of one data set, and the labels are these names; for one of them,"
         f" with its classes as labels, name '{tmp_path}/my set/test'"
-    ]
+    )
+    assert told.err.splitlines() == [note]
+    assert main(["score", str(tmp_path / "my set"), *model, "--output", str(tmp_path / "json"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["table_notes"] == [note]
+
+
+def test_job_of_an_older_version_is_refused_with_what_it_read_otherwise(repository: Path, tmp_path: Path) -> None:
+    """Files that were passed over before, and junk that was not; a folder that changed has changed."""
+    write_images(tmp_path / "images", 3)
+    output = tmp_path / "out"
+    score(open_table(tmp_path / "images"), repository, output)
+    manifest = json.loads((output / "manifest.json").read_text())
+    manifest["job"]["table"] = "0" * 64
+    (output / "manifest.json").write_text(json.dumps(manifest))
+    changed = "got that table before it changed (or with another id column)"
+    assert f"{changed} ({output})" in refusal(tmp_path / "images", repository, output)
+    (tmp_path / "images" / "@eaDir").mkdir()
+    way = ", or as an older version read it: with the images in @eaDir ("
+    assert changed + way in refusal(tmp_path / "images", repository, output)
+    shutil.copy(next((tmp_path / "images").glob("*.png")), tmp_path / "images" / "a.HEIC")
+    way = ", or as an older version read it: without files such as 'a.HEIC' and with the images in @eaDir ("
+    assert changed + way in refusal(tmp_path / "images", repository, output)
+
+
+def refusal(images: Path, repository: Path, output: Path) -> str:
+    with pytest.raises(OutputError) as caught:
+        score(open_table(images), repository, output)
+    return str(caught.value)

@@ -1,9 +1,13 @@
 """Tables of images and classes: as good as class folders, in every format."""
 
 import hashlib
+import json
+from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from artifact.errors import DataError
 from tests.shared.table_writers import (
@@ -75,3 +79,27 @@ def test_split_of_a_run_is_read_again_from_its_table(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         read_split(run, report=lambda event: None)
     assert str(caught.value) == f"images of the run: expected as they were in training, got changed ({tuples})"
+
+
+def test_whole_numbers_with_gaps_are_classes(tmp_path: Path) -> None:
+    """As pandas and databases write them: in one file, in one of several, in JSON lines; the gaps are no class."""
+    names = write_pngs(tmp_path, 20)
+    labels = [(3, 10, None)[row % 3] for row in range(20)]
+    gaps = [None if label is None else float(label) for label in labels]
+    nans = [float("nan") if label is None else label for label in gaps]
+    (tmp_path / "shards").mkdir()
+    parts = pa.table({"image": names[:9], "label": [3, 10, 3] * 3}), pa.table({"image": names[9:], "label": gaps[9:]})
+    for number, part in enumerate(parts):
+        moved = part.set_column(0, "image", pa.array([f"../{name}" for name in part["image"].to_pylist()]))
+        parquet.write_table(moved, tmp_path / "shards" / f"{number}.parquet")
+    parquet.write_table(pa.table({"image": names, "label": gaps}), tmp_path / "gaps.parquet")
+    parquet.write_table(pa.table({"image": names, "label": pa.array(nans)}), tmp_path / "nan.parquet")
+    decimals = pa.array([None if label is None else Decimal(label) for label in labels], pa.decimal128(9, 2))
+    parquet.write_table(pa.table({"image": names, "label": decimals}), tmp_path / "decimal.parquet")
+    rows = [json.dumps({"image": name, "label": label}) for name, label in zip(names, nans, strict=True)]
+    (tmp_path / "t.jsonl").write_text("\n".join(rows))
+    for table in ("shards", "gaps.parquet", "nan.parquet", "decimal.parquet", "t.jsonl"):
+        prepared, warnings = prepare_table(tmp_path / table)
+        assert prepared.train.files.classes == ("3", "10")
+        assert "without a class were left out" in warnings[0]
+        assert prepared.num_images == (20 - 3 if table == "shards" else 20 - 6)

@@ -17,7 +17,7 @@ from trainer.loop.preparation import prepare
 
 
 def test_bad_images_are_counted_and_named_with_their_reasons(tmp_path: Path) -> None:
-    """Truncated, text, empty, 1x1 and gigantic files in one line; a limit lets them be skipped."""
+    """Truncated, text, empty, 1x1 and gigantic files in one line; a limit lets them be left out."""
     write_classes(tmp_path, {"cat": 3, "dog": 3})
     whole = write_noise(tmp_path / "cat" / "cut.png", 9, size=(64, 64)).read_bytes()
     (tmp_path / "cat" / "cut.png").write_bytes(whole[: len(whole) // 2])
@@ -35,7 +35,7 @@ def test_bad_images_are_counted_and_named_with_their_reasons(tmp_path: Path) -> 
         " dog/tiny.png: 1x1 pixels: a placeholder, not a picture;"
         " dog/wall.png: 20000x20000 pixels (400 megapixels), over the limit of 128 megapixels;"
         " raise it with --max-megapixels"
-        f" ({tmp_path}); mend or remove them, or skip them with --set max_bad_images=5"
+        f" ({tmp_path}); mend or remove them, or leave them out with --set max_bad_images=5"
     )
     with pytest.raises(DataError, match="expected at most 4 unreadable"):
         read_folder(tmp_path, max_bad_images=4)

@@ -120,8 +120,8 @@ def test_columns_that_make_no_sense_are_refused_in_one_line(tmp_path: Path) -> N
             DataError,
             write_parquet(tmp_path / "float.parquet", {"image": names, "label": [0.5, 1, 2, 3]}),
             {},
-            'label column "label": expected strings or whole numbers, got double (float.parquet); name the right column'
-            " with --columns label=...",
+            'label column "label": expected strings or whole numbers, got 0.5 in row 0 (float.parquet); name the right'
+            " column with --columns label=...",
         ),
         (
             DataError,

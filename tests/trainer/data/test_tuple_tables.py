@@ -91,7 +91,7 @@ def test_table_of_tuples_gives_its_tuples(tmp_path: Path, name: str, kind: str) 
 
 @pytest.mark.parametrize("name", ["t.csv", "bytes.parquet"])
 def test_bad_images_take_their_tuples_with_them(tmp_path: Path, name: str) -> None:
-    """An unreadable image, a missing one and an empty cell: counted, named, and skipped, up to a limit if given."""
+    """An unreadable image, a missing one and an empty cell: counted, named, and left out, up to a limit if given."""
     names = write_pngs(tmp_path, 30)
     (tmp_path / names[4]).write_bytes(b"no image")
     columns: dict[str, list[Any]] = {
@@ -106,10 +106,10 @@ def test_bad_images_take_their_tuples_with_them(tmp_path: Path, name: str) -> No
     listed = f"row 2, negative: no image: the cell is empty; {bad}: {reason}"
     assert refusal(DataError, table, max_bad_images=1) == (
         f"2 of 29 images cannot be used: expected at most 1 unreadable, got {listed} ({table}); mend or remove them, or"
-        " skip them with --set max_bad_images=2"
+        " leave them out with --set max_bad_images=2"
     )
     prepared, warnings = prepare_table(table)
-    assert warnings == [f"2 images were skipped, and 3 of 10 tuples with them: {listed}"]
+    assert warnings == [f"2 images were left out, and 3 of 10 tuples with them: {listed}"]
     assert prepared.tuples is not None
     assert prepared.held_out_tuples is not None
     assert sorted([*prepared.tuples.rows, *prepared.held_out_tuples.rows]) == [0, 1, 3, 5, 6, 8, 9]

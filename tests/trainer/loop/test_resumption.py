@@ -11,14 +11,16 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from safetensors import safe_open
 
-from artifact.errors import OutputError, RunError
+from artifact.errors import DataError, OutputError, RunError
 from tests.shared.child_process import start_child
 from tests.shared.places import SHARED
 from tests.shared.shapes_run import fit_small, lines_of, write_shapes
 from trainer.config.config import make_config
 from trainer.loop.fit import fit
+from trainer.loop.preparation import read_split
 from trainer.run.saved_run import Run, load_run
 
 RUN_TRAINING = str(SHARED / "run_training.py")
@@ -136,6 +138,41 @@ def test_resume_refuses_changed_settings_by_name(shapes: Path, tmp_path: Path) -
     )
 
 
+@pytest.mark.parametrize("settings", [{}, {"split_folders": False}, {"max_megapixels": 64, "max_image_mb": 32}])
+def test_runs_of_before_go_on_though_new_settings_would_refuse_them(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """On split folders, and without settings that came since; a finished one can be read again too."""
+    images = tmp_path / "images"
+    for split in ("train", "test"):
+        write_shapes(images / split, per_class=4)
+    values = {"epochs": 2, "split_folders": False}
+    whole = fit_small(images, tmp_path / "whole", **values)
+    with pytest.raises(KeyboardInterrupt):
+        fit_small(images, tmp_path / "run", report=_stop_after_an_epoch, **values)
+    _as_before(tmp_path / "run")
+    with pytest.raises(DataError, match="splits of a data set"):
+        fit_small(images, tmp_path / "other", epochs=2)
+    resumed = fit_small(images, tmp_path / "run", resume=True, epochs=2, **settings)
+    assert resumed.checkpoint_sha256 == whole.checkpoint_sha256
+    assert resumed.threshold == whole.threshold
+    _as_before(tmp_path / "run")
+    train, held_out = read_split(load_run(tmp_path / "run"), report=lambda event: None)
+    assert train.files.classes == ("test", "train")
+    assert held_out is not None
+
+
+def _stop_after_an_epoch(event: dict[str, Any]) -> None:
+    if event["event"] == "epoch":
+        raise KeyboardInterrupt
+
+
+def _as_before(run: Path) -> None:
+    """Take the settings out of its config.yaml that older versions do not have."""
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    for key in ("split_folders", "max_megapixels", "max_image_mb"):
+        config.pop(key, None)
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+
+
 def _paused(settings: dict[str, Any], folder: Path, output: Path, *, step: int) -> subprocess.Popen[str]:
     """A training process that has just done this step and waits for a line."""
     file = folder / f"{output.name}.json"
@@ -197,3 +234,15 @@ def test_run_cut_off_by_a_signal_continues_bit_by_bit(
     assert resumed.checkpoint_sha256 == whole.checkpoint_sha256
     assert lines_of(resumed.path) == lines_of(whole.path)
     assert resumed.threshold == whole.threshold
+
+
+def test_how_long_is_waited_may_change(shapes: Path, tmp_path: Path) -> None:
+    """A run that met a slow server goes on with a longer deadline: the images that came are the same."""
+
+    def stop(event: dict[str, Any]) -> None:
+        if event["event"] == "epoch":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit_small(shapes, tmp_path / "cut", report=stop)
+    assert "end_time" in fit_small(shapes, tmp_path / "cut", resume=True, read_timeout_s=300.0).facts

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from artifact import cores
-from artifact.cores import available_cores, granted_threads, limit_threads
+from artifact.images import cores
+from artifact.images.cores import available_cores, granted_threads, limit_threads
+from tests.shared.control_groups import UNIFIED, machine
 from tests.shared.places import ROOT
 
 AFFINITY = 8
-UNIFIED = "41 31 0:38 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n"
 OLD = "32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"
 OLD_MEMORY = "35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
 
@@ -24,16 +24,6 @@ def eight(monkeypatch: pytest.MonkeyPatch) -> None:
     """An affinity of eight cores, whatever runs the tests."""
     monkeypatch.setattr(cores, "_affinity", lambda: AFFINITY)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-
-
-def machine(root: Path, own: str, mounts: str, **shares: str) -> Path:
-    """A root with proc/self/cgroup, proc/self/mountinfo and {file under sys/fs/cgroup: text}."""
-    files = {"proc/self/cgroup": own, "proc/self/mountinfo": mounts}
-    files |= {f"sys/fs/cgroup/{name}": text for name, text in shares.items()}
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    return root
 
 
 @pytest.mark.parametrize(
@@ -137,7 +127,7 @@ def test_libraries_of_a_command_take_the_share(tmp_path: Path) -> None:
     program = """
 import sys
 from pathlib import Path
-from artifact import cores
+from artifact.images import cores
 cores._affinity = lambda: 8
 cores.limit_threads(root=Path(sys.argv[1]))
 import faiss, pyarrow, torch

@@ -14,6 +14,7 @@ import stat
 from pathlib import Path
 
 from artifact.images.limits import DEFAULT_LIMITS
+from artifact.images.signatures import picture_format
 
 _SUFFIXES_OF = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
@@ -41,6 +42,7 @@ OTHER_PICTURES = frozenset(" ".join((_RENAMED, _CONTAINERS, _RAWS, _DRAWINGS, _S
 HEAD_BYTES = 64
 """What `holds_image` looks at."""
 
+_LOOKED_FOR = {"JPEG", "PNG", "GIF", "WEBP", "AVIF"} & set(DEFAULT_LIMITS.formats)
 _SUFFIX = re.compile(r"\.[a-z0-9][a-z0-9_~+-]{0,11}")
 
 
@@ -62,12 +64,7 @@ def is_other_picture(name: str) -> bool:
 
 def holds_image(head: bytes) -> bool:
     """Whether a file that begins with these bytes is a JPEG, PNG, GIF, WebP or, where it is decoded, AVIF."""
-    if head.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")):
-        return True
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return True
-    is_avif = head[4:8] == b"ftyp" and (b"avif" in head[8:] or b"avis" in head[8:])
-    return is_avif and "AVIF" in DEFAULT_LIMITS.formats
+    return picture_format(head) in _LOOKED_FOR
 
 
 def file_holds_image(path: str | Path) -> bool:

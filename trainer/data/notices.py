@@ -1,4 +1,4 @@
-"""Words for what a data set leaves out: how many, and the first of them by name."""
+"""Notices of what a data set leaves out or has that is odd: their words, and a log of those that were reported."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from artifact.events import Report
+from artifact.listing import listed
 
 
 @dataclass(frozen=True)
-class Told:
-    """What the user is told of data that is left out.
+class Notice:
+    """What the user is told of data that is left out, or only odd.
 
     Attributes:
         message: one line.
@@ -36,8 +37,8 @@ class Told:
         }
 
 
-class Noted:
-    """What was reported of data, kept beside being passed on.
+class NoticeLog:
+    """A log of notices, which passes every event on.
 
     Args:
         report: gets every event.
@@ -63,18 +64,12 @@ class Noted:
 
 def warn(report: Report, message: str) -> None:
     """Report a warning."""
-    report(Told(message).to_event())
+    report(Notice(message).to_event())
 
 
-def listed(names: Sequence[str], *, limit: int = 5) -> str:
-    """`a, b and 12 more`."""
-    more = f" and {len(names) - limit:,} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more
-
-
-def listed_rows(rows: Sequence[int], *, limit: int = 5) -> str:
+def listed_rows(rows: Sequence[int]) -> str:
     """ "row 3", or "rows 3, 5 and 12 more"."""
-    return f"row{'s' if len(rows) > 1 else ''} {listed(list(map(str, rows)), limit=limit)}"
+    return f"row{'s' if len(rows) > 1 else ''} {listed(list(map(str, rows)))}"
 
 
 def left_out(number: int, what: str, plural: str) -> str:
@@ -82,7 +77,7 @@ def left_out(number: int, what: str, plural: str) -> str:
     return f"1 {what} was left out" if number == 1 else f"{number:,} {plural} were left out"
 
 
-def told_classes(names: Sequence[str]) -> Told:
+def lonely_classes(names: Sequence[str]) -> Notice:
     """Classes of one image."""
     number = left_out(len(names), "class of one image", "classes of one image")
-    return Told(f"{number} (a positive needs another image): {listed(names)}", {"classes": len(names)})
+    return Notice(f"{number} (a positive needs another image): {listed(names)}", {"classes": len(names)})

@@ -38,10 +38,27 @@ def test_many_classes_of_one_image_are_a_short_line(tmp_path: Path) -> None:
     write_classes(tmp_path, {"cat": 4, "dog": 4, "eel": 2, **{f"x{number:02d}": 1 for number in range(30)}})
     (tmp_path / "eel" / "01.png").write_bytes(b"no image")
     skipped, classes = warnings_of(tmp_path, validation="none")
-    assert skipped.startswith("1 image was skipped: eel/01.png: not an image in any of ")
+    assert skipped.startswith("1 image was left out: eel/01.png: not an image in any of ")
     assert classes == (
         "31 classes of one image were left out (a positive needs another image): eel, x00, x01, x02, x03 and 26 more"
     )
+
+
+@pytest.mark.parametrize("what", ["images", "validation"])
+def test_classes_whose_images_are_all_bad_are_named(tmp_path: Path, what: str) -> None:
+    """Beside the images, which are many; of a validation folder too."""
+    sizes = {"cat": 7, "dog": 4, "eel": 4, "fox": 1}
+    write_classes(tmp_path / "bad", sizes)
+    for name in ("cat", "fox"):
+        for file in (tmp_path / "bad" / name).iterdir():
+            file.write_bytes(b"no image")
+    for seed in range(6):
+        write_noise(tmp_path / "good" / f"gnu{seed % 2}" / f"{seed}.png", 7000 + seed)
+    images, apart = ("bad", "good") if what == "images" else ("good", "bad")
+    prepared, (line,) = prepare_table(tmp_path / images, validation=str(tmp_path / apart))
+    assert "8 images were" in line
+    assert ", and with them the whole classes cat, fox: cat/00.png: " in line
+    assert prepared.data_facts()["left_out"] == {"images": 8, "classes": 2}
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.jsonl", "t.parquet", "bytes.parquet"])
