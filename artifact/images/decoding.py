@@ -23,12 +23,12 @@ from PIL import Image, ImageFile
 from PIL import __version__ as pillow_version
 
 from .image_error import ImageError, in_one_line
-from .image_parts import Parts, avif_parts, webp_parts
+from .image_parts import TRUNCATED, Parts, avif_parts, webp_parts
 from .jpeg import decode_jpeg
 from .jpeg_segments import read_header
 from .limits import DEFAULT_LIMITS, Limits
 from .orientation import image_orientation, upright
-from .pillow_pixels import bytes_a_pixel, rgb_pixels
+from .pillow_pixels import bytes_a_pixel, has_last_row, rgb_pixels
 from .pixel_budget import PIXEL_BUDGET, give_back_freed
 from .png_parts import png_parts
 from .signatures import heif_kind, name_of_unread
@@ -217,22 +217,34 @@ def _open_jpeg(data: bytes) -> _Opened:
 def _open_by_pillow(name: str, data: bytes) -> _Opened:
     parts = _PARTS[name](data) if name in _PARTS else Parts(data=data)
     image = _plugin_image(name, parts.data)
+    # what a large file was written anew to is let go of while it waits
+    whole, is_cut, orientation, require_rows = parts.whole, parts.is_cut, parts.orientation, parts.require_rows
+    kept = image if whole is None else None
 
     def decode() -> Pixels:
-        whole = image if parts.mended is None else _plugin_image(name, parts.mended())
-        whole.load()
-        pixels = rgb_pixels(whole)
-        return upright(pixels, image_orientation(whole) if parts.orientation is None else parts.orientation)
+        if is_cut:
+            raise ValueError(TRUNCATED)
+        image = kept or _plugin_image(name, whole() if whole else data)
+        image.load()
+        if require_rows is not None and not has_last_row(image):
+            require_rows()
+        return upright(rgb_pixels(image), image_orientation(image) if orientation is None else orientation)
 
     num_pixels, shape = _num_pixels(image)
+    width, height = image.size
+    # two formats' libraries hold the whole picture themselves, and some files are written anew
+    copy = len(data) // max(num_pixels, 1) if name in _PARTS else 0
+    own_bytes = bytes_a_pixel(image) + (8 if name in ("WEBP", "AVIF") else 0)
+    if kept is None and len(data) >= _LARGE_BYTES // 16:
+        del image, parts
+        give_back_freed()
     return _Opened(
         format=name,
-        width=image.width,
-        height=image.height,
+        width=width,
+        height=height,
         num_pixels=num_pixels,
         shape=shape,
-        # two formats' libraries hold the whole picture themselves
-        bytes_a_pixel=bytes_a_pixel(image) + (8 if name in ("WEBP", "AVIF") else 0),
+        bytes_a_pixel=own_bytes + copy,
         decode=decode,
     )
 
@@ -247,7 +259,7 @@ def _num_pixels(image: ImageFile.ImageFile) -> tuple[int, str]:
     return width * height, f"{what}{width}x{height}"
 
 
-def _plugin_image(name: str, data: bytes) -> ImageFile.ImageFile:
-    image = Image.OPEN[name][0](io.BytesIO(data), "")
+def _plugin_image(name: str, data: bytes | io.BytesIO) -> ImageFile.ImageFile:
+    image = Image.OPEN[name][0](data if isinstance(data, io.BytesIO) else io.BytesIO(data), "")
     assert isinstance(image, ImageFile.ImageFile)
     return image

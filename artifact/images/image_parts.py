@@ -6,6 +6,7 @@ that nobody needs, later frames and a cut behind the picture cannot decide wheth
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from .orientation import stored_orientation
 
 TRUNCATED = "image file is truncated"
+LARGE_FILE = 2**20
+"""From so many bytes on a file is not kept twice while it waits for its turn."""
 _WEBP_METADATA_FLAGS = 0x20 | 0x08 | 0x04
 _AVIF_METADATA = re.compile(rb"(infe\x02.{7}|infe\x03.{9})(Exif|mime)", re.DOTALL)
 
@@ -22,15 +25,20 @@ class Parts:
     """A file without its metadata.
 
     Attributes:
-        data: the file.
+        data: the file, or its header.
         orientation: 1..8 as the metadata tells it; None: the library that decodes it knows.
-        mended: gives the file to decode instead of `data`, once its size is known to be within the limits, or raises
-            ValueError where rows are missing; None: `data` is as it should be.
+        whole: gives the file to decode instead of `data`, once its size is known to be within the limits and there is
+            room for its pixels, or raises ValueError where rows are missing; None: `data` is as it should be.
+        is_cut: bytes of the picture are missing, of which the library would not tell.
+        require_rows: raises ValueError where rows are missing; only asked where the last row came out as zeros, which
+            is what memory holds that no row was decoded into. None: the library tells by itself.
     """
 
-    data: bytes
+    data: bytes | io.BytesIO
     orientation: int | None = None
-    mended: Callable[[], bytes] | None = None
+    whole: Callable[[], bytes] | None = None
+    is_cut: bool = False
+    require_rows: Callable[[], None] | None = None
 
 
 def webp_parts(data: bytes) -> Parts:
@@ -58,7 +66,11 @@ def webp_parts(data: bytes) -> Parts:
     if not has_picture:
         raise ValueError(TRUNCATED if at > len(data) else "no picture in it")
     chunks = b"WEBP" + b"".join(kept)
-    return Parts(data=b"RIFF" + len(chunks).to_bytes(4, "little") + chunks, orientation=stored_orientation(exif, xmp))
+    return Parts(
+        data=b"RIFF" + len(chunks).to_bytes(4, "little") + chunks,
+        orientation=stored_orientation(exif, xmp),
+        whole=(lambda: _bytes(webp_parts(data))) if len(data) >= LARGE_FILE else None,
+    )
 
 
 def avif_parts(data: bytes) -> Parts:
@@ -67,4 +79,12 @@ def avif_parts(data: bytes) -> Parts:
     if at < 4:
         return Parts(data=data)
     end = at - 4 + int.from_bytes(data[at - 4 : at], "big")
-    return Parts(data=data[:at] + _AVIF_METADATA.sub(rb"\1skip", data[at:end]) + data[max(at, end) :])
+    return Parts(
+        data=data[:at] + _AVIF_METADATA.sub(rb"\1skip", data[at:end]) + data[max(at, end) :],
+        whole=(lambda: _bytes(avif_parts(data))) if len(data) >= LARGE_FILE else None,
+    )
+
+
+def _bytes(parts: Parts) -> bytes:
+    assert isinstance(parts.data, bytes)
+    return parts.data

@@ -30,6 +30,8 @@ _LEFT_OVER = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 _FOR_PILLOW = "subsampling"
 """In the words of libjpeg-turbo for the few samplings that its simple interface does not have."""
 _HOLE = bytes(64)
+_STUFFED = b"\xff\x00"
+"""How a byte 0xff is written in coded bytes, about once in 256, and next to never in anything else."""
 _MOST_SCANS = 100
 """Of a progressive file; honest ones have about ten, and each costs a pass over all of the picture."""
 
@@ -61,6 +63,10 @@ def decode_jpeg(data: bytes, header: Header) -> npt.NDArray[np.uint8]:
     except ValueError as error:
         scans = scans or read_scans(data, header)
         pixels, left_over = _second_try(data, scans, str(error), decode)
+    if not header.is_one_scan:
+        scans = scans or read_scans(data, header)
+        if not scans.is_complete:
+            raise ValueError(f"{_TRUNCATED} (scans are missing)")
     if data.find(_HOLE, header.scan_start) >= 0:
         _require_no_hole(data, scans or read_scans(data, header), left_over)
     if is_cmyk and pixels.shape[2] == 4:  # inverted, as Adobe began it and everybody does
@@ -90,10 +96,14 @@ def _second_try(
 
 
 def _require_no_hole(data: bytes, scans: Scans, left_over: int) -> None:
-    """Raise ValueError for zeros in the coded bytes that can be no flat area; what is left over is only padding."""
+    """Raise ValueError for zeros in the coded bytes that can be no flat area.
+
+    Where they can be one, a hole makes more blocks of its bytes than there were: coded bytes are left over at the end.
+    """
     for number, scan in enumerate(scans.scans, start=1):
         end = scan.end - (left_over if number == len(scans.scans) else 0)
-        if (left_over or not scan.zeros_are_flat) and data.find(_HOLE, scan.start, end) >= 0:
+        is_flat = scan.zeros_are_flat and data.find(_STUFFED, end, scan.end) < 0
+        if not is_flat and data.find(_HOLE, scan.start, end) >= 0:
             raise ValueError("Corrupt JPEG data: a hole of zeros in the picture")
 
 

@@ -5,6 +5,7 @@ Segments are found as libjpeg finds them: bytes between two of them are passed o
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from .orientation import stored_orientation
 
 _START, _END, _SCAN, _TABLES, _HUFFMAN = b"\xff\xd8", 0xD9, 0xDA, (0xDB, 0xDD, 0xCC), 0xC4
+_INTERVAL = 0xDD
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SEQUENTIAL = (0xC0, 0xC1, 0xC9)
 _PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
@@ -21,8 +23,10 @@ _NEXT = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")
 _MOST_SEGMENTS = 65_536
 _JFIF = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
 _EXIF, _XMP = b"Exif\x00\x00", b"http://ns.adobe.com/xap/1.0/\x00"
+_RESTARTS = range(0xD0, 0xD8)
 _MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
 """In the coded bytes of a scan: any marker but the restarts, which belong to it."""
+_MARKER_OR_RESTART = re.compile(rb"\xff([\x01-\xfe])")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +37,7 @@ class Header:
         width, height: in pixels, not turned.
         num_components: colour components.
         is_progressive: whether its scans refine one another.
+        is_one_scan: whether the first scan is all of the picture.
         orientation: 1..8.
         scan_start: the byte where the coded bytes of the first scan begin.
     """
@@ -41,6 +46,7 @@ class Header:
     height: int
     num_components: int
     is_progressive: bool
+    is_one_scan: bool
     orientation: int
     scan_start: int
 
@@ -91,6 +97,7 @@ def read_header(data: bytes) -> Header:
                 width=int.from_bytes(frame[3:5], "big"),
                 num_components=frame[5],
                 is_progressive=coding in _PROGRESSIVE,
+                is_one_scan=coding not in _PROGRESSIVE and body[:1] == frame[5:6],
                 orientation=stored_orientation(exif or None, xmp),
                 scan_start=end,
             )
@@ -111,6 +118,8 @@ def read_scans(data: bytes, header: Header) -> Scans:
                 break
             if marker in _FRAMES:
                 coverage.frame(marker, body)
+            if marker == _INTERVAL and len(body) >= 2:
+                coverage.interval = int.from_bytes(body[:2], "big")
             if marker == _HUFFMAN:
                 first.update(_first_symbols(body))
             piece = _kept(marker, body, data[start - 4 : end])
@@ -120,7 +129,7 @@ def read_scans(data: bytes, header: Header) -> Scans:
             return found
         if scan is None:
             return found
-        match = _MARKER.search(data, end)
+        match = _scan_end(data, end, coverage.num_restarts(scan))
         stop = match.start() if match else len(data)
         flat = coverage.add(scan, first)
         found.scans.append(Scan(start=end, end=stop, zeros_are_flat=flat))
@@ -151,6 +160,17 @@ def _segments(data: bytes, at: int) -> Iterator[tuple[int, int, int]]:
         if marker == _SCAN:
             return
         at += size
+
+
+def _scan_end(data: bytes, start: int, num_restarts: int | None) -> re.Match[bytes] | None:
+    """The marker that ends the coded bytes: the first that is no restart, or a restart more than the scan can have."""
+    if num_restarts is None:
+        return _MARKER.search(data, start)
+    for match in _MARKER_OR_RESTART.finditer(data, start):
+        if match[1][0] not in _RESTARTS or num_restarts == 0:
+            return match
+        num_restarts -= 1
+    return None
 
 
 def _is_followed(data: bytes, at: int) -> bool:
@@ -192,13 +212,18 @@ class _Coverage:
 
     def __init__(self) -> None:
         self.is_progressive = self.is_sequential = self.is_arithmetic = False
-        self._components: list[int] = []
-        self._lowest: dict[tuple[int, int], int] = {}
+        self.interval = 0
+        """Of restarts, in units of blocks; 0: there are none."""
+        self._size = (0, 0)
+        self._components: dict[int, tuple[int, int]] = {}
+        self._lowest: dict[int, bytearray] = {}
+        """Of each component the lowest bit that is there of its 64 coefficients; 255: none is."""
 
     def frame(self, marker: int, body: bytes) -> None:
         self.is_progressive, self.is_sequential = marker in _PROGRESSIVE, marker in _SEQUENTIAL
         self.is_arithmetic = marker in _ARITHMETIC
-        self._components = [body[at] for at in range(6, len(body) - 2, 3)]
+        self._size = int.from_bytes(body[3:5], "big"), int.from_bytes(body[1:3], "big")
+        self._components = {body[at]: divmod(body[at + 1], 16) for at in range(6, len(body) - 2, 3)}
 
     def scan_header(self, body: bytes) -> bytes | None:
         """The header of a scan with the values that a sequential one must have; None where it is too short."""
@@ -206,13 +231,31 @@ class _Coverage:
             return None
         return body[: 1 + 2 * body[0]] + b"\x00\x3f\x00" if self.is_sequential else body
 
+    def num_restarts(self, scan: bytes) -> int | None:
+        """Of a scan that is all there; None where its size is not known."""
+        samplings = list(self._components.values())
+        own = self._components.get(scan[1], (1, 1)) if scan[0] else (1, 1)
+        if not self.interval:
+            return 0
+        if not all(self._size) or not all(map(all, samplings)):
+            return None
+        num_units = 1
+        for axis, length in enumerate(self._size):
+            most = max((sampling[axis] for sampling in samplings), default=1)
+            if scan[0] == 1:  # one component alone comes block by block
+                num_units *= math.ceil(math.ceil(length * own[axis] / most) / 8)
+            else:
+                num_units *= math.ceil(length / (8 * most))
+        return math.ceil(num_units / self.interval) - 1
+
     def add(self, scan: bytes, first: dict[int, int]) -> bool:
         """Note a scan; whether a run of zeros in it can be a flat area, by the tables in force."""
         count = scan[0]
         low, high, bits = scan[1 + 2 * count : 4 + 2 * count]
         for place in range(count):
-            for coefficient in range(low, high + 1):
-                self._lowest[scan[1 + 2 * place], coefficient] = bits & 15
+            if low <= high < 64:
+                lowest = self._lowest.setdefault(scan[1 + 2 * place], bytearray(b"\xff" * 64))
+                lowest[low : high + 1] = bytes([bits & 15]) * (high + 1 - low)
         if self.is_arithmetic or high == 0 or bits >> 4:
             return True
         symbols = [first.get(0x10 | (scan[2 + 2 * place] & 15), 0) for place in range(count)]
@@ -221,8 +264,4 @@ class _Coverage:
 
     @property
     def is_complete(self) -> bool:
-        return all(
-            self._lowest.get((component, coefficient), 1) == 0
-            for component in self._components
-            for coefficient in range(64)
-        )
+        return all(not any(self._lowest.get(component, b"\xff")) for component in self._components)

@@ -41,7 +41,7 @@ class Limits:
     @classmethod
     def of(cls, *, max_megapixels: float, max_image_mb: float, of_server: bool = False) -> Limits:
         """The limits that the two options say: width x height in millions, file size in units of 2**20 bytes."""
-        return cls(max_bytes=int(max_image_mb * MB), max_pixels=int(max_megapixels * MEGAPIXEL), of_server=of_server)
+        return cls(max_bytes=in_bytes(max_image_mb), max_pixels=in_pixels(max_megapixels), of_server=of_server)
 
     def with_options(self, *, max_megapixels: float | None = None, max_image_mb: float | None = None) -> Limits:
         """The limits with those of the two options that are given."""
@@ -88,6 +88,16 @@ DEFAULT_LIMITS = Limits()
 SERVER_LIMITS = Limits(of_server=True)
 
 
+def in_bytes(max_image_mb: float) -> int:
+    """The limit that an option in units of 2**20 bytes says, rounded up."""
+    return math.ceil(max_image_mb * MB)
+
+
+def in_pixels(max_megapixels: float) -> int:
+    """The limit that an option in megapixels says."""
+    return round(max_megapixels * MEGAPIXEL)
+
+
 def too_many_bytes(num_bytes: int, max_bytes: int, *, where: str = "", of_server: bool = False) -> str:
     """Why a file of more than `max_bytes` is not taken; `where` names it.
 
@@ -96,7 +106,7 @@ def too_many_bytes(num_bytes: int, max_bytes: int, *, where: str = "", of_server
     if max_bytes < MB // 10:
         size, limit = f"{num_bytes} bytes", f"{max_bytes} bytes"
     else:
-        size, limit = size_in_words(num_bytes), f"{max_bytes / MB:.10g} MB"
+        size, limit = size_in_words(num_bytes), f"{math.floor(max_bytes / MB * 1e5) / 1e5:.10g} MB"
     known = size if num_bytes > max_bytes + 1 else ""
     return _refusal(known, limit, IMAGE_MB_OPTION, of_server) + (f": {where}" if where else "")
 

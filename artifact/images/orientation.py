@@ -13,6 +13,8 @@ import numpy.typing as npt
 from PIL import Image, PngImagePlugin
 
 _TAG = 0x0112
+_PNG_XMP = "XML:com.adobe.xmp"
+"""What Pillow calls the XMP text of a PNG, beside `xmp`, which other formats have alone."""
 _XMP = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 
 
@@ -32,9 +34,11 @@ def stored_orientation(exif: object, xmp: object = None) -> int:
 
 def image_orientation(image: Image.Image) -> int:
     """1..8 of a loaded Pillow image; text of a PNG that only has the name of real metadata tells nothing."""
+    info = image.info
     if isinstance(image, PngImagePlugin.PngImageFile) or image.format == "PNG":
-        text = getattr(image, "text", {})
-        return stored_orientation(None if "exif" in text else image.info.get("exif"))
+        return stored_orientation(None if "exif" in getattr(image, "text", {}) else info.get("exif"))
+    if image.format is None:  # a copy, whose file may have been a PNG
+        return stored_orientation(info.get("exif"), None if _PNG_XMP in info else info.get("xmp"))
     try:
         return _known(image.getexif().get(_TAG, 1))
     except Exception:  # broken EXIF, as above

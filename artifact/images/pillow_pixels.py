@@ -1,14 +1,14 @@
 """Pixels of Pillow's images of any mode, as uint8 RGB: 16 bits scaled, transparency over white.
 
 What cannot become RGB without guessing (floats, integers of more than 16 bits) is refused with the reason, and never
-clipped in silence.
+clipped in silence. Nor does what has 8 bits in a wider mode become black.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageFile
 
 from .image_error import ImageError
 
@@ -41,22 +41,39 @@ def rgb_pixels(image: Image.Image) -> npt.NDArray[np.uint8]:
     return np.asarray(_as_mode(image, "RGB"))
 
 
+def has_last_row(image: Image.Image) -> bool:
+    """Whether the last row of a loaded image holds anything but zeros, as memory does before."""
+    row = image.crop((0, image.height - 1, image.width, image.height))
+    return any(row.tobytes())
+
+
 def _as_mode(image: Image.Image, mode: str) -> Image.Image:
     """The image itself where it is of that mode: Pillow's convert would copy all of its pixels."""
     return image if image.mode == mode else image.convert(mode)
 
 
 def _grey(image: Image.Image) -> npt.NDArray[np.uint8]:
-    """16-bit grey scaled to 8 bits with rounding; Pillow's own convert clips everything above 255 to white."""
+    """16-bit grey scaled to 8 bits with rounding; Pillow's own convert clips everything above 255 to white.
+
+    Values up to 255 are taken as 8 bits where no file says that they are 16: Pillow's convert leaves them so.
+    """
     values = np.asarray(image).astype(np.int64)
     if values.size and not 0 <= values.min() <= values.max() <= _MAX_16_BIT:
         got = f"{values.min()} to {values.max()}"
         raise ImageError(f"32-bit integer pixels ({got}) are not supported; save as 8 or 16 bits")
-    grey = ((values * 255 + 32767) // _MAX_16_BIT).astype(np.uint8)
+    if values.size and values.max() <= 255 and not _is_of_16_bits(image):
+        grey = values.astype(np.uint8)
+    else:
+        grey = ((values * 255 + 32767) // _MAX_16_BIT).astype(np.uint8)
     key = image.info.get("transparency")
     if isinstance(key, int):
         grey[values == key] = 255
     return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def _is_of_16_bits(image: Image.Image) -> bool:
+    """Whether it is a file's whose pixels have 16 bits: those of PNG and PPM in mode I have, those of TIFF have 32."""
+    return isinstance(image, ImageFile.ImageFile) and (image.mode != "I" or image.format in ("PNG", "PPM"))
 
 
 def _is_real(value: object, mode: str) -> bool:

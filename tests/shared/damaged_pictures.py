@@ -12,7 +12,7 @@ from PIL import Image
 from tests.shared.jpeg_files import jpegs, scan_start, with_bytes_before_end
 from tests.shared.odd_pictures import photo
 from tests.shared.pictures import encode
-from tests.shared.png_chunks import with_chunk, with_wrong_crc
+from tests.shared.png_chunks import raw_png, with_chunk, with_wrong_crc
 
 _CUTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99)
 
@@ -60,7 +60,15 @@ def _jpegs() -> dict[str, tuple[bytes, str]]:
 def _pngs() -> dict[str, tuple[bytes, str]]:
     png, palette = encode(photo(), "PNG"), encode(photo().quantize(16), "PNG")
     middle = png.index(b"IDAT") + 4 + (len(png) - png.index(b"IDAT")) // 2
+    rows = b"".join(b"\x00" + row.tobytes() for row in np.asarray(photo()))
+    black = bytes(len(rows))
+    few = np.random.default_rng(0).bytes(9 * 64)
     return {
+        "png, half of its rows": (raw_png(96, 64, bits=8, color=2, rows=rows[: len(rows) // 2]), "truncated"),
+        "png, no rows": (raw_png(96, 64, bits=8, color=2, rows=b""), "truncated"),
+        "png, all rows but one byte": (raw_png(96, 64, bits=8, color=2, rows=rows[:-1]), "truncated"),
+        "png, half of its black rows": (raw_png(96, 64, bits=8, color=2, rows=black[: len(rows) // 2]), "truncated"),
+        "png, interlaced rows too few": (raw_png(64, 96, bits=1, color=0, rows=few, interlace=1), "truncated"),
         "png, one bit of its data": (
             png[:middle] + bytes([png[middle] ^ 4]) + png[middle + 1 :],
             "damaged picture data",
@@ -100,6 +108,11 @@ def _cut() -> dict[str, tuple[bytes, str]]:
 def _others() -> dict[str, tuple[bytes, str]]:
     return {
         "tiff, float": (encode(Image.new("F", (9, 9), 0.5), "TIFF"), "32-bit float pixels are not supported"),
+        "tiff, more rows than strips": (_twice_as_high(encode(photo(), "TIFF")), "image file is truncated"),
+        "tiff, more rows than packed strips": (
+            _twice_as_high(encode(photo().convert("1"), "TIFF", compression="group4")),
+            "image file is truncated",
+        ),
         "tiff, 32 bits": (encode(Image.new("I", (9, 9), 70_000), "TIFF"), "32-bit integer pixels (70000 to 70000)"),
         "1x1": (encode(Image.new("RGB", (1, 1)), "PNG"), "1x1 pixels: a placeholder, not a picture"),
         "nothing": (b"", "empty (0 bytes)"),
@@ -109,11 +122,11 @@ def _others() -> dict[str, tuple[bytes, str]]:
 def _strangers() -> dict[str, tuple[bytes, str]]:
     raw = Image.Exif()
     raw[50706] = b"\x01\x04\x00\x00"  # DNGVersion
-    thumbnail = encode(photo(), "TIFF", tiffinfo={254: 1})
+    thumbnail = encode(photo(), "TIFF", tiffinfo={254: 1}, save_all=True, append_images=[photo(192, 128)])
     files = {
         "DNG": (encode(photo(), "TIFF", tiffinfo=raw), "a camera's raw file (DNG)"),
         "NEF": (thumbnail, "its first picture is a thumbnail of another"),
-        "CR2": (thumbnail[:8] + b"CR\x02\x00" + thumbnail[12:], "a camera's raw file (CR2)"),
+        "CR2": (_canon_raw(), "a camera's raw file (CR2)"),
         "CR3": (_boxes(b"crx "), "a camera's raw file"),
         "RAF": (b"FUJIFILMCCD-RAW 0201", "a camera's raw file"),
         "HEIC": (_boxes(b"heic", b"mif1"), "a HEIC image, which is not read; convert it to JPEG"),
@@ -139,6 +152,18 @@ def _strangers() -> dict[str, tuple[bytes, str]]:
         "text": (b"hello, I am no picture", "not an image in any of JPEG, PNG, WEBP, GIF, BMP, TIFF, PPM (starts with"),
     }
     return {f"{name} file": entry for name, entry in files.items()}
+
+
+def _twice_as_high(tiff: bytes) -> bytes:
+    """A TIFF that says it has 128 rows instead of 64."""
+    at = max(tiff.find(struct.pack("<HHI", 257, kind, 1)) for kind in (3, 4))
+    return tiff[: at + 8] + struct.pack("<I", 128) + tiff[at + 12 :]
+
+
+def _canon_raw() -> bytes:
+    """A CR2 file: its first directory stands behind a mark of its own."""
+    tiff = encode(photo(), "TIFF", compression="jpeg")
+    return b"II*\x00\x10\x00\x00\x00CR\x02\x00" + bytes(4) + tiff[8:]
 
 
 def _boxes(brand: bytes, *others: bytes) -> bytes:

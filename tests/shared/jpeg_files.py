@@ -22,6 +22,21 @@ def jpegs(image: Image.Image) -> dict[str, bytes]:
     }
 
 
+def scan_by_scan(image: Image.Image) -> list[bytes]:
+    """A sequential file whose components come one by one: its header and each scan, without the end marker."""
+    parts = [encode(plane, "JPEG", quality=85) for plane in image.convert("YCbCr").split()]
+    header = parts[0][: parts[0].index(b"\xff\xda")]
+    at = header.index(b"\xff\xc0")
+    size = int.from_bytes(header[at + 2 : at + 4], "big")
+    components = b"".join(bytes([number, 0x11, 0]) for number in (1, 2, 3))
+    frame = b"\xff\xc0\x00\x11" + header[at + 4 : at + 9] + b"\x03" + components
+    scans = [
+        b"\xff\xda\x00\x08\x01" + bytes([number, 0, 0, 63, 0]) + part[scan_start(part) : -2]
+        for number, part in enumerate(parts, start=1)
+    ]
+    return [header[:at] + frame + header[at + 2 + size :], *scans]
+
+
 def without_end(jpeg: bytes) -> bytes:
     """The file without its end marker."""
     assert jpeg.endswith(b"\xff\xd9")

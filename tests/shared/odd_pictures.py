@@ -94,7 +94,19 @@ def _pngs() -> dict[str, tuple[bytes, np.ndarray]]:
         "png, without checksums": without_checksums(png),
         "png, bytes behind its end": png + b"\xff\xd8\xff trailer" * 9,
     }
+    files |= {
+        f"png, tRNS of {size} bytes": with_chunk(png, b"tRNS", bytes(size)) for size in (0, 1, 2, 3, 5, 7, 12, 300)
+    }
+    files |= {
+        f"png, palette of {size} bytes for screens": with_chunk(png, b"PLTE", bytes(size)) for size in (0, 4, 9, 771)
+    }
+    files["png, wrong checksum of a palette for screens"] = with_chunk(png, b"PLTE", bytes(9), crc=1)
     odd = {name: (data, expected) for name, data in files.items()}
+    grey = encode(photo().convert("L"), "PNG")
+    for size in (0, 1, 3, 6):
+        odd[f"png, grey, tRNS of {size} bytes"] = (with_chunk(grey, b"tRNS", bytes(size)), plain_pixels(grey))
+    for size in (0, 17, 300):
+        odd[f"png, palette, tRNS of {size} bytes"] = (with_chunk(palette, b"tRNS", bytes(size)), plain_pixels(palette))
     odd["png, palette without its end"] = (palette[:-12], plain_pixels(palette))
     turned = encode(photo(), "PNG", exif=rotated_exif())
     odd["png, real EXIF that turns it"] = (turned, np.rot90(expected, 3))
@@ -208,9 +220,21 @@ def _tiffs() -> dict[str, tuple[bytes, np.ndarray]]:
             odd[f"{name}, broken {what}"] = (plain[: at + 2] + b"\xff" * (size - 2) + plain[at + size :], expected)
         turned = encode(photo(), "TIFF", exif=rotated_exif(), **options)
         odd[f"{name}, real orientation that turns it"] = (turned, np.rot90(expected, 3))
+    odd["tiff, one page that says it is a smaller one"] = (encode(photo(), "TIFF", tiffinfo={254: 1}), expected)
+    odd["tiff, pixels first that begin like a raw file"] = _pixels_first_tiff()
     pages = encode(photo(), "TIFF", save_all=True, append_images=[photo(seed=1)])
     odd["tiff, cut in its second page"] = (pages[: -len(pages) // 3], expected)
     return odd
+
+
+def _pixels_first_tiff() -> tuple[bytes, np.ndarray]:
+    """Pixels, and behind them the directory, as libtiff writes it; the first pixel is C, R, 2."""
+    expected = np.asarray(photo()).copy()
+    expected[0, 0] = b"CR\x02"[0], b"CR\x02"[1], 2
+    tags = {256: 96, 257: 64, 258: 8, 259: 1, 262: 2, 273: 8, 277: 3, 278: 64, 279: expected.size}
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    header = b"II*\x00" + struct.pack("<I", 8 + expected.size)
+    return header + expected.tobytes() + struct.pack("<H", len(tags)) + directory + bytes(4), expected
 
 
 def _others() -> dict[str, tuple[bytes, np.ndarray]]:

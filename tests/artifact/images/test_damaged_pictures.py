@@ -16,10 +16,11 @@ from artifact.images.image_error import ImageError
 from artifact.images.limits import Limits
 from artifact.images.pillow_images import image_pixels
 from tests.shared.damaged_pictures import damaged_pictures
-from tests.shared.jpeg_files import jpegs, scan_start, with_bytes_before_end, without_end
+from tests.shared.jpeg_files import jpegs, scan_by_scan, scan_start, with_bytes_before_end, without_end
 from tests.shared.odd_pictures import photo, plain_pixels
 from tests.shared.pictures import encode
 
+NOISE = np.random.default_rng(0).bytes(500)
 SORTS = ["jpeg", "png", "gif", "webp", "bmp", "tiff", "ppm", "avif", "1x1", "nothing", "file"]
 
 
@@ -66,15 +67,47 @@ def test_jpeg_cut_anywhere_is_read_where_all_rows_are_there(name: str) -> None:
 
 
 def test_progressive_jpeg_without_its_last_scans_is_refused() -> None:
-    """All rows are there but less sharp: cut between two scans libjpeg has no word of complaint."""
+    """All rows are there but less sharp: libjpeg has no word of complaint, ended or not."""
     jpeg = encode(photo(), "JPEG", progressive=True)
     starts = [at for at in range(len(jpeg)) if jpeg[at : at + 2] == b"\xff\xda"]
     assert len(starts) > 5
     for start in starts[1:]:
         table = jpeg.rindex(b"\xff\xc4", 0, start)
         for end in (start, table):
-            with pytest.raises(ImageError, match="image file is truncated"):
-                decode_image(jpeg[:end])
+            for ending in (b"", b"\xff\xd9"):
+                with pytest.raises(ImageError, match="image file is truncated"):
+                    decode_image(jpeg[:end] + ending)
+
+
+def test_jpeg_whose_components_come_one_by_one_needs_all() -> None:
+    """Each in a scan of its own: without the colours it is grey, and libjpeg has no word for it."""
+    header, *scans = scan_by_scan(photo())
+    whole = b"".join([header, *scans])
+    assert np.array_equal(decode_image(whole + b"\xff\xd9"), plain_pixels(whole + b"\xff\xd9"))
+    assert np.array_equal(decode_image(whole), plain_pixels(whole + b"\xff\xd9"))
+    for missing in ([1, 2], [2], [1], [0]):
+        some = b"".join([header, *(scan for number, scan in enumerate(scans) if number not in missing)])
+        with pytest.raises(ImageError, match="image file is truncated"):
+            decode_image(some + b"\xff\xd9")
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "CMYK", "I;16"])
+def test_cut_tiffs_are_refused_or_whole(mode: str) -> None:
+    """Byte by byte from the end, whatever lies there: never a picture with other bytes for its pixels."""
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8))
+    image = Image.fromarray(np.asarray(noise)[:, :, 0] * np.uint16(257)) if mode == "I;16" else noise.convert(mode)
+    for compression in (None, "tiff_lzw", "tiff_deflate", "packbits", "jpeg", "group4"):
+        if (compression == "jpeg" and mode in ("1", "P", "I;16")) or (compression == "group4" and mode != "1"):
+            continue
+        for options in ({}, {"big_tiff": True}, {"strip_size": 600}):
+            data = encode(image, "TIFF", compression=compression, **options)
+            expected = decode_image(data)
+            for cut in (1, 2, 16, 50, 70, 100, 140, 200, len(data) // 2):
+                try:
+                    pixels = decode_image(data[:-cut])
+                except ImageError:
+                    continue
+                assert np.array_equal(pixels, expected), (compression, options, cut)
 
 
 def test_files_made_to_take_for_ever_are_refused() -> None:
@@ -115,7 +148,22 @@ def test_even_areas_are_no_holes(name: str, options: dict[str, Any]) -> None:
     for mode in ("RGB", "L", "CMYK"):
         for quality in (5, 60, 90):
             data = encode(drawings()[name].convert(mode), "JPEG", quality=quality, **options)
-            assert np.abs(decode_image(data).astype(int) - plain_pixels(data)).max() <= 1
+            expected = plain_pixels(data)
+            for tail in (b"", bytes(120), b"SEFT" + bytes(200), b"made by\xff\xd9", NOISE):
+                file = data if not tail else without_end(data) + tail
+                assert np.abs(decode_image(file).astype(int) - expected).max() <= 1, tail[:8]
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 5}], ids=str)
+def test_restart_markers_in_what_follows_are_not_the_pictures(options: dict[str, Any]) -> None:
+    """Noise instead of the end marker holds them by chance; a scan ends where it can have no more of them."""
+    for size in ((96, 64), (95, 61), (17, 9)):
+        jpeg = encode(photo(*size), "JPEG", **options)
+        expected = plain_pixels(jpeg)
+        for number in range(0xD0, 0xD8):
+            for start in (b"", b"\x00\x01", NOISE[:40].replace(b"\xff", b"")):
+                tail = start + b"\xff" + bytes([number]) + NOISE
+                assert np.abs(decode_image(without_end(jpeg) + tail).astype(int) - expected).max() <= 1
 
 
 def test_sampling_that_simplejpeg_does_not_know_is_left_to_pillow() -> None:

@@ -150,6 +150,15 @@ def test_a_limit_that_is_none_is_refused(limit: float) -> None:
     require_limits(0.5, 1e6)
 
 
+@pytest.mark.parametrize("number", [0.15, 0.2, 0.7, 1.1, 33.3, 64.0])
+def test_refusal_says_the_number_that_was_set(number: float) -> None:
+    """Not 0.1999998093 MB."""
+    limits = Limits.of(max_megapixels=number, max_image_mb=number)
+    assert limits.max_bytes >= number * 2**20
+    assert f"over the limit of {number:g} MB;" in str(limits.refuse_bytes(limits.max_bytes * 2))
+    assert f"over the limit of {number:g} megapixels;" in str(limits.refuse_pixels(limits.max_pixels * 2))
+
+
 def test_frames_have_no_limit_where_the_first_is_read() -> None:
     """An animation of 1,001 frames, and a TIFF of as many pages, give their first; the others are not even counted."""
     frames = [Image.fromarray(np.full((4, 5, 3), value % 256, np.uint8)) for value in range(1001)]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
 import threading
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +20,12 @@ import artifact.images.cores
 from artifact.images import decoding, pixel_budget
 from artifact.images.image_batch import BadImagesError, load_batch
 from artifact.images.image_error import ImageError
+from artifact.images.image_parts import LARGE_FILE
 from artifact.images.limits import DEFAULT_LIMITS
 from artifact.images.pixel_budget import PixelBudget, default_bytes
 from artifact.images.preprocessing import Preprocessing, load_pixels
 from tests.shared.control_groups import UNIFIED, machine
+from tests.shared.pictures import encode, noise
 from tests.shared.places import ROOT
 from tests.shared.waiting import eventually
 
@@ -30,6 +35,7 @@ _PEAK = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from artifact.images import decoding
+from artifact.images.limits import DEFAULT_LIMITS
 from artifact.images.pixel_budget import PixelBudget
 from artifact.images.preprocessing import Preprocessing, load_pixels
 
@@ -69,6 +75,23 @@ def test_memory_of_many_large_pictures_is_bounded(tmp_path: Path, name: str) -> 
     bounded = peak_bytes(tmp_path / name, tmp_path / "small.jpg", budget=2**20)
     assert bounded < 1.75 * alone, "one goes alone; the C library keeps some of what each thread has freed"
     assert peak_bytes(tmp_path / name, tmp_path / "small.jpg", budget=2**40) > 1.5 * bounded, "what the budget prevents"
+
+
+@pytest.mark.parametrize(
+    ("form", "options"), [("PNG", {"compress_level": 0}), ("TIFF", {}), ("WEBP", {"lossless": True})]
+)
+def test_a_large_file_is_not_kept_twice_while_it_waits(form: str, options: dict[str, Any]) -> None:
+    """What it is written anew to, without its metadata, is made once there is room for its pixels."""
+    data = encode(Image.fromarray(noise(1, 800)[0]), form, **options)
+    assert len(data) > LARGE_FILE
+    decoding.decode_image(data)
+    gc.collect()
+    tracemalloc.start()
+    opened = decoding._open(data, DEFAULT_LIMITS)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < len(data) / 4
+    assert opened.decode().shape == (800, 800, 3)
 
 
 def test_turns_come_in_order_and_a_large_one_is_not_passed_by() -> None:
