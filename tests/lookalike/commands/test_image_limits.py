@@ -30,7 +30,7 @@ def test_files_and_searches_have_the_limits(scored_cli: Cli) -> None:
     code, _, _ = scored_cli("score", "images", *MODEL, "--output", "w", "--max-image-mb", "0.001")
     (bad,) = pq.read_table("w/errors.parquet").to_pylist()
     assert code == 3
-    assert bad["reason"].endswith(" bytes, over the limit of 1048 bytes; raise it with --max-image-mb: images/c1/7.png")
+    assert bad["reason"].endswith(" bytes, over the limit of 1049 bytes; raise it with --max-image-mb: images/c1/7.png")
     for options in (NARROW, ("--max-image-mb", "0.001")):
         code, _, err = scored_cli("search", "i", "images/c1/7.png", *MODEL, *options)
         assert code == 1

@@ -41,7 +41,7 @@ def test_larger_images_are_bad_ones_that_name_the_option(root: Path) -> None:
         prepare(config_of(root, max_megapixels=0.05, max_bad_images=0), report=lambda event: None)
     assert f"dog/large.png: {reason}" in str(caught.value)
     with pytest.raises(
-        DataError, match=r"large\.png: 180\d+ bytes, over the limit of 52428 bytes; raise it with --max-image-mb: "
+        DataError, match=r"large\.png: 180\d+ bytes, over the limit of 52429 bytes; raise it with --max-image-mb: "
     ):
         prepare(config_of(root, max_image_mb=0.05, max_bad_images=0), report=lambda event: None)
     events: list[dict[str, object]] = []
