@@ -114,7 +114,7 @@ def find_columns(
     used = tuple(dict.fromkeys([*found.values(), *([identity] if identity else []), *others]))
     settled = settle(used)
     for stream, name in found.items():
-        _require_images(settled.field(name).type, stream, name, where)
+        require_images(settled.field(name).type, stream, name, where)
     id_is_path = identity is None and len(streams) == 1 and is_text(settled.field(found[streams[0]]).type)
     if id_is_path:
         identity = found[streams[0]]
@@ -132,7 +132,8 @@ def find_columns(
     )
 
 
-def _require_images(kind: pa.DataType, stream: str, name: str, where: str) -> None:
+def require_images(kind: pa.DataType, stream: str, name: str, where: str) -> None:
+    """Raise DataError for a column that can hold no images of the stream (a role, of a table to train on)."""
     if not is_image_column(kind):
         raise DataError(
             f'image column "{name}"',

@@ -15,8 +15,8 @@ import pyarrow as pa
 from artifact.errors import DataError, UsageError
 from artifact.kinds import KINDS
 from artifact.listing import joined
-from rows.cells import IMAGE_KINDS, is_image_column, is_text, kind_name
-from rows.columns import SINGLE_STREAM_NAMES
+from rows.cells import is_text
+from rows.columns import SINGLE_STREAM_NAMES, require_images
 from rows.pair_target import TARGET_ROLES, find_target
 
 IMAGE, LABEL = "image", "label"
@@ -163,15 +163,7 @@ def _target(names: Mapping[str, str], columns: Mapping[str, str], schema: pa.Sch
 
 def _check_types(schema: pa.Schema, found: TableColumns, where: str) -> None:
     for role, column in found.images.items():
-        kind = schema.field(column).type
-        if not is_image_column(kind):
-            raise DataError(
-                f'image column "{column}"',
-                expected=IMAGE_KINDS,
-                got=kind_name(kind),
-                where=where,
-                mend=f"name the right column with --columns {role}=...",
-            )
+        require_images(schema.field(column).type, role, column, where)
     if found.label is not None:
         kind = schema.field(found.label).type
         types = pa.types

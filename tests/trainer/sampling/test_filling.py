@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from artifact.images.limits import DEFAULT_LIMITS
-from artifact.images.preprocessing import Preprocessing
 from artifact.kinds import KINDS
+from tests.shared.blank_images import blank_images
 from trainer.config.config import make_config
-from trainer.data.image_files import ImageFiles
-from trainer.data.images import Images
 from trainer.data.tuple_table import TupleRows
 from trainer.loop.distributed import Ranks
 from trainer.loop.preparation import settle
-from trainer.pixels.store import PixelStore
 from trainer.sampling.batch import Batch, Batches
 from trainer.sampling.batches import make_batches
 from trainer.sampling.filling import FilledBatches, filled_size, share_sizes
@@ -36,27 +30,6 @@ SAMPLING: dict[str, dict[str, object]] = {
 }
 
 
-def images(labels: np.ndarray) -> Images:
-    """Images without pixels."""
-    names = tuple(f"{index}.png" for index in range(len(labels)))
-    files = ImageFiles(Path("x"), names, labels, tuple(str(label) for label in np.unique(labels)))
-    store = PixelStore(
-        blocks=[],
-        block=np.full(len(labels), -1, np.int32),
-        row=np.zeros(len(labels), np.int64),
-        refs={},
-        preprocessing=Preprocessing(height=8, width=8),
-        limits=DEFAULT_LIMITS,
-        workers=1,
-    )
-    return Images(
-        files=files,
-        hashes=tuple(f"{index:064x}" for index in range(len(labels))),
-        rows=np.arange(len(labels)),
-        store=store,
-    )
-
-
 def source(sampling: dict[str, object], sizes: list[int], kind: str) -> tuple[Batches, np.ndarray]:
     """Batches as training makes them, and the labels of the images."""
     labels = np.repeat(np.arange(len(sizes)), sizes)
@@ -68,7 +41,7 @@ def source(sampling: dict[str, object], sizes: list[int], kind: str) -> tuple[Ba
         streams = len(KINDS[kind].streams)
         rows = np.array([[(row + stream) % len(labels) for stream in range(streams)] for row in range(5)])
         tuples = TupleRows(images=rows, different=np.arange(5) % 2 > 0, rows=np.arange(5))
-    return make_batches(config, images(labels), tuples, loss=loss), labels
+    return make_batches(config, blank_images(labels), tuples, loss=loss), labels
 
 
 def shares(batch: Batch, num_ranks: int) -> set[int]:

@@ -6,13 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from artifact.images.limits import DEFAULT_LIMITS
-from artifact.images.preprocessing import Preprocessing
+from tests.shared.blank_images import blank_images
 from trainer.config.config import make_config
-from trainer.data.image_files import ImageFiles
-from trainer.data.images import Images
 from trainer.loop.preparation import settle
-from trainer.pixels.store import PixelStore
 from trainer.sampling.batch import Batch, Batches
 from trainer.sampling.batches import batches, epoch_batches, make_batches, num_batches
 from trainer.sampling.tuple_sampling import draw_tuples
@@ -87,26 +83,10 @@ STRATEGIES = {
 }
 
 
-def _images(labels: np.ndarray) -> Images:
-    classes = tuple(str(label) for label in np.unique(labels))
-    files = ImageFiles(Path("x"), tuple(f"{index}.png" for index in range(len(labels))), labels, classes)
-    hashes = tuple(f"{index:064x}" for index in range(len(labels)))
-    store = PixelStore(
-        blocks=[],
-        block=np.full(len(labels), -1, np.int32),
-        row=np.zeros(len(labels), np.int64),
-        refs={},
-        preprocessing=Preprocessing(height=8, width=8),
-        limits=DEFAULT_LIMITS,
-        workers=1,
-    )
-    return Images(files=files, hashes=hashes, rows=np.arange(len(labels)), store=store)
-
-
 def _batches(sampling: dict[str, object], *, kind: str = "triplet", loss: str | None = None, seed: int = 5) -> Batches:
     values = {"images": "x", "kind": kind, "loss": loss, "seed": seed, "sampling": sampling}
     config, found = settle(make_config(values))
-    return make_batches(config, _images(UNBALANCED), None, loss=found)
+    return make_batches(config, blank_images(UNBALANCED), None, loss=found)
 
 
 def _same(one: list[Batch], other: list[Batch]) -> bool:
