@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from artifact.errors import UsageError
 from artifact.images.limits import DEFAULT_MAX_IMAGE_MB, DEFAULT_MAX_MEGAPIXELS, MAX_LIMIT, Limits
@@ -24,6 +24,8 @@ from trainer.config.settings import AugmentConfig, FreezeConfig, LoopConfig, Opt
 
 MAX_DIM = 4096
 MAX_SIZE_PX = 4096
+UNTRAINED_KIND = "triplet"
+"""Of a run without a step, where no kind was named."""
 
 
 class TrainConfig(Settings):
@@ -32,7 +34,7 @@ class TrainConfig(Settings):
     Attributes:
         images: folder with one folder of images per class, or a table (CSV, JSON lines, Parquet) of images with their
             classes, or of tuples with one column per stream.
-        kind: `siamese`, `triplet` or `quartet`.
+        kind: `siamese`, `triplet` or `quartet`; may be left out where `epochs` is 0, and is then `triplet`.
         columns: {role: column of the table}; roles are `image` and `label`, or the kind's streams and for siamese
             tables `different` or `same`. A role that is left out is looked for under its own name.
         base: `conv4`, a timm name, or the user's own `module:function`.
@@ -41,7 +43,7 @@ class TrainConfig(Settings):
         dim: neurons of the embedding layer.
         size: side of the square input in pixels; None: what the base network was made for.
         fit: how an image that is not square becomes so: `stretch`, `crop` or `pad`.
-        epochs: passes over the training images.
+        epochs: passes over the training images; 0: no step is made, only the head is fitted.
         loss: one of ours by name (artifact/losses), or the user's own `module:function`; None: the kind's.
         distance: one of ours by name (artifact/distances); everything downstream uses it.
         normalize: put every vector on the unit sphere; None: as suits the loss, and not where the margin is larger than
@@ -77,7 +79,7 @@ class TrainConfig(Settings):
     dim: int = Field(default=64, ge=1, le=MAX_DIM)
     size: int | None = Field(default=None, ge=8, le=MAX_SIZE_PX)
     fit: str = "stretch"
-    epochs: int = Field(default=20, ge=1, le=100_000)
+    epochs: int = Field(default=20, ge=0, le=100_000)
     loss: str | None = None
     distance: str = "euclidean"
     normalize: bool | None = None
@@ -102,6 +104,19 @@ class TrainConfig(Settings):
     freeze: FreezeConfig = FreezeConfig()
     augment: AugmentConfig = AugmentConfig()
     loop: LoopConfig = LoopConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _kind_without_training(cls, values: Any) -> Any:
+        """Where nothing is trained, the kind says no more than which streams a full model takes."""
+        if isinstance(values, Mapping) and values.get("epochs") == 0 and values.get("kind") is None:
+            return {**values, "kind": UNTRAINED_KIND}
+        return values
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the weights move at all: False where `epochs` is 0."""
+        return self.epochs != 0
 
     @property
     def limits(self) -> Limits:

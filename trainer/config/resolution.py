@@ -88,12 +88,13 @@ def read_validation(text: str) -> Share | Path | None:
     return mode, value
 
 
-def choose_strategy(given: TrainConfig, *, is_tuples: bool) -> str:
+def choose_strategy(given: TrainConfig, *, is_tuples: bool, has_classes: bool = True) -> str:
     """The second step: how batches are made of images with classes, or of a table of tuples.
 
     Args:
         given: as the user wrote it: mining that was asked for is refused where nothing is mined, a default is not.
         is_tuples: whether the images are a table of tuples.
+        has_classes: whether images that are in no tuples have classes.
 
     Returns:
         `balanced`, `rounds` or `tuples`.
@@ -111,11 +112,11 @@ def choose_strategy(given: TrainConfig, *, is_tuples: bool) -> str:
             where="--set sampling.strategy=...",
         )
     for name, asked in (("turns", given.augment.turns), ("mirrors", given.augment.mirrors)):
-        if is_tuples and asked:
+        if (is_tuples or not has_classes) and asked:
             raise UsageError(
                 f"augment.{name}",
                 expected="images with classes, for it makes more of them",
-                got="a table of tuples",
+                got="a table of tuples" if is_tuples else "images without classes",
                 where=f"--set augment.{name}=...",
             )
     if given.mining is not None and strategy != BALANCED:
@@ -141,7 +142,7 @@ def resolve(
         UsageError: a metric to choose the best epoch by that is not measured on these images.
     """
     sampling: dict[str, object] = {"strategy": strategy}
-    if strategy == BALANCED:
+    if strategy == BALANCED and settings.is_trained:
         sampling["classes_per_batch"], sampling["images_per_class"] = batch_shape(
             num_classes,
             classes_per_batch=settings.sampling.classes_per_batch,
@@ -169,6 +170,8 @@ def _selection(settings: TrainConfig, metrics: Sequence[str]) -> tuple[str, str 
     patience = settings.loop.patience
     keep = settings.loop.keep or ("best" if patience is not None else "last")
     metric = settings.loop.metric or (metrics[0] if metrics else None)
+    if not settings.is_trained:  # there are no epochs to choose from
+        return keep, metric
     if (keep == "best" or patience is not None) and metric not in metrics:
         raise UsageError(
             "metric to choose the best epoch by",

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from artifact.errors import DataError
+from artifact.errors import DataError, UsageError
 from artifact.events import Report
 from trainer.data.contradictions import two_classes_across
-from trainer.data.dataset import Dataset
+from trainer.data.dataset import Dataset, DatasetFiles, files_of
 from trainer.data.images import Images
 from trainer.data.notices import warn
 from trainer.data.split import split_classes, split_images, split_tuples, without_copies
-from trainer.data.tuple_table import TupleRows, only_used
+from trainer.data.tuple_table import TupleFiles, TupleRows, only_used
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +33,30 @@ class DataSplit:
 def can_validate(images: Images | None) -> bool:
     """Whether leave-one-out retrieval means anything here: two classes, one of them with two images."""
     return images is not None and len(images.files.classes) > 1 and int(np.bincount(images.labels).max()) > 1
+
+
+def share_of(opened: DatasetFiles, share: tuple[str, float] | None, *, given: str) -> tuple[str, float] | None:
+    """How much of a data set is held out: of images without classes nothing, for nothing is measured on them.
+
+    Args:
+        opened: what is held out of.
+        share: (`images` or `classes`, share), or None.
+        given: the setting, for messages.
+
+    Raises:
+        UsageError: a share of classes where there are none.
+    """
+    if files_of(opened).classes:
+        return share
+    is_tuples = isinstance(opened, TupleFiles)
+    if share is not None and share[0] == "classes":
+        raise UsageError(
+            f"validation of {'a table of tuples' if is_tuples else 'images without classes'}",
+            expected=f"{'images:SHARE' if is_tuples else 'none'}, or another table or folder",
+            got=given,
+            where="--validation",
+        )
+    return share if is_tuples else None
 
 
 def split_dataset(
@@ -73,7 +97,7 @@ def split_dataset(
 def _with_validation(dataset: Dataset, validation: Dataset, report: Report) -> DataSplit:
     train, tuples = dataset.images, dataset.tuples
     if validation.tuples is None:
-        if tuples is None and (line := two_classes_across(train, validation.images)) is not None:
+        if train.files.classes and (line := two_classes_across(train, validation.images)) is not None:
             warn(report, line)
         held_out = _without_copies(validation.images, train, report)
         if not can_validate(held_out):

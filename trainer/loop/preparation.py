@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from artifact.errors import DataError, UsageError
+from artifact.errors import DataError
 from artifact.events import Report
 from artifact.images.decoding import inspect_image
 from artifact.images.image_error import ImageError
@@ -30,7 +30,7 @@ from trainer.config.config import TrainConfig
 from trainer.config.resolution import Share, choose_strategy, read_validation, resolve, resolve_settings
 from trainer.data.contradictions import same_and_different, two_classes
 from trainer.data.dataset import Dataset, DatasetFiles, files_of, open_cache, open_dataset, read_dataset, tell_opened
-from trainer.data.held_out import DataSplit, split_dataset
+from trainer.data.held_out import DataSplit, share_of, split_dataset
 from trainer.data.image_files import ImageFiles, newly_read
 from trainer.data.images import Images
 from trainer.data.notices import NoticeLog, warn
@@ -115,8 +115,10 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU,
     log = NoticeLog(report)
     report = log.report
     opened, validation = _open(config, report, has_begun=resuming)
-    strategy = choose_strategy(given, is_tuples=isinstance(opened, TupleFiles))
-    if not isinstance(opened, TupleFiles):
+    strategy = choose_strategy(
+        given, is_tuples=isinstance(opened, TupleFiles), has_classes=bool(files_of(opened).classes)
+    )
+    if config.is_trained and not isinstance(opened, TupleFiles):
         check_classes(opened, kind=config.kind)
     own_size = source_of(config.base).own_size_px
     size = config.size
@@ -130,7 +132,7 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU,
         cut=config.cut,
         pooling=config.pooling,
     )
-    for note in base.notes:
+    for note in base.notes if config.is_trained else (*base.notes, *base.untrained_notes):
         warn(report, note)
     dataset, split = _read(config, opened, validation, make_preprocessing(config, base), report=report)
     train = split.train
@@ -218,6 +220,7 @@ def _open(config: TrainConfig, report: Report, *, has_begun: bool) -> tuple[Data
         kind=config.kind,
         columns=config.columns,
         split_folders=split_folders,
+        needs_classes=config.is_trained,
         max_image_bytes=most,
     )
     tell_opened(opened, report)
@@ -234,14 +237,7 @@ def _open(config: TrainConfig, report: Report, *, has_begun: bool) -> tuple[Data
         )
         tell_opened(apart, report, what=what if validation.is_dir() else "validation table")
         return opened, apart
-    if isinstance(opened, TupleFiles) and validation is not None and validation[0] == "classes":
-        raise UsageError(
-            "validation of a table of tuples",
-            expected="images:SHARE, or another table or folder",
-            got=config.validation,
-            where="--validation",
-        )
-    return opened, validation
+    return opened, share_of(opened, validation, given=config.validation)
 
 
 def _measured_metrics(split: DataSplit) -> tuple[str, ...]:
@@ -266,7 +262,7 @@ def _read(
     )
     cache = open_cache(config, preprocessing, num_images=total, report=report)
     dataset = _checked(
-        read_dataset(opened, config, preprocessing, cache=cache, report=report), opened, kind=config.kind, report=report
+        read_dataset(opened, config, preprocessing, cache=cache, report=report), opened, config, report=report
     )
     if expected is not None and dataset.sha256 != expected:
         where = dataset.images.files.root
@@ -282,13 +278,14 @@ def _read(
     return dataset, split_dataset(dataset, held_out, kind=config.kind, seed=config.seed, report=report)
 
 
-def _checked(dataset: Dataset, opened: DatasetFiles, *, kind: str, report: Report) -> Dataset:
-    """Without the classes that no tuple can be drawn from; contradictions are told. Raises DataError."""
+def _checked(dataset: Dataset, opened: DatasetFiles, config: TrainConfig, *, report: Report) -> Dataset:
+    """Without the classes that no tuple can be drawn from, if any is; contradictions are told. Raises DataError."""
     if isinstance(opened, TupleFiles) and dataset.tuples is not None:
         line = same_and_different(dataset.tuples, dataset.images, opened.streams)
     else:
         line = two_classes(dataset.images)
-        dataset = Dataset(images=usable_classes(dataset.images, kind=kind, report=report))
+        if config.is_trained:
+            dataset = Dataset(images=usable_classes(dataset.images, kind=config.kind, report=report))
     if line is not None:
         warn(report, line)
     return dataset

@@ -65,6 +65,14 @@ class BaseNetwork:
     pooling: str | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def untrained_notes(self) -> tuple[str, ...]:
+        """What the user should hear where nothing is trained; a user's own network may have loaded its weights itself."""
+        if self.weights != "random" or is_user_code(self.name):
+            return ()
+        mend = "use --pretrained or --weights FILE, unless a random network is what is wanted"
+        return (f"the weights of {self.name} are random and are not trained: {mend}",)
+
     def to_dict(self) -> dict[str, Any]:
         """The facts that stand in the run and in every artifact; cut and pooling only where there are such."""
         pretrained = self.weights.startswith("timm/")
