@@ -26,8 +26,10 @@ def train(
         Path,
         typer.Argument(help="Folder with one folder of images per class, or a table of them.", metavar="IMAGES|TABLE"),
     ],
-    kind: Annotated[Kind, typer.Option(help="Streams of the model.")],
     output: Annotated[Path, typer.Option(help="Run folder to write.", metavar="RUN")],
+    kind: Annotated[
+        Kind | None, typer.Option(help="Streams of the model. [required; default with --epochs 0: triplet]")
+    ] = None,
     base: Annotated[
         str | None, typer.Option(help="Base network: conv4, any timm name, or your module:function. [default: conv4]")
     ] = None,
@@ -45,7 +47,9 @@ def train(
         int | None, typer.Option(help="Side of the input in pixels. [default: the base network's own]")
     ] = None,
     fit: Annotated[str | None, typer.Option(help="stretch, crop or pad. [default: stretch]")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training images. [default: 20]")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the training images; 0: only the head is fitted. [default: 20]")
+    ] = None,
     loss: Annotated[str | None, typer.Option(help="A name, or your module:function. [default: the kind's]")] = None,
     distance: Annotated[
         str | None, typer.Option(help="euclidean, squared_euclidean or cosine. [default: euclidean]")
@@ -93,6 +97,7 @@ def train(
     from trainer.config.config import make_config, with_overrides
 
     given = {
+        "kind": kind and kind.value,
         "base": base,
         "dim": dim,
         "margin": margin,
@@ -114,7 +119,7 @@ def train(
         "pooling": pooling,
         "columns": parse_columns(columns) or None,
     }
-    values: dict[str, Any] = {"images": images, "kind": kind.value}
+    values: dict[str, Any] = {"images": images}
     values |= {key: value for key, value in given.items() if value is not None}
     config = make_config(with_overrides(values, overrides or []))
     if name is not None and deploy is None:

@@ -79,9 +79,7 @@ def open_class_folder(
     )
 
 
-def open_class_table(
-    path: Path, columns: TableColumns, source: Source, *, needs_classes: bool = True
-) -> ImageFiles:
+def open_class_table(path: Path, columns: TableColumns, source: Source, *, needs_classes: bool = True) -> ImageFiles:
     """The images of a table with their classes; no image is read yet.
 
     Args:

@@ -58,7 +58,9 @@ def plain_table(path: Path, columns: TableColumns, source: Source, names: tuple[
     """
     images = TableImages(source, tuple(columns.images.values()))
     if not names:
-        raise DataError(f'image column "{images.columns[0]}"', expected="an image in some rows", got="none", where=path)
+        raise DataError(
+            f'image column "{images.columns[0]}"', expected="an image in some rows", got="none", where=path.name
+        )
     labels = np.zeros(len(names), np.int64)
     return ImageFiles(path, names, labels, (), images, notices=(_without_classes(why),))
 

@@ -67,7 +67,7 @@ class BaseNetwork:
 
     @property
     def untrained_notes(self) -> tuple[str, ...]:
-        """What the user should hear where nothing is trained; a user's own network may have loaded its weights itself."""
+        """What the user should hear where nothing is trained; a user's own network may have weights of its own."""
         if self.weights != "random" or is_user_code(self.name):
             return ()
         mend = "use --pretrained or --weights FILE, unless a random network is what is wanted"
