@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-from artifact.errors import DataError
 from rows.formats.folder import FolderImages
 from rows.formats.source import Source
 from rows.location import readable_name
@@ -52,15 +51,8 @@ def plain_table(path: Path, columns: TableColumns, source: Source, names: tuple[
     Args:
         names: of all rows.
         why: there are no classes, in words.
-
-    Raises:
-        DataError: a table without a row.
     """
     images = TableImages(source, tuple(columns.images.values()))
-    if not names:
-        raise DataError(
-            f'image column "{images.columns[0]}"', expected="an image in some rows", got="none", where=path.name
-        )
     labels = np.zeros(len(names), np.int64)
     return ImageFiles(path, names, labels, (), images, notices=(_without_classes(why),))
 
