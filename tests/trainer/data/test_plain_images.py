@@ -19,7 +19,8 @@ def test_natural_order_is_by_the_value_of_numbers() -> None:
     expected = ["", "2", "10", "a/9.png", "a/10.png", "b1", "img02.png", "img2.png", "img2b.png", "img10.png"]
     ordered = sorted(names, key=natural_key)
     assert [name for name in ordered if name not in ("B1", "²")] == expected
-    assert sorted(names[::-1], key=natural_key) == ordered
+    backwards = names[::-1]
+    assert sorted(backwards, key=natural_key) == ordered
 
 
 def test_flat_folder_is_taken_in_natural_order_where_no_class_is_needed(tmp_path: Path) -> None:
