@@ -28,6 +28,7 @@ _FLAGS = {
         "cut",
         "pooling",
         "weights",
+        "head",
         "columns",
         "fit",
         "max_megapixels",

@@ -25,7 +25,7 @@ from artifact.errors import UsageError
 from trainer.head.scatter import Scatter, find_scatter
 from trainer.head.subspace import MAX_FEATURES
 
-LDA, PCA = "lda", "pca"
+TRAINED, LDA, PCA = "trained", "lda", "pca"
 
 DEFAULT_SHRINKAGE = {LDA: 1.0, PCA: 0.1}
 """lambda where nothing chose it."""

@@ -44,13 +44,16 @@ def find_subspace(features: Vectors, mean: Numbers, count: int) -> Numbers:
     rows = np.arange(len(features))
     if len(rows) > _MAX_ROWS:
         rows = np.sort(random.permutation(len(rows))[:_MAX_ROWS])
-    centre = mean.astype(np.float32)
-    basis = random.standard_normal((features.shape[1], count), dtype=np.float32)
     at_once = max(1, _BLOCK_NUMBERS // features.shape[1])
+    blocks = [rows[first : first + at_once] for first in range(0, len(rows), at_once)]
+    centre = mean.astype(np.float32)
+    largest = max(float(np.abs(features[block] - centre).max()) for block in blocks)
+    unit = np.float32(1.0 / largest if largest > 0 else 1.0)  # squares of any features stay within float32
+    basis = random.standard_normal((features.shape[1], count), dtype=np.float32)
     for _ in range(_PASSES):
         found = np.zeros((features.shape[1], count))
-        for first in range(0, len(rows), at_once):
-            some = features[rows[first : first + at_once]] - centre
+        for block in blocks:
+            some = (features[block] - centre) * unit
             found += some.T @ (some @ basis)
         basis = np.linalg.qr(found)[0].astype(np.float32)
     return np.linalg.qr(basis.astype(np.float64))[0]
