@@ -14,20 +14,25 @@ MIN_CLASSES = 40
 
 _SHARE = 0.1
 _FEWEST, _MOST = 8, 60
-_AUTO, _TRAINED, _LDA = "auto", "trained", "lda"
+AUTO = "auto"
+_TRAINED, _LDA = "trained", "lda"
 
 
-def check_head(config: TrainConfig, *, is_tuples: bool) -> None:
-    """Refuse a head that such images cannot have; raises UsageError."""
-    if is_tuples and config.head == _LDA:
+def check_head(config: TrainConfig, *, is_tuples: bool, has_classes: bool) -> None:
+    """Refuse a head that such images, or a run without a step, cannot have; raises UsageError."""
+    images = "a table of tuples" if is_tuples else "images without classes"
+    if not config.is_trained and config.head == _TRAINED:
         raise UsageError(
-            "head for a table of tuples",
-            expected="trained, pca or auto, for there are no classes",
-            got=_LDA,
+            "head where nothing is trained",
+            expected="pca, lda or auto",
+            got="trained, whose random weights would stay",
             where="--head",
         )
-    if config.head_classes and (is_tuples or config.head not in (_AUTO, _LDA)):
-        reason = "a table of tuples has no classes" if is_tuples else f"with --head {config.head} nothing is chosen"
+    if not has_classes and config.head == _LDA:
+        others = "trained, pca or auto" if config.is_trained else "pca or auto"
+        raise UsageError(f"head for {images}", expected=f"{others}, for there are no classes", got=_LDA, where="--head")
+    if config.head_classes and (not has_classes or config.head not in (AUTO, _LDA)):
+        reason = "there are no classes" if not has_classes else f"with --head {config.head} nothing is chosen"
         raise UsageError(
             "head_classes", expected=f"none, for {reason}", got=str(config.head_classes), where="--set head_classes=..."
         )
@@ -44,7 +49,7 @@ def num_head_classes(config: TrainConfig, *, num_classes: int, is_tuples: bool) 
     Raises:
         UsageError: so many that were asked for leave too few to train on.
     """
-    if is_tuples or config.head not in (_AUTO, _LDA):
+    if is_tuples or config.head not in (AUTO, _LDA):
         return 0
     asked, needed = config.head_classes, 3 if config.kind == "quartet" else 2
     if asked is None:
@@ -69,7 +74,7 @@ def why_trained(config: TrainConfig, *, has_classes: bool) -> str | None:
     """
     if config.head == _TRAINED:
         return "asked for"
-    if config.head != _AUTO:
+    if config.head != AUTO:
         return None
     if not has_classes:
         return "tuples have no classes to fit another on"

@@ -103,7 +103,7 @@ def choose_strategy(given: TrainConfig, *, is_tuples: bool, has_classes: bool = 
     Raises:
         UsageError: a strategy, or another setting, that such images cannot have.
     """
-    check_head(given, is_tuples=is_tuples)
+    check_head(given, is_tuples=is_tuples, has_classes=has_classes and not is_tuples)
     fitting = (TUPLES,) if is_tuples else (BALANCED, ROUNDS)
     strategy = given.sampling.strategy or fitting[0]
     if strategy not in fitting:

@@ -38,34 +38,36 @@ class Candidate:
 
 def try_heads(
     scatter: Scatter,
-    trained: ClosedHead,
+    other: ClosedHead,
     features: Vectors,
     labels: Indices,
     *,
+    name: str = TRAINED,
     distance: str,
     normalize: bool,
 ) -> list[Candidate]:
-    """The trained layer first, then LDA with each lambda.
+    """The other head first, then LDA with each lambda.
 
     Args:
         scatter: of the classes that were trained on.
-        trained: the layer as training left it.
+        other: the layer as training left it, or what takes its place.
         features: float32 [N, F] of the images set aside.
         labels: int64 [N], their classes.
+        name: of the other head.
         distance: a name in artifact.distances.DISTANCES.
         normalize: whether vectors have unit length.
 
     Raises:
         DataError: vectors that are not finite, or no class with two images.
     """
+    dim = len(other.weight)
+    heads: list[tuple[str, float | None, ClosedHead]] = [(name, None, other)]
+    heads += [(LDA, each, head_of(scatter, dim=dim, method=LDA, shrinkage=each)) for each in LAMBDAS]
     found = []
-    for shrinkage in (None, *LAMBDAS):
-        name, head = TRAINED, trained
-        if shrinkage is not None:
-            name, head = LDA, head_of(scatter, dim=len(trained.weight), method=LDA, shrinkage=shrinkage)
+    for tried, shrinkage, head in heads:
         vectors = vectors_of(features, head.weight, head.bias, normalize=normalize)
         metrics = retrieval_metrics(vectors, labels, distance=distance, ks=(1,))
-        found.append(Candidate(name=name, shrinkage=shrinkage, recall=metrics["recall@1"], precision=metrics["mAP@R"]))
+        found.append(Candidate(name=tried, shrinkage=shrinkage, recall=metrics["recall@1"], precision=metrics["mAP@R"]))
     return found
 
 
@@ -74,6 +76,6 @@ def best_lda(candidates: list[Candidate]) -> Candidate:
     return max((each for each in candidates if each.name == LDA), key=lambda c: (c.recall, c.precision, c.shrinkage))
 
 
-def trained_one(candidates: list[Candidate]) -> Candidate:
-    """The layer as training left it."""
-    return next(each for each in candidates if each.name == TRAINED)
+def other_one(candidates: list[Candidate]) -> Candidate:
+    """The one that is no LDA."""
+    return next(each for each in candidates if each.name != LDA)

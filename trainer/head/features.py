@@ -30,14 +30,32 @@ class TrainingFeatures:
     Attributes:
         values: float32 [N, F], in memory or memory-mapped.
         labels: int64 [N], class of each.
+        rows: int64 [N], place of each among the images trained on and, after them, those set aside.
         num_trained: how many of the N the network was trained on; the rest are of the classes set aside.
         num_images: how many there are, of which these N are all or a sample.
     """
 
     values: Vectors
     labels: Indices
+    rows: Indices
     num_trained: int
     num_images: int
+
+    def of_unseen(self, train: Images, set_aside: Images) -> tuple[Vectors, Indices]:
+        """Features and classes of what was set aside, as it is: neither turned nor with copies of what was trained on.
+
+        Args:
+            train: what was trained on.
+            set_aside: images that `training_features` got first among those set aside.
+
+        Returns:
+            float32 [n, F] and int64 [n], classes of `set_aside`.
+        """
+        seen = set(train.hashes)
+        places = self.rows - len(train)
+        own = np.flatnonzero((places >= 0) & (places < len(set_aside)))
+        own = own[[set_aside.hashes[place] not in seen for place in places[own].tolist()]]
+        return self.values[own], set_aside.labels[places[own]]
 
 
 @dataclass(frozen=True)
@@ -86,7 +104,9 @@ def training_features(
     split = [rows[:num_trained], rows[num_trained:] - len(train)]
     chosen = [part.take(of_part) for part, of_part in zip(parts, split, strict=False) if len(of_part)]
     values = FrozenFeatures(branch, _Joined(chosen), folder=folder).values
-    return TrainingFeatures(values=values, labels=labels[rows], num_trained=num_trained, num_images=len(labels))
+    return TrainingFeatures(
+        values=values, labels=labels[rows], rows=rows, num_trained=num_trained, num_images=len(labels)
+    )
 
 
 def sample_by_class(labels: Indices, most: int, *, seed: int) -> Indices:

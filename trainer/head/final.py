@@ -7,6 +7,7 @@ for a file) leaves the trained layer in its place, with the reason. Hours of tra
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,12 @@ from artifact.errors import LookalikeError
 from trainer.config.config import TrainConfig
 from trainer.config.head import why_trained
 from trainer.data.images import Images
-from trainer.data.split import without_copies
-from trainer.head.choice import Candidate, best_lda, trained_one, try_heads
+from trainer.head.choice import Candidate, best_lda, other_one, try_heads
 from trainer.head.closed_form import LDA, PCA, TRAINED, ClosedHead, head_of
 from trainer.head.features import TrainingFeatures, training_features
 from trainer.head.scale import mean_different_distance, sample_for_distances, scale_for, vectors_of
 from trainer.head.scatter import find_scatter
 from trainer.networks.branch import Branch
-from trainer.weights.frozen_features import FrozenFeatures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +49,7 @@ class FinalHead:
     why: str
     shrinkage: float | None = None
     chosen_on: dict[str, int] | None = None
-    candidates: list[Candidate] = field(default_factory=list)
+    candidates: Sequence[Candidate] = ()
     distances: dict[str, float | None] = field(default_factory=dict)
     layer: ClosedHead | None = None
     fitted_on: dict[str, int | None] | None = None
@@ -87,9 +86,6 @@ def find_head(
         set_aside: images of the training side's other classes, as they are, or None.
         has_classes: whether images have classes; those of a table of tuples have none.
         folder: the run's.
-
-    Raises:
-        LookalikeError: a head that was asked for cannot be fitted, and nothing was trained that could stay instead.
     """
     why = why_trained(config, has_classes=has_classes)
     if why is not None:
@@ -97,8 +93,6 @@ def find_head(
     try:
         return _closed_form(branch, config, train, set_aside, has_classes=has_classes, folder=folder)
     except LookalikeError as error:
-        if config.epochs == 0:
-            raise
         return FinalHead(name=TRAINED, why=f"another could not be fitted: {error}", failed=True)
 
 
@@ -127,8 +121,8 @@ def _closed_form(
     elif set_aside is None:
         why = "asked for, with the usual lambda: there are too few classes to choose it on"
     else:
-        candidates, chosen_on = _tried(branch, config, train, set_aside, features, trained, folder)
-        best, before = best_lda(candidates), trained_one(candidates)
+        candidates, chosen_on = tried(features, train, set_aside, trained, config)
+        best, before = best_lda(candidates), other_one(candidates)
         shrinkage = best.shrinkage
         gain = f"recall@1 {before.recall:.3f} -> {best.recall:.3f} on {chosen_on['classes']} classes set aside"
         if config.head != LDA and best.recall <= before.recall:
@@ -139,7 +133,7 @@ def _closed_form(
     scatter = find_scatter(features.values, labels if name == LDA else None)
     layer = head_of(scatter, dim=config.dim, method=name, shrinkage=shrinkage)
     pairs_of = features.labels if has_classes else np.arange(len(features.labels))
-    layer, distances = _scaled(layer, trained, features.values, pairs_of, config)
+    layer, distances = scaled(layer, trained, features.values, pairs_of, config)
     return FinalHead(
         name=name,
         why=why,
@@ -152,33 +146,34 @@ def _closed_form(
     )
 
 
-def _tried(
-    branch: Branch,
-    config: TrainConfig,
+def tried(
+    features: TrainingFeatures,
     train: Images,
     set_aside: Images,
-    features: TrainingFeatures,
-    trained: ClosedHead,
-    folder: Path,
+    other: ClosedHead,
+    config: TrainConfig,
+    *,
+    name: str = TRAINED,
 ) -> tuple[list[Candidate], dict[str, int]]:
-    """All heads on the classes set aside, as they are: neither turned nor with copies of what was trained on."""
+    """The other head and LDA, on the classes set aside as they are; and how many of what these are.
+
+    Raises:
+        DataError: classes that no LDA can be fitted to, or nothing set aside that it can be tried on.
+    """
     scatter = find_scatter(features.values[: features.num_trained], features.labels[: features.num_trained])
-    unseen, _ = without_copies(set_aside, train)
-    candidates = try_heads(
-        scatter,
-        trained,
-        FrozenFeatures(branch, unseen, folder=folder).values,
-        unseen.labels,
-        distance=config.distance,
-        normalize=bool(config.normalize),
-    )
-    return candidates, {"classes": len(unseen.files.classes), "images": len(unseen)}
+    unseen, labels = features.of_unseen(train, set_aside)
+    normalize = bool(config.normalize)
+    candidates = try_heads(scatter, other, unseen, labels, name=name, distance=config.distance, normalize=normalize)
+    return candidates, {"classes": len(np.unique(labels)), "images": len(labels)}
 
 
-def _scaled(
-    layer: ClosedHead, trained: ClosedHead, features: Vectors, labels: Indices, config: TrainConfig
+def scaled(
+    layer: ClosedHead, trained: ClosedHead | None, features: Vectors, labels: Indices, config: TrainConfig
 ) -> tuple[ClosedHead, dict[str, float | None]]:
-    """The layer with the trained one's mean distance of two classes, and that distance before and after."""
+    """The layer with the trained one's mean distance of two classes, and that distance before and after.
+
+    Where nothing was trained it is the margin, the distance that the loss asks of two classes; 1 where there is none.
+    """
     some, of_some = sample_for_distances(features, labels, seed=config.seed)
     normalize = bool(config.normalize)
 
@@ -186,10 +181,11 @@ def _scaled(
         vectors = vectors_of(some, head.weight, head.bias, normalize=normalize)
         return mean_different_distance(vectors, of_some, distance=config.distance, seed=config.seed)
 
-    target = mean(trained)
+    before = math.nan if trained is None else mean(trained)
     if not normalize:
+        target = (config.margin or 1.0) if trained is None else before
         vectors = vectors_of(some, layer.weight, layer.bias, normalize=False)
         scale = np.float32(scale_for(target, vectors, of_some, distance=config.distance, seed=config.seed))
         layer = layer._replace(weight=layer.weight * scale, bias=layer.bias * scale)
-    found = {"trained": target, "head": mean(layer)}
+    found = {"trained": before, "head": mean(layer)}
     return layer, {name: value if math.isfinite(value) else None for name, value in found.items()}

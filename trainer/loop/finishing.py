@@ -15,8 +15,11 @@ import numpy as np
 
 from analysis.evaluation.counts import training_counts
 from analysis.measures.support import as_facts
+from artifact.arrays import Vectors
 from artifact.events import Report
+from trainer.head.closed_form import TRAINED
 from trainer.head.final import find_head, put_head
+from trainer.loop.assessed import Assessed
 from trainer.loop.assessment import embed, find_threshold, held_out_pairs, measure, why_no_threshold
 from trainer.loop.prefixes import measure_prefixes
 from trainer.loop.run_report import report_run
@@ -41,27 +44,51 @@ def finish(training: Training, output: Path, say: Report, started: float) -> Non
     head = head_in(output / CHECKPOINT) or _decide_head(training, output, say)
     held_out = training.prepared.held_out
     vectors = None if held_out is None else embed(training.branch, held_out)
-    is_trained = head["name"] == "trained"
+    is_trained = head["name"] == TRAINED
     metrics = dict(kept_line(training.lines, training.config.loop))
     if (
         vectors is not None and not is_trained and np.isfinite(vectors).all()
     ):  # those of the epoch are of the trained layer
         metrics |= measure(training, vectors)
-    pairs = held_out_pairs(training, vectors)
-    threshold = find_threshold(pairs)
-    facts = read_facts(output) | final_facts(
+    facts = write_end(training, metrics, vectors, head, say, started)
+    (output / STATE).unlink()
+    say({"event": "end", "seconds": facts["seconds"], "threshold": facts["threshold"]})
+
+
+def write_end(
+    run: Assessed,
+    metrics: Mapping[str, Any],
+    vectors: Vectors | None,
+    head: Mapping[str, Any],
+    say: Report,
+    started: float,
+) -> dict[str, Any]:
+    """Threshold, prefixes, report and facts; with these the run is finished.
+
+    Args:
+        run: at its end, its checkpoint written.
+        metrics: of the branch as it is.
+        vectors: float32 [N, n] of the held-out images, or None.
+        head: its facts.
+        say: gets a warning where the report could not be written.
+        started: by time.monotonic().
+
+    Returns:
+        The facts.
+    """
+    pairs = held_out_pairs(run, vectors)
+    facts = read_facts(run.folder) | final_facts(
         metrics,
         rests_on=as_facts(training_counts(metrics)),
-        threshold=threshold,
-        why_no_threshold=why_no_threshold(training, pairs),
+        threshold=find_threshold(pairs),
+        why_no_threshold=why_no_threshold(run, pairs),
         head=head,
-        prefixes=[] if is_trained else measure_prefixes(training, vectors),
+        prefixes=[] if head["name"] == TRAINED else measure_prefixes(run, vectors),
         seconds=time.monotonic() - started,
     )
-    report_run(training, facts, vectors, pairs, say)
-    write_facts(output, facts)
-    (output / STATE).unlink()
-    say({"event": "end", "seconds": facts["seconds"], "threshold": threshold})
+    report_run(run, facts, vectors, pairs, say)
+    write_facts(run.folder, facts)
+    return facts
 
 
 def _decide_head(training: Training, output: Path, say: Report) -> Mapping[str, Any]:

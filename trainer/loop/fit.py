@@ -35,6 +35,7 @@ from trainer.loop.interruption import Interruption
 from trainer.loop.preparation import prepare
 from trainer.loop.resumption import resume_training
 from trainer.loop.training import Training, make_training
+from trainer.loop.untrained import fit_untrained
 from trainer.run.checkpoint import save_checkpoint, save_state
 from trainer.run.facts import first_facts
 from trainer.run.folder import METRICS, check_output, create_run
@@ -86,6 +87,9 @@ def fit(
             prepared = prepare(config, report=say, device=ranks.device, resuming=resume)
             if check is not None:
                 ranks.on_first(partial(check, prepared.config))
+            if not prepared.config.is_trained:
+                ranks.on_first(partial(fit_untrained, prepared, output, say, started, ranks.device, resume=resume))
+                return load_run(output)
             training = make_training(prepared, ranks, output)
             if resume:
                 resume_training(output, training)

@@ -14,8 +14,8 @@ from analysis.evaluation.counts import training_counts
 from analysis.measures.support import as_facts
 from artifact.arrays import Vectors
 from artifact.distances.cosine import unit_vectors
+from trainer.loop.assessed import Assessed
 from trainer.loop.assessment import find_threshold, held_out_pairs, measure, why_no_threshold
-from trainer.loop.training import Training
 
 SHORTEST = 8
 
@@ -41,25 +41,25 @@ def prefix(vectors: Vectors, dims: int, *, normalize: bool) -> Vectors:
     return unit_vectors(shorter, out=shorter) if normalize else shorter
 
 
-def measure_prefixes(training: Training, vectors: Vectors | None) -> list[dict[str, Any]]:
+def measure_prefixes(run: Assessed, vectors: Vectors | None) -> list[dict[str, Any]]:
     """One entry a prefix, shortest first.
 
     Args:
-        training: at its end.
+        run: at its end.
         vectors: float32 [N, n] of the held-out images; None where nothing is held out.
 
     Returns:
         {"dims", "metrics" and "rests_on" (None where nothing is held out, or vectors are not finite), "threshold" as
         the run has it, and "why_no_threshold" where there is none}.
     """
-    return [_measured(training, vectors, dims) for dims in prefix_dims(training.config.dim)]
+    return [_measured(run, vectors, dims) for dims in prefix_dims(run.config.dim)]
 
 
-def _measured(training: Training, vectors: Vectors | None, dims: int) -> dict[str, Any]:
-    shorter = None if vectors is None else prefix(vectors, dims, normalize=bool(training.config.normalize))
-    pairs = held_out_pairs(training, shorter)
-    metrics = None if shorter is None or not np.isfinite(shorter).all() else measure(training, shorter)
-    why = why_no_threshold(training, pairs)
+def _measured(run: Assessed, vectors: Vectors | None, dims: int) -> dict[str, Any]:
+    shorter = None if vectors is None else prefix(vectors, dims, normalize=bool(run.config.normalize))
+    pairs = held_out_pairs(run, shorter)
+    metrics = None if shorter is None or not np.isfinite(shorter).all() else measure(run, shorter)
+    why = why_no_threshold(run, pairs)
     return {
         "dims": dims,
         "metrics": metrics,
