@@ -18,9 +18,8 @@ AUTO = "auto"
 _TRAINED, _LDA = "trained", "lda"
 
 
-def check_head(config: TrainConfig, *, is_tuples: bool, has_classes: bool) -> None:
-    """Refuse a head that such images, or a run without a step, cannot have; raises UsageError."""
-    images = "a table of tuples" if is_tuples else "images without classes"
+def check_untrained_head(config: TrainConfig) -> None:
+    """Refuse to keep a layer that nothing has trained; raises UsageError."""
     if not config.is_trained and config.head == _TRAINED:
         raise UsageError(
             "head where nothing is trained",
@@ -28,8 +27,13 @@ def check_head(config: TrainConfig, *, is_tuples: bool, has_classes: bool) -> No
             got="trained, whose random weights would stay",
             where="--head",
         )
+
+
+def check_head(config: TrainConfig, *, is_tuples: bool, has_classes: bool) -> None:
+    """Refuse a head that such images cannot have; raises UsageError."""
     if not has_classes and config.head == _LDA:
         others = "trained, pca or auto" if config.is_trained else "pca or auto"
+        images = "a table of tuples" if is_tuples else "images without classes"
         raise UsageError(f"head for {images}", expected=f"{others}, for there are no classes", got=_LDA, where="--head")
     if config.head_classes and (not has_classes or config.head not in (AUTO, _LDA)):
         reason = "there are no classes" if not has_classes else f"with --head {config.head} nothing is chosen"

@@ -19,7 +19,7 @@ from artifact.errors import UsageError
 from artifact.losses import Loss
 from trainer.config.checks import check_choices, check_margins
 from trainer.config.config import TrainConfig
-from trainer.config.head import check_head
+from trainer.config.head import check_head, check_untrained_head
 from trainer.config.settings import BALANCED, ROUNDS, TUPLES
 
 Share = tuple[str, float]
@@ -53,6 +53,7 @@ def resolve_settings(config: TrainConfig, loss: Loss, *, miners: Sequence[str]) 
     }
     config = config.model_copy(update=filled)
     check_choices(config, loss, miners=miners)
+    check_untrained_head(config)
     check_margins(config, loss)
     return config
 

@@ -11,8 +11,6 @@ Decisions a reader would question:
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
 import numpy as np
 import torch
 
@@ -68,9 +66,7 @@ def fit_untrained(
     head = found.to_dict()
     say({"event": "head", **head})
     vectors = None if prepared.held_out is None else _vectors(branch, prepared.held_out, folder=output)
-    metrics: dict[str, Any] = {"epoch": 0, "step": 0}
-    if vectors is not None and np.isfinite(vectors).all():
-        metrics |= measure(run, vectors)
+    metrics = {} if vectors is None or not np.isfinite(vectors).all() else measure(run, vectors)
     save_checkpoint(output, branch, head=head)
     write_atomically(output / METRICS, b"")  # one line an epoch
     facts = write_end(run, metrics, vectors, head, say, started)
