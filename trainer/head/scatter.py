@@ -12,7 +12,7 @@ import numpy as np
 
 from artifact.arrays import Indices, Numbers, Vectors
 from artifact.errors import DataError
-from trainer.head.subspace import MAX_FEATURES, find_subspace, num_directions
+from trainer.head.subspace import MAX_FEATURES, find_span, find_subspace, num_directions
 
 _BLOCK_NUMBERS = 2**23
 """Numbers in one block of rows: 64 MiB of float64."""
@@ -27,6 +27,7 @@ class Scatter:
         basis: float64 [F, k], orthonormal columns: eigenvectors of the within-class covariance, of the total one where
             there are no classes.
         variances: float64 [k], the eigenvalues, 0 or more.
+        mean_variance: mean of the eigenvalues, those of directions counted in which no image differs from another.
         between: float64 [k, k], covariance of the class means, each weighted by its images; None without classes.
         images, classes: how many there were; no classes: None.
     """
@@ -34,6 +35,7 @@ class Scatter:
     mean: Numbers
     basis: Numbers
     variances: Numbers
+    mean_variance: float
     between: Numbers | None
     images: int
     classes: int | None
@@ -57,7 +59,11 @@ def find_scatter(features: Vectors, labels: Indices | None, *, max_features: int
         raise DataError("features of the training images", expected="some that differ", got="the same of every image")
     codes = None if labels is None else _codes(labels, len(features))
     kept = num_directions(features.shape[1], max_features)
-    reduction = find_subspace(features, mean, kept) if kept < features.shape[1] else None
+    reduction = None
+    if len(features) < kept:  # all images lie in fewer directions than are kept
+        reduction = find_span(features, mean)
+    elif kept < features.shape[1]:
+        reduction = find_subspace(features, mean, kept)
     total, means = _sums(features, mean, codes, reduction)
     if codes is None or means is None:
         variances, vectors = np.linalg.eigh(total)
@@ -75,6 +81,7 @@ def find_scatter(features: Vectors, labels: Indices | None, *, max_features: int
         mean=mean,
         basis=vectors if reduction is None else reduction @ vectors,
         variances=np.maximum(variances, 0.0),
+        mean_variance=float(np.maximum(variances, 0.0).sum() / kept),
         between=between,
         images=len(features),
         classes=None if codes is None else int(codes.max()) + 1,

@@ -57,3 +57,8 @@ def find_subspace(features: Vectors, mean: Numbers, count: int) -> Numbers:
             found += some.T @ (some @ basis)
         basis = np.linalg.qr(found)[0].astype(np.float32)
     return np.linalg.qr(basis.astype(np.float64))[0]
+
+
+def find_span(features: Vectors, mean: Numbers) -> Numbers:
+    """Orthonormal directions that hold all variance of fewer images than features: float64 [F, N]."""
+    return np.linalg.qr((features - mean).T)[0]

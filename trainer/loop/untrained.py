@@ -11,6 +11,7 @@ Decisions a reader would question:
 from __future__ import annotations
 
 from pathlib import Path
+
 import numpy as np
 import torch
 
