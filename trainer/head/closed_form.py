@@ -27,7 +27,7 @@ from trainer.head.subspace import MAX_FEATURES
 
 TRAINED, LDA, PCA = "trained", "lda", "pca"
 
-DEFAULT_SHRINKAGE = {LDA: 1.0, PCA: 0.1}
+DEFAULT_SHRINKAGE = {LDA: 2.0, PCA: 0.1}
 """lambda where nothing chose it."""
 
 _NOTHING = 1e-9
@@ -88,7 +88,7 @@ def head_of(scatter: Scatter, *, dim: int, method: str, shrinkage: float | None 
     if not 0 < shrinkage < np.inf:
         raise UsageError("lambda of a closed-form head", expected="above 0", got=f"{shrinkage:g}")
     # in the basis of the scatter both whitenings are diagonal
-    whitening = 1.0 / np.sqrt(scatter.variances + shrinkage * scatter.variances.mean())
+    whitening = 1.0 / np.sqrt(scatter.variances + shrinkage * scatter.mean_variance)
     if scatter.between is None:
         directions = _leading(np.diag(scatter.variances), dim)
     else:
