@@ -27,7 +27,7 @@ from trainer.head.subspace import MAX_FEATURES
 
 TRAINED, LDA, PCA = "trained", "lda", "pca"
 
-DEFAULT_SHRINKAGE = {LDA: 1.0, PCA: 0.1}
+DEFAULT_SHRINKAGE = {LDA: 2.0, PCA: 0.1}
 """lambda where nothing chose it."""
 
 _NOTHING = 1e-9

@@ -27,7 +27,7 @@ class Scatter:
         basis: float64 [F, k], orthonormal columns: eigenvectors of the within-class covariance, of the total one where
             there are no classes.
         variances: float64 [k], the eigenvalues, 0 or more.
-        mean_variance: mean of the eigenvalues, those of directions counted in which no image differs from another.
+        mean_variance: the mean of all F of them, those outside the basis included.
         between: float64 [k, k], covariance of the class means, each weighted by its images; None without classes.
         images, classes: how many there were; no classes: None.
     """
@@ -58,12 +58,12 @@ def find_scatter(features: Vectors, labels: Indices | None, *, max_features: int
     if not spread > 1e-12 * float(mean @ mean) + 1e-30:  # float32 features that differ by rounding are equal
         raise DataError("features of the training images", expected="some that differ", got="the same of every image")
     codes = None if labels is None else _codes(labels, len(features))
-    kept = num_directions(features.shape[1], max_features)
+    kept = num_directions(features.shape[1], max_features, has_classes=codes is not None)
     reduction = None
     if len(features) < kept:  # all images lie in fewer directions than are kept
         reduction = find_span(features, mean)
     elif kept < features.shape[1]:
-        reduction = find_subspace(features, mean, kept)
+        reduction = find_subspace(features, mean, codes, kept)
     total, means = _sums(features, mean, codes, reduction)
     if codes is None or means is None:
         variances, vectors = np.linalg.eigh(total)
@@ -81,7 +81,7 @@ def find_scatter(features: Vectors, labels: Indices | None, *, max_features: int
         mean=mean,
         basis=vectors if reduction is None else reduction @ vectors,
         variances=np.maximum(variances, 0.0),
-        mean_variance=float(np.maximum(variances, 0.0).sum() / kept),
+        mean_variance=(spread - (0.0 if between is None else float(np.trace(between)))) / features.shape[1],
         between=between,
         images=len(features),
         classes=None if codes is None else int(codes.max()) + 1,
@@ -128,11 +128,14 @@ def _sums(
 ) -> tuple[Numbers, Numbers | None]:
     """Total covariance [k, k], and the means of the classes from the mean of all, [C, k], in the reduced features."""
     size = features.shape[1] if reduction is None else reduction.shape[1]
+    narrow = None if reduction is None else reduction.astype(np.float32)
     total = np.zeros((size, size))
     sums = None if codes is None else np.zeros((int(codes.max()) + 1, size))
     for block in _blocks(features):
         some = features[block] - mean
-        some = some if reduction is None else some @ reduction
+        if narrow is not None:  # the large product in float32, of numbers up to 1
+            unit = float(np.abs(some).max()) or 1.0
+            some = ((some / unit).astype(np.float32) @ narrow) * np.float64(unit)
         total += some.T @ some
         if sums is not None and codes is not None:
             order = np.argsort(codes[block], kind="stable")

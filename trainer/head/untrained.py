@@ -27,8 +27,11 @@ from trainer.head.final import FinalHead, scaled, tried
 from trainer.head.scatter import find_scatter
 from trainer.networks.branch import Branch
 
-MIN_LDA_CLASSES = 8
-"""Classes from which LDA is taken without a look at PCA; fewer are too few directions that tell any classes apart."""
+MIN_LDA_CLASSES, USUAL_SHRINKAGE = 8, 10.0
+"""From so many classes on LDA is taken without a look at PCA, with this lambda: it found images of other classes as
+well as PCA, and new images of the same ones far better (docs/decisions/0027). Of fewer classes it is the worse of the
+two for others.
+"""
 
 
 def head_without_training(
@@ -105,9 +108,11 @@ def _usual(train: Images, *, asked: bool) -> _Choice:
     """The head of classes that are too few to set some of them aside, or of images without any."""
     number = len(train.files.classes)
     if asked:
-        return _Choice(LDA, f"asked for, with the usual lambda: choosing it takes {MIN_CLASSES} classes")
+        why = f"asked for, with the usual lambda: choosing it takes {MIN_CLASSES} classes"
+        return _Choice(LDA, why, USUAL_SHRINKAGE)
     if number >= MIN_LDA_CLASSES:
-        return _Choice(LDA, f"there are {number} classes; lambda is the usual one, choosing it takes {MIN_CLASSES}")
+        why = f"there are {number} classes; lambda is the usual one, choosing it takes {MIN_CLASSES}"
+        return _Choice(LDA, why, USUAL_SHRINKAGE)
     if not number:
         return _Choice(PCA, "there are no classes")
     return _Choice(

@@ -140,8 +140,8 @@ def test_many_features_are_reduced_to_those_that_differ() -> None:
     wide = (features.astype(np.float64) @ spread).astype(np.float32)
     head = fit_head(wide, labels, dim=16, method="lda", max_features=40)
     assert head.facts["reduced_to"] == 40
-    # the mean eigenvalue is of the directions that stay
-    few = fit_head(features, labels, dim=16, method="lda", shrinkage=30 / 40)
+    # the mean eigenvalue is that of all two thousand
+    few = fit_head(features, labels, dim=16, method="lda", shrinkage=2 * 30 / 2000)
     ours, expected = vectors_of(head, wide), vectors_of(few, features)
     expected *= np.sign((ours * expected).sum(axis=0))
     assert np.abs(ours - expected).max() < 1e-3 * np.abs(expected).max()
