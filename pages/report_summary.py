@@ -72,7 +72,7 @@ def summary(
         ("input", ", ".join(part for part in (pixels, settings["fit"]) if part)),
         ("loss", ", ".join(part for part in (settings["loss"] or "", margins, f"mining {settings['mining']}") if part)),
         ("images", str(settings["images"])),
-        ("trained on", count("train")),
+        ("trained on" if settings.get("epochs") != 0 else "fitted on", count("train")),
         ("held out", count("validation")),
         ("threshold", _threshold_words(facts, threshold)),
         ("passed over", ", ".join(f"{count:,} {name}" for name, count in (facts.get("passed_over") or {}).items())),

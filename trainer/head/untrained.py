@@ -27,7 +27,7 @@ from trainer.head.final import FinalHead, scaled, tried
 from trainer.head.scatter import find_scatter
 from trainer.networks.branch import Branch
 
-MIN_LDA_CLASSES, USUAL_SHRINKAGE = 8, 10.0
+MIN_LDA_CLASSES, USUAL_SHRINKAGE = 8, 30.0
 """From so many classes on LDA is taken without a look at PCA, with this lambda: it found images of other classes as
 well as PCA, and new images of the same ones far better (docs/decisions/0027). Of fewer classes it is the worse of the
 two for others.
