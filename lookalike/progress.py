@@ -90,6 +90,8 @@ class EventProgress:
             case "pushed":
                 facts = [f"{event['done']} rows", f"{event['rows_per_s']:.0f} rows/s"]
                 self._bar("pushing", event["done"], event["num_rows"], facts)
+            case "objective":
+                self._line(objective_line(event))
             case "warning":
                 self._line(f"warning: {event['message']}")
             case "hint":
@@ -129,6 +131,18 @@ class EventProgress:
     def _line(self, text: str) -> None:
         self._logged = self._clock()
         self._console.print(text, markup=False)
+
+
+def objective_line(event: Mapping[str, Any]) -> str:
+    """`loss triplet, margin 0.2, euclidean distance, free vectors, mining all` from an `objective` event."""
+    facts = [f"loss {event['loss']}"]
+    facts += [f"{name} {event[name]:g}" for name in ("margin", "margin2") if name in event]
+    facts += [
+        f"{event['distance']} distance",
+        f"vectors {'of unit length' if event['normalized'] else 'of any length'}",
+    ]
+    facts += [f"mining {event['mining']}"] if "mining" in event else []
+    return ", ".join(facts)
 
 
 def rows_facts(event: Mapping[str, Any]) -> str:

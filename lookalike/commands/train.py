@@ -39,7 +39,8 @@ def train(
         int | None, typer.Option(help="embedding_dim: neurons of the embedding layer. [default: 64]")
     ] = None,
     margin: Annotated[
-        float | None, typer.Option(help="Of the loss. [default: follows from loss, distance, --normalize]")
+        float | None,
+        typer.Option(help="Of the loss, or of the kind's own. [default: follows from loss, distance, --normalize]"),
     ] = None,
     size: Annotated[
         int | None, typer.Option(help="Side of the input in pixels. [default: the base network's own]")
@@ -141,6 +142,7 @@ def train(
         "run": str(output),
         "kind": run.kind,
         "embedding_dim": run.embedding_dim,
+        "objective": run.facts.get("objective"),
         "metrics": run.facts.get("metrics"),
         "rests_on": run.facts.get("rests_on"),
         "threshold": run.threshold,
@@ -163,7 +165,7 @@ def train(
     if as_json:
         console.print_json(result)
         return
-    hidden = ("models", "rests_on", "why_no_threshold", *TOLD)
+    hidden = ("models", "objective", "rests_on", "why_no_threshold", *TOLD)
     shown = {key: value for key, value in result.items() if key not in hidden}
     shown["metrics"] = metrics_line(result["metrics"], result["rests_on"])
     shown["threshold"] = threshold_line(result["threshold"], result["why_no_threshold"])

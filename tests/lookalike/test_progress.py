@@ -7,7 +7,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from lookalike.progress import LOG_EVERY_S, EventProgress, learning_facts, training_facts
+from lookalike.progress import LOG_EVERY_S, EventProgress, learning_facts, objective_line, training_facts
 
 STEP: dict[str, Any] = {
     "event": "step",
@@ -51,6 +51,15 @@ def test_progress_fits_the_terminal_with_every_fact(width: int) -> None:
     assert "42 %" in first
     assert first.endswith("epoch 3, 12657 img/s")
     assert all(part in second for part in ("loss 0.7623", "active", "correct", "semi", "hard", "recall@1 0.985"))
+
+
+def test_objective_is_told_in_one_line() -> None:
+    """Loss, its margins, distance, length of vectors; a miner where tuples are mined."""
+    facts = {"loss": "quadruplet", "margin": 1.0, "margin2": 0.5, "distance": "euclidean", "normalized": False}
+    words = "loss quadruplet, margin 1, margin2 0.5, euclidean distance, vectors of any length"
+    assert objective_line(facts) == words
+    line = objective_line(facts | {"normalized": True, "mining": "all"})
+    assert line == words.replace("any", "unit") + ", mining all"
 
 
 def test_progress_leaves_the_least_important_out_where_the_terminal_is_narrow() -> None:

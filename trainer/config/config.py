@@ -42,7 +42,8 @@ class TrainConfig(Settings):
         size: side of the square input in pixels; None: what the base network was made for.
         fit: how an image that is not square becomes so: `stretch`, `crop` or `pad`.
         epochs: passes over the training images.
-        loss: one of ours by name (artifact/losses), or the user's own `module:function`; None: the kind's.
+        loss: one of ours by name (artifact/losses), or the user's own `module:function`; None: the kind's, and where a
+            margin is given the one that the kind's users mean it of.
         distance: one of ours by name (artifact/distances); everything downstream uses it.
         normalize: put every vector on the unit sphere; None: as suits the loss, and not where the margin is larger than
             any distance there.

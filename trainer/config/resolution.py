@@ -16,8 +16,8 @@ from pathlib import Path
 
 from artifact.distances import DISTANCES, Distance
 from artifact.errors import UsageError
-from artifact.losses import Loss
-from trainer.config.checks import check_choices, check_margins
+from artifact.losses import DEFAULT_LOSSES, MARGIN_LOSSES, Loss
+from trainer.config.checks import check_choices, check_margins, check_second_margin
 from trainer.config.config import TrainConfig
 from trainer.config.settings import BALANCED, ROUNDS, TUPLES
 
@@ -29,17 +29,30 @@ _MAX_CLASSES = 25
 _MIN_PER_CLASS = 4
 
 
-def resolve_settings(config: TrainConfig, loss: Loss, *, miners: Sequence[str]) -> TrainConfig:
+def loss_name(config: TrainConfig) -> str:
+    """The loss that was asked for; else the kind's default, or where a margin is given the one that it is of.
+
+    A margin of 0.2 would leave the default loss of triplets, which is one of pairs, with hardly a gradient.
+    """
+    has_margin = config.margin is not None or config.margin2 is not None
+    return config.loss or (MARGIN_LOSSES if has_margin else DEFAULT_LOSSES)[config.kind]
+
+
+def resolve_settings(
+    config: TrainConfig, loss: Loss, *, miners: Sequence[str], takers: Sequence[str] = ()
+) -> TrainConfig:
     """The first step: mining, normalisation and margins, which follow from the settings and the loss alone.
 
     Args:
         config: its names are known ones (`check_names`).
-        loss: the one of its name, or the kind's.
+        loss: the one of `loss_name`.
         miners: names of those that fit the loss's form.
+        takers: losses of the kind that take the miner which was asked for.
 
     Raises:
         UsageError: settings that make no sense together.
     """
+    check_second_margin(config, loss)
     distance = DISTANCES[config.distance]
     normalize = _normalize(config, loss, distance) if config.normalize is None else config.normalize
     margin = loss.default_margin(distance, normalized=normalize) if config.margin is None else config.margin
@@ -51,7 +64,7 @@ def resolve_settings(config: TrainConfig, loss: Loss, *, miners: Sequence[str]) 
         "normalize": normalize,
     }
     config = config.model_copy(update=filled)
-    check_choices(config, loss, miners=miners)
+    check_choices(config, loss, miners=miners, takers=takers)
     check_margins(config, loss)
     return config
 

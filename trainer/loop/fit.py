@@ -26,6 +26,7 @@ from artifact.atomic import write_atomically
 from artifact.events import Report
 from artifact.images.cores import granted_threads
 from trainer.config.config import TrainConfig
+from trainer.config.objective_facts import objective_facts
 from trainer.loop.assessment import assess, embed, find_threshold, held_out_pairs, why_no_threshold
 from trainer.loop.distributed import joined
 from trainer.loop.epoch import train_epoch
@@ -89,7 +90,9 @@ def fit(
             else:
                 base = prepared.base.to_dict()
                 facts = first_facts(data=prepared.data_facts(), seed=config.seed, base=base)
+                facts |= {"objective": objective_facts(prepared.config, prepared.loss)}
                 ranks.on_first(lambda: create_run(output, prepared.config, facts))
+            say({"event": "objective", **objective_facts(prepared.config, prepared.loss)})
             with _log(training, say) as log:
                 _train(training, output, log)
         ranks.on_first(lambda: _finish(training, output, say, started))
