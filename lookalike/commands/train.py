@@ -57,7 +57,8 @@ def train(
     ] = None,
     mining: Annotated[str | None, typer.Option(help="Which tuples of a batch count. [default: all]")] = None,
     validation: Annotated[
-        str | None, typer.Option(help="images:SHARE, classes:SHARE, none or a folder. [default: images:0.1]")
+        str | None,
+        typer.Option(help="images:SHARE, classes:SHARE, none or a folder. [default: images:0.1; classes if small]"),
     ] = None,
     pretrained: Annotated[bool, typer.Option("--pretrained", help="Start from timm's published weights.")] = False,
     weights: Annotated[Path | None, typer.Option(help="Start from a local .safetensors or .pt file.")] = None,

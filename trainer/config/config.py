@@ -51,7 +51,8 @@ class TrainConfig(Settings):
         margin2: the quadruplet loss's second margin; None: half of `margin`.
         mining: a miner by name, that is, which tuples of a batch count; None: the loss's.
         validation: `images:SHARE`, `classes:SHARE`, a folder of class folders, a table, or `none`: then there is no
-            threshold.
+            threshold. None: `images:0.1`, or where most classes have fewer than four images as many whole classes as
+            the figures take.
         pretrained: start from the base network's published weights (timm).
         weights: start from a local .safetensors, or .pt of plain tensors.
         seed: decides split, weights, batches and augmentation.
@@ -85,7 +86,7 @@ class TrainConfig(Settings):
     margin: float | None = None
     margin2: float | None = None
     mining: str | None = None
-    validation: str = "images:0.1"
+    validation: str | None = None
     pretrained: bool = False
     weights: Path | None = None
     seed: int = Field(default=0, ge=0, lt=2**32)

@@ -22,7 +22,10 @@ from trainer.config.config import TrainConfig
 from trainer.config.settings import BALANCED, ROUNDS, TUPLES
 
 Share = tuple[str, float]
-"""(`images` or `classes`, share of them that is held out)."""
+"""(`images`, `classes` or OPEN, share of them that is held out)."""
+
+OPEN = "open"
+"""Of a share: images, or whole classes where these are too small for that (trainer/data/open_split.py)."""
 
 _TARGET_BATCH = 100
 _MAX_CLASSES = 25
@@ -78,12 +81,14 @@ def _normalize(config: TrainConfig, loss: Loss, distance: Distance) -> bool:
     return loss.unit_length and (bound is None or config.margin is None or config.margin <= bound)
 
 
-def read_validation(text: str) -> Share | Path | None:
-    """What is held out: `images:0.1`, `classes:0.2`, `none` (None) or the path of a folder or table.
+def read_validation(text: str | None) -> Share | Path | None:
+    """What is held out: `images:0.1`, `classes:0.2`, `none` (None) or the path of a folder or table; None: open.
 
     Raises:
         UsageError: a share that is none, or a word that nobody could mean as a path.
     """
+    if text is None:
+        return OPEN, 0.1
     if text == "none":
         return None
     mode, colon, share = text.partition(":")
@@ -138,7 +143,14 @@ def choose_strategy(given: TrainConfig, *, is_tuples: bool) -> str:
 
 
 def resolve(
-    settings: TrainConfig, *, strategy: str, size: int, num_classes: int, metrics: Sequence[str], precision: str
+    settings: TrainConfig,
+    *,
+    strategy: str,
+    size: int,
+    num_classes: int,
+    metrics: Sequence[str],
+    precision: str,
+    validation: str | None = None,
 ) -> TrainConfig:
     """The last step: what follows from the images, the base network and the device.
 
@@ -149,6 +161,7 @@ def resolve(
         num_classes: classes that are trained on, turned and mirrored ones included.
         metrics: names of what will be measured on held-out images.
         precision: `fp32`, `bf16` or `fp16`.
+        validation: what was held out of the images; None: as the settings say.
 
     Raises:
         UsageError: a metric to choose the best epoch by that is not measured on these images.
@@ -165,6 +178,7 @@ def resolve(
     return settings.model_copy(
         update={
             "size": size,
+            "validation": validation or settings.validation,
             "sampling": settings.sampling.model_copy(update=sampling),
             "loop": settings.loop.model_copy(update=loop),
         }

@@ -146,6 +146,7 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU,
         num_classes=len(train.files.classes),
         metrics=_measured_metrics(split),
         precision=precision,
+        validation=split.validation,
     )
     return Prepared(
         config=config,
@@ -239,7 +240,7 @@ def _open(config: TrainConfig, report: Report, *, has_begun: bool) -> tuple[Data
         raise UsageError(
             "validation of a table of tuples",
             expected="images:SHARE, or another table or folder",
-            got=config.validation,
+            got=str(config.validation),
             where="--validation",
         )
     return opened, validation
