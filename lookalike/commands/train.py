@@ -46,7 +46,12 @@ def train(
         int | None, typer.Option(help="Side of the input in pixels. [default: the base network's own]")
     ] = None,
     fit: Annotated[str | None, typer.Option(help="stretch, crop or pad. [default: stretch]")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training images. [default: 20]")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the training images. [default: 20, or more: some 1,500 steps]")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Time for the whole command, in the place of --epochs.", metavar="M")
+    ] = None,
     loss: Annotated[str | None, typer.Option(help="A name, or your module:function. [default: the kind's]")] = None,
     distance: Annotated[
         str | None, typer.Option(help="euclidean, squared_euclidean or cosine. [default: euclidean]")
@@ -101,6 +106,7 @@ def train(
         "size": size,
         "fit": fit,
         "epochs": epochs,
+        "minutes": minutes,
         "loss": loss,
         "distance": distance,
         "normalize": normalize,

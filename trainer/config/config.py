@@ -24,6 +24,8 @@ from trainer.config.settings import AugmentConfig, FreezeConfig, LoopConfig, Opt
 
 MAX_DIM = 4096
 MAX_SIZE_PX = 4096
+MAX_EPOCHS = 100_000
+MAX_MINUTES = 100_000
 
 
 class TrainConfig(Settings):
@@ -41,7 +43,11 @@ class TrainConfig(Settings):
         dim: neurons of the embedding layer.
         size: side of the square input in pixels; None: what the base network was made for.
         fit: how an image that is not square becomes so: `stretch`, `crop` or `pad`.
-        epochs: passes over the training images.
+        epochs: passes over the training images; None: what `minutes` or `steps` come to, else 20, or where these are
+            less than 1,500 steps as many more as that takes, up to 200.
+        minutes: time for the whole command, from reading to the report; the steps that fit into it are found by trial
+            before the first of them, and `steps` holds their number.
+        steps: batches that are trained on; the last epoch ends with the last of them. None: whole epochs.
         loss: one of ours by name (artifact/losses), or the user's own `module:function`; None: the kind's, and where a
             margin is given the one that the kind's users mean it of.
         distance: one of ours by name (artifact/distances); everything downstream uses it.
@@ -79,7 +85,9 @@ class TrainConfig(Settings):
     dim: int = Field(default=64, ge=1, le=MAX_DIM)
     size: int | None = Field(default=None, ge=8, le=MAX_SIZE_PX)
     fit: str = "stretch"
-    epochs: int = Field(default=20, ge=1, le=100_000)
+    epochs: int | None = Field(default=None, ge=1, le=MAX_EPOCHS)
+    minutes: float | None = Field(default=None, gt=0, le=MAX_MINUTES)
+    steps: int | None = Field(default=None, ge=1)
     loss: str | None = None
     distance: str = "euclidean"
     normalize: bool | None = None
