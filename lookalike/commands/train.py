@@ -41,14 +41,21 @@ def train(
         int | None, typer.Option(help="embedding_dim: neurons of the embedding layer. [default: 64]")
     ] = None,
     margin: Annotated[
-        float | None, typer.Option(help="Of the loss. [default: follows from loss, distance, --normalize]")
+        float | None,
+        typer.Option(help="Of the loss, or of the kind's own. [default: follows from loss, distance, --normalize]"),
     ] = None,
     size: Annotated[
         int | None, typer.Option(help="Side of the input in pixels. [default: the base network's own]")
     ] = None,
     fit: Annotated[str | None, typer.Option(help="stretch, crop or pad. [default: stretch]")] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Passes over the training images; 0: only the head is fitted. [default: 20]")
+        int | None,
+        typer.Option(
+            help="Passes over the training images; 0: only the head is fitted. [default: 20, or some 1,500 steps]"
+        ),
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Time for the whole command, in the place of --epochs.", metavar="M")
     ] = None,
     loss: Annotated[str | None, typer.Option(help="A name, or your module:function. [default: the kind's]")] = None,
     distance: Annotated[
@@ -60,7 +67,8 @@ def train(
     ] = None,
     mining: Annotated[str | None, typer.Option(help="Which tuples of a batch count. [default: all]")] = None,
     validation: Annotated[
-        str | None, typer.Option(help="images:SHARE, classes:SHARE, none or a folder. [default: images:0.1]")
+        str | None,
+        typer.Option(help="images:SHARE, classes:SHARE, none or a folder. [default: images:0.1; classes if small]"),
     ] = None,
     pretrained: Annotated[bool, typer.Option("--pretrained", help="Start from timm's published weights.")] = False,
     weights: Annotated[Path | None, typer.Option(help="Start from a local .safetensors or .pt file.")] = None,
@@ -108,6 +116,7 @@ def train(
         "size": size,
         "fit": fit,
         "epochs": epochs,
+        "minutes": minutes,
         "loss": loss,
         "distance": distance,
         "normalize": normalize,
@@ -151,6 +160,7 @@ def train(
         "run": str(output),
         "kind": run.kind,
         "embedding_dim": run.embedding_dim,
+        "objective": run.facts.get("objective"),
         "metrics": run.facts.get("metrics"),
         "rests_on": run.facts.get("rests_on"),
         "threshold": run.threshold,
@@ -173,7 +183,7 @@ def train(
     if as_json:
         console.print_json(result)
         return
-    hidden = ("models", "rests_on", "why_no_threshold", *TOLD)
+    hidden = ("models", "objective", "rests_on", "why_no_threshold", *TOLD)
     shown = {key: value for key, value in result.items() if key not in hidden}
     shown["metrics"] = metrics_line(result["metrics"], result["rests_on"])
     shown["threshold"] = threshold_line(result["threshold"], result["why_no_threshold"])

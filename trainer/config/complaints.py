@@ -17,6 +17,7 @@ _FLAGS = {
         "dim",
         "size",
         "epochs",
+        "minutes",
         "loss",
         "distance",
         "normalize",

@@ -16,31 +16,47 @@ from pathlib import Path
 
 from artifact.distances import DISTANCES, Distance
 from artifact.errors import UsageError
-from artifact.losses import Loss
-from trainer.config.checks import check_choices, check_margins
+from artifact.losses import DEFAULT_LOSSES, MARGIN_LOSSES, Loss
+from trainer.config.checks import check_choices, check_margins, check_second_margin
 from trainer.config.config import TrainConfig
 from trainer.config.head import check_head, check_untrained_head
 from trainer.config.settings import BALANCED, ROUNDS, TUPLES
 
 Share = tuple[str, float]
-"""(`images` or `classes`, share of them that is held out)."""
+"""(`images`, `classes` or OPEN, share of them that is held out)."""
+
+OPEN = "open"
+"""Of a share: images, or whole classes where these are too small for that (trainer/data/open_split.py)."""
 
 _TARGET_BATCH = 100
 _MAX_CLASSES = 25
 _MIN_PER_CLASS = 4
 
 
-def resolve_settings(config: TrainConfig, loss: Loss, *, miners: Sequence[str]) -> TrainConfig:
+def loss_name(config: TrainConfig) -> str:
+    """The loss that was asked for; else the kind's default, or where a margin is given the one that it is of.
+
+    A margin of 0.2 would leave the default loss of triplets, which is one of pairs, with hardly a gradient.
+    """
+    has_margin = config.margin is not None or config.margin2 is not None
+    return config.loss or (MARGIN_LOSSES if has_margin else DEFAULT_LOSSES)[config.kind]
+
+
+def resolve_settings(
+    config: TrainConfig, loss: Loss, *, miners: Sequence[str], takers: Sequence[str] = ()
+) -> TrainConfig:
     """The first step: mining, normalisation and margins, which follow from the settings and the loss alone.
 
     Args:
         config: its names are known ones (`check_names`).
-        loss: the one of its name, or the kind's.
+        loss: the one of `loss_name`.
         miners: names of those that fit the loss's form.
+        takers: losses of the kind that take the miner which was asked for.
 
     Raises:
         UsageError: settings that make no sense together.
     """
+    check_second_margin(config, loss)
     distance = DISTANCES[config.distance]
     normalize = _normalize(config, loss, distance) if config.normalize is None else config.normalize
     margin = loss.default_margin(distance, normalized=normalize) if config.margin is None else config.margin
@@ -52,7 +68,7 @@ def resolve_settings(config: TrainConfig, loss: Loss, *, miners: Sequence[str]) 
         "normalize": normalize,
     }
     config = config.model_copy(update=filled)
-    check_choices(config, loss, miners=miners)
+    check_choices(config, loss, miners=miners, takers=takers)
     check_untrained_head(config)
     check_margins(config, loss)
     return config
@@ -67,12 +83,14 @@ def _normalize(config: TrainConfig, loss: Loss, distance: Distance) -> bool:
     return loss.unit_length and (bound is None or config.margin is None or config.margin <= bound)
 
 
-def read_validation(text: str) -> Share | Path | None:
-    """What is held out: `images:0.1`, `classes:0.2`, `none` (None) or the path of a folder or table.
+def read_validation(text: str | None) -> Share | Path | None:
+    """What is held out: `images:0.1`, `classes:0.2`, `none` (None) or the path of a folder or table; None: open.
 
     Raises:
         UsageError: a share that is none, or a word that nobody could mean as a path.
     """
+    if text is None:
+        return OPEN, 0.1
     if text == "none":
         return None
     mode, colon, share = text.partition(":")
@@ -129,7 +147,14 @@ def choose_strategy(given: TrainConfig, *, is_tuples: bool, has_classes: bool = 
 
 
 def resolve(
-    settings: TrainConfig, *, strategy: str, size: int, num_classes: int, metrics: Sequence[str], precision: str
+    settings: TrainConfig,
+    *,
+    strategy: str,
+    size: int,
+    num_classes: int,
+    metrics: Sequence[str],
+    precision: str,
+    validation: str | None = None,
 ) -> TrainConfig:
     """The last step: what follows from the images, the base network and the device.
 
@@ -140,6 +165,7 @@ def resolve(
         num_classes: classes that are trained on, turned and mirrored ones included.
         metrics: names of what will be measured on held-out images.
         precision: `fp32`, `bf16` or `fp16`.
+        validation: what was held out of the images; None: as the settings say.
 
     Raises:
         UsageError: a metric to choose the best epoch by that is not measured on these images.
@@ -156,6 +182,7 @@ def resolve(
     return settings.model_copy(
         update={
             "size": size,
+            "validation": validation or settings.validation,
             "sampling": settings.sampling.model_copy(update=sampling),
             "loop": settings.loop.model_copy(update=loop),
         }

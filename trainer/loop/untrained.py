@@ -18,6 +18,7 @@ import torch
 from artifact.arrays import Vectors
 from artifact.atomic import write_atomically
 from artifact.events import Report
+from trainer.config.objective_facts import objective_facts
 from trainer.data.images import Images
 from trainer.head.final import put_head
 from trainer.head.scale import vectors_of
@@ -57,7 +58,7 @@ def fit_untrained(
         check_resume(output, prepared)
     else:
         facts = first_facts(data=prepared.data_facts(), seed=prepared.config.seed, base=prepared.base.to_dict())
-        create_run(output, prepared.config, facts)
+        create_run(output, prepared.config, facts | {"objective": objective_facts(prepared.config, prepared.loss)})
     branch = make_branch(prepared.config, prepared.base).to(device)
     branch.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stub lacks it
     run = Assessed(prepared=prepared, folder=output, branch=branch, objective=make_objective(prepared))

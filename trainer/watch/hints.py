@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from artifact.distances import DISTANCES
-from artifact.losses import LOSSES
+from artifact.losses import LOSSES, MARGIN_LOSSES
 from trainer.config.config import TrainConfig
 from trainer.config.settings import BALANCED, ROUNDS, TUPLES
 from trainer.watch.collapse import USUAL_ADAMW_RATE, collapse_advice, is_point, lower_rate, resting_loss
@@ -113,7 +113,7 @@ def margin_too_large(history: History, config: TrainConfig) -> str | None:
         seen = f"after {history.num_epochs} epochs {correct} of the tuples are in order, and none reaches the margin"
     else:
         return None
-    return f"the margin may be too large: {seen}; try --margin {_smaller_margin(config):g}"
+    return f"the margin may be too large: {seen}; try {_smaller_margin(config)}"
 
 
 def collapsing(history: History, config: TrainConfig) -> str | None:
@@ -238,12 +238,13 @@ def _is_good(history: History) -> bool:
     return _number(history.recent[-1], "pct_correct") >= _GOOD_PCT_CORRECT
 
 
-def _smaller_margin(config: TrainConfig) -> float:
-    """The default margin where it is smaller, else half of the one in use."""
+def _smaller_margin(config: TrainConfig) -> str:
+    """The default margin where it is smaller, else half of the one in use; and the loss, if a margin means another."""
     margin = float(config.margin or 0)
     loss, distance = LOSSES.get(str(config.loss)), DISTANCES[config.distance]
     usual = margin if loss is None else loss.default_margin(distance, normalized=bool(config.normalize))
-    return usual if 0 < usual < margin else margin / 2
+    smaller = f"--margin {usual if 0 < usual < margin else margin / 2:g}"
+    return smaller if config.loss == MARGIN_LOSSES[config.kind] else f"--loss {config.loss} {smaller}"
 
 
 def _harder_tuples(config: TrainConfig) -> str:
