@@ -86,7 +86,7 @@ class EventProgress:
                     self._validated = {key: event[key] for key in kept if event.get(key) is not None}
                 self._line(f"epoch {event['epoch']}/{event['epochs']}: {training_facts(event)}")
             case "head":
-                self._line(head_line(event))
+                self._line(f"head: {head_line(event)}")
             case "rows":
                 self._rows(event)
             case "pushed":
@@ -142,9 +142,9 @@ class EventProgress:
 
 
 def head_line(event: Mapping[str, Any]) -> str:
-    """The head that a run ends with, and why."""
+    """The head that a run ends with, and why: of a `head` event, or of a run's facts."""
     value = f", lambda {event['lambda']:g}" if event.get("lambda") is not None else ""
-    return f"head: {event['name']}{value}, {event['why']}"
+    return f"{event['name']}{value}, {event['why']}"
 
 
 def objective_line(event: Mapping[str, Any]) -> str:

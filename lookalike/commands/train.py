@@ -104,7 +104,7 @@ def train(
 ) -> None:
     """Train an embedding; every option has a default that trains something sensible on a plain folder."""
     from lookalike import console
-    from lookalike.progress import EventProgress
+    from lookalike.progress import EventProgress, head_line
     from lookalike.results.figures import metrics_line, threshold_line
     from trainer.config.config import make_config, with_overrides
 
@@ -161,6 +161,8 @@ def train(
         "kind": run.kind,
         "embedding_dim": run.embedding_dim,
         "objective": run.facts.get("objective"),
+        "head": run.facts.get("head"),
+        "prefixes": run.facts.get("prefixes", []),
         "metrics": run.facts.get("metrics"),
         "rests_on": run.facts.get("rests_on"),
         "threshold": run.threshold,
@@ -183,8 +185,10 @@ def train(
     if as_json:
         console.print_json(result)
         return
-    hidden = ("models", "objective", "rests_on", "why_no_threshold", *TOLD)
+    hidden = ("models", "objective", "prefixes", "rests_on", "why_no_threshold", *TOLD)
     shown = {key: value for key, value in result.items() if key not in hidden}
+    if run.facts.get("head"):
+        shown["head"] = head_line(run.facts["head"])
     shown["metrics"] = metrics_line(result["metrics"], result["rests_on"])
     shown["threshold"] = threshold_line(result["threshold"], result["why_no_threshold"])
     console.print_facts("trained", shown)

@@ -108,11 +108,15 @@ def test_progress_of_a_log_file_is_one_line_an_epoch() -> None:
             progress.report(STEP | {"step": step})
         progress.report(EPOCH)
         progress.report({"event": "hint", "message": "try [this]"})
+        progress.report({"event": "head", "name": "lda", "lambda": 1.0, "why": "recall@1 0.710 -> 0.743"})
+        progress.report({"event": "head", "name": "trained", "lambda": None, "why": "lda was not better"})
         progress.report({"event": "end", "seconds": 1.0, "threshold": None})
     assert file.getvalue().splitlines() == [
         "epoch 3/20: loss 0.7623, 100 % active, 100.0 % correct (100 easy, 0 semi-hard, 0 hard), recall@1 0.985, "
         "mAP@R 0.912, 12657 images/s",
         "hint: try [this]",
+        "head: lda, lambda 1, recall@1 0.710 -> 0.743",
+        "head: trained, lda was not better",
     ]
 
 

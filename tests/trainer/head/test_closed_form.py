@@ -182,6 +182,19 @@ def test_features_that_stand_still_do_no_harm() -> None:
         assert np.abs(head.weight[:, 20:]).max() < 1e-6
 
 
+@pytest.mark.parametrize("size", [1e-15, 1e15])
+def test_features_of_any_size_give_the_same_vectors(size: float) -> None:
+    """Squares of them stay within their numbers, reduced or not."""
+    features, labels = drawn(features=40)
+    for method in ("lda", "pca"):
+        for most in (20, 40):
+            usual = fit_head(features, labels, dim=8, method=method, max_features=most)
+            other = fit_head(features * np.float32(size), labels, dim=8, method=method, max_features=most)
+            assert vectors_of(other, features * np.float32(size)) == pytest.approx(
+                vectors_of(usual, features), abs=2e-3
+            )
+
+
 def refused(features: Vectors, labels: Indices | None, method: str = "lda") -> str:
     """The line of the refusal."""
     with pytest.raises(LookalikeError) as error:
