@@ -31,12 +31,14 @@ def check_untrained_head(config: TrainConfig) -> None:
 
 def check_head(config: TrainConfig, *, is_tuples: bool, has_classes: bool) -> None:
     """Refuse a head that such images cannot have; raises UsageError."""
+    images = "a table of tuples" if is_tuples else "images without classes"
     if not has_classes and config.head == _LDA:
         others = "trained, pca or auto" if config.is_trained else "pca or auto"
-        images = "a table of tuples" if is_tuples else "images without classes"
         raise UsageError(f"head for {images}", expected=f"{others}, for there are no classes", got=_LDA, where="--head")
     if config.head_classes and (not has_classes or config.head not in (AUTO, _LDA)):
-        reason = "there are no classes" if not has_classes else f"with --head {config.head} nothing is chosen"
+        reason = f"with --head {config.head} nothing is chosen"
+        if not has_classes:
+            reason = f"{images} has no classes" if is_tuples else "there are no classes"
         raise UsageError(
             "head_classes", expected=f"none, for {reason}", got=str(config.head_classes), where="--set head_classes=..."
         )

@@ -6,7 +6,7 @@ import pytest
 from analysis.measures.retrieval import retrieval_metrics
 from trainer.config.config import TrainConfig, make_config
 from trainer.config.head import num_head_classes, why_trained
-from trainer.head.choice import LAMBDAS, Candidate, best_lda, trained_one, try_heads
+from trainer.head.choice import LAMBDAS, Candidate, best_lda, other_one, try_heads
 from trainer.head.closed_form import ClosedHead, fit_head
 from trainer.head.scatter import find_scatter
 
@@ -44,7 +44,7 @@ def test_every_head_is_measured_on_the_classes_set_aside(normalize: bool) -> Non
             vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         expected = retrieval_metrics(vectors, labels[~seen], distance="euclidean", ks=(1,))
         assert (each.recall, each.precision) == pytest.approx((expected["recall@1"], expected["mAP@R"]))
-    assert best_lda(candidates).recall > trained_one(candidates).recall
+    assert best_lda(candidates).recall > other_one(candidates).recall
 
 
 def test_of_equal_recall_the_whole_ranking_and_then_the_larger_lambda_decides() -> None:
@@ -56,7 +56,7 @@ def test_of_equal_recall_the_whole_ranking_and_then_the_larger_lambda_decides() 
     trained = Candidate(name="trained", shrinkage=None, recall=0.9, precision=0.9)
     assert best_lda([trained, lda(0.3, 0.5, 0.9), lda(1.0, 0.6, 0.2), lda(3.0, 0.6, 0.1)]).shrinkage == 1.0
     assert best_lda([trained, lda(0.3, 0.6, 0.2), lda(1.0, 0.6, 0.2), lda(3.0, 0.6, 0.1)]).shrinkage == 1.0
-    assert trained_one([trained, lda(0.3, 0.5, 0.9)]) is trained
+    assert other_one([trained, lda(0.3, 0.5, 0.9)]) is trained
 
 
 def test_a_tenth_of_forty_classes_or_more_is_set_aside() -> None:
