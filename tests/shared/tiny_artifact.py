@@ -68,6 +68,8 @@ def write_tiny_artifact(
     fit: str = "stretch",
     normalized: bool = False,
     prefixes: Sequence[dict[str, Any]] = (),
+    precision: str = "fp32",
+    **training: Any,
 ) -> Manifest:
     """Write an artifact of euclidean distance; the space depends on the seed and the sizes only."""
     preprocessing = Preprocessing(height=size, width=size, fit=fit, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
@@ -89,8 +91,8 @@ def write_tiny_artifact(
         preprocessing=preprocessing.to_dict(),
         threshold=THRESHOLD,
         base={"name": "linear", "source": "tests", "pretrained": False, "licence": None},
-        training={"end_time": "2026-01-01T00:00:00Z", "seed": seed},
-        precision="fp32",
+        training={"end_time": "2026-01-01T00:00:00Z", "seed": seed, **training},
+        precision=precision,
         opset=20,
         space=hashlib.sha256(f"{seed} {size} {dim}".encode()).hexdigest(),
         content=Content(sha256=content_hash(model), size=len(model)),
