@@ -85,6 +85,8 @@ class EventProgress:
                     kept = (*_HELD_OUT, "rests_on")
                     self._validated = {key: event[key] for key in kept if event.get(key) is not None}
                 self._line(f"epoch {event['epoch']}/{event['epochs']}: {training_facts(event)}")
+            case "head":
+                self._line(head_line(event))
             case "rows":
                 self._rows(event)
             case "pushed":
@@ -129,6 +131,12 @@ class EventProgress:
     def _line(self, text: str) -> None:
         self._logged = self._clock()
         self._console.print(text, markup=False)
+
+
+def head_line(event: Mapping[str, Any]) -> str:
+    """The head that a run ends with, and why."""
+    value = f", lambda {event['lambda']:g}" if event.get("lambda") is not None else ""
+    return f"head: {event['name']}{value}, {event['why']}"
 
 
 def rows_facts(event: Mapping[str, Any]) -> str:

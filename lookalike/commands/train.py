@@ -60,6 +60,10 @@ def train(
     ] = None,
     pretrained: Annotated[bool, typer.Option("--pretrained", help="Start from timm's published weights.")] = False,
     weights: Annotated[Path | None, typer.Option(help="Start from a local .safetensors or .pt file.")] = None,
+    head: Annotated[
+        str | None,
+        typer.Option(help="Embedding layer after training: trained, lda, pca or auto. [default: auto]"),
+    ] = None,
     max_megapixels: Annotated[
         float | None, typer.Option(help=f"{LARGEST_IMAGE}; --deploy publishes it. [default: 128]")
     ] = None,
@@ -106,6 +110,7 @@ def train(
         "validation": validation,
         "pretrained": pretrained or None,
         "weights": weights,
+        "head": head,
         "max_megapixels": max_megapixels,
         "max_image_mb": max_image_mb,
         "read_timeout_s": read_timeout_s,

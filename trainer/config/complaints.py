@@ -27,6 +27,7 @@ _FLAGS = {
         "cut",
         "pooling",
         "weights",
+        "head",
         "columns",
         "fit",
         "max_megapixels",

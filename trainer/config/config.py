@@ -53,6 +53,10 @@ class TrainConfig(Settings):
             threshold.
         pretrained: start from the base network's published weights (timm).
         weights: start from a local .safetensors, or .pt of plain tensors.
+        head: the embedding layer after training: `trained`, `lda` or `pca` (set by a formula from features of the
+            training images, trainer/head), or `auto`: lda where it is better on training classes set aside for that.
+        head_classes: training classes that are set aside from training to choose the head on, with `auto` and `lda`;
+            0: none. None: a tenth of them, 8 to 60, where there are 40 or more.
         seed: decides split, weights, batches and augmentation.
         max_megapixels: larger images, by width x height in millions, are unreadable ones.
         max_image_mb: larger files are unreadable images; a megabyte is 2**20 bytes.
@@ -87,6 +91,8 @@ class TrainConfig(Settings):
     validation: str = "images:0.1"
     pretrained: bool = False
     weights: Path | None = None
+    head: Literal["trained", "lda", "pca", "auto"] = "auto"
+    head_classes: int | None = Field(default=None, ge=0)
     seed: int = Field(default=0, ge=0, lt=2**32)
     max_megapixels: float = Field(default=DEFAULT_MAX_MEGAPIXELS, gt=0, le=MAX_LIMIT)
     max_image_mb: float = Field(default=DEFAULT_MAX_IMAGE_MB, gt=0, le=MAX_LIMIT)

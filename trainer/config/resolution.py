@@ -19,6 +19,7 @@ from artifact.errors import UsageError
 from artifact.losses import Loss
 from trainer.config.checks import check_choices, check_margins
 from trainer.config.config import TrainConfig
+from trainer.config.head import check_head
 from trainer.config.settings import BALANCED, ROUNDS, TUPLES
 
 Share = tuple[str, float]
@@ -101,6 +102,7 @@ def choose_strategy(given: TrainConfig, *, is_tuples: bool) -> str:
     Raises:
         UsageError: a strategy, or another setting, that such images cannot have.
     """
+    check_head(given, is_tuples=is_tuples)
     fitting = (TUPLES,) if is_tuples else (BALANCED, ROUNDS)
     strategy = given.sampling.strategy or fitting[0]
     if strategy not in fitting:

@@ -31,10 +31,14 @@ def embed(branch: Branch, images: Images) -> Vectors:
 
 def assess(training: Training) -> dict[str, float]:
     """Metrics of the weights that would be kept, on what is held out, and of how many; empty where nothing is."""
+    held_out = training.prepared.held_out
+    return {} if held_out is None else measure(training, embed(training.kept_branch, held_out))
+
+
+def measure(training: Training, vectors: Vectors) -> dict[str, float]:
+    """Metrics of vectors of the held-out images, float32 [N, n], and of how many queries or tuples."""
     prepared = training.prepared
-    if prepared.held_out is None:
-        return {}
-    vectors = embed(training.kept_branch, prepared.held_out)
+    assert prepared.held_out is not None
     if prepared.held_out_tuples is not None:
         tuples = prepared.held_out_tuples
         different = None if tuples.different is None else torch.from_numpy(tuples.different)

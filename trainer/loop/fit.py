@@ -2,8 +2,8 @@
 
 Decisions a reader would question:
 - Every distinct image of a batch goes through the branch once; the streams of a kind exist as tuples of vectors only.
-- Nothing is printed here. `report` gets one dict per event (`read`, `step`, `epoch`, `hint`, `warning`, `end`), and
-  the command line draws them.
+- Nothing is printed here. `report` gets one dict per event (`read`, `step`, `epoch`, `hint`, `warning`, `head`,
+  `end`), and the command line draws them.
 - Under torchrun every rank runs this function; the first one alone validates, reports and writes, and what it decides
   holds for all.
 """
@@ -26,21 +26,22 @@ from artifact.atomic import write_atomically
 from artifact.events import Report
 from artifact.images.cores import granted_threads
 from trainer.config.config import TrainConfig
-from trainer.loop.assessment import assess, embed, find_threshold, held_out_pairs, why_no_threshold
+from trainer.loop.assessment import assess
 from trainer.loop.distributed import joined
 from trainer.loop.epoch import train_epoch
 from trainer.loop.event_log import EventLog, require_tensorboard
+from trainer.loop.finishing import finish
 from trainer.loop.interruption import Interruption
 from trainer.loop.preparation import prepare
 from trainer.loop.resumption import resume_training
-from trainer.loop.run_report import report_run
 from trainer.loop.training import Training, make_training
 from trainer.run.checkpoint import save_checkpoint, save_state
-from trainer.run.facts import final_facts, first_facts
-from trainer.run.folder import CHECKPOINT, METRICS, STATE, check_output, create_run, write_facts
-from trainer.run.saved_run import Run, load_run, load_weights, read_facts
+from trainer.run.facts import first_facts
+from trainer.run.folder import METRICS, check_output, create_run
+from trainer.run.former_settings import as_begun
+from trainer.run.saved_run import Run, load_run
 from trainer.watch.hints import Watch
-from trainer.watch.selection import is_kept, is_out_of_patience, kept_line
+from trainer.watch.selection import is_kept, is_out_of_patience
 
 
 def fit(
@@ -76,6 +77,8 @@ def fit(
         say: Report = report if report is not None and ranks.is_first else lambda event: None
         if not resume:
             ranks.on_first(lambda: check_output(output))
+        if resume:
+            config = as_begun(config, output)
         if config.loop.tensorboard:
             require_tensorboard()  # before any image is read
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
@@ -92,7 +95,7 @@ def fit(
                 ranks.on_first(lambda: create_run(output, prepared.config, facts))
             with _log(training, say) as log:
                 _train(training, output, log)
-        ranks.on_first(lambda: _finish(training, output, say, started))
+        ranks.on_first(lambda: finish(training, output, say, started))
     return load_run(output)
 
 
@@ -154,24 +157,3 @@ def _train(training: Training, output: Path, say: Report) -> None:
 def _save(training: Training, output: Path) -> None:
     if training.ranks.is_first:
         save_state(output, training.branch, training.optimizer, training.average, training.position)
-
-
-def _finish(training: Training, output: Path, say: Report, started: float) -> None:
-    """Threshold, report and facts of the weights that were kept; then the state is not needed any more."""
-    load_weights(training.branch, output / CHECKPOINT)
-    held_out = training.prepared.held_out
-    vectors = None if held_out is None else embed(training.branch, held_out)
-    pairs = held_out_pairs(training, vectors)
-    threshold = find_threshold(pairs)
-    metrics = kept_line(training.lines, training.config.loop)
-    facts = read_facts(output) | final_facts(
-        metrics,
-        rests_on=as_facts(training_counts(metrics)),
-        threshold=threshold,
-        why_no_threshold=why_no_threshold(training, pairs),
-        seconds=time.monotonic() - started,
-    )
-    report_run(training, facts, vectors, pairs, say)
-    write_facts(output, facts)
-    (output / STATE).unlink()
-    say({"event": "end", "seconds": facts["seconds"], "threshold": threshold})

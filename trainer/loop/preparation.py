@@ -36,6 +36,7 @@ from trainer.data.images import Images
 from trainer.data.notices import NoticeLog, warn
 from trainer.data.tuple_table import TupleFiles, TupleRows
 from trainer.data.usable_classes import check_classes, usable_classes
+from trainer.head.set_aside import set_aside, set_aside_facts
 from trainer.networks.base_networks import BaseNetwork, build_base, make_preprocessing, source_of
 from trainer.objective.mining import MINERS
 from trainer.objective.own_loss import find_loss
@@ -64,6 +65,7 @@ class Prepared:
         base: the base network, with its first weights.
         train: images to train on, turned and mirrored ones included.
         held_out: images to validate on, or None.
+        set_aside: images of classes that only the head is chosen on, not turned, or None.
         tuples: over `train`, of a table of tuples; else None.
         held_out_tuples: over `held_out`, which then has no classes; None where it has, or where nothing is held out.
         data_sha256: hash over the sorted content hashes of the images, and over the tuples of a table.
@@ -76,6 +78,7 @@ class Prepared:
     base: BaseNetwork
     train: Images
     held_out: Images | None
+    set_aside: Images | None = None
     tuples: TupleRows | None = None
     held_out_tuples: TupleRows | None = None
     data_sha256: str
@@ -92,6 +95,7 @@ class Prepared:
             "num_classes": self.num_classes,
             "num_train_images": len(self.train),
             "num_train_classes": len(self.train.files.classes),
+            **set_aside_facts(self.set_aside),
             "num_validation_images": len(held_out) if held_out is not None else 0,
             "num_validation_classes": len(held_out.files.classes) if held_out is not None else 0,
             **self.told,
@@ -133,7 +137,7 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU,
     for note in base.notes:
         warn(report, note)
     dataset, split = _read(config, opened, validation, make_preprocessing(config, base), report=report)
-    train = split.train
+    config, train, aside = set_aside(config, split)
     if config.augment.turns or config.augment.mirrors:
         train = train.with_turns(turns=config.augment.turns, mirrors=config.augment.mirrors)
     precision = resolve_precision(config.loop.precision, device)
@@ -153,6 +157,7 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU,
         base=base,
         train=train,
         held_out=split.held_out,
+        set_aside=aside,
         tuples=split.tuples,
         held_out_tuples=split.held_out_tuples,
         data_sha256=dataset.sha256,

@@ -19,6 +19,7 @@ from trainer.config.config import TrainConfig, make_config
 from trainer.networks.base_networks import BaseNetwork, build_base, make_branch, make_preprocessing
 from trainer.networks.branch import Branch
 from trainer.run.folder import CHECKPOINT, CONFIG, FACTS
+from trainer.run.former_settings import with_former
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +116,7 @@ def read_config(path: Path) -> TrainConfig:
         values = yaml.safe_load((path / CONFIG).read_text())
         if not isinstance(values, dict):
             raise ValueError(f"{type(values).__name__} instead of settings")
-        return make_config(values)
+        return make_config(with_former(values))
     except FileNotFoundError:
         raise RunError("run", expected=CONFIG, got="none", where=path, mend="is this a run folder?") from None
     except (LookalikeError, OSError, ValueError, yaml.YAMLError) as error:

@@ -1,0 +1,69 @@
+"""Prefixes of vectors, measured: how well the first 8, 16, 32, ... numbers of each do on what is held out.
+
+Only a closed-form head has its dimensions in order of importance; the first numbers of a trained vector promise
+nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from analysis.evaluation.counts import training_counts
+from analysis.measures.support import as_facts
+from artifact.arrays import Vectors
+from artifact.distances.cosine import unit_vectors
+from trainer.loop.assessment import find_threshold, held_out_pairs, measure, why_no_threshold
+from trainer.loop.training import Training
+
+SHORTEST = 8
+
+
+def prefix_dims(embedding_dim: int) -> list[int]:
+    """8, 16, 32, ... below the number of dimensions.
+
+    Example:
+        >>> prefix_dims(64)
+        [8, 16, 32]
+    """
+    found = []
+    dims = SHORTEST
+    while dims < embedding_dim:
+        found.append(dims)
+        dims *= 2
+    return found
+
+
+def prefix(vectors: Vectors, dims: int, *, normalize: bool) -> Vectors:
+    """The first numbers of each vector, of unit length again where vectors have it: float32 [N, n] -> [N, dims]."""
+    shorter = vectors[:, :dims].copy()
+    return unit_vectors(shorter, out=shorter) if normalize else shorter
+
+
+def measure_prefixes(training: Training, vectors: Vectors | None) -> list[dict[str, Any]]:
+    """One entry a prefix, shortest first.
+
+    Args:
+        training: at its end.
+        vectors: float32 [N, n] of the held-out images; None where nothing is held out.
+
+    Returns:
+        {"dims", "metrics" and "rests_on" (None where nothing is held out, or vectors are not finite), "threshold" as
+        the run has it, and "why_no_threshold" where there is none}.
+    """
+    return [_measured(training, vectors, dims) for dims in prefix_dims(training.config.dim)]
+
+
+def _measured(training: Training, vectors: Vectors | None, dims: int) -> dict[str, Any]:
+    shorter = None if vectors is None else prefix(vectors, dims, normalize=bool(training.config.normalize))
+    pairs = held_out_pairs(training, shorter)
+    metrics = None if shorter is None or not np.isfinite(shorter).all() else measure(training, shorter)
+    why = why_no_threshold(training, pairs)
+    return {
+        "dims": dims,
+        "metrics": metrics,
+        "rests_on": None if metrics is None else as_facts(training_counts(metrics)),
+        "threshold": find_threshold(pairs),
+        **({} if why is None else {"why_no_threshold": why}),
+    }
