@@ -22,6 +22,7 @@ from serving.jobs.part_scoring import ScoredPart, score_part
 from serving.jobs.scoring import JobResult, score_table
 from serving.jobs.shards import Shard
 from serving.on_ray import scoring as on_ray
+from serving.on_ray.dataset import _Embedder
 from tests.shared.job_tables import folder_of_images, read_manifest, read_rows
 from tests.shared.promising_models import SHORT, SHORTER, expected_prefixes, publish_promising
 
@@ -165,3 +166,15 @@ def test_actors_of_a_cluster_have_the_dims_of_the_driver(
     assert VectorTable.open(tmp_path / "there").lineage == VectorTable.open(tmp_path / "here").lineage
     for part in sorted((tmp_path / "here").glob("part-*.parquet")):
         assert parquet.read_table(tmp_path / "there" / part.name).equals(parquet.read_table(part))
+
+
+def test_a_ray_dataset_gets_prefixes(folder: Path, repository: Path) -> None:
+    """From its actor, which is a Scorer; null where the image cannot be read."""
+    embedder = _Embedder("photo", str(folder), "triplet_branch", {"repository": str(repository), "dims": SHORT})
+    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.*"))
+    found = embedder(pa.table({"photo": names}))
+    assert found.schema.field("embedding").type == pa.list_(pa.float32(), SHORT)
+    good = [row for row, name in enumerate(names) if "00003" not in name]
+    vectors = np.array(found["embedding"].take(good).to_pylist(), np.float32)
+    np.testing.assert_allclose(vectors, expected_prefixes([folder / names[row] for row in good], SHORT), atol=1e-5)
+    assert found["embedding"].null_count == 1
