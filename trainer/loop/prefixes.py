@@ -13,7 +13,7 @@ import numpy as np
 from analysis.evaluation.counts import training_counts
 from analysis.measures.support import as_facts
 from artifact.arrays import Vectors
-from artifact.distances.cosine import unit_vectors
+from artifact.prefixes import cut
 from trainer.loop.assessed import Assessed
 from trainer.loop.assessment import find_threshold, held_out_pairs, measure, why_no_threshold
 
@@ -35,12 +35,6 @@ def prefix_dims(embedding_dim: int) -> list[int]:
     return found
 
 
-def prefix(vectors: Vectors, dims: int, *, normalize: bool) -> Vectors:
-    """The first numbers of each vector, of unit length again where vectors have it: float32 [N, n] -> [N, dims]."""
-    shorter = vectors[:, :dims].copy()
-    return unit_vectors(shorter, out=shorter) if normalize else shorter
-
-
 def measure_prefixes(run: Assessed, vectors: Vectors | None) -> list[dict[str, Any]]:
     """One entry a prefix, shortest first.
 
@@ -56,7 +50,7 @@ def measure_prefixes(run: Assessed, vectors: Vectors | None) -> list[dict[str, A
 
 
 def _measured(run: Assessed, vectors: Vectors | None, dims: int) -> dict[str, Any]:
-    shorter = None if vectors is None else prefix(vectors, dims, normalize=bool(run.config.normalize))
+    shorter = None if vectors is None else cut(vectors, dims, normalized=bool(run.config.normalize))
     pairs = held_out_pairs(run, shorter)
     metrics = None if shorter is None or not np.isfinite(shorter).all() else measure(run, shorter)
     why = why_no_threshold(run, pairs)

@@ -74,6 +74,11 @@ class Run:
         threshold: dict[str, Any] | None = self.facts.get("threshold")
         return threshold
 
+    @property
+    def prefixes(self) -> list[dict[str, Any]]:
+        """{dims, metrics, rests_on, threshold, ...} of each prefix of a vector that is one too; none of most runs."""
+        return list(self.facts.get("prefixes") or [])
+
 
 def load_run(path: Path) -> Run:
     """Read a run folder; raises RunError where it is missing, unfinished before its first epoch, or damaged."""
