@@ -35,11 +35,14 @@ class TrainConfig(Settings):
         kind: `siamese`, `triplet` or `quartet`.
         columns: {role: column of the table}; roles are `image` and `label`, or the kind's streams and for siamese
             tables `different` or `same`. A role that is left out is looked for under its own name.
-        base: `conv4`, a timm name, or the user's own `module:function`.
+        base: `conv4`, a timm name, or the user's own `module:function`; None: `conv4`, and with `pretrained`
+            `tf_efficientnet_lite0`.
         cut: number of stages of the base network that are kept, from the input; None: all.
-        pooling: how the last feature map becomes features: `avg`, `max`, `gem` or `flatten`; None: as the network does.
+        pooling: how the last feature map becomes features: `avg`, `max`, `gem` or `flatten`; None: as the network does,
+            but a last map of convolutions of at most 4 x 4 is flattened where weights are random.
         dim: neurons of the embedding layer.
-        size: side of the square input in pixels; None: what the base network was made for.
+        size: side of the square input in pixels; None: from random weights that of the images, up to what the base
+            network was made for; else what it was made for.
         fit: how an image that is not square becomes so: `stretch`, `crop` or `pad`.
         epochs: passes over the training images.
         loss: one of ours by name (artifact/losses), or the user's own `module:function`; None: the kind's.
@@ -51,7 +54,7 @@ class TrainConfig(Settings):
         mining: a miner by name, that is, which tuples of a batch count; None: the loss's.
         validation: `images:SHARE`, `classes:SHARE`, a folder of class folders, a table, or `none`: then there is no
             threshold.
-        pretrained: start from the base network's published weights (timm).
+        pretrained: start from the base network's published weights: an installed package's, else timm's hub.
         weights: start from a local .safetensors, or .pt of plain tensors.
         seed: decides split, weights, batches and augmentation.
         max_megapixels: larger images, by width x height in millions, are unreadable ones.
@@ -71,7 +74,7 @@ class TrainConfig(Settings):
     images: Path
     kind: str
     columns: dict[str, str] = Field(default_factory=dict)
-    base: str = "conv4"
+    base: str | None = None
     cut: int | None = Field(default=None, ge=1)
     pooling: Literal["avg", "max", "gem", "flatten"] | None = None
     dim: int = Field(default=64, ge=1, le=MAX_DIM)
@@ -102,6 +105,12 @@ class TrainConfig(Settings):
     freeze: FreezeConfig = FreezeConfig()
     augment: AugmentConfig = AugmentConfig()
     loop: LoopConfig = LoopConfig()
+
+    @property
+    def network(self) -> str:
+        """Name of the base network of a configuration whose first step is done."""
+        assert self.base is not None, "settings are resolved before a network is built"
+        return self.base
 
     @property
     def limits(self) -> Limits:

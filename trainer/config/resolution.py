@@ -19,10 +19,15 @@ from artifact.errors import UsageError
 from artifact.losses import Loss
 from trainer.config.checks import check_choices, check_margins
 from trainer.config.config import TrainConfig
-from trainer.config.settings import BALANCED, ROUNDS, TUPLES
+from trainer.config.rates import Rates
+from trainer.config.settings import BALANCED, ROUNDS, TUPLES, FreezeConfig, OptimizerConfig
 
 Share = tuple[str, float]
 """(`images` or `classes`, share of them that is held out)."""
+
+RANDOM_BASE = "conv4"
+PRETRAINED_BASE = "tf_efficientnet_lite0"
+"""What `--pretrained` alone means: small, quick on processors, and its weights come as a package too."""
 
 _TARGET_BATCH = 100
 _MAX_CLASSES = 25
@@ -30,7 +35,7 @@ _MIN_PER_CLASS = 4
 
 
 def resolve_settings(config: TrainConfig, loss: Loss, *, miners: Sequence[str]) -> TrainConfig:
-    """The first step: mining, normalisation and margins, which follow from the settings and the loss alone.
+    """The first step: base network, mining, normalisation and margins, which follow from settings and loss alone.
 
     Args:
         config: its names are known ones (`check_names`).
@@ -44,6 +49,7 @@ def resolve_settings(config: TrainConfig, loss: Loss, *, miners: Sequence[str]) 
     normalize = _normalize(config, loss, distance) if config.normalize is None else config.normalize
     margin = loss.default_margin(distance, normalized=normalize) if config.margin is None else config.margin
     filled = {
+        "base": config.base or (PRETRAINED_BASE if config.pretrained else RANDOM_BASE),
         "loss": loss.name,
         "mining": config.mining or loss.mining,
         "margin": margin,
@@ -125,7 +131,15 @@ def choose_strategy(given: TrainConfig, *, is_tuples: bool) -> str:
 
 
 def resolve(
-    settings: TrainConfig, *, strategy: str, size: int, num_classes: int, metrics: Sequence[str], precision: str
+    settings: TrainConfig,
+    *,
+    strategy: str,
+    size: int,
+    pooling: str | None,
+    rates: Rates,
+    num_classes: int,
+    metrics: Sequence[str],
+    precision: str,
 ) -> TrainConfig:
     """The last step: what follows from the images, the base network and the device.
 
@@ -133,6 +147,8 @@ def resolve(
         settings: from `resolve_settings`.
         strategy: from `choose_strategy`.
         size: side of the base network's input in pixels.
+        pooling: of its last map, None: its own.
+        rates: what such a network moves by.
         num_classes: classes that are trained on, turned and mirrored ones included.
         metrics: names of what will be measured on held-out images.
         precision: `fp32`, `bf16` or `fp16`.
@@ -152,10 +168,29 @@ def resolve(
     return settings.model_copy(
         update={
             "size": size,
+            "pooling": pooling,
+            "optimizer": _optimizer(settings.optimizer, rates),
+            "freeze": _freeze(settings, rates),
             "sampling": settings.sampling.model_copy(update=sampling),
             "loop": settings.loop.model_copy(update=loop),
         }
     )
+
+
+def _optimizer(given: OptimizerConfig, rates: Rates) -> OptimizerConfig:
+    """The rates that were left open."""
+    peak = rates.of(given.name) if given.learning_rate is None else given.learning_rate
+    base_rate = rates.base_rate if given.base_rate is None else given.base_rate
+    return given.model_copy(update={"learning_rate": peak, "base_rate": base_rate})
+
+
+def _freeze(settings: TrainConfig, rates: Rates) -> FreezeConfig:
+    """The epochs of frozen features, where they were left open: a share of them all, one at least and never all."""
+    given, epochs = settings.freeze, settings.epochs
+    if given.epochs is not None:
+        return given
+    frozen = min(max(1, round(rates.frozen_share * epochs)), epochs - 1) if rates.frozen_share else 0
+    return given.model_copy(update={"epochs": max(frozen, 0)})
 
 
 def batch_shape(num_classes: int, *, classes_per_batch: int | None, images_per_class: int | None) -> tuple[int, int]:

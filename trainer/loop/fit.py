@@ -31,6 +31,7 @@ from trainer.loop.distributed import joined
 from trainer.loop.epoch import train_epoch
 from trainer.loop.event_log import EventLog, require_tensorboard
 from trainer.loop.interruption import Interruption
+from trainer.loop.open_settings import as_begun
 from trainer.loop.preparation import prepare
 from trainer.loop.resumption import resume_training
 from trainer.loop.run_report import report_run
@@ -80,6 +81,7 @@ def fit(
             require_tensorboard()  # before any image is read
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(config.seed)
+            config = as_begun(config, output) if resume else config
             prepared = prepare(config, report=say, device=ranks.device, resuming=resume)
             if check is not None:
                 ranks.on_first(partial(check, prepared.config))

@@ -22,7 +22,7 @@ from artifact.distances import DISTANCES
 from artifact.losses import LOSSES
 from trainer.config.config import TrainConfig
 from trainer.config.settings import BALANCED, ROUNDS, TUPLES
-from trainer.watch.collapse import USUAL_ADAMW_RATE, collapse_advice, is_point, lower_rate, resting_loss
+from trainer.watch.collapse import collapse_advice, higher_rate, is_point, lower_rate, resting_loss
 
 Line = Mapping[str, Any]
 
@@ -173,10 +173,9 @@ def nothing_learned(history: History, config: TrainConfig) -> str | None:
     # the order of mined tuples stays poor by construction, and retrieval may yet get better
     if config.mining != "all" and (_recall_gain(history.validated[:1], history.validated[1:]) or 0.0) >= 2 * _POINT:
         return None
-    rate = max(10 * config.optimizer.learning_rate, USUAL_ADAMW_RATE)
     return (
         f"hardly anything was learned in {history.num_epochs} epochs: the learning rate may be too low (try --set "
-        f"optimizer.learning_rate={rate:g}), or the classes cannot be told apart by their images"
+        f"optimizer.learning_rate={higher_rate(config):g}), or the classes cannot be told apart by their images"
     )
 
 
