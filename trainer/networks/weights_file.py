@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from artifact.errors import UsageError
 
-_PREFIXES = ("", "module.", "base.", "base.network.")
+_PREFIXES = ("", "module.", "base.", "base.network.", "base.network.network.")
 _WRAPPERS = ("state_dict", "model")
 _LICENCE_KEYS = ("license", "licence")
 

@@ -1,0 +1,95 @@
+"""Open settings of runs that go on: as those runs began, whatever a later version would choose."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from artifact.errors import RunError
+from tests.shared.shapes_run import fit_small
+from trainer.config.config import TrainConfig, make_config, to_yaml
+from trainer.loop.open_settings import CHOSEN, as_begun
+from trainer.networks.base_networks import build_base
+from trainer.networks.pooling import FlattenPooling
+from trainer.networks.timm_networks import TimmNetwork
+from trainer.run.saved_run import load_run, read_config
+
+BEGUN = {
+    "base": "resnet18",
+    "size": 176,
+    "pooling": "gem",
+    "optimizer": {"name": "sgd", "learning_rate": 0.007, "base_rate": 0.6},
+    "freeze": {"epochs": 3},
+}
+
+
+def _config(**values: Any) -> TrainConfig:
+    return make_config({"images": "photos", "kind": "triplet"} | values)
+
+
+def _value(config: TrainConfig, key: str) -> Any:
+    value: Any = config
+    for name in key.split("."):
+        value = getattr(value, name)
+    return value
+
+
+def test_what_is_left_open_is_what_the_run_began_with(tmp_path: Path) -> None:
+    """Every chosen setting; what is given stays, and what is not chosen is not looked at."""
+    begun = _config(**BEGUN, dim=32)
+    (tmp_path / "config.yaml").write_text(to_yaml(begun))
+    config = as_begun(_config(optimizer={"name": "sgd"}), tmp_path)
+    assert [_value(config, key) for key in CHOSEN] == [_value(begun, key) for key in CHOSEN]
+    assert config.dim == 64
+    given = _config(size=64, optimizer={"learning_rate": 0.5}, freeze={"epochs": 0})
+    config = as_begun(given, tmp_path)
+    assert (config.size, config.optimizer.learning_rate, config.freeze.epochs) == (64, 0.5, 0)
+    assert (config.optimizer.base_rate, config.optimizer.name) == (0.6, "adamw")
+
+
+def test_without_a_run_nothing_is_filled_in(tmp_path: Path) -> None:
+    """Nor from one that cannot be read: both are told where a run is gone on with."""
+    assert as_begun(_config(), tmp_path) == as_begun(_config(), tmp_path / "nowhere") == _config()
+    (tmp_path / "config.yaml").write_text("no settings")
+    assert as_begun(_config(), tmp_path) == _config()
+
+
+def _until_epoch(number: int) -> Any:
+    def stop(event: dict[str, Any]) -> None:
+        if event["event"] == "epoch" and event["epoch"] == number:
+            raise KeyboardInterrupt
+
+    return stop
+
+
+def test_a_run_of_before_goes_on_as_it_was(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A timm network larger than its images, its small map averaged, sgd at AdamW's rate: left open, it meant that."""
+    sgd = {"name": "sgd", "learning_rate": 0.001}
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(TimmNetwork, "has_small_map", lambda network: False)
+        fit_small(shapes, tmp_path / "run", report=_until_epoch(1), base="test_resnet", size=96, optimizer=sgd)
+    assert read_config(tmp_path / "run").pooling is None
+    same = {"base": "test_resnet", "size": None, "optimizer": {"name": "sgd"}}
+    run = fit_small(shapes, tmp_path / "run", resume=True, **same)
+    assert (run.config.size, run.config.pooling, run.config.optimizer.learning_rate) == (96, None, 0.001)
+    with pytest.raises(RunError, match=r"expected an unfinished run, got a finished run"):
+        fit_small(shapes, tmp_path / "run", resume=True, **same)
+
+
+def test_chosen_settings_stand_in_the_run_and_are_found_again(shapes: Path, tmp_path: Path) -> None:
+    """config.yaml leaves nothing open; a run read back is the network that was trained, flattened map included."""
+    with pytest.raises(KeyboardInterrupt):
+        fit_small(shapes, tmp_path / "run", report=_until_epoch(1), base="test_resnet", size=None)
+    config = read_config(tmp_path / "run")
+    assert [_value(config, key) for key in CHOSEN] == ["test_resnet", 32, None, 3e-3, 1.0, 0]
+    with pytest.raises(KeyboardInterrupt):
+        fit_small(shapes, tmp_path / "flat", report=_until_epoch(1), base="test_resnet", size=64)
+    assert read_config(tmp_path / "flat").pooling == "flatten"
+    resumed = fit_small(shapes, tmp_path / "flat", resume=True, base="test_resnet", size=64)
+    again = load_run(tmp_path / "flat")
+    assert resumed.checkpoint_sha256 == again.checkpoint_sha256
+    assert isinstance(again.branch.get_submodule("base.pooling"), FlattenPooling)
+    goes_on = build_base("test_resnet", size=64, weights=again.path / "checkpoint.safetensors")
+    taken = again.branch.get_submodule("base.network.network").state_dict()
+    assert all(torch.equal(value, taken[key]) for key, value in goes_on.module.state_dict().items())
