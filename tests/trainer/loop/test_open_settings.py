@@ -66,10 +66,11 @@ def _until_epoch(number: int) -> Any:
 def test_a_run_of_before_goes_on_as_it_was(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A timm network larger than its images, its small map averaged, sgd at AdamW's rate: left open, it meant that."""
     sgd = {"name": "sgd", "learning_rate": 0.001}
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(TimmNetwork, "has_small_map", lambda network: False)
+    monkeypatch.setattr(TimmNetwork, "has_small_map", lambda network: False)
+    with pytest.raises(KeyboardInterrupt):
         fit_small(shapes, tmp_path / "run", report=_until_epoch(1), base="test_resnet", size=96, optimizer=sgd)
     assert read_config(tmp_path / "run").pooling is None
+    monkeypatch.undo()
     same = {"base": "test_resnet", "size": None, "optimizer": {"name": "sgd"}}
     run = fit_small(shapes, tmp_path / "run", resume=True, **same)
     assert (run.config.size, run.config.pooling, run.config.optimizer.learning_rate) == (96, None, 0.001)

@@ -11,9 +11,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from artifact.errors import TrainingError, UsageError
-from tests.shared.weight_packages import offer, write_package
+from tests.shared.weight_packages import installed, offer, offer_weights, tensors_of, write_package
 from trainer.networks.base_networks import build_base
-from trainer.networks.torchvision_guard import guard_torchvision
 from trainer.networks.weight_packages import KNOWN, find_weights
 
 NETWORK = "test_efficientnet"
@@ -23,26 +22,12 @@ Write = Callable[..., Path]
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder at the front of the path; modules that come from it are forgotten afterwards."""
+def site(tmp_path: Path) -> Iterator[Path]:
+    """A folder at the front of the path."""
     folder = tmp_path / "site"
     folder.mkdir()
-    monkeypatch.syspath_prepend(folder)
-    before = set(sys.modules)
-    yield folder
-    for name in set(sys.modules) - before:
-        if str(folder) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
-
-
-def _tensors() -> dict[str, Tensor]:
-    """Those of the whole network, output layer included, in timm's order and under its names."""
-    guard_torchvision()
-    import timm
-
-    torch.manual_seed(7)
-    tensors = timm.create_model(NETWORK).state_dict()
-    return {key: torch.rand_like(value) if value.is_floating_point() else value for key, value in tensors.items()}
+    with installed(folder):
+        yield folder
 
 
 def _renamed(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -50,19 +35,12 @@ def _renamed(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {f"_n{number}.{key.rpartition('.')[2]}": value for number, (key, value) in enumerate(tensors.items())}
 
 
-def _package(site: Path, tensors: dict[str, Tensor], *, sha256: str = "", also: str, name: str = FOREIGN) -> None:
-    folder = write_package(site, name, entry_points={NETWORK: f"{name}:weights"})
-    torch.save(tensors, folder / "w.pth")
-    found = hashlib.sha256((folder / "w.pth").read_bytes()).hexdigest()
-    (folder / "__init__.py").write_text(offer(NETWORK, sha256 or found, also=also))
-
-
 @pytest.mark.parametrize("tensors", ["names", "positions"])
 def test_entry_point_offers_weights_by_name_or_position(site: Path, tensors: str) -> None:
     """Every tensor arrives where it belongs, with its package, licence, mean and std in the facts."""
-    given = _tensors()
+    given = tensors_of(NETWORK)
     also = f"tensors={tensors!r}, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6), size=96"
-    _package(site, given if tensors == "names" else _renamed(given), also=also)
+    offer_weights(site, NETWORK, given if tensors == "names" else _renamed(given), also=also)
     base = build_base(NETWORK, pretrained=True)
     for key, value in base.module.state_dict().items():
         assert torch.equal(value, given[key])
@@ -75,8 +53,8 @@ def test_entry_point_offers_weights_by_name_or_position(site: Path, tensors: str
 
 def test_weights_at_another_size_than_the_natural_one_are_taken(site: Path) -> None:
     """The user's size, and a cut, come after the weights."""
-    given = _tensors()
-    _package(site, given, also="tensors='names'")
+    given = tensors_of(NETWORK)
+    offer_weights(site, NETWORK, given, also="tensors='names'")
     base = build_base(NETWORK, pretrained=True, size=64, cut=2)
     assert base.size == 64
     assert any(torch.equal(value, given["conv_stem.weight"]) for value in base.module.state_dict().values())
@@ -84,7 +62,7 @@ def test_weights_at_another_size_than_the_natural_one_are_taken(site: Path) -> N
 
 def test_licence_of_the_offer_comes_first(site: Path) -> None:
     """Then the metadata's expression; then the text."""
-    _package(site, _tensors(), also="tensors='names', licence='CC-BY-4.0'")
+    offer_weights(site, NETWORK, tensors_of(NETWORK), also="tensors='names', licence='CC-BY-4.0'")
     found = find_weights(NETWORK)
     assert found is not None
     assert found.licence == "CC-BY-4.0"
@@ -93,7 +71,7 @@ def test_licence_of_the_offer_comes_first(site: Path) -> None:
 def test_only_the_package_of_the_network_that_is_asked_for_is_imported(site: Path) -> None:
     """Another one may be as broken as it likes; a tag is another name, and means timm's own weights."""
     write_package(site, "broken_one", code="raise SystemError", entry_points={"resnet18": "broken_one:weights"})
-    _package(site, _tensors(), also="tensors='names'")
+    offer_weights(site, NETWORK, tensors_of(NETWORK), also="tensors='names'")
     assert find_weights(NETWORK) is not None
     assert find_weights(f"{NETWORK}.r160_in1k") is None
     assert find_weights("resnet10t") is None
@@ -159,7 +137,7 @@ def test_offers_for_another_network_or_without_a_hash_are_refused(site: Path) ->
 def test_two_packages_for_one_network_are_refused(site: Path) -> None:
     """Nobody could say which of them a run has used."""
     for name in ("one_pack", "two_pack"):
-        _package(site, _tensors(), also="tensors='names'", name=name)
+        offer_weights(site, NETWORK, tensors_of(NETWORK), also="tensors='names'", name=name)
     with pytest.raises(TrainingError) as caught:
         find_weights(NETWORK)
     assert str(caught.value) == (
@@ -170,7 +148,7 @@ def test_two_packages_for_one_network_are_refused(site: Path) -> None:
 
 def test_files_that_changed_or_are_missing_are_refused(site: Path) -> None:
     """No tensor of them is read, and the hub is not asked instead."""
-    _package(site, _tensors(), sha256="0" * 64, also="tensors='positions'")
+    offer_weights(site, NETWORK, tensors_of(NETWORK), sha256="0" * 64, also="tensors='positions'")
     with pytest.raises(TrainingError) as caught:
         build_base(NETWORK, pretrained=True)
     assert str(caught.value).startswith(f"weights of the package {FOREIGN} 1.0: expected SHA-256 000000000000..., got ")
@@ -202,14 +180,14 @@ def test_positions_are_not_believed_where_number_shape_or_word_differ(
     site: Path, change: Callable[[dict[str, Tensor]], dict[str, Tensor]], message: str
 ) -> None:
     """A file of another network of the family may have as many tensors."""
-    _package(site, change(_tensors()), also="tensors='positions'")
+    offer_weights(site, NETWORK, change(tensors_of(NETWORK)), also="tensors='positions'")
     with pytest.raises(TrainingError, match=rf"^weights of the package {FOREIGN} 1\.0: .*{message}"):
         build_base(NETWORK, pretrained=True)
 
 
 def test_names_of_another_network_and_files_of_code_are_refused(site: Path) -> None:
     """In the package's name, not the user's; a pickle of code is never run."""
-    _package(site, {"a.weight": torch.zeros(2)}, also="tensors='names'")
+    offer_weights(site, NETWORK, {"a.weight": torch.zeros(2)}, also="tensors='names'")
     with pytest.raises(TrainingError, match=rf"^weights of the package {FOREIGN} 1\.0: expected \d+ tensors that fit"):
         build_base(NETWORK, pretrained=True)
     file = site / FOREIGN / "w.pth"
@@ -223,7 +201,7 @@ def test_names_of_another_network_and_files_of_code_are_refused(site: Path) -> N
 
 def test_a_safetensors_file_is_taken_too(site: Path) -> None:
     """Named as timm names them."""
-    given = _tensors()
+    given = tensors_of(NETWORK)
     folder = write_package(site, FOREIGN, entry_points={NETWORK: f"{FOREIGN}:weights"})
     save_file(given, folder / "w.safetensors")
     sha256 = hashlib.sha256((folder / "w.safetensors").read_bytes()).hexdigest()
@@ -276,7 +254,7 @@ def test_without_package_and_hub_the_way_to_install_is_named(monkeypatch: pytest
 
 def test_size_that_a_network_cannot_take_is_told_with_packaged_weights(site: Path) -> None:
     """Nothing was to be fetched, so that is not what is said."""
-    _package(site, _tensors(), also="tensors='names'")
+    offer_weights(site, NETWORK, tensors_of(NETWORK), also="tensors='names'")
     with pytest.raises(UsageError, match=r"^cut of test_efficientnet: expected 1\.\."):
         build_base(NETWORK, pretrained=True, cut=99)
 
