@@ -105,6 +105,17 @@ def test_watch_goes_by_the_order_of_tuples_where_nothing_is_held_out() -> None:
     assert Watch(_config("default_triplet", **large), rising).hints == []
 
 
+def test_epochs_of_few_steps_are_no_trend() -> None:
+    """What three long epochs tell, three of a step or two do not; 36 of a step do, and say so."""
+    config = _config("default_triplet", margin=20.0)
+    trend = [{"loss": 20.0 - at, "pct_correct": 80.0, "mean_positive": 1.0, "mean_negative": 4.0} for at in range(5)]
+    long = [_line(at + 1, step=40.0 * (at + 1), **line) for at, line in enumerate(trend)]
+    short = [_line(at + 1, step=1.0 * (at + 1), **trend[at // 12]) for at in range(60)]
+    assert ["in 3 epochs the loss fell" in hint for hint in Watch(config, long).hints] == [True]
+    assert Watch(config, short[:36]).hints == []
+    assert ["in 36 epochs the loss fell" in hint for hint in Watch(config, short).hints] == [True]
+
+
 def test_watch_tells_memorising_from_learning() -> None:
     """Held-out recall that falls while training tuples get better; a fall of both is something else."""
     config = _config("default_triplet")
