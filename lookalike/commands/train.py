@@ -43,14 +43,20 @@ def train(
         int | None, typer.Option(help="embedding_dim: neurons of the embedding layer. [default: 64]")
     ] = None,
     margin: Annotated[
-        float | None, typer.Option(help="Of the loss. [default: follows from loss, distance, --normalize]")
+        float | None,
+        typer.Option(help="Of the loss, or of the kind's own. [default: follows from loss, distance, --normalize]"),
     ] = None,
     size: Annotated[
         int | None,
         typer.Option(help="Side of the input in pixels. [default: the images', up to the base network's own]"),
     ] = None,
     fit: Annotated[str | None, typer.Option(help="stretch, crop or pad. [default: stretch]")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training images. [default: 20]")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the training images. [default: 20, or more: some 1,500 steps]")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Time for the whole command, in the place of --epochs.", metavar="M")
+    ] = None,
     loss: Annotated[str | None, typer.Option(help="A name, or your module:function. [default: the kind's]")] = None,
     distance: Annotated[
         str | None, typer.Option(help="euclidean, squared_euclidean or cosine. [default: euclidean]")
@@ -61,7 +67,8 @@ def train(
     ] = None,
     mining: Annotated[str | None, typer.Option(help="Which tuples of a batch count. [default: all]")] = None,
     validation: Annotated[
-        str | None, typer.Option(help="images:SHARE, classes:SHARE, none or a folder. [default: images:0.1]")
+        str | None,
+        typer.Option(help="images:SHARE, classes:SHARE, none or a folder. [default: images:0.1; classes if small]"),
     ] = None,
     pretrained: Annotated[
         bool, typer.Option("--pretrained", help="Start from published weights: an installed package's, or timm's hub.")
@@ -106,6 +113,7 @@ def train(
         "size": size,
         "fit": fit,
         "epochs": epochs,
+        "minutes": minutes,
         "loss": loss,
         "distance": distance,
         "normalize": normalize,
@@ -148,6 +156,7 @@ def train(
         "run": str(output),
         "kind": run.kind,
         "embedding_dim": run.embedding_dim,
+        "objective": run.facts.get("objective"),
         "metrics": run.facts.get("metrics"),
         "rests_on": run.facts.get("rests_on"),
         "threshold": run.threshold,
@@ -170,7 +179,7 @@ def train(
     if as_json:
         console.print_json(result)
         return
-    hidden = ("models", "rests_on", "why_no_threshold", *TOLD)
+    hidden = ("models", "objective", "rests_on", "why_no_threshold", *TOLD)
     shown = {key: value for key, value in result.items() if key not in hidden}
     shown["metrics"] = metrics_line(result["metrics"], result["rests_on"])
     shown["threshold"] = threshold_line(result["threshold"], result["why_no_threshold"])

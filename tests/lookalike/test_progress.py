@@ -7,7 +7,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from lookalike.progress import LOG_EVERY_S, EventProgress, learning_facts, training_facts
+from lookalike.progress import LOG_EVERY_S, EventProgress, learning_facts, length_line, objective_line, training_facts
 
 STEP: dict[str, Any] = {
     "event": "step",
@@ -51,6 +51,33 @@ def test_progress_fits_the_terminal_with_every_fact(width: int) -> None:
     assert "42 %" in first
     assert first.endswith("epoch 3, 12657 img/s")
     assert all(part in second for part in ("loss 0.7623", "active", "correct", "semi", "hard", "recall@1 0.985"))
+
+
+def test_objective_is_told_in_one_line() -> None:
+    """Loss, its margins, distance, length of vectors; a miner where tuples are mined."""
+    facts = {"loss": "quadruplet", "margin": 1.0, "margin2": 0.5, "distance": "euclidean", "normalized": False}
+    words = "loss quadruplet, margin 1, margin2 0.5, euclidean distance, vectors of any length"
+    assert objective_line(facts) == words
+    line = objective_line(facts | {"normalized": True, "mining": "all"})
+    assert line == words.replace("any", "unit") + ", mining all"
+
+
+def test_length_is_told_in_one_line() -> None:
+    """Epochs, steps where these were given, and of a time budget what it was settled by."""
+    whole = {"epochs": 20, "steps": 720, "per_epoch": 36}
+    assert length_line(whole) == "20 epochs of 36 steps"
+    assert length_line({"epochs": 1, "steps": 7, "per_epoch": 36}) == "7 steps, 1 epoch of 36 steps"
+    budget = {"minutes": 4.0, "spent_s": 12.3, "end_s": 9.8, "step_s": 0.0292}
+    assert length_line({"epochs": 203, "steps": 7300, "per_epoch": 36, "budget": budget}) == (
+        "7,300 steps fit into 4 minutes (203 epochs of 36 steps; 29 ms a step, 12 s until now, 10 s for the end)"
+    )
+
+
+def test_a_log_says_what_is_left() -> None:
+    """A line a minute of a long epoch, with the time until the end."""
+    to, seconds = Console(file=io.StringIO(), width=200), iter([0.0, LOG_EVERY_S + 1, LOG_EVERY_S + 1])
+    EventProgress(to, clock=lambda: next(seconds)).report(STEP | {"eta_s": 190.2})
+    assert to.file.getvalue().startswith("training 42 %: epoch 3, 12657 img/s, 0:03:10 left, loss 0.7623")
 
 
 def test_progress_leaves_the_least_important_out_where_the_terminal_is_narrow() -> None:

@@ -16,6 +16,7 @@ _FLAGS = {
         "dim",
         "size",
         "epochs",
+        "minutes",
         "loss",
         "distance",
         "normalize",

@@ -24,6 +24,8 @@ from trainer.config.settings import AugmentConfig, FreezeConfig, LoopConfig, Opt
 
 MAX_DIM = 4096
 MAX_SIZE_PX = 4096
+MAX_EPOCHS = 100_000
+MAX_MINUTES = 100_000
 
 
 class TrainConfig(Settings):
@@ -44,8 +46,13 @@ class TrainConfig(Settings):
         size: side of the square input in pixels; None: from random weights that of the images, up to what the base
             network was made for; else what it was made for.
         fit: how an image that is not square becomes so: `stretch`, `crop` or `pad`.
-        epochs: passes over the training images.
-        loss: one of ours by name (artifact/losses), or the user's own `module:function`; None: the kind's.
+        epochs: passes over the training images; None: what `minutes` or `steps` come to, else 20, or where these are
+            less than 1,500 steps as many more as that takes, up to 200.
+        minutes: time for the whole command, from reading to the report; the steps that fit into it are found by trial
+            before the first of them, and `steps` holds their number.
+        steps: batches that are trained on; the last epoch ends with the last of them. None: whole epochs.
+        loss: one of ours by name (artifact/losses), or the user's own `module:function`; None: the kind's, and where a
+            margin is given the one that the kind's users mean it of.
         distance: one of ours by name (artifact/distances); everything downstream uses it.
         normalize: put every vector on the unit sphere; None: as suits the loss, and not where the margin is larger than
             any distance there.
@@ -53,7 +60,8 @@ class TrainConfig(Settings):
         margin2: the quadruplet loss's second margin; None: half of `margin`.
         mining: a miner by name, that is, which tuples of a batch count; None: the loss's.
         validation: `images:SHARE`, `classes:SHARE`, a folder of class folders, a table, or `none`: then there is no
-            threshold.
+            threshold. None: `images:0.1`, or where most classes have fewer than four images as many whole classes as
+            the figures take.
         pretrained: start from the base network's published weights: an installed package's, else timm's hub.
         weights: start from a local .safetensors, or .pt of plain tensors.
         seed: decides split, weights, batches and augmentation.
@@ -80,14 +88,16 @@ class TrainConfig(Settings):
     dim: int = Field(default=64, ge=1, le=MAX_DIM)
     size: int | None = Field(default=None, ge=8, le=MAX_SIZE_PX)
     fit: str = "stretch"
-    epochs: int = Field(default=20, ge=1, le=100_000)
+    epochs: int | None = Field(default=None, ge=1, le=MAX_EPOCHS)
+    minutes: float | None = Field(default=None, gt=0, le=MAX_MINUTES)
+    steps: int | None = Field(default=None, ge=1)
     loss: str | None = None
     distance: str = "euclidean"
     normalize: bool | None = None
     margin: float | None = None
     margin2: float | None = None
     mining: str | None = None
-    validation: str = "images:0.1"
+    validation: str | None = None
     pretrained: bool = False
     weights: Path | None = None
     seed: int = Field(default=0, ge=0, lt=2**32)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from trainer.config.config import TrainConfig
+
 Family = Literal["conv4", "convolutions", "patches", "own"]
 """Conv4; networks of timm whose features end in a map, and those that work on patches to the end; a user's own."""
 
@@ -20,13 +22,13 @@ class Rates:
     Attributes:
         adamw, sgd: peak of the learning rate under each optimizer, which is the embedding layer's.
         base_rate: the base network's rate as a multiple of it.
-        frozen_share: share of the epochs, the first ones, in which the base network stands still.
+        frozen_steps: about so many steps, the first ones, in which the base network stands still.
     """
 
     adamw: float
     sgd: float
     base_rate: float = 1.0
-    frozen_share: float = 0.0
+    frozen_steps: int = 0
 
     def of(self, optimizer: str) -> float:
         """The learning rate under an optimizer of that name."""
@@ -46,8 +48,8 @@ RANDOM: dict[Family, Rates] = {
 TRAINED: dict[Family, Rates] = {
     "conv4": SMALL_NETWORK,
     "own": SMALL_NETWORK,
-    "convolutions": Rates(adamw=1e-3, sgd=0.03, base_rate=0.1, frozen_share=0.1),
-    "patches": Rates(adamw=1e-3, sgd=0.03, base_rate=0.1, frozen_share=0.1),
+    "convolutions": Rates(adamw=1e-3, sgd=0.03, base_rate=0.1, frozen_steps=100),
+    "patches": Rates(adamw=1e-3, sgd=0.03, base_rate=0.1, frozen_steps=100),
 }
 """From weights that were trained: the embedding layer first, then the rest at a tenth of its rate.
 
@@ -58,6 +60,23 @@ Conv4 and a user's own network are no exception from anything here: what a local
 def usual_rates(family: Family, *, trained: bool) -> Rates:
     """What such a network moves by."""
     return (TRAINED if trained else RANDOM)[family]
+
+
+def with_frozen(config: TrainConfig, rates: Rates, *, per_epoch: int) -> TrainConfig:
+    """The configuration with its frozen epochs filled in, where they were left open.
+
+    At least one is left in which everything trains, where the epochs are known. In a time budget they are not: where it
+    ends before so many steps are done, the embedding layer alone was worth that time.
+
+    Args:
+        per_epoch: steps of an epoch.
+    """
+    if config.freeze.epochs is not None:
+        return config
+    frozen = -(-rates.frozen_steps // per_epoch)
+    if config.epochs is not None:
+        frozen = max(0, min(frozen, config.epochs - 1))
+    return config.model_copy(update={"freeze": config.freeze.model_copy(update={"epochs": frozen})})
 
 
 def usual_rate(optimizer: str) -> float:

@@ -16,14 +16,17 @@ from pathlib import Path
 
 from artifact.distances import DISTANCES, Distance
 from artifact.errors import UsageError
-from artifact.losses import Loss
-from trainer.config.checks import check_choices, check_margins
+from artifact.losses import DEFAULT_LOSSES, MARGIN_LOSSES, Loss
+from trainer.config.checks import check_choices, check_margins, check_second_margin
 from trainer.config.config import TrainConfig
 from trainer.config.rates import Rates
-from trainer.config.settings import BALANCED, ROUNDS, TUPLES, FreezeConfig, OptimizerConfig
+from trainer.config.settings import BALANCED, ROUNDS, TUPLES, OptimizerConfig
 
 Share = tuple[str, float]
-"""(`images` or `classes`, share of them that is held out)."""
+"""(`images`, `classes` or OPEN, share of them that is held out)."""
+
+OPEN = "open"
+"""Of a share: images, or whole classes where these are too small for that (trainer/data/open_split.py)."""
 
 RANDOM_BASE = "conv4"
 PRETRAINED_BASE = "tf_efficientnet_lite0"
@@ -34,17 +37,30 @@ _MAX_CLASSES = 25
 _MIN_PER_CLASS = 4
 
 
-def resolve_settings(config: TrainConfig, loss: Loss, *, miners: Sequence[str]) -> TrainConfig:
+def loss_name(config: TrainConfig) -> str:
+    """The loss that was asked for; else the kind's default, or where a margin is given the one that it is of.
+
+    A margin of 0.2 would leave the default loss of triplets, which is one of pairs, with hardly a gradient.
+    """
+    has_margin = config.margin is not None or config.margin2 is not None
+    return config.loss or (MARGIN_LOSSES if has_margin else DEFAULT_LOSSES)[config.kind]
+
+
+def resolve_settings(
+    config: TrainConfig, loss: Loss, *, miners: Sequence[str], takers: Sequence[str] = ()
+) -> TrainConfig:
     """The first step: base network, mining, normalisation and margins, which follow from settings and loss alone.
 
     Args:
         config: its names are known ones (`check_names`).
-        loss: the one of its name, or the kind's.
+        loss: the one of `loss_name`.
         miners: names of those that fit the loss's form.
+        takers: losses of the kind that take the miner which was asked for.
 
     Raises:
         UsageError: settings that make no sense together.
     """
+    check_second_margin(config, loss)
     distance = DISTANCES[config.distance]
     normalize = _normalize(config, loss, distance) if config.normalize is None else config.normalize
     margin = loss.default_margin(distance, normalized=normalize) if config.margin is None else config.margin
@@ -57,7 +73,7 @@ def resolve_settings(config: TrainConfig, loss: Loss, *, miners: Sequence[str]) 
         "normalize": normalize,
     }
     config = config.model_copy(update=filled)
-    check_choices(config, loss, miners=miners)
+    check_choices(config, loss, miners=miners, takers=takers)
     check_margins(config, loss)
     return config
 
@@ -71,12 +87,14 @@ def _normalize(config: TrainConfig, loss: Loss, distance: Distance) -> bool:
     return loss.unit_length and (bound is None or config.margin is None or config.margin <= bound)
 
 
-def read_validation(text: str) -> Share | Path | None:
-    """What is held out: `images:0.1`, `classes:0.2`, `none` (None) or the path of a folder or table.
+def read_validation(text: str | None) -> Share | Path | None:
+    """What is held out: `images:0.1`, `classes:0.2`, `none` (None) or the path of a folder or table; None: open.
 
     Raises:
         UsageError: a share that is none, or a word that nobody could mean as a path.
     """
+    if text is None:
+        return OPEN, 0.1
     if text == "none":
         return None
     mode, colon, share = text.partition(":")
@@ -140,6 +158,7 @@ def resolve(
     num_classes: int,
     metrics: Sequence[str],
     precision: str,
+    validation: str | None = None,
 ) -> TrainConfig:
     """The last step: what follows from the images, the base network and the device.
 
@@ -152,6 +171,7 @@ def resolve(
         num_classes: classes that are trained on, turned and mirrored ones included.
         metrics: names of what will be measured on held-out images.
         precision: `fp32`, `bf16` or `fp16`.
+        validation: what was held out of the images; None: as the settings say.
 
     Raises:
         UsageError: a metric to choose the best epoch by that is not measured on these images.
@@ -170,7 +190,7 @@ def resolve(
             "size": size,
             "pooling": pooling,
             "optimizer": _optimizer(settings.optimizer, rates),
-            "freeze": _freeze(settings, rates),
+            "validation": validation or settings.validation,
             "sampling": settings.sampling.model_copy(update=sampling),
             "loop": settings.loop.model_copy(update=loop),
         }
@@ -182,15 +202,6 @@ def _optimizer(given: OptimizerConfig, rates: Rates) -> OptimizerConfig:
     peak = rates.of(given.name) if given.learning_rate is None else given.learning_rate
     base_rate = rates.base_rate if given.base_rate is None else given.base_rate
     return given.model_copy(update={"learning_rate": peak, "base_rate": base_rate})
-
-
-def _freeze(settings: TrainConfig, rates: Rates) -> FreezeConfig:
-    """The epochs of frozen features, where they were left open: a share of them all, one at least and never all."""
-    given, epochs = settings.freeze, settings.epochs
-    if given.epochs is not None:
-        return given
-    frozen = min(max(1, round(rates.frozen_share * epochs)), epochs - 1) if rates.frozen_share else 0
-    return given.model_copy(update={"epochs": max(frozen, 0)})
 
 
 def batch_shape(num_classes: int, *, classes_per_batch: int | None, images_per_class: int | None) -> tuple[int, int]:

@@ -87,7 +87,7 @@ class FreezeConfig(Settings):
 
     Attributes:
         epochs: epochs from the first in which only the embedding layer trains; as many as there are, or more: always.
-            None: a tenth of them for networks of timm with trained weights, else 0.
+            None: about 100 steps for networks of timm with trained weights, else 0.
         unfreeze_every: after that, one more stage from the top is set free every so many epochs; 0: all at once.
     """
 

@@ -18,11 +18,11 @@ import torch
 from artifact.errors import DataError, UsageError
 from artifact.events import Report
 from artifact.images.preprocessing import Preprocessing
-from artifact.losses import DEFAULT_LOSSES, Loss
+from artifact.losses import Loss
 from trainer.config.checks import check_names
 from trainer.config.config import TrainConfig
 from trainer.config.rates import usual_rates
-from trainer.config.resolution import Share, choose_strategy, read_validation, resolve, resolve_settings
+from trainer.config.resolution import Share, choose_strategy, loss_name, read_validation, resolve, resolve_settings
 from trainer.data.contradictions import same_and_different, two_classes
 from trainer.data.dataset import Dataset, DatasetFiles, files_of, open_cache, open_dataset, read_dataset, tell_opened
 from trainer.data.held_out import DataSplit, split_dataset
@@ -33,7 +33,7 @@ from trainer.data.notices import NoticeLog, warn
 from trainer.data.tuple_table import TupleFiles, TupleRows
 from trainer.data.usable_classes import check_classes, usable_classes
 from trainer.networks.base_networks import BaseNetwork, build_base, make_preprocessing, source_of
-from trainer.objective.mining import MINERS
+from trainer.objective.mining import MINERS, losses_of_miner
 from trainer.objective.own_loss import find_loss
 from trainer.run.saved_run import Run
 from trainer.weights.precision import is_slow, resolve_precision
@@ -131,6 +131,7 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU,
         num_classes=len(train.files.classes),
         metrics=_measured_metrics(split),
         precision=precision,
+        validation=split.validation,
     )
     return Prepared(
         config=config,
@@ -154,8 +155,9 @@ def settle(config: TrainConfig) -> tuple[TrainConfig, Loss]:
         UsageError: an unknown name, a user's loss that cannot serve as one, settings that make no sense together.
     """
     check_names(config)
-    loss = find_loss(config.loss or DEFAULT_LOSSES[config.kind])
-    return resolve_settings(config, loss, miners=MINERS[loss.form]), loss
+    loss = find_loss(loss_name(config))
+    takers = losses_of_miner(config.mining, kind=config.kind)
+    return resolve_settings(config, loss, miners=MINERS[loss.form], takers=takers), loss
 
 
 def read_split(run: Run, *, report: Report) -> tuple[Images, Images | None]:
@@ -222,7 +224,7 @@ def _open(config: TrainConfig, report: Report, *, has_begun: bool) -> tuple[Data
         raise UsageError(
             "validation of a table of tuples",
             expected="images:SHARE, or another table or folder",
-            got=config.validation,
+            got=str(config.validation),
             where="--validation",
         )
     return opened, validation

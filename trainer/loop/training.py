@@ -19,6 +19,7 @@ from artifact.errors import TrainingError
 from artifact.images.decoding import Pixels
 from trainer.augment.augmentation import augment
 from trainer.config.config import TrainConfig
+from trainer.config.length import num_epochs, steps_of_epoch
 from trainer.loop.distributed import Ranks
 from trainer.loop.preparation import Prepared
 from trainer.loop.shares import fill_batches
@@ -75,12 +76,17 @@ class Training:
 
     @property
     def num_steps(self) -> int:
-        return self.config.epochs * self.batches.per_epoch
+        return self.config.steps or num_epochs(self.config) * self.batches.per_epoch
+
+    @property
+    def steps_of_epoch(self) -> int:
+        """Steps of the epoch under way; the last one may end early."""
+        return steps_of_epoch(self.config, self.position.epoch, per_epoch=self.batches.per_epoch)
 
     @property
     def step(self) -> int:
         """Steps that are done."""
-        return self.position.epoch * self.batches.per_epoch + self.position.batch
+        return min(self.num_steps, self.position.epoch * self.batches.per_epoch + self.position.batch)
 
     @property
     def kept_branch(self) -> Branch:

@@ -103,6 +103,21 @@ def _refusal(**values: Any) -> str:
             {"kind": "quartet", "margin": 0.2, "margin2": 0.3},
             "margin2 of the quadruplet loss: expected below margin (0.2), got 0.3 (--set margin2=...)",
         ),
+        (
+            {"margin2": 0.3},
+            "margin2 of the loss triplet: expected none, for it has one margin, got 0.3 (--set margin2=...); quadruplet"
+            " has two (--kind quartet)",
+        ),
+        (
+            {"kind": "quartet", "loss": "dlpy", "margin": 1, "margin2": 0.3},
+            "margin2 of the loss dlpy: expected none, for it has one margin, got 0.3 (--set margin2=...); quadruplet"
+            " has two (--kind quartet)",
+        ),
+        (
+            {"mining": "nearest_semi_hard"},
+            "mining for the loss contrastive_linear: expected one of all, easy, semi_hard, hard, batch_hard,"
+            " multi_similarity, got 'nearest_semi_hard' (--mining); it is for --loss triplet or triplet_soft",
+        ),
         ({"loss": "contrastive", "margin": 0}, "margin of the contrastive loss: expected above 0, got 0 (--margin)"),
         (
             {"kind": "quartet", "sampling": {"classes_per_batch": 2}},

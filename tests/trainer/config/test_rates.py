@@ -5,15 +5,19 @@ from typing import Any
 import pytest
 
 from trainer.config.config import TrainConfig, make_config
-from trainer.config.rates import Family, Rates, usual_rates
+from trainer.config.rates import Family, Rates, usual_rates, with_frozen
 from trainer.config.resolution import PRETRAINED_BASE, resolve
 from trainer.loop.preparation import settle
 
 TRAINED = usual_rates("convolutions", trained=True)
 
 
+def _config(**values: Any) -> TrainConfig:
+    return make_config({"images": "photos", "kind": "triplet"} | values)
+
+
 def _resolved(rates: Rates, **values: Any) -> TrainConfig:
-    config, _ = settle(make_config({"images": "photos", "kind": "triplet"} | values))
+    config, _ = settle(_config(**values))
     return resolve(
         config,
         strategy="balanced",
@@ -43,26 +47,31 @@ def test_learning_rate_follows_network_weights_and_optimizer(family: Family, tra
     rates = usual_rates(family, trained=trained)
     assert _resolved(rates).optimizer.learning_rate == adamw
     assert _resolved(rates, optimizer={"name": "sgd"}).optimizer.learning_rate == rates.sgd >= 10 * adamw
-    assert (_resolved(rates).optimizer.base_rate, _resolved(rates).freeze.epochs) == (
-        (0.1, 2) if trained and family == "convolutions" else (1.0, 0)
-    )
+    assert _resolved(rates).optimizer.base_rate == (0.1 if trained and family == "convolutions" else 1.0)
 
 
 def test_rates_that_are_given_stay() -> None:
     """Each by itself, the neutral values too."""
-    given = {"optimizer": {"learning_rate": 0.5, "base_rate": 1.0}, "freeze": {"epochs": 0}}
-    config = _resolved(TRAINED, **given)
-    assert (config.optimizer.learning_rate, config.optimizer.base_rate, config.freeze.epochs) == (0.5, 1.0, 0)
-    config = _resolved(TRAINED, freeze={"epochs": 7, "unfreeze_every": 2})
-    assert (config.freeze.epochs, config.freeze.unfreeze_every) == (7, 2)
-    assert config.optimizer.base_rate == 0.1
+    config = _resolved(TRAINED, optimizer={"learning_rate": 0.5, "base_rate": 1.0})
+    assert (config.optimizer.learning_rate, config.optimizer.base_rate) == (0.5, 1.0)
+    config = _resolved(TRAINED, optimizer={"learning_rate": 0.5})
+    assert (config.optimizer.learning_rate, config.optimizer.base_rate) == (0.5, 0.1)
 
 
-@pytest.mark.parametrize(("epochs", "frozen"), [(1, 0), (2, 1), (5, 1), (20, 2), (24, 2), (100, 10)])
-def test_frozen_epochs_are_a_share_of_all_but_never_all(epochs: int, frozen: int) -> None:
-    """At least one before the base network moves, and one in which it does."""
-    assert _resolved(TRAINED, epochs=epochs).freeze.epochs == frozen
-    assert _resolved(usual_rates("convolutions", trained=False), epochs=epochs).freeze.epochs == 0
+@pytest.mark.parametrize(
+    ("per_epoch", "epochs", "frozen"),
+    [(8, 188, 13), (100, 20, 1), (300, 20, 1), (1, 200, 100), (7, 5, 4), (300, 1, 0), (10, 0, 0), (50, None, 2)],
+)
+def test_frozen_epochs_make_about_a_hundred_steps_but_never_all(
+    per_epoch: int, epochs: int | None, frozen: int
+) -> None:
+    """Whole epochs; at least one is left in which the base network moves, where their number is known."""
+    config = _config().model_copy(update={"epochs": epochs})
+    assert with_frozen(config, TRAINED, per_epoch=per_epoch).freeze.epochs == frozen
+    random = usual_rates("convolutions", trained=False)
+    assert with_frozen(config, random, per_epoch=per_epoch).freeze.epochs == 0
+    given = _config(freeze={"epochs": 7, "unfreeze_every": 2})
+    assert with_frozen(given, TRAINED, per_epoch=per_epoch) == given
 
 
 @pytest.mark.parametrize(
@@ -88,4 +97,4 @@ def test_every_rate_is_known_by_what_a_network_is() -> None:
                 rates = usual_rates(family, trained=trained)
                 rate = rates.of(optimizer)
                 make_config({"images": "x", "kind": "triplet", "optimizer": {"name": optimizer, "learning_rate": rate}})
-                assert 0 <= rates.frozen_share < 1
+                assert rates.frozen_steps >= 0

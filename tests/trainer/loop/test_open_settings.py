@@ -1,4 +1,4 @@
-"""Open settings of runs that go on: as those runs began, whatever a later version would choose."""
+"""Settings that follow from network and images, in runs that go on: as those began, whatever would be chosen now."""
 
 from pathlib import Path
 from typing import Any
@@ -8,24 +8,14 @@ import torch
 
 from artifact.errors import RunError
 from tests.shared.shapes_run import fit_small
-from trainer.config.config import TrainConfig, make_config, to_yaml
-from trainer.loop.open_settings import CHOSEN, as_begun
+from trainer.config.config import TrainConfig, make_config
+from trainer.config.continuing import continued
 from trainer.networks.base_networks import build_base
 from trainer.networks.pooling import FlattenPooling
 from trainer.networks.timm_networks import TimmNetwork
 from trainer.run.saved_run import load_run, read_config
 
-BEGUN = {
-    "base": "resnet18",
-    "size": 176,
-    "pooling": "gem",
-    "optimizer": {"name": "sgd", "learning_rate": 0.007, "base_rate": 0.6},
-    "freeze": {"epochs": 3},
-}
-
-
-def _config(**values: Any) -> TrainConfig:
-    return make_config({"images": "photos", "kind": "triplet"} | values)
+CHOSEN = ("base", "size", "pooling", "optimizer.learning_rate", "optimizer.base_rate", "freeze.epochs")
 
 
 def _value(config: TrainConfig, key: str) -> Any:
@@ -35,24 +25,23 @@ def _value(config: TrainConfig, key: str) -> Any:
     return value
 
 
-def test_what_is_left_open_is_what_the_run_began_with(tmp_path: Path) -> None:
-    """Every chosen setting; what is given stays, and what is not chosen is not looked at."""
-    begun = _config(**BEGUN, dim=32)
-    (tmp_path / "config.yaml").write_text(to_yaml(begun))
-    config = as_begun(_config(optimizer={"name": "sgd"}), tmp_path)
+def test_what_is_chosen_of_a_network_is_as_the_run_began() -> None:
+    """Every setting that follows from network and images; what is given stays."""
+    begun = _config(
+        base="resnet18",
+        size=176,
+        pooling="gem",
+        optimizer={"name": "sgd", "learning_rate": 0.007, "base_rate": 0.6},
+        freeze={"epochs": 3},
+    )
+    config = continued(_config(optimizer={"name": "sgd"}), begun)
     assert [_value(config, key) for key in CHOSEN] == [_value(begun, key) for key in CHOSEN]
-    assert config.dim == 64
-    given = _config(size=64, optimizer={"learning_rate": 0.5}, freeze={"epochs": 0})
-    config = as_begun(given, tmp_path)
+    config = continued(_config(size=64, optimizer={"learning_rate": 0.5}, freeze={"epochs": 0}), begun)
     assert (config.size, config.optimizer.learning_rate, config.freeze.epochs) == (64, 0.5, 0)
-    assert (config.optimizer.base_rate, config.optimizer.name) == (0.6, "adamw")
 
 
-def test_without_a_run_nothing_is_filled_in(tmp_path: Path) -> None:
-    """Nor from one that cannot be read: both are told where a run is gone on with."""
-    assert as_begun(_config(), tmp_path) == as_begun(_config(), tmp_path / "nowhere") == _config()
-    (tmp_path / "config.yaml").write_text("no settings")
-    assert as_begun(_config(), tmp_path) == _config()
+def _config(**values: Any) -> TrainConfig:
+    return make_config({"images": "photos", "kind": "triplet"} | values)
 
 
 def _until_epoch(number: int) -> Any:
