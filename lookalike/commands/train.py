@@ -31,11 +31,15 @@ def train(
         Kind | None, typer.Option(help="Streams of the model. [required; default with --epochs 0: triplet]")
     ] = None,
     base: Annotated[
-        str | None, typer.Option(help="Base network: conv4, any timm name, or your module:function. [default: conv4]")
+        str | None,
+        typer.Option(
+            help="Base network: conv4, any timm name, or your module:function. "
+            "[default: conv4; with --pretrained tf_efficientnet_lite0]"
+        ),
     ] = None,
     cut: Annotated[int | None, typer.Option(help="Stages of the base network that are kept. [default: all]")] = None,
     pooling: Annotated[
-        str | None, typer.Option(help="avg, max, gem or flatten. [default: the base network's own]")
+        str | None, typer.Option(help="avg, max, gem or flatten. [default: the base network's own; small maps flatten]")
     ] = None,
     dim: Annotated[
         int | None, typer.Option(help="embedding_dim: neurons of the embedding layer. [default: 64]")
@@ -45,7 +49,8 @@ def train(
         typer.Option(help="Of the loss, or of the kind's own. [default: follows from loss, distance, --normalize]"),
     ] = None,
     size: Annotated[
-        int | None, typer.Option(help="Side of the input in pixels. [default: the base network's own]")
+        int | None,
+        typer.Option(help="Side of the input in pixels. [default: the images', up to the base network's own]"),
     ] = None,
     fit: Annotated[str | None, typer.Option(help="stretch, crop or pad. [default: stretch]")] = None,
     epochs: Annotated[
@@ -70,7 +75,9 @@ def train(
         str | None,
         typer.Option(help="images:SHARE, classes:SHARE, none or a folder. [default: images:0.1; classes if small]"),
     ] = None,
-    pretrained: Annotated[bool, typer.Option("--pretrained", help="Start from timm's published weights.")] = False,
+    pretrained: Annotated[
+        bool, typer.Option("--pretrained", help="Start from published weights: an installed package's, or timm's hub.")
+    ] = False,
     weights: Annotated[Path | None, typer.Option(help="Start from a local .safetensors or .pt file.")] = None,
     head: Annotated[
         str | None,

@@ -39,11 +39,14 @@ class TrainConfig(Settings):
         kind: `siamese`, `triplet` or `quartet`; may be left out where `epochs` is 0, and is then `triplet`.
         columns: {role: column of the table}; roles are `image` and `label`, or the kind's streams and for siamese
             tables `different` or `same`. A role that is left out is looked for under its own name.
-        base: `conv4`, a timm name, or the user's own `module:function`.
+        base: `conv4`, a timm name, or the user's own `module:function`; None: `conv4`, and with `pretrained`
+            `tf_efficientnet_lite0`.
         cut: number of stages of the base network that are kept, from the input; None: all.
-        pooling: how the last feature map becomes features: `avg`, `max`, `gem` or `flatten`; None: as the network does.
+        pooling: how the last feature map becomes features: `avg`, `max`, `gem` or `flatten`; None: as the network does,
+            but a last map of convolutions of at most 4 x 4 is flattened where weights are random.
         dim: neurons of the embedding layer.
-        size: side of the square input in pixels; None: what the base network was made for.
+        size: side of the square input in pixels; None: from random weights that of the images, up to what the base
+            network was made for; else what it was made for.
         fit: how an image that is not square becomes so: `stretch`, `crop` or `pad`.
         epochs: passes over the training images; 0: no step is made, only the head is fitted. None: what `minutes` or
             `steps` come to, else 20, or where these are less than 1,500 steps as many more as that takes, up to 200.
@@ -61,7 +64,7 @@ class TrainConfig(Settings):
         validation: `images:SHARE`, `classes:SHARE`, a folder of class folders, a table, or `none`: then there is no
             threshold. None: `images:0.1`, or where most classes have fewer than four images as many whole classes as
             the figures take.
-        pretrained: start from the base network's published weights (timm).
+        pretrained: start from the base network's published weights: an installed package's, else timm's hub.
         weights: start from a local .safetensors, or .pt of plain tensors.
         head: the embedding layer after training: `trained`, `lda` or `pca` (set by a formula from features of the
             training images, trainer/head), or `auto`: lda where it is better on training classes set aside for that.
@@ -85,7 +88,7 @@ class TrainConfig(Settings):
     images: Path
     kind: str
     columns: dict[str, str] = Field(default_factory=dict)
-    base: str = "conv4"
+    base: str | None = None
     cut: int | None = Field(default=None, ge=1)
     pooling: Literal["avg", "max", "gem", "flatten"] | None = None
     dim: int = Field(default=64, ge=1, le=MAX_DIM)
@@ -133,6 +136,12 @@ class TrainConfig(Settings):
     def is_trained(self) -> bool:
         """Whether the weights move at all: False where `epochs` is 0."""
         return self.epochs != 0
+
+    @property
+    def network(self) -> str:
+        """Name of the base network of a configuration whose first step is done."""
+        assert self.base is not None, "settings are resolved before a network is built"
+        return self.base
 
     @property
     def limits(self) -> Limits:

@@ -20,13 +20,18 @@ from artifact.losses import DEFAULT_LOSSES, MARGIN_LOSSES, Loss
 from trainer.config.checks import check_choices, check_margins, check_second_margin
 from trainer.config.config import TrainConfig
 from trainer.config.head import check_head, check_untrained_head
-from trainer.config.settings import BALANCED, ROUNDS, TUPLES
+from trainer.config.rates import Rates
+from trainer.config.settings import BALANCED, ROUNDS, TUPLES, OptimizerConfig
 
 Share = tuple[str, float]
 """(`images`, `classes` or OPEN, share of them that is held out)."""
 
 OPEN = "open"
 """Of a share: images, or whole classes where these are too small for that (trainer/data/open_split.py)."""
+
+RANDOM_BASE = "conv4"
+PRETRAINED_BASE = "tf_efficientnet_lite0"
+"""What `--pretrained` alone means: small, quick on processors, and its weights come as a package too."""
 
 _TARGET_BATCH = 100
 _MAX_CLASSES = 25
@@ -45,7 +50,7 @@ def loss_name(config: TrainConfig) -> str:
 def resolve_settings(
     config: TrainConfig, loss: Loss, *, miners: Sequence[str], takers: Sequence[str] = ()
 ) -> TrainConfig:
-    """The first step: mining, normalisation and margins, which follow from the settings and the loss alone.
+    """The first step: base network, mining, normalisation and margins, which follow from settings and loss alone.
 
     Args:
         config: its names are known ones (`check_names`).
@@ -61,6 +66,7 @@ def resolve_settings(
     normalize = _normalize(config, loss, distance) if config.normalize is None else config.normalize
     margin = loss.default_margin(distance, normalized=normalize) if config.margin is None else config.margin
     filled = {
+        "base": config.base or (PRETRAINED_BASE if config.pretrained else RANDOM_BASE),
         "loss": loss.name,
         "mining": config.mining or loss.mining,
         "margin": margin,
@@ -151,6 +157,8 @@ def resolve(
     *,
     strategy: str,
     size: int,
+    pooling: str | None,
+    rates: Rates,
     num_classes: int,
     metrics: Sequence[str],
     precision: str,
@@ -162,6 +170,8 @@ def resolve(
         settings: from `resolve_settings`.
         strategy: from `choose_strategy`.
         size: side of the base network's input in pixels.
+        pooling: of its last map, None: its own.
+        rates: what such a network moves by.
         num_classes: classes that are trained on, turned and mirrored ones included.
         metrics: names of what will be measured on held-out images.
         precision: `fp32`, `bf16` or `fp16`.
@@ -182,11 +192,20 @@ def resolve(
     return settings.model_copy(
         update={
             "size": size,
+            "pooling": pooling,
+            "optimizer": _optimizer(settings.optimizer, rates),
             "validation": validation or settings.validation,
             "sampling": settings.sampling.model_copy(update=sampling),
             "loop": settings.loop.model_copy(update=loop),
         }
     )
+
+
+def _optimizer(given: OptimizerConfig, rates: Rates) -> OptimizerConfig:
+    """The rates that were left open."""
+    peak = rates.of(given.name) if given.learning_rate is None else given.learning_rate
+    base_rate = rates.base_rate if given.base_rate is None else given.base_rate
+    return given.model_copy(update={"learning_rate": peak, "base_rate": base_rate})
 
 
 def batch_shape(num_classes: int, *, classes_per_batch: int | None, images_per_class: int | None) -> tuple[int, int]:

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from artifact.errors import UsageError
 from trainer.config.config import MAX_EPOCHS, TrainConfig
 from trainer.config.length import num_epochs, with_length
+from trainer.config.rates import usual_rates, with_frozen
 from trainer.loop.distributed import Ranks
 from trainer.loop.preparation import Prepared
 from trainer.loop.trial import Costs, Phase, try_out
@@ -62,7 +63,7 @@ class Budget:
 
 
 def settle_length(prepared: Prepared, ranks: Ranks, folder: Path, *, started: float) -> tuple[Prepared, Budget | None]:
-    """The preparation with its epochs filled in, and how its time budget was settled where there is one.
+    """The preparation with all its epochs and the frozen ones filled in, and how a time budget was settled.
 
     Args:
         prepared: its base network stays as it is, torch's generators too.
@@ -76,11 +77,15 @@ def settle_length(prepared: Prepared, ranks: Ranks, folder: Path, *, started: fl
     if not prepared.config.is_trained:
         return prepared, None
     config, per_epoch = prepared.config, _per_epoch(prepared)
-    budget = None
+    if config.minutes is None:
+        config = with_length(config, per_epoch=per_epoch)
+    config = with_frozen(config, usual_rates(prepared.base.family, trained=prepared.base.trained), per_epoch=per_epoch)
+    prepared, budget = replace(prepared, config=config), None
     if config.minutes is not None:
         budget = _settle(prepared, ranks, folder, minutes=config.minutes, started=started)
         config = config.model_copy(update={"minutes": None, "steps": budget.steps})
-    return replace(prepared, config=with_length(config, per_epoch=per_epoch)), budget
+        prepared = replace(prepared, config=with_length(config, per_epoch=per_epoch))
+    return prepared, budget
 
 
 def _per_epoch(prepared: Prepared) -> int:

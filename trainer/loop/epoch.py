@@ -165,7 +165,7 @@ def _statistics(outcome: Outcome) -> dict[str, Tensor]:
 
 
 def _refuse_loss(loss: float, step: int, config: TrainConfig) -> None:
-    rate = config.optimizer.learning_rate
+    rate = config.optimizer.peak
     raise TrainingError(
         f"loss at step {step}",
         expected="a finite number",

@@ -1,8 +1,7 @@
 """The preparation of a run, before anything is written: configuration resolved, network built, images read and split.
 
 Decisions a reader would question:
-- Conv4 takes images at their own size up to 64 px. It has no size it was made for, and a fixed one would blow 28 px
-  digits up or throw away most of a photograph.
+- A run that goes on chooses nothing of its network again: size and pooling are what its config.yaml says.
 - Turned and mirrored classes are made after the split and on the training side only: a held-out image that is found
   among its own mirror images says nothing.
 """
@@ -14,24 +13,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from artifact.errors import DataError
 from artifact.events import Report
-from artifact.images.decoding import inspect_image
-from artifact.images.image_error import ImageError
-from artifact.images.limits import DEFAULT_LIMITS, Limits
 from artifact.images.preprocessing import Preprocessing
-from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
 from artifact.losses import Loss
 from trainer.config.checks import check_names
 from trainer.config.config import TrainConfig
+from trainer.config.rates import usual_rates
 from trainer.config.resolution import Share, choose_strategy, loss_name, read_validation, resolve, resolve_settings
 from trainer.data.contradictions import same_and_different, two_classes
 from trainer.data.dataset import Dataset, DatasetFiles, files_of, open_cache, open_dataset, read_dataset, tell_opened
 from trainer.data.held_out import DataSplit, share_of, split_dataset
 from trainer.data.image_files import ImageFiles, newly_read
+from trainer.data.image_sides import median_side
 from trainer.data.images import Images
 from trainer.data.notices import NoticeLog, warn
 from trainer.data.tuple_table import TupleFiles, TupleRows
@@ -47,8 +43,6 @@ Validation = DatasetFiles | Share | None
 """Data of its own, how much of the training data, or nothing."""
 
 _CPU = torch.device("cpu")
-_HEADERS = 64
-_MIN_SIZE_PX = 16
 
 
 class ChangedImagesError(DataError):
@@ -124,18 +118,7 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU,
     )
     if config.is_trained and not isinstance(opened, TupleFiles):
         check_classes(opened, kind=config.kind)
-    own_size = source_of(config.base).own_size_px
-    size = config.size
-    if size is None and own_size is not None:
-        size = small_size(files_of(opened), own_size, config.limits, read_timeout_s=config.read_timeout_s)
-    base = build_base(
-        config.base,
-        size=size,
-        pretrained=config.pretrained,
-        weights=config.weights,
-        cut=config.cut,
-        pooling=config.pooling,
-    )
+    base = _base_network(config, files_of(opened), fresh=not resuming)
     for note in base.notes if config.is_trained else (*base.notes, *base.untrained_notes):
         warn(report, note)
     dataset, split = _read(config, opened, validation, make_preprocessing(config, base), report=report)
@@ -149,6 +132,8 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU,
         config,
         strategy=strategy,
         size=base.size,
+        pooling=base.pooling,
+        rates=usual_rates(base.family, trained=base.trained),
         num_classes=len(train.files.classes),
         metrics=_measured_metrics(split),
         precision=precision,
@@ -196,22 +181,21 @@ def read_split(run: Run, *, report: Report) -> tuple[Images, Images | None]:
     return split.train, split.held_out
 
 
-def small_size(
-    files: ImageFiles,
-    largest: int,
-    limits: Limits = DEFAULT_LIMITS,
-    *,
-    read_timeout_s: float = DEFAULT_READ_TIMEOUT_S,
-) -> int:
-    """Median of the shorter sides of a sample of the images, from their headers, within 16 and `largest` px."""
-    sides = []
-    for ref in files.some(_HEADERS):
-        try:
-            _, width, height = inspect_image(ref.read(limits.max_bytes, timeout_s=read_timeout_s), limits)
-        except ImageError:
-            continue  # reported with its reason when all images are read
-        sides.append(min(width, height))
-    return int(np.clip(np.median(sides), _MIN_SIZE_PX, largest)) if sides else largest
+def _base_network(config: TrainConfig, files: ImageFiles, *, fresh: bool) -> BaseNetwork:
+    """The base network with its first weights; what a fresh one leaves open follows from the images."""
+    images_px = None
+    if fresh and config.size is None and source_of(config.network).sized_by_images:
+        images_px = median_side(files, config.limits, read_timeout_s=config.read_timeout_s)
+    return build_base(
+        config.network,
+        size=config.size,
+        pretrained=config.pretrained,
+        weights=config.weights,
+        cut=config.cut,
+        pooling=config.pooling,
+        fresh=fresh,
+        images_px=images_px,
+    )
 
 
 def _open(config: TrainConfig, report: Report, *, has_begun: bool) -> tuple[DatasetFiles, Validation]:

@@ -96,7 +96,7 @@ def try_out(prepared: Prepared, ranks: Ranks, folder: Path, *, allowance_s: floa
 
 def phase_starts(freeze: FreezeConfig, num_stages: int) -> list[int]:
     """The first epochs (from 0) of each phase of freezing, rising."""
-    later = [freeze.epochs + number * freeze.unfreeze_every for number in range(num_stages)]
+    later = [(freeze.epochs or 0) + number * freeze.unfreeze_every for number in range(num_stages)]
     starts: list[int] = []
     for epoch in sorted({0, *(first for first in later if first < MAX_EPOCHS)}):
         free = num_free_stages(epoch, num_stages, freeze)

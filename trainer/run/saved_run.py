@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def load_run(path: Path) -> Run:
     if not (path / CHECKPOINT).is_file():
         raise RunError("run", expected=CHECKPOINT, got="none", where=path, mend="no epoch was finished; train again")
     with torch.random.fork_rng(devices=[]):  # building draws first weights; the caller's randomness is not ours
-        base = _rebuild_base(path, config)
+        base = _rebuild_base(path, config, facts["base"])
         branch = make_branch(config, base)
     return Run(
         path=path,
@@ -103,11 +104,12 @@ def load_run(path: Path) -> Run:
     )
 
 
-def _rebuild_base(path: Path, config: TrainConfig) -> BaseNetwork:
+def _rebuild_base(path: Path, config: TrainConfig, facts: Mapping[str, Any]) -> BaseNetwork:
     try:
-        return build_base(config.base, size=config.size, cut=config.cut, pooling=config.pooling)
+        base = build_base(config.network, size=config.size, cut=config.cut, pooling=config.pooling)
     except UsageError as error:  # a user's own module that is not there any more, another version of timm
         raise RunError("base network of the run", got=str(error), where=path) from None
+    return replace(base, mean=tuple(facts.get("mean", base.mean)), std=tuple(facts.get("std", base.std)))
 
 
 def read_config(path: Path) -> TrainConfig:

@@ -40,7 +40,7 @@ class PixelSource(Protocol):
 
 def features_stay(epoch: int, freeze: FreezeConfig, augment: AugmentConfig) -> bool:
     """Whether an image's features are the same throughout this epoch and were so since the first."""
-    return epoch < freeze.epochs and not augment.changes_pixels
+    return epoch < (freeze.epochs or 0) and not augment.changes_pixels
 
 
 class FrozenFeatures:

@@ -9,6 +9,7 @@ from artifact.distances import DISTANCES
 from artifact.errors import UsageError
 from artifact.losses import LOSSES
 from trainer.config.config import TrainConfig, make_config
+from trainer.config.rates import usual_rates
 from trainer.config.resolution import batch_shape, choose_strategy, read_validation, resolve
 from trainer.loop.preparation import settle
 
@@ -19,7 +20,8 @@ def _config(**values: Any) -> TrainConfig:
 
 def _resolve(config: TrainConfig, **facts: Any) -> TrainConfig:
     found = {"strategy": "balanced", "size": 28, "num_classes": 10, "metrics": ("recall@1", "mAP@R")}
-    return resolve(settle(config)[0], **(found | {"precision": "fp32"} | facts))
+    network = {"pooling": config.pooling, "rates": usual_rates("conv4", trained=False)}
+    return resolve(settle(config)[0], **(found | network | {"precision": "fp32"} | facts))
 
 
 @pytest.mark.parametrize("normalize", [False, True])
