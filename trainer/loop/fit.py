@@ -58,7 +58,7 @@ def fit(
     resume: bool = False,
     check: Callable[[TrainConfig], None] | None = None,
 ) -> Run:
-    """Train a branch and write its run folder.
+    """Train a branch, or with `epochs` 0 fit its head alone (untrained.py), and write its run folder.
 
     Args:
         config: what to train; see TrainConfig.
