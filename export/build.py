@@ -19,7 +19,7 @@ from artifact.kinds import FULL, KINDS, MODES
 from artifact.losses import LOSSES
 from artifact.model.file import append_manifest, content_hash
 from artifact.model.golden import golden_images, make_golden
-from artifact.model.manifest import OPSET, Content, Golden, Manifest, canonical_json
+from artifact.model.manifest import OPSET, Content, Golden, Manifest, Prefix, canonical_json
 from artifact.repository.publishing import publish, require_model_name
 from artifact.repository.reading import PublishedModel
 from export.deployment import default_name, deployed_names, served_limits
@@ -32,7 +32,7 @@ from export.reduce import REDUCTIONS, Int8Settings, embedder
 from serving.check import check_artifact
 from trainer.run.saved_run import Run
 
-NOT_IN_MANIFEST = ("base", "threshold", "passed_over", "left_out", "warnings")
+NOT_IN_MANIFEST = ("base", "threshold", "prefixes", "passed_over", "left_out", "warnings")
 """Facts of a run with a field of their own, or that name files of whoever trained it."""
 
 
@@ -124,6 +124,7 @@ def build(
         space=space_of(run, precision, reduced.graph if reduced else None),
         content=Content(sha256=content_hash(model), size=len(model)),
         golden=_golden(run, branch, precision),
+        prefixes=[Prefix(**each) for each in (reduced.prefixes if reduced else run.prefixes)],
     )
     return Built(model, manifest, parity, reduced.verdict if reduced else None)
 

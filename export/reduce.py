@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from artifact.events import Report
 from artifact.images.decoding import Pixels
 from artifact.kinds import BRANCH_INPUT
 from artifact.model.int8_scheme import LARGEST_WEIGHT, SCHEME
+from artifact.prefixes import cut
 from export.calibration import find_ranges
 from export.evaluation import Evidence, read_evidence
 from export.gates import Embed, Gates, Verdict, embed_images, judge, require
@@ -56,23 +58,25 @@ class ReducedGraph:
     Attributes:
         graph: uint8 `image` -> float32 `embedding`, as the fp32 one.
         threshold: the decision threshold for its vectors.
+        prefixes: those of the run, with the thresholds for its vectors.
         quantization: for the manifest; None where nothing was measured.
         verdict: what the gates measured, or None.
     """
 
     graph: onnx.ModelProto
     threshold: dict[str, Any] | None
+    prefixes: list[dict[str, Any]]
     quantization: dict[str, Any] | None = None
     verdict: Verdict | None = None
 
 
 def reduce_half(run: Run, graph: onnx.ModelProto, settings: Int8Settings, *, report: Report) -> ReducedGraph:
     """fp16: float16 inside. The threshold stays: vectors move by a thousandth, parity sees to it."""
-    return ReducedGraph(graph=to_half(graph), threshold=run.threshold)
+    return ReducedGraph(graph=to_half(graph), threshold=run.threshold, prefixes=run.prefixes)
 
 
 def reduce_int8(run: Run, graph: onnx.ModelProto, settings: Int8Settings, *, report: Report) -> ReducedGraph:
-    """int8: calibrated, judged, and with a threshold of its own.
+    """int8: calibrated, judged, and with thresholds of its own; metrics stay those of the run.
 
     Raises:
         ArtifactError: nothing to quantise, or weights that some processors would compute otherwise with.
@@ -93,10 +97,16 @@ def reduce_int8(run: Run, graph: onnx.ModelProto, settings: Int8Settings, *, rep
     verdict = judge(reference, candidate, evidence.evaluation.labels, distance=run.distance, limits=settings.limits)
     require(verdict)
     labels, seed = evidence.evaluation.labels, run.config.seed
-    threshold = decision_threshold(candidate, labels, distance=run.distance, seed=seed)
+    find_threshold = partial(decision_threshold, labels=labels, distance=run.distance, seed=seed)
+    prefixes = []
+    for prefix in run.prefixes:
+        threshold = find_threshold(cut(candidate, int(prefix["dims"]), normalized=run.normalized))
+        kept = {key: value for key, value in prefix.items() if threshold is None or key != "why_no_threshold"}
+        prefixes.append(kept | {"threshold": threshold})
     return ReducedGraph(
         graph=quantized,
-        threshold=threshold,
+        threshold=find_threshold(candidate),
+        prefixes=prefixes,
         quantization=_facts(graph, plan, evidence, verdict),
         verdict=verdict,
     )

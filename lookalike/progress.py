@@ -85,11 +85,17 @@ class EventProgress:
                     kept = (*_HELD_OUT, "rests_on")
                     self._validated = {key: event[key] for key in kept if event.get(key) is not None}
                 self._line(f"epoch {event['epoch']}/{event['epochs']}: {training_facts(event)}")
+            case "head":
+                self._line(f"head: {head_line(event)}")
             case "rows":
                 self._rows(event)
             case "pushed":
                 facts = [f"{event['done']} rows", f"{event['rows_per_s']:.0f} rows/s"]
                 self._bar("pushing", event["done"], event["num_rows"], facts)
+            case "objective":
+                self._line(objective_line(event))
+            case "length":
+                self._line(length_line(event))
             case "warning":
                 self._line(f"warning: {event['message']}")
             case "hint":
@@ -100,16 +106,20 @@ class EventProgress:
     def _step(self, event: Mapping[str, Any]) -> None:
         below = learning_facts({**event, **self._validated}, width=self._console.width if self._draws else None)
         epochs = f"/{event['epochs']}" if "epochs" in event else ""
-        speed = [f"epoch {event['epoch']}{epochs}", f"{event['images_per_s']:.0f} img/s"]
+        speed = [f"epoch {event['epoch']}{epochs}", f"{event['images_per_s']:.0f} img/s", *self._left(event)]
         self._bar("training", event["step"], event["steps"], speed, below=below)
 
     def _rows(self, event: Mapping[str, Any]) -> None:
         total = event.get("num_rows")
         done = f"{event['done']:,} of {total:,} rows" if total is not None else f"{event['done']:,} rows"
         speed = [done, f"{event['images_per_s']:.0f} img/s"]
-        if not self._draws and event.get("eta_s") is not None:  # a bar tells it itself
-            speed.append(f"{timedelta(seconds=round(event['eta_s']))} left")
-        self._bar("scoring", event["done"], total, speed, below=rows_facts(event))
+        self._bar("scoring", event["done"], total, [*speed, *self._left(event)], below=rows_facts(event))
+
+    def _left(self, event: Mapping[str, Any]) -> list[str]:
+        """The time that is left, in a log; a bar tells it itself."""
+        if self._draws or event.get("eta_s") is None:
+            return []
+        return [f"{timedelta(seconds=round(event['eta_s']))} left"]
 
     def _bar(self, name: str, done: int, total: int | None, facts: Sequence[str], *, below: str = "") -> None:
         if not self._draws:
@@ -129,6 +139,39 @@ class EventProgress:
     def _line(self, text: str) -> None:
         self._logged = self._clock()
         self._console.print(text, markup=False)
+
+
+def head_line(event: Mapping[str, Any]) -> str:
+    """The head that a run ends with, and why: of a `head` event, or of a run's facts."""
+    value = f", lambda {event['lambda']:g}" if event.get("lambda") is not None else ""
+    return f"{event['name']}{value}, {event['why']}"
+
+
+def objective_line(event: Mapping[str, Any]) -> str:
+    """`loss triplet, margin 0.2, euclidean distance, free vectors, mining all` from an `objective` event."""
+    facts = [f"loss {event['loss']}"]
+    facts += [f"{name} {event[name]:g}" for name in ("margin", "margin2") if name in event]
+    facts += [
+        f"{event['distance']} distance",
+        f"vectors {'of unit length' if event['normalized'] else 'of any length'}",
+    ]
+    facts += [f"mining {event['mining']}"] if "mining" in event else []
+    return ", ".join(facts)
+
+
+def length_line(event: Mapping[str, Any]) -> str:
+    """`20 epochs of 36 steps` from a `length` event; of a time budget also how many steps fit and what is kept."""
+    epochs = f"{event['epochs']:,} epoch{'s' * (event['epochs'] > 1)} of {event['per_epoch']:,} steps"
+    budget = event.get("budget")
+    if budget is None:
+        return (
+            epochs if event["steps"] == event["epochs"] * event["per_epoch"] else f"{event['steps']:,} steps, {epochs}"
+        )
+    spent, end, a_step = (budget[name] for name in ("spent_s", "end_s", "step_s"))
+    return (
+        f"{event['steps']:,} steps fit into {budget['minutes']:g} minutes ({epochs}; {1000 * a_step:.0f} ms a step, "
+        f"{spent:.0f} s until now, {end:.0f} s for the end)"
+    )
 
 
 def rows_facts(event: Mapping[str, Any]) -> str:

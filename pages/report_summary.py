@@ -72,8 +72,10 @@ def summary(
         ("input", ", ".join(part for part in (pixels, settings["fit"]) if part)),
         ("loss", ", ".join(part for part in (settings["loss"] or "", margins, f"mining {settings['mining']}") if part)),
         ("images", str(settings["images"])),
-        ("trained on", count("train")),
+        ("trained on" if settings.get("epochs") != 0 else "fitted on", count("train")),
+        ("set aside", count("set_aside")),
         ("held out", count("validation")),
+        ("head", _head_words(facts)),
         ("threshold", _threshold_words(facts, threshold)),
         ("passed over", ", ".join(f"{count:,} {name}" for name, count in (facts.get("passed_over") or {}).items())),
         ("data", str(facts.get("data_sha256") or "")[:16]),
@@ -82,6 +84,13 @@ def summary(
         ("versions", ", ".join(f"{key} {value}" for key, value in versions.items())),
     ]
     return [(name, value) for name, value in rows if value]
+
+
+def _head_words(facts: Mapping[str, Any]) -> str:
+    """Which head it is, its lambda and why."""
+    head = facts.get("head") or {}
+    shrinkage = f"lambda {head['lambda']:g}" if _is_number(head.get("lambda")) else ""
+    return ", ".join(str(part) for part in (head.get("name"), shrinkage, head.get("why")) if part)
 
 
 def _threshold_words(facts: Mapping[str, Any], threshold: Mapping[str, Any] | None) -> str:

@@ -102,10 +102,16 @@ def _movement(old: Manifest, engine: Engine, where: Path) -> Movement | None:
 
 
 def _comparable(manifest: Manifest) -> dict[str, Any]:
-    """The manifest with golden examples as their number: their bytes tell a reader nothing, `movement` does."""
+    """The manifest with golden examples as their number: their bytes tell a reader nothing, `movement` does.
+
+    Prefixes go by their dims, so that those of two artifacts stand beside each other.
+    """
     golden = manifest.golden
     examples = {"images": len(golden.images), "tolerance": golden.tolerance} if golden else None
-    return manifest.summary() | {"golden": examples}
+    fields = manifest.summary() | {"golden": examples}
+    if "prefixes" in fields:
+        fields["prefixes"] = {str(prefix["dims"]): prefix for prefix in fields["prefixes"]}
+    return fields
 
 
 def _changes(a: Any, b: Any, name: str) -> Iterator[tuple[str, Any, Any]]:

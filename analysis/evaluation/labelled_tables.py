@@ -12,7 +12,6 @@ Decisions a reader would question:
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +146,7 @@ def evaluate(
         "distance": distance,
         "label": label,
         "column": table.vector_column,
-        "lineage": asdict(table.lineage) if table.lineage else None,
+        "lineage": table.lineage.to_dict() if table.lineage else None,
     }
 
 

@@ -6,7 +6,6 @@ is the decision at the artifact's threshold, and a measure of it against itself 
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +68,7 @@ def evaluate_tuples(table: VectorTable) -> dict[str, Any]:
         "verification": verification,
         "rests_on": as_facts(counts),
         "num_rows": table.num_rows,
-        "lineage": asdict(table.lineage) if table.lineage else None,
+        "lineage": table.lineage.to_dict() if table.lineage else None,
     }
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -24,6 +24,7 @@ from artifact.errors import DataError, SpaceError, UsageError
 from artifact.images.image_error import ImageError
 from artifact.images.limits import DEFAULT_LIMITS, Limits
 from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
+from artifact.prefixes import cut
 from rows.cells import is_unmistakable
 from rows.formats.opening import is_table_file
 from rows.images import ImageRef
@@ -96,6 +97,7 @@ def read_queries(
     open_model: Callable[[], AbstractContextManager[Embedder]] | None,
     column: str | None = None,
     vouched: bool = False,
+    dims: int | None = None,
     num_shown: int = 0,
     limits: Limits = DEFAULT_LIMITS,
     read_timeout_s: float = DEFAULT_READ_TIMEOUT_S,
@@ -108,18 +110,20 @@ def read_queries(
         open_model: opens what turns images into vectors; None where no model was named.
         column: the vector column of a table of vectors; None as in VectorTable.open.
         vouched: somebody says that index and queries are of one space where one of them does not tell.
+        dims: cut the vectors of a table to so many numbers; those of images are cut to what the index has, and to this
+            where it does not tell.
         num_shown: how many of the first queries will be shown: they are in one block, with their images.
         limits: larger files are refused before they are read.
         read_timeout_s: for each remote image, in seconds.
 
     Raises:
-        UsageError: images without a model.
-        SpaceError: another space than the index.
+        UsageError: images without a model; dims that are not promised.
+        SpaceError: another space than the index, or other dims.
         DataError: nothing to be read.
     """
     block_size = max(num_shown, min(BLOCK_QUERIES, BLOCK_ANSWERS // k))
     if is_vectors(query, column):
-        table = VectorTable.open(query, column)
+        table = VectorTable.open(query, column).cut(dims)
         note = _compared(lineage, table.lineage, vouched=vouched)
         return Queries(
             num_queries=table.num_rows,
@@ -131,8 +135,11 @@ def read_queries(
         raise UsageError("an image needs a model", expected="--model NAME and one of --url and --repository")
     source = _Images(query, num_kept=num_shown, max_bytes=limits.max_bytes, timeout_s=read_timeout_s)
     with open_model() as model:
-        note = _compared(lineage, model.lineage, vouched=vouched)
+        note = _compared(lineage, _fitting(model.lineage, lineage), vouched=vouched)
         vectors = source.embedded(model)
+        given = model.lineage
+    if len(vectors):
+        vectors = _cut(vectors, given, lineage.dims if lineage is not None else dims, is_known=lineage is not None)
     if not source.ids and not source.bad:
         raise DataError("queries", expected="at least one image", got="none", where=query)
     if not source.ids:
@@ -180,6 +187,29 @@ def _compared(index: Lineage | None, queries: Lineage | None, *, vouched: bool) 
     if not unknown:
         return None
     return f"nothing says which model gave the vectors of {' and '.join(unknown)}: they are taken to be of one space"
+
+
+def _fitting(model: Lineage, index: Lineage | None) -> Lineage:
+    """The lineage of a model's vectors when they are cut to what an index has, where they are longer."""
+    if index is None or index.dims is None or (model.dims is not None and model.dims < index.dims):
+        return model
+    return replace(model, dims=index.dims)
+
+
+def _cut(vectors: Vectors, lineage: Lineage, dims: int | None, *, is_known: bool) -> Vectors:
+    """Vectors of a model as an index has them; float32 [N, n] -> float32 [N, dims].
+
+    Args:
+        is_known: the index is of the model's space: what it was cut to needs no other promise.
+
+    Raises:
+        UsageError: the model promises no such prefix.
+    """
+    if dims is None or dims == vectors.shape[1]:
+        return vectors
+    if not is_known:
+        lineage.cut(dims, whole=vectors.shape[1], where=f"model {lineage.artifact}")
+    return cut(vectors, dims, normalized=lineage.normalized)
 
 
 def _vector_blocks(table: VectorTable, size: int) -> Iterator[QueryBlock]:

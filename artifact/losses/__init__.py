@@ -19,7 +19,7 @@ from artifact.losses.triplet import TRIPLET_LOSS
 from artifact.losses.triplet_soft import TRIPLET_SOFT
 from artifact.registry import registry
 
-__all__ = ["DEFAULT_LOSSES", "LOSSES", "Loss"]
+__all__ = ["DEFAULT_LOSSES", "LOSSES", "MARGIN_LOSSES", "Loss"]
 
 LOSSES: dict[str, Loss] = registry(CONTRASTIVE, CONTRASTIVE_LINEAR, TRIPLET_LOSS, TRIPLET_SOFT, QUADRUPLET, DLPY)
 
@@ -29,3 +29,10 @@ DEFAULT_LOSSES: dict[str, str] = {
     "quartet": "quadruplet",
 }
 """The loss of a kind when none is asked for: the best measured (docs/decisions/0003-default-recipe-of-training.md)."""
+
+MARGIN_LOSSES: dict[str, str] = {
+    "siamese": "contrastive_linear",
+    "triplet": "triplet",
+    "quartet": "quadruplet",
+}
+"""The loss of a kind when none is asked for but a margin is: the one whose margin people mean by that of the kind."""

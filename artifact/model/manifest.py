@@ -13,12 +13,21 @@ import json
 import re
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from artifact.distances import DISTANCES
 from artifact.errors import ArtifactError
 from artifact.images.preprocessing import Preprocessing
 from artifact.kinds import BRANCH, KINDS, MODES, input_names, output_widths
+from artifact.prefixes import require_promised
 
 FORMAT_VERSION = 1
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.+-]{1,200}")
@@ -69,6 +78,21 @@ class Golden(BaseModel):
     tolerance: float
 
 
+class Prefix(BaseModel):
+    """A promise: the first `dims` numbers of each vector are a vector (artifact/prefixes.py), and how good it is.
+
+    `metrics`, `rests_on` and `threshold` have the form of those of the whole vector; None where they were not measured.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    dims: int = Field(ge=1)
+    metrics: dict[str, Any] | None = None
+    rests_on: dict[str, Any] | None = None
+    threshold: dict[str, Any] | None = None
+    why_no_threshold: str | None = None
+
+
 class Manifest(BaseModel):
     """The facts that an artifact carries of itself; docs/artifact-format.md says what each of them means."""
 
@@ -94,7 +118,16 @@ class Manifest(BaseModel):
     space: str
     content: Content
     golden: Golden | None = None
+    prefixes: list[Prefix] = Field(default_factory=list)
     digest: str = ""
+
+    @model_serializer(mode="wrap")
+    def _without_no_prefixes(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """An artifact that promises none says nothing of them, to the byte as before there were any."""
+        fields: dict[str, Any] = dump(self)
+        if not self.prefixes:
+            fields.pop("prefixes", None)
+        return fields
 
     @model_validator(mode="after")
     def _known_words(self) -> Manifest:
@@ -110,7 +143,31 @@ class Manifest(BaseModel):
         sizes = [self.preprocessing.get(side) for side in ("height", "width")]
         if not all(isinstance(size, int) and size > 0 for size in sizes):
             raise ValueError("preprocessing: expected height and width in pixels")
+        dims = self.promised
+        if list(dims) != sorted(set(dims)) or any(each >= self.embedding_dim for each in dims):
+            raise ValueError(f"prefixes: expected ascending dims below {self.embedding_dim}, got {list(dims)}")
         return self
+
+    @property
+    def promised(self) -> tuple[int, ...]:
+        """Numbers of each prefix of a vector that is a vector too, ascending; none in most artifacts."""
+        return tuple(prefix.dims for prefix in self.prefixes)
+
+    def cut(self, dims: int | None) -> Manifest:
+        """The facts of the first `dims` numbers of its vectors: their width and their threshold, and shorter prefixes.
+
+        It is for those who read vectors, never for a file: the digest is the artifact's. None, and its own width, give
+        the manifest as it is.
+
+        Raises:
+            UsageError: it promises no such prefix.
+        """
+        if dims in (None, self.embedding_dim):
+            return self
+        require_promised(dims, self.promised, whole=self.embedding_dim, where=f"artifact {self.name}")
+        at = self.promised.index(dims)
+        changed = {"embedding_dim": dims, "threshold": self.prefixes[at].threshold, "prefixes": self.prefixes[:at]}
+        return self.model_copy(update={**changed, "golden": None})
 
     @property
     def pixels(self) -> Preprocessing:

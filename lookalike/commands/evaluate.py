@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from artifact.errors import UsageError
-from lookalike.commands.options import COLUMN, DISTANCE, JSON, VECTORS
+from lookalike.commands.options import COLUMN, DIMS, DISTANCE, JSON, VECTORS
 
 
 def evaluate(
@@ -17,6 +17,7 @@ def evaluate(
         str | None,
         typer.Option(help="Column that holds the class; not needed for scored tuples.", metavar="COLUMN"),
     ] = None,
+    dims: Annotated[int | None, DIMS] = None,
     column: Annotated[str | None, COLUMN] = None,
     distance: Annotated[str | None, DISTANCE] = None,
     queries: Annotated[int | None, typer.Option(min=1, help="Rank a sample of N.", metavar="N")] = None,
@@ -41,9 +42,9 @@ def evaluate(
             raise UsageError(" and ".join(useless), expected=f"--label with {'it' if len(useless) == 1 else 'them'}")
         from analysis.evaluation.tuple_tables import evaluate_tuples, open_tuples
 
-        facts = evaluate_tuples(open_tuples(vectors))
+        facts = evaluate_tuples(open_tuples(vectors).cut(dims))
     else:
-        table = VectorTable.open(vectors, column)
+        table = VectorTable.open(vectors, column).cut(dims)
         facts = measure(
             table,
             label,

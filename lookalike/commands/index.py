@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lookalike.commands.options import COLUMN, DISTANCE, JSON, VECTORS
+from lookalike.commands.options import COLUMN, DIMS, DISTANCE, JSON, VECTORS
 
 
 def index(
@@ -16,6 +16,7 @@ def index(
     kind: Annotated[str, typer.Option(help="flat (exact), ivf (lists), or auto: by size.")] = "auto",
     recall: Annotated[float, typer.Option(help="recall@10 that ivf must reach on a sample.")] = 0.97,
     seed: Annotated[int, typer.Option(min=0, help="Decides the lists and the sample.")] = 0,
+    dims: Annotated[int | None, DIMS] = None,
     column: Annotated[str | None, COLUMN] = None,
     distance: Annotated[str | None, DISTANCE] = None,
     as_json: Annotated[bool, JSON] = False,
@@ -28,7 +29,8 @@ def index(
 
     for file in (output, rows_file(output)):
         require_not_input(file, vectors)
-    built = Index.build(VectorTable.open(vectors, column), distance=distance, kind=kind, recall=recall, seed=seed)
+    table = VectorTable.open(vectors, column).cut(dims)
+    built = Index.build(table, distance=distance, kind=kind, recall=recall, seed=seed)
     built.save(output)
     facts: dict[str, Any] = {
         "index": str(output),
@@ -38,6 +40,8 @@ def index(
         **built.parameters,
         "images": str(built.images) if built.images else None,
     }
+    if built.lineage is not None and built.lineage.dims is not None:
+        facts["dims"] = built.lineage.dims
     if as_json:
         console.print_json(facts)
     else:

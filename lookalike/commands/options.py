@@ -23,6 +23,9 @@ DISTANCE = typer.Option(
     help="Distance to compare by: cosine, euclidean or squared_euclidean; only for vectors without lineage.",
     metavar="DISTANCE",
 )
+DIMS = typer.Option(
+    "--dims", min=1, help="Take the first D numbers of each vector, where the artifact promises that.", metavar="D"
+)
 OUTPUT_FORMAT = typer.Option("--format", help="parquet; npy and npz add arrays beside it.", metavar="FORMAT")
 TUNE_SECONDS = typer.Option(min=1, max=3600, help="How long to measure, in seconds.")
 DEFAULT_TUNE_SECONDS = 20.0

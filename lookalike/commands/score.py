@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lookalike.commands import connecting, engines
-from lookalike.commands.options import JSON, OUTPUT_FORMAT, parse_columns
+from lookalike.commands.options import DIMS, JSON, OUTPUT_FORMAT, parse_columns
 from lookalike.commands.stopping import EXIT_TERMINATED, Terminated, terminable
 
 
@@ -23,6 +23,7 @@ def score(
     repository: connecting.Repository = None,
     version: connecting.Version = None,
     device: connecting.Device = "cpu",
+    dims: Annotated[int | None, DIMS] = None,
     columns: Annotated[
         str | None, typer.Option(help="Streams' columns: anchor=a,positive=b", metavar="S=C,...")
     ] = None,

@@ -39,6 +39,12 @@ def search(
             help="Folder that the ids of the index are paths in. [default: the one that was scored]", metavar="DIR"
         ),
     ] = None,
+    dims: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Those of the index: a table of whole vectors is cut to them; images are anyway.", metavar="D"
+        ),
+    ] = None,
     column: Annotated[str | None, COLUMN] = None,
     distance: Annotated[
         str | None,
@@ -73,14 +79,17 @@ def search(
     if distance not in (None, opened.distance):
         expected = f"{opened.distance}, as the index was built"
         raise UsageError("--distance", expected=expected, got=str(distance), where=index)
+    if dims not in (None, opened.dim):
+        raise UsageError("--dims", expected=f"{opened.dim}, as the index was built", got=str(dims), where=index)
     open_model = None
     if model is not None and (url is None) != (repository is None):
-        open_model = partial(connecting.open_scorer, model, **connecting.given_connection(context))
+        open_model = partial(connecting.open_scorer, model, **connecting.given_connection(context) | {"dims": None})
     queries = read_queries(
         query,
         k=min(k, opened.num_rows),
         column=column,
         vouched=distance is not None,
+        dims=dims,
         lineage=opened.lineage,
         open_model=open_model,
         num_shown=MAX_QUERIES,

@@ -26,26 +26,42 @@ def train(
         Path,
         typer.Argument(help="Folder with one folder of images per class, or a table of them.", metavar="IMAGES|TABLE"),
     ],
-    kind: Annotated[Kind, typer.Option(help="Streams of the model.")],
     output: Annotated[Path, typer.Option(help="Run folder to write.", metavar="RUN")],
+    kind: Annotated[
+        Kind | None, typer.Option(help="Streams of the model. [required; default with --epochs 0: triplet]")
+    ] = None,
     base: Annotated[
-        str | None, typer.Option(help="Base network: conv4, any timm name, or your module:function. [default: conv4]")
+        str | None,
+        typer.Option(
+            help="Base network: conv4, any timm name, or your module:function. "
+            "[default: conv4; with --pretrained tf_efficientnet_lite0]"
+        ),
     ] = None,
     cut: Annotated[int | None, typer.Option(help="Stages of the base network that are kept. [default: all]")] = None,
     pooling: Annotated[
-        str | None, typer.Option(help="avg, max, gem or flatten. [default: the base network's own]")
+        str | None, typer.Option(help="avg, max, gem or flatten. [default: the base network's own; small maps flatten]")
     ] = None,
     dim: Annotated[
         int | None, typer.Option(help="embedding_dim: neurons of the embedding layer. [default: 64]")
     ] = None,
     margin: Annotated[
-        float | None, typer.Option(help="Of the loss. [default: follows from loss, distance, --normalize]")
+        float | None,
+        typer.Option(help="Of the loss, or of the kind's own. [default: follows from loss, distance, --normalize]"),
     ] = None,
     size: Annotated[
-        int | None, typer.Option(help="Side of the input in pixels. [default: the base network's own]")
+        int | None,
+        typer.Option(help="Side of the input in pixels. [default: the images', up to the base network's own]"),
     ] = None,
     fit: Annotated[str | None, typer.Option(help="stretch, crop or pad. [default: stretch]")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training images. [default: 20]")] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            help="Passes over the training images; 0: only the head is fitted. [default: 20, or some 1,500 steps]"
+        ),
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Time for the whole command, in the place of --epochs.", metavar="M")
+    ] = None,
     loss: Annotated[str | None, typer.Option(help="A name, or your module:function. [default: the kind's]")] = None,
     distance: Annotated[
         str | None, typer.Option(help="euclidean, squared_euclidean or cosine. [default: euclidean]")
@@ -56,10 +72,17 @@ def train(
     ] = None,
     mining: Annotated[str | None, typer.Option(help="Which tuples of a batch count. [default: all]")] = None,
     validation: Annotated[
-        str | None, typer.Option(help="images:SHARE, classes:SHARE, none or a folder. [default: images:0.1]")
+        str | None,
+        typer.Option(help="images:SHARE, classes:SHARE, none or a folder. [default: images:0.1; classes if small]"),
     ] = None,
-    pretrained: Annotated[bool, typer.Option("--pretrained", help="Start from timm's published weights.")] = False,
+    pretrained: Annotated[
+        bool, typer.Option("--pretrained", help="Start from published weights: an installed package's, or timm's hub.")
+    ] = False,
     weights: Annotated[Path | None, typer.Option(help="Start from a local .safetensors or .pt file.")] = None,
+    head: Annotated[
+        str | None,
+        typer.Option(help="Embedding layer after training: trained, lda, pca or auto. [default: auto]"),
+    ] = None,
     max_megapixels: Annotated[
         float | None, typer.Option(help=f"{LARGEST_IMAGE}; --deploy publishes it. [default: 128]")
     ] = None,
@@ -88,17 +111,19 @@ def train(
 ) -> None:
     """Train an embedding; every option has a default that trains something sensible on a plain folder."""
     from lookalike import console
-    from lookalike.progress import EventProgress
+    from lookalike.progress import EventProgress, head_line
     from lookalike.results.figures import metrics_line, threshold_line
     from trainer.config.config import make_config, with_overrides
 
     given = {
+        "kind": kind and kind.value,
         "base": base,
         "dim": dim,
         "margin": margin,
         "size": size,
         "fit": fit,
         "epochs": epochs,
+        "minutes": minutes,
         "loss": loss,
         "distance": distance,
         "normalize": normalize,
@@ -106,6 +131,7 @@ def train(
         "validation": validation,
         "pretrained": pretrained or None,
         "weights": weights,
+        "head": head,
         "max_megapixels": max_megapixels,
         "max_image_mb": max_image_mb,
         "read_timeout_s": read_timeout_s,
@@ -114,7 +140,7 @@ def train(
         "pooling": pooling,
         "columns": parse_columns(columns) or None,
     }
-    values: dict[str, Any] = {"images": images, "kind": kind.value}
+    values: dict[str, Any] = {"images": images}
     values |= {key: value for key, value in given.items() if value is not None}
     config = make_config(with_overrides(values, overrides or []))
     if name is not None and deploy is None:
@@ -141,6 +167,9 @@ def train(
         "run": str(output),
         "kind": run.kind,
         "embedding_dim": run.embedding_dim,
+        "objective": run.facts.get("objective"),
+        "head": run.facts.get("head"),
+        "prefixes": run.facts.get("prefixes", []),
         "metrics": run.facts.get("metrics"),
         "rests_on": run.facts.get("rests_on"),
         "threshold": run.threshold,
@@ -163,8 +192,10 @@ def train(
     if as_json:
         console.print_json(result)
         return
-    hidden = ("models", "rests_on", "why_no_threshold", *TOLD)
+    hidden = ("models", "objective", "prefixes", "rests_on", "why_no_threshold", *TOLD)
     shown = {key: value for key, value in result.items() if key not in hidden}
+    if run.facts.get("head"):
+        shown["head"] = head_line(run.facts["head"])
     shown["metrics"] = metrics_line(result["metrics"], result["rests_on"])
     shown["threshold"] = threshold_line(result["threshold"], result["why_no_threshold"])
     console.print_facts("trained", shown)

@@ -40,7 +40,9 @@ def print_evaluation(facts: Mapping[str, Any], *, per_class: bool) -> None:
     sys.stdout.write("\n")
     none = "none: all labelled rows are of one class" if facts.get("num_classes") == 1 else None
     pairs = {"pairs": shares.get("protocol") or none}
-    console.print_facts("evaluated", {name: facts.get(name) for name in _CONDITIONS} | pairs)
+    lineage = facts["lineage"] or {}
+    prefix = {name: lineage.get(name) for name in ("dims", "threshold") if "dims" in lineage}
+    console.print_facts("evaluated", {name: facts.get(name) for name in _CONDITIONS} | prefix | pairs)
     if per_class:
         sys.stdout.write("\n")
         worst_first = sorted(facts["per_class"], key=lambda row: (row["recall@1"], row["mAP@R"]))

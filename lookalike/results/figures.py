@@ -15,7 +15,7 @@ from lookalike import console
 
 def metrics_line(metrics: Mapping[str, Any] | None, rests_on: Mapping[str, Any] | None) -> str | None:
     """Every metric of the kept epoch, and of those that rest on too few why; None where there are none."""
-    if metrics is None:
+    if not metrics:
         return None
     short = {name: facts["text"] for name, facts in (rests_on or {}).items() if not facts["is_enough"]}
     return "; ".join([console.show(metrics), *(f"{name} rests on {text}" for name, text in short.items())])

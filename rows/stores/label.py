@@ -51,7 +51,8 @@ class Label:
 
     def to_text(self) -> str:
         """JSON, which `from_text` reads."""
-        return json.dumps(asdict(self), sort_keys=True)
+        lineage = self.lineage.to_dict() if self.lineage else None
+        return json.dumps(asdict(self) | {"lineage": lineage}, sort_keys=True)
 
     @classmethod
     def from_text(cls, text: str | None, *, collection: str, where: str) -> Label:
@@ -68,7 +69,7 @@ class Label:
             known = {key: values[key] for key in cls.__dataclass_fields__}
             lineage = known["lineage"]
             if lineage is not None:
-                lineage = Lineage(**{key: lineage[key] for key in Lineage.__dataclass_fields__ if key in lineage})
+                lineage = Lineage.from_dict(lineage)
             return replace(cls(**known), lineage=lineage)
         except (ValueError, KeyError, TypeError):
             raise OutputError(

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from artifact.distances import DISTANCES, check_distance
 from artifact.errors import DataError, SpaceError, UsageError
+from artifact.prefixes import require_promised
 
 METADATA_KEY = b"lookalike.lineage"
 
@@ -28,6 +29,10 @@ class Lineage:
         distance: a name in artifact.distances.DISTANCES.
         normalized: True where every vector has length 1.
         kind, mode: siamese, triplet or quartet; branch or full.
+        dims: D where the vectors are prefixes, the first D numbers of those that the artifact gives; None: whole ones.
+        prefixes: (D, its threshold or None) of each shorter prefix that the artifact promises, ascending.
+        threshold: two images are the same iff the distance of these very vectors is at most this; None where there is
+            none, and of artifacts that promise no prefixes.
     """
 
     artifact: str
@@ -38,10 +43,42 @@ class Lineage:
     normalized: bool
     kind: str = ""
     mode: str = ""
+    dims: int | None = None
+    prefixes: tuple[tuple[int, float | None], ...] = ()
+    threshold: float | None = None
+
+    def cut(self, dims: int, *, whole: int, where: object) -> Lineage:
+        """Where the first `dims` numbers of vectors of this lineage come from.
+
+        Args:
+            whole: numbers of a vector as it is.
+            where: the table, for messages.
+
+        Raises:
+            UsageError: no such prefix is promised.
+        """
+        promised = [each for each, _ in self.prefixes]
+        require_promised(dims, promised, whole=whole, where=where)
+        if dims == whole:
+            return self
+        at = promised.index(dims)
+        return replace(self, dims=dims, prefixes=self.prefixes[:at], threshold=self.prefixes[at][1])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its facts for JSON; without those on prefixes where there are none."""
+        facts = asdict(self)
+        return {key: value for key, value in facts.items() if key not in _OF_PREFIXES or value not in (None, ())}
+
+    @classmethod
+    def from_dict(cls, facts: Mapping[str, Any]) -> Lineage:
+        """What `to_dict` gave; facts of a later version are left alone; raises ValueError or TypeError."""
+        known = {key: facts[key] for key in cls.__dataclass_fields__ if key in facts}
+        known["prefixes"] = tuple((int(dims), threshold) for dims, threshold in known.get("prefixes", ()))
+        return cls(**known)
 
     def to_metadata(self) -> dict[bytes, bytes]:
         """Arrow schema metadata: {b"lookalike.lineage": JSON}."""
-        return {METADATA_KEY: json.dumps(asdict(self), sort_keys=True).encode()}
+        return {METADATA_KEY: json.dumps(self.to_dict(), sort_keys=True).encode()}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[bytes, bytes] | None, *, where: object = None) -> Lineage | None:
@@ -53,8 +90,7 @@ class Lineage:
         if not metadata or METADATA_KEY not in metadata:
             return None
         try:
-            values: dict[str, Any] = json.loads(metadata[METADATA_KEY])
-            return cls(**{key: values[key] for key in cls.__dataclass_fields__ if key in values})
+            return cls.from_dict(json.loads(metadata[METADATA_KEY]))
         except (ValueError, TypeError) as error:
             raise DataError(
                 "lineage", expected=f"JSON under {METADATA_KEY.decode()}", got=str(error), where=where
@@ -62,7 +98,11 @@ class Lineage:
 
     def __str__(self) -> str:
         version = f" version {self.version}" if self.version != "" else ""
-        return f"{self.artifact}{version} (space {self.space[:12]})"
+        first = f", first {self.dims} numbers" if self.dims is not None else ""
+        return f"{self.artifact}{version} (space {self.space[:12]}{first})"
+
+
+_OF_PREFIXES = ("dims", "prefixes", "threshold")
 
 
 def require_same_space(
@@ -85,7 +125,10 @@ def require_same_space(
     Raises:
         SpaceError: names both.
     """
-    if (a.space if a else None) == (b.space if b else None) or (vouched and (a is None or b is None)):
+    if vouched and (a is None or b is None):
+        return
+    if (a.space if a else None) == (b.space if b else None):
+        _require_same_dims(a, b, names)
         return
     shown = [f"{name} of {lineage or 'unknown origin'}" for name, lineage in zip(names, (a, b), strict=True)]
     raise SpaceError(
@@ -93,6 +136,22 @@ def require_same_space(
         expected="vectors of one model in one precision",
         got=" and ".join(shown),
         mend="score both tables with the same model",
+    )
+
+
+def _require_same_dims(a: Lineage | None, b: Lineage | None, names: tuple[str, str]) -> None:
+    """Refuse a prefix of a vector beside another one or a whole vector; raises SpaceError."""
+    sides = [(name, lineage.dims if lineage else None) for name, lineage in zip(names, (a, b), strict=True)]
+    if sides[0][1] == sides[1][1]:
+        return
+    shown = [f"{name} of {'whole vectors' if dims is None else f'{dims} numbers'}" for name, dims in sides]
+    shorter = min(dims for _, dims in sides if dims is not None)
+    raise SpaceError(
+        "vectors and prefixes of them",
+        expected="as many numbers of each vector",
+        got=" and ".join(shown),
+        where=a,
+        mend=f"cut the longer ones with --dims {shorter} where they are read, or score both with it",
     )
 
 

@@ -10,6 +10,7 @@ are whatever the last program made of them (pandas gives a column of nulls no ty
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,7 @@ import pyarrow as pa
 from artifact.arrays import Vectors
 from artifact.errors import DataError, SpaceError, UsageError
 from rows.vectors.column import find_column, first_length, is_left_out, no_column, to_matrix
+from rows.vectors.cut_vectors import CutVectors
 from rows.vectors.lineage import Lineage, require_same_space
 from rows.vectors.parts import folder_parts, job_facts, part_batches, part_facts, read_column
 from rows.vectors.schema import joined_schema, retyped, vector_array
@@ -82,6 +84,7 @@ class VectorTable:
         self.vector_column = find_column(self.schema, column, where=source, cells=self._cells)
         kind = self.schema.field(self.vector_column).type
         self.dim = first_length(kind, self.vector_column, where=source, cells=self._cells(self.vector_column))
+        self._stored_dim, self._cut = self.dim, None  # type: int, CutVectors | None
 
     @classmethod
     def open(cls, path: str | Path, column: str | None = None) -> VectorTable:
@@ -194,19 +197,25 @@ class VectorTable:
         self, columns: Sequence[str], num_rows: int | None, rows: npt.NDArray[np.int64] | None = None
     ) -> Iterator[VectorBatch]:
         """All batches, or those of the parts that hold any of these rows (rising)."""
-        names = list(dict.fromkeys((*columns, self.vector_column)))
-        wanted = pa.schema([self.schema.field(name) for name in columns])
-        size = num_rows or max(1, BATCH_BYTES // (4 * self.dim))
+        stored = [name for name in columns if self._cut is None or name not in self._cut.computed]
+        computed = {name: self.column(name) for name in columns if name not in stored}
+        names = list(dict.fromkeys((*stored, self.vector_column)))
+        wanted = pa.schema([self.schema.field(name) for name in stored])
+        size = num_rows or max(1, BATCH_BYTES // (4 * self._stored_dim))
         parts: list[Any] = [self._parts] if isinstance(self._parts, pa.Table) else self._parts
         first_row = 0
         for part, count in zip(parts, self._counts, strict=True):
             end_row = first_row + count
             if rows is None or np.searchsorted(rows, first_row) < np.searchsorted(rows, end_row):
                 for chunk in part_batches(part, names, size):
+                    found = retyped(pa.Table.from_batches([chunk.select(stored)]), wanted, where=part)
+                    if computed:
+                        values = {name: each.slice(first_row, chunk.num_rows) for name, each in computed.items()}
+                        found = pa.table({name: values[name] if name in values else found[name] for name in columns})
                     yield VectorBatch(
                         first_row=first_row,
                         vectors=self._matrix_of(chunk.column(self.vector_column), first_row),
-                        columns=retyped(pa.Table.from_batches([chunk.select(list(columns))]), wanted, where=part),
+                        columns=found,
                     )
                     first_row += chunk.num_rows
             first_row = end_row
@@ -221,6 +230,8 @@ class VectorTable:
         """One column of all rows, in table order; raises DataError where there is none of that name."""
         if name not in self.schema.names:
             raise no_column(self.schema, name, self.source)
+        if self._cut is not None and name in self._cut.computed:
+            return self._cut.column(name, lambda each: (batch.vectors for batch in self.with_vectors(each).batches()))
         if isinstance(self._parts, pa.Table):
             return self._parts[name]
         wanted, chunks = pa.schema([self.schema.field(name)]), []
@@ -231,7 +242,24 @@ class VectorTable:
 
     def with_vectors(self, column: str) -> VectorTable:
         """The same table with `matrix` from another vector column."""
-        return VectorTable(self._parts, source=self.source, column=column)
+        return VectorTable(self._parts, source=self.source, column=column).cut(self.dim if self._cut else None)
+
+    def cut(self, dims: int | None) -> VectorTable:
+        """The same table with the first `dims` numbers of each vector; as it is for None and for its own width.
+
+        Distances between the vectors of a row, and the decision at the threshold, are those of the prefixes too; a
+        column of losses is left out.
+
+        Raises:
+            UsageError: the table's lineage promises no such prefix, or there is none.
+        """
+        if dims is None or dims == self.dim:
+            return self
+        cut = CutVectors.of(self.schema, self.lineage, dims, whole=self.dim, where=self.source)
+        table = copy(self)
+        table.__dict__.pop("matrix", None)
+        table._cut, table.dim, table.lineage, table.schema = cut, dims, cut.lineage, cut.schema
+        return table
 
     @property
     def other_fields(self) -> list[pa.Field[Any]]:
@@ -263,4 +291,5 @@ class VectorTable:
                 yield batch.column(name)
 
     def _matrix_of(self, chunk: Any, first_row: int) -> Vectors:
-        return to_matrix(chunk, self.dim, name=self.vector_column, first_row=first_row, where=self.source)
+        whole = to_matrix(chunk, self._stored_dim, name=self.vector_column, first_row=first_row, where=self.source)
+        return whole if self._cut is None else self._cut.vectors(whole)

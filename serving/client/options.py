@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from serving.client.connection import Connection
 
 SENDS = ("auto", "pixels", "encoded")
-_BESIDE_LOCAL = ("send", "batch_size", "max_megapixels", "max_image_mb", "read_timeout_s")
+_BESIDE_LOCAL = ("dims", "send", "batch_size", "max_megapixels", "max_image_mb", "read_timeout_s")
 _BESIDE_REMOTE = (*_BESIDE_LOCAL, "threads", "timeout_s")
 
 
@@ -30,10 +30,12 @@ class ScorerOptions:
         url: HOST:PORT of a server's gRPC port; several, with commas or as a list, share the work.
         repository: folder of a model repository, to run the artifact in this process.
         connection: who runs the artifact already: anything with the Connection protocol (serving/client/connection.py),
-            closed with the Scorer. Beside it stand `send`, `batch_size`, the limits and `read_timeout_s` alone, and
-            where it runs the artifact elsewhere `threads`, that decode, and `timeout_s`, the deadline that batches are
-            to stay well under; the other options are for whoever makes it.
+            closed with the Scorer. Beside it stand `dims`, `send`, `batch_size`, the limits and `read_timeout_s` alone,
+            and where it runs the artifact elsewhere `threads`, that decode, and `timeout_s`, the deadline that batches
+            are to stay well under; the other options are for whoever makes it.
         version: default the one that is served.
+        dims: D, to keep the first D numbers of each vector, where the artifact promises that prefix; on the unit sphere
+            again where it normalises. Distances, threshold and lineage are then those of the prefix. None: all numbers.
         send: "pixels" decodes here, "encoded" sends the files, "auto" takes what the first batches show to be faster.
         batch_size: images of one request; None finds it while running, in this process it is 8 to 32 by the size of the
             artifact's images.
@@ -60,6 +62,7 @@ class ScorerOptions:
     repository: str | os.PathLike[str] | None = None
     connection: Connection | None = None
     version: int | None = None
+    dims: int | None = None
     send: str = "auto"
     batch_size: int | None = None
     threads: int | None = None
@@ -78,7 +81,7 @@ class ScorerOptions:
     def __post_init__(self) -> None:
         if self.send not in SENDS:
             raise UsageError(f"send {self.send!r}", expected=f"one of {', '.join(SENDS)}")
-        for name in ("batch_size", "threads", "version"):
+        for name in ("batch_size", "threads", "version", "dims"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(name, expected="at least 1", got=str(value))

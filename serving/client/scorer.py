@@ -56,7 +56,7 @@ class Scorer:
         RepositoryError, ArtifactError: the repository or the artifact in it is not sound.
 
     Attributes:
-        manifest, version, digest: of the artifact that answers.
+        manifest, version, digest: of the artifact that answers; with `dims` its manifest as Manifest.cut gives it.
         streams: the kind's streams, in order.
         in_flight: batches under way at a time; twice as many are taken ahead of the one that is waited for.
     """

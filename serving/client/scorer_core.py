@@ -16,6 +16,7 @@ import pyarrow as pa
 from artifact.errors import UsageError
 from artifact.images.cores import available_cores
 from artifact.kinds import BRANCH_INPUT, KINDS
+from artifact.model.threshold import VALUE
 from rows.vectors.lineage import Lineage
 from serving.client.batches.runner import MAX_REQUEST_BYTES, BatchRunner
 from serving.client.batches.sending import PIXELS, Sending
@@ -60,7 +61,7 @@ class ScorerCore:
         self.is_closed, self.options, self.limits = False, options, options.limits
         self._here = PerProcess(lambda before: _Running(model, options, before))
         running = self._here()
-        self.manifest, self._shares, self.in_flight = running.connection.manifest, running.shares, running.in_flight
+        self.manifest, self._shares, self.in_flight = running.manifest, running.shares, running.in_flight
         self.streams = KINDS[self.manifest.kind].streams
 
     @property
@@ -91,7 +92,8 @@ class ScorerCore:
     @property
     def lineage(self) -> Lineage:
         """Where the vectors come from."""
-        manifest = self.manifest
+        manifest, whole = self.manifest, self.connection.manifest
+        threshold = (manifest.threshold or {}).get(VALUE) if whole.prefixes else None
         return Lineage(
             artifact=manifest.name,
             version=self.connection.version,
@@ -101,6 +103,9 @@ class ScorerCore:
             normalized=manifest.normalized,
             kind=manifest.kind,
             mode=manifest.mode,
+            dims=manifest.embedding_dim if manifest.embedding_dim < whole.embedding_dim else None,
+            prefixes=tuple((prefix.dims, (prefix.threshold or {}).get(VALUE)) for prefix in manifest.prefixes),
+            threshold=threshold,
         )
 
     def flow(self) -> Flow:
@@ -179,6 +184,12 @@ class _Running:
             self.connection = _connect(model, options)
         else:
             self.connection = connect_again(before.connection, options, lambda: _connect(model, options))
+        try:
+            self.manifest = self.connection.manifest.cut(options.dims)
+        except UsageError:
+            if options.connection is None:
+                self.connection.close()
+            raise
         is_local = self.connection.is_local
         self.sending = _choose_sending(options.send, self.connection)
         self.batch_size = _choose_batch_size(options, self.connection)
@@ -191,6 +202,7 @@ class _Running:
             limits=options.limits,
             cores=cores,
             read_timeout_s=options.read_timeout_s,
+            dims=options.dims if self.manifest is not self.connection.manifest else None,
         )
         # beside those that run here some read their files, and beside those at a server every core has one to decode
         besides = _READING if is_local else options.threads or available_cores()

@@ -25,10 +25,10 @@ from artifact.images.limits import DEFAULT_LIMITS, Limits
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT, KINDS, distance_name, embedding_name
 from artifact.model.manifest import Manifest
 from rows.images import ImageRef
+from rows.vectors.cut_vectors import SAME, is_same
 from serving.client.pictures import ImageLike, picture
 from serving.client.vector_error import VectorError
 
-SAME = "same"
 ROWS_PER_WINDOW = 512
 """Rows that are put together at a time."""
 
@@ -195,7 +195,7 @@ def columns_of(vectors: Mapping[str, Vectors], manifest: Manifest) -> dict[str, 
         with np.errstate(over="ignore", invalid="ignore"):  # of long vectors: such rows are bad
             columns[distance_name((a, b))] = DISTANCES[manifest.distance](vectors[a], vectors[b])
     if manifest.threshold:
-        columns[SAME] = columns[distance_name(kind.pairs[0])] <= np.float32(manifest.threshold["value"])
+        columns[SAME] = is_same(columns[distance_name(kind.pairs[0])], manifest.threshold["value"])
     return columns
 
 

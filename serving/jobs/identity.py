@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -29,7 +29,8 @@ class JobIdentity:
     """A job as its folder knows it.
 
     Attributes:
-        job: table (fingerprint), artifact (digest), rows_per_part and columns: stands in the manifest and in each part.
+        job: table (fingerprint), artifact (digest), rows_per_part, columns, and dims of prefixes: stands in the
+            manifest and in each part.
         facts: source, streams and lineage, for the manifest.
         id_type: Arrow type of `id`.
         shard: which share of the table; parts do not know of it, so that those of all shards make the whole job's.
@@ -62,13 +63,15 @@ class JobIdentity:
             raise UsageError("rows_per_part", expected=f"1 to {MAX_ROWS_PER_PART}", got=str(rows_per_part))
         scorer.require_streams(list(table.streams))
         schema = part_schema(table, scorer, loss)
-        job = {
+        job: dict[str, Any] = {
             "table": table.fingerprint,
             "artifact": scorer.digest,
             "rows_per_part": rows_per_part,
             "columns": [f"{column.name}: {column.type}" for column in schema] + ([] if loss is None else [str(loss)]),
         }
-        facts = {"source": _absolute(table.source), "streams": table.streams, "lineage": asdict(scorer.lineage)}
+        if scorer.lineage.dims is not None:
+            job["dims"] = scorer.lineage.dims
+        facts = {"source": _absolute(table.source), "streams": table.streams, "lineage": scorer.lineage.to_dict()}
         found = cls(
             job=job,
             facts=facts,
@@ -93,8 +96,10 @@ class JobIdentity:
             mended: a table of the same place and columns is the same one.
         """
         theirs = manifest["job"]
-        changed = [key for key in self.job if theirs.get(key) != self.job[key]]
+        changed = [key for key in _WORDS if theirs.get(key) != self.job.get(key)]
         words = {key: _WORDS[key](self._said, manifest) for key in changed}
+        if "dims" in words and _names(theirs) == _names(self.job):
+            words.pop("columns", None)  # their widths say the same
         same_place = all(self.facts.get(key) == manifest.get(key) for key in ("source", "streams"))
         is_known = manifest.get("mended") == self.job["table"] or (mended and same_place)
         if is_known or ("columns" in words and same_place):  # which are in the fingerprint
@@ -140,6 +145,19 @@ def _columns(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[str, s
     return f"columns {', '.join(here)}", f"columns {', '.join(there)}"
 
 
+def _dims(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[str, str]:
+    here, there = (side["job"].get("dims") for side in (ours, theirs))
+    return _vectors(here), _vectors(there)
+
+
+def _vectors(dims: int | None) -> str:
+    return "whole vectors" if dims is None else f"the first {dims} numbers of each vector"
+
+
+def _names(job: Mapping[str, Any]) -> list[str]:
+    return [str(column).partition(":")[0] for column in job.get("columns", [])]
+
+
 def _lineages(*sides: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [side.get("lineage") or {} for side in sides]
 
@@ -148,4 +166,10 @@ def _pairs(streams: Mapping[str, str]) -> str:
     return ", ".join(f"{stream}={column}" for stream, column in streams.items())
 
 
-_WORDS = {"table": _table, "artifact": _artifact, "rows_per_part": _rows_per_part, "columns": _columns}
+_WORDS = {
+    "table": _table,
+    "artifact": _artifact,
+    "rows_per_part": _rows_per_part,
+    "columns": _columns,
+    "dims": _dims,
+}

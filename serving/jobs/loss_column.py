@@ -24,10 +24,9 @@ from artifact.losses.row_loss import RowLoss, row_loss
 from artifact.model.manifest import Manifest
 from rows.pair_target import DIFFERENT, TARGET_ROLES, find_target, is_different
 from rows.tables import ImageTable
+from rows.vectors.cut_vectors import LOSS_KEY
 
 LOSS = "loss"
-
-_KEY = b"lookalike.loss"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +45,7 @@ class LossColumn:
     def fields(self) -> list[pa.Field[Any]]:
         """Of the output: `different` for pairs, then `loss`."""
         facts = {"name": self.loss.name, "kind": self.loss.kind, "margins": self.loss.margins, "target": self.target}
-        loss = pa.field(LOSS, pa.float32(), metadata={_KEY: json.dumps(facts).encode()})
+        loss = pa.field(LOSS, pa.float32(), metadata={LOSS_KEY: json.dumps(facts).encode()})
         return [loss] if self.target is None else [pa.field(DIFFERENT, pa.bool_()), loss]
 
     def __str__(self) -> str:
@@ -62,7 +61,7 @@ class LossColumn:
     @classmethod
     def from_schema(cls, schema: pa.Schema) -> LossColumn | None:
         """Of the parts with this schema; None where they have no loss."""
-        told = (schema.field(LOSS).metadata or {}).get(_KEY) if LOSS in schema.names else None
+        told = (schema.field(LOSS).metadata or {}).get(LOSS_KEY) if LOSS in schema.names else None
         if told is None:
             return None
         facts = json.loads(told)

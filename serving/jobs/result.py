@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from artifact.model.manifest import Manifest
 from artifact.model.threshold import resting_on
-from serving.client.windows import SAME
+from rows.vectors.cut_vectors import SAME
 from serving.jobs.folder import JobFolder
 
 

@@ -36,6 +36,7 @@ def embed_dataset(
     model: str,
     repository: str | Path,
     version: int | None = None,
+    dims: int | None = None,
     batch_size: int | None = None,
     device: str = "cpu",
     rows_per_call: int = 256,
@@ -46,7 +47,7 @@ def embed_dataset(
     Args:
         dataset: of any rows, in the cluster that this process is connected to.
         column: paths that every node can read, or encoded images.
-        model, repository, version, batch_size, device: see Scorer; the repository is seen by every node.
+        model, repository, version, dims, batch_size, device: see Scorer; the repository is seen by every node.
         rows_per_call: rows that an actor takes at a time.
         options: but for the address, which the process has.
 
@@ -57,13 +58,14 @@ def embed_dataset(
     Raises:
         DataError: no such column, or of another type.
         UnavailableError: the cluster has no room for the actors beside one CPU for whoever reads the dataset.
-        RepositoryError, ArtifactError: see Scorer.
+        UsageError, RepositoryError, ArtifactError: see Scorer.
     """
     ray = import_ray()
     served: dict[str, Any] = {
         "repository": os.path.abspath(repository),
         "batch_size": batch_size,
         "device": device,
+        "dims": dims,
     }
     with Scorer(model, **served, version=version, threads=1) as scorer:
         served["version"] = scorer.version

@@ -39,8 +39,8 @@ class RayEngine:
 
     Attributes:
         model, repository, batch_size, max_megapixels, max_image_mb, device, read_timeout_s: the actors' Scorer; every
-            node must see the repository at the same path. For `cuda` each actor takes a GPU. Its version is that of the
-            job's own scorer.
+            node must see the repository at the same path. For `cuda` each actor takes a GPU. Its version and its dims
+            are those of the job's own scorer.
         options: which cluster, and how much of it.
     """
 
@@ -77,6 +77,7 @@ class RayEngine:
         options: dict[str, Any] = {
             "repository": os.path.abspath(self.repository),
             "version": scorer.version,
+            "dims": scorer.lineage.dims,
             "batch_size": self.batch_size,
             "max_megapixels": self.max_megapixels,
             "max_image_mb": self.max_image_mb,

@@ -51,7 +51,8 @@ def test_commands_of_the_page_train(words: list[str], tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     write_shapes(Path(IMAGES), per_class=6)
     words = list(words)
-    words[words.index("--epochs") + 1] = "1"
+    at = words.index("--epochs") + 1
+    words[at] = min(words[at], "1")
     done = CliRunner().invoke(app, [*words, "--json"])
     assert done.exit_code == 0, done.exception or done.output
     run = load_run(Path(words[words.index("--output") + 1]))

@@ -14,7 +14,7 @@ def test_usage_mistakes_exit_with_2(cli: Cli) -> None:
     """Typer's own complaints take the same form."""
     for arguments, words in (
         (["trian"], ["trian", "train"]),
-        (["train", "x"], ["--kind", "siamese, triplet, quartet"]),
+        (["train", "x", "--output", "y"], ["--kind", "siamese, triplet, quartet"]),
         (["train", "x", "--kind", "pairs", "--output", "y"], ["pairs"]),
         (["score", "x", "--model", "m", "--output", "y"], ["exactly one of --url", "--repository"]),
         (["score", "x", "--model", "m", "--output", "y", "--url", "u:1", "--columns", "a"], ["--columns"]),

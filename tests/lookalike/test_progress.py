@@ -7,7 +7,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from lookalike.progress import LOG_EVERY_S, EventProgress, learning_facts, training_facts
+from lookalike.progress import LOG_EVERY_S, EventProgress, learning_facts, length_line, objective_line, training_facts
 
 STEP: dict[str, Any] = {
     "event": "step",
@@ -53,6 +53,33 @@ def test_progress_fits_the_terminal_with_every_fact(width: int) -> None:
     assert all(part in second for part in ("loss 0.7623", "active", "correct", "semi", "hard", "recall@1 0.985"))
 
 
+def test_objective_is_told_in_one_line() -> None:
+    """Loss, its margins, distance, length of vectors; a miner where tuples are mined."""
+    facts = {"loss": "quadruplet", "margin": 1.0, "margin2": 0.5, "distance": "euclidean", "normalized": False}
+    words = "loss quadruplet, margin 1, margin2 0.5, euclidean distance, vectors of any length"
+    assert objective_line(facts) == words
+    line = objective_line(facts | {"normalized": True, "mining": "all"})
+    assert line == words.replace("any", "unit") + ", mining all"
+
+
+def test_length_is_told_in_one_line() -> None:
+    """Epochs, steps where these were given, and of a time budget what it was settled by."""
+    whole = {"epochs": 20, "steps": 720, "per_epoch": 36}
+    assert length_line(whole) == "20 epochs of 36 steps"
+    assert length_line({"epochs": 1, "steps": 7, "per_epoch": 36}) == "7 steps, 1 epoch of 36 steps"
+    budget = {"minutes": 4.0, "spent_s": 12.3, "end_s": 9.8, "step_s": 0.0292}
+    assert length_line({"epochs": 203, "steps": 7300, "per_epoch": 36, "budget": budget}) == (
+        "7,300 steps fit into 4 minutes (203 epochs of 36 steps; 29 ms a step, 12 s until now, 10 s for the end)"
+    )
+
+
+def test_a_log_says_what_is_left() -> None:
+    """A line a minute of a long epoch, with the time until the end."""
+    to, seconds = Console(file=io.StringIO(), width=200), iter([0.0, LOG_EVERY_S + 1, LOG_EVERY_S + 1])
+    EventProgress(to, clock=lambda: next(seconds)).report(STEP | {"eta_s": 190.2})
+    assert to.file.getvalue().startswith("training 42 %: epoch 3, 12657 img/s, 0:03:10 left, loss 0.7623")
+
+
 def test_progress_leaves_the_least_important_out_where_the_terminal_is_narrow() -> None:
     """Difficulty goes first, then % active; loss, order and recall stay."""
     facts = STEP | {"recall@1": 0.985}
@@ -81,11 +108,15 @@ def test_progress_of_a_log_file_is_one_line_an_epoch() -> None:
             progress.report(STEP | {"step": step})
         progress.report(EPOCH)
         progress.report({"event": "hint", "message": "try [this]"})
+        progress.report({"event": "head", "name": "lda", "lambda": 1.0, "why": "recall@1 0.710 -> 0.743"})
+        progress.report({"event": "head", "name": "trained", "lambda": None, "why": "lda was not better"})
         progress.report({"event": "end", "seconds": 1.0, "threshold": None})
     assert file.getvalue().splitlines() == [
         "epoch 3/20: loss 0.7623, 100 % active, 100.0 % correct (100 easy, 0 semi-hard, 0 hard), recall@1 0.985, "
         "mAP@R 0.912, 12657 images/s",
         "hint: try [this]",
+        "head: lda, lambda 1, recall@1 0.710 -> 0.743",
+        "head: trained, lda was not better",
     ]
 
 

@@ -294,4 +294,4 @@ def test_the_command_pushes_a_folder(postgres: str, name: str, tmp_path: Path, c
     with psycopg.connect(postgres) as connection:
         comment = connection.execute("SELECT obj_description(%s::regclass)", (name,)).fetchone()
     assert comment is not None
-    assert json.loads(comment[0])["lineage"] == {key: getattr(lineage(), key) for key in Lineage.__dataclass_fields__}
+    assert json.loads(comment[0])["lineage"] == lineage().to_dict()

@@ -7,6 +7,7 @@ reference and need no trained model.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from artifact.images.preprocessing import Preprocessing, load_pixels
 from artifact.kinds import KINDS, distance_name, embedding_name, input_names
 from artifact.model.file import append_manifest, content_hash
 from artifact.model.golden import golden_images, make_golden
-from artifact.model.manifest import Content, Manifest
+from artifact.model.manifest import Content, Manifest, Prefix
 from artifact.repository.publishing import publish
 
 
@@ -27,10 +28,32 @@ def weights(seed: int, size: int, dim: int) -> np.ndarray:
     return (np.random.default_rng(seed).standard_normal((size * size * 3, dim)) / size).astype(np.float32)
 
 
-def linear_vectors(pixels: np.ndarray, *, seed: int = 0, dim: int = 4) -> np.ndarray:
+def linear_vectors(pixels: np.ndarray, *, seed: int = 0, dim: int = 4, normalized: bool = False) -> np.ndarray:
     """What the artifact gives for uint8 [N, size, size, 3]: float32 [N, dim]."""
     flat = pixels.reshape(len(pixels), -1).astype(np.float32) / np.float32(255)
-    return flat @ weights(seed, pixels.shape[1], dim)
+    vectors = flat @ weights(seed, pixels.shape[1], dim)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True) if normalized else vectors
+
+
+def promised(dims: int, value: float | None = None) -> dict[str, Any]:
+    """An entry of the manifest's prefixes, as a run writes it; `value` is its threshold."""
+    shares = {"recall@1": dims / 100, "mAP@R": dims / 200}
+    rests_on = {"recall@1": {"queries": 40, "is_enough": True, "text": "40 queries"}}
+    if value is None:
+        none = {"threshold": None, "why_no_threshold": "nothing was held out"}
+        return {"dims": dims, "metrics": shares, "rests_on": rests_on, **none}
+    return {"dims": dims, "metrics": shares, "rests_on": rests_on, "threshold": {**THRESHOLD, "value": value}}
+
+
+THRESHOLD = {
+    "value": 1.0,
+    "rule": "same iff distance <= value",
+    "far": 0.01,
+    "frr": 0.1,
+    "eer": 0.05,
+    "pairs": 100,
+    "protocol": "drawn by hand",
+}
 
 
 def write_tiny_artifact(
@@ -43,10 +66,16 @@ def write_tiny_artifact(
     dim: int = 4,
     seed: int = 0,
     fit: str = "stretch",
+    normalized: bool = False,
+    prefixes: Sequence[dict[str, Any]] = (),
+    precision: str = "fp32",
+    **training: Any,
 ) -> Manifest:
     """Write an artifact of euclidean distance; the space depends on the seed and the sizes only."""
     preprocessing = Preprocessing(height=size, width=size, fit=fit, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
-    model = tiny_model(kind=kind, mode=mode, size=size, dim=dim, seed=seed).SerializeToString(deterministic=True)
+    model = tiny_model(kind=kind, mode=mode, size=size, dim=dim, seed=seed, normalized=normalized).SerializeToString(
+        deterministic=True
+    )
     images = golden_images()
     pixels = np.stack([load_pixels(image, preprocessing) for image in images])
     manifest = Manifest(
@@ -56,31 +85,24 @@ def write_tiny_artifact(
         streams=list(KINDS[kind].streams),
         embedding_dim=dim,
         distance="euclidean",
-        normalized=False,
+        normalized=normalized,
         margin=0.2,
         loss="triplet",
         preprocessing=preprocessing.to_dict(),
-        threshold={
-            "value": 1.0,
-            "rule": "same iff distance <= value",
-            "far": 0.01,
-            "frr": 0.1,
-            "eer": 0.05,
-            "pairs": 100,
-            "protocol": "drawn by hand",
-        },
+        threshold=THRESHOLD,
         base={"name": "linear", "source": "tests", "pretrained": False, "licence": None},
-        training={"end_time": "2026-01-01T00:00:00Z", "seed": seed},
-        precision="fp32",
+        training={"end_time": "2026-01-01T00:00:00Z", "seed": seed, **training},
+        precision=precision,
         opset=20,
         space=hashlib.sha256(f"{seed} {size} {dim}".encode()).hexdigest(),
         content=Content(sha256=content_hash(model), size=len(model)),
-        golden=make_golden(images, linear_vectors(pixels, seed=seed, dim=dim)),
+        golden=make_golden(images, linear_vectors(pixels, seed=seed, dim=dim, normalized=normalized)),
+        prefixes=[Prefix(**each) for each in prefixes],
     )
     return append_manifest(path, model, manifest)
 
 
-def tiny_model(*, kind: str, mode: str, size: int, dim: int, seed: int) -> onnx.ModelProto:
+def tiny_model(*, kind: str, mode: str, size: int, dim: int, seed: int, normalized: bool = False) -> onnx.ModelProto:
     """uint8 streams -> concat -> flatten -> matmul -> one vector per stream and the distances of the kind's pairs."""
     names = input_names(kind, mode)
     constants = {
@@ -98,11 +120,15 @@ def tiny_model(*, kind: str, mode: str, size: int, dim: int, seed: int) -> onnx.
         helper.make_node("Reshape", ["scaled", "flat"], ["rows"]),
     ]
     outputs = []
+    vectors = "embedding" if mode == "branch" else "all"
+    if normalized:
+        nodes.append(helper.make_node("MatMul", ["rows", "weights"], ["long"]))
+        nodes.append(helper.make_node("LpNormalization", ["long"], [vectors], axis=-1, p=2))
+    else:
+        nodes.append(helper.make_node("MatMul", ["rows", "weights"], [vectors]))
     if mode == "branch":
-        nodes.append(helper.make_node("MatMul", ["rows", "weights"], ["embedding"]))
         outputs.append(("embedding", dim))
     else:
-        nodes.append(helper.make_node("MatMul", ["rows", "weights"], ["all"]))
         nodes.append(helper.make_node("Reshape", ["all", "by_stream"], ["stacked"]))
         for i, stream in enumerate(names):
             nodes.append(helper.make_node("Gather", ["stacked", f"index_{i}"], [embedding_name(stream)], axis=0))

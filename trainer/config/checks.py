@@ -37,13 +37,17 @@ def check_names(config: TrainConfig) -> None:
     check_choice("distance", config.distance, list(DISTANCES), where="--distance")
 
 
-def check_choices(config: TrainConfig, loss: Loss, *, miners: Sequence[str]) -> None:
+def check_choices(config: TrainConfig, loss: Loss, *, miners: Sequence[str], takers: Sequence[str]) -> None:
     """Combinations of names, of settings that are filled in, must make sense; raises UsageError."""
     name, mining = str(config.loss), str(config.mining)
     if config.kind not in loss.kinds:
         fitting = [other for other, value in LOSSES.items() if config.kind in value.kinds]
         raise UsageError(f"loss of a {config.kind} model", expected=" or ".join(fitting), got=name, where="--loss")
-    check_choice(f"mining for the loss {name}", mining, miners, where="--mining")
+    what = f"mining for the loss {name}"
+    if mining not in miners and takers:
+        expected, mend = f"one of {', '.join(miners)}", f"it is for --loss {' or '.join(takers)}"
+        raise UsageError(what, expected=expected, got=repr(mining), where="--mining", mend=mend)
+    check_choice(what, mining, miners, where="--mining")
     _check_mining(loss, mining, miners, margin=config.margin)
     if loss.second_negative == OTHER_CLASS and (config.sampling.classes_per_batch or 3) < 3:
         raise UsageError(
@@ -73,6 +77,27 @@ def _check_mining(loss: Loss, mining: str, miners: Sequence[str], *, margin: flo
             got="0",
             where="--margin",
         )
+
+
+def check_second_margin(given: TrainConfig, loss: Loss) -> None:
+    """Refuse a second margin that the loss would not look at; raises UsageError.
+
+    Args:
+        given: as the user wrote it; or as config.yaml has it, where it is half of the margin whatever the loss.
+        loss: in use.
+    """
+    margin, margin2 = given.margin, given.margin2
+    if margin2 is None or "margin2" in loss.margin_names or (margin is not None and margin2 == margin / 2):
+        return
+    takers = [name for name, each in LOSSES.items() if "margin2" in each.margin_names]
+    kinds = " or ".join(f"--kind {kind}" for kind in LOSSES[takers[0]].kinds)
+    raise UsageError(
+        f"margin2 of the loss {loss.name}",
+        expected="none, for it has one margin",
+        got=f"{margin2:g}",
+        where="--set margin2=...",
+        mend=f"{' or '.join(takers)} has two ({kinds})",
+    )
 
 
 def check_margins(config: TrainConfig, loss: Loss) -> None:

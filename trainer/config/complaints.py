@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Sequence
 from typing import Any, get_args
 
+from artifact.kinds import KINDS
 from trainer.config.settings import Settings
 
 _FLAGS = {
@@ -16,6 +17,7 @@ _FLAGS = {
         "dim",
         "size",
         "epochs",
+        "minutes",
         "loss",
         "distance",
         "normalize",
@@ -27,6 +29,7 @@ _FLAGS = {
         "cut",
         "pooling",
         "weights",
+        "head",
         "columns",
         "fit",
         "max_megapixels",
@@ -34,6 +37,9 @@ _FLAGS = {
         "read_timeout_s",
     )
 }
+
+_CHOICES = {"kind": f"one of {', '.join(KINDS)}"}
+"""What a setting that must be given can be."""
 
 
 def flag(key: str) -> str:
@@ -72,7 +78,7 @@ def _expectation(error: dict[str, Any], model: type[Settings]) -> str:
         case "literal_error":
             return f"one of {str(context['expected']).replace(' or ', ', ')}"
         case "missing":
-            return "a value"
+            return _CHOICES.get(".".join(map(str, error["loc"])), "a value")
         case "finite_number":
             return f"a finite number{f' in {bounds}' if bounds else ''}"
         case kind:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from artifact.errors import UsageError
 from artifact.images.limits import DEFAULT_MAX_IMAGE_MB, DEFAULT_MAX_MEGAPIXELS, MAX_LIMIT, Limits
@@ -24,6 +24,10 @@ from trainer.config.settings import AugmentConfig, FreezeConfig, LoopConfig, Opt
 
 MAX_DIM = 4096
 MAX_SIZE_PX = 4096
+UNTRAINED_KIND = "triplet"
+"""Of a run without a step, where no kind was named."""
+MAX_EPOCHS = 100_000
+MAX_MINUTES = 100_000
 
 
 class TrainConfig(Settings):
@@ -32,17 +36,25 @@ class TrainConfig(Settings):
     Attributes:
         images: folder with one folder of images per class, or a table (CSV, JSON lines, Parquet) of images with their
             classes, or of tuples with one column per stream.
-        kind: `siamese`, `triplet` or `quartet`.
+        kind: `siamese`, `triplet` or `quartet`; may be left out where `epochs` is 0, and is then `triplet`.
         columns: {role: column of the table}; roles are `image` and `label`, or the kind's streams and for siamese
             tables `different` or `same`. A role that is left out is looked for under its own name.
-        base: `conv4`, a timm name, or the user's own `module:function`.
+        base: `conv4`, a timm name, or the user's own `module:function`; None: `conv4`, and with `pretrained`
+            `tf_efficientnet_lite0`.
         cut: number of stages of the base network that are kept, from the input; None: all.
-        pooling: how the last feature map becomes features: `avg`, `max`, `gem` or `flatten`; None: as the network does.
+        pooling: how the last feature map becomes features: `avg`, `max`, `gem` or `flatten`; None: as the network does,
+            but a last map of convolutions of at most 4 x 4 is flattened where weights are random.
         dim: neurons of the embedding layer.
-        size: side of the square input in pixels; None: what the base network was made for.
+        size: side of the square input in pixels; None: from random weights that of the images, up to what the base
+            network was made for; else what it was made for.
         fit: how an image that is not square becomes so: `stretch`, `crop` or `pad`.
-        epochs: passes over the training images.
-        loss: one of ours by name (artifact/losses), or the user's own `module:function`; None: the kind's.
+        epochs: passes over the training images; 0: no step is made, only the head is fitted. None: what `minutes` or
+            `steps` come to, else 20, or where these are less than 1,500 steps as many more as that takes, up to 200.
+        minutes: time for the whole command, from reading to the report; the steps that fit into it are found by trial
+            before the first of them, and `steps` holds their number.
+        steps: batches that are trained on; the last epoch ends with the last of them. None: whole epochs.
+        loss: one of ours by name (artifact/losses), or the user's own `module:function`; None: the kind's, and where a
+            margin is given the one that the kind's users mean it of.
         distance: one of ours by name (artifact/distances); everything downstream uses it.
         normalize: put every vector on the unit sphere; None: as suits the loss, and not where the margin is larger than
             any distance there.
@@ -50,9 +62,14 @@ class TrainConfig(Settings):
         margin2: the quadruplet loss's second margin; None: half of `margin`.
         mining: a miner by name, that is, which tuples of a batch count; None: the loss's.
         validation: `images:SHARE`, `classes:SHARE`, a folder of class folders, a table, or `none`: then there is no
-            threshold.
-        pretrained: start from the base network's published weights (timm).
+            threshold. None: `images:0.1`, or where most classes have fewer than four images as many whole classes as
+            the figures take.
+        pretrained: start from the base network's published weights: an installed package's, else timm's hub.
         weights: start from a local .safetensors, or .pt of plain tensors.
+        head: the embedding layer after training: `trained`, `lda` or `pca` (set by a formula from features of the
+            training images, trainer/head), or `auto`: lda where it is better on training classes set aside for that.
+        head_classes: training classes that are set aside from training to choose the head on, with `auto` and `lda`;
+            0: none. None: a tenth of them, 8 to 60, where there are 40 or more.
         seed: decides split, weights, batches and augmentation.
         max_megapixels: larger images, by width x height in millions, are unreadable ones.
         max_image_mb: larger files are unreadable images; a megabyte is 2**20 bytes.
@@ -71,22 +88,26 @@ class TrainConfig(Settings):
     images: Path
     kind: str
     columns: dict[str, str] = Field(default_factory=dict)
-    base: str = "conv4"
+    base: str | None = None
     cut: int | None = Field(default=None, ge=1)
     pooling: Literal["avg", "max", "gem", "flatten"] | None = None
     dim: int = Field(default=64, ge=1, le=MAX_DIM)
     size: int | None = Field(default=None, ge=8, le=MAX_SIZE_PX)
     fit: str = "stretch"
-    epochs: int = Field(default=20, ge=1, le=100_000)
+    epochs: int | None = Field(default=None, ge=0, le=MAX_EPOCHS)
+    minutes: float | None = Field(default=None, gt=0, le=MAX_MINUTES)
+    steps: int | None = Field(default=None, ge=1)
     loss: str | None = None
     distance: str = "euclidean"
     normalize: bool | None = None
     margin: float | None = None
     margin2: float | None = None
     mining: str | None = None
-    validation: str = "images:0.1"
+    validation: str | None = None
     pretrained: bool = False
     weights: Path | None = None
+    head: Literal["trained", "lda", "pca", "auto"] = "auto"
+    head_classes: int | None = Field(default=None, ge=0)
     seed: int = Field(default=0, ge=0, lt=2**32)
     max_megapixels: float = Field(default=DEFAULT_MAX_MEGAPIXELS, gt=0, le=MAX_LIMIT)
     max_image_mb: float = Field(default=DEFAULT_MAX_IMAGE_MB, gt=0, le=MAX_LIMIT)
@@ -102,6 +123,25 @@ class TrainConfig(Settings):
     freeze: FreezeConfig = FreezeConfig()
     augment: AugmentConfig = AugmentConfig()
     loop: LoopConfig = LoopConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _kind_without_training(cls, values: Any) -> Any:
+        """Where nothing is trained, the kind says no more than which streams a full model takes."""
+        if isinstance(values, Mapping) and values.get("epochs") == 0 and values.get("kind") is None:
+            return {**values, "kind": UNTRAINED_KIND}
+        return values
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the weights move at all: False where `epochs` is 0."""
+        return self.epochs != 0
+
+    @property
+    def network(self) -> str:
+        """Name of the base network of a configuration whose first step is done."""
+        assert self.base is not None, "settings are resolved before a network is built"
+        return self.base
 
     @property
     def limits(self) -> Limits:

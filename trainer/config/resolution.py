@@ -16,34 +16,57 @@ from pathlib import Path
 
 from artifact.distances import DISTANCES, Distance
 from artifact.errors import UsageError
-from artifact.losses import Loss
-from trainer.config.checks import check_choices, check_margins
+from artifact.losses import DEFAULT_LOSSES, MARGIN_LOSSES, Loss
+from trainer.config.checks import check_choices, check_margins, check_second_margin
 from trainer.config.config import TrainConfig
-from trainer.config.settings import BALANCED, ROUNDS, TUPLES
+from trainer.config.head import check_head, check_untrained_head
+from trainer.config.rates import Rates
+from trainer.config.settings import BALANCED, ROUNDS, TUPLES, OptimizerConfig
 
 Share = tuple[str, float]
-"""(`images` or `classes`, share of them that is held out)."""
+"""(`images`, `classes` or OPEN, share of them that is held out)."""
+
+OPEN = "open"
+"""Of a share: images, or whole classes where these are too small for that (trainer/data/open_split.py)."""
+
+RANDOM_BASE = "conv4"
+PRETRAINED_BASE = "tf_efficientnet_lite0"
+"""What `--pretrained` alone means: small, quick on processors, and its weights come as a package too."""
 
 _TARGET_BATCH = 100
 _MAX_CLASSES = 25
 _MIN_PER_CLASS = 4
 
 
-def resolve_settings(config: TrainConfig, loss: Loss, *, miners: Sequence[str]) -> TrainConfig:
-    """The first step: mining, normalisation and margins, which follow from the settings and the loss alone.
+def loss_name(config: TrainConfig) -> str:
+    """The loss that was asked for; else the kind's default, or where a margin is given the one that it is of.
+
+    A margin of 0.2 would leave the default loss of triplets, which is one of pairs, with hardly a gradient.
+    """
+    has_margin = config.margin is not None or config.margin2 is not None
+    return config.loss or (MARGIN_LOSSES if has_margin else DEFAULT_LOSSES)[config.kind]
+
+
+def resolve_settings(
+    config: TrainConfig, loss: Loss, *, miners: Sequence[str], takers: Sequence[str] = ()
+) -> TrainConfig:
+    """The first step: base network, mining, normalisation and margins, which follow from settings and loss alone.
 
     Args:
         config: its names are known ones (`check_names`).
-        loss: the one of its name, or the kind's.
+        loss: the one of `loss_name`.
         miners: names of those that fit the loss's form.
+        takers: losses of the kind that take the miner which was asked for.
 
     Raises:
         UsageError: settings that make no sense together.
     """
+    check_second_margin(config, loss)
     distance = DISTANCES[config.distance]
     normalize = _normalize(config, loss, distance) if config.normalize is None else config.normalize
     margin = loss.default_margin(distance, normalized=normalize) if config.margin is None else config.margin
     filled = {
+        "base": config.base or (PRETRAINED_BASE if config.pretrained else RANDOM_BASE),
         "loss": loss.name,
         "mining": config.mining or loss.mining,
         "margin": margin,
@@ -51,7 +74,8 @@ def resolve_settings(config: TrainConfig, loss: Loss, *, miners: Sequence[str]) 
         "normalize": normalize,
     }
     config = config.model_copy(update=filled)
-    check_choices(config, loss, miners=miners)
+    check_choices(config, loss, miners=miners, takers=takers)
+    check_untrained_head(config)
     check_margins(config, loss)
     return config
 
@@ -65,12 +89,14 @@ def _normalize(config: TrainConfig, loss: Loss, distance: Distance) -> bool:
     return loss.unit_length and (bound is None or config.margin is None or config.margin <= bound)
 
 
-def read_validation(text: str) -> Share | Path | None:
-    """What is held out: `images:0.1`, `classes:0.2`, `none` (None) or the path of a folder or table.
+def read_validation(text: str | None) -> Share | Path | None:
+    """What is held out: `images:0.1`, `classes:0.2`, `none` (None) or the path of a folder or table; None: open.
 
     Raises:
         UsageError: a share that is none, or a word that nobody could mean as a path.
     """
+    if text is None:
+        return OPEN, 0.1
     if text == "none":
         return None
     mode, colon, share = text.partition(":")
@@ -88,12 +114,13 @@ def read_validation(text: str) -> Share | Path | None:
     return mode, value
 
 
-def choose_strategy(given: TrainConfig, *, is_tuples: bool) -> str:
+def choose_strategy(given: TrainConfig, *, is_tuples: bool, has_classes: bool = True) -> str:
     """The second step: how batches are made of images with classes, or of a table of tuples.
 
     Args:
         given: as the user wrote it: mining that was asked for is refused where nothing is mined, a default is not.
         is_tuples: whether the images are a table of tuples.
+        has_classes: whether images that are in no tuples have classes.
 
     Returns:
         `balanced`, `rounds` or `tuples`.
@@ -101,6 +128,7 @@ def choose_strategy(given: TrainConfig, *, is_tuples: bool) -> str:
     Raises:
         UsageError: a strategy, or another setting, that such images cannot have.
     """
+    check_head(given, is_tuples=is_tuples, has_classes=has_classes and not is_tuples)
     fitting = (TUPLES,) if is_tuples else (BALANCED, ROUNDS)
     strategy = given.sampling.strategy or fitting[0]
     if strategy not in fitting:
@@ -111,11 +139,11 @@ def choose_strategy(given: TrainConfig, *, is_tuples: bool) -> str:
             where="--set sampling.strategy=...",
         )
     for name, asked in (("turns", given.augment.turns), ("mirrors", given.augment.mirrors)):
-        if is_tuples and asked:
+        if (is_tuples or not has_classes) and asked:
             raise UsageError(
                 f"augment.{name}",
                 expected="images with classes, for it makes more of them",
-                got="a table of tuples",
+                got="a table of tuples" if is_tuples else "images without classes",
                 where=f"--set augment.{name}=...",
             )
     if given.mining is not None and strategy != BALANCED:
@@ -125,7 +153,16 @@ def choose_strategy(given: TrainConfig, *, is_tuples: bool) -> str:
 
 
 def resolve(
-    settings: TrainConfig, *, strategy: str, size: int, num_classes: int, metrics: Sequence[str], precision: str
+    settings: TrainConfig,
+    *,
+    strategy: str,
+    size: int,
+    pooling: str | None,
+    rates: Rates,
+    num_classes: int,
+    metrics: Sequence[str],
+    precision: str,
+    validation: str | None = None,
 ) -> TrainConfig:
     """The last step: what follows from the images, the base network and the device.
 
@@ -133,15 +170,18 @@ def resolve(
         settings: from `resolve_settings`.
         strategy: from `choose_strategy`.
         size: side of the base network's input in pixels.
+        pooling: of its last map, None: its own.
+        rates: what such a network moves by.
         num_classes: classes that are trained on, turned and mirrored ones included.
         metrics: names of what will be measured on held-out images.
         precision: `fp32`, `bf16` or `fp16`.
+        validation: what was held out of the images; None: as the settings say.
 
     Raises:
         UsageError: a metric to choose the best epoch by that is not measured on these images.
     """
     sampling: dict[str, object] = {"strategy": strategy}
-    if strategy == BALANCED:
+    if strategy == BALANCED and settings.is_trained:
         sampling["classes_per_batch"], sampling["images_per_class"] = batch_shape(
             num_classes,
             classes_per_batch=settings.sampling.classes_per_batch,
@@ -152,10 +192,20 @@ def resolve(
     return settings.model_copy(
         update={
             "size": size,
+            "pooling": pooling,
+            "optimizer": _optimizer(settings.optimizer, rates),
+            "validation": validation or settings.validation,
             "sampling": settings.sampling.model_copy(update=sampling),
             "loop": settings.loop.model_copy(update=loop),
         }
     )
+
+
+def _optimizer(given: OptimizerConfig, rates: Rates) -> OptimizerConfig:
+    """The rates that were left open."""
+    peak = rates.of(given.name) if given.learning_rate is None else given.learning_rate
+    base_rate = rates.base_rate if given.base_rate is None else given.base_rate
+    return given.model_copy(update={"learning_rate": peak, "base_rate": base_rate})
 
 
 def batch_shape(num_classes: int, *, classes_per_batch: int | None, images_per_class: int | None) -> tuple[int, int]:
@@ -169,6 +219,8 @@ def _selection(settings: TrainConfig, metrics: Sequence[str]) -> tuple[str, str 
     patience = settings.loop.patience
     keep = settings.loop.keep or ("best" if patience is not None else "last")
     metric = settings.loop.metric or (metrics[0] if metrics else None)
+    if not settings.is_trained:  # there are no epochs to choose from
+        return keep, metric
     if (keep == "best" or patience is not None) and metric not in metrics:
         raise UsageError(
             "metric to choose the best epoch by",

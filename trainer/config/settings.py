@@ -51,8 +51,9 @@ class OptimizerConfig(Settings):
 
     Attributes:
         name: `adamw`, or `sgd` with Nesterov momentum 0.9.
-        learning_rate: peak, after the warm-up.
-        base_rate: the base network's rate as a multiple of `learning_rate`, which is the embedding layer's.
+        learning_rate: peak, after the warm-up; None: as suits the base network, its weights and the optimizer.
+        base_rate: the base network's rate as a multiple of `learning_rate`, which is the embedding layer's; None: 0.1
+            for networks of timm with trained weights, else 1.
         stage_decay: each stage of the base network has this share of the rate of the stage above it.
         weight_decay: decoupled with adamw; biases and normalisation layers are exempt.
         schedule: `cosine` to zero over the run, `step` (times `step_factor` after each of `step_shares` of the run),
@@ -64,8 +65,8 @@ class OptimizerConfig(Settings):
     """
 
     name: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: float = Field(default=1e-3, gt=0, le=100)
-    base_rate: float = Field(default=1.0, gt=0, le=1000)
+    learning_rate: float | None = Field(default=None, gt=0, le=100)
+    base_rate: float | None = Field(default=None, gt=0, le=1000)
     stage_decay: float = Field(default=1.0, gt=0, le=1)
     weight_decay: float = Field(default=1e-4, ge=0, le=100)
     schedule: Literal["cosine", "step", "constant"] = "cosine"
@@ -74,16 +75,23 @@ class OptimizerConfig(Settings):
     warmup_share: float = Field(default=0.05, ge=0, le=1)
     clip_norm: float | None = Field(default=None, gt=0)
 
+    @property
+    def peak(self) -> float:
+        """The learning rate of a resolved configuration."""
+        assert self.learning_rate is not None, "settings are resolved before training"
+        return self.learning_rate
+
 
 class FreezeConfig(Settings):
     """Settings of the base network's freezing: how long its weights stand still.
 
     Attributes:
         epochs: epochs from the first in which only the embedding layer trains; as many as there are, or more: always.
+            None: about 100 steps for networks of timm with trained weights, else 0.
         unfreeze_every: after that, one more stage from the top is set free every so many epochs; 0: all at once.
     """
 
-    epochs: int = Field(default=0, ge=0)
+    epochs: int | None = Field(default=None, ge=0)
     unfreeze_every: int = Field(default=0, ge=0)
 
 

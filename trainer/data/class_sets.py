@@ -23,25 +23,27 @@ import numpy as np
 from artifact.arrays import Indices
 from artifact.errors import DataError
 from artifact.listing import listed
-from rows.cells import is_text
 from rows.formats.folder import FolderImages, FolderSource, list_images
 from rows.formats.passed_over import LOOSE, counted, loses_images, no_images, passed_over_facts, passed_over_line
 from rows.formats.source import Source
 from rows.formats.split_folders import find_splits
 from rows.location import readable_name
-from rows.text_images import is_written_image
 from trainer.data.image_files import ImageFiles
 from trainer.data.notices import Notice, left_out, listed_rows
-from trainer.data.table_columns import TableColumns
-from trainer.data.table_images import TableImages, class_values, column_values
+from trainer.data.plain_images import plain_folder, plain_table
+from trainer.data.table_columns import IMAGE, TableColumns
+from trainer.data.table_images import TableImages, class_values, column_values, image_names
 
 
-def open_class_folder(folder: Path, *, what: str = "image folder", split_folders: bool = True) -> ImageFiles:
+def open_class_folder(
+    folder: Path, *, what: str = "image folder", split_folders: bool = True, needs_classes: bool = True
+) -> ImageFiles:
     """The images of a folder of class folders; no image is read yet.
 
     Args:
         what: names the folder in messages.
         split_folders: refuse a folder of splits (rows/formats/split_folders.py); False: they are classes.
+        needs_classes: refuse images none of which lies in a class folder; False: they have no classes.
 
     Raises:
         DataError: no such folder, one that cannot be listed, splits, or no image in any class folder.
@@ -53,6 +55,8 @@ def open_class_folder(folder: Path, *, what: str = "image folder", split_folders
     source = FolderSource(images)
     names, labels = column_values(source, "id"), column_values(source, "label")
     rows = sorted((row for row, label in enumerate(labels) if label), key=lambda row: (labels[row], names[row]))
+    if not rows and images and not needs_classes:
+        return plain_folder(folder, images, _passed_over(images, 0))
     if not rows:
         raise no_images(
             what,
@@ -75,18 +79,27 @@ def open_class_folder(folder: Path, *, what: str = "image folder", split_folders
     )
 
 
-def open_class_table(path: Path, columns: TableColumns, source: Source) -> ImageFiles:
+def open_class_table(path: Path, columns: TableColumns, source: Source, *, needs_classes: bool = True) -> ImageFiles:
     """The images of a table with their classes; no image is read yet.
+
+    Args:
+        needs_classes: refuse a table without any label; False: its images have no classes.
 
     Raises:
         DataError: a table that cannot be read further down, or one without any label.
     """
-    values = class_values(source, str(columns.label), where=path.name)
+    if columns.label is None:
+        names = image_names(source, columns.images[IMAGE])
+        return plain_table(path, columns, source, names, why="no label column")
+    values = class_values(source, columns.label, where=path.name)
     missing = [row for row, value in enumerate(values) if value is None or value == ""]
+    if missing and len(missing) == len(values) and not needs_classes:
+        names = image_names(source, columns.images[IMAGE])
+        return plain_table(path, columns, source, names, why=f'nothing in the label column "{columns.label}"')
     if len(missing) == len(values):
         raise DataError(f'label column "{columns.label}"', expected="a class in some rows", got="none", where=path.name)
     images = TableImages(source, tuple(columns.images.values()))
-    names = _names(source, images.columns[0], len(values))
+    names = image_names(source, images.columns[0])
     notices: list[Notice] = []
     if missing:
         kept = np.setdiff1d(np.arange(len(values)), missing)
@@ -142,9 +155,3 @@ def _numbered(values: list[Any]) -> tuple[Indices, tuple[str, ...]]:
     kinds = sorted(set(values))
     numbers = {value: number for number, value in enumerate(kinds)}
     return np.array([numbers[value] for value in values], np.int64), tuple(map(str, kinds))
-
-
-def _names(source: Source, column: str, num_rows: int) -> tuple[str, ...]:
-    """What messages call each image: its path as it stands in the table, else its row."""
-    cells = column_values(source, column) if is_text(source.schema.field(column).type) else [None] * num_rows
-    return tuple(cell if cell and not is_written_image(cell) else f"row {row}" for row, cell in enumerate(cells))

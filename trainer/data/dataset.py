@@ -24,7 +24,7 @@ from trainer.config.config import TrainConfig
 from trainer.data.class_sets import open_class_folder, open_class_table
 from trainer.data.image_files import ImageFiles
 from trainer.data.images import BadImage, Images, images_left_out, read_images
-from trainer.data.table_columns import CLASSES, check_roles, find_roles
+from trainer.data.table_columns import CLASSES, LABEL, check_roles, find_roles
 from trainer.data.tuple_table import TupleFiles, TupleRows, open_tuple_table, usable_tuples
 from trainer.data.usable_classes import lost_classes
 from trainer.pixels.cache import PixelCache
@@ -69,6 +69,7 @@ def open_dataset(
     what: str = "image folder",
     folder_has_columns: bool = False,
     split_folders: bool = True,
+    needs_classes: bool = True,
     max_image_bytes: int = DEFAULT_LIMITS.max_bytes,
 ) -> DatasetFiles:
     """Find out what a path holds; no image is read yet.
@@ -79,6 +80,7 @@ def open_dataset(
         columns: {role: column} of a table.
         what: names a folder in messages.
         split_folders: refuse a folder of splits, as open_class_folder does.
+        needs_classes: refuse images without classes that are in no tuples either.
         folder_has_columns: `columns` may be given although the path is a folder: they are for another path.
         max_image_bytes: of images that travel through a table.
 
@@ -91,9 +93,16 @@ def open_dataset(
         source, _ = open_source(path)
         source.allow_images(max_image_bytes)
         source = with_built_paths(source, columns.values(), where=path.name)
-        found = find_roles(source.schema, kind=kind, columns=columns, where=path.name, settle=source.settle)
+        found = find_roles(
+            source.schema,
+            kind=kind,
+            columns=columns,
+            where=path.name,
+            settle=source.settle,
+            needs_classes=needs_classes,
+        )
         if found.shape == CLASSES:
-            return open_class_table(path, found, source)
+            return open_class_table(path, found, source, needs_classes=needs_classes or LABEL in columns)
         return open_tuple_table(path, found, source)
     if not path.is_dir() and (path.exists() or is_table_file(path.name)):
         raise DataError(
@@ -107,7 +116,7 @@ def open_dataset(
         raise UsageError(
             "columns of an image folder", expected="none, its folders are the classes", got=got, where="--columns"
         )
-    return open_class_folder(path, what=what, split_folders=split_folders)
+    return open_class_folder(path, what=what, split_folders=split_folders, needs_classes=needs_classes)
 
 
 def files_of(opened: DatasetFiles) -> ImageFiles:

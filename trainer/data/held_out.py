@@ -6,33 +6,64 @@ left out, as held-out copies of training images are. The rest measures what the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from artifact.errors import DataError
+from artifact.errors import DataError, UsageError
 from artifact.events import Report
+from trainer.config.resolution import OPEN
 from trainer.data.contradictions import two_classes_across
-from trainer.data.dataset import Dataset
+from trainer.data.dataset import Dataset, DatasetFiles, files_of
 from trainer.data.images import Images
 from trainer.data.notices import warn
+from trainer.data.open_split import choose_split
 from trainer.data.split import split_classes, split_images, split_tuples, without_copies
-from trainer.data.tuple_table import TupleRows, only_used
+from trainer.data.tuple_table import TupleFiles, TupleRows, only_used
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataSplit:
-    """Images to train on and to validate on, and where they are of tuples, the tuples over each."""
+    """Images to train on and to validate on, and where they are of tuples, the tuples over each.
+
+    Attributes:
+        validation: what was held out where that was open, as `--validation` says it; else None.
+    """
 
     train: Images
     tuples: TupleRows | None = None
     held_out: Images | None = None
     held_out_tuples: TupleRows | None = None
+    validation: str | None = None
 
 
 def can_validate(images: Images | None) -> bool:
     """Whether leave-one-out retrieval means anything here: two classes, one of them with two images."""
     return images is not None and len(images.files.classes) > 1 and int(np.bincount(images.labels).max()) > 1
+
+
+def share_of(opened: DatasetFiles, share: tuple[str, float] | None, *, given: str) -> tuple[str, float] | None:
+    """How much of a data set is held out: of images without classes nothing, for nothing is measured on them.
+
+    Args:
+        opened: what is held out of.
+        share: (`images` or `classes`, share), or None.
+        given: the setting, for messages.
+
+    Raises:
+        UsageError: a share of classes where there are none.
+    """
+    if files_of(opened).classes:
+        return share
+    is_tuples = isinstance(opened, TupleFiles)
+    if share is not None and share[0] == "classes":
+        raise UsageError(
+            f"validation of {'a table of tuples' if is_tuples else 'images without classes'}",
+            expected=f"{'images:SHARE' if is_tuples else 'none'}, or another table or folder",
+            got=given,
+            where="--validation",
+        )
+    return share if is_tuples else None
 
 
 def split_dataset(
@@ -42,7 +73,7 @@ def split_dataset(
 
     Args:
         dataset: all that was read.
-        validation: a set of its own, (`images` or `classes`, share), or None to train on all.
+        validation: a set of its own, (`images`, `classes` or `open`, share), or None to train on all.
         kind: decides how many classes must stay.
         seed: decides the split.
         report: gets warnings.
@@ -51,29 +82,39 @@ def split_dataset(
         DataError: classes that cannot be split, or a set of its own that nothing can be measured on.
     """
     if validation is None:
-        return DataSplit(train=dataset.images, tuples=dataset.tuples)
+        return DataSplit(train=dataset.images, tuples=dataset.tuples, validation="none")
     if isinstance(validation, Dataset):
         return _with_validation(dataset, validation, report)
     mode, share = validation
     if dataset.tuples is not None:
-        return _split_tuples(dataset.images, dataset.tuples, share, seed, report)
-    images = dataset.images
+        split = _split_tuples(dataset.images, dataset.tuples, share, seed, report)
+        return replace(split, validation=_as_setting("images", share) if mode == OPEN else None)
+    images, min_train = dataset.images, 3 if kind == "quartet" else 2
+    said = None
+    if mode == OPEN:
+        mode, share = choose_split(images, share, seed=seed, min_train=min_train, report=report)
+        said = _as_setting(mode, share)
     if mode == "images":
         rows, held = split_images(images, share, seed=seed)
     else:
-        rows, held = split_classes(images, share, seed=seed, min_train=3 if kind == "quartet" else 2)
+        rows, held = split_classes(images, share, seed=seed, min_train=min_train)
     held_out = _without_copies(images.take(held), images.take(rows), report)
     if can_validate(held_out):
-        return DataSplit(train=images.take(rows), held_out=held_out)
+        return DataSplit(train=images.take(rows), held_out=held_out, validation=said)
     message = "nothing was held out, so there are no held-out metrics and no threshold: the classes are too small"
     warn(report, f"{message}; use --validation classes:0.2 or a folder")
-    return DataSplit(train=images)
+    return DataSplit(train=images, validation=said)
+
+
+def _as_setting(mode: str, share: float) -> str:
+    """`images:0.1`, as `--validation` takes it."""
+    return f"{mode}:{share!r}"
 
 
 def _with_validation(dataset: Dataset, validation: Dataset, report: Report) -> DataSplit:
     train, tuples = dataset.images, dataset.tuples
     if validation.tuples is None:
-        if tuples is None and (line := two_classes_across(train, validation.images)) is not None:
+        if train.files.classes and (line := two_classes_across(train, validation.images)) is not None:
             warn(report, line)
         held_out = _without_copies(validation.images, train, report)
         if not can_validate(held_out):

@@ -29,9 +29,10 @@ class ImageFiles:
         root: the folder, or the table.
         names: relative POSIX paths, or what messages call the images of a table.
         labels: int64 [images], indices into `classes`; zeros where there are no classes.
-        classes: names of the first-level folders, or values of the label column, sorted; empty for tables of tuples.
+        classes: names of the first-level folders, or values of the label column, sorted; empty for tables of tuples
+            and for images without classes.
         images: each image in order, as often as it is iterated; none where they have been read.
-        is_folder: whether they are those of a folder of class folders.
+        is_folder: whether they are those of a folder.
         notices: what the user should know of what was left out.
     """
 

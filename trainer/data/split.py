@@ -25,7 +25,8 @@ from artifact.errors import DataError
 from trainer.data.images import Images
 from trainer.data.tuple_table import TupleRows
 
-_MIN_SMALL_CLASSES = 25
+MIN_SMALL_CLASSES = 25
+"""Enough classes for a figure that means something."""
 
 
 def split_images(images: Images, share: float, *, seed: int) -> tuple[Indices, Indices]:
@@ -46,7 +47,7 @@ def split_images(images: Images, share: float, *, seed: int) -> tuple[Indices, I
         elif len(digests) >= 4:
             small.append(ordered)
     wanted = round(share * sum(len(digests) for digests in small) / 2)
-    pairs = min(len(small), max(wanted, _MIN_SMALL_CLASSES))
+    pairs = min(len(small), max(wanted, MIN_SMALL_CLASSES))
     for ordered in sorted(small, key=lambda digests: _order("".join(digests), seed))[:pairs]:
         chosen += ordered[:2]
     return _train_and_held_out([index for digest in chosen for index in groups[digest]], len(images))
@@ -59,7 +60,7 @@ def split_classes(images: Images, share: float, *, seed: int, min_train: int) ->
         DataError: too few classes to hold two out and keep `min_train`.
     """
     num_classes = len(images.files.classes)
-    count = max(2, round(share * num_classes))
+    count = num_held_out_classes(share, num_classes)
     if num_classes - count < min_train:
         raise DataError(
             f"classes to hold {share:g} of them out",
@@ -68,12 +69,22 @@ def split_classes(images: Images, share: float, *, seed: int, min_train: int) ->
             where=images.files.root,
             mend="use --validation images:0.1",
         )
-    content: list[list[str]] = [[] for _ in range(num_classes)]
+    chosen = class_order(images, seed=seed)[:count]
+    return _train_and_held_out(np.flatnonzero(np.isin(images.labels, chosen)).tolist(), len(images))
+
+
+def num_held_out_classes(share: float, num_classes: int) -> int:
+    """How many classes are held out at a share: two at least."""
+    return max(2, round(share * num_classes))
+
+
+def class_order(images: Images, *, seed: int) -> list[int]:
+    """Every class, in the order in which they are held out; by content and seed."""
+    content: list[list[str]] = [[] for _ in images.files.classes]
     for label, digest in zip(images.labels, images.hashes, strict=True):
         content[label].append(digest)
     keys = [_order("".join(sorted(digests)), seed) for digests in content]
-    chosen = sorted(range(num_classes), key=keys.__getitem__)[:count]
-    return _train_and_held_out(np.flatnonzero(np.isin(images.labels, chosen)).tolist(), len(images))
+    return sorted(range(len(content)), key=keys.__getitem__)
 
 
 def split_tuples(tuples: TupleRows, hashes: Sequence[str], share: float, *, seed: int) -> tuple[Indices, Indices, bool]:

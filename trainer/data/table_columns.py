@@ -28,9 +28,10 @@ class TableColumns:
     """The columns of a table, by role.
 
     Attributes:
-        shape: `classes` (roles `image` and `label`) or `tuples` (the kind's streams, and of siamese tables a target).
+        shape: `classes` (roles `image` and `label`, or `image` alone where no label is needed) or `tuples` (the kind's
+            streams, and of siamese tables a target).
         images: image columns: {"image": column}, or one for every stream in the kind's order.
-        label: of `classes`.
+        label: of `classes`; None: its images have none.
         target: of siamese tuples: (`different` or `same`, column).
     """
 
@@ -80,6 +81,7 @@ def find_roles(
     columns: Mapping[str, str],
     where: str,
     settle: Callable[[Sequence[str]], pa.Schema],
+    needs_classes: bool = True,
 ) -> TableColumns:
     """Find the columns that are trained on.
 
@@ -90,6 +92,7 @@ def find_roles(
             file, filename and file_name too.
         where: name of the table, for messages.
         settle: gives the types of the columns that are trained on: those of others do not matter.
+        needs_classes: an image column alone is no shape; False: it is one of images without classes.
 
     Raises:
         UsageError: a role that is none, or two shapes at once.
@@ -105,7 +108,7 @@ def find_roles(
                 where=where,
                 mend=f"name the right one with --columns {role}=...",
             )
-    found = _find_shape(schema, kind, columns, where)
+    found = _find_shape(schema, kind, columns, where, needs_classes=needs_classes)
     read = [
         *found.images.values(),
         *([found.label] if found.label else []),
@@ -118,7 +121,9 @@ def find_roles(
     return found
 
 
-def _find_shape(schema: pa.Schema, kind: str, columns: Mapping[str, str], where: str) -> TableColumns:
+def _find_shape(
+    schema: pa.Schema, kind: str, columns: Mapping[str, str], where: str, *, needs_classes: bool
+) -> TableColumns:
     """The columns by role, of one of the two shapes; their types are not looked at."""
     names = _by_name(schema, kind) | dict(columns)
     streams = KINDS[kind].streams
@@ -139,9 +144,12 @@ def _find_shape(schema: pa.Schema, kind: str, columns: Mapping[str, str], where:
     if has_streams:
         target = _target(names, columns, schema, where) if kind == "siamese" else None
         return TableColumns(shape=TUPLES, images={stream: names[stream] for stream in streams}, target=target)
+    if not needs_classes and IMAGE in names and set(columns) <= {IMAGE}:
+        return TableColumns(shape=CLASSES, images={IMAGE: names[IMAGE]})
+    alone = "" if needs_classes else "image alone, "
     raise DataError(
         f"table for a {kind} model",
-        expected=f"columns image and label, or {joined(_tuple_roles(kind))}",
+        expected=f"columns {alone}image and label, or {joined(_tuple_roles(kind))}",
         got=", ".join(schema.names),
         where=where,
         mend="name them with --columns ROLE=COLUMN",

@@ -10,8 +10,10 @@ from typing import Any
 
 from artifact.arrays import Indices
 from artifact.errors import DataError
+from rows.cells import is_text
 from rows.formats.source import Source
 from rows.images import ImageRef
+from rows.text_images import is_written_image
 
 _ROWS_PER_READ, _BYTES_PER_READ = 256, 1 << 24
 
@@ -52,6 +54,15 @@ def column_values(source: Source, column: str) -> list[Any]:
     return [value for table in tables for value in table[column].to_pylist()]
 
 
+def image_names(source: Source, column: str) -> tuple[str, ...]:
+    """What messages call the image of each row: its path as it stands in the table, else its row."""
+    if is_text(source.schema.field(column).type):
+        cells = column_values(source, column)
+    else:
+        cells = [None] * _num_rows(source, column)
+    return tuple(cell if cell and not is_written_image(cell) else f"row {row}" for row, cell in enumerate(cells))
+
+
 def class_values(source: Source, column: str, *, where: str) -> list[Any]:
     """The label of each row; None where it has none. Numbers are whole: a gap makes 3 a 3.0, which is 3 still.
 
@@ -74,3 +85,12 @@ def class_values(source: Source, column: str, *, where: str) -> list[Any]:
                 )
             values[row] = int(value)
     return values
+
+
+def _num_rows(source: Source, column: str) -> int:
+    """Rows of a table; read where nobody has counted them."""
+    known = source.count_rows([column])
+    if known is not None:
+        return known
+    tables = source.chunks([column], start_row=0, max_rows=_ROWS_PER_READ, max_bytes=_BYTES_PER_READ)
+    return sum(table.num_rows for table in tables)

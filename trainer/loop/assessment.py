@@ -12,6 +12,7 @@ from analysis.measures.retrieval import retrieval_metrics
 from analysis.measures.threshold import threshold_of_pairs, why_none
 from artifact.arrays import Vectors
 from trainer.data.images import Images
+from trainer.loop.assessed import Assessed
 from trainer.loop.training import Training
 from trainer.networks.branch import Branch, evaluating
 
@@ -31,29 +32,31 @@ def embed(branch: Branch, images: Images) -> Vectors:
 
 def assess(training: Training) -> dict[str, float]:
     """Metrics of the weights that would be kept, on what is held out, and of how many; empty where nothing is."""
-    prepared = training.prepared
-    if prepared.held_out is None:
-        return {}
-    vectors = embed(training.kept_branch, prepared.held_out)
+    held_out = training.prepared.held_out
+    return {} if held_out is None else measure(training, embed(training.kept_branch, held_out))
+
+
+def measure(run: Assessed, vectors: Vectors) -> dict[str, float]:
+    """Metrics of vectors of the held-out images, float32 [N, n], and of how many queries or tuples."""
+    prepared = run.prepared
+    assert prepared.held_out is not None
     if prepared.held_out_tuples is not None:
         tuples = prepared.held_out_tuples
         different = None if tuples.different is None else torch.from_numpy(tuples.different)
-        outcome = training.objective(
-            torch.from_numpy(vectors), tuples=torch.from_numpy(tuples.images), different=different
-        )
+        outcome = run.objective(torch.from_numpy(vectors), tuples=torch.from_numpy(tuples.images), different=different)
         share = round(100 * float(outcome.share_correct), 4)
         return {"held_out_pct_correct": share, "num_held_out_tuples": len(tuples)}
-    metrics = retrieval_metrics(vectors, prepared.held_out.labels, distance=training.config.distance, ks=(1,))
+    metrics = retrieval_metrics(vectors, prepared.held_out.labels, distance=run.config.distance, ks=(1,))
     return {name: float(metrics[name]) for name in ("recall@1", "mAP@R")} | {"num_queries": int(metrics["queries"])}
 
 
-def held_out_pairs(training: Training, vectors: Vectors | None) -> Pairs | None:
+def held_out_pairs(run: Assessed, vectors: Vectors | None) -> Pairs | None:
     """The pairs that threshold and report are taken from; None where nothing with classes is held out.
 
     Args:
         vectors: float32 [N, n] of the held-out images, or None; where they are not finite there are no pairs.
     """
-    prepared, config = training.prepared, training.config
+    prepared, config = run.prepared, run.config
     if vectors is None or prepared.held_out is None or prepared.held_out_tuples is not None:
         return None
     if not np.isfinite(vectors).all():  # the run ends all the same, and its page says so
@@ -66,10 +69,12 @@ def find_threshold(pairs: Pairs | None) -> dict[str, Any] | None:
     return None if pairs is None else threshold_of_pairs(pairs)
 
 
-def why_no_threshold(training: Training, pairs: Pairs | None) -> str | None:
+def why_no_threshold(run: Assessed, pairs: Pairs | None) -> str | None:
     """Why a run has no decision threshold; None where it has one."""
-    prepared = training.prepared
+    prepared = run.prepared
     if prepared.held_out is None:
+        if prepared.tuples is None and not prepared.train.files.classes:
+            return "the images have no classes"
         return "nothing was held out"
     if prepared.held_out_tuples is not None:
         return "held-out tuples have no classes"

@@ -6,6 +6,7 @@ that is queued there, so it happens every ten steps on a GPU and every step on a
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -43,7 +44,7 @@ def train_epoch(
     Raises:
         TrainingError: a loss that is not finite, or vectors that stay at one point.
     """
-    config, position, per_epoch = training.config, training.position, training.batches.per_epoch
+    config, position, per_epoch = training.config, training.position, training.steps_of_epoch
     training.start_epoch()
     guard = CollapseGuard(config, collapsed_steps=position.collapsed)
     means = _Means(position.sums, position.counts)
@@ -89,10 +90,12 @@ def train_epoch(
 
 def _ahead(training: Training) -> Iterator[tuple[Batch, Pixels | None]]:
     """The batches that are left, each fetched in a thread while the one before it is trained on."""
-    batches = training.batches.epoch(training.position.epoch, first=training.position.batch)
+    position = training.position
+    batches = training.batches.epoch(position.epoch, first=position.batch)
+    left = training.steps_of_epoch - position.batch
     with ThreadPoolExecutor(max_workers=1) as pool:
         waiting = None
-        for batch in batches:
+        for batch in itertools.islice(batches, left):
             coming = batch, pool.submit(training.fetch, batch)
             if waiting is not None:
                 yield waiting[0], waiting[1].result()
@@ -162,7 +165,7 @@ def _statistics(outcome: Outcome) -> dict[str, Tensor]:
 
 
 def _refuse_loss(loss: float, step: int, config: TrainConfig) -> None:
-    rate = config.optimizer.learning_rate
+    rate = config.optimizer.peak
     raise TrainingError(
         f"loss at step {step}",
         expected="a finite number",

@@ -2,8 +2,8 @@
 
 Decisions a reader would question:
 - Every distinct image of a batch goes through the branch once; the streams of a kind exist as tuples of vectors only.
-- Nothing is printed here. `report` gets one dict per event (`read`, `step`, `epoch`, `hint`, `warning`, `end`), and
-  the command line draws them.
+- Nothing is printed here. `report` gets one dict per event (`read`, `step`, `epoch`, `hint`, `warning`, `head`,
+  `end`), and the command line draws them.
 - Under torchrun every rank runs this function; the first one alone validates, reports and writes, and what it decides
   holds for all.
 """
@@ -26,21 +26,28 @@ from artifact.atomic import write_atomically
 from artifact.events import Report
 from artifact.images.cores import granted_threads
 from trainer.config.config import TrainConfig
-from trainer.loop.assessment import assess, embed, find_threshold, held_out_pairs, why_no_threshold
-from trainer.loop.distributed import joined
+from trainer.config.continuing import continued
+from trainer.config.length import check_length, num_epochs
+from trainer.config.objective_facts import objective_facts
+from trainer.loop.assessment import assess
+from trainer.loop.budget import settle_length
+from trainer.loop.distributed import Ranks, joined
 from trainer.loop.epoch import train_epoch
 from trainer.loop.event_log import EventLog, require_tensorboard
+from trainer.loop.expected_end import length_facts, with_expected_end
+from trainer.loop.finishing import finish
 from trainer.loop.interruption import Interruption
 from trainer.loop.preparation import prepare
 from trainer.loop.resumption import resume_training
-from trainer.loop.run_report import report_run
 from trainer.loop.training import Training, make_training
+from trainer.loop.untrained import fit_untrained
 from trainer.run.checkpoint import save_checkpoint, save_state
-from trainer.run.facts import final_facts, first_facts
-from trainer.run.folder import CHECKPOINT, METRICS, STATE, check_output, create_run, write_facts
-from trainer.run.saved_run import Run, load_run, load_weights, read_facts
+from trainer.run.facts import first_facts
+from trainer.run.folder import CONFIG, METRICS, check_output, create_run
+from trainer.run.former_settings import as_begun
+from trainer.run.saved_run import Run, load_run, read_config
 from trainer.watch.hints import Watch
-from trainer.watch.selection import is_kept, is_out_of_patience, kept_line
+from trainer.watch.selection import is_kept, is_out_of_patience
 
 
 def fit(
@@ -51,7 +58,7 @@ def fit(
     resume: bool = False,
     check: Callable[[TrainConfig], None] | None = None,
 ) -> Run:
-    """Train a branch and write its run folder.
+    """Train a branch, or with `epochs` 0 fit its head alone (untrained.py), and write its run folder.
 
     Args:
         config: what to train; see TrainConfig.
@@ -72,28 +79,47 @@ def fit(
     """
     started = time.monotonic()
     output = Path(output)
+    check_length(config)
     with joined(config.loop.device) as ranks, _granted_threads():
         say: Report = report if report is not None and ranks.is_first else lambda event: None
-        if not resume:
+        if resume:
+            config = _as_begun(as_begun(config, output), output, ranks)
+        else:
             ranks.on_first(lambda: check_output(output))
         if config.loop.tensorboard:
             require_tensorboard()  # before any image is read
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(config.seed)
             prepared = prepare(config, report=say, device=ranks.device, resuming=resume)
+            prepared, budget = settle_length(prepared, ranks, output, started=started)
             if check is not None:
                 ranks.on_first(partial(check, prepared.config))
+            if not prepared.config.is_trained:
+                ranks.on_first(partial(fit_untrained, prepared, output, say, started, ranks.device, resume=resume))
+                return load_run(output)
             training = make_training(prepared, ranks, output)
             if resume:
                 resume_training(output, training)
             else:
                 base = prepared.base.to_dict()
                 facts = first_facts(data=prepared.data_facts(), seed=config.seed, base=base)
+                facts |= {"objective": objective_facts(prepared.config, prepared.loss)}
+                facts |= {} if budget is None else {"budget": budget.to_dict()}
                 ranks.on_first(lambda: create_run(output, prepared.config, facts))
+            say({"event": "objective", **objective_facts(prepared.config, prepared.loss)})
+            say({"event": "length", **length_facts(training, budget)})
             with _log(training, say) as log:
-                _train(training, output, log)
-        ranks.on_first(lambda: _finish(training, output, say, started))
+                _train(training, output, with_expected_end(log, training, budget))
+        ranks.on_first(lambda: finish(training, output, say, started))
     return load_run(output)
+
+
+def _as_begun(config: TrainConfig, output: Path, ranks: Ranks) -> TrainConfig:
+    """What the user left open is as the run in the folder began; where there is none, that is refused later."""
+    begun: list[TrainConfig] = []
+    ranks.on_first(lambda: begun.append(read_config(output)) if (output / CONFIG).is_file() else None)
+    written = ranks.agree(begun[0] if begun else None)
+    return config if written is None else continued(config, written)
 
 
 @contextmanager
@@ -128,12 +154,12 @@ def _log(training: Training, say: Report) -> Iterator[Report]:
 
 def _train(training: Training, output: Path, say: Report) -> None:
     """All epochs that are left, each with its validation, its line of metrics and its state."""
-    config, ranks = training.config, training.ranks
+    config, ranks, epochs = training.config, training.ranks, num_epochs(training.config)
     save, watch = partial(_save, training, output), Watch(config, training.lines)
     with Interruption() as interruption:
-        while training.position.epoch < config.epochs and not is_out_of_patience(training.lines, config.loop):
+        while training.position.epoch < epochs and not is_out_of_patience(training.lines, config.loop):
             line = train_epoch(training, say, save=save, interruption=interruption)
-            is_last = line["epoch"] == config.epochs
+            is_last = line["epoch"] == epochs
             if is_last or line["epoch"] % config.loop.validate_every == 0:
                 line |= ranks.agree(assess(training) if ranks.is_first else {})
             training.lines.append(ranks.agree(line))
@@ -144,7 +170,7 @@ def _train(training: Training, output: Path, say: Report) -> None:
                     save_checkpoint(output, training.kept_branch)
             save()
             rests_on = {"rests_on": as_facts(training_counts(training.lines[-1]))}
-            say({"event": "epoch", "epochs": config.epochs} | training.lines[-1] | rests_on)
+            say({"event": "epoch", "epochs": epochs} | training.lines[-1] | rests_on)
             for message in watch.epoch(training.lines[-1]):
                 say({"event": "hint", "message": message})
             if ranks.any(interruption.received is not None):
@@ -154,24 +180,3 @@ def _train(training: Training, output: Path, say: Report) -> None:
 def _save(training: Training, output: Path) -> None:
     if training.ranks.is_first:
         save_state(output, training.branch, training.optimizer, training.average, training.position)
-
-
-def _finish(training: Training, output: Path, say: Report, started: float) -> None:
-    """Threshold, report and facts of the weights that were kept; then the state is not needed any more."""
-    load_weights(training.branch, output / CHECKPOINT)
-    held_out = training.prepared.held_out
-    vectors = None if held_out is None else embed(training.branch, held_out)
-    pairs = held_out_pairs(training, vectors)
-    threshold = find_threshold(pairs)
-    metrics = kept_line(training.lines, training.config.loop)
-    facts = read_facts(output) | final_facts(
-        metrics,
-        rests_on=as_facts(training_counts(metrics)),
-        threshold=threshold,
-        why_no_threshold=why_no_threshold(training, pairs),
-        seconds=time.monotonic() - started,
-    )
-    report_run(training, facts, vectors, pairs, say)
-    write_facts(output, facts)
-    (output / STATE).unlink()
-    say({"event": "end", "seconds": facts["seconds"], "threshold": threshold})

@@ -1,8 +1,7 @@
 """The preparation of a run, before anything is written: configuration resolved, network built, images read and split.
 
 Decisions a reader would question:
-- Conv4 takes images at their own size up to 64 px. It has no size it was made for, and a fixed one would blow 28 px
-  digits up or throw away most of a photograph.
+- A run that goes on chooses nothing of its network again: size and pooling are what its config.yaml says.
 - Turned and mirrored classes are made after the split and on the training side only: a held-out image that is found
   among its own mirror images says nothing.
 """
@@ -14,30 +13,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from artifact.errors import DataError, UsageError
+from artifact.errors import DataError
 from artifact.events import Report
-from artifact.images.decoding import inspect_image
-from artifact.images.image_error import ImageError
-from artifact.images.limits import DEFAULT_LIMITS, Limits
 from artifact.images.preprocessing import Preprocessing
-from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
-from artifact.losses import DEFAULT_LOSSES, Loss
+from artifact.losses import Loss
 from trainer.config.checks import check_names
 from trainer.config.config import TrainConfig
-from trainer.config.resolution import Share, choose_strategy, read_validation, resolve, resolve_settings
+from trainer.config.rates import usual_rates
+from trainer.config.resolution import Share, choose_strategy, loss_name, read_validation, resolve, resolve_settings
 from trainer.data.contradictions import same_and_different, two_classes
 from trainer.data.dataset import Dataset, DatasetFiles, files_of, open_cache, open_dataset, read_dataset, tell_opened
-from trainer.data.held_out import DataSplit, split_dataset
+from trainer.data.held_out import DataSplit, share_of, split_dataset
 from trainer.data.image_files import ImageFiles, newly_read
+from trainer.data.image_sides import median_side
 from trainer.data.images import Images
 from trainer.data.notices import NoticeLog, warn
 from trainer.data.tuple_table import TupleFiles, TupleRows
 from trainer.data.usable_classes import check_classes, usable_classes
+from trainer.head.set_aside import set_aside, set_aside_facts
 from trainer.networks.base_networks import BaseNetwork, build_base, make_preprocessing, source_of
-from trainer.objective.mining import MINERS
+from trainer.objective.mining import MINERS, losses_of_miner
 from trainer.objective.own_loss import find_loss
 from trainer.run.saved_run import Run
 from trainer.weights.precision import is_slow, resolve_precision
@@ -46,8 +43,6 @@ Validation = DatasetFiles | Share | None
 """Data of its own, how much of the training data, or nothing."""
 
 _CPU = torch.device("cpu")
-_HEADERS = 64
-_MIN_SIZE_PX = 16
 
 
 class ChangedImagesError(DataError):
@@ -64,6 +59,7 @@ class Prepared:
         base: the base network, with its first weights.
         train: images to train on, turned and mirrored ones included.
         held_out: images to validate on, or None.
+        set_aside: images of classes that only the head is chosen on, not turned, or None.
         tuples: over `train`, of a table of tuples; else None.
         held_out_tuples: over `held_out`, which then has no classes; None where it has, or where nothing is held out.
         data_sha256: hash over the sorted content hashes of the images, and over the tuples of a table.
@@ -76,6 +72,7 @@ class Prepared:
     base: BaseNetwork
     train: Images
     held_out: Images | None
+    set_aside: Images | None = None
     tuples: TupleRows | None = None
     held_out_tuples: TupleRows | None = None
     data_sha256: str
@@ -92,6 +89,7 @@ class Prepared:
             "num_classes": self.num_classes,
             "num_train_images": len(self.train),
             "num_train_classes": len(self.train.files.classes),
+            **set_aside_facts(self.set_aside),
             "num_validation_images": len(held_out) if held_out is not None else 0,
             "num_validation_classes": len(held_out.files.classes) if held_out is not None else 0,
             **self.told,
@@ -115,25 +113,16 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU,
     log = NoticeLog(report)
     report = log.report
     opened, validation = _open(config, report, has_begun=resuming)
-    strategy = choose_strategy(given, is_tuples=isinstance(opened, TupleFiles))
-    if not isinstance(opened, TupleFiles):
-        check_classes(opened, kind=config.kind)
-    own_size = source_of(config.base).own_size_px
-    size = config.size
-    if size is None and own_size is not None:
-        size = small_size(files_of(opened), own_size, config.limits, read_timeout_s=config.read_timeout_s)
-    base = build_base(
-        config.base,
-        size=size,
-        pretrained=config.pretrained,
-        weights=config.weights,
-        cut=config.cut,
-        pooling=config.pooling,
+    strategy = choose_strategy(
+        given, is_tuples=isinstance(opened, TupleFiles), has_classes=bool(files_of(opened).classes)
     )
-    for note in base.notes:
+    if config.is_trained and not isinstance(opened, TupleFiles):
+        check_classes(opened, kind=config.kind)
+    base = _base_network(config, files_of(opened), fresh=not resuming)
+    for note in base.notes if config.is_trained else (*base.notes, *base.untrained_notes):
         warn(report, note)
     dataset, split = _read(config, opened, validation, make_preprocessing(config, base), report=report)
-    train = split.train
+    config, train, aside = set_aside(config, split)
     if config.augment.turns or config.augment.mirrors:
         train = train.with_turns(turns=config.augment.turns, mirrors=config.augment.mirrors)
     precision = resolve_precision(config.loop.precision, device)
@@ -143,9 +132,12 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU,
         config,
         strategy=strategy,
         size=base.size,
+        pooling=base.pooling,
+        rates=usual_rates(base.family, trained=base.trained),
         num_classes=len(train.files.classes),
         metrics=_measured_metrics(split),
         precision=precision,
+        validation=split.validation,
     )
     return Prepared(
         config=config,
@@ -153,6 +145,7 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU,
         base=base,
         train=train,
         held_out=split.held_out,
+        set_aside=aside,
         tuples=split.tuples,
         held_out_tuples=split.held_out_tuples,
         data_sha256=dataset.sha256,
@@ -169,8 +162,9 @@ def settle(config: TrainConfig) -> tuple[TrainConfig, Loss]:
         UsageError: an unknown name, a user's loss that cannot serve as one, settings that make no sense together.
     """
     check_names(config)
-    loss = find_loss(config.loss or DEFAULT_LOSSES[config.kind])
-    return resolve_settings(config, loss, miners=MINERS[loss.form]), loss
+    loss = find_loss(loss_name(config))
+    takers = losses_of_miner(config.mining, kind=config.kind)
+    return resolve_settings(config, loss, miners=MINERS[loss.form], takers=takers), loss
 
 
 def read_split(run: Run, *, report: Report) -> tuple[Images, Images | None]:
@@ -187,22 +181,21 @@ def read_split(run: Run, *, report: Report) -> tuple[Images, Images | None]:
     return split.train, split.held_out
 
 
-def small_size(
-    files: ImageFiles,
-    largest: int,
-    limits: Limits = DEFAULT_LIMITS,
-    *,
-    read_timeout_s: float = DEFAULT_READ_TIMEOUT_S,
-) -> int:
-    """Median of the shorter sides of a sample of the images, from their headers, within 16 and `largest` px."""
-    sides = []
-    for ref in files.some(_HEADERS):
-        try:
-            _, width, height = inspect_image(ref.read(limits.max_bytes, timeout_s=read_timeout_s), limits)
-        except ImageError:
-            continue  # reported with its reason when all images are read
-        sides.append(min(width, height))
-    return int(np.clip(np.median(sides), _MIN_SIZE_PX, largest)) if sides else largest
+def _base_network(config: TrainConfig, files: ImageFiles, *, fresh: bool) -> BaseNetwork:
+    """The base network with its first weights; what a fresh one leaves open follows from the images."""
+    images_px = None
+    if fresh and config.size is None and source_of(config.network).sized_by_images:
+        images_px = median_side(files, config.limits, read_timeout_s=config.read_timeout_s)
+    return build_base(
+        config.network,
+        size=config.size,
+        pretrained=config.pretrained,
+        weights=config.weights,
+        cut=config.cut,
+        pooling=config.pooling,
+        fresh=fresh,
+        images_px=images_px,
+    )
 
 
 def _open(config: TrainConfig, report: Report, *, has_begun: bool) -> tuple[DatasetFiles, Validation]:
@@ -218,6 +211,7 @@ def _open(config: TrainConfig, report: Report, *, has_begun: bool) -> tuple[Data
         kind=config.kind,
         columns=config.columns,
         split_folders=split_folders,
+        needs_classes=config.is_trained,
         max_image_bytes=most,
     )
     tell_opened(opened, report)
@@ -234,14 +228,7 @@ def _open(config: TrainConfig, report: Report, *, has_begun: bool) -> tuple[Data
         )
         tell_opened(apart, report, what=what if validation.is_dir() else "validation table")
         return opened, apart
-    if isinstance(opened, TupleFiles) and validation is not None and validation[0] == "classes":
-        raise UsageError(
-            "validation of a table of tuples",
-            expected="images:SHARE, or another table or folder",
-            got=config.validation,
-            where="--validation",
-        )
-    return opened, validation
+    return opened, share_of(opened, validation, given=str(config.validation))
 
 
 def _measured_metrics(split: DataSplit) -> tuple[str, ...]:
@@ -266,7 +253,7 @@ def _read(
     )
     cache = open_cache(config, preprocessing, num_images=total, report=report)
     dataset = _checked(
-        read_dataset(opened, config, preprocessing, cache=cache, report=report), opened, kind=config.kind, report=report
+        read_dataset(opened, config, preprocessing, cache=cache, report=report), opened, config, report=report
     )
     if expected is not None and dataset.sha256 != expected:
         where = dataset.images.files.root
@@ -282,13 +269,14 @@ def _read(
     return dataset, split_dataset(dataset, held_out, kind=config.kind, seed=config.seed, report=report)
 
 
-def _checked(dataset: Dataset, opened: DatasetFiles, *, kind: str, report: Report) -> Dataset:
-    """Without the classes that no tuple can be drawn from; contradictions are told. Raises DataError."""
+def _checked(dataset: Dataset, opened: DatasetFiles, config: TrainConfig, *, report: Report) -> Dataset:
+    """Without the classes that no tuple can be drawn from, if any is; contradictions are told. Raises DataError."""
     if isinstance(opened, TupleFiles) and dataset.tuples is not None:
         line = same_and_different(dataset.tuples, dataset.images, opened.streams)
     else:
         line = two_classes(dataset.images)
-        dataset = Dataset(images=usable_classes(dataset.images, kind=kind, report=report))
+        if config.is_trained:
+            dataset = Dataset(images=usable_classes(dataset.images, kind=config.kind, report=report))
     if line is not None:
         warn(report, line)
     return dataset

@@ -34,7 +34,7 @@ def resume_training(output: Path, training: Training) -> None:
     Raises:
         RunError: no unfinished run, another configuration, other images, or files that are damaged.
     """
-    _check_resume(output, training.prepared)
+    check_resume(output, training.prepared)
     if (output / STATE).is_file():
         position = load_state(output, training.branch, training.optimizer, training.average)
         training.scaler.load_state_dict(position.scaler)
@@ -43,8 +43,12 @@ def resume_training(output: Path, training: Training) -> None:
         training.position = Position()
 
 
-def _check_resume(output: Path, prepared: Prepared) -> None:
-    """Refuse to continue what is not there, is finished, or was something else; no epoch need be finished yet."""
+def check_resume(output: Path, prepared: Prepared) -> None:
+    """Refuse to continue what is not there, is finished, or was something else; no epoch need be finished yet.
+
+    Raises:
+        RunError: what is refused.
+    """
     if not output.is_dir():
         raise RunError("run to resume", expected="an unfinished run", got="nothing there", where=output)
     facts = read_facts(output)

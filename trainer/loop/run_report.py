@@ -27,7 +27,7 @@ from pages.findings import ClassLine, HeldOut, Neighbourhoods, PairDistances, Re
 from pages.report import write_report
 from trainer.config.config import to_yaml
 from trainer.data.images import Images
-from trainer.loop.training import Training
+from trainer.loop.assessed import Assessed
 from trainer.watch.hints import Watch
 
 NUM_NEIGHBOURS = 8
@@ -36,31 +36,29 @@ MAX_MAPPED = 2_000
 """Vectors on the map, a sample of more."""
 
 
-def report_run(
-    training: Training, facts: dict[str, Any], vectors: Vectors | None, pairs: Pairs | None, say: Report
-) -> None:
+def report_run(run: Assessed, facts: dict[str, Any], vectors: Vectors | None, pairs: Pairs | None, say: Report) -> None:
     """Write report.html; what goes wrong there is a warning, for the run itself is done.
 
     Args:
-        training: at its end.
+        run: at its end.
         facts: what will stand in facts.json.
         vectors: float32 [N, n] of the held-out images, by the weights that were kept; None where nothing is held out.
         pairs: those that the threshold was taken from; None where the images have no classes, or
             the vectors are not finite.
         say: gets the warning.
     """
-    config, images = training.config, training.prepared.held_out
+    config, images = run.config, run.prepared.held_out
     try:
         held_out = None
         if images is not None and vectors is not None:
             held_out = examine(images, vectors, pairs, distance=config.distance, seed=config.seed)
         write_report(
-            training.folder,
+            run.folder,
             settings=config.model_dump(),
             settings_text=to_yaml(config),
             facts=facts,
-            lines=training.lines,
-            hints=Watch(config, training.lines).hints,
+            lines=run.lines,
+            hints=Watch(config, run.lines).hints,
             held_out=held_out,
             threshold=facts.get("threshold"),
         )

@@ -14,6 +14,7 @@ from torch import nn
 
 from artifact.errors import DataError
 from trainer.config.config import TrainConfig
+from trainer.config.length import num_epochs
 from trainer.loop.distributed import Ranks
 from trainer.networks.base_networks import BaseNetwork
 from trainer.networks.branch import Branch
@@ -58,7 +59,7 @@ def fill_batches(
 def _refused(branch: Branch, base: BaseNetwork, config: TrainConfig, ranks: Ranks) -> dict[int, str]:
     """{number of images: why it is refused} of the numbers below 2; in the epoch in which most layers train."""
     modes = [(module, module.training) for module in branch.modules()]
-    apply_freeze(branch, base, config.freeze, config.epochs - 1)
+    apply_freeze(branch, base, config.freeze, num_epochs(config) - 1)
     if ranks.device.type == "cuda":
         for module in branch.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -18,13 +18,14 @@ from torch.optim.swa_utils import AveragedModel
 from artifact.errors import TrainingError
 from artifact.images.decoding import Pixels
 from trainer.augment.augmentation import augment
-from trainer.config.config import TrainConfig
+from trainer.config.length import num_epochs, steps_of_epoch
+from trainer.loop.assessed import Assessed, make_objective
 from trainer.loop.distributed import Ranks
 from trainer.loop.preparation import Prepared
 from trainer.loop.shares import fill_batches
 from trainer.networks.base_networks import make_branch
 from trainer.networks.branch import Branch
-from trainer.objective.objective import Objective, Outcome
+from trainer.objective.objective import Outcome
 from trainer.run.checkpoint import Position
 from trainer.sampling.batch import Batch, Batches
 from trainer.sampling.batches import make_batches
@@ -36,51 +37,42 @@ from trainer.weights.precision import InPrecision
 
 
 @dataclass(kw_only=True)
-class Training:
+class Training(Assessed):
     """A run under way.
 
     Attributes:
-        prepared: configuration, base network and images.
         ranks: the processes that train together.
-        folder: the run folder.
-        branch: what is trained.
         own_module, module: the branch in its precision, compiled where asked; and the same joined over ranks.
         optimizer, scaler: what moves the weights; the scaler does nothing but in float16.
         average: the moving average of the weights, or None.
         batches: where batches come from.
-        objective: vectors of a batch to one loss.
         position: where the run stands.
-        lines: metrics of the finished epochs.
     """
 
-    prepared: Prepared
     ranks: Ranks
-    folder: Path
-    branch: Branch
     own_module: nn.Module
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     average: AveragedModel | None
     batches: Batches
-    objective: Objective
     position: Position = field(default_factory=Position)
-    lines: list[dict[str, Any]] = field(default_factory=list)
     frozen: FrozenFeatures | None = None
     module: nn.Module = field(default_factory=nn.Identity)
     num_free_stages: int = -1
 
     @property
-    def config(self) -> TrainConfig:
-        return self.prepared.config
+    def num_steps(self) -> int:
+        return self.config.steps or num_epochs(self.config) * self.batches.per_epoch
 
     @property
-    def num_steps(self) -> int:
-        return self.config.epochs * self.batches.per_epoch
+    def steps_of_epoch(self) -> int:
+        """Steps of the epoch under way; the last one may end early."""
+        return steps_of_epoch(self.config, self.position.epoch, per_epoch=self.batches.per_epoch)
 
     @property
     def step(self) -> int:
         """Steps that are done."""
-        return self.position.epoch * self.batches.per_epoch + self.position.batch
+        return min(self.num_steps, self.position.epoch * self.batches.per_epoch + self.position.batch)
 
     @property
     def kept_branch(self) -> Branch:
@@ -177,13 +169,7 @@ def make_training(prepared: Prepared, ranks: Ranks, folder: Path) -> Training:
         scaler=torch.amp.GradScaler(ranks.device.type, enabled=config.loop.precision == "fp16"),
         average=None if config.loop.average is None else make_average(branch, config.loop.average),
         batches=fill_batches(batches, branch, prepared.base, config, ranks=ranks, num_images=len(prepared.train)),
-        objective=Objective(
-            loss=prepared.loss,
-            distance=config.distance,
-            mining=str(config.mining),
-            margin=float(config.margin or 0),
-            margin2=float(config.margin2 or 0),
-        ),
+        objective=make_objective(prepared),
     )
 
 

@@ -18,10 +18,11 @@ from torch import nn
 from artifact.errors import UsageError
 from artifact.images.preprocessing import Preprocessing
 from trainer.config.config import TrainConfig
+from trainer.config.rates import Family
 from trainer.networks.branch import Branch
 from trainer.networks.conv4 import CONV4
 from trainer.networks.pooling import POOLINGS, Pooled
-from trainer.networks.source_network import Source, SourceNetwork, Triple, UnknownNameError
+from trainer.networks.source_network import Source, SourceNetwork, Start, Triple, UnknownNameError
 from trainer.networks.stages import Stages, find_stages
 from trainer.networks.timm_networks import TIMM
 from trainer.networks.user_networks import USER
@@ -42,12 +43,15 @@ class BaseNetwork:
         num_features: width of its output.
         size: side of its input in pixels.
         mean, std: per channel, in units of [0, 1].
+        own_pixels: whether these are those of the weights alone; then they stand in the facts.
         source: `timm VERSION`, `lookalike` or the user's `module:function`.
-        weights: where the first weights came from: `random`, `timm/NAME.TAG`, or `file NAME`.
+        weights: where the first weights came from: `random`, `timm/NAME.TAG`, `package NAME VERSION` or `file NAME`.
+        pretrained: whether these are weights that are published for it.
         licence: of those weights, where known.
         stages: what is set free, and gets its learning rate, one by one.
         cut: number of stages that were kept, or None: the whole network.
         pooling: a name in POOLINGS, or None: the network's own.
+        family, trained: what the rates of a fresh network go by; from weights that were trained, or random ones.
         notes: what the user should hear before training, one line each.
     """
 
@@ -57,19 +61,31 @@ class BaseNetwork:
     size: int
     mean: Triple
     std: Triple
+    own_pixels: bool = False
     source: str
     weights: str
+    pretrained: bool = False
     licence: str | None
     stages: Stages
     cut: int | None = None
     pooling: str | None = None
+    family: Family = "own"
+    trained: bool = False
     notes: tuple[str, ...] = ()
 
+    @property
+    def untrained_notes(self) -> tuple[str, ...]:
+        """What the user should hear where nothing is trained; a user's own network may have weights of its own."""
+        if self.weights != "random" or is_user_code(self.name):
+            return ()
+        mend = "use --pretrained or --weights FILE, unless a random network is what is wanted"
+        return (f"the weights of {self.name} are random and are not trained: {mend}",)
+
     def to_dict(self) -> dict[str, Any]:
-        """The facts that stand in the run and in every artifact; cut and pooling only where there are such."""
-        pretrained = self.weights.startswith("timm/")
+        """The facts that stand in the run and in every artifact; the last four only where there are such."""
         facts: dict[str, Any] = {"name": self.name, "source": self.source, "weights": self.weights}
-        facts |= {"pretrained": pretrained, "licence": self.licence}
+        facts |= {"pretrained": self.pretrained, "licence": self.licence}
+        facts |= {"mean": list(self.mean), "std": list(self.std)} if self.own_pixels else {}
         facts |= {"cut": self.cut} if self.cut is not None else {}
         return facts | ({"pooling": self.pooling} if self.pooling is not None else {})
 
@@ -91,18 +107,24 @@ def build_base(
     weights: Path | None = None,
     cut: int | None = None,
     pooling: str | None = None,
+    fresh: bool = False,
+    images_px: int | None = None,
 ) -> BaseNetwork:
     """Make a base network by name.
 
     Args:
         name: `conv4`, a model name of timm, with or without its tag (`resnet18`, `resnet18.a1_in1k`), or the user's own
             `module:function` (trainer/networks/user_networks.py).
-        size: side of the input in pixels; None: what the network was made for.
-        pretrained: load the weights that timm publishes for it.
+        size: side of the input in pixels; None: what the network was made for, or what `images_px` says.
+        pretrained: load the weights that are published for it: an installed package's, or timm's.
         weights: load a local .safetensors or .pt file of the whole network instead.
         cut: number of stages that are kept, from the input; everything behind them is gone. None: the whole network.
         pooling: `avg`, `max`, `gem` or `flatten` of the last feature map, over patches where the network works on
             patches (its class token is then not used). None: as the network does, or the average behind a cut.
+        fresh: it is about to be trained, so a pooling that was left open is chosen: a small map of random weights is
+            flattened. What was trained is built again as it was.
+        images_px: median of the shorter sides of the images that a fresh one will be trained on
+            (trainer/networks/input_size.py).
 
     Raises:
         UsageError: unknown name, a size that the network cannot take, weights that do not exist or do not fit, a
@@ -112,12 +134,17 @@ def build_base(
     if pooling is not None and pooling not in POOLINGS:
         raise UsageError("pooling", expected=f"one of {', '.join(POOLINGS)}", got=repr(pooling), where="--pooling")
     try:
-        whole = source_of(name).make(name, size, pretrained)
+        trained = pretrained or weights is not None
+        start = Start(size=size, images_px=images_px, published=pretrained, trained=trained)
+        whole = source_of(name).make(name, start)
     except UnknownNameError as error:
         raise _name_error(name, error.known) from None
     origin, licence = whole.weights, whole.licence
     if weights is not None:
         origin, licence = f"file {weights.name}", load_weights(whole.module, weights, name=name)
+    family = whole.family() if fresh else "own"
+    if fresh and not trained and pooling is None and cut is None and whole.has_small_map():
+        pooling = "flatten"
     module, ends = _taken_apart(whole, cut, pooling), whole.ends[:cut]
     black = torch.zeros(1, 3, whole.size, whole.size)
     stages, features = find_stages(module, ends, black)
@@ -134,12 +161,16 @@ def build_base(
         size=whole.size,
         mean=whole.mean,
         std=whole.std,
+        own_pixels=whole.own_pixels,
         source=whole.source,
         weights=origin,
+        pretrained=pretrained and weights is None,
         licence=licence,
         stages=stages,
         cut=cut,
         pooling=pooling,
+        family=family,
+        trained=trained,
         notes=_notes(name, num_features, pooling),
     )
 

@@ -17,7 +17,9 @@ import itertools
 from torch import Tensor, nn
 
 from artifact.errors import UsageError
-from trainer.networks.source_network import Ends, Source, SourceNetwork
+from trainer.config.rates import Family
+from trainer.networks.input_size import chosen_size
+from trainer.networks.source_network import Ends, Source, SourceNetwork, Start
 
 NATURAL_SIZE_PX = 64
 """Largest side that is taken by default; smaller images are taken at their own size."""
@@ -54,19 +56,26 @@ class Conv4Network(SourceNetwork):
     def last_map(self) -> nn.Module:
         return self._blocks()
 
+    def family(self) -> Family:
+        return "conv4"
+
     def _blocks(self) -> nn.Sequential:
         assert isinstance(self.module, Conv4)
         return self.module.blocks
 
 
-def conv4_network(name: str, size: int | None, pretrained: bool) -> Conv4Network:
-    """Conv4 with random weights; raises UsageError where published ones are asked for."""
-    if pretrained:
+def conv4_network(name: str, start: Start) -> Conv4Network:
+    """Conv4 with random weights; raises UsageError where published ones are asked for.
+
+    It has no size that it was made for, and a fixed one would blow 28 px digits up or throw away most of a photograph.
+    """
+    if start.published:
         raise UsageError("published weights of conv4", expected="none, there are no such", got="--pretrained")
     module = Conv4()
     relus: list[nn.Module] = [layer for layer in module.blocks if isinstance(layer, nn.ReLU)]
     ends: Ends = [(f"block{index}", relu) for index, relu in enumerate(relus, 1)]
-    return Conv4Network(name=name, module=module, size=size or NATURAL_SIZE_PX, source="lookalike", ends=ends)
+    size = start.size or chosen_size(start.images_px, natural=NATURAL_SIZE_PX, step=1, trained=False)
+    return Conv4Network(name=name, module=module, size=size, source="lookalike", ends=ends)
 
 
-CONV4 = Source(make=conv4_network, names=("conv4",), own_size_px=NATURAL_SIZE_PX)
+CONV4 = Source(make=conv4_network, names=("conv4",), sized_by_images=True)

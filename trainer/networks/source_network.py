@@ -8,9 +8,27 @@ from dataclasses import dataclass, field
 from torch import nn
 
 from artifact.errors import UsageError
+from trainer.config.rates import Family
 
 Triple = tuple[float, float, float]
 Ends = list[tuple[str, nn.Module | None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """How a network starts: with which weights, and at which size.
+
+    Attributes:
+        size: side of the input in pixels, where the user gives one.
+        images_px: median of the shorter sides of the images that it will be trained on, where they are known.
+        published: whether the weights that are published for it are loaded.
+        trained: whether it starts from weights that were trained, published ones or those of a local file.
+    """
+
+    size: int | None = None
+    images_px: int | None = None
+    published: bool = False
+    trained: bool = False
 
 
 @dataclass(kw_only=True)
@@ -22,8 +40,9 @@ class SourceNetwork:
         module: float32 [N, 3, size, size] -> float32 [N, features], or [N, C, H, W] of a user's own network.
         size: side of its input in pixels.
         mean, std: per channel, in units of [0, 1].
+        own_pixels: whether these are those of the weights alone, and cannot be told from the name.
         source: `timm VERSION`, `lookalike` or the user's `module:function`.
-        weights: `random` or `timm/NAME.TAG`.
+        weights: `random`, `timm/NAME.TAG` or `package NAME VERSION`.
         licence: of those weights, where known.
         ends: name and last module of each stage, from the input.
     """
@@ -33,6 +52,7 @@ class SourceNetwork:
     size: int
     mean: Triple = (0.5, 0.5, 0.5)
     std: Triple = (0.5, 0.5, 0.5)
+    own_pixels: bool = False
     source: str
     weights: str = "random"
     licence: str | None = None
@@ -45,6 +65,14 @@ class SourceNetwork:
     def last_map(self) -> nn.Module:
         """The network without its own pooling: images -> the last feature map, channels first."""
         raise NotImplementedError
+
+    def family(self) -> Family:
+        """What its learning rates go by (trainer/config/rates.py)."""
+        return "own"
+
+    def has_small_map(self) -> bool:
+        """Whether its features are the average of a map that is small enough to be flattened, by default, instead."""
+        return False
 
     def not_cut(self, why: str) -> UsageError:
         """The refusal to cut this network."""
@@ -61,16 +89,14 @@ class Source:
     """A source of base networks.
 
     Attributes:
-        make: (name, side of the input in pixels or None, published weights?) -> the whole network; it raises
-            UnknownNameError for a name that it does not have.
+        make: (name, how it starts) -> the whole network; it raises UnknownNameError for a name that it does not have.
         names: of the networks that it alone has, where they can be listed.
-        own_size_px: its networks take images at their own size unless the user gives one, up to this side in pixels;
-            None: at the size that each network was made for.
+        sized_by_images: whether the size of its networks, where it was left open, may follow from the images.
     """
 
-    make: Callable[[str, int | None, bool], SourceNetwork]
+    make: Callable[[str, Start], SourceNetwork]
     names: tuple[str, ...] = ()
-    own_size_px: int | None = None
+    sized_by_images: bool = False
 
 
 class UnknownNameError(Exception):

@@ -8,18 +8,24 @@ kept stage goes with any cut, the last one's included: final norms and widening 
 from __future__ import annotations
 
 import contextlib
-import socket
-from collections.abc import Iterator
+import copy
+from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 import torch
 from torch import Tensor, nn
 
 from artifact.errors import TrainingError, UsageError
-from trainer.networks.source_network import Ends, Source, SourceNetwork, Triple, UnknownNameError
+from trainer.config.rates import Family
+from trainer.networks.hub import cache_alone, hub_answers
+from trainer.networks.input_size import chosen_size, sizes_from
+from trainer.networks.packaged_weights import OfferedWeights
+from trainer.networks.source_network import Ends, Source, SourceNetwork, Start, Triple, UnknownNameError
 from trainer.networks.stages import drop_unused, run_once
+from trainer.networks.weight_packages import find_weights, way_to_install
+
+SMALL_MAP = 4
+"""Largest side of a last map that is flattened by default where weights are random."""
 
 
 class TimmStages(nn.Module):
@@ -59,6 +65,17 @@ class TimmMap(nn.Module):
         return maps.permute(0, 3, 1, 2) if self.channels_last else maps
 
 
+class _Features(nn.Module):
+    """A network of timm up to its head: float32 [N, 3, H, W] -> whatever it calls its features."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Any:
+        return self.network.forward_features(images)
+
+
 class TimmNetwork(SourceNetwork):
     """A network of timm as a source."""
 
@@ -91,6 +108,31 @@ class TimmNetwork(SourceNetwork):
         channels_last = getattr(network, "output_fmt", "NCHW") == "NHWC"
         return TimmMap(network, channels_last=channels_last, num_other_tokens=others)
 
+    def family(self) -> Family:
+        return "patches" if self._map_sides() is None else "convolutions"
+
+    def has_small_map(self) -> bool:
+        sides = self._map_sides()
+        if sides is None or not _is_small(sides):
+            return False
+        try:  # on a copy, for what fails half-way is changed
+            whole = copy.copy(self)
+            whole.module = copy.deepcopy(self.module)
+            shape = run_once(whole.last_map(), self._black()).shape
+        except UsageError:
+            return False
+        return len(shape) == 4 and _is_small(shape[2:])
+
+    def _map_sides(self) -> tuple[int, int] | None:
+        """Of the map that its features end in, channels first as convolutions give it; None: tokens or otherwise."""
+        try:
+            maps: Any = run_once(_Features(self.module), self._black())
+        except Exception:  # a network of another build
+            return None
+        if not isinstance(maps, Tensor) or maps.ndim != 4 or getattr(self.module, "output_fmt", "NCHW") == "NHWC":
+            return None
+        return int(maps.shape[2]), int(maps.shape[3])
+
     def _network(self) -> Any:
         return self.module
 
@@ -98,13 +140,15 @@ class TimmNetwork(SourceNetwork):
         return torch.zeros(1, 3, self.size, self.size)
 
 
-def timm_network(name: str, size: int | None, pretrained: bool) -> TimmNetwork:
+def timm_network(name: str, start: Start) -> TimmNetwork:
     """A network of timm by name, its output layer removed, with random or published weights.
+
+    Published weights are those of an installed package where one offers some, else the hub's.
 
     Raises:
         UnknownNameError: no such network.
         UsageError: a size that it cannot take.
-        TrainingError: published weights that could not be fetched.
+        TrainingError: published weights that could not be fetched, or that a package spoils.
     """
     from trainer.networks.torchvision_guard import guard_torchvision
 
@@ -117,35 +161,91 @@ def timm_network(name: str, size: int | None, pretrained: bool) -> TimmNetwork:
         published = None
     if published is None:
         raise UnknownNameError(timm.list_models())
-    if pretrained and not published.has_weights:
+    offered = find_weights(name) if start.published else None
+    if start.published and offered is None and not published.has_weights:
         raise UsageError(f"published weights of {name}", expected="none, there are no such", got="--pretrained")
-    natural = int(published.input_size[1])
-    size = size or natural
-    offline = pretrained and not _hub_answers()
-    resized: dict[str, Any] = {"img_size": size} if published.fixed_input_size and size != natural else {}
-    try:
-        with _cache_alone() if offline else contextlib.nullcontext():
-            module = timm.create_model(name, pretrained=pretrained, num_classes=0, **resized)
-        _check_output(module, size)
-    except Exception as error:  # downloads and 1,300 networks raise anything
-        if offline:
-            raise TrainingError(
-                f"published weights of {name} could not be fetched",
-                got="no connection, and no copy of an earlier one",
-                mend="check the network, or give a local file with --weights FILE.safetensors",
-            ) from None
-        raise _build_error(name, size, pretrained, error) from None
-    return TimmNetwork(
+    network = TimmNetwork(
         name=name,
-        module=module,
-        size=size,
+        module=nn.Identity(),
+        size=0,
         mean=_triple(published.mean),
         std=_triple(published.std),
         source=f"timm {timm.__version__}",
-        ends=_ends(module),
-        weights=f"timm/{published.architecture}.{published.tag}" if pretrained else "random",
-        licence=published.license if pretrained else None,
     )
+    if offered is not None:
+        pixels = (network.mean, network.std)
+        network.mean, network.std = offered.weights.mean, offered.weights.std
+        network.own_pixels = pixels != (network.mean, network.std)
+        network.weights, network.licence = f"package {offered.package}", offered.licence
+    elif start.published:
+        network.weights = f"timm/{published.architecture}.{published.tag}"
+        network.licence = published.license
+    _build(network, published, start, offered)
+    return network
+
+
+def _build(network: TimmNetwork, published: Any, start: Start, offered: OfferedWeights | None) -> None:
+    """Its module and size: as given, or as the images and the weights have it, up to what it can take.
+
+    A network built at a second size draws its random weights anew, so that only the size decides them.
+    """
+    import timm
+
+    made_for = int(published.input_size[1])
+    natural = made_for if offered is None or offered.weights.size is None else offered.weights.size
+    from_hub = start.published and offered is None
+    offline = from_hub and not hub_answers()
+    drawn = torch.get_rng_state()
+
+    def make(size: int) -> nn.Module:
+        torch.set_rng_state(drawn)
+        resized: dict[str, Any] = {"img_size": size} if published.fixed_input_size and size != made_for else {}
+        with cache_alone() if offline else contextlib.nullcontext():
+            module: nn.Module = timm.create_model(network.name, pretrained=from_hub, num_classes=0, **resized)
+        if offered is not None:
+            offered.load_into(module, timm.create_model(network.name, **resized))
+        return module
+
+    size = start.size or natural
+    try:
+        network.module, sizes = make(size), [size]
+        if start.size is None:
+            step = _step(network.module)
+            size = chosen_size(start.images_px, natural=natural, step=step, trained=start.trained)
+            sizes = list(sizes_from(size, natural=natural, step=step))
+        network.size = _first_that_fits(network, sizes, make if published.fixed_input_size else None)
+    except TrainingError:
+        raise
+    except Exception as error:  # downloads and 1,300 networks raise anything
+        raise _build_error(network.name, size, from_hub=from_hub, offline=offline, error=error) from None
+    network.ends = _ends(network.module)
+
+
+def _first_that_fits(network: TimmNetwork, sizes: Sequence[int], make: Callable[[int], nn.Module] | None) -> int:
+    """The first of some sizes that the network takes; it is made anew for each where it has a fixed one."""
+    built = sizes[-1]  # natural, or the only one
+    for number, size in enumerate(sizes, 1):
+        try:
+            if make is not None and size != built:
+                network.module, built = make(size), size
+            _check_output(network.module, size)
+        except Exception:
+            if number == len(sizes):
+                raise
+            continue
+        return size
+    raise AssertionError("no size to try")
+
+
+def _is_small(sides: Sequence[int]) -> bool:
+    """Whether a map has more than one position and few enough to tell them apart."""
+    return 1 < max(sides) <= SMALL_MAP
+
+
+def _step(module: nn.Module) -> int:
+    """Stride of the last feature map, which is the patch of networks without another one."""
+    stages: Any = getattr(module, "feature_info", None)
+    return max(1, int(stages[-1]["reduction"])) if stages else 1
 
 
 def _ends(module: nn.Module) -> Ends:
@@ -161,39 +261,16 @@ def _check_output(module: nn.Module, size: int) -> None:
         raise ValueError(f"its output has {features.ndim} axes, expected [N, features]")
 
 
-def _hub_answers(timeout_s: float = 5) -> bool:
-    """Whether the weights' server takes a connection; a proxy is believed. The hub's own client tries for a minute."""
-    from huggingface_hub import constants
-
-    address = urlsplit(constants.ENDPOINT)
-    if getproxies().get(address.scheme):
-        return True
-    try:
-        port = address.port or (443 if address.scheme == "https" else 80)
-        socket.create_connection((address.hostname or "", port), timeout_s).close()
-    except OSError:
-        return False
-    return True
-
-
-@contextlib.contextmanager
-def _cache_alone() -> Iterator[None]:
-    """The hub's client looks at what it fetched earlier, and nowhere else."""
-    from huggingface_hub import constants
-
-    before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before
-
-
-def _build_error(name: str, size: int, pretrained: bool, error: Exception) -> Exception:
-    if pretrained:
-        mend = "check the network, or give a local file with --weights FILE.safetensors"
-        return TrainingError(f"published weights of {name} could not be fetched", got=_reason(error), mend=mend)
-    mend = "choose another --size"
-    return UsageError(f"base network {name} at {size} px", expected="a size it can take", got=_reason(error), mend=mend)
+def _build_error(name: str, size: int, *, from_hub: bool, offline: bool, error: Exception) -> Exception:
+    if not from_hub:
+        expected = "a size it can take"
+        mend = "choose another --size"
+        return UsageError(f"base network {name} at {size} px", expected=expected, got=_reason(error), mend=mend)
+    install = way_to_install(name)
+    mend = "check the network, or give a local file with --weights FILE.safetensors"
+    mend = mend if install is None else f"{install} brings them, or check the network"
+    got = "no connection, and no copy of an earlier one" if offline else _reason(error)
+    return TrainingError(f"published weights of {name} could not be fetched", got=got, mend=mend)
 
 
 def _reason(error: Exception) -> str:
@@ -205,4 +282,4 @@ def _triple(values: Any) -> Triple:
     return red, green, blue
 
 
-TIMM = Source(make=timm_network)
+TIMM = Source(make=timm_network, sized_by_images=True)

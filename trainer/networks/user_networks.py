@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from artifact.errors import UsageError
-from trainer.networks.source_network import Ends, Source, SourceNetwork, Triple
+from trainer.networks.source_network import Ends, Source, SourceNetwork, Start, Triple
 from trainer.networks.stages import run_once
 from trainer.user_code import failure, load_user_object
 
@@ -60,19 +60,19 @@ class UserNetwork(SourceNetwork):
             raise self.not_cut("its stages when chained give something else than within the network")
 
 
-def user_network(name: str, size: int | None, pretrained: bool) -> UserNetwork:
+def user_network(name: str, start: Start) -> UserNetwork:
     """Call the user's function and check what it gives; raises UsageError for everything that can be wrong."""
     what = f"base network {name}"
-    if pretrained:
+    if start.published:
         mend = "load them in the function, or with --weights FILE.safetensors"
         expected = "none, they are not known here"
         raise UsageError(f"published weights of {name}", expected=expected, got="--pretrained", mend=mend)
     make = load_user_object(name, what="base network", where=_WHERE)
-    module = _call(make, size, what=what)
+    module = _call(make, start.size, what=what)
     if not isinstance(module, nn.Module):
         kind = f"the class {module.__name__}" if isinstance(module, type) else type(module).__name__
         raise UsageError(f"what {name} gives", expected="a torch.nn.Module", got=kind, where=_WHERE)
-    size = size or _natural_size(module, make, what=what)
+    size = start.size or _natural_size(module, make, what=what)
     network = UserNetwork(
         name=name,
         module=module,

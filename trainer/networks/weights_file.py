@@ -7,6 +7,7 @@ checkpoints of our own runs (`base.`) hold the same network under longer names, 
 from __future__ import annotations
 
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from artifact.errors import UsageError
 
-_PREFIXES = ("", "module.", "base.", "base.network.")
+_PREFIXES = ("", "module.", "base.", "base.network.", "base.network.network.")
 _WRAPPERS = ("state_dict", "model")
 _LICENCE_KEYS = ("license", "licence")
 
@@ -34,6 +35,16 @@ def load_weights(module: nn.Module, path: Path, *, name: str) -> str | None:
         UsageError: no such file, not of this kind, or of another network.
     """
     tensors, licence = read_weights(path)
+    put_weights(module, tensors, name=name, where=path)
+    return licence
+
+
+def put_weights(module: nn.Module, tensors: Mapping[str, Tensor], *, name: str, where: Path) -> None:
+    """Copy named tensors into a whole network; none may be missing, a removed output layer may be left over.
+
+    Raises:
+        UsageError: tensors of another network.
+    """
     own = module.state_dict()
     matches = {prefix: sum(prefix + key in tensors for key in own) for prefix in _PREFIXES}
     prefix = max(_PREFIXES, key=lambda prefix: matches[prefix])
@@ -44,9 +55,8 @@ def load_weights(module: nn.Module, path: Path, *, name: str) -> str | None:
         first = (missing + unlike)[0]
         expected = f"{len(own)} tensors that fit, such as {first} {list(own[first].shape)}"
         got = f"{len(missing)} missing and {len(unlike)} of another shape"
-        raise UsageError(f"weights for {name}", expected=expected, got=got, where=path)
+        raise UsageError(f"weights for {name}", expected=expected, got=got, where=where)
     module.load_state_dict(found, strict=False)
-    return licence
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], str | None]:

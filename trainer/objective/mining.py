@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from artifact.losses import Loss
+from artifact.losses import LOSSES, Loss
 from artifact.losses.loss import PAIR, QUARTET, TRIPLET
 from trainer.objective.pair_mining import PAIR_MINERS, mine_pairs
 from trainer.objective.triplet_mining import TRIPLET_MINERS, mine_quartets, mine_triplets
@@ -32,6 +32,11 @@ MINERS: dict[str, tuple[str, ...]] = {
     TRIPLET: tuple(TRIPLET_MINERS),
     QUARTET: tuple(TRIPLET_MINERS),
 }
+
+
+def losses_of_miner(miner: str | None, *, kind: str) -> list[str]:
+    """Names of our losses that a model of the kind may have and whose tuples the miner finds."""
+    return [name for name, loss in LOSSES.items() if kind in loss.kinds and miner in MINERS[loss.form]]
 
 
 def mine(distances: Tensor, masks: Masks, *, loss: Loss, miner: str, margin: float) -> Tuples:

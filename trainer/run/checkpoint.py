@@ -9,6 +9,7 @@ Decisions a reader would question:
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,9 +48,28 @@ class Position:
     scaler: dict[str, Any] = field(default_factory=dict)
 
 
-def save_checkpoint(path: Path, branch: nn.Module) -> None:
-    """Write the weights that export will read, replaced at once."""
-    write_atomically(path / CHECKPOINT, save(_plain(branch.state_dict())))
+def save_checkpoint(path: Path, branch: nn.Module, *, head: Mapping[str, Any] | None = None) -> None:
+    """Write the weights that export will read, replaced at once.
+
+    Args:
+        path: the run folder.
+        branch: whose weights.
+        head: facts of the closed-form head that stands in them, or None.
+    """
+    notes = None if head is None else {_KEY: json.dumps({"head": dict(head)})}
+    write_atomically(path / CHECKPOINT, save(_plain(branch.state_dict()), notes))
+
+
+def head_in(file: Path) -> dict[str, Any] | None:
+    """Facts of the closed-form head in a checkpoint; None: the trained layer stands in it. Raises RunError."""
+    try:
+        with safe_open(file, framework="pt") as stream:
+            notes = (stream.metadata() or {}).get(_KEY)
+        head: dict[str, Any] | None = None if notes is None else json.loads(notes)["head"]
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        got = " ".join(str(error).split())[:200]
+        raise RunError("head of a checkpoint", expected="its facts", got=got, where=file) from None
+    return head
 
 
 def save_state(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -22,6 +22,8 @@ def final_facts(
     rests_on: Mapping[str, Any],
     threshold: Mapping[str, Any] | None,
     why_no_threshold: str | None,
+    head: Mapping[str, Any],
+    prefixes: Sequence[Mapping[str, Any]],
     seconds: float,
 ) -> dict[str, Any]:
     """Known after the last step: metrics and what each rests on, the threshold or why there is none, time.
@@ -31,6 +33,8 @@ def final_facts(
         rests_on: {metric: {its counts, "is_enough", "text"}}, see analysis.measures.support.
         threshold: see analysis.measures.threshold.
         why_no_threshold: in words, where there is none.
+        head: see trainer/head/final.py.
+        prefixes: see trainer/loop/prefixes.py; none of a trained head.
         seconds: of the whole training.
     """
     missing = {"why_no_threshold": why_no_threshold} if why_no_threshold is not None else {}
@@ -39,6 +43,8 @@ def final_facts(
         "rests_on": dict(rests_on),
         "threshold": dict(threshold) if threshold is not None else None,
         **missing,
+        "head": dict(head),
+        "prefixes": [dict(each) for each in prefixes],
         "end_time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "seconds": round(seconds, 1),
     }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from trainer.config.config import TrainConfig, make_config
 from trainer.networks.base_networks import BaseNetwork, build_base, make_branch, make_preprocessing
 from trainer.networks.branch import Branch
 from trainer.run.folder import CHECKPOINT, CONFIG, FACTS
+from trainer.run.former_settings import with_former
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +75,11 @@ class Run:
         threshold: dict[str, Any] | None = self.facts.get("threshold")
         return threshold
 
+    @property
+    def prefixes(self) -> list[dict[str, Any]]:
+        """{dims, metrics, rests_on, threshold, ...} of each prefix of a vector that is one too; none of most runs."""
+        return list(self.facts.get("prefixes") or [])
+
 
 def load_run(path: Path) -> Run:
     """Read a run folder; raises RunError where it is missing, unfinished before its first epoch, or damaged."""
@@ -85,7 +92,7 @@ def load_run(path: Path) -> Run:
     if not (path / CHECKPOINT).is_file():
         raise RunError("run", expected=CHECKPOINT, got="none", where=path, mend="no epoch was finished; train again")
     with torch.random.fork_rng(devices=[]):  # building draws first weights; the caller's randomness is not ours
-        base = _rebuild_base(path, config)
+        base = _rebuild_base(path, config, facts["base"])
         branch = make_branch(config, base)
     return Run(
         path=path,
@@ -97,11 +104,12 @@ def load_run(path: Path) -> Run:
     )
 
 
-def _rebuild_base(path: Path, config: TrainConfig) -> BaseNetwork:
+def _rebuild_base(path: Path, config: TrainConfig, facts: Mapping[str, Any]) -> BaseNetwork:
     try:
-        return build_base(config.base, size=config.size, cut=config.cut, pooling=config.pooling)
+        base = build_base(config.network, size=config.size, cut=config.cut, pooling=config.pooling)
     except UsageError as error:  # a user's own module that is not there any more, another version of timm
         raise RunError("base network of the run", got=str(error), where=path) from None
+    return replace(base, mean=tuple(facts.get("mean", base.mean)), std=tuple(facts.get("std", base.std)))
 
 
 def read_config(path: Path) -> TrainConfig:
@@ -110,7 +118,7 @@ def read_config(path: Path) -> TrainConfig:
         values = yaml.safe_load((path / CONFIG).read_text())
         if not isinstance(values, dict):
             raise ValueError(f"{type(values).__name__} instead of settings")
-        return make_config(values)
+        return make_config(with_former(values))
     except FileNotFoundError:
         raise RunError("run", expected=CONFIG, got="none", where=path, mend="is this a run folder?") from None
     except (LookalikeError, OSError, ValueError, yaml.YAMLError) as error:

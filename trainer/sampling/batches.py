@@ -4,9 +4,10 @@ Tuples that are drawn or given are dealt in trainer/sampling/tuple_sampling.py; 
 strategy of the configuration.
 
 Decisions a reader would question:
-- An epoch deals every image at least once: each class is shuffled and cut into hands of K, and batches take hands from
-  the classes that have most left. A class of fewer than K images gives all it has; no image is twice in one batch, so
-  none is its own positive. The last hand of a class is filled up with images already dealt in that epoch.
+- An epoch deals every image at least once: each class is shuffled and cut into hands of K, and the classes take turns
+  in proportion to what they have to deal (turns.py). A class of fewer than K images gives all it has; no image is
+  twice in one batch, so none is its own positive. The last hand of a class is filled up with images already dealt in
+  that epoch.
 - The batches are a pure function of (seed, epoch), not of a generator's state: a resumed run deals the same hands.
   Batches that were trained before are dealt and put away, which reads no image.
 """
@@ -26,6 +27,7 @@ from trainer.config.config import TrainConfig
 from trainer.config.settings import BALANCED
 from trainer.data.images import Images
 from trainer.data.tuple_table import TupleRows
+from trainer.sampling import turns
 from trainer.sampling.batch import Batch, Batches
 from trainer.sampling.tuple_sampling import Rounds, TupleBatches
 
@@ -33,8 +35,7 @@ from trainer.sampling.tuple_sampling import Rounds, TupleBatches
 def num_batches(labels: Indices, *, classes_per_batch: int, images_per_class: int) -> int:
     """Batches of one epoch of `epoch_batches`: enough for all hands, and for all hands of the largest class."""
     hands = -(-np.bincount(labels) // images_per_class)
-    width = min(classes_per_batch, int((hands > 0).sum()))
-    return max(-(-int(hands.sum()) // width), int(hands.max()))
+    return turns.num_batches(hands, width=min(classes_per_batch, int((hands > 0).sum())))
 
 
 def epoch_batches(
@@ -57,17 +58,12 @@ def epoch_batches(
     members = np.split(order, ends)
     hands = [_hands(images, images_per_class, random) for images in members]
     left = np.array([len(of_class) for of_class in hands])
-    width = min(classes_per_batch, len(hands))
-    while left.any():
-        # the fullest classes first, ties by lot: no other order deals everything in fewer batches
-        fullness = left + random.random(len(left))
-        chosen = np.argpartition(-fullness, width - 1)[:width]
+    for chosen in turns.turns(left, width=min(classes_per_batch, len(hands)), random=random):
         batch = []
-        for number in chosen[np.argsort(-fullness[chosen])].tolist():
+        for number in chosen.tolist():
             # a class that is dealt out plays on while others are not, for a batch needs its classes
             again = hands[number] or _hands(members[number], images_per_class, random)
             batch.append(again.pop())
-        left[chosen] = np.maximum(left[chosen] - 1, 0)
         yield np.concatenate(batch)
 
 

@@ -12,12 +12,11 @@ from artifact.distances import DISTANCES
 from artifact.errors import TrainingError
 from artifact.losses import LOSSES
 from trainer.config.config import TrainConfig
+from trainer.config.rates import usual_rate
 from trainer.config.settings import BALANCED
 
 _POINT_SHARE = 0.01
 """Of the margin. Recorded: collapsed runs come to rest between 0.001 and 0.006, sound ones start at 0.5 and more."""
-
-USUAL_ADAMW_RATE = 1e-3
 
 
 class CollapseGuard:
@@ -81,7 +80,10 @@ def collapse_advice(config: TrainConfig) -> list[str]:
 
 
 def lower_rate(config: TrainConfig) -> float:
-    """A learning rate to try where the one in use is too high: a tenth of it, or AdamW's usual one if that is lower."""
-    optimizer = config.optimizer
-    tenth = optimizer.learning_rate / 10
-    return min(tenth, USUAL_ADAMW_RATE) if optimizer.name == "adamw" else tenth
+    """A learning rate to try where the one in use is too high: a tenth of it, or the usual one if that is lower."""
+    return min(config.optimizer.peak / 10, usual_rate(config.optimizer.name))
+
+
+def higher_rate(config: TrainConfig) -> float:
+    """A learning rate to try where the one in use is too low: ten times it, or the usual one if that is higher."""
+    return max(10 * config.optimizer.peak, usual_rate(config.optimizer.name))

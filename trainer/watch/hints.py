@@ -8,6 +8,7 @@ Decisions a reader would question:
   purpose and in none of the default runs.
 - A margin far too large rarely stops % correct from rising on the training images; what stops is held-out recall, while
   the loss goes on falling because the vectors grow. % correct counts where nothing is held out.
+- Of epochs of a step or two, as small folders have them, three say nothing: rules look at one epoch in so many steps.
 """
 
 from __future__ import annotations
@@ -19,15 +20,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from artifact.distances import DISTANCES
-from artifact.losses import LOSSES
+from artifact.losses import LOSSES, MARGIN_LOSSES
 from trainer.config.config import TrainConfig
 from trainer.config.settings import BALANCED, ROUNDS, TUPLES
-from trainer.watch.collapse import USUAL_ADAMW_RATE, collapse_advice, is_point, lower_rate, resting_loss
+from trainer.watch.collapse import collapse_advice, higher_rate, is_point, lower_rate, resting_loss
 
 Line = Mapping[str, Any]
 
 _WINDOW = 3
 """Epochs that a rule looks back; a shorter look takes noise for a trend."""
+
+_MIN_STEPS = 12
+"""Between two epochs that rules look at, each after the first."""
 
 _MEMORY = 32
 """Epochs that are remembered, of all and of those with held-out metrics; a run may have 100,000."""
@@ -43,7 +47,10 @@ _POINT = 0.01
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """Epochs that rules look at: the first one, the last ones, and the last ones with held-out metrics."""
+    """Epochs that rules look at: the first one, the last ones, and the last ones with held-out metrics.
+
+    `num_epochs` of them were looked at; where they are short that is not the number of the last one.
+    """
 
     first: Line
     recent: Sequence[Line]
@@ -75,11 +82,13 @@ class Watch:
 
     def epoch(self, line: Line) -> list[str]:
         """Take the line of one finished epoch; advice, one line each, empty for most."""
+        if math.isfinite(held_out_quality(line)):
+            self._validated.append(line)
+        if self._recent and _number(line, "step") - _number(self._recent[-1], "step") < _MIN_STEPS:
+            return []
         self._first = self._first or line
         self._num_epochs += 1
         self._recent.append(line)
-        if math.isfinite(held_out_quality(line)):
-            self._validated.append(line)
         history = History(
             first=self._first, recent=list(self._recent), validated=list(self._validated), num_epochs=self._num_epochs
         )
@@ -107,13 +116,14 @@ def margin_too_large(history: History, config: TrainConfig) -> str | None:
     else:  # the order of the hardest tuples stays poor by construction
         stuck = config.mining == "all" and _number(now, "pct_correct") - _number(before, "pct_correct") < 1
     if fall > 0.05 and stuck:
-        seen = f"in {_WINDOW} epochs the loss fell by {fall:.0%}, but the order of images did not get better"
+        epochs = now["epoch"] - before["epoch"]
+        seen = f"in {epochs} epochs the loss fell by {fall:.0%}, but the order of images did not get better"
     elif _number(now, "pct_active") > 99 and _number(now, "pct_correct") > 85:
         correct = f"{_number(now, 'pct_correct'):.0f} %"
-        seen = f"after {history.num_epochs} epochs {correct} of the tuples are in order, and none reaches the margin"
+        seen = f"after {now['epoch']} epochs {correct} of the tuples are in order, and none reaches the margin"
     else:
         return None
-    return f"the margin may be too large: {seen}; try --margin {_smaller_margin(config):g}"
+    return f"the margin may be too large: {seen}; try {_smaller_margin(config)}"
 
 
 def collapsing(history: History, config: TrainConfig) -> str | None:
@@ -173,10 +183,9 @@ def nothing_learned(history: History, config: TrainConfig) -> str | None:
     # the order of mined tuples stays poor by construction, and retrieval may yet get better
     if config.mining != "all" and (_recall_gain(history.validated[:1], history.validated[1:]) or 0.0) >= 2 * _POINT:
         return None
-    rate = max(10 * config.optimizer.learning_rate, USUAL_ADAMW_RATE)
     return (
-        f"hardly anything was learned in {history.num_epochs} epochs: the learning rate may be too low (try --set "
-        f"optimizer.learning_rate={rate:g}), or the classes cannot be told apart by their images"
+        f"hardly anything was learned in {now['epoch']} epochs: the learning rate may be too low (try --set "
+        f"optimizer.learning_rate={higher_rate(config):g}), or the classes cannot be told apart by their images"
     )
 
 
@@ -238,12 +247,13 @@ def _is_good(history: History) -> bool:
     return _number(history.recent[-1], "pct_correct") >= _GOOD_PCT_CORRECT
 
 
-def _smaller_margin(config: TrainConfig) -> float:
-    """The default margin where it is smaller, else half of the one in use."""
+def _smaller_margin(config: TrainConfig) -> str:
+    """The default margin where it is smaller, else half of the one in use; and the loss, if a margin means another."""
     margin = float(config.margin or 0)
     loss, distance = LOSSES.get(str(config.loss)), DISTANCES[config.distance]
     usual = margin if loss is None else loss.default_margin(distance, normalized=bool(config.normalize))
-    return usual if 0 < usual < margin else margin / 2
+    smaller = f"--margin {usual if 0 < usual < margin else margin / 2:g}"
+    return smaller if config.loss == MARGIN_LOSSES[config.kind] else f"--loss {config.loss} {smaller}"
 
 
 def _harder_tuples(config: TrainConfig) -> str:

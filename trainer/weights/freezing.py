@@ -20,11 +20,12 @@ def num_free_stages(epoch: int, num_stages: int, config: FreezeConfig) -> int:
     None of them before `epochs`; then all at once, or one more every `unfreeze_every` epochs, the first of them at once
     (gradual unfreezing: Howard and Ruder 2018, "Universal Language Model Fine-tuning", section 3.3).
     """
-    if epoch < config.epochs:
+    frozen = config.epochs or 0
+    if epoch < frozen:
         return 0
     if config.unfreeze_every == 0:
         return num_stages
-    return min(num_stages, 1 + (epoch - config.epochs) // config.unfreeze_every)
+    return min(num_stages, 1 + (epoch - frozen) // config.unfreeze_every)
 
 
 def apply_freeze(branch: Branch, base: BaseNetwork, config: FreezeConfig, epoch: int) -> int:

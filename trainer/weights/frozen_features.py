@@ -40,7 +40,7 @@ class PixelSource(Protocol):
 
 def features_stay(epoch: int, freeze: FreezeConfig, augment: AugmentConfig) -> bool:
     """Whether an image's features are the same throughout this epoch and were so since the first."""
-    return epoch < freeze.epochs and not augment.changes_pixels
+    return epoch < (freeze.epochs or 0) and not augment.changes_pixels
 
 
 class FrozenFeatures:
@@ -53,22 +53,26 @@ class FrozenFeatures:
 
     Raises:
         OutputError: no room for the file.
+
+    Attributes:
+        values: float32 [images, num_features].
+        in_memory: whether they are.
     """
 
     def __init__(self, branch: Branch, images: PixelSource, *, folder: Path) -> None:
         self._branch = branch
         shape = (len(images), branch.embedding.in_features)
         self.in_memory = 4 * shape[0] * shape[1] <= MAX_MEMORY_BYTES
-        self._values = np.empty(shape, np.float32) if self.in_memory else _mapped(shape, folder)
+        self.values = np.empty(shape, np.float32) if self.in_memory else _mapped(shape, folder)
         with evaluating(branch), torch.no_grad():
             for start in range(0, len(images), _BATCH):
                 rows = np.arange(start, min(start + _BATCH, len(images)), dtype=np.int64)
                 pixels = torch.from_numpy(images.pixels(rows)).to(branch.scale.device)
-                self._values[start : start + len(rows)] = branch.features(pixels).float().cpu().numpy()
+                self.values[start : start + len(rows)] = branch.features(pixels).float().cpu().numpy()
 
     def rows(self, indices: Indices) -> Tensor:
         """float32 [n, num_features] of the images at `indices`, on the branch's device, without gradients."""
-        return torch.from_numpy(self._values[indices]).to(self._branch.scale.device)
+        return torch.from_numpy(self.values[indices]).to(self._branch.scale.device)
 
 
 def _mapped(shape: tuple[int, int], folder: Path) -> Vectors:

@@ -25,11 +25,11 @@ Groups = list[dict[str, Any]]
 
 
 def _adamw(groups: Groups, config: OptimizerConfig) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(groups, lr=config.learning_rate)
+    return torch.optim.AdamW(groups, lr=config.peak)
 
 
 def _sgd(groups: Groups, config: OptimizerConfig) -> torch.optim.Optimizer:
-    return torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9, nesterov=True)
+    return torch.optim.SGD(groups, lr=config.peak, momentum=0.9, nesterov=True)
 
 
 OPTIMIZERS: dict[str, Callable[[Groups, OptimizerConfig], torch.optim.Optimizer]] = {"adamw": _adamw, "sgd": _sgd}
@@ -61,7 +61,7 @@ def make_optimizer(module: nn.Module, config: OptimizerConfig, stages: Stages) -
         {"params": parameters, "weight_decay": decay, "rate": rate} for (rate, decay), parameters in groups.items()
     ]
     optimizer = OPTIMIZERS[config.name](listed, config)
-    set_learning_rate(optimizer, config.learning_rate)
+    set_learning_rate(optimizer, config.peak)
     return optimizer
 
 
@@ -70,15 +70,16 @@ def rate_of_stage(stage: int, num_stages: int, config: OptimizerConfig) -> float
 
     Layer-wise rate decay as of ULMFiT's discriminative fine-tuning (Howard and Ruder 2018, section 3.2), by stages.
     """
-    return config.base_rate * config.stage_decay ** (num_stages - 1 - stage)
+    base_rate = 1.0 if config.base_rate is None else config.base_rate
+    return base_rate * config.stage_decay ** (num_stages - 1 - stage)
 
 
 def learning_rate(step: int, num_steps: int, config: OptimizerConfig) -> float:
     """Rate of the step (from 0), the embedding layer's: a linear rise over the warm-up, then the schedule."""
     warmup = round(config.warmup_share * num_steps)
     if step < warmup:
-        return config.learning_rate * (step + 1) / warmup
-    return config.learning_rate * SCHEDULES[config.schedule](step, num_steps, warmup, config)
+        return config.peak * (step + 1) / warmup
+    return config.peak * SCHEDULES[config.schedule](step, num_steps, warmup, config)
 
 
 def _constant(step: int, num_steps: int, warmup: int, config: OptimizerConfig) -> float:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from artifact import prefixes
 from artifact.arrays import Vectors
 from artifact.errors import (
     MessageTooLargeError,
@@ -57,6 +58,7 @@ class BatchRunner:
         limits: what images are refused for, before they are decoded or sent.
         cores: batches that may be decoded and run at a time, where that is done here; the others read their files.
         read_timeout_s: for each remote file, in seconds.
+        dims: keep the first so many numbers of each vector; None for all.
     """
 
     def __init__(
@@ -68,10 +70,11 @@ class BatchRunner:
         limits: Limits = DEFAULT_LIMITS,
         cores: int | None = None,
         read_timeout_s: float = DEFAULT_READ_TIMEOUT_S,
+        dims: int | None = None,
     ) -> None:
         self._connection, self._sending, self._batch_size = connection, sending, batch_size
         self._turn = nullcontext() if cores is None else threading.BoundedSemaphore(cores)
-        self._limits = limits
+        self._limits, self._dims = limits, dims
         self._reader = Reader(limits.max_bytes, timeout_s=read_timeout_s)
         self._inputs = connection.manifest.inputs
 
@@ -138,10 +141,12 @@ class BatchRunner:
                 self._fill(results, places[:half], sent)
                 self._fill(results, places[half:], sent)
                 return
-            vectors = unpack(outputs, self._inputs, len(places))
+            vectors = unpack(outputs, self._inputs, len(places))  # whoever ran the network, its vectors come by here
+            are_finite = np.isfinite(vectors).all(axis=1)
+            if self._dims is not None:
+                vectors = prefixes.cut(vectors, self._dims, normalized=self._connection.manifest.normalized)
             for place, vector in zip(places, vectors, strict=True):
                 results[place] = vector
-            are_finite = np.isfinite(vectors).all(axis=1)  # whoever ran the network, its vectors come by here
             for number in np.flatnonzero(~are_finite).tolist():
                 results[places[number]] = VectorError(NOT_FINITE)
             return

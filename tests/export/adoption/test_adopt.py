@@ -132,7 +132,7 @@ def test_manifest_tells_where_the_network_came_from(resnet_file: Path, tmp_path:
         10,
     )
     assert (manifest.threshold, manifest.margin, manifest.normalized, manifest.created) == (None, None, False, "")
-    assert manifest.base["licence"] == "MIT"
+    assert (manifest.promised, manifest.base["licence"]) == ((), "MIT")
     facts = manifest.training
     import hashlib
 

@@ -127,6 +127,9 @@ def test_train_then_deploy(cli: Cli, images: Path) -> None:
         "--json",
     )
     assert code == 0, err
+    assert "\nloss contrastive_linear, margin 1, euclidean distance, vectors of unit length, mining all\n" in f"\n{err}"
+    told = {"loss": "contrastive_linear", "margin": 1, "distance": "euclidean", "normalized": True, "mining": "all"}
+    assert json.loads(out)["objective"] == told
     models = json.loads(out)["models"]
     assert [(model["name"], model["mode"], model["version"]) for model in models] == [
         ("pairs", "branch", 1),
@@ -165,8 +168,8 @@ def test_interrupted_training_leaves_one_line(images: Path) -> None:
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     assert process.stderr is not None
-    first = process.stderr.readline()
-    assert first.startswith("epoch 1/100000"), first
+    while not (line := process.stderr.readline()).startswith("epoch 1/100000"):
+        assert line
     process.send_signal(signal.SIGINT)
     rest = process.communicate(timeout=60)[1]
     assert process.returncode == 130

@@ -74,7 +74,7 @@ def test_the_lineage_stands_in_every_part_and_in_the_manifest(
     for part in sorted((tmp_path / "out").glob("part-*.parquet")):
         assert Lineage.from_metadata(parquet.read_schema(part).metadata) == lineage
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    assert manifest["lineage"] == {key: getattr(lineage, key) for key in lineage.__dataclass_fields__}
+    assert manifest["lineage"] == lineage.to_dict()
     assert manifest["state"] == "complete"
     assert (manifest["num_rows"], manifest["num_scored"], manifest["num_errors"]) == (37, 37, 0)
     assert [(part["first_row"], part["num_rows"]) for part in manifest["parts"]] == [(0, 16), (16, 16), (32, 5)]

@@ -36,8 +36,8 @@ def _refusal(**values: Any) -> str:
     [
         ({"dim": 0}, "dim: expected 1..4096, got 0 (--dim)"),
         (
-            {"dim": 5000, "epochs": 0},
-            "dim: expected 1..4096, got 5000 (--dim); epochs: expected 1..100000, got 0 (--epochs)",
+            {"dim": 5000, "epochs": -1},
+            "dim: expected 1..4096, got 5000 (--dim); epochs: expected 0..100000, got -1 (--epochs)",
         ),
         ({"dim": "many"}, "dim: expected a whole number, got 'many' (--dim)"),
         ({"size": 4}, "size: expected 8..4096, got 4 (--size)"),
@@ -102,6 +102,21 @@ def _refusal(**values: Any) -> str:
         (
             {"kind": "quartet", "margin": 0.2, "margin2": 0.3},
             "margin2 of the quadruplet loss: expected below margin (0.2), got 0.3 (--set margin2=...)",
+        ),
+        (
+            {"margin2": 0.3},
+            "margin2 of the loss triplet: expected none, for it has one margin, got 0.3 (--set margin2=...); quadruplet"
+            " has two (--kind quartet)",
+        ),
+        (
+            {"kind": "quartet", "loss": "dlpy", "margin": 1, "margin2": 0.3},
+            "margin2 of the loss dlpy: expected none, for it has one margin, got 0.3 (--set margin2=...); quadruplet"
+            " has two (--kind quartet)",
+        ),
+        (
+            {"mining": "nearest_semi_hard"},
+            "mining for the loss contrastive_linear: expected one of all, easy, semi_hard, hard, batch_hard,"
+            " multi_similarity, got 'nearest_semi_hard' (--mining); it is for --loss triplet or triplet_soft",
         ),
         ({"loss": "contrastive", "margin": 0}, "margin of the contrastive loss: expected above 0, got 0 (--margin)"),
         (
@@ -177,3 +192,14 @@ def test_setting_keys_are_those_of_the_saved_file() -> None:
     groups = {name for name, field in TrainConfig.model_fields.items() if isinstance(field.default, Settings)}
     leaves = [f"{group}.{inner}" for group in groups for inner in saved[group]]
     assert sorted(setting_keys(TrainConfig)) == sorted(leaves + [key for key in saved if key not in groups])
+
+
+def test_kind_is_asked_for_unless_nothing_is_trained() -> None:
+    """Without a step it says no more than which streams a full model takes."""
+    with pytest.raises(UsageError) as caught:
+        make_config({"images": "x"})
+    assert str(caught.value) == "kind: expected one of siamese, triplet, quartet, got nothing (--kind)"
+    config = make_config(with_overrides({"images": "x"}, ["epochs=0"]))
+    assert (config.kind, config.is_trained) == ("triplet", False)
+    assert make_config({"images": "x", "epochs": 0, "kind": "quartet"}).kind == "quartet"
+    assert make_config({"images": "x", "kind": "siamese"}).is_trained

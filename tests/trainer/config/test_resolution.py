@@ -9,6 +9,7 @@ from artifact.distances import DISTANCES
 from artifact.errors import UsageError
 from artifact.losses import LOSSES
 from trainer.config.config import TrainConfig, make_config
+from trainer.config.rates import usual_rates
 from trainer.config.resolution import batch_shape, choose_strategy, read_validation, resolve
 from trainer.loop.preparation import settle
 
@@ -19,7 +20,8 @@ def _config(**values: Any) -> TrainConfig:
 
 def _resolve(config: TrainConfig, **facts: Any) -> TrainConfig:
     found = {"strategy": "balanced", "size": 28, "num_classes": 10, "metrics": ("recall@1", "mAP@R")}
-    return resolve(settle(config)[0], **(found | {"precision": "fp32"} | facts))
+    network = {"pooling": config.pooling, "rates": usual_rates("conv4", trained=False)}
+    return resolve(settle(config)[0], **(found | network | {"precision": "fp32"} | facts))
 
 
 @pytest.mark.parametrize("normalize", [False, True])
@@ -43,9 +45,9 @@ def test_settings_are_filled_in_from_each_other(kind: str, normalize: bool) -> N
         ({"loss": "triplet"}, "triplet", False),
         ({"loss": "triplet", "normalize": True}, "triplet", True),
         ({"normalize": False}, "contrastive_linear", False),
-        ({"margin": 3}, "contrastive_linear", False),
-        ({"margin": 2}, "contrastive_linear", True),
-        ({"margin": 3, "distance": "squared_euclidean"}, "contrastive_linear", True),
+        ({"kind": "siamese", "margin": 3}, "contrastive_linear", False),
+        ({"kind": "siamese", "margin": 2}, "contrastive_linear", True),
+        ({"kind": "siamese", "margin": 3, "distance": "squared_euclidean"}, "contrastive_linear", True),
     ],
 )
 def test_length_of_vectors_follows_the_loss_unless_it_is_given(
@@ -54,6 +56,27 @@ def test_length_of_vectors_follows_the_loss_unless_it_is_given(
     """Linear contrastive losses want unit vectors, if those can meet the margin; hinges do better without."""
     config, _ = settle(_config(**values))
     assert (config.loss, config.normalize) == (loss, normalize)
+
+
+@pytest.mark.parametrize(
+    ("values", "loss", "margins"),
+    [
+        ({"kind": "triplet", "margin": 0.2}, "triplet", (0.2, 0.1)),
+        ({"kind": "triplet", "margin": 0.2, "normalize": True}, "triplet", (0.2, 0.1)),
+        ({"kind": "triplet", "margin": 0.2, "distance": "squared_euclidean"}, "triplet", (0.2, 0.1)),
+        ({"kind": "triplet", "margin": 0.2, "loss": "contrastive_linear"}, "contrastive_linear", (0.2, 0.1)),
+        ({"kind": "triplet", "margin": 0}, "triplet", (0, 0)),
+        ({"kind": "siamese", "margin": 0.2}, "contrastive_linear", (0.2, 0.1)),
+        ({"kind": "quartet", "margin": 0.2}, "quadruplet", (0.2, 0.1)),
+        ({"kind": "quartet", "margin2": 0.2}, "quadruplet", (1, 0.2)),
+        ({"kind": "triplet"}, "contrastive_linear", (1, 0.5)),
+    ],
+)
+def test_margin_belongs_to_a_loss(values: dict[str, Any], loss: str, margins: tuple[float, float]) -> None:
+    """A margin without a loss is one of the loss whose margin the kind's users mean."""
+    config, _ = settle(_config(**values))
+    assert (config.loss, config.margin, config.margin2) == (loss, *margins)
+    assert settle(config)[0] == config
 
 
 def test_margin_at_the_bound_is_taken() -> None:

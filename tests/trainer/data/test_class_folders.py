@@ -7,8 +7,8 @@ import pytest
 from artifact.errors import DataError
 from tests.shared.class_folders import write_classes, write_noise
 from trainer.data.class_sets import open_class_folder
+from trainer.data.image_sides import median_side
 from trainer.data.usable_classes import check_classes
-from trainer.loop.preparation import small_size
 
 
 def test_class_folder_takes_first_level_folders_as_classes(tmp_path: Path) -> None:
@@ -75,12 +75,15 @@ def test_only_class_that_holds_folders_is_named_as_what_was_meant(tmp_path: Path
         check_classes(files, kind="triplet")
 
 
-def test_small_size_follows_the_images(tmp_path: Path) -> None:
-    """The median shorter side, from 16 to 64 px."""
-    for name, size, expected in (("s", (8, 9), 16), ("m", (40, 28), 28), ("l", (300, 200), 64)):
+def test_side_of_the_images_is_the_median_of_their_shorter_ones(tmp_path: Path) -> None:
+    """Of a sample; what cannot be read has none."""
+    for name, size, expected in (("s", (8, 9), 8), ("m", (40, 28), 28), ("l", (300, 200), 200)):
         for index in range(3):
             write_noise(tmp_path / name / "a" / f"{index}.png", index, size=size)
-        assert small_size(open_class_folder(tmp_path / name), 64) == expected
+        assert median_side(open_class_folder(tmp_path / name)) == expected
+    (tmp_path / "x" / "a").mkdir(parents=True)
+    (tmp_path / "x" / "a" / "0.png").write_bytes(b"no image")
+    assert median_side(open_class_folder(tmp_path / "x")) is None
 
 
 def test_links_upward_are_no_class(tmp_path: Path) -> None:

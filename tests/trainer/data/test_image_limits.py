@@ -16,8 +16,9 @@ from tests.shared.class_folders import PREPROCESSING, write_classes, write_noise
 from tests.shared.pixel_caches import open_cache
 from trainer.config.config import TrainConfig, make_config, to_yaml
 from trainer.data.class_sets import open_class_folder
+from trainer.data.image_sides import median_side
 from trainer.data.images import read_images
-from trainer.loop.preparation import prepare, small_size
+from trainer.loop.preparation import prepare
 from trainer.pixels.cache_key import cache_key
 
 LARGE = (200, 300)
@@ -70,8 +71,8 @@ def test_the_size_of_the_input_is_that_of_images_within_the_limits(root: Path) -
     for path in root.glob("cat/*.png"):
         Image.new("RGB", LARGE).save(path)
     write_noise(root / "dog" / "00.png", 3, size=LARGE)
-    assert small_size(files, 1000) == 200
-    assert small_size(files, 1000, Limits.of(max_megapixels=0.05, max_image_mb=64)) == 30
+    assert median_side(files) == 200
+    assert median_side(files, Limits.of(max_megapixels=0.05, max_image_mb=64)) == 30
 
 
 def test_limits_are_settings_that_old_runs_do_without(root: Path) -> None:

@@ -111,7 +111,9 @@ def test_vectors_that_are_not_finite_at_the_end_leave_a_whole_run(
     shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No threshold, and a page that says why; the facts stand, and nothing of the state is left."""
-    monkeypatch.setattr("trainer.loop.fit.embed", lambda branch, images: np.full((len(images), 8), np.nan, np.float32))
+    monkeypatch.setattr(
+        "trainer.loop.finishing.embed", lambda branch, images: np.full((len(images), 8), np.nan, np.float32)
+    )
     run = fit_small(shapes, tmp_path / "run", epochs=1)
     assert run.threshold is None
     assert run.facts["end_time"].endswith("+00:00")

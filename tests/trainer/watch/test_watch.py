@@ -13,7 +13,7 @@ from tests.shared.places import DATA
 from trainer.config.config import TrainConfig, make_config
 from trainer.objective.mining import MINERS
 from trainer.objective.objective import Objective
-from trainer.watch.collapse import CollapseGuard, collapse_advice, is_point, resting_loss
+from trainer.watch.collapse import CollapseGuard, collapse_advice, higher_rate, is_point, lower_rate, resting_loss
 from trainer.watch.hints import HARDER_MINERS, Watch
 
 RUNS: dict[str, Any] = json.loads((DATA / "watched_runs.json").read_text())
@@ -67,7 +67,7 @@ def test_hints_name_settings_that_exist() -> None:
     """Advice can be typed as it stands: every --set in it is a known key, every option one of train's."""
     from trainer.config.complaints import setting_keys
 
-    options = {"--margin", "--mining", "--normalize", "--distance", "--epochs", "--set"}
+    options = {"--loss", "--margin", "--mining", "--normalize", "--distance", "--epochs", "--set"}
     for name in SPOILT:
         words = " ".join(Watch(_config(name), _lines(name)).hints).replace("(", " ").replace(")", " ").split()
         assert {word for word in words if word.startswith("--")} <= options
@@ -98,9 +98,22 @@ def test_watch_goes_by_the_order_of_tuples_where_nothing_is_held_out() -> None:
     lines = [_line(at, loss=20 - at, pct_correct=80.0, mean_positive=1.0, mean_negative=4.0) for at in range(1, 6)]
     large = {"margin": 20.0}
     assert ["try --margin 1" in hint for hint in Watch(_config("default_triplet", **large), lines).hints] == [True]
+    pairs = _config("default_triplet", loss="contrastive_linear", **large)  # a margin alone would be one of triplets
+    assert ["try --loss contrastive_linear --margin 1" in hint for hint in Watch(pairs, lines).hints] == [True]
     assert Watch(_config("default_triplet", mining="batch_hard", **large), lines).hints == []
     rising = [line | {"pct_correct": 70.0 + 3 * line["epoch"]} for line in lines]
     assert Watch(_config("default_triplet", **large), rising).hints == []
+
+
+def test_epochs_of_few_steps_are_no_trend() -> None:
+    """What three long epochs tell, three of a step or two do not; 36 of a step do, and say so."""
+    config = _config("default_triplet", margin=20.0)
+    trend = [{"loss": 20.0 - at, "pct_correct": 80.0, "mean_positive": 1.0, "mean_negative": 4.0} for at in range(5)]
+    long = [_line(at + 1, step=40.0 * (at + 1), **line) for at, line in enumerate(trend)]
+    short = [_line(at + 1, step=1.0 * (at + 1), **trend[at // 12]) for at in range(60)]
+    assert ["in 3 epochs the loss fell" in hint for hint in Watch(config, long).hints] == [True]
+    assert Watch(config, short[:36]).hints == []
+    assert ["in 36 epochs the loss fell" in hint for hint in Watch(config, short).hints] == [True]
 
 
 def test_watch_tells_memorising_from_learning() -> None:
@@ -226,6 +239,23 @@ def test_collapse_advice_names_only_what_the_run_has_not_got() -> None:
     assert collapse_advice(_config("default_triplet")) == ["--set optimizer.learning_rate=0.0001", "--normalize"]
     squared = _config("default_triplet", distance="squared_euclidean", mining="batch_hard", normalize=True)
     assert collapse_advice(squared) == ["--mining all", "--set optimizer.learning_rate=0.0001", "--distance euclidean"]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "rate", "lower", "higher"),
+    [
+        ("adamw", 1e-3, 1e-4, 1e-2),
+        ("adamw", 3.0, 1e-3, 30.0),
+        ("adamw", 1e-6, 1e-7, 1e-3),
+        ("sgd", 0.03, 0.003, 0.3),
+        ("sgd", 100.0, 0.03, 1000.0),
+        ("sgd", 1e-3, 1e-4, 0.03),
+    ],
+)
+def test_rates_that_are_advised_go_by_the_optimizer(optimizer: str, rate: float, lower: float, higher: float) -> None:
+    """A tenth or ten times; far off, the one that is usual for that optimizer."""
+    config = _config("default_triplet", optimizer={"name": optimizer, "learning_rate": rate})
+    assert (lower_rate(config), higher_rate(config)) == (pytest.approx(lower), pytest.approx(higher))
 
 
 def test_miners_that_are_advised_exist() -> None:

@@ -124,7 +124,7 @@ def test_parameters_that_the_network_fixed_stay_fixed(tmp_path: Path, monkeypatc
     )
     monkeypatch.syspath_prepend(tmp_path)
     branch, base = _branch("fixed_nets:make")
-    optimizer = make_optimizer(branch, OptimizerConfig(), base.stages)
+    optimizer = make_optimizer(branch, OptimizerConfig(learning_rate=0.01), base.stages)
     apply_freeze(branch, base, FreezeConfig(), 0)
     fixed = [name for name, parameter in branch.named_parameters() if not parameter.requires_grad]
     assert fixed == ["base.network.0.bias"]

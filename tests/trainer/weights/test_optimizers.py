@@ -152,7 +152,7 @@ def test_schedules_give_torchs_rates(warmup_share: float) -> None:
 
 def test_learning_rate_rises_then_falls_to_zero() -> None:
     """Linear warm-up over 10 of 100 steps, then half a cosine."""
-    config = OptimizerConfig(warmup_share=0.1)
+    config = OptimizerConfig(learning_rate=1e-3, warmup_share=0.1)
     rates = [learning_rate(step, 100, config) for step in range(100)]
     assert rates[0] == pytest.approx(1e-4)
     assert rates[9] == rates[10] == pytest.approx(1e-3)

@@ -1,0 +1,89 @@
+"""The head's settings resolved: which head, and how many training classes are set aside from training to choose it on.
+
+Decision a reader would question: only `auto` and `lda` set classes aside, and only where there are forty or more. Of
+fewer, a tenth would be too few to tell two heads apart, and training would miss what it gives up.
+"""
+
+from __future__ import annotations
+
+from artifact.errors import UsageError
+from trainer.config.config import TrainConfig
+
+MIN_CLASSES = 40
+"""Training classes below which nothing is set aside unless it is asked for."""
+
+_SHARE = 0.1
+_FEWEST, _MOST = 8, 60
+AUTO = "auto"
+_TRAINED, _LDA = "trained", "lda"
+
+
+def check_untrained_head(config: TrainConfig) -> None:
+    """Refuse to keep a layer that nothing has trained; raises UsageError."""
+    if not config.is_trained and config.head == _TRAINED:
+        raise UsageError(
+            "head where nothing is trained",
+            expected="pca, lda or auto",
+            got="trained, whose random weights would stay",
+            where="--head",
+        )
+
+
+def check_head(config: TrainConfig, *, is_tuples: bool, has_classes: bool) -> None:
+    """Refuse a head that such images cannot have; raises UsageError."""
+    images = "a table of tuples" if is_tuples else "images without classes"
+    if not has_classes and config.head == _LDA:
+        others = "trained, pca or auto" if config.is_trained else "pca or auto"
+        raise UsageError(f"head for {images}", expected=f"{others}, for there are no classes", got=_LDA, where="--head")
+    if config.head_classes and (not has_classes or config.head not in (AUTO, _LDA)):
+        reason = f"with --head {config.head} nothing is chosen"
+        if not has_classes:
+            reason = f"{images} has no classes" if is_tuples else "there are no classes"
+        raise UsageError(
+            "head_classes", expected=f"none, for {reason}", got=str(config.head_classes), where="--set head_classes=..."
+        )
+
+
+def num_head_classes(config: TrainConfig, *, num_classes: int, is_tuples: bool) -> int:
+    """How many of the training classes are set aside.
+
+    Args:
+        config: its `head_classes` may be open.
+        num_classes: on the training side, before they are turned or mirrored.
+        is_tuples: whether there are no classes.
+
+    Raises:
+        UsageError: so many that were asked for leave too few to train on.
+    """
+    if is_tuples or config.head not in (AUTO, _LDA):
+        return 0
+    asked, needed = config.head_classes, 3 if config.kind == "quartet" else 2
+    if asked is None:
+        return 0 if num_classes < MIN_CLASSES else min(_MOST, max(_FEWEST, round(_SHARE * num_classes)))
+    if asked and not 2 <= asked <= num_classes - needed:
+        most = num_classes - needed
+        raise UsageError(
+            "head_classes",
+            expected=f"0, or 2..{most} of {num_classes} training classes" if most >= 2 else f"0 of {num_classes}",
+            got=str(asked),
+            where="--set head_classes=...",
+        )
+    return asked
+
+
+def why_trained(config: TrainConfig, *, has_classes: bool) -> str | None:
+    """Why the trained layer stays without a look at another; None where another is fitted, or is to be tried.
+
+    Args:
+        config: resolved.
+        has_classes: whether images have classes.
+    """
+    if config.head == _TRAINED:
+        return "asked for"
+    if config.head != AUTO:
+        return None
+    if not has_classes:
+        return "tuples have no classes to fit another on"
+    if config.head_classes:
+        return None
+    return f"no classes were set aside to choose another on, which takes {MIN_CLASSES} training classes"

@@ -1,0 +1,167 @@
+"""A time budget turned into steps, before the first of them; from there on a run is a function of its settings alone.
+
+What a step, a look at what is held out and the end cost is tried out (trial.py), and the steps that fit into what is
+left of the time are written into config.yaml. So a resumed run, or one with `--set steps=N`, gives the same bytes.
+
+Decisions a reader would question:
+- The time is that of the whole call: what was spent on reading and on the trial is gone, and the end (threshold,
+  report, a closed-form head) is kept in reserve. A little is left over, for no machine is equally fast throughout.
+- Time is not looked at again. A machine that becomes slower ends late, and a run stays the same wherever it is resumed.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from artifact.errors import UsageError
+from trainer.config.config import MAX_EPOCHS, TrainConfig
+from trainer.config.length import num_epochs, with_length
+from trainer.config.rates import usual_rates, with_frozen
+from trainer.loop.distributed import Ranks
+from trainer.loop.preparation import Prepared
+from trainer.loop.trial import Costs, Phase, try_out
+from trainer.sampling.batches import make_batches
+
+Given = TypeVar("Given")
+
+TRIAL_SHARE = 0.03
+"""Of the whole time, on trying steps."""
+
+_SLACK = 0.02
+_MIN_UPDATES = 5
+"""Fewer moves of the weights are no training."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """How a time budget was settled.
+
+    Attributes:
+        minutes: for the whole command.
+        steps: that fit.
+        spent_s: until the first step: reading, building, trial.
+        step_s: of one step, of those in which most layers train.
+        look_s: of one look at what is held out.
+        end_s: kept for the end.
+    """
+
+    minutes: float
+    steps: int
+    spent_s: float
+    step_s: float
+    look_s: float
+    end_s: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """As facts.json has it."""
+        return {name: round(value, 4) for name, value in vars(self).items()}
+
+
+def settle_length(prepared: Prepared, ranks: Ranks, folder: Path, *, started: float) -> tuple[Prepared, Budget | None]:
+    """The preparation with all its epochs and the frozen ones filled in, and how a time budget was settled.
+
+    Args:
+        prepared: its base network stays as it is, torch's generators too.
+        folder: of the run; it need not be there yet.
+        started: when the call began, by `time.monotonic`.
+
+    Raises:
+        UsageError: a budget too short for a few steps, a network that cannot be copied for a trial, or steps and epochs
+            that do not agree.
+    """
+    if not prepared.config.is_trained:
+        return prepared, None
+    config, per_epoch = prepared.config, _per_epoch(prepared)
+    if config.minutes is None:
+        config = with_length(config, per_epoch=per_epoch)
+    config = with_frozen(config, usual_rates(prepared.base.family, trained=prepared.base.trained), per_epoch=per_epoch)
+    prepared, budget = replace(prepared, config=config), None
+    if config.minutes is not None:
+        budget = _settle(prepared, ranks, folder, minutes=config.minutes, started=started)
+        config = config.model_copy(update={"minutes": None, "steps": budget.steps})
+        prepared = replace(prepared, config=with_length(config, per_epoch=per_epoch))
+    return prepared, budget
+
+
+def _per_epoch(prepared: Prepared) -> int:
+    return make_batches(prepared.config, prepared.train, prepared.tuples, loss=prepared.loss).per_epoch
+
+
+def _settle(prepared: Prepared, ranks: Ranks, folder: Path, *, minutes: float, started: float) -> Budget:
+    """Rank 0's clock decides for all."""
+    seconds = 60 * minutes
+    _on_first(ranks, lambda: _require_time(minutes, time.monotonic() - started))
+    costs = try_out(prepared, ranks, folder, allowance_s=TRIAL_SHARE * seconds)
+    per_epoch = _per_epoch(prepared)
+
+    def settled() -> Budget:
+        spent = time.monotonic() - started
+        left = (seconds - spent) * (1 - _SLACK) - costs.end_s
+        steps = steps_within(left, costs, prepared.config, per_epoch=per_epoch)
+        needed = _MIN_UPDATES * prepared.config.loop.accumulate
+        if steps < needed:
+            needed_s = seconds_of(needed, costs, prepared.config, per_epoch=per_epoch)
+            at_least = math.ceil((spent + (costs.end_s + needed_s) / (1 - _SLACK)) / 6) / 10
+            raise UsageError(
+                "minutes",
+                expected=f"at least {at_least:g} (until now {spent:.0f} s, {needed} steps {needed_s:.1f} s, "
+                f"the end {costs.end_s:.0f} s)",
+                got=f"{minutes:g}",
+                where="--minutes",
+            )
+        return Budget(
+            minutes=minutes,
+            steps=steps,
+            spent_s=spent,
+            step_s=costs.phases[-1].step_s,
+            look_s=costs.look_s,
+            end_s=costs.end_s,
+        )
+
+    return _on_first(ranks, settled)
+
+
+def _require_time(minutes: float, spent: float) -> None:
+    if spent >= 60 * minutes:
+        at_least = f"more than {math.ceil(spent / 6) / 10:g}, for reading alone took {spent:.0f} s"
+        raise UsageError("minutes", expected=at_least, got=f"{minutes:g}", where="--minutes")
+
+
+def _on_first(ranks: Ranks, act: Callable[[], Given]) -> Given:
+    """What rank 0 finds, on every rank; what it refuses is refused on all."""
+    found: list[Given] = []
+    ranks.on_first(lambda: found.append(act()))
+    given: Given = ranks.agree(found[0] if found else None)
+    return given
+
+
+def steps_within(seconds: float, costs: Costs, config: TrainConfig, *, per_epoch: int) -> int:
+    """The most steps whose time, looks at what is held out included, is not above `seconds`; 0 where none is."""
+    low, high = 0, MAX_EPOCHS * per_epoch + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        if seconds_of(middle, costs, config, per_epoch=per_epoch) <= seconds:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def seconds_of(steps: int, costs: Costs, config: TrainConfig, *, per_epoch: int) -> float:
+    """Seconds of so many steps and of the looks between them."""
+    config = with_length(config.model_copy(update={"minutes": None, "steps": steps}), per_epoch=per_epoch)
+    looks = -(-num_epochs(config) // config.loop.validate_every)
+    return _seconds_of_phases(steps, costs.phases, per_epoch) + looks * costs.look_s
+
+
+def _seconds_of_phases(steps: int, phases: Sequence[Phase], per_epoch: int) -> float:
+    starts = [phase.first_epoch * per_epoch for phase in phases]
+    ends = [*starts[1:], math.inf]
+    return sum(
+        max(0.0, min(steps, end) - start) * phase.step_s for phase, start, end in zip(phases, starts, ends, strict=True)
+    )

@@ -1,0 +1,113 @@
+"""The end of a run: its head, threshold, figures, report and facts, of the weights that were kept.
+
+Decision a reader would question: a closed-form head and its facts go into the checkpoint together, replaced at once.
+So a run that is cut off here has either the trained layer, and is chosen for again, or the final one, and is measured.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analysis.evaluation.counts import training_counts
+from analysis.measures.support import as_facts
+from artifact.arrays import Vectors
+from artifact.events import Report
+from trainer.head.closed_form import TRAINED
+from trainer.head.final import find_head, put_head
+from trainer.loop.assessed import Assessed
+from trainer.loop.assessment import embed, find_threshold, held_out_pairs, measure, why_no_threshold
+from trainer.loop.prefixes import measure_prefixes
+from trainer.loop.run_report import report_run
+from trainer.loop.training import Training
+from trainer.run.checkpoint import head_in, save_checkpoint
+from trainer.run.facts import final_facts
+from trainer.run.folder import CHECKPOINT, STATE, write_facts
+from trainer.run.saved_run import load_weights, read_facts
+from trainer.watch.selection import kept_line
+
+
+def finish(training: Training, output: Path, say: Report, started: float) -> None:
+    """Put the head in its place and measure; then the state is not needed any more.
+
+    Args:
+        training: after its last epoch.
+        output: the run folder.
+        say: gets {"event": "head" | "warning" | "end", ...}.
+        started: by time.monotonic().
+    """
+    load_weights(training.branch, output / CHECKPOINT)
+    head = head_in(output / CHECKPOINT) or _decide_head(training, output, say)
+    held_out = training.prepared.held_out
+    vectors = None if held_out is None else embed(training.branch, held_out)
+    is_trained = head["name"] == TRAINED
+    metrics = dict(kept_line(training.lines, training.config.loop))
+    if (
+        vectors is not None and not is_trained and np.isfinite(vectors).all()
+    ):  # those of the epoch are of the trained layer
+        metrics |= measure(training, vectors)
+    facts = write_end(training, metrics, vectors, head, say, started)
+    (output / STATE).unlink()
+    say({"event": "end", "seconds": facts["seconds"], "threshold": facts["threshold"]})
+
+
+def write_end(
+    run: Assessed,
+    metrics: Mapping[str, Any],
+    vectors: Vectors | None,
+    head: Mapping[str, Any],
+    say: Report,
+    started: float,
+) -> dict[str, Any]:
+    """Threshold, prefixes, report and facts; with these the run is finished.
+
+    Args:
+        run: at its end, its checkpoint written.
+        metrics: of the branch as it is.
+        vectors: float32 [N, n] of the held-out images, or None.
+        head: its facts.
+        say: gets a warning where the report could not be written.
+        started: by time.monotonic().
+
+    Returns:
+        The facts.
+    """
+    pairs = held_out_pairs(run, vectors)
+    facts = read_facts(run.folder) | final_facts(
+        metrics,
+        rests_on=as_facts(training_counts(metrics)),
+        threshold=find_threshold(pairs),
+        why_no_threshold=why_no_threshold(run, pairs),
+        head=head,
+        prefixes=[] if head["name"] == TRAINED else measure_prefixes(run, vectors),
+        seconds=time.monotonic() - started,
+    )
+    report_run(run, facts, vectors, pairs, say)
+    write_facts(run.folder, facts)
+    return facts
+
+
+def _decide_head(training: Training, output: Path, say: Report) -> Mapping[str, Any]:
+    """The head's facts, after it stands in the branch and in the checkpoint."""
+    prepared = training.prepared
+    found = find_head(
+        training.branch,
+        training.config,
+        prepared.train,
+        prepared.set_aside,
+        has_classes=prepared.tuples is None,
+        folder=output,
+    )
+    facts = found.to_dict()
+    if found.layer is not None:
+        put_head(training.branch, found.layer)
+        save_checkpoint(output, training.branch, head=facts)
+    if found.failed:
+        say({"event": "warning", "message": f"the trained head stays: {found.why}"})
+    elif training.config.head != "trained":
+        say({"event": "head", **facts})
+    return facts

@@ -1,0 +1,199 @@
+"""A trial of the steps to come: what they, a look at what is held out and the end of the run will take.
+
+Decisions a reader would question:
+- Steps are those of the loop itself, `train_epoch` on the run's own images, so nothing that costs time there is left
+  out. They move a copy of the network, with an optimizer of its own and a learning rate next to nothing: the run that
+  follows finds its network, and torch's generators, as if nobody had tried.
+- While layers are frozen a step costs less, so each phase of freezing is tried by itself, those that the run ends with
+  first. A phase for which no time is left is taken to cost what the last one does. Features that will be computed once
+  stand there as random numbers.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from analysis.measures.pairs import MAX_PAIRS, choose_pairs
+from analysis.measures.retrieval import retrieval_metrics
+from analysis.measures.threshold import threshold_of_pairs
+from artifact.arrays import Indices
+from artifact.errors import UsageError
+from trainer.config.config import MAX_EPOCHS
+from trainer.config.settings import FreezeConfig
+from trainer.data.images import Images
+from trainer.loop.assessment import embed
+from trainer.loop.distributed import Ranks
+from trainer.loop.epoch import train_epoch
+from trainer.loop.interruption import Interruption
+from trainer.loop.preparation import Prepared
+from trainer.loop.training import Training, make_training
+from trainer.run.checkpoint import Position
+from trainer.weights.freezing import num_free_stages
+from trainer.weights.frozen_features import FrozenFeatures, features_stay
+
+_MAX_STEPS = 100
+_SAMPLE = 500
+_IMAGES = 128
+_PAGE_S = 2.5
+"""Of the report, most of which is drawing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """Epochs with as many stages free: the first of them, from 0, and the seconds of a step."""
+
+    first_epoch: int
+    step_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Costs:
+    """Seconds of what is to come.
+
+    Attributes:
+        phases: of training, in order; the last one lasts to the end.
+        look_s: of one look at what is held out.
+        end_s: of the end of the run, and of features that are computed once.
+    """
+
+    phases: tuple[Phase, ...]
+    look_s: float
+    end_s: float
+
+
+def try_out(prepared: Prepared, ranks: Ranks, folder: Path, *, allowance_s: float) -> Costs:
+    """Try steps and the rest out; all ranks together.
+
+    Args:
+        prepared: stays as it is.
+        allowance_s: for the steps; the fewest that say anything are taken all the same.
+
+    Raises:
+        UsageError: a network that cannot be copied.
+    """
+    started = time.monotonic()
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        trial = _training(prepared, ranks, folder)
+        firsts = phase_starts(prepared.config.freeze, len(prepared.base.stages))
+        seconds: dict[int, float] = {}
+        for first in reversed(firsts):
+            left = ranks.agree(allowance_s - (time.monotonic() - started))
+            if not seconds or left > 0:
+                seconds[first] = _time_steps(trial, first, allowance_s=left / (len(firsts) - len(seconds)))
+        phases = tuple(Phase(first_epoch=first, step_s=seconds.get(first, seconds[firsts[-1]])) for first in firsts)
+        look, end = ranks.agree(_time_rest(trial) if ranks.is_first else None)
+    return Costs(phases=phases, look_s=look, end_s=end)
+
+
+def phase_starts(freeze: FreezeConfig, num_stages: int) -> list[int]:
+    """The first epochs (from 0) of each phase of freezing, rising."""
+    later = [(freeze.epochs or 0) + number * freeze.unfreeze_every for number in range(num_stages)]
+    starts: list[int] = []
+    for epoch in sorted({0, *(first for first in later if first < MAX_EPOCHS)}):
+        free = num_free_stages(epoch, num_stages, freeze)
+        if not starts or free != num_free_stages(starts[-1], num_stages, freeze):
+            starts.append(epoch)
+    return starts
+
+
+def _training(prepared: Prepared, ranks: Ranks, folder: Path) -> Training:
+    """A run that moves a copy of the network, and hardly."""
+    config = prepared.config
+    config = config.model_copy(
+        update={
+            "epochs": MAX_EPOCHS,
+            "minutes": None,
+            "optimizer": config.optimizer.model_copy(update={"learning_rate": 1e-12}),
+            "loop": config.loop.model_copy(update={"max_collapsed_steps": 0}),
+        }
+    )
+    try:
+        base = copy.deepcopy(prepared.base)
+    except Exception as error:  # a user's own module may refuse in any way
+        got = f"one that cannot be copied for a trial ({' '.join(str(error).split())[:120]})"
+        expected, mend = "a network that copy.deepcopy takes", "use --epochs"
+        raise UsageError("base network of a run with --minutes", expected=expected, got=got, mend=mend) from None
+    return make_training(replace(prepared, config=config, base=base), ranks, folder)
+
+
+def _time_steps(trial: Training, epoch: int, *, allowance_s: float) -> float:
+    """Seconds of a step of this epoch: one to warm up, two, and as many more as there is time for."""
+    if features_stay(epoch, trial.config.freeze, trial.config.augment) and trial.ranks.size == 1:
+        trial.frozen = cast(FrozenFeatures, _AnyFeatures(trial))
+    before = _seconds(lambda: _run(trial, epoch, 1))
+    few = _seconds(lambda: _run(trial, epoch, 2))
+    more = int((allowance_s - before - few) / max(few / 2, 1e-6))
+    more = trial.ranks.agree(min(max(more, 0), _MAX_STEPS))
+    many = _seconds(lambda: _run(trial, epoch, more)) if more else 0.0
+    trial.frozen = None
+    took: float = trial.ranks.agree((few + many) / (2 + more))
+    return took
+
+
+def _run(trial: Training, epoch: int, count: int) -> None:
+    """So many steps from the start of this epoch, again and again where it has not as many."""
+    per_epoch = trial.batches.per_epoch
+    while count > 0:
+        steps = epoch * per_epoch + min(count, per_epoch)
+        config = trial.config.model_copy(update={"steps": steps})
+        trial.prepared, trial.position = replace(trial.prepared, config=config), Position(epoch=epoch)
+        train_epoch(trial, lambda event: None, save=lambda: None, interruption=Interruption())
+        count -= per_epoch
+
+
+def _time_rest(trial: Training) -> tuple[float, float]:
+    """Seconds of a look at what is held out, and of the end."""
+    train, held_out = trial.prepared.train, trial.prepared.held_out
+    image = _seconds_of_image(trial, train)
+    features = image * len(train)
+    computed = features if features_stay(0, trial.config.freeze, trial.config.augment) else 0.0
+    if held_out is None:
+        return 0.0, _PAGE_S + features + computed
+    embedded = image * len(held_out)
+    if trial.prepared.held_out_tuples is not None:
+        return embedded, _PAGE_S + embedded + features + computed
+    ranked, paired = _seconds_of_measures(held_out.labels, trial.config.dim, distance=trial.config.distance)
+    return embedded + ranked, _PAGE_S + embedded + ranked + paired + features + computed
+
+
+def _seconds_of_image(trial: Training, images: Images) -> float:
+    """Of one image in evaluation mode; the first pass warms up."""
+    some = images.take(np.arange(min(_IMAGES, len(images)), dtype=np.int64))
+    embed(trial.kept_branch, some)
+    return _seconds(lambda: embed(trial.kept_branch, some)) / len(some)
+
+
+def _seconds_of_measures(labels: Indices, dim: int, *, distance: str) -> tuple[float, float]:
+    """Of retrieval, and of pairs with their threshold: on random vectors, of many held-out images on a sample."""
+    some = labels[:_SAMPLE]
+    vectors = np.random.default_rng(0).standard_normal((len(some), dim), np.float32)
+    growth = (len(labels) / len(some)) ** 2
+    ranked = _seconds(lambda: retrieval_metrics(vectors, some, distance=distance, ks=(1,)))
+    paired = _seconds(lambda: threshold_of_pairs(choose_pairs(vectors, some, distance=distance, seed=0)))
+    return growth * ranked, min(growth, MAX_PAIRS / (len(some) ** 2 / 2)) * paired
+
+
+def _seconds(act: Callable[[], object]) -> float:
+    started = time.monotonic()
+    act()
+    return time.monotonic() - started
+
+
+class _AnyFeatures:
+    """Random numbers in the place of features that will be computed once."""
+
+    def __init__(self, trial: Training) -> None:
+        self._width, self._device = trial.branch.embedding.in_features, trial.ranks.device
+
+    def rows(self, indices: Indices) -> Tensor:
+        """float32 [n, num_features]."""
+        return torch.randn(len(indices), self._width, device=self._device)
