@@ -24,6 +24,7 @@ from trainer.config.settings import BALANCED, ROUNDS, TUPLES
 Share = tuple[str, float]
 """(`images` or `classes`, share of them that is held out)."""
 
+_LOOKS, _LOOKS_WITHIN_PATIENCE = 20, 5
 _TARGET_BATCH = 100
 _MAX_CLASSES = 25
 _MIN_PER_CLASS = 4
@@ -148,7 +149,10 @@ def resolve(
             images_per_class=settings.sampling.images_per_class,
         )
     keep, metric = _selection(settings, metrics)
-    loop = {"precision": precision, "keep": keep, "metric": metric}
+    loop: dict[str, object] = {"precision": precision, "keep": keep, "metric": metric}
+    loop["validate_every"] = settings.loop.validate_every or validation_cadence(
+        settings.epochs, patience=settings.loop.patience
+    )
     return settings.model_copy(
         update={
             "size": size,
@@ -162,6 +166,16 @@ def batch_shape(num_classes: int, *, classes_per_batch: int | None, images_per_c
     """P and K where they are left open: about 100 images a batch, up to 25 classes, at least 4 images of each."""
     classes = min(num_classes, classes_per_batch or _MAX_CLASSES)
     return classes, images_per_class or max(_MIN_PER_CLASS, _TARGET_BATCH // max(classes, 1))
+
+
+def validation_cadence(epochs: int, *, patience: int | None) -> int:
+    """Epochs between two looks at what is held out, where that is left open: 20 looks a run, five within patience.
+
+    It follows from the settings and not from a clock: the epochs that are validated decide which one is kept, when
+    patience ends and what is hinted, and a run that goes on must come to the same.
+    """
+    every = max(1, math.ceil(epochs / _LOOKS))
+    return every if patience is None else min(every, max(1, patience // _LOOKS_WITHIN_PATIENCE))
 
 
 def _selection(settings: TrainConfig, metrics: Sequence[str]) -> tuple[str, str | None]:
