@@ -35,11 +35,11 @@ _LIMITS = ("max_megapixels", "max_image_mb")
 """Settings that runs of older versions do not have: their images, which the data hash tells, say what was left out."""
 
 _FORMER_DEFAULTS: Mapping[str, Any] = {"loop.validate_every": 1}
-"""Defaults of earlier versions, of settings that are left open by now."""
+"""Defaults of earlier versions, of settings whose default is another one by now, or open."""
 
 
 def as_begun(config: TrainConfig, begun: TrainConfig) -> TrainConfig:
-    """The settings that a run goes on with: what the user left open is what it was by an earlier default.
+    """The settings that a run goes on with: what the user does not say is what it was by an earlier default.
 
     Args:
         config: as the user wrote it.
@@ -47,7 +47,7 @@ def as_begun(config: TrainConfig, begun: TrainConfig) -> TrainConfig:
     """
     given, former = _flat(config), _flat(begun)
     for key, value in _FORMER_DEFAULTS.items():
-        if given[key] is None and former[key] == value:
+        if former[key] == value and (given[key] is None or not _is_set(config, key)):
             config = _changed(config, key, value)
     return config
 
@@ -96,6 +96,12 @@ def _pairs(values: Mapping[str, Any], config: TrainConfig) -> Iterator[tuple[str
             yield from ((f"{key}.{name}", inner) for name, inner in value.items())
         else:
             yield key, value
+
+
+def _is_set(config: TrainConfig, key: str) -> bool:
+    """Whether the user gave this setting."""
+    *groups, name = key.split(".")
+    return name in (getattr(config, groups[0]) if groups else config).model_fields_set
 
 
 def _changed(config: TrainConfig, key: str, value: Any) -> TrainConfig:

@@ -31,6 +31,7 @@ from trainer.loop.distributed import Ranks, joined
 from trainer.loop.epoch import train_epoch
 from trainer.loop.event_log import EventLog, require_tensorboard
 from trainer.loop.interruption import Interruption
+from trainer.loop.kept_memory import kept_memory
 from trainer.loop.preparation import Prepared, prepare
 from trainer.loop.resumption import read_begun, resume_training
 from trainer.loop.run_report import report_run
@@ -93,7 +94,7 @@ def fit(
                 base = prepared.base.to_dict()
                 facts = first_facts(data=prepared.data_facts(), seed=config.seed, base=base)
                 ranks.on_first(lambda: create_run(output, prepared.config, facts))
-            with _log(training, say) as log:
+            with _log(training, say) as log, kept_memory():
                 _train(training, log)
         ranks.on_first(lambda: _finish(training, output, say, started))
         return open_run(output, ranks.on_first(partial(read_run_files, output)))
@@ -163,7 +164,7 @@ def _finish(training: Training, output: Path, say: Report, started: float) -> No
     held_out = training.prepared.held_out
     vectors = None if held_out is None else embed(training.branch, held_out)
     pairs = held_out_pairs(training, vectors)
-    threshold = find_threshold(pairs)
+    threshold = find_threshold(training, pairs)
     metrics = kept_line(training.lines, training.config.loop)
     facts = read_facts(output) | final_facts(
         metrics,

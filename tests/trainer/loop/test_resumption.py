@@ -103,7 +103,7 @@ def test_resume_refuses_changed_images_and_damaged_state(shapes: Path, tmp_path:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit_small(images, tmp_path / "run", report=stop)
+        fit_small(images, tmp_path / "run", report=stop, loop={"save_every_s": 1e-6})
     (images / "disc" / "00.png").unlink()
     with pytest.raises(RunError, match=r"^images of the run to resume: expected unchanged, got changed"):
         fit_small(images, tmp_path / "run", resume=True)
