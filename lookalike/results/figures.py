@@ -22,7 +22,7 @@ def metrics_line(metrics: Mapping[str, Any] | None, rests_on: Mapping[str, Any] 
 
 
 def threshold_line(threshold: Mapping[str, Any] | None, why_none: str | None) -> str | None:
-    """The threshold, its rates, what they rest on and which classes they are of; or why there is none, where that is known."""
+    """The threshold, its rates, what they rest on and on which classes; or why there is none, where that is known."""
     if threshold is None:
         return f"none: {why_none}" if why_none else None
     shown = {name: value for name, value in threshold.items() if name not in _IN_WORDS}

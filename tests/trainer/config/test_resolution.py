@@ -127,6 +127,25 @@ def test_epoch_to_keep_follows_patience_and_what_is_measured() -> None:
     assert _resolve(_config(), metrics=()).loop.keep == "last"
 
 
+@pytest.mark.parametrize(
+    ("epochs", "patience", "expected"),
+    [
+        (1, None, 1),
+        (20, None, 1),
+        (21, None, 2),
+        (100, None, 5),
+        (107, None, 6),
+        (100, 5, 1),
+        (100, 50, 5),
+        (400, 50, 10),
+    ],
+)
+def test_validation_follows_from_the_length_of_the_run(epochs: int, patience: int | None, expected: int) -> None:
+    """Twenty looks a run, or five within patience; what is given stays."""
+    assert _resolve(_config(epochs=epochs, loop={"patience": patience})).loop.validate_every == expected
+    assert _resolve(_config(epochs=epochs, loop={"validate_every": 3})).loop.validate_every == 3
+
+
 def test_selection_by_what_is_not_measured_is_refused() -> None:
     """Choosing by a metric needs something held out to measure it on."""
     with pytest.raises(UsageError) as caught:
