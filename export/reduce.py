@@ -94,6 +94,8 @@ def reduce_int8(run: Run, graph: onnx.ModelProto, settings: Int8Settings, *, rep
     require(verdict)
     labels, seed = evidence.evaluation.labels, run.config.seed
     threshold = decision_threshold(candidate, labels, distance=run.distance, seed=seed)
+    if threshold is not None and settings.evaluation is None and "measured_on" in (run.threshold or {}):
+        threshold["measured_on"] = dict(run.threshold or {})["measured_on"]  # the same images, so the same classes
     return ReducedGraph(
         graph=quantized,
         threshold=threshold,

@@ -61,9 +61,24 @@ def held_out_pairs(training: Training, vectors: Vectors | None) -> Pairs | None:
     return choose_pairs(vectors, prepared.held_out.labels, distance=config.distance, seed=config.seed)
 
 
-def find_threshold(pairs: Pairs | None) -> dict[str, Any] | None:
-    """The decision threshold at the usual false-accept rate; None where same and different cannot be told apart."""
-    return None if pairs is None else threshold_of_pairs(pairs)
+def find_threshold(training: Training, pairs: Pairs | None) -> dict[str, Any] | None:
+    """The decision threshold at the usual false-accept rate, and "measured_on": which classes it was measured on.
+
+    None where same and different cannot be told apart.
+    """
+    threshold = None if pairs is None else threshold_of_pairs(pairs)
+    return None if threshold is None else threshold | {"measured_on": held_out_classes(training)}
+
+
+def held_out_classes(training: Training) -> dict[str, int]:
+    """{"trained_classes", "new_classes"}: how many of the held-out classes were trained on, and how many were not.
+
+    The vectors of images of a class that was trained on lie closer together than those of one that was not.
+    """
+    held_out = training.prepared.held_out
+    classes = set() if held_out is None else set(held_out.files.classes)
+    trained = len(classes & set(training.prepared.train.files.classes))
+    return {"trained_classes": trained, "new_classes": len(classes) - trained}
 
 
 def why_no_threshold(training: Training, pairs: Pairs | None) -> str | None:

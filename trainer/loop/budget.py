@@ -148,6 +148,7 @@ def steps_within(seconds: float, costs: Costs, config: TrainConfig, *, per_epoch
 def seconds_of(steps: int, costs: Costs, config: TrainConfig, *, per_epoch: int) -> float:
     """Seconds of so many steps and of the looks between them."""
     config = with_length(config.model_copy(update={"minutes": None, "steps": steps}), per_epoch=per_epoch)
+    assert config.loop.validate_every is not None
     looks = -(-num_epochs(config) // config.loop.validate_every)
     return _seconds_of_phases(steps, costs.phases, per_epoch) + looks * costs.look_s
 

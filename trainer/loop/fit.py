@@ -4,13 +4,12 @@ Decisions a reader would question:
 - Every distinct image of a batch goes through the branch once; the streams of a kind exist as tuples of vectors only.
 - Nothing is printed here. `report` gets one dict per event (`read`, `step`, `epoch`, `hint`, `warning`, `end`), and
   the command line draws them.
-- Under torchrun every rank runs this function; the first one alone validates, reports and writes, and what it decides
-  holds for all.
+- Under torchrun every rank runs this function; the first one alone validates, reports, reads and writes the run folder,
+  and what it decides and reads holds for all. The others need not see the folder.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,9 +21,10 @@ import torch
 
 from analysis.evaluation.counts import training_counts
 from analysis.measures.support import as_facts
-from artifact.atomic import write_atomically
+from artifact.errors import DataError
 from artifact.events import Report
 from artifact.images.cores import granted_threads
+from trainer.config.begun import as_begun
 from trainer.config.config import TrainConfig
 from trainer.config.continuing import continued
 from trainer.config.length import check_length, num_epochs
@@ -36,16 +36,17 @@ from trainer.loop.epoch import train_epoch
 from trainer.loop.event_log import EventLog, require_tensorboard
 from trainer.loop.expected_end import length_facts, with_expected_end
 from trainer.loop.interruption import Interruption
-from trainer.loop.preparation import prepare
-from trainer.loop.resumption import resume_training
+from trainer.loop.kept_memory import kept_memory
+from trainer.loop.preparation import Prepared, prepare
+from trainer.loop.resumption import read_begun, resume_training
 from trainer.loop.run_report import report_run
+from trainer.loop.saving import Saves
 from trainer.loop.training import Training, make_training
-from trainer.run.checkpoint import save_checkpoint, save_state
 from trainer.run.facts import final_facts, first_facts
-from trainer.run.folder import CHECKPOINT, CONFIG, METRICS, STATE, check_output, create_run, write_facts
-from trainer.run.saved_run import Run, load_run, load_weights, read_config, read_facts
+from trainer.run.folder import CHECKPOINT, STATE, check_output, create_run, write_facts
+from trainer.run.saved_run import Run, load_weights, open_run, read_facts, read_run_files
 from trainer.watch.hints import Watch
-from trainer.watch.selection import is_kept, is_out_of_patience, kept_line
+from trainer.watch.selection import is_out_of_patience, is_validated, kept_line
 
 
 def fit(
@@ -81,20 +82,22 @@ def fit(
     with joined(config.loop.device) as ranks, _granted_threads():
         say: Report = report if report is not None and ranks.is_first else lambda event: None
         if resume:
-            config = _as_begun(config, output, ranks)
+            begun = ranks.on_first(partial(read_begun, output))
+            config = continued(as_begun(config, begun), begun)
         else:
-            ranks.on_first(lambda: check_output(output))
+            ranks.on_first(partial(check_output, output))
         if config.loop.tensorboard:
             require_tensorboard()  # before any image is read
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(config.seed)
             prepared = prepare(config, report=say, device=ranks.device, resuming=resume)
+            _require_same_images(prepared, ranks)
             prepared, budget = settle_length(prepared, ranks, output, started=started)
             if check is not None:
                 ranks.on_first(partial(check, prepared.config))
             training = make_training(prepared, ranks, output)
             if resume:
-                resume_training(output, training)
+                resume_training(training)
             else:
                 base = prepared.base.to_dict()
                 facts = first_facts(data=prepared.data_facts(), seed=config.seed, base=base)
@@ -103,18 +106,10 @@ def fit(
                 ranks.on_first(lambda: create_run(output, prepared.config, facts))
             say({"event": "objective", **objective_facts(prepared.config, prepared.loss)})
             say({"event": "length", **length_facts(training, budget)})
-            with _log(training, say) as log:
-                _train(training, output, with_expected_end(log, training, budget))
+            with _log(training, say) as log, kept_memory():
+                _train(training, with_expected_end(log, training, budget))
         ranks.on_first(lambda: _finish(training, output, say, started))
-    return load_run(output)
-
-
-def _as_begun(config: TrainConfig, output: Path, ranks: Ranks) -> TrainConfig:
-    """What the user left open is as the run in the folder began; where there is none, that is refused later."""
-    begun: list[TrainConfig] = []
-    ranks.on_first(lambda: begun.append(read_config(output)) if (output / CONFIG).is_file() else None)
-    written = ranks.agree(begun[0] if begun else None)
-    return config if written is None else continued(config, written)
+        return open_run(output, ranks.on_first(partial(read_run_files, output)))
 
 
 @contextmanager
@@ -147,34 +142,32 @@ def _log(training: Training, say: Report) -> Iterator[Report]:
         yield both
 
 
-def _train(training: Training, output: Path, say: Report) -> None:
-    """All epochs that are left, each with its validation, its line of metrics and its state."""
+def _require_same_images(prepared: Prepared, ranks: Ranks) -> None:
+    """Every rank reads the images where it is; raises DataError where one found others than the first."""
+    first = ranks.agree(prepared.data_sha256)
+    if ranks.any(prepared.data_sha256 != first):
+        where = prepared.config.images
+        raise DataError("images of the processes", expected="the same in all", got="different ones", where=where)
+
+
+def _train(training: Training, say: Report) -> None:
+    """All epochs that are left, each with its line of metrics, some with validation, and what is written of them."""
     config, ranks, epochs = training.config, training.ranks, num_epochs(training.config)
-    save, watch = partial(_save, training, output), Watch(config, training.lines)
+    saves, watch = Saves(training), Watch(config, training.lines)
     with Interruption() as interruption:
         while training.position.epoch < epochs and not is_out_of_patience(training.lines, config.loop):
-            line = train_epoch(training, say, save=save, interruption=interruption)
-            is_last = line["epoch"] == epochs
-            if is_last or line["epoch"] % config.loop.validate_every == 0:
+            line = train_epoch(training, say, saves=saves, interruption=interruption)
+            if is_validated(line["epoch"], config):
                 line |= ranks.agree(assess(training) if ranks.is_first else {})
             training.lines.append(ranks.agree(line))
-            if ranks.is_first:
-                # the state comes last: whatever was written before it is written again by a resumed run
-                write_atomically(output / METRICS, "".join(json.dumps(x) + "\n" for x in training.lines).encode())
-                if is_kept(training.lines, config.loop):
-                    save_checkpoint(output, training.kept_branch)
-            save()
+            saves.epoch()
             rests_on = {"rests_on": as_facts(training_counts(training.lines[-1]))}
             say({"event": "epoch", "epochs": epochs} | training.lines[-1] | rests_on)
             for message in watch.epoch(training.lines[-1]):
                 say({"event": "hint", "message": message})
             if ranks.any(interruption.received is not None):
+                saves.state()
                 interruption.stop()
-
-
-def _save(training: Training, output: Path) -> None:
-    if training.ranks.is_first:
-        save_state(output, training.branch, training.optimizer, training.average, training.position)
 
 
 def _finish(training: Training, output: Path, say: Report, started: float) -> None:
@@ -183,7 +176,7 @@ def _finish(training: Training, output: Path, say: Report, started: float) -> No
     held_out = training.prepared.held_out
     vectors = None if held_out is None else embed(training.branch, held_out)
     pairs = held_out_pairs(training, vectors)
-    threshold = find_threshold(pairs)
+    threshold = find_threshold(training, pairs)
     metrics = kept_line(training.lines, training.config.loop)
     facts = read_facts(output) | final_facts(
         metrics,
@@ -194,5 +187,5 @@ def _finish(training: Training, output: Path, say: Report, started: float) -> No
     )
     report_run(training, facts, vectors, pairs, say)
     write_facts(output, facts)
-    (output / STATE).unlink()
+    (output / STATE).unlink(missing_ok=True)
     say({"event": "end", "seconds": facts["seconds"], "threshold": threshold})

@@ -20,7 +20,7 @@ from trainer.loop.preparation import prepare
 from trainer.loop.trial import Costs, Phase, phase_starts, try_out
 from trainer.run.saved_run import read_config
 
-CONFIG = make_config({"images": "x", "kind": "triplet"})
+CONFIG = make_config({"images": "x", "kind": "triplet", "loop": {"validate_every": 1}})
 
 
 def _costs(*phases: tuple[int, float], look: float = 0.0) -> Costs:

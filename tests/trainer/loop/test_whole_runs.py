@@ -175,3 +175,24 @@ def test_timm_networks_train_and_read_back(shapes: Path, tmp_path: Path, base: s
         assert torch.equal(vectors, again.branch(pixels))
     assert vectors.shape == (3, 8)
     assert DISTANCES["euclidean"](vectors[0].numpy(), vectors[1].numpy()) > 0
+
+
+@pytest.mark.parametrize(
+    ("validation", "expected"),
+    [
+        ("images:0.25", {"trained_classes": 4, "new_classes": 0}),
+        ("classes:0.5", {"trained_classes": 0, "new_classes": 2}),
+        ("a folder", {"trained_classes": 3, "new_classes": 2}),
+    ],
+)
+def test_threshold_says_how_many_of_its_classes_were_trained_on(
+    shapes: Path, new_shapes: Path, tmp_path: Path, validation: str, expected: dict[str, int]
+) -> None:
+    """Classes of a folder of its own are known by their names, turned ones as what they were."""
+    folder = tmp_path / "a folder"
+    for name, called in (("disc", "disc"), ("cross", "cross"), ("square", "square"), ("stripe", "line"), ("disc", "o")):
+        shutil.copytree(new_shapes / name, folder / called)
+    values = {"validation": str(folder) if validation == "a folder" else validation, "augment": {"mirrors": True}}
+    run = fit_small(shapes, tmp_path / "run", epochs=1, **values)
+    assert run.threshold is not None
+    assert run.threshold["measured_on"] == expected
