@@ -148,7 +148,7 @@ class LoopConfig(Settings):
         metric: `recall@1` or `mAP@R`; for tables of tuples `held_out_pct_correct`. None: the first that is measured.
         patience: stop after so many epochs without a better `metric`; None: never.
         validate_every: epochs between two looks at the held-out images; the last epoch always has one. None: a 20th of
-            the run, and with `patience` at most a fifth of it.
+            the run, and with `patience` no more than a fifth of that.
         save_every_s: seconds between two states from which a run cut off can continue; an interruption writes one, and
             so does the end of the last epoch.
         max_collapsed_steps: stop after so many steps in a row with all vectors at one point (a mean distance below 1 %

@@ -98,7 +98,7 @@ def test_run_states_its_facts(shapes: Path, tmp_path: Path) -> None:
     }
     assert run.threshold is not None
     rates, counts = {"value", "rule", "far", "frr", "eer"}, {"pairs", "same_pairs", "different_pairs", "classes"}
-    assert run.threshold.keys() == rates | counts | {"protocol", "is_enough", "rests_on"}
+    assert run.threshold.keys() == rates | counts | {"protocol", "is_enough", "rests_on", "measured_on"}
     assert run.facts["rests_on"]["recall@1"]["queries"] == run.facts["metrics"]["num_queries"] == 40
     assert run.threshold["far"] <= 0.01
     assert run.threshold["pairs"] == 40 * 39 // 2
