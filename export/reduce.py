@@ -6,9 +6,8 @@ A new precision is a line in PRECISIONS and a function in REDUCTIONS here.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,15 +96,23 @@ def reduce_int8(run: Run, graph: onnx.ModelProto, settings: Int8Settings, *, rep
     verdict = judge(reference, candidate, evidence.evaluation.labels, distance=run.distance, limits=settings.limits)
     require(verdict)
     labels, seed = evidence.evaluation.labels, run.config.seed
-    find_threshold = partial(decision_threshold, labels=labels, distance=run.distance, seed=seed)
+    keeps_classes = settings.evaluation is None  # the same images as the run's, so the same classes
+
+    def find_threshold(vectors: Vectors, of_run: Mapping[str, Any] | None) -> dict[str, Any] | None:
+        found = decision_threshold(vectors, labels, distance=run.distance, seed=seed)
+        if found is None or not keeps_classes or "measured_on" not in (of_run or {}):
+            return found
+        return found | {"measured_on": dict(of_run or {})["measured_on"]}
+
     prefixes = []
     for prefix in run.prefixes:
-        threshold = find_threshold(cut(candidate, int(prefix["dims"]), normalized=run.normalized))
+        shorter = cut(candidate, int(prefix["dims"]), normalized=run.normalized)
+        threshold = find_threshold(shorter, prefix.get("threshold"))
         kept = {key: value for key, value in prefix.items() if threshold is None or key != "why_no_threshold"}
         prefixes.append(kept | {"threshold": threshold})
     return ReducedGraph(
         graph=quantized,
-        threshold=find_threshold(candidate),
+        threshold=find_threshold(candidate, run.threshold),
         prefixes=prefixes,
         quantization=_facts(graph, plan, evidence, verdict),
         verdict=verdict,

@@ -4,7 +4,8 @@ Decisions a reader would question:
 - Training takes two lines of the terminal: how far and how fast, and under it what is learned. One line of 80 columns
   cannot hold both. Facts are shortened, and then left out from the end, where the terminal is narrow. Scoring has
   bad rows and latencies in its second line.
-- A log file gets a line for each epoch, and one a minute while an epoch or a table takes longer than that.
+- A log file gets a line for each epoch, of many for the first, for those that are validated and for every 50th of the
+  run, and one a minute while an epoch or a table takes longer than that.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from lookalike import console
 LOG_EVERY_S = 60.0
 _NARROW = 100
 _BAR_WIDTH = 18
+_EPOCH_LINES = 50
 
 _HELD_OUT = {"recall@1": "recall@1 {:.3f}", "held_out_pct_correct": "held-out {:.1f} % correct"}
 """What is shown of the held-out images, and how: the first that the event has; and where it rests on too few, so."""
@@ -84,7 +86,8 @@ class EventProgress:
                 if any(event.get(key) is not None for key in _HELD_OUT):
                     kept = (*_HELD_OUT, "rests_on")
                     self._validated = {key: event[key] for key in kept if event.get(key) is not None}
-                self._line(f"epoch {event['epoch']}/{event['epochs']}: {training_facts(event)}")
+                if _is_told(event):
+                    self._line(f"epoch {event['epoch']}/{event['epochs']}: {training_facts(event)}")
             case "head":
                 self._line(f"head: {head_line(event)}")
             case "rows":
@@ -147,6 +150,12 @@ def head_line(event: Mapping[str, Any]) -> str:
     return f"{event['name']}{value}, {event['why']}"
 
 
+def _is_told(event: Mapping[str, Any]) -> bool:
+    """Whether an epoch gets a line: small folders have hundreds of them, of a second each."""
+    is_validated = any(event.get(key) is not None for key in _HELD_OUT)
+    return is_validated or event["epoch"] == 1 or event["epoch"] % -(-event["epochs"] // _EPOCH_LINES) == 0
+
+
 def objective_line(event: Mapping[str, Any]) -> str:
     """`loss triplet, margin 0.2, euclidean distance, free vectors, mining all` from an `objective` event."""
     facts = [f"loss {event['loss']}"]
@@ -161,7 +170,8 @@ def objective_line(event: Mapping[str, Any]) -> str:
 
 def length_line(event: Mapping[str, Any]) -> str:
     """`20 epochs of 36 steps` from a `length` event; of a time budget also how many steps fit and what is kept."""
-    epochs = f"{event['epochs']:,} epoch{'s' * (event['epochs'] > 1)} of {event['per_epoch']:,} steps"
+    epochs = f"{event['epochs']:,} epoch{'s' * (event['epochs'] > 1)} of {event['per_epoch']:,} step"
+    epochs += "s" * (event["per_epoch"] > 1)
     budget = event.get("budget")
     if budget is None:
         return (

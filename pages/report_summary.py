@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from artifact.model.threshold import EER, VALUE, resting_on
+from artifact.model.threshold import EER, VALUE, measured_on, resting_on
 from pages.plot import number
 
 
@@ -94,7 +94,8 @@ def _head_words(facts: Mapping[str, Any]) -> str:
 
 
 def _threshold_words(facts: Mapping[str, Any], threshold: Mapping[str, Any] | None) -> str:
-    """How it was chosen and what it rests on, or why there is none."""
+    """How it was chosen, what it rests on and which classes it was measured on, or why there is none."""
     if threshold is None:
         return f"none: {facts['why_no_threshold']}" if facts.get("why_no_threshold") else ""
-    return "; rests on ".join(str(text) for text in (threshold.get("protocol"), resting_on(threshold)) if text)
+    words = "; rests on ".join(str(text) for text in (threshold.get("protocol"), resting_on(threshold)) if text)
+    return "; ".join(text for text in (words, measured_on(threshold)) if text)

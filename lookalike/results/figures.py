@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from artifact.model.threshold import EER, resting_on
+from artifact.model.threshold import EER, measured_on, resting_on
 from lookalike import console
 
 
@@ -22,15 +22,17 @@ def metrics_line(metrics: Mapping[str, Any] | None, rests_on: Mapping[str, Any] 
 
 
 def threshold_line(threshold: Mapping[str, Any] | None, why_none: str | None) -> str | None:
-    """The threshold, its rates and what they rest on; or why there is none, where that is known."""
+    """The threshold, its rates, what they rest on and on which classes; or why there is none, where that is known."""
     if threshold is None:
         return f"none: {why_none}" if why_none else None
     shown = {name: value for name, value in threshold.items() if name not in _IN_WORDS}
     rests_on = resting_on(threshold) or _counted_before(threshold)
     line = console.show(shown) + (f"; rests on {rests_on}" if rests_on else "")
     facts = threshold.get("rests_on")
-    is_short = isinstance(facts, Mapping) and not facts.get(EER, {}).get("is_enough", True)
-    return f"{line}; eer rests on {resting_on(threshold, EER)}" if is_short else line
+    if isinstance(facts, Mapping) and not facts.get(EER, {}).get("is_enough", True):
+        line += f"; eer rests on {resting_on(threshold, EER)}"
+    classes = measured_on(threshold)
+    return f"{line}; {classes}" if classes else line
 
 
 def _counted_before(threshold: Mapping[str, Any]) -> str | None:
@@ -45,4 +47,4 @@ def _counted_before(threshold: Mapping[str, Any]) -> str | None:
     return str(support_of_pairs(int(found[1]), int(found[2]), far=FALSE_ACCEPT_RATE, same_share=frr, both_share=eer))
 
 
-_IN_WORDS = ("same_pairs", "different_pairs", "classes", "is_enough", "rests_on")
+_IN_WORDS = ("same_pairs", "different_pairs", "classes", "is_enough", "rests_on", "measured_on")

@@ -101,6 +101,7 @@ def test_manifest_tells_how_int8_was_judged(run: Run, built: dict[str, Built]) -
     assert verdict.lines()[2].startswith("only 12 held-out images, and 2000 tell half a point")
     assert manifest.threshold is not None
     assert manifest.threshold["value"] != run.threshold["value"]  # type: ignore[index]
+    assert manifest.threshold["measured_on"] == {"trained_classes": 4, "new_classes": 0}
     assert Manifest.model_validate(manifest.model_dump()).quantization == facts
     assert built["fp16 branch"].manifest.quantization is None
     assert built["fp16 branch"].manifest.threshold == run.threshold
@@ -118,6 +119,7 @@ def test_threshold_is_that_of_the_int8_vectors(run: Run, built: dict[str, Built]
     assert expected is not None
     assert each.manifest.threshold is not None
     assert each.manifest.threshold["value"] == pytest.approx(expected["value"], rel=1e-5)
+    assert "measured_on" not in each.manifest.threshold  # nobody knows the classes of a folder
     assert each.manifest.quantization["evaluation"]["source"] == "a folder given"  # type: ignore[index]
 
 

@@ -47,6 +47,25 @@ def test_a_threshold_says_what_it_rests_on_or_why_there_is_none() -> None:
 
 
 @pytest.mark.parametrize(
+    ("trained", "new", "words"),
+    [
+        (37, 0, "measured on held-out images of classes that were trained on; expect more rejections on new ones"),
+        (0, 12, "measured on classes never trained on"),
+        (30, 1, "measured on 31 classes, 1 of which was never trained on; expect more rejections on new ones"),
+        (
+            1_000,
+            200,
+            "measured on 1,200 classes, 200 of which were never trained on; expect more rejections on new ones",
+        ),
+    ],
+)
+def test_a_threshold_says_on_which_classes_it_was_measured(trained: int, new: int, words: str) -> None:
+    """In words, at the end of its line; one of before says nothing."""
+    measured = {"measured_on": {"trained_classes": trained, "new_classes": new}}
+    assert threshold_line(THRESHOLD | measured, None) == f"{threshold_line(THRESHOLD, None)}; {words}"
+
+
+@pytest.mark.parametrize(
     ("figure", "facts", "shown"),
     [
         ("recall@1", FEW, "recall@1 1.000 (8 queries, too few), mAP@R 0.500, 10 images/s"),

@@ -66,11 +66,24 @@ def test_length_is_told_in_one_line() -> None:
     """Epochs, steps where these were given, and of a time budget what it was settled by."""
     whole = {"epochs": 20, "steps": 720, "per_epoch": 36}
     assert length_line(whole) == "20 epochs of 36 steps"
+    assert length_line({"epochs": 200, "steps": 200, "per_epoch": 1}) == "200 epochs of 1 step"
     assert length_line({"epochs": 1, "steps": 7, "per_epoch": 36}) == "7 steps, 1 epoch of 36 steps"
     budget = {"minutes": 4.0, "spent_s": 12.3, "end_s": 9.8, "step_s": 0.0292}
     assert length_line({"epochs": 203, "steps": 7300, "per_epoch": 36, "budget": budget}) == (
         "7,300 steps fit into 4 minutes (203 epochs of 36 steps; 29 ms a step, 12 s until now, 10 s for the end)"
     )
+
+
+def test_a_log_of_many_short_epochs_has_not_a_line_for_each() -> None:
+    """The first, those that are validated, and every 50th of the run; of few epochs all."""
+    for epochs, validated, told in ((50, (), list(range(1, 51))), (200, (3, 40), [1, 3, *range(4, 201, 4)])):
+        to = Console(file=io.StringIO(), width=200)
+        progress = EventProgress(to)
+        for epoch in range(1, epochs + 1):
+            recall = {"recall@1": 0.5 if epoch in validated else None, "mAP@R": None}
+            progress.report(EPOCH | recall | {"epoch": epoch, "epochs": epochs})
+        lines = to.file.getvalue().splitlines()
+        assert [int(line.split("/")[0].removeprefix("epoch ")) for line in lines] == told
 
 
 def test_a_log_says_what_is_left() -> None:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 
 
-def run_ranks(command: list[str], *, size: int = 2) -> list[subprocess.CompletedProcess[str]]:
+def run_ranks(command: list[str], *, size: int = 2, timeout_s: float = 120) -> list[subprocess.CompletedProcess[str]]:
     """Start `size` processes of one command as torchrun would, on a free port of this machine; wait for all."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -24,7 +24,11 @@ def run_ranks(command: list[str], *, size: int = 2) -> list[subprocess.Completed
         for rank in range(size)
     ]
     done = []
-    for process in processes:
-        out, err = process.communicate(timeout=120)
-        done.append(subprocess.CompletedProcess(command, process.returncode, out, err))
+    try:
+        for process in processes:
+            out, err = process.communicate(timeout=timeout_s)
+            done.append(subprocess.CompletedProcess(command, process.returncode, out, err))
+    finally:
+        for process in processes:  # where one failed, the others may wait for it
+            process.kill()
     return done

@@ -9,12 +9,15 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
+import math
+
 from artifact.errors import UsageError
 from trainer.config.config import MAX_EPOCHS, TrainConfig
 
 MIN_EPOCHS = 20
 USUAL_STEPS = 1_500
 MAX_USUAL_EPOCHS = 200
+_LOOKS, _LOOKS_WITHIN_PATIENCE = 20, 5
 
 
 def check_length(given: TrainConfig) -> None:
@@ -43,7 +46,7 @@ def usual_epochs(per_epoch: int) -> int:
 
 
 def with_length(config: TrainConfig, *, per_epoch: int) -> TrainConfig:
-    """The configuration with its epochs filled in.
+    """The configuration with its epochs filled in, and how often what is held out is looked at.
 
     Args:
         config: without a time budget.
@@ -53,7 +56,7 @@ def with_length(config: TrainConfig, *, per_epoch: int) -> TrainConfig:
         UsageError: steps and epochs that do not agree, or steps of more epochs than there may be.
     """
     if config.steps is None:
-        return config.model_copy(update={"epochs": config.epochs or usual_epochs(per_epoch)})
+        return _with_epochs(config, config.epochs or usual_epochs(per_epoch))
     epochs = -(-config.steps // per_epoch)
     an_epoch = f"of {per_epoch} steps each"
     if epochs > MAX_EPOCHS:
@@ -62,7 +65,24 @@ def with_length(config: TrainConfig, *, per_epoch: int) -> TrainConfig:
     if config.epochs not in (None, epochs):
         expected = f"{epochs} {an_epoch}, or left out"
         raise UsageError(f"epochs of {config.steps} steps", expected=expected, got=str(config.epochs), where="--epochs")
-    return config.model_copy(update={"epochs": epochs})
+    return _with_epochs(config, epochs)
+
+
+def _with_epochs(config: TrainConfig, epochs: int) -> TrainConfig:
+    every = config.loop.validate_every or validation_cadence(epochs, patience=config.loop.patience)
+    return config.model_copy(
+        update={"epochs": epochs, "loop": config.loop.model_copy(update={"validate_every": every})}
+    )
+
+
+def validation_cadence(epochs: int, *, patience: int | None) -> int:
+    """Epochs between two looks at what is held out, where that is left open: 20 looks a run, five within patience.
+
+    It follows from the settings and not from a clock: the epochs that are validated decide which one is kept, when
+    patience ends and what is hinted, and a run that goes on must come to the same.
+    """
+    every = max(1, math.ceil(epochs / _LOOKS))
+    return every if patience is None else min(every, max(1, patience // _LOOKS_WITHIN_PATIENCE))
 
 
 def steps_of_epoch(config: TrainConfig, epoch: int, *, per_epoch: int) -> int:

@@ -3,6 +3,7 @@
 Three steps, in the order in which things become known, so that what must be refused is refused before the next, slower
 step: the settings by themselves, what the images turned out to be, and what was read of them. `prepare` in
 trainer/loop/preparation.py takes them one after the other; everything later reads the result, which config.yaml holds.
+Only the length of the run is settled after it, for a time budget takes a trial (length.py, trainer/loop/budget.py).
 
 Decision a reader would question: the loss, and facts of data, network and device, come in as values. Nothing here opens
 a file, imports a user's code or builds a network.

@@ -155,8 +155,10 @@ class LoopConfig(Settings):
             else `last`.
         metric: `recall@1` or `mAP@R`; for tables of tuples `held_out_pct_correct`. None: the first that is measured.
         patience: stop after so many epochs without a better `metric`; None: never.
-        validate_every: epochs between two looks at the held-out images; the last epoch always has one.
-        save_every_s: seconds between two states from which a run cut off can continue; each epoch ends with one.
+        validate_every: epochs between two looks at the held-out images; the last epoch always has one. None: a 20th of
+            the run, and with `patience` no more than a fifth of that.
+        save_every_s: seconds between two states from which a run cut off can continue; an interruption writes one, and
+            so does the end of the last epoch.
         max_collapsed_steps: stop after so many steps in a row with all vectors at one point (a mean distance below 1 %
             of the margin, and the loss of equal vectors); 0: never.
         tensorboard: write events for TensorBoard into the run folder.
@@ -170,7 +172,7 @@ class LoopConfig(Settings):
     keep: Literal["last", "best"] | None = None
     metric: Literal["recall@1", "mAP@R", "held_out_pct_correct"] | None = None
     patience: int | None = Field(default=None, ge=1)
-    validate_every: int = Field(default=1, ge=1)
+    validate_every: int | None = Field(default=None, ge=1)
     save_every_s: float = Field(default=300.0, gt=0)
     max_collapsed_steps: int = Field(default=200, ge=0)
     tensorboard: bool = False

@@ -64,9 +64,26 @@ def held_out_pairs(run: Assessed, vectors: Vectors | None) -> Pairs | None:
     return choose_pairs(vectors, prepared.held_out.labels, distance=config.distance, seed=config.seed)
 
 
-def find_threshold(pairs: Pairs | None) -> dict[str, Any] | None:
-    """The decision threshold at the usual false-accept rate; None where same and different cannot be told apart."""
-    return None if pairs is None else threshold_of_pairs(pairs)
+def find_threshold(run: Assessed, pairs: Pairs | None) -> dict[str, Any] | None:
+    """The decision threshold at the usual false-accept rate, and "measured_on": which classes it was measured on.
+
+    None where same and different cannot be told apart.
+    """
+    threshold = None if pairs is None else threshold_of_pairs(pairs)
+    return None if threshold is None else threshold | {"measured_on": held_out_classes(run)}
+
+
+def held_out_classes(run: Assessed) -> dict[str, int]:
+    """{"trained_classes", "new_classes"}: how many of the held-out classes were trained on, and how many were not.
+
+    The vectors of images of a class that was trained on lie closer together than those of one that was not. Classes
+    that were set aside to choose the head by count as trained on: a closed-form head is fitted on them too.
+    """
+    prepared = run.prepared
+    classes = set() if prepared.held_out is None else set(prepared.held_out.files.classes)
+    known = {name for side in (prepared.train, prepared.set_aside) if side is not None for name in side.files.classes}
+    trained = len(classes & known)
+    return {"trained_classes": trained, "new_classes": len(classes) - trained}
 
 
 def why_no_threshold(run: Assessed, pairs: Pairs | None) -> str | None:

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from artifact.errors import UsageError
 from trainer.config.config import MAX_EPOCHS, TrainConfig
@@ -26,8 +26,6 @@ from trainer.loop.distributed import Ranks
 from trainer.loop.preparation import Prepared
 from trainer.loop.trial import Costs, Phase, try_out
 from trainer.sampling.batches import make_batches
-
-Given = TypeVar("Given")
 
 TRIAL_SHARE = 0.03
 """Of the whole time, on trying steps."""
@@ -95,7 +93,7 @@ def _per_epoch(prepared: Prepared) -> int:
 def _settle(prepared: Prepared, ranks: Ranks, folder: Path, *, minutes: float, started: float) -> Budget:
     """Rank 0's clock decides for all."""
     seconds = 60 * minutes
-    _on_first(ranks, lambda: _require_time(minutes, time.monotonic() - started))
+    ranks.on_first(lambda: _require_time(minutes, time.monotonic() - started))
     costs = try_out(prepared, ranks, folder, allowance_s=TRIAL_SHARE * seconds)
     per_epoch = _per_epoch(prepared)
 
@@ -123,21 +121,13 @@ def _settle(prepared: Prepared, ranks: Ranks, folder: Path, *, minutes: float, s
             end_s=costs.end_s,
         )
 
-    return _on_first(ranks, settled)
+    return ranks.on_first(settled)
 
 
 def _require_time(minutes: float, spent: float) -> None:
     if spent >= 60 * minutes:
         at_least = f"more than {math.ceil(spent / 6) / 10:g}, for reading alone took {spent:.0f} s"
         raise UsageError("minutes", expected=at_least, got=f"{minutes:g}", where="--minutes")
-
-
-def _on_first(ranks: Ranks, act: Callable[[], Given]) -> Given:
-    """What rank 0 finds, on every rank; what it refuses is refused on all."""
-    found: list[Given] = []
-    ranks.on_first(lambda: found.append(act()))
-    given: Given = ranks.agree(found[0] if found else None)
-    return given
 
 
 def steps_within(seconds: float, costs: Costs, config: TrainConfig, *, per_epoch: int) -> int:
@@ -155,6 +145,7 @@ def steps_within(seconds: float, costs: Costs, config: TrainConfig, *, per_epoch
 def seconds_of(steps: int, costs: Costs, config: TrainConfig, *, per_epoch: int) -> float:
     """Seconds of so many steps and of the looks between them."""
     config = with_length(config.model_copy(update={"minutes": None, "steps": steps}), per_epoch=per_epoch)
+    assert config.loop.validate_every is not None
     looks = -(-num_epochs(config) // config.loop.validate_every)
     return _seconds_of_phases(steps, costs.phases, per_epoch) + looks * costs.look_s
 

@@ -17,7 +17,7 @@ import datetime
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -25,6 +25,9 @@ from torch import Tensor, nn
 
 from artifact.arrays import Indices
 from artifact.errors import LookalikeError, UsageError
+from trainer.networks.joined_statistics import with_joined_statistics
+
+Given = TypeVar("Given")
 
 _PATIENCE = datetime.timedelta(hours=3)
 """How long ranks wait for each other: the first one validates and writes the report alone."""
@@ -64,7 +67,7 @@ class Ranks:
         if self.size == 1:
             return module
         if self.device.type == "cuda":
-            module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
+            module = with_joined_statistics(module)
         devices = [self.device] if self.device.type == "cuda" else None
         return nn.parallel.DistributedDataParallel(module, device_ids=devices, find_unused_parameters=False)
 
@@ -76,19 +79,25 @@ class Ranks:
         dist.broadcast_object_list(box, src=0, device=self.device)
         return box[0]
 
-    def on_first(self, act: Callable[[], None]) -> None:
-        """Let rank 0 do something while the others wait; what it refuses is refused on every rank."""
+    def on_first(self, act: Callable[[], Given]) -> Given:
+        """What rank 0 does or reads while the others wait, given to all; what it refuses is refused on every rank.
+
+        Files of the run are read and written in here only: no other rank need see them. What is given is picklable.
+        """
+        given: Given | None = None
         refused: LookalikeError | None = None
         if self.is_first:
             try:
-                act()
+                given = act()
             except LookalikeError as error:
                 refused = error
-        text = self.agree(None if refused is None else str(refused))
+        if self.size > 1:
+            text, given = self.agree((None if refused is None else str(refused), given))
+            if refused is None and text is not None:
+                raise LookalikeError(text)
         if refused is not None:
             raise refused
-        if text is not None:
-            raise LookalikeError(text)
+        return cast(Given, given)
 
     def any(self, flag: bool) -> bool:
         """Whether the flag is set on any rank."""
@@ -117,6 +126,17 @@ class _Gather(torch.autograd.Function):
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         ranks: Ranks = context.ranks
         return gradients[0][ranks.rank :: ranks.size].contiguous() * ranks.size, None, None
+
+
+def apart(module: nn.Module) -> contextlib.AbstractContextManager[None]:
+    """Passes of a module from `Ranks.wrap` whose gradients stay with this rank, to be added up with later ones.
+
+    Both passes belong inside: the forward pass prepares what the backward pass does.
+    """
+    if isinstance(module, nn.parallel.DistributedDataParallel):
+        passes: contextlib.AbstractContextManager[None] = module.no_sync()
+        return passes
+    return contextlib.nullcontext()
 
 
 def is_first_process() -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,7 +20,9 @@ from artifact.errors import TrainingError
 from artifact.events import Report
 from artifact.images.decoding import Pixels
 from trainer.config.config import TrainConfig
+from trainer.loop.distributed import Ranks
 from trainer.loop.interruption import Interruption
+from trainer.loop.saving import Saves
 from trainer.loop.training import Training, step_seed
 from trainer.objective.objective import Outcome
 from trainer.sampling.batch import Batch
@@ -30,13 +32,11 @@ _STEPS_BETWEEN_LOOKS_ON_GPU = 10
 _ROUNDING = {"loss": 6, "mean_positive": 5, "mean_negative": 5}
 
 
-def train_epoch(
-    training: Training, say: Report, *, save: Callable[[], None], interruption: Interruption
-) -> dict[str, Any]:
+def train_epoch(training: Training, say: Report, *, saves: Saves, interruption: Interruption) -> dict[str, Any]:
     """Train from where the run stands to the end of its epoch.
 
     Args:
-        save: writes the state; called at times, and before `interruption` ends the process.
+        saves: writes the state; at times, and before `interruption` ends the process.
 
     Returns:
         {"epoch" and "step" (finished), "images_per_s", "learning_rate", and the epoch's mean of every statistic}.
@@ -49,13 +49,12 @@ def train_epoch(
     guard = CollapseGuard(config, collapsed_steps=position.collapsed)
     means = _Means(position.sums, position.counts)
     looked = position.batch
-    num_images, started, saved = 0, time.monotonic(), time.monotonic()
+    num_images, started = 0, time.monotonic()
     shown: dict[str, Any] = {}
     for batch, pixels in _ahead(training):
         torch.manual_seed(step_seed(config.seed, training.step, training.ranks.rank))
-        outcome = training.forward(batch, pixels)
         group, is_last = _update_group(position.batch, per_epoch, config.loop.accumulate)
-        training.update(outcome.loss, group=group, is_last=is_last)
+        outcome = training.learn(batch, pixels, group=group, is_last=is_last)
         means.add(outcome)
         position.batch += 1
         num_images += len(batch.rows)
@@ -75,12 +74,11 @@ def train_epoch(
             )
         if not is_last or is_end:
             continue
-        stop = training.ranks.any(interruption.received is not None)
-        if stop or time.monotonic() - saved > config.loop.save_every_s:
+        stop = _asks(position.batch, group, training.ranks) and training.ranks.any(interruption.received is not None)
+        if stop or saves.is_due:
             position.sums, position.counts = means.numbers()
             position.collapsed, position.scaler = guard.collapsed_steps, training.scaler.state_dict()
-            save()
-            saved = time.monotonic()
+            saves.state()
         if stop:
             interruption.stop()
     position.epoch, position.batch, position.sums, position.counts = position.epoch + 1, 0, {}, {}
@@ -102,6 +100,17 @@ def _ahead(training: Training) -> Iterator[tuple[Batch, Pixels | None]]:
             waiting = coming
         if waiting is not None:
             yield waiting[0], waiting[1].result()
+
+
+def _asks(batch: int, group: int, ranks: Ranks) -> bool:
+    """Whether ranks ask each other for an interruption after so many batches of the epoch, the last `group` of which
+    shared an update; the same on every rank.
+
+    The answer is waited for. On GPUs that happens only where statistics are read, which waits as well.
+    """
+    if ranks.device.type == "cpu":
+        return True
+    return batch // _STEPS_BETWEEN_LOOKS_ON_GPU > (batch - group) // _STEPS_BETWEEN_LOOKS_ON_GPU
 
 
 def _update_group(batch: int, per_epoch: int, accumulate: int) -> tuple[int, bool]:

@@ -51,7 +51,7 @@ def finish(training: Training, output: Path, say: Report, started: float) -> Non
     ):  # those of the epoch are of the trained layer
         metrics |= measure(training, vectors)
     facts = write_end(training, metrics, vectors, head, say, started)
-    (output / STATE).unlink()
+    (output / STATE).unlink(missing_ok=True)
     say({"event": "end", "seconds": facts["seconds"], "threshold": facts["threshold"]})
 
 
@@ -80,7 +80,7 @@ def write_end(
     facts = read_facts(run.folder) | final_facts(
         metrics,
         rests_on=as_facts(training_counts(metrics)),
-        threshold=find_threshold(pairs),
+        threshold=find_threshold(run, pairs),
         why_no_threshold=why_no_threshold(run, pairs),
         head=head,
         prefixes=[] if head["name"] == TRAINED else measure_prefixes(run, vectors),

@@ -4,13 +4,12 @@ Decisions a reader would question:
 - Every distinct image of a batch goes through the branch once; the streams of a kind exist as tuples of vectors only.
 - Nothing is printed here. `report` gets one dict per event (`read`, `step`, `epoch`, `hint`, `warning`, `head`,
   `end`), and the command line draws them.
-- Under torchrun every rank runs this function; the first one alone validates, reports and writes, and what it decides
-  holds for all.
+- Under torchrun every rank runs this function; the first one alone validates, reports, reads and writes the run folder,
+  and what it decides and reads holds for all. The others need not see the folder.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,9 +21,10 @@ import torch
 
 from analysis.evaluation.counts import training_counts
 from analysis.measures.support import as_facts
-from artifact.atomic import write_atomically
+from artifact.errors import DataError
 from artifact.events import Report
 from artifact.images.cores import granted_threads
+from trainer.config.begun import as_begun
 from trainer.config.config import TrainConfig
 from trainer.config.continuing import continued
 from trainer.config.length import check_length, num_epochs
@@ -37,17 +37,17 @@ from trainer.loop.event_log import EventLog, require_tensorboard
 from trainer.loop.expected_end import length_facts, with_expected_end
 from trainer.loop.finishing import finish
 from trainer.loop.interruption import Interruption
-from trainer.loop.preparation import prepare
-from trainer.loop.resumption import resume_training
+from trainer.loop.kept_memory import kept_memory
+from trainer.loop.preparation import Prepared, prepare
+from trainer.loop.resumption import read_begun, resume_training
+from trainer.loop.saving import Saves
 from trainer.loop.training import Training, make_training
 from trainer.loop.untrained import fit_untrained
-from trainer.run.checkpoint import save_checkpoint, save_state
 from trainer.run.facts import first_facts
-from trainer.run.folder import CONFIG, METRICS, check_output, create_run
-from trainer.run.former_settings import as_begun
-from trainer.run.saved_run import Run, load_run, read_config
+from trainer.run.folder import check_output, create_run
+from trainer.run.saved_run import Run, open_run, read_run_files
 from trainer.watch.hints import Watch
-from trainer.watch.selection import is_kept, is_out_of_patience
+from trainer.watch.selection import is_out_of_patience, is_validated
 
 
 def fit(
@@ -83,23 +83,25 @@ def fit(
     with joined(config.loop.device) as ranks, _granted_threads():
         say: Report = report if report is not None and ranks.is_first else lambda event: None
         if resume:
-            config = _as_begun(as_begun(config, output), output, ranks)
+            begun = ranks.on_first(partial(read_begun, output))
+            config = continued(as_begun(config, begun), begun)
         else:
-            ranks.on_first(lambda: check_output(output))
+            ranks.on_first(partial(check_output, output))
         if config.loop.tensorboard:
             require_tensorboard()  # before any image is read
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(config.seed)
             prepared = prepare(config, report=say, device=ranks.device, resuming=resume)
+            _require_same_images(prepared, ranks)
             prepared, budget = settle_length(prepared, ranks, output, started=started)
             if check is not None:
                 ranks.on_first(partial(check, prepared.config))
             if not prepared.config.is_trained:
                 ranks.on_first(partial(fit_untrained, prepared, output, say, started, ranks.device, resume=resume))
-                return load_run(output)
+                return open_run(output, ranks.on_first(partial(read_run_files, output)))
             training = make_training(prepared, ranks, output)
             if resume:
-                resume_training(output, training)
+                resume_training(training)
             else:
                 base = prepared.base.to_dict()
                 facts = first_facts(data=prepared.data_facts(), seed=config.seed, base=base)
@@ -108,18 +110,10 @@ def fit(
                 ranks.on_first(lambda: create_run(output, prepared.config, facts))
             say({"event": "objective", **objective_facts(prepared.config, prepared.loss)})
             say({"event": "length", **length_facts(training, budget)})
-            with _log(training, say) as log:
-                _train(training, output, with_expected_end(log, training, budget))
+            with _log(training, say) as log, kept_memory():
+                _train(training, with_expected_end(log, training, budget))
         ranks.on_first(lambda: finish(training, output, say, started))
-    return load_run(output)
-
-
-def _as_begun(config: TrainConfig, output: Path, ranks: Ranks) -> TrainConfig:
-    """What the user left open is as the run in the folder began; where there is none, that is refused later."""
-    begun: list[TrainConfig] = []
-    ranks.on_first(lambda: begun.append(read_config(output)) if (output / CONFIG).is_file() else None)
-    written = ranks.agree(begun[0] if begun else None)
-    return config if written is None else continued(config, written)
+        return open_run(output, ranks.on_first(partial(read_run_files, output)))
 
 
 @contextmanager
@@ -152,31 +146,29 @@ def _log(training: Training, say: Report) -> Iterator[Report]:
         yield both
 
 
-def _train(training: Training, output: Path, say: Report) -> None:
-    """All epochs that are left, each with its validation, its line of metrics and its state."""
+def _require_same_images(prepared: Prepared, ranks: Ranks) -> None:
+    """Every rank reads the images where it is; raises DataError where one found others than the first."""
+    first = ranks.agree(prepared.data_sha256)
+    if ranks.any(prepared.data_sha256 != first):
+        where = prepared.config.images
+        raise DataError("images of the processes", expected="the same in all", got="different ones", where=where)
+
+
+def _train(training: Training, say: Report) -> None:
+    """All epochs that are left, each with its line of metrics, some with validation, and what is written of them."""
     config, ranks, epochs = training.config, training.ranks, num_epochs(training.config)
-    save, watch = partial(_save, training, output), Watch(config, training.lines)
+    saves, watch = Saves(training), Watch(config, training.lines)
     with Interruption() as interruption:
         while training.position.epoch < epochs and not is_out_of_patience(training.lines, config.loop):
-            line = train_epoch(training, say, save=save, interruption=interruption)
-            is_last = line["epoch"] == epochs
-            if is_last or line["epoch"] % config.loop.validate_every == 0:
+            line = train_epoch(training, say, saves=saves, interruption=interruption)
+            if is_validated(line["epoch"], config):
                 line |= ranks.agree(assess(training) if ranks.is_first else {})
             training.lines.append(ranks.agree(line))
-            if ranks.is_first:
-                # the state comes last: whatever was written before it is written again by a resumed run
-                write_atomically(output / METRICS, "".join(json.dumps(x) + "\n" for x in training.lines).encode())
-                if is_kept(training.lines, config.loop):
-                    save_checkpoint(output, training.kept_branch)
-            save()
+            saves.epoch()
             rests_on = {"rests_on": as_facts(training_counts(training.lines[-1]))}
             say({"event": "epoch", "epochs": epochs} | training.lines[-1] | rests_on)
             for message in watch.epoch(training.lines[-1]):
                 say({"event": "hint", "message": message})
             if ranks.any(interruption.received is not None):
+                saves.state()
                 interruption.stop()
-
-
-def _save(training: Training, output: Path) -> None:
-    if training.ranks.is_first:
-        save_state(output, training.branch, training.optimizer, training.average, training.position)

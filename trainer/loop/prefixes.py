@@ -58,6 +58,6 @@ def _measured(run: Assessed, vectors: Vectors | None, dims: int) -> dict[str, An
         "dims": dims,
         "metrics": metrics,
         "rests_on": None if metrics is None else as_facts(training_counts(metrics)),
-        "threshold": find_threshold(pairs),
+        "threshold": find_threshold(run, pairs),
         **({} if why is None else {"why_no_threshold": why}),
     }

@@ -1,86 +1,98 @@
-"""The resumption of an unfinished run: what is refused, and everything back where its state stands."""
+"""The resumption of an unfinished run: what is refused, and everything back where its state stands.
+
+The first rank alone looks into the run folder; the others get what it read.
+"""
 
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from artifact.errors import RunError
+from trainer.config.begun import first_difference
+from trainer.config.config import TrainConfig
 from trainer.data.image_files import newly_read
 from trainer.loop.preparation import Prepared
 from trainer.loop.training import Training
-from trainer.run.checkpoint import Position, load_state
-from trainer.run.folder import METRICS, STATE
+from trainer.run.checkpoint import Position, put_state, read_state
+from trainer.run.folder import METRICS, STATE, change_config
 from trainer.run.saved_run import read_config, read_facts
 
-_FORMER_DEFAULTS: dict[str, tuple[Any, Any]] = {"max_bad_images": (0, None)}
-"""(default of earlier versions, default) of settings that only decide what is refused: with either it is one run."""
-_DECIDE_NOTHING = ("read_timeout_s", "split_folders")
-"""Settings that may be others when a run goes on: how long is waited changes no image that came, and what a run that
-has begun is trained on is no question any more.
-"""
-_LIMITS = ("max_megapixels", "max_image_mb")
-"""Settings that runs of older versions do not have: their images, which the data hash tells, say what was left out."""
+
+def read_begun(output: Path) -> TrainConfig:
+    """The configuration of an unfinished run; raises RunError where there is none, or a finished one."""
+    if not output.is_dir():
+        raise RunError("run to resume", expected="an unfinished run", got="nothing there", where=output)
+    if "end_time" in read_facts(output):
+        raise RunError("run to resume", expected="an unfinished run", got="a finished run", where=output)
+    return read_config(output)
 
 
-def resume_training(output: Path, training: Training) -> None:
+def resume_training(training: Training) -> None:
     """Put a run back where its state stands, or at its start where there is no state yet.
 
     Args:
-        output: the run folder; nothing in it is changed.
-        training: before its first step; its weights, optimizer, average, position and lines are set.
+        training: before its first step; its weights, optimizer, average, position and lines are set. In its folder
+            only config.yaml changes, where settings differ that may.
 
     Raises:
         RunError: no unfinished run, another configuration, other images, or files that are damaged.
     """
-    check_resume(output, training.prepared)
-    if (output / STATE).is_file():
-        position = load_state(output, training.branch, training.optimizer, training.average)
-        training.scaler.load_state_dict(position.scaler)
-        training.position, training.lines = position, _metrics_until(output, position.epoch)
-    else:
-        training.position = Position()
+    output = training.folder
+    state, lines = training.ranks.on_first(partial(_read, output, training.prepared))
+    if state is None:
+        training.position, training.lines = Position(), []
+        return
+    position, tensors = state
+    put_state(tensors, training.branch, training.optimizer, training.average, where=output)
+    training.scaler.load_state_dict(position.scaler)
+    training.position, training.lines = position, lines
 
 
-def check_resume(output: Path, prepared: Prepared) -> None:
-    """Refuse to continue what is not there, is finished, or was something else; no epoch need be finished yet.
+def begin_again(output: Path, prepared: Prepared) -> None:
+    """Let a run go on that has no state: only config.yaml changes, where settings differ that may.
 
     Raises:
-        RunError: what is refused.
+        RunError: no unfinished run, another configuration, or other images.
     """
-    if not output.is_dir():
-        raise RunError("run to resume", expected="an unfinished run", got="nothing there", where=output)
-    facts = read_facts(output)
-    if "end_time" in facts:
-        raise RunError("run to resume", expected="an unfinished run", got="a finished run", where=output)
-    config = read_config(output)
-    saved, wanted = (_flat(each.model_dump(mode="json")) for each in (config, prepared.config))
-    for key, value in wanted.items():
-        if key in _DECIDE_NOTHING or (key in _LIMITS and key not in config.model_fields_set):
-            continue
-        if saved[key] != value and (saved[key], value) != _FORMER_DEFAULTS.get(key):
-            mend = "resume with the same settings, or train into another folder"
-            raise RunError(
-                f"{key} of the run to resume", expected=str(saved[key]), got=str(value), where=output, mend=mend
-            )
-    if facts["data_sha256"] != prepared.data_sha256:
+    begun = read_begun(output)
+    _check_resume(output, prepared, begun)
+    change_config(output, prepared.config, begun)
+
+
+def _read(output: Path, prepared: Prepared) -> tuple[tuple[Position, dict[str, Tensor]] | None, list[dict[str, Any]]]:
+    """State and lines of metrics of a run that may go on with these settings and images."""
+    begun = read_begun(output)
+    _check_resume(output, prepared, begun)
+    state, lines = None, []
+    if (output / STATE).is_file():
+        state = read_state(output)
+        lines = _metrics_until(output, state[0].epoch)
+    change_config(output, prepared.config, begun)
+    return state, lines
+
+
+def _check_resume(output: Path, prepared: Prepared, begun: TrainConfig) -> None:
+    """Refuse to continue what was something else; no epoch need be finished yet."""
+    difference = first_difference(prepared.config, begun)
+    if difference is not None:
+        key, saved, wanted = difference
+        mend = "resume with the same settings, or train into another folder"
+        what = f"{key} of the run to resume"
+        raise RunError(what, expected=str(saved), got=str(wanted), where=output, mend=mend)
+    if read_facts(output)["data_sha256"] != prepared.data_sha256:
         sides = [side.files for side in (prepared.train, prepared.held_out) if side is not None]
         also = next(filter(None, map(newly_read, sides)), None)
         mend = "train into another folder" + (f", or {also}" if also else "")
         raise RunError("images of the run to resume", expected="unchanged", got="changed", where=output, mend=mend)
 
 
-def _flat(values: dict[str, Any]) -> dict[str, Any]:
-    """`group.setting` for every setting, so that a changed one is refused by its name."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= {f"{key}.{name}": inner for name, inner in value.items()} if isinstance(value, dict) else {key: value}
-    return flat
-
-
 def _metrics_until(output: Path, epoch: int) -> list[dict[str, Any]]:
-    """The lines of the finished epochs; one of an epoch whose state was not written any more is left out."""
+    """The lines of the finished epochs that the state knows of; those beyond are left out and come again."""
     file = output / METRICS
     try:
         lines = [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []

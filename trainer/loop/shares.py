@@ -3,14 +3,13 @@
 Batch normalisation refuses a single image whose maps have one place ("Expected more than 1 value per channel"), and a
 user's own layer may refuse more. A process alone always has two images; several that share a small batch may have one.
 
-Decision a reader would question: on GPUs batch normalisation is left out of the trial, for there it is synchronised and
-counts the images of all ranks.
+Decision a reader would question: on GPUs batch normalisation is left out of the trial, for there it counts the images
+of all ranks (trainer/networks/joined_statistics.py).
 """
 
 from __future__ import annotations
 
 import torch
-from torch import nn
 
 from artifact.errors import DataError
 from trainer.config.config import TrainConfig
@@ -18,6 +17,7 @@ from trainer.config.length import num_epochs
 from trainer.loop.distributed import Ranks
 from trainer.networks.base_networks import BaseNetwork
 from trainer.networks.branch import Branch
+from trainer.networks.joined_statistics import joins
 from trainer.sampling.batch import Batches
 from trainer.sampling.filling import FilledBatches, filled_size
 from trainer.weights.freezing import apply_freeze
@@ -62,7 +62,7 @@ def _refused(branch: Branch, base: BaseNetwork, config: TrainConfig, ranks: Rank
     apply_freeze(branch, base, config.freeze, num_epochs(config) - 1)
     if ranks.device.type == "cuda":
         for module in branch.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            if joins(module):
                 module.training = False
     statistics = [(buffer, buffer.clone()) for buffer in branch.buffers()]
     found: dict[int, str] = {}

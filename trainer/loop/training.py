@@ -6,6 +6,7 @@ global generator included (base networks drop units and paths). So a run cut off
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -20,7 +21,7 @@ from artifact.images.decoding import Pixels
 from trainer.augment.augmentation import augment
 from trainer.config.length import num_epochs, steps_of_epoch
 from trainer.loop.assessed import Assessed, make_objective
-from trainer.loop.distributed import Ranks
+from trainer.loop.distributed import Ranks, apart
 from trainer.loop.preparation import Prepared
 from trainer.loop.shares import fill_batches
 from trainer.networks.base_networks import make_branch
@@ -131,10 +132,19 @@ class Training(Assessed):
             ) from None
         return vectors
 
+    def learn(self, batch: Batch, pixels: Pixels | None, *, group: int, is_last: bool) -> Outcome:
+        """One batch forward and backward, and after the last of its group of batches a move of the weights.
+
+        Ranks add their gradients up with the last one of the group. That is said around the forward pass already:
+        there it is decided whether the backward pass will wait for the others.
+        """
+        with contextlib.nullcontext() if is_last else apart(self.module):
+            outcome = self.forward(batch, pixels)
+            self.update(outcome.loss, group=group, is_last=is_last)
+        return outcome
+
     def update(self, loss: Tensor, *, group: int, is_last: bool) -> None:
         """Gradients of one batch, and after the last of its group of batches a move of the weights."""
-        if self.ranks.size > 1 and self.frozen is None:
-            self.module.require_backward_grad_sync = is_last  # type: ignore[assignment] # DDP's own switch
         self.scaler.scale(loss / group).backward()  # type: ignore[no-untyped-call]
         if not is_last:
             return

@@ -12,6 +12,7 @@ Decisions a reader would question:
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -34,7 +35,9 @@ from trainer.loop.assessment import embed
 from trainer.loop.distributed import Ranks
 from trainer.loop.epoch import train_epoch
 from trainer.loop.interruption import Interruption
+from trainer.loop.kept_memory import kept_memory
 from trainer.loop.preparation import Prepared
+from trainer.loop.saving import Saves
 from trainer.loop.training import Training, make_training
 from trainer.run.checkpoint import Position
 from trainer.weights.freezing import num_free_stages
@@ -81,7 +84,7 @@ def try_out(prepared: Prepared, ranks: Ranks, folder: Path, *, allowance_s: floa
         UsageError: a network that cannot be copied.
     """
     started = time.monotonic()
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())), kept_memory():
         trial = _training(prepared, ranks, folder)
         firsts = phase_starts(prepared.config.freeze, len(prepared.base.stages))
         seconds: dict[int, float] = {}
@@ -113,7 +116,7 @@ def _training(prepared: Prepared, ranks: Ranks, folder: Path) -> Training:
             "epochs": MAX_EPOCHS,
             "minutes": None,
             "optimizer": config.optimizer.model_copy(update={"learning_rate": 1e-12}),
-            "loop": config.loop.model_copy(update={"max_collapsed_steps": 0}),
+            "loop": config.loop.model_copy(update={"max_collapsed_steps": 0, "save_every_s": math.inf}),
         }
     )
     try:
@@ -146,7 +149,7 @@ def _run(trial: Training, epoch: int, count: int) -> None:
         steps = epoch * per_epoch + min(count, per_epoch)
         config = trial.config.model_copy(update={"steps": steps})
         trial.prepared, trial.position = replace(trial.prepared, config=config), Position(epoch=epoch)
-        train_epoch(trial, lambda event: None, save=lambda: None, interruption=Interruption())
+        train_epoch(trial, lambda event: None, saves=Saves(trial), interruption=Interruption())
         count -= per_epoch
 
 

@@ -27,7 +27,7 @@ from trainer.loop.assessed import Assessed, make_objective
 from trainer.loop.assessment import measure
 from trainer.loop.finishing import write_end
 from trainer.loop.preparation import Prepared
-from trainer.loop.resumption import check_resume
+from trainer.loop.resumption import begin_again
 from trainer.networks.base_networks import make_branch
 from trainer.networks.branch import Branch
 from trainer.run.checkpoint import save_checkpoint
@@ -55,7 +55,7 @@ def fit_untrained(
         OutputError: no room for a file of features.
     """
     if resume:
-        check_resume(output, prepared)
+        begin_again(output, prepared)
     else:
         facts = first_facts(data=prepared.data_facts(), seed=prepared.config.seed, base=prepared.base.to_dict())
         create_run(output, prepared.config, facts | {"objective": objective_facts(prepared.config, prepared.loss)})

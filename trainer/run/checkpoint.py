@@ -84,15 +84,27 @@ def save_state(
     write_atomically(path / STATE, save(tensors, {_KEY: json.dumps(asdict(position))}))
 
 
-def load_state(
-    path: Path, branch: nn.Module, optimizer: torch.optim.Optimizer, average: AveragedModel | None
-) -> Position:
-    """Put everything back as it was; returns where the run stands; raises RunError."""
+def read_state(path: Path) -> tuple[Position, dict[str, Tensor]]:
+    """Where an unfinished run stands, and its tensors by name, on the CPU; raises RunError."""
     file = path / STATE
     try:
         with safe_open(file, framework="pt") as stream:
             position = Position(**json.loads(stream.metadata()[_KEY]))
-            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 - not a mapping
+            return position, {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 - not a mapping
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise _damaged(error, file) from None
+
+
+def put_state(
+    tensors: dict[str, Tensor],
+    branch: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: AveragedModel | None,
+    *,
+    where: Path,
+) -> None:
+    """Put everything back as it was when the state `where` was written; raises RunError."""
+    try:
         branch.load_state_dict(_below("weights.", tensors))
         if average is not None:
             average.load_state_dict(_below("average.", tensors))
@@ -101,10 +113,13 @@ def load_state(
             index, key = name.split(".")
             state.setdefault(int(index), {})[key] = tensor
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        got = " ".join(str(error).split())[:200]
-        raise RunError("state of an unfinished run", expected="a whole file", got=got, where=file) from None
-    return position
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise _damaged(error, where / STATE) from None
+
+
+def _damaged(error: Exception, file: Path) -> RunError:
+    got = " ".join(str(error).split())[:200]
+    return RunError("state of an unfinished run", expected="a whole file", got=got, where=file)
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,7 +1,8 @@
 """The run folder: the names of its files, and what training writes first.
 
 config.yaml              every setting as used
-checkpoint.safetensors   weights of the last finished epoch, or of the best one where that was asked for
+checkpoint.safetensors   weights of the last epoch, or of the best one where that was asked for; while the run is
+                         unfinished, of the last one that was validated
 metrics.jsonl            one line per epoch
 report.html              the finished run in one page
 facts.json               data, counts, versions, final metrics, decision threshold
@@ -16,8 +17,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from artifact.atomic import write_atomically
 from artifact.errors import OutputError
+from trainer.config.begun import with_changes
 from trainer.config.config import TrainConfig, to_yaml
 
 CONFIG, CHECKPOINT, METRICS, FACTS, STATE = (
@@ -51,6 +55,19 @@ def create_run(path: Path, config: TrainConfig, facts: Mapping[str, Any]) -> Non
         write_facts(path, facts)
     except OSError as error:
         raise OutputError("run folder", got=error.strerror or str(error), where=path) from None
+
+
+def change_config(path: Path, config: TrainConfig, begun: TrainConfig) -> None:
+    """Write the settings into config.yaml that a run going on may change and does; others, and their lack, stay.
+
+    Args:
+        config: with nothing left open.
+        begun: as config.yaml has it.
+    """
+    values = yaml.safe_load((path / CONFIG).read_text())
+    changed = with_changes(values, config, begun)
+    if changed != values:
+        write_atomically(path / CONFIG, yaml.safe_dump(changed, sort_keys=False).encode())
 
 
 def write_facts(path: Path, facts: Mapping[str, Any]) -> None:

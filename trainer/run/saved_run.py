@@ -81,9 +81,23 @@ class Run:
         return list(self.facts.get("prefixes") or [])
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunFiles:
+    """What a run folder holds, read: enough for the run on a machine that does not see the folder."""
+
+    config: TrainConfig
+    facts: dict[str, Any]
+    checkpoint: bytes
+
+
 def load_run(path: Path) -> Run:
     """Read a run folder; raises RunError where it is missing, unfinished before its first epoch, or damaged."""
     path = Path(path)
+    return open_run(path, read_run_files(path))
+
+
+def read_run_files(path: Path) -> RunFiles:
+    """Read the files of a run; raises RunError where one is missing or damaged, but for the checkpoint's content."""
     if not path.is_dir():
         got = "a file" if path.exists() else "nothing there"
         raise RunError("run", expected="a folder that lookalike train wrote", got=got, where=path)
@@ -91,16 +105,23 @@ def load_run(path: Path) -> Run:
     facts = read_facts(path)
     if not (path / CHECKPOINT).is_file():
         raise RunError("run", expected=CHECKPOINT, got="none", where=path, mend="no epoch was finished; train again")
+    return RunFiles(config=config, facts=facts, checkpoint=_read_checkpoint(path / CHECKPOINT))
+
+
+def open_run(path: Path, files: RunFiles) -> Run:
+    """The run of these files; `path` is where they lie, here or elsewhere. Raises RunError for a checkpoint of another
+    network or none."""
+    config = files.config
     with torch.random.fork_rng(devices=[]):  # building draws first weights; the caller's randomness is not ours
-        base = _rebuild_base(path, config, facts["base"])
+        base = _rebuild_base(path, config, files.facts["base"])
         branch = make_branch(config, base)
     return Run(
         path=path,
         config=config,
-        checkpoint_sha256=load_weights(branch, path / CHECKPOINT),
+        checkpoint_sha256=_put_weights(branch, files.checkpoint, path / CHECKPOINT),
         branch=branch.eval(),
         preprocessing=make_preprocessing(config, base),
-        facts=facts,
+        facts=files.facts,
     )
 
 
@@ -142,10 +163,21 @@ def load_weights(branch: Branch, file: Path) -> str:
     Returns:
         SHA-256 of the file, hexadecimal.
     """
+    return _put_weights(branch, _read_checkpoint(file), file)
+
+
+def _read_checkpoint(file: Path) -> bytes:
     try:
-        content = file.read_bytes()
+        return file.read_bytes()
+    except OSError as error:
+        raise RunError("checkpoint", expected="a whole safetensors file", got=_reason(error), where=file) from None
+
+
+def _put_weights(branch: Branch, content: bytes, file: Path) -> str:
+    """Put the content of a checkpoint into the branch; returns its SHA-256; raises RunError."""
+    try:
         tensors = load(content)
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, ValueError) as error:
         raise RunError("checkpoint", expected="a whole safetensors file", got=_reason(error), where=file) from None
     own = branch.state_dict()
     odd = [key for key in own if key not in tensors or tensors[key].shape != own[key].shape]

@@ -84,7 +84,7 @@ class Watch:
         """Take the line of one finished epoch; advice, one line each, empty for most."""
         if math.isfinite(held_out_quality(line)):
             self._validated.append(line)
-        if self._recent and _number(line, "step") - _number(self._recent[-1], "step") < _MIN_STEPS:
+        if self._recent and 0 < _number(line, "step") - _number(self._recent[-1], "step") < _MIN_STEPS:
             return []
         self._first = self._first or line
         self._num_epochs += 1
@@ -161,7 +161,14 @@ def memorised(history: History, config: TrainConfig) -> str | None:
     since = validated[best:]
     loss = held_out_quality(validated[best]) - max(held_out_quality(line) for line in since[1:] or since)
     learned = _number(since[-1], "pct_correct") - _number(since[0], "pct_correct")
-    if len(since) <= _WINDOW or loss < 2 * _POINT or learned < 0.1 or _number(since[-1], "pct_correct") < 95:
+    noise = 0.5 / math.sqrt(_number(since[-1], "num_queries"))  # a standard error at most; not known: not above
+    if (
+        len(since) <= _WINDOW
+        or loss < 2 * _POINT
+        or loss < noise
+        or learned < 0.1
+        or _number(since[-1], "pct_correct") < 95
+    ):
         return None
     return (
         f"held-out images have been getting worse since epoch {since[0]['epoch']}, while training tuples got better: "

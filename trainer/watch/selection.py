@@ -1,4 +1,5 @@
-"""The epoch whose weights are kept, and the end of patience: pure functions of the lines of metrics.jsonl.
+"""The epochs that are validated, the one whose weights are kept, and the end of patience: pure functions of the
+settings and the lines of metrics.jsonl.
 
 Decision a reader would question: the last epoch is kept unless the best is asked for. A cosine schedule makes the last
 the best but for noise, and choosing by the held-out metrics makes those metrics, and the threshold, too good.
@@ -9,9 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from trainer.config.config import TrainConfig
 from trainer.config.settings import LoopConfig
 
 Lines = Sequence[Mapping[str, Any]]
+
+
+def is_validated(epoch: int, config: TrainConfig) -> bool:
+    """Whether held-out images are looked at after this epoch (from 1); its cadence is filled in by then."""
+    every = config.loop.validate_every
+    assert every is not None
+    return epoch % every == 0 or epoch == config.epochs
 
 
 def best_epoch(lines: Lines, metric: str | None) -> int | None:
@@ -32,6 +41,8 @@ def kept_line(lines: Lines, config: LoopConfig) -> Mapping[str, Any]:
 
 
 def is_out_of_patience(lines: Lines, config: LoopConfig) -> bool:
-    """Whether the best epoch lies `patience` epochs back."""
+    """Whether this epoch was validated and the best one lies `patience` epochs back."""
     best = best_epoch(lines, config.metric)
-    return config.patience is not None and best is not None and lines[-1]["epoch"] - best >= config.patience
+    if config.patience is None or best is None or lines[-1].get(str(config.metric)) is None:
+        return False
+    return bool(lines[-1]["epoch"] - best >= config.patience)

@@ -77,3 +77,22 @@ def test_lengths_that_do_not_agree_are_refused_in_one_line(values: dict[str, Any
     with pytest.raises(UsageError) as caught:
         settle()
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("epochs", "patience", "expected"),
+    [
+        (1, None, 1),
+        (20, None, 1),
+        (21, None, 2),
+        (100, None, 5),
+        (107, None, 6),
+        (100, 5, 1),
+        (100, 50, 5),
+        (400, 50, 10),
+    ],
+)
+def test_validation_follows_from_the_length_of_the_run(epochs: int, patience: int | None, expected: int) -> None:
+    """Twenty looks a run, or five within patience; what is given stays."""
+    assert with_length(_config(epochs=epochs, loop={"patience": patience}), per_epoch=7).loop.validate_every == expected
+    assert with_length(_config(epochs=epochs, loop={"validate_every": 3}), per_epoch=7).loop.validate_every == 3

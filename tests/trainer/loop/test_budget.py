@@ -20,7 +20,7 @@ from trainer.loop.preparation import prepare
 from trainer.loop.trial import Costs, Phase, phase_starts, try_out
 from trainer.run.saved_run import read_config
 
-CONFIG = make_config({"images": "x", "kind": "triplet"})
+CONFIG = make_config({"images": "x", "kind": "triplet", "loop": {"validate_every": 1}})
 
 
 def _costs(*phases: tuple[int, float], look: float = 0.0) -> Costs:
@@ -100,9 +100,11 @@ def test_run_with_minutes_is_the_run_of_its_steps(shapes: Path, tmp_path: Path, 
     assert "budget" not in counted.facts
 
 
-def test_trial_leaves_the_run_as_it_was(shapes: Path, tmp_path: Path) -> None:
-    """Weights, statistics and torch's generator to the bit; what is measured is above nothing."""
+@pytest.mark.parametrize("validation", [None, "none"])
+def test_trial_leaves_the_run_as_it_was(shapes: Path, tmp_path: Path, validation: str | None) -> None:
+    """Weights, statistics and torch's generator to the bit; what is measured is above nothing, if it is there."""
     values = {"images": shapes, "kind": "triplet", "dim": 8, "size": 24, "minutes": 1, "max_disk_mb": 0}
+    values |= {"validation": validation}
     with joined("cpu") as ranks:
         prepared = prepare(make_config(values), report=lambda event: None)
         before = {name: value.clone() for name, value in prepared.base.module.state_dict().items()}
@@ -112,7 +114,8 @@ def test_trial_leaves_the_run_as_it_was(shapes: Path, tmp_path: Path) -> None:
     for name, value in prepared.base.module.state_dict().items():
         assert torch.equal(value, before[name]), name
     assert all(parameter.grad is None for parameter in prepared.base.module.parameters())
-    assert min(costs.look_s, costs.end_s, *(phase.step_s for phase in costs.phases)) > 0
+    assert min(costs.end_s, *(phase.step_s for phase in costs.phases)) > 0
+    assert (costs.look_s > 0) == (validation is None)
     assert not any(tmp_path.iterdir())
 
 

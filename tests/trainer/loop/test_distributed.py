@@ -16,13 +16,13 @@ from trainer.run.saved_run import load_run
 
 
 def test_two_ranks_give_the_gradients_of_one_on_the_joined_batch(tmp_path: Path) -> None:
-    """Vectors are gathered for mining and gradients summed, also where a batch cannot be halved."""
+    """Vectors are gathered for mining and gradients summed, also where a batch cannot be halved, and over batches."""
     done = run_ranks([sys.executable, str(SHARED / "two_ranks.py"), str(tmp_path)])
     assert [process.returncode for process in done] == [0, 0], done[0].stderr + done[1].stderr
     ranks = [torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in range(2)]
-    for number, (count, mining) in enumerate(two_ranks.CASES):
+    for number, (count, mining, num_batches) in enumerate(two_ranks.CASES):
         with joined("cpu") as alone:
-            expected = two_ranks.gradients(count, mining=mining, ranks=alone)
+            expected = two_ranks.gradients(count, mining=mining, num_batches=num_batches, ranks=alone)
         assert len(expected) == 7
         for found in ranks:
             for name, gradient in expected.items():

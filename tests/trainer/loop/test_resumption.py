@@ -103,7 +103,7 @@ def test_resume_refuses_changed_images_and_damaged_state(shapes: Path, tmp_path:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit_small(images, tmp_path / "run", report=stop)
+        fit_small(images, tmp_path / "run", report=stop, loop={"save_every_s": 1e-6})
     (images / "disc" / "00.png").unlink()
     with pytest.raises(RunError, match=r"^images of the run to resume: expected unchanged, got changed"):
         fit_small(images, tmp_path / "run", resume=True)
@@ -236,13 +236,18 @@ def test_run_cut_off_by_a_signal_continues_bit_by_bit(
     assert resumed.threshold == whole.threshold
 
 
-def test_how_long_is_waited_may_change(shapes: Path, tmp_path: Path) -> None:
-    """A run that met a slow server goes on with a longer deadline: the images that came are the same."""
-
-    def stop(event: dict[str, Any]) -> None:
-        if event["event"] == "epoch":
-            raise KeyboardInterrupt
-
+def test_what_decides_nothing_may_change(shapes: Path, tmp_path: Path) -> None:
+    """Another deadline, other caches and threads: the new values are used and written down, the bytes are the same."""
+    whole = fit_small(shapes, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        fit_small(shapes, tmp_path / "cut", report=stop)
-    assert "end_time" in fit_small(shapes, tmp_path / "cut", resume=True, read_timeout_s=300.0).facts
+        fit_small(shapes, tmp_path / "cut", report=_stop_after_an_epoch, loop={"save_every_s": 1e-6})
+    cache = tmp_path / "cache"
+    changed = {"read_timeout_s": 300.0, "workers": 1, "cache": cache, "max_cache_mb": 1, "max_disk_mb": 64}
+    resumed = fit_small(shapes, tmp_path / "cut", resume=True, loop={"save_every_s": 9}, **changed)
+    assert resumed.checkpoint_sha256 == whole.checkpoint_sha256
+    assert lines_of(resumed.path) == lines_of(whole.path)
+    assert any(cache.iterdir())
+    written = yaml.safe_load((resumed.path / "config.yaml").read_text())
+    assert {name: written[name] for name in changed} == changed | {"cache": str(cache)}
+    assert written["loop"]["save_every_s"] == 9
+    assert list(written) == list(yaml.safe_load((whole.path / "config.yaml").read_text()))

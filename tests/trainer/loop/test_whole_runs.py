@@ -98,7 +98,7 @@ def test_run_states_its_facts(shapes: Path, tmp_path: Path) -> None:
     }
     assert run.threshold is not None
     rates, counts = {"value", "rule", "far", "frr", "eer"}, {"pairs", "same_pairs", "different_pairs", "classes"}
-    assert run.threshold.keys() == rates | counts | {"protocol", "is_enough", "rests_on"}
+    assert run.threshold.keys() == rates | counts | {"protocol", "is_enough", "rests_on", "measured_on"}
     assert run.facts["rests_on"]["recall@1"]["queries"] == run.facts["metrics"]["num_queries"] == 40
     assert run.threshold["far"] <= 0.01
     assert run.threshold["pairs"] == 40 * 39 // 2
@@ -177,3 +177,24 @@ def test_timm_networks_train_and_read_back(shapes: Path, tmp_path: Path, base: s
         assert torch.equal(vectors, again.branch(pixels))
     assert vectors.shape == (3, 8)
     assert DISTANCES["euclidean"](vectors[0].numpy(), vectors[1].numpy()) > 0
+
+
+@pytest.mark.parametrize(
+    ("validation", "expected"),
+    [
+        ("images:0.25", {"trained_classes": 4, "new_classes": 0}),
+        ("classes:0.5", {"trained_classes": 0, "new_classes": 2}),
+        ("a folder", {"trained_classes": 3, "new_classes": 2}),
+    ],
+)
+def test_threshold_says_how_many_of_its_classes_were_trained_on(
+    shapes: Path, new_shapes: Path, tmp_path: Path, validation: str, expected: dict[str, int]
+) -> None:
+    """Classes of a folder of its own are known by their names, turned ones as what they were."""
+    folder = tmp_path / "a folder"
+    for name, called in (("disc", "disc"), ("cross", "cross"), ("square", "square"), ("stripe", "line"), ("disc", "o")):
+        shutil.copytree(new_shapes / name, folder / called)
+    values = {"validation": str(folder) if validation == "a folder" else validation, "augment": {"mirrors": True}}
+    run = fit_small(shapes, tmp_path / "run", epochs=1, **values)
+    assert run.threshold is not None
+    assert run.threshold["measured_on"] == expected

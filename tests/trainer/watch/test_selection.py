@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from trainer.config.config import make_config
 from trainer.config.settings import LoopConfig
-from trainer.watch.selection import best_epoch, is_kept, is_out_of_patience, kept_line
+from trainer.watch.selection import best_epoch, is_kept, is_out_of_patience, is_validated, kept_line
 
 
 def _lines(*recalls: float | None) -> list[dict[str, Any]]:
@@ -47,3 +48,16 @@ def test_keep_best_keeps_an_epoch_only_while_it_is_best() -> None:
 def test_patience_counts_epochs_since_the_best(recalls: tuple[float, ...], is_over: bool) -> None:
     """With a patience of 2, the second epoch without a better one ends the run."""
     assert is_out_of_patience(_lines(*recalls), LoopConfig(patience=2, metric="recall@1")) is is_over
+
+
+def test_patience_does_not_end_at_an_epoch_that_was_not_validated() -> None:
+    """The best one may lie any number of epochs back: nobody has looked since."""
+    config = LoopConfig(patience=2, metric="recall@1")
+    assert not is_out_of_patience(_lines(0.5, None, None, None), config)
+    assert is_out_of_patience(_lines(0.5, None, None, None, 0.4), config)
+
+
+def test_the_last_epoch_is_validated_whatever_the_cadence() -> None:
+    """And each that is a multiple of it."""
+    config = make_config({"images": "x", "kind": "triplet", "epochs": 7, "loop": {"validate_every": 3}})
+    assert [epoch for epoch in range(1, 8) if is_validated(epoch, config)] == [3, 6, 7]

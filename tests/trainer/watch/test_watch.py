@@ -105,6 +105,16 @@ def test_watch_goes_by_the_order_of_tuples_where_nothing_is_held_out() -> None:
     assert Watch(_config("default_triplet", **large), rising).hints == []
 
 
+def test_few_held_out_images_say_nothing_of_memorising() -> None:
+    """One of twenty found less is five points, and chance; of two thousand it is none."""
+    config = _config("default_triplet")
+    recall = [0.70, 0.80, 0.78, 0.77, 0.75, 0.74]
+    for queries, said in ((20, False), (2000, True)):
+        lines = [_line(at + 1, pct_correct=95 + 0.5 * at) | {"recall@1": value} for at, value in enumerate(recall)]
+        hints = Watch(config, [line | {"num_queries": queries} for line in lines]).hints
+        assert any("memorised" in hint for hint in hints) == said
+
+
 def test_epochs_of_few_steps_are_no_trend() -> None:
     """What three long epochs tell, three of a step or two do not; 36 of a step do, and say so."""
     config = _config("default_triplet", margin=20.0)
