@@ -31,9 +31,9 @@ import torch
 
 from artifact.atomic import write_atomically
 from benchmarks.plain_user import FIGURES, figures, read
+from benchmarks.sets.emoji_folders import prepare_emoji_folders
 from benchmarks.sets.icons import prepare_icons
 from benchmarks.sets.photographs import prepare_photographs
-from lookalike.demo.emoji import write_emoji
 from trainer import load_run
 
 MINUTES, SEEDS = 4.0, (0, 1, 2)
@@ -47,17 +47,11 @@ ARMS = (*KINDS, *USERS)
 PARTIAL = Path("build/benchmark-minute.json")
 Folders = tuple[Path, Path]
 
-
-def _emoji() -> Folders:
-    folder = Path("build/sets/emoji")
-    if not (folder / "held_out").is_dir():
-        with tempfile.TemporaryDirectory(dir=_made(folder.parent)) as stage:
-            write_emoji(Path(stage) / "emoji")
-            (Path(stage) / "emoji").rename(folder)
-    return folder / "train", folder / "held_out"
-
-
-SETS: dict[str, Callable[[], Folders]] = {"emoji": _emoji, "photographs": prepare_photographs, "icons": prepare_icons}
+SETS: dict[str, Callable[[], Folders]] = {
+    "emoji": prepare_emoji_folders,
+    "photographs": prepare_photographs,
+    "icons": prepare_icons,
+}
 
 
 def run() -> dict[str, Any]:
@@ -164,12 +158,8 @@ def _asked(variable: str, known: tuple[str, ...]) -> tuple[str, ...]:
     return asked or known
 
 
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 def _keep(done: dict[str, Any], name: str, value: Any) -> None:
     done[name] = value
+    PARTIAL.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(PARTIAL, (json.dumps(done, indent=1) + "\n").encode())
     print(name, value, flush=True)
