@@ -1,7 +1,7 @@
 """Run benchmarks by name, one after the other, and write each result with its date, hardware and command.
 
-A benchmark is a module here with `run() -> dict`, and a line in BENCHMARKS. Those of more than ten minutes are in LONG. Ratios are taken within one run, from
-interleaved rounds; nothing else should run on the machine.
+A benchmark is a module here with `run() -> dict`, and a line in BENCHMARKS; of more than ten minutes in LONG too.
+Ratios are taken within one run, from interleaved rounds; nothing else should run on the machine.
 """
 
 from __future__ import annotations
