@@ -1,7 +1,7 @@
 """Run benchmarks by name, one after the other, and write each result with its date, hardware and command.
 
-A benchmark is a module here with `run() -> dict`, and a line in BENCHMARKS. Ratios are taken within one run, from
-interleaved rounds; nothing else should run on the machine.
+A benchmark is a module here with `run() -> dict`, and a line in BENCHMARKS; of more than ten minutes in LONG too.
+Ratios are taken within one run, from interleaved rounds; nothing else should run on the machine.
 """
 
 from __future__ import annotations
@@ -38,14 +38,20 @@ BENCHMARKS: dict[str, str] = {
     "memory": "benchmarks.memory",
     "kills": "benchmarks.kills",
     "families": "benchmarks.families",
+    "busy": "benchmarks.busy",
+    "minute": "benchmarks.minute",
 }
+LONG = ("emoji", "families", "int8_schemes", "memory", "minute", "omniglot")
+"""Of more than ten minutes: they run only where they are named."""
 DATA_VARIABLE = "LOOKALIKE_OMNIGLOT"
 RESULTS = Path(__file__).parent / "results"
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure, and write benchmarks/results/.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; none: all")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; none: all but the long ones"
+    )
     parser.add_argument("--data", metavar="DIR", help="Omniglot's zips, for the benchmark omniglot")
     given = parser.parse_args(arguments)
     unknown = set(given.names) - set(BENCHMARKS)
@@ -53,10 +59,9 @@ def main(arguments: list[str]) -> int:
         parser.error(f"benchmark {sorted(unknown)[0]!r}: expected one of {', '.join(BENCHMARKS)}")
     if given.data is not None:
         os.environ[DATA_VARIABLE] = given.data
-    for name in given.names or list(BENCHMARKS):
-        if name == "omniglot" and not given.names and not os.environ.get(DATA_VARIABLE):
-            print("omniglot: left out, for it needs --data DIR")
-            continue
+    if not given.names:
+        print(f"left out, for they take longer than ten minutes and run when they are named: {', '.join(LONG)}")
+    for name in given.names or [name for name in BENCHMARKS if name not in LONG]:
         measure: Callable[[], dict[str, Any]] = import_module(BENCHMARKS[name]).run
         started = time.monotonic()
         result = {

@@ -6,9 +6,8 @@ for as many epochs as fit into SECONDS by a rate measured beforehand. The user's
 that ours took, images in memory before its clock starts, and its learning rate follows the clock, so it ends when the
 time does. Nobody looks at the unseen symbols before the end.
 
-The user: contrastive loss + MultiSimilarityMiner + MPerClassSampler(m=4), batches of 64, AdamW 1e-3 with cosine decay,
-affine augmentation (of whole batches, which is cheaper than one image after the other), float32. A second user flattens
-the last feature map as our recipe does, which is a setting here and his own code there.
+The user is plain_user.py's, at a rate of 1e-3. A second one flattens the last feature map as our recipe does, which is
+a setting here and his own code there.
 
 Every run is kept in PARTIAL as it ends: a benchmark that was cut off goes on where it stopped.
 """
@@ -17,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import statistics
 import tempfile
 import time
@@ -27,16 +25,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F  # noqa: N812 - torch's own idiom
-from pytorch_metric_learning import losses, miners, samplers
-from torch import Tensor, nn
 
-from analysis.measures.retrieval import retrieval_metrics
 from artifact.atomic import write_atomically
-from artifact.images.preprocessing import Preprocessing, load_pixels
+from benchmarks.plain_user import FIGURES, PlainUser, figures, read
 from lookalike.demo.emoji import write_emoji
 from trainer import fit, make_config
-from trainer.networks.base_networks import build_base
 
 BASE, SIZE_PX, DIM = "resnet10t", 64, 128
 SECONDS = 90.0
@@ -59,7 +52,6 @@ RECIPE: dict[str, Any] = {
 USERS: dict[str, str | None] = {"pytorch_metric_learning": None, "pytorch_metric_learning_flattened": "flatten"}
 """{who: pooling of the user's network}; None: the network's own average."""
 PARTIAL = Path("build/benchmark-emoji.json")
-FIGURES = ("recall@1", "recall@5", "mAP@R")
 
 
 def run() -> dict[str, Any]:
@@ -67,10 +59,10 @@ def run() -> dict[str, Any]:
     done = _done()
     with tempfile.TemporaryDirectory() as folder:
         train, unseen = write_emoji(Path(folder))
-        pixels, labels = _read(unseen)
+        pixels, labels = read(unseen, SIZE_PX)
         if "raw_pixels" not in done:
             flat = pixels.reshape(len(pixels), -1).astype(np.float32) / np.float32(255)
-            _keep(done, "raw_pixels", _figures(flat, labels))
+            _keep(done, "raw_pixels", figures(flat, labels))
         if "seconds_per_epoch" not in done:
             _keep(done, "seconds_per_epoch", _seconds_per_epoch(train, Path(folder)))
         epochs = max(1, int(SECONDS / done["seconds_per_epoch"]))
@@ -109,7 +101,7 @@ def _ours(
     trained = fit(make_config(RECIPE | {"images": train, "epochs": epochs, "seed": seed}), run_folder)
     seconds = time.perf_counter() - started
     vectors = _embed(lambda batch: trained.branch(torch.from_numpy(batch)), pixels)
-    return _figures(vectors, labels, distance=trained.distance) | {"seconds": round(seconds, 1), "epochs": epochs}
+    return figures(vectors, labels, distance=trained.distance) | {"seconds": round(seconds, 1), "epochs": epochs}
 
 
 def _seconds_per_epoch(train: Path, folder: Path) -> float:
@@ -131,70 +123,17 @@ def _user(
     *,
     pooling: str | None,
 ) -> dict[str, Any]:
-    torch.manual_seed(seed)
-    np.random.seed(seed)  # MPerClassSampler draws from it
-    images, names = _read(train)
-    codes = np.unique(names, return_inverse=True)[1]
-    data = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
-    base = build_base(BASE, size=SIZE_PX, pooling=pooling)
-    network = nn.Sequential(base.module, nn.Linear(base.num_features, DIM))
-    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (base.mean, base.std))
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
-    loss, miner = losses.ContrastiveLoss(), miners.MultiSimilarityMiner()
-    sampler = samplers.MPerClassSampler(codes, m=4, batch_size=64, length_before_new_iter=64_000)
-    started, steps, share = time.perf_counter(), 0, 0.0
-    network.train()
-    while share < 1:
-        for rows in torch.tensor(list(sampler)).split(64):
-            share = (time.perf_counter() - started) / seconds
-            if share >= 1:
-                break
-            for group in optimizer.param_groups:
-                group["lr"] = 1e-3 * 0.5 * (1 + math.cos(math.pi * share))
-            vectors = network((_affine(data[rows].float() / 255) - mean) / std)
-            targets = torch.from_numpy(codes[rows.numpy()])
-            optimizer.zero_grad()
-            loss(vectors, targets, miner(vectors, targets)).backward()
-            optimizer.step()
-            steps += 1
+    user = PlainUser(base=BASE, pooling=pooling, size=SIZE_PX, dim=DIM, seed=seed)
+    images, names = read(train, SIZE_PX)
+    started = time.perf_counter()
+    steps = user.train(images, names, rate=1e-3, until=started + seconds)
     spent = time.perf_counter() - started
-    network.eval()
-    vectors = _embed(
-        lambda batch: F.normalize(network((torch.from_numpy(batch).permute(0, 3, 1, 2).float() / 255 - mean) / std)),
-        pixels,
-    )
-    return _figures(vectors, labels) | {"seconds": round(spent, 1), "steps": steps}
-
-
-def _affine(images: Tensor, *, rotate_deg: float = 10.0, translate: float = 0.08, scale: float = 0.1) -> Tensor:
-    """Turn, shift and zoom each image of a batch at random, white around; [N, 3, H, W] in 0..1."""
-    count = len(images)
-    angle = torch.empty(count).uniform_(-rotate_deg, rotate_deg).deg2rad()
-    zoom = torch.exp(torch.empty(count).uniform_(-1, 1) * math.log1p(scale))
-    theta = torch.zeros(count, 2, 3)
-    theta[:, 0, 0] = theta[:, 1, 1] = angle.cos() / zoom
-    theta[:, 1, 0] = angle.sin() / zoom
-    theta[:, 0, 1] = -theta[:, 1, 0]
-    theta[:, :, 2] = torch.empty(count, 2).uniform_(-2 * translate, 2 * translate)
-    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
-    return F.grid_sample(images - 1, grid, align_corners=False) + 1
-
-
-def _read(folder: Path) -> tuple[npt.NDArray[np.uint8], list[str]]:
-    """uint8 [N, SIZE_PX, SIZE_PX, 3] and the class of each."""
-    how = Preprocessing(height=SIZE_PX, width=SIZE_PX)
-    paths = sorted(folder.glob("*/*.png"))
-    return np.stack([load_pixels(path.read_bytes(), how) for path in paths]), [path.parent.name for path in paths]
+    return figures(user.embed(pixels), labels) | {"seconds": round(spent, 1), "steps": steps}
 
 
 @torch.no_grad()
 def _embed(network: Any, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     return np.concatenate([network(pixels[at : at + 128]).numpy() for at in range(0, len(pixels), 128)])
-
-
-def _figures(vectors: npt.NDArray[np.float32], labels: list[str], *, distance: str = "euclidean") -> dict[str, float]:
-    measured = retrieval_metrics(vectors, labels, distance=distance)
-    return {name: round(measured[name], 4) for name in FIGURES}
 
 
 def _mean(runs: list[dict[str, Any]]) -> dict[str, float]:

@@ -69,7 +69,7 @@ def mixture(num_rows: int, *, seed: int) -> Iterator[tuple[Vectors, npt.NDArray[
         yield centres[gaussians] + np.float32(SPREAD * math.sqrt(2)) * noise, gaussians
 
 
-def write_mixture(folder: Path) -> None:
+def write_mixture(folder: Path, *, num_rows: int = NUM_ROWS) -> None:
     """The mixture as a scoring job's output: id, label, embedding; euclidean distance."""
     import pyarrow as pa
 
@@ -78,7 +78,7 @@ def write_mixture(folder: Path) -> None:
     from rows.vectors.schema import vector_array
 
     lineage = Lineage(artifact="mixture", version=1, digest="", space="mixture", distance="euclidean", normalized=False)
-    for number, (vectors, gaussians) in enumerate(mixture(NUM_ROWS, seed=0)):
+    for number, (vectors, gaussians) in enumerate(mixture(num_rows, seed=0)):
         ids = [f"{number}/{row}" for row in range(len(vectors))]
         part = pa.table({"id": ids, "label": gaussians, "embedding": vector_array(vectors)})
         write_part(folder / f"part-{number:05d}.parquet", part.replace_schema_metadata(lineage.to_metadata()))

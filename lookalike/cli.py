@@ -38,6 +38,7 @@ from lookalike.commands.serve import serve
 from lookalike.commands.train import train
 from lookalike.commands.tune import tune
 from lookalike.commands.versions import versions
+from lookalike.openmp import wait_asleep
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 EXTRAS = {
@@ -116,6 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     warnings.filterwarnings("ignore", module="PIL")  # oddities of a picture that could still be read
     limit_threads()
+    wait_asleep()
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - for all of the process; closed with >&-
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115

@@ -32,18 +32,20 @@ class Package:
     """One set of drawings by one artist or foundry.
 
     Attributes:
-        name: of the set; the npm package is @iconify-json/<name>.
+        name: of the set; the npm package is <scope>/<name>.
         version: pinned.
         integrity: base64 of the archive's SHA-512.
+        scope: whose packages it is among.
     """
 
     name: str
     version: str
     integrity: str
+    scope: str = "@iconify-json"
 
     @property
     def spec(self) -> str:
-        return f"@iconify-json/{self.name}@{self.version}"
+        return f"{self.scope}/{self.name}@{self.version}"
 
     @property
     def file_name(self) -> str:
