@@ -58,3 +58,6 @@ if __name__ == "__main__":
         run = train(values, folder / f"rank{rank}" / f"run{number}")
         found = {"weights": run.branch.state_dict(), "facts": run.facts, "sha256": run.checkpoint_sha256}
         torch.save(found, folder / f"rank{rank}-{number}.pt")
+    if dist.is_initialized():
+        dist.barrier()
+        dist.destroy_process_group()
