@@ -31,7 +31,7 @@ def with_expected_end(say: Report, training: Training, budget: Budget | None) ->
     def report(event: Mapping[str, Any]) -> None:
         if event["event"] == "step":
             a_step = (time.monotonic() - started) / max(1, event["step"] - first)
-            event = {**event, "eta_s": round((event["steps"] - event["step"]) * a_step + end_s, 1)}
+            event = {**event, "eta_s": round((event["steps"] - event["step"]) * a_step + end_s, 3)}
         say(event)
 
     return report
