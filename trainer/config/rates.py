@@ -22,12 +22,14 @@ class Rates:
     Attributes:
         adamw, sgd: peak of the learning rate under each optimizer, which is the embedding layer's.
         base_rate: the base network's rate as a multiple of it.
+        still_statistics: whether batch normalisation of the base network keeps the statistics that it started with.
         frozen_steps: about so many steps, the first ones, in which the base network stands still.
     """
 
     adamw: float
     sgd: float
     base_rate: float = 1.0
+    still_statistics: bool = False
     frozen_steps: int = 0
 
     def of(self, optimizer: str) -> float:
@@ -48,10 +50,13 @@ RANDOM: dict[Family, Rates] = {
 TRAINED: dict[Family, Rates] = {
     "conv4": SMALL_NETWORK,
     "own": SMALL_NETWORK,
-    "convolutions": Rates(adamw=1e-3, sgd=0.03, base_rate=0.1, frozen_steps=100),
-    "patches": Rates(adamw=1e-3, sgd=0.03, base_rate=0.1, frozen_steps=100),
+    "convolutions": Rates(adamw=1e-3, sgd=0.03, base_rate=0.1, still_statistics=True, frozen_steps=100),
+    "patches": Rates(adamw=1e-3, sgd=0.03, base_rate=0.1, still_statistics=True, frozen_steps=100),
 }
 """From weights that were trained: the embedding layer first, then the rest at a tenth of its rate.
+
+Running means move by a hundredth a step in these networks. Statistics of our batches in training beside ImageNet's in
+evaluation would be two networks for hundreds of steps.
 
 Conv4 and a user's own network are no exception from anything here: what a local file does to them is the user's to say.
 """

@@ -22,7 +22,7 @@ from trainer.config.checks import check_choices, check_margins, check_second_mar
 from trainer.config.config import TrainConfig
 from trainer.config.head import check_head, check_untrained_head
 from trainer.config.rates import Rates
-from trainer.config.settings import BALANCED, ROUNDS, TUPLES, OptimizerConfig
+from trainer.config.settings import BALANCED, ROUNDS, TUPLES, FreezeConfig, OptimizerConfig
 
 Share = tuple[str, float]
 """(`images`, `classes` or OPEN, share of them that is held out)."""
@@ -195,6 +195,7 @@ def resolve(
             "size": size,
             "pooling": pooling,
             "optimizer": _optimizer(settings.optimizer, rates),
+            "freeze": _freeze(settings.freeze, rates),
             "validation": validation or settings.validation,
             "sampling": settings.sampling.model_copy(update=sampling),
             "loop": settings.loop.model_copy(update=loop),
@@ -207,6 +208,12 @@ def _optimizer(given: OptimizerConfig, rates: Rates) -> OptimizerConfig:
     peak = rates.of(given.name) if given.learning_rate is None else given.learning_rate
     base_rate = rates.base_rate if given.base_rate is None else given.base_rate
     return given.model_copy(update={"learning_rate": peak, "base_rate": base_rate})
+
+
+def _freeze(given: FreezeConfig, rates: Rates) -> FreezeConfig:
+    """Still statistics, where nothing is said; a run of before, which says nothing, has no such rates either."""
+    is_still = given.statistics is None and rates.still_statistics
+    return given.model_copy(update={"statistics": True}) if is_still else given
 
 
 def batch_shape(num_classes: int, *, classes_per_batch: int | None, images_per_class: int | None) -> tuple[int, int]:

@@ -9,6 +9,8 @@ it was frozen for; so frozen modules are in evaluation mode while the rest train
 
 from __future__ import annotations
 
+from torch.nn.modules.batchnorm import _BatchNorm
+
 from trainer.config.settings import FreezeConfig
 from trainer.networks.base_networks import BaseNetwork
 from trainer.networks.branch import Branch
@@ -44,7 +46,8 @@ def apply_freeze(branch: Branch, base: BaseNetwork, config: FreezeConfig, epoch:
     frozen = len(base.stages) - free
     branch.train()
     for name, module in branch.base.named_modules(remove_duplicate=False):
-        if base.stages.of_module[name] < frozen:
+        is_still = config.statistics and isinstance(module, _BatchNorm)
+        if is_still or base.stages.of_module[name] < frozen:
             module.training = False  # and nothing is switched on that the network itself keeps off
     for name, parameter in branch.base.named_parameters():
         trains = base.stages.of_parameter(name) >= frozen and name not in base.stages.fixed

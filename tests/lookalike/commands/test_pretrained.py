@@ -43,6 +43,7 @@ def test_pretrained_alone_freezes_and_then_fine_tunes(cli: Cli, site: Path) -> N
     config = yaml.safe_load(Path("run/config.yaml").read_text())
     assert (config["base"], config["size"], config["pooling"], config["freeze"]["epochs"]) == (NETWORK, 48, None, 2)
     assert (config["optimizer"]["learning_rate"], config["optimizer"]["base_rate"]) == (1e-3, 0.1)
+    assert config["freeze"]["statistics"] is True
     base = json.loads(Path("run/facts.json").read_text())["base"]
     assert {key: base[key] for key in ORIGIN} == ORIGIN
     run = load_run(Path("run"))

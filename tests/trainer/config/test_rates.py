@@ -47,7 +47,10 @@ def test_learning_rate_follows_network_weights_and_optimizer(family: Family, tra
     rates = usual_rates(family, trained=trained)
     assert _resolved(rates).optimizer.learning_rate == adamw
     assert _resolved(rates, optimizer={"name": "sgd"}).optimizer.learning_rate == rates.sgd >= 10 * adamw
-    assert _resolved(rates).optimizer.base_rate == (0.1 if trained and family == "convolutions" else 1.0)
+    is_tuned = trained and family == "convolutions"
+    assert _resolved(rates).freeze.statistics is (True if is_tuned else None)
+    assert _resolved(rates, freeze={"statistics": False}).freeze.statistics is False
+    assert _resolved(rates).optimizer.base_rate == (0.1 if is_tuned else 1.0)
 
 
 def test_rates_that_are_given_stay() -> None:

@@ -46,6 +46,20 @@ def _branch(name: str, *, normalize: bool = False, **options: object) -> tuple[B
     return branch, base
 
 
+def test_statistics_that_stand_still_stay_while_the_weights_move() -> None:
+    """A step moves weights of batch normalisation and none of its statistics; without the setting it moves both."""
+    for still in (True, None):
+        branch, base = _branch("resnet10t")
+        apply_freeze(branch, base, FreezeConfig(statistics=still), 0)
+        before = {name: value.clone() for name, value in branch.state_dict().items()}
+        optimizer = make_optimizer(branch, OptimizerConfig(learning_rate=0.01), base.stages)
+        branch(torch.from_numpy(Pictures(6).values)).square().sum().backward()
+        optimizer.step()
+        changed = {name for name, value in branch.state_dict().items() if not torch.equal(value, before[name])}
+        assert {"base.bn1.weight", "base.conv1.0.weight", "embedding.weight"} <= changed
+        assert any(name.endswith("running_mean") for name in changed) is (still is None)
+
+
 def test_number_of_free_stages_is_a_plain_count() -> None:
     """Against a loop over the epochs that frees one more each time `unfreeze_every` of them have gone by."""
     for epochs in (0, 1, 3):
