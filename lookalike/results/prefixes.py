@@ -6,7 +6,6 @@ from typing import Any
 
 from artifact.model.manifest import Manifest, Prefix
 from artifact.model.threshold import VALUE
-from export.precision import FP32, INT8
 from lookalike import console
 
 _METRICS = ("recall@1", "mAP@R")
@@ -24,8 +23,8 @@ def print_prefixes(manifest: Manifest) -> None:
     )
     rows = [_row(prefix) for prefix in (*manifest.prefixes, whole)]
     console.print_table(("dims", *_METRICS, "threshold", f"{_METRICS[0]} rests on"), rows)
-    if manifest.precision != FP32:
-        thresholds = "thresholds are its own" if manifest.precision == INT8 else "thresholds too"
+    if manifest.precision != "fp32":
+        thresholds = "thresholds are its own" if manifest.precision == "int8" else "thresholds too"
         console.out.print(f"{' and '.join(_METRICS)} are those of the run, before {manifest.precision}; {thresholds}")
 
 

@@ -19,7 +19,7 @@ from trainer.head.closed_form import LDA, TRAINED, ClosedHead, head_of
 from trainer.head.scale import vectors_of
 from trainer.head.scatter import Scatter
 
-LAMBDAS = (0.3, 1.0, 3.0, 10.0)
+LAMBDAS = (0.3, 1.0, 3.0, 10.0, 30.0)
 
 
 @dataclass(frozen=True, kw_only=True)

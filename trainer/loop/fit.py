@@ -112,7 +112,7 @@ def fit(
             say({"event": "length", **length_facts(training, budget)})
             with _log(training, say) as log, kept_memory():
                 _train(training, with_expected_end(log, training, budget))
-        ranks.on_first(lambda: finish(training, output, say, started))
+                ranks.on_first(lambda: finish(training, output, say, started))
         return open_run(output, ranks.on_first(partial(read_run_files, output)))
 
 

@@ -81,7 +81,8 @@ def test_bad_images_are_left_out_of_training_unless_a_limit_says_otherwise(
         (["--mining", "hardest"], ["hardest"]),
         (["--validation", "images:2"], ["--validation", "between 0 and 1", "2"]),
         (["--set", "optimizer.learning_rat=1"], ["optimizer.learning_rat", "optimizer.learning_rate"]),
-        (["--epochs", "0"], ["epochs", "0"]),
+        (["--epochs", "-1"], ["epochs", "-1"]),
+        (["--epochs", "0", "--head", "trained"], ["head", "trained"]),
     ],
 )
 def test_options_that_make_no_sense_are_usage_errors(

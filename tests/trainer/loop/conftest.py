@@ -15,7 +15,7 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_shapes(tmp_path_factory.mktemp("shapes") / "images", per_class=40)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def _one_thread() -> Iterator[None]:
     """Equal bytes are promised for equal threads, and tests share their machine."""
     before = torch.get_num_threads()
