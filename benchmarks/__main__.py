@@ -38,6 +38,7 @@ BENCHMARKS: dict[str, str] = {
     "memory": "benchmarks.memory",
     "kills": "benchmarks.kills",
     "families": "benchmarks.families",
+    "step_share": "benchmarks.step_share",
     "busy": "benchmarks.busy",
     "minute": "benchmarks.minute",
 }

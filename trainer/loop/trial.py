@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import copy
 import math
+import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -132,25 +133,41 @@ def _time_steps(trial: Training, epoch: int, *, allowance_s: float) -> float:
     """Seconds of a step of this epoch: one to warm up, two, and as many more as there is time for."""
     if features_stay(epoch, trial.config.freeze, trial.config.augment) and trial.ranks.size == 1:
         trial.frozen = cast(FrozenFeatures, _AnyFeatures(trial))
-    before = _seconds(lambda: _run(trial, epoch, 1))
-    few = _seconds(lambda: _run(trial, epoch, 2))
-    more = int((allowance_s - before - few) / max(few / 2, 1e-6))
+    before = sum(_run(trial, epoch, 1))
+    few = _run(trial, epoch, 2)
+    more = int((allowance_s - before - sum(few)) / max(sum(few) / 2, 1e-6))
     more = trial.ranks.agree(min(max(more, 0), _MAX_STEPS))
-    many = _seconds(lambda: _run(trial, epoch, more)) if more else 0.0
+    seconds = few + (_run(trial, epoch, more) if more else [])
     trial.frozen = None
-    took: float = trial.ranks.agree((few + many) / (2 + more))
+    took: float = trial.ranks.agree(_typical(seconds))
     return took
 
 
-def _run(trial: Training, epoch: int, count: int) -> None:
-    """So many steps from the start of this epoch, again and again where it has not as many."""
-    per_epoch = trial.batches.per_epoch
+def _typical(seconds: list[float]) -> float:
+    """The mean without the slowest and the fastest fifth: one hiccup of the machine is no step of the run."""
+    ordered = sorted(seconds)
+    cut = len(ordered) // 5
+    return statistics.fmean(ordered[cut : len(ordered) - cut])
+
+
+def _run(trial: Training, epoch: int, count: int) -> list[float]:
+    """Seconds of each of so many steps from the start of this epoch, again and again where it has not as many."""
+    per_epoch, seconds, clock = trial.batches.per_epoch, list[float](), [time.monotonic(), 0.0]
+
+    def step(event: Mapping[str, Any]) -> None:
+        if event["event"] == "step":  # on a GPU not one a step
+            now, done = time.monotonic(), event["step"] - clock[1]
+            seconds.extend([(now - clock[0]) / done] * int(done))
+            clock[:] = now, event["step"]
+
     while count > 0:
+        clock[1] = epoch * per_epoch
         steps = epoch * per_epoch + min(count, per_epoch)
         config = trial.config.model_copy(update={"steps": steps})
         trial.prepared, trial.position = replace(trial.prepared, config=config), Position(epoch=epoch)
-        train_epoch(trial, lambda event: None, saves=Saves(trial), interruption=Interruption())
+        train_epoch(trial, step, saves=Saves(trial), interruption=Interruption())
         count -= per_epoch
+    return seconds
 
 
 def _time_rest(trial: Training) -> tuple[float, float]:
