@@ -59,6 +59,7 @@ def test_auto_chooses_lda_on_classes_that_no_gradient_has_seen(chosen: Run, even
         ("lda", 1.0),
         ("lda", 3.0),
         ("lda", 10.0),
+        ("lda", 30.0),
     ]
     trained, *others = (each["recall@1"] for each in head["candidates"])
     assert max(others) > trained
