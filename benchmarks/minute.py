@@ -1,7 +1,7 @@
 """The best vectors that minutes buy: `lookalike train FOLDER --kind triplet --minutes 4` beside users of
 pytorch-metric-learning, in equal seconds, on classes never seen.
 
-    python -m benchmarks minute              about three hours; it goes on where it stopped
+    python -m benchmarks minute              about five hours; it goes on where it stopped
 
 Ours is the command as printed, a process of its own from its start to its end: reading, validation, head and threshold
 included. The user's process (plain_user.py) then gets exactly as many seconds. Two users: one takes resnet10t at 64 px

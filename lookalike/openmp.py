@@ -1,8 +1,8 @@
 """OpenMP's manner of waiting: threads that have nothing to do sleep instead of spinning.
 
 torch and faiss bring OpenMP, whose threads spin at the end of every parallel part until the last one is done. Alone on
-a machine that gains little; beside one busy process the last one waits for a core on which another spins, and training
-falls to a quarter of its speed (benchmarks/README.md). onnxruntime is told in serving/engine.py.
+a machine that gains little; beside one busy process the last one waits for a core on which another spins
+(benchmarks/README.md has what that costs). onnxruntime is told in serving/engine.py.
 
 Decision a reader would question: this is for the command alone. The environment belongs to the program, so `import
 lookalike` leaves it as it is; docs/training.md says what an embedding program sets itself.

@@ -144,10 +144,12 @@ class EventProgress:
         self._console.print(text, markup=False)
 
 
-def head_line(event: Mapping[str, Any]) -> str:
-    """The head that a run ends with, and why: of a `head` event, or of a run's facts."""
-    value = f", lambda {event['lambda']:g}" if event.get("lambda") is not None else ""
-    return f"{event['name']}{value}, {event['why']}"
+def head_line(head: Mapping[str, Any] | None) -> str | None:
+    """The head of a run and why it is that one: of its facts, or of a `head` event; None where the run did not say."""
+    if not head:
+        return None
+    value = f", lambda {console.show(head['lambda'])}" if head.get("lambda") is not None else ""
+    return f"{head['name']}{value}, {head['why']}"
 
 
 def _is_told(event: Mapping[str, Any]) -> bool:

@@ -1,19 +1,18 @@
-"""Emoji as folders in build/: `lookalike demo`'s symbols, half of them never trained on."""
+"""Emoji as folders: `lookalike demo`'s symbols, half of them never trained on."""
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
+from benchmarks.sets.made_once import made_once
 from lookalike.demo.emoji import write_emoji
 
 
-def prepare_emoji_folders(cache: Path = Path("build/sets")) -> tuple[Path, Path]:
-    """Folders of the symbols to train on and of those never seen; made once."""
-    folder = cache / "emoji"
-    if not folder.is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as stage:
-            write_emoji(Path(stage) / "emoji")
-            (Path(stage) / "emoji").rename(folder)
-    return folder / "train", folder / "held_out"
+def prepare_emoji_folders() -> tuple[Path, Path]:
+    """Folders of the symbols to train on and of those never seen."""
+    return made_once("emoji", _write)
+
+
+def _write(train: Path, unseen: Path) -> None:
+    _, held_out = write_emoji(train.parent)
+    held_out.rename(unseen)

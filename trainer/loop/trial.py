@@ -30,6 +30,7 @@ from analysis.measures.threshold import threshold_of_pairs
 from artifact.arrays import Indices
 from artifact.errors import UsageError
 from trainer.config.config import MAX_EPOCHS
+from trainer.config.head import why_trained
 from trainer.config.settings import FreezeConfig
 from trainer.data.images import Images
 from trainer.loop.assessment import embed
@@ -174,8 +175,9 @@ def _time_rest(trial: Training) -> tuple[float, float]:
     """Seconds of a look at what is held out, and of the end."""
     train, held_out = trial.prepared.train, trial.prepared.held_out
     image = _seconds_of_image(trial, train)
-    features = image * len(train)
-    computed = features if features_stay(0, trial.config.freeze, trial.config.augment) else 0.0
+    is_closed = why_trained(trial.config, has_classes=trial.prepared.tuples is None) is None
+    features = image * len(train) if is_closed else 0.0
+    computed = image * len(train) if features_stay(0, trial.config.freeze, trial.config.augment) else 0.0
     if held_out is None:
         return 0.0, _PAGE_S + features + computed
     embedded = image * len(held_out)

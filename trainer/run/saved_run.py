@@ -16,11 +16,11 @@ from safetensors.torch import load
 
 from artifact.errors import LookalikeError, RunError, UsageError
 from artifact.images.preprocessing import Preprocessing
+from trainer.config.begun import with_former
 from trainer.config.config import TrainConfig, make_config
 from trainer.networks.base_networks import BaseNetwork, build_base, make_branch, make_preprocessing
 from trainer.networks.branch import Branch
 from trainer.run.folder import CHECKPOINT, CONFIG, FACTS
-from trainer.run.former_settings import with_former
 
 
 @dataclass(frozen=True, kw_only=True)

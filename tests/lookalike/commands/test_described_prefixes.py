@@ -27,7 +27,7 @@ def test_describe_shows_each_prefix_beside_the_whole_vector(cli: Cli, tmp_path: 
         "3 0.03 0.015 none: nothing was held out 40 queries",
         "4 0.75 0.5 1 40 queries",
     ]
-    assert ["head", "lda, lambda 0.1: it won on 3 classes"] in [line.split(maxsplit=1) for line in out.splitlines()]
+    assert ["head", "lda, lambda 0.1, it won on 3 classes"] in [line.split(maxsplit=1) for line in out.splitlines()]
     described = json.loads(cli("describe", "a", "--json")[1])
     assert described["prefixes"] == [{**PREFIXES[0], "why_no_threshold": None}, PREFIXES[1]]
 
