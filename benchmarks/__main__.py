@@ -41,8 +41,9 @@ BENCHMARKS: dict[str, str] = {
     "step_share": "benchmarks.step_share",
     "busy": "benchmarks.busy",
     "minute": "benchmarks.minute",
+    "pretrained": "benchmarks.pretrained",
 }
-LONG = ("emoji", "families", "int8_schemes", "memory", "minute", "omniglot")
+LONG = ("emoji", "families", "int8_schemes", "memory", "minute", "omniglot", "pretrained")
 """Of more than ten minutes: they run only where they are named."""
 DATA_VARIABLE = "LOOKALIKE_OMNIGLOT"
 RESULTS = Path(__file__).parent / "results"

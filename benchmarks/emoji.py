@@ -14,11 +14,10 @@ Every run is kept in PARTIAL as it ends: a benchmark that was cut off goes on wh
 
 from __future__ import annotations
 
-import hashlib
-import json
 import statistics
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from artifact.atomic import write_atomically
-from benchmarks.plain_user import FIGURES, PlainUser, figures, read
+from benchmarks.arms import Arms
+from benchmarks.plain_user import FIGURES, PlainUser, figures, raw_pixels, read
 from lookalike.demo.emoji import write_emoji
 from trainer import fit, make_config
 
@@ -56,25 +55,23 @@ PARTIAL = Path("build/benchmark-emoji.json")
 
 def run() -> dict[str, Any]:
     """Figures on unseen symbols: {"raw_pixels", "ours", each of USERS, "gain_of_recall@1_by_seed", ...}."""
-    done = _done()
+    arms = Arms(PARTIAL, (RECIPE, BASE, SIZE_PX, DIM, SECONDS))
     with tempfile.TemporaryDirectory() as folder:
         train, unseen = write_emoji(Path(folder))
         pixels, labels = read(unseen, SIZE_PX)
-        if "raw_pixels" not in done:
-            flat = pixels.reshape(len(pixels), -1).astype(np.float32) / np.float32(255)
-            _keep(done, "raw_pixels", figures(flat, labels))
-        if "seconds_per_epoch" not in done:
-            _keep(done, "seconds_per_epoch", _seconds_per_epoch(train, Path(folder)))
-        epochs = max(1, int(SECONDS / done["seconds_per_epoch"]))
+        arms.get("raw_pixels", lambda: raw_pixels(pixels, labels))
+        an_epoch = arms.get("seconds_per_epoch", lambda: _seconds_per_epoch(train, Path(folder)))
+        epochs = max(1, int(SECONDS / an_epoch))
         for seed in SEEDS:
-            if f"ours {seed}" not in done:
-                _keep(done, f"ours {seed}", _ours(train, Path(folder) / f"run{seed}", epochs, seed, pixels, labels))
+            run_folder = Path(folder) / f"run{seed}"
+            ours = arms.get(f"ours {seed}", partial(_ours, train, run_folder, epochs, seed, pixels, labels))
             for user, pooling in USERS.items():
-                if f"{user} {seed}" not in done:
-                    seconds = done[f"ours {seed}"]["seconds"]
-                    _keep(done, f"{user} {seed}", _user(train, seconds, seed, pixels, labels, pooling=pooling))
-    runs = {who: [done[f"{who} {seed}"] for seed in SEEDS] for who in ("ours", *USERS)}
-    PARTIAL.unlink()
+                arms.get(
+                    f"{user} {seed}",
+                    partial(_user, train, ours["seconds"], seed, pixels, labels, pooling=pooling),
+                )
+    runs = {who: [arms[f"{who} {seed}"] for seed in SEEDS] for who in ("ours", *USERS)}
+    arms.forget()
     return {
         "base": BASE,
         "size_px": SIZE_PX,
@@ -83,7 +80,7 @@ def run() -> dict[str, Any]:
         "epochs": epochs,
         "unseen": {"images": len(labels), "symbols": len(set(labels))},
         "recipe": RECIPE,
-        "raw_pixels": done["raw_pixels"],
+        "raw_pixels": arms["raw_pixels"],
         **{who: _mean(of_seeds) for who, of_seeds in runs.items()},
         "gain_of_recall@1_by_seed": {user: _gains(runs["ours"], runs[user]) for user in USERS},
         "by_seed": runs,
@@ -139,19 +136,3 @@ def _embed(network: Any, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float3
 def _mean(runs: list[dict[str, Any]]) -> dict[str, float]:
     means = {name: round(statistics.fmean(each[name] for each in runs), 4) for name in (*FIGURES, "seconds")}
     return means | {"sd_of_recall@1": round(statistics.stdev(each["recall@1"] for each in runs), 4)}
-
-
-def _done() -> dict[str, Any]:
-    """What an earlier run of this very benchmark left."""
-    key = hashlib.sha256(repr((RECIPE, BASE, SIZE_PX, DIM, SECONDS)).encode()).hexdigest()
-    if PARTIAL.is_file():
-        done: dict[str, Any] = json.loads(PARTIAL.read_text())
-        if done.get("key") == key:
-            return done
-    return {"key": key}
-
-
-def _keep(done: dict[str, Any], name: str, value: Any) -> None:
-    done[name] = value
-    write_atomically(PARTIAL, (json.dumps(done, indent=1) + "\n").encode())
-    print(name, value, flush=True)

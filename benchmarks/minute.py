@@ -16,25 +16,24 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from artifact.atomic import write_atomically
-from benchmarks.plain_user import FIGURES, figures, read
+from benchmarks.arms import Arms
+from benchmarks.our_command import train_and_judge
+from benchmarks.plain_user import FIGURES, raw_pixels, read
 from benchmarks.sets.emoji_folders import prepare_emoji_folders
 from benchmarks.sets.icons import prepare_icons
 from benchmarks.sets.photographs import prepare_photographs
-from trainer import load_run
 
 MINUTES, SEEDS = 4.0, (0, 1, 2)
 RATES = (3e-4, 1e-3, 3e-3, 1e-2)
@@ -56,51 +55,29 @@ SETS: dict[str, Callable[[], Folders]] = {
 
 def run() -> dict[str, Any]:
     """{set: {"raw_pixels", arm: means over seeds, "gain_of_recall@1": {user: by seed}}}."""
-    arms = _asked("LOOKALIKE_MINUTE_ARMS", ARMS)
-    done = json.loads(PARTIAL.read_text()) if PARTIAL.is_file() else {}
+    names, sets = _asked("LOOKALIKE_MINUTE_ARMS", ARMS), _asked("LOOKALIKE_MINUTE_SETS", tuple(SETS))
+    users = [name for name in names if name in USERS]
+    if users:  # ours first: its seconds are the others'
+        names = tuple(name for name in ARMS if name in (*names, "triplet"))
+    arms = Arms(PARTIAL, (MINUTES, RATES, USERS))
     table: dict[str, Any] = {"minutes": MINUTES, "threads": torch.get_num_threads(), "rates": RATES, "users": USERS}
-    for name in _asked("LOOKALIKE_MINUTE_SETS", tuple(SETS)):
-        train, unseen = SETS[name]()
-        if f"{name} raw pixels" not in done:
-            _keep(done, f"{name} raw pixels", _raw_pixels(unseen))
-        for user in (arm for arm in arms if arm in USERS):
-            if f"{name} {user} rate" not in done:
-                _keep(done, f"{name} {user} rate", _tuned(train, USERS[user]))
+    for of_set in sets:
+        train, unseen = SETS[of_set]()
+        arms.get(f"{of_set} raw pixels", partial(_raw_pixels, unseen))
+        best = {user: _tuned(arms, of_set, user, train) for user in users}
         for seed in SEEDS:
-            for arm in sorted(arms, key=ARMS.index):  # ours first: its seconds are the others'
-                key = f"{name} {arm} {seed}"
-                if key in done:
-                    continue
-                if arm in KINDS:
-                    _keep(done, key, _ours(train, unseen, arm, seed))
+            for name in names:
+                if name in KINDS:
+                    words = ["--kind", name, "--minutes", f"{MINUTES:g}", "--seed", str(seed)]
+                    arms.get(f"{of_set} {name} {seed}", partial(train_and_judge, train, unseen, words))
                 else:
-                    seconds = done.get(f"{name} triplet {seed}", {"seconds": 60 * MINUTES})["seconds"]
-                    rate = done[f"{name} {arm} rate"]["best"]
-                    _keep(done, key, _user(train, unseen, USERS[arm], rate=rate, seconds=seconds, seed=seed))
-        table[name] = _summary(done, name, arms)
+                    seconds = arms[f"{of_set} triplet {seed}"]["seconds"]
+                    of_user = partial(_user, train, unseen, USERS[name], rate=best[name], seconds=seconds, seed=seed)
+                    arms.get(f"{of_set} {name} {seed}", of_user)
+        table[of_set] = _summary(arms, of_set, names)
+    if (names, sets) == (ARMS, tuple(SETS)):
+        arms.forget()
     return table
-
-
-def _ours(train: Path, unseen: Path, kind: str, seed: int) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder) / "run"
-        command = ["train", str(train), "--kind", kind, "--minutes", f"{MINUTES:g}", "--seed", str(seed)]
-        started = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "lookalike", *command, "--output", str(output)], check=True)
-        seconds = time.perf_counter() - started
-        return judged(output, unseen) | {"seconds": round(seconds, 1)}
-
-
-def judged(output: Path, unseen: Path) -> dict[str, Any]:
-    """Figures of a run on a folder that it never saw, and what it settled."""
-    trained = load_run(output)
-    pixels, labels = read(unseen, trained.preprocessing.height)
-    with torch.inference_mode():
-        parts = [trained.branch(torch.from_numpy(pixels[at : at + 128])).numpy() for at in range(0, len(pixels), 128)]
-    head = trained.facts.get("head") or {}
-    settled = {"steps": trained.config.steps, "size": trained.config.size, "dim": trained.config.dim}
-    found = figures(np.concatenate(parts), labels, distance=trained.distance)
-    return found | settled | {"head": head.get("name"), "lambda": head.get("lambda")}
 
 
 def _user(
@@ -116,28 +93,31 @@ def _user(
     return found | {"seconds": seconds, "rate": rate}
 
 
-def _tuned(train: Path, settings: dict[str, Any]) -> dict[str, Any]:
+def _tuned(arms: Arms, of_set: str, user: str, train: Path) -> float:
     """The rate with the best recall@1 on every fifth of the training classes, in half of the seconds each."""
     with tempfile.TemporaryDirectory() as folder:
+        parts = Path(folder) / "train", Path(folder) / "held_out"
         for index, of_class in enumerate(sorted(train.iterdir())):
-            shutil.copytree(of_class, Path(folder) / ("held_out" if index % 5 == 0 else "train") / of_class.name)
-        found = {
-            rate: _user(
-                Path(folder) / "train", Path(folder) / "held_out", settings, rate=rate, seconds=30 * MINUTES, seed=9
-            )["recall@1"]
-            for rate in RATES
-        }
-    return {"best": max(found, key=lambda rate: found[rate]), "recall@1": {f"{rate:g}": found[rate] for rate in RATES}}
+            (parts[index % 5 == 0] / of_class.name).parent.mkdir(exist_ok=True)
+            (parts[index % 5 == 0] / of_class.name).symlink_to(of_class.resolve())
+        found = {}
+        for rate in RATES:
+            tried = partial(_user, *parts, USERS[user], rate=rate, seconds=30 * MINUTES, seed=9)
+            found[rate] = arms.get(_rate_name(of_set, user, rate), tried)["recall@1"]
+    return max(found, key=lambda rate: found[rate])
+
+
+def _rate_name(of_set: str, user: str, rate: float) -> str:
+    return f"{of_set} {user} rate {rate:g}"
 
 
 def _raw_pixels(unseen: Path) -> dict[str, Any]:
-    pixels, labels = read(unseen, 64)
-    return figures(pixels.reshape(len(pixels), -1).astype(np.float32) / np.float32(255), labels)
+    return raw_pixels(*read(unseen, 64))
 
 
-def _summary(done: dict[str, Any], name: str, arms: tuple[str, ...]) -> dict[str, Any]:
-    runs = {arm: [done[f"{name} {arm} {seed}"] for seed in SEEDS] for arm in arms}
-    table: dict[str, Any] = {"raw_pixels": done[f"{name} raw pixels"]}
+def _summary(arms: Arms, of_set: str, names: tuple[str, ...]) -> dict[str, Any]:
+    runs = {name: [arms[f"{of_set} {name} {seed}"] for seed in SEEDS] for name in names}
+    table: dict[str, Any] = {"raw_pixels": arms[f"{of_set} raw pixels"]}
     for arm, of_seeds in runs.items():
         table[arm] = {key: round(statistics.fmean(each[key] for each in of_seeds), 4) for key in (*FIGURES, "seconds")}
         table[arm]["sd_of_recall@1"] = round(statistics.stdev(each["recall@1"] for each in of_seeds), 4)
@@ -147,8 +127,12 @@ def _summary(done: dict[str, Any], name: str, arms: tuple[str, ...]) -> dict[str
             for arm, of_seeds in runs.items()
             if arm != "triplet"
         }
-    tuned = {arm: done[f"{name} {arm} rate"] for arm in arms if arm in USERS}
-    return table | {"rates": tuned, "by_seed": runs}
+    tuned = {
+        user: {f"{rate:g}": arms[_rate_name(of_set, user, rate)]["recall@1"] for rate in RATES}
+        for user in USERS
+        if user in names
+    }
+    return table | {"recall@1_by_rate": tuned, "by_seed": runs}
 
 
 def _asked(variable: str, known: tuple[str, ...]) -> tuple[str, ...]:
@@ -156,10 +140,3 @@ def _asked(variable: str, known: tuple[str, ...]) -> tuple[str, ...]:
     if unknown := set(asked) - set(known):
         raise SystemExit(f"{variable}: expected some of {', '.join(known)}, got {sorted(unknown)[0]}")
     return asked or known
-
-
-def _keep(done: dict[str, Any], name: str, value: Any) -> None:
-    done[name] = value
-    PARTIAL.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(PARTIAL, (json.dumps(done, indent=1) + "\n").encode())
-    print(name, value, flush=True)

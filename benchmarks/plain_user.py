@@ -133,5 +133,10 @@ def figures(vectors: npt.NDArray[np.float32], labels: list[str], *, distance: st
     return {name: round(measured[name], 4) for name in FIGURES}
 
 
+def raw_pixels(pixels: npt.NDArray[np.uint8], labels: list[str]) -> dict[str, Any]:
+    """Figures of pictures as they are: each a vector of its pixels."""
+    return figures(pixels.reshape(len(pixels), -1).astype(np.float32) / np.float32(255), labels)
+
+
 if __name__ == "__main__":
     main()
