@@ -20,7 +20,15 @@ from artifact.errors import UsageError
 from artifact.images.limits import DEFAULT_MAX_IMAGE_MB, DEFAULT_MAX_MEGAPIXELS, MAX_LIMIT, Limits
 from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
 from trainer.config.complaints import complaint, setting_keys
-from trainer.config.settings import AugmentConfig, FreezeConfig, LoopConfig, OptimizerConfig, SamplingConfig, Settings
+from trainer.config.settings import (
+    AugmentConfig,
+    FreezeConfig,
+    LoopConfig,
+    OptimizerConfig,
+    ProgressiveConfig,
+    SamplingConfig,
+    Settings,
+)
 
 MAX_DIM = 4096
 MAX_SIZE_PX = 4096
@@ -122,6 +130,7 @@ class TrainConfig(Settings):
     optimizer: OptimizerConfig = OptimizerConfig()
     freeze: FreezeConfig = FreezeConfig()
     augment: AugmentConfig = AugmentConfig()
+    progressive: ProgressiveConfig = ProgressiveConfig()
     loop: LoopConfig = LoopConfig()
 
     @model_validator(mode="before")
