@@ -171,7 +171,15 @@ def objective_line(event: Mapping[str, Any]) -> str:
 
 
 def length_line(event: Mapping[str, Any]) -> str:
-    """`20 epochs of 36 steps` from a `length` event; of a time budget also how many steps fit and what is kept."""
+    """`20 epochs of 36 steps` from a `length` event; of a time budget also how many steps fit and what is kept.
+
+    Where images are smaller at first, also of how many steps and how small.
+    """
+    smaller = event.get("smaller")
+    return _length(event) + (f", the first {smaller['steps']:,} steps at {smaller['size']} px" if smaller else "")
+
+
+def _length(event: Mapping[str, Any]) -> str:
     epochs = f"{event['epochs']:,} epoch{'s' * (event['epochs'] > 1)} of {event['per_epoch']:,} step"
     epochs += "s" * (event["per_epoch"] > 1)
     budget = event.get("budget")

@@ -25,20 +25,22 @@ from trainer.augment.warp import draw_moves, has_moves, warp
 from trainer.config.settings import AugmentConfig
 
 
-def augment(images: Tensor, config: AugmentConfig, *, generator: torch.Generator) -> Tensor:
+def augment(images: Tensor, config: AugmentConfig, *, generator: torch.Generator, side: int | None = None) -> Tensor:
     """Change every image of a batch at random, by its own numbers.
 
     Args:
         images: uint8 [N, H, W, 3], on any device.
         config: ranges and shares; where nothing is asked for, the batch comes back as it is.
         generator: the only source of randomness (on the CPU, so a GPU sees the same numbers).
+        side: of the images that come back; None: as they are.
 
     Returns:
-        uint8 [N, H, W, 3], on the device of `images`.
+        uint8 [N, H, W, 3], or [N, side, side, 3], on the device of `images`.
     """
-    if not config.changes_pixels or not len(images):
+    if (not config.changes_pixels and side is None) or not len(images):
         return images
-    count, height, width = images.shape[:3]
+    count = len(images)
+    height, width = (side, side) if side is not None else tuple(images.shape[1:3])
     moves = draw_moves(count, config, generator=generator)
     strokes = draw_amounts(count, config.thickness, generator=generator)
     tones = draw_tones(count, config, generator=generator)
@@ -47,7 +49,8 @@ def augment(images: Tensor, config: AugmentConfig, *, generator: torch.Generator
     # half precision would cost levels where the caller's step runs in it
     with torch.autocast(images.device.type, enabled=False):
         planes = images.permute(0, 3, 1, 2).contiguous().float()
-        planes = warp(planes, moves) if has_moves(config) else planes
+        if has_moves(config) or side is not None:
+            planes = warp(planes, moves, size=(height, width))
         planes = _some(planes, thicken, *strokes)
         planes = recolour(planes, tones) if has_tones(config) else planes
         planes = _some(planes, blur, *blurs)

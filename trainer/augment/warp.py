@@ -106,22 +106,24 @@ def affine_maps(moves: Moves, *, height: int, width: int) -> Tensor:
     return torch.cat([back, centre[:, :, None] - back @ shift[:, :, None]], 2)
 
 
-def warp(planes: Tensor, moves: Moves) -> Tensor:
+def warp(planes: Tensor, moves: Moves, *, size: tuple[int, int] | None = None) -> Tensor:
     """Move the content of each image.
 
     Args:
         planes: float32 [N, C, H, W].
         moves: of the N images.
+        size: height and width of the result; None: as they are.
 
     Returns:
-        float32 [N, C, H, W], on the device of `planes`.
+        float32 [N, C, *size], on the device of `planes`.
     """
     height, width = planes.shape[2:]
+    rows_to, columns_to = size or (height, width)
     maps = affine_maps(moves, height=height, width=width)
     to_unit = torch.tensor([2 / width, 2 / height]).view(1, 2, 1)
     maps, bend = maps * to_unit, moves.bend
-    across = torch.arange(width) + 0.5 - width / 2
-    down = torch.arange(height) + 0.5 - height / 2
+    across = (torch.arange(columns_to) + 0.5) * (width / columns_to) - width / 2
+    down = (torch.arange(rows_to) + 0.5) * (height / rows_to) - height / 2
     columns = maps[:, :, 0, None] * across  # [N, 2, W]
     rows = maps[:, :, 1, None] * down + maps[:, :, 2, None]  # [N, 2, H]
     device = planes.device
@@ -129,7 +131,7 @@ def warp(planes: Tensor, moves: Moves) -> Tensor:
     if bend is not None:
         # displaced in the result, then mapped like every position there; both are linear, so it is enough to map nodes
         nodes = torch.einsum("nij,njhw->nihw", maps[:, :, :2], bend * min(height, width)).to(device)
-        grid += bend_weights(height).to(device) @ (nodes @ bend_weights(width).to(device).T)
+        grid += bend_weights(rows_to).to(device) @ (nodes @ bend_weights(columns_to).to(device).T)
     return F.grid_sample(planes, grid.permute(0, 2, 3, 1), mode="bilinear", padding_mode="border", align_corners=False)
 
 

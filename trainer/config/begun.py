@@ -34,7 +34,7 @@ DECIDE_NOTHING = (
 _LIMITS = ("max_megapixels", "max_image_mb")
 """Settings that runs of older versions do not have: their images, which the data hash tells, say what was left out."""
 
-_MEANT: Mapping[str, Any] = {"head": "trained", "head_classes": 0}
+_MEANT: Mapping[str, Any] = {"head": "trained", "head_classes": 0, "progressive.share": 0.0}
 """Settings that runs of older versions do not have, and what these runs mean by that."""
 
 _FORMER_DEFAULTS: Mapping[str, Any] = {"loop.validate_every": 1, **_MEANT}
@@ -43,7 +43,14 @@ _FORMER_DEFAULTS: Mapping[str, Any] = {"loop.validate_every": 1, **_MEANT}
 
 def with_former(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a config.yaml, with what it meant by settings that it does not have."""
-    return {**_MEANT, **values}
+    result = dict(values)
+    for key, meant in _MEANT.items():
+        *groups, name = key.split(".")
+        if groups:
+            result[groups[0]] = {name: meant, **result.get(groups[0], {})}
+        else:
+            result.setdefault(name, meant)
+    return result
 
 
 def as_begun(config: TrainConfig, begun: TrainConfig) -> TrainConfig:

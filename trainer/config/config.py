@@ -20,7 +20,15 @@ from artifact.errors import UsageError
 from artifact.images.limits import DEFAULT_MAX_IMAGE_MB, DEFAULT_MAX_MEGAPIXELS, MAX_LIMIT, Limits
 from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
 from trainer.config.complaints import complaint, setting_keys
-from trainer.config.settings import AugmentConfig, FreezeConfig, LoopConfig, OptimizerConfig, SamplingConfig, Settings
+from trainer.config.settings import (
+    AugmentConfig,
+    FreezeConfig,
+    LoopConfig,
+    OptimizerConfig,
+    ProgressiveConfig,
+    SamplingConfig,
+    Settings,
+)
 
 MAX_DIM = 4096
 MAX_SIZE_PX = 4096
@@ -49,7 +57,8 @@ class TrainConfig(Settings):
             network was made for; else what it was made for.
         fit: how an image that is not square becomes so: `stretch`, `crop` or `pad`.
         epochs: passes over the training images; 0: no step is made, only the head is fitted. None: what `minutes` or
-            `steps` come to, else 20, or where these are less than 1,500 steps as many more as that takes, up to 200.
+            `steps` come to, else 20, or where these are less than 1,500 steps as many more as that takes, up to 200; with
+            `progressive` as many more as take the same time.
         minutes: time for the whole command, from reading to the report; the steps that fit into it are found by trial
             before the first of them, and `steps` holds their number.
         steps: batches that are trained on; the last epoch ends with the last of them. None: whole epochs.
@@ -122,6 +131,7 @@ class TrainConfig(Settings):
     optimizer: OptimizerConfig = OptimizerConfig()
     freeze: FreezeConfig = FreezeConfig()
     augment: AugmentConfig = AugmentConfig()
+    progressive: ProgressiveConfig = ProgressiveConfig()
     loop: LoopConfig = LoopConfig()
 
     @model_validator(mode="before")

@@ -4,6 +4,7 @@ Decisions a reader would question:
 - Small folders have epochs of few steps, and 20 of them are too few: the default is about 1,500 steps, 20 epochs at
   least. Of the smallest folders it is 200 epochs: more passes over a handful of images were measured to bring nothing
   (decision 0023).
+- Smaller images (progressive.py) cost less, so there are more epochs of them in the same time.
 - Steps are batches. The last epoch of so many steps ends early, and the schedule runs over exactly these.
 """
 
@@ -13,6 +14,7 @@ import math
 
 from artifact.errors import UsageError
 from trainer.config.config import MAX_EPOCHS, TrainConfig
+from trainer.config.progressive import mean_pace
 
 MIN_EPOCHS = 20
 USUAL_STEPS = 1_500
@@ -40,9 +42,16 @@ def check_length(given: TrainConfig) -> None:
         raise UsageError("steps with --epochs 0", expected=expected, got=str(given.steps), where=where)
 
 
-def usual_epochs(per_epoch: int) -> int:
-    """Epochs where no length is given, of so many steps each."""
-    return max(MIN_EPOCHS, min(-(-USUAL_STEPS // per_epoch), MAX_USUAL_EPOCHS))
+def usual_epochs(per_epoch: int, *, pace: float = 1.0) -> int:
+    """Epochs where no length is given.
+
+    Args:
+        per_epoch: steps of each.
+        pace: pixels of the run as a share of those in full images (progressive.py): as many more epochs as take the
+            same time.
+    """
+    least, steps = math.ceil(MIN_EPOCHS / pace), math.ceil(USUAL_STEPS / pace)
+    return max(least, min(-(-steps // per_epoch), MAX_USUAL_EPOCHS))
 
 
 def with_length(config: TrainConfig, *, per_epoch: int) -> TrainConfig:
@@ -56,7 +65,7 @@ def with_length(config: TrainConfig, *, per_epoch: int) -> TrainConfig:
         UsageError: steps and epochs that do not agree, or steps of more epochs than there may be.
     """
     if config.steps is None:
-        return _with_epochs(config, config.epochs or usual_epochs(per_epoch))
+        return _with_epochs(config, config.epochs or usual_epochs(per_epoch, pace=mean_pace(config)))
     epochs = -(-config.steps // per_epoch)
     an_epoch = f"of {per_epoch} steps each"
     if epochs > MAX_EPOCHS:

@@ -21,6 +21,7 @@ from typing import Any
 from artifact.errors import UsageError
 from trainer.config.config import MAX_EPOCHS, TrainConfig
 from trainer.config.length import num_epochs, with_length
+from trainer.config.progressive import smaller_steps
 from trainer.config.rates import usual_rates, with_frozen
 from trainer.loop.distributed import Ranks
 from trainer.loop.preparation import Prepared
@@ -147,7 +148,9 @@ def seconds_of(steps: int, costs: Costs, config: TrainConfig, *, per_epoch: int)
     config = with_length(config.model_copy(update={"minutes": None, "steps": steps}), per_epoch=per_epoch)
     assert config.loop.validate_every is not None
     looks = -(-num_epochs(config) // config.loop.validate_every)
-    return _seconds_of_phases(steps, costs.phases, per_epoch) + looks * costs.look_s
+    of_all = _seconds_of_phases(steps, costs.phases, per_epoch)
+    of_smaller = _seconds_of_phases(smaller_steps(config, steps), costs.phases, per_epoch)
+    return of_all - (1 - costs.smaller) * of_smaller + looks * costs.look_s
 
 
 def _seconds_of_phases(steps: int, phases: Sequence[Phase], per_epoch: int) -> float:

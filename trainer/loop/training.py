@@ -20,6 +20,7 @@ from artifact.errors import TrainingError
 from artifact.images.decoding import Pixels
 from trainer.augment.augmentation import augment
 from trainer.config.length import num_epochs, steps_of_epoch
+from trainer.config.progressive import progress, side_of_step
 from trainer.loop.assessed import Assessed, make_objective
 from trainer.loop.distributed import Ranks, apart
 from trainer.loop.preparation import Prepared
@@ -105,7 +106,8 @@ class Training(Assessed):
             assert pixels is not None
             generator = torch.Generator().manual_seed(step_seed(self.config.seed, self.step, self.ranks.rank, 1))
             images = torch.from_numpy(pixels).to(self.ranks.device, non_blocking=True)
-            images = augment(images, self.config.augment, generator=generator)
+            side = side_of_step(self.config, self.step, self.num_steps)
+            images = augment(images, self.config.augment, generator=generator, side=side)
             vectors = self.ranks.gather(self._embedded(images), len(batch.rows))
         if batch.tuples is None:
             return self.objective(vectors, torch.from_numpy(self.prepared.train.labels[batch.rows]))
@@ -148,7 +150,8 @@ class Training(Assessed):
         self.scaler.scale(loss / group).backward()  # type: ignore[no-untyped-call]
         if not is_last:
             return
-        set_learning_rate(self.optimizer, learning_rate(self.step, self.num_steps, self.config.optimizer))
+        done = progress(self.config, self.step, self.num_steps)
+        set_learning_rate(self.optimizer, learning_rate(done, self.num_steps, self.config.optimizer))
         if self.config.optimizer.clip_norm is not None:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.branch.parameters(), self.config.optimizer.clip_norm)

@@ -31,7 +31,7 @@ from artifact.arrays import Indices
 from artifact.errors import UsageError
 from trainer.config.config import MAX_EPOCHS
 from trainer.config.head import why_trained
-from trainer.config.settings import FreezeConfig
+from trainer.config.settings import FreezeConfig, ProgressiveConfig
 from trainer.data.images import Images
 from trainer.loop.assessment import embed
 from trainer.loop.distributed import Ranks
@@ -65,14 +65,16 @@ class Costs:
     """Seconds of what is to come.
 
     Attributes:
-        phases: of training, in order; the last one lasts to the end.
+        phases: of training, in order, in images of the input's size; the last one lasts to the end.
         look_s: of one look at what is held out.
         end_s: of the end of the run, and of features that are computed once.
+        smaller: seconds of a step in smaller images (trainer/config/progressive.py) as a share of those in full.
     """
 
     phases: tuple[Phase, ...]
     look_s: float
     end_s: float
+    smaller: float = 1.0
 
 
 def try_out(prepared: Prepared, ranks: Ranks, folder: Path, *, allowance_s: float) -> Costs:
@@ -95,8 +97,10 @@ def try_out(prepared: Prepared, ranks: Ranks, folder: Path, *, allowance_s: floa
             if not seconds or left > 0:
                 seconds[first] = _time_steps(trial, first, allowance_s=left / (len(firsts) - len(seconds)))
         phases = tuple(Phase(first_epoch=first, step_s=seconds.get(first, seconds[firsts[-1]])) for first in firsts)
+        smaller = _time_smaller(trial, prepared.config.progressive, firsts[-1], allowance_s=allowance_s / 3)
         look, end = ranks.agree(_time_rest(trial) if ranks.is_first else None)
-    return Costs(phases=phases, look_s=look, end_s=end)
+    share = 1.0 if smaller is None else smaller / phases[-1].step_s
+    return Costs(phases=phases, smaller=share, look_s=look, end_s=end)
 
 
 def phase_starts(freeze: FreezeConfig, num_stages: int) -> list[int]:
@@ -117,6 +121,7 @@ def _training(prepared: Prepared, ranks: Ranks, folder: Path) -> Training:
         update={
             "epochs": MAX_EPOCHS,
             "minutes": None,
+            "progressive": ProgressiveConfig(share=0.0),
             "optimizer": config.optimizer.model_copy(update={"learning_rate": 1e-12}),
             "loop": config.loop.model_copy(update={"max_collapsed_steps": 0, "save_every_s": math.inf}),
         }
@@ -141,6 +146,18 @@ def _time_steps(trial: Training, epoch: int, *, allowance_s: float) -> float:
     seconds = few + (_run(trial, epoch, more) if more else [])
     trial.frozen = None
     took: float = trial.ranks.agree(_typical(seconds))
+    return took
+
+
+def _time_smaller(trial: Training, asked: ProgressiveConfig, epoch: int, *, allowance_s: float) -> float | None:
+    """Seconds of a step of this epoch in smaller images; None where there are none."""
+    if not asked.share:
+        return None
+    full = trial.prepared
+    always = asked.model_copy(update={"share": 1.0})
+    trial.prepared = replace(full, config=full.config.model_copy(update={"progressive": always}))
+    took = _time_steps(trial, epoch, allowance_s=allowance_s)
+    trial.prepared = full
     return took
 
 

@@ -21,9 +21,9 @@ from trainer.config.config import TrainConfig
 from trainer.config.rates import Family
 from trainer.networks.branch import Branch
 from trainer.networks.conv4 import CONV4
-from trainer.networks.pooling import POOLINGS, Pooled
+from trainer.networks.pooling import POOLINGS, Pooled, bind_flattening
 from trainer.networks.source_network import Source, SourceNetwork, Start, Triple, UnknownNameError
-from trainer.networks.stages import Stages, find_stages
+from trainer.networks.stages import Stages, find_stages, run_once
 from trainer.networks.timm_networks import TIMM
 from trainer.networks.user_networks import USER
 from trainer.networks.weights_file import load_weights
@@ -72,6 +72,14 @@ class BaseNetwork:
     family: Family = "own"
     trained: bool = False
     notes: tuple[str, ...] = ()
+
+    def takes(self, side: int) -> bool:
+        """Whether it gives as many features of images of this side in pixels, which is not its own."""
+        try:
+            features = run_once(self.module, torch.zeros(1, 3, side, side))
+        except Exception:  # 1,300 networks raise anything
+            return False
+        return tuple(features.shape) == (1, self.num_features)
 
     @property
     def untrained_notes(self) -> tuple[str, ...]:
@@ -153,6 +161,7 @@ def build_base(
         stages, features = find_stages(module, ends, black)
     elif pooling is not None:
         raise whole.not_pooled("one vector per image already")
+    bind_flattening(module, black)
     num_features = int(features.shape[1])
     return BaseNetwork(
         name=name,

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from artifact.errors import UsageError
 from trainer.config.rates import Family
 from trainer.networks.input_size import chosen_size
+from trainer.networks.pooling import FlattenPooling
 from trainer.networks.source_network import Ends, Source, SourceNetwork, Start
 
 NATURAL_SIZE_PX = 64
@@ -39,10 +40,11 @@ class Conv4(nn.Module):
             blocks += [nn.MaxPool2d(2)] if index < 3 else []
             blocks += [nn.ReLU(inplace=True)]
         self.blocks = nn.Sequential(*blocks)
+        self.flatten = FlattenPooling()
 
     def forward(self, images: Tensor) -> Tensor:
-        features: Tensor = self.blocks(images)
-        return features.flatten(1)
+        features: Tensor = self.flatten(self.blocks(images))
+        return features
 
 
 class Conv4Network(SourceNetwork):

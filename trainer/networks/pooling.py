@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own idiom
 from torch import Tensor, nn
+
+from trainer.networks.stages import run_once
 
 GEM_POWER = 3.0
 GEM_EPSILON = 1e-6
@@ -46,10 +49,42 @@ class GemPooling(nn.Module):
 
 
 class FlattenPooling(nn.Module):
-    """Every position of every channel is a feature: [N, C, H, W] -> [N, C * H * W]; binds the network to its size."""
+    """Every position of every channel is a feature: [N, C, H, W] -> [N, C * H * W]; binds the network to its size.
+
+    Attributes:
+        sides: of the maps that it was made for, see `bind_flattening`: maps of smaller images, as training may begin
+            with, are enlarged to these. None: maps are taken as they come.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sides: tuple[int, int] | None = None
 
     def forward(self, maps: Tensor) -> Tensor:
+        if self.sides is not None and maps.ndim == 4 and tuple(maps.shape[2:]) != self.sides:
+            maps = F.interpolate(maps, size=self.sides, mode="bilinear", align_corners=False)
         return maps.flatten(1)
+
+
+def bind_flattening(module: nn.Module, images: Tensor) -> None:
+    """Tell every flattening of a network the sides of its maps, by the images that the network is made for."""
+    handles = [
+        inner.register_forward_pre_hook(_remember_sides)
+        for inner in module.modules()
+        if isinstance(inner, FlattenPooling)
+    ]
+    try:
+        if handles:
+            run_once(module, images)
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _remember_sides(flattening: nn.Module, inputs: tuple[Tensor]) -> None:
+    assert isinstance(flattening, FlattenPooling)
+    shape = inputs[0].shape
+    flattening.sides = (shape[2], shape[3]) if len(shape) == 4 else None
 
 
 POOLINGS: dict[str, Callable[[], nn.Module]] = {

@@ -74,30 +74,34 @@ def rate_of_stage(stage: int, num_stages: int, config: OptimizerConfig) -> float
     return base_rate * config.stage_decay ** (num_stages - 1 - stage)
 
 
-def learning_rate(step: int, num_steps: int, config: OptimizerConfig) -> float:
-    """Rate of the step (from 0), the embedding layer's: a linear rise over the warm-up, then the schedule."""
+def learning_rate(step: float, num_steps: int, config: OptimizerConfig) -> float:
+    """Rate of the step (from 0), the embedding layer's: a linear rise over the warm-up, then the schedule.
+
+    Args:
+        step: with a fraction where images of a run are of two sizes (trainer/config/progressive.py).
+    """
     warmup = round(config.warmup_share * num_steps)
     if step < warmup:
         return config.peak * (step + 1) / warmup
     return config.peak * SCHEDULES[config.schedule](step, num_steps, warmup, config)
 
 
-def _constant(step: int, num_steps: int, warmup: int, config: OptimizerConfig) -> float:
+def _constant(step: float, num_steps: int, warmup: int, config: OptimizerConfig) -> float:
     return 1.0
 
 
-def _cosine(step: int, num_steps: int, warmup: int, config: OptimizerConfig) -> float:
+def _cosine(step: float, num_steps: int, warmup: int, config: OptimizerConfig) -> float:
     done = (step - warmup) / max(1, num_steps - warmup)
     return (1 + math.cos(math.pi * done)) / 2
 
 
-def _step(step: int, num_steps: int, warmup: int, config: OptimizerConfig) -> float:
+def _step(step: float, num_steps: int, warmup: int, config: OptimizerConfig) -> float:
     """Shares are of the whole run, the warm-up included."""
     passed = sum(step >= round(share * num_steps) for share in config.step_shares)
     return float(config.step_factor**passed)
 
 
-SCHEDULES: dict[str, Callable[[int, int, int, OptimizerConfig], float]] = {
+SCHEDULES: dict[str, Callable[[float, int, int, OptimizerConfig], float]] = {
     "cosine": _cosine,
     "step": _step,
     "constant": _constant,

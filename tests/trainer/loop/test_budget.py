@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import yaml
 from artifact.errors import UsageError
 from tests.shared.shapes_run import fit_small, lines_of
 from trainer.config.config import make_config
-from trainer.config.settings import FreezeConfig
+from trainer.config.progressive import smaller_steps
+from trainer.config.settings import FreezeConfig, ProgressiveConfig
 from trainer.loop import trial
 from trainer.loop.budget import seconds_of, settle_length, steps_within
 from trainer.loop.distributed import joined
@@ -49,6 +51,17 @@ def test_steps_fit_and_one_more_does_not(seconds: float, costs: Costs) -> None:
         assert seconds_of(steps, costs, CONFIG, per_epoch=10) == pytest.approx(plain(steps))
 
 
+def test_steps_in_smaller_images_count_less() -> None:
+    """Against a plain sum: a step in smaller images at a third of its cost, in whichever phase it falls."""
+    config = CONFIG.model_copy(update={"size": 64, "progressive": ProgressiveConfig(size=32, share=0.4)})
+    costs = replace(_costs((0, 0.01), (2, 0.2)), smaller=1 / 3)
+    for count in (1, 15, 40, 333):
+        smaller = smaller_steps(config, count)
+        plain = sum((0.01 if step < 20 else 0.2) * (1 / 3 if step < smaller else 1) for step in range(count))
+        assert seconds_of(count, costs, config, per_epoch=10) == pytest.approx(plain)
+        assert steps_within(plain + 1e-9, costs, config, per_epoch=10) == count
+
+
 @pytest.mark.parametrize(
     ("freeze", "starts"),
     [
@@ -71,8 +84,9 @@ def test_phases_begin_where_stages_are_set_free(freeze: dict[str, int], starts: 
         {"augment": {"rotate_deg": 0, "translate": 0, "scale": 0}, "freeze": {"epochs": 1, "unfreeze_every": 1}},
         {"sampling": {"images_per_class": 3}, "loop": {"average": 0.9, "accumulate": 3, "keep": "best"}},
         {"sampling": {"strategy": "rounds", "tuples_per_round": 40, "epochs_per_round": 2}},
+        {"progressive": {"size": 16, "share": 0.5}},
     ],
-    ids=["plain", "frozen features", "average and accumulation", "rounds"],
+    ids=["plain", "frozen features", "average and accumulation", "rounds", "smaller images first"],
 )
 def test_run_with_minutes_is_the_run_of_its_steps(shapes: Path, tmp_path: Path, values: dict[str, Any]) -> None:
     """The trial leaves no trace: the same bytes as with the steps of config.yaml, whole, and cut and resumed."""
