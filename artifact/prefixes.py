@@ -8,13 +8,23 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from artifact.arrays import Vectors
 from artifact.distances.cosine import unit_vectors
 from artifact.errors import UsageError
+
+
+def measured_names(rests_on: Iterable[Mapping[str, Any] | None]) -> list[str]:
+    """Names of the metrics that prefixes and the whole vector were measured by; none where nothing was held out.
+
+    Args:
+        rests_on: of each of them, {metric: what it rests on}.
+    """
+    return list(dict.fromkeys(name for each in rests_on for name in each or {}))
 
 
 def cut(vectors: Vectors, dims: int, *, normalized: bool) -> Vectors:

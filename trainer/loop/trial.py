@@ -192,7 +192,8 @@ def _time_rest(trial: Training) -> tuple[float, float]:
     """Seconds of a look at what is held out, and of the end."""
     train, held_out = trial.prepared.train, trial.prepared.held_out
     image = _seconds_of_image(trial, train)
-    is_closed = why_trained(trial.config, has_classes=trial.prepared.tuples is None) is None
+    num_classes = len(train.files.classes) if trial.prepared.tuples is None else 0
+    is_closed = why_trained(trial.config, num_classes=num_classes) is None
     features = image * len(train) if is_closed else 0.0
     computed = image * len(train) if features_stay(0, trial.config.freeze, trial.config.augment) else 0.0
     if held_out is None:
