@@ -8,6 +8,7 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,13 +19,32 @@ from artifact.distances.cosine import unit_vectors
 from artifact.errors import UsageError
 
 
-def measured_names(rests_on: Iterable[Mapping[str, Any] | None]) -> list[str]:
-    """Names of the metrics that prefixes and the whole vector were measured by; none where nothing was held out.
+_FIGURES = ("recall@1", "mAP@R", "held_out_pct_correct")
+"""Of images with classes, and of tuples."""
+
+
+def measured_names(metrics: Iterable[Mapping[str, Any] | None]) -> list[str]:
+    """Names of the figures that prefixes were measured by, first the one to go by; none where nothing was held out.
 
     Args:
-        rests_on: of each of them, {metric: what it rests on}.
+        metrics: of each prefix, in any order: a manifest sorts them.
     """
-    return list(dict.fromkeys(name for each in rests_on for name in each or {}))
+    measured = {name for each in metrics for name in each or {}}
+    return [name for name in _FIGURES if name in measured]
+
+
+def as_dims(dims: object, *, where: object = None) -> int:
+    """A number of numbers, of any whole type (numpy's too), as an int; raises UsageError.
+
+    Args:
+        where: the artifact or the table, for the message.
+    """
+    try:
+        if isinstance(dims, bool):
+            raise TypeError
+        return operator.index(dims)  # type: ignore[arg-type]  # whoever calls may give anything
+    except TypeError:
+        raise UsageError("dims", expected="a whole number", got=repr(dims), where=where) from None
 
 
 def cut(vectors: Vectors, dims: int, *, normalized: bool) -> Vectors:

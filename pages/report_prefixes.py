@@ -24,7 +24,7 @@ def prefix_table(facts: Mapping[str, Any], *, dim: int) -> Table:
     if not prefixes:
         return []
     every = [*prefixes, {**facts, "dims": dim}]
-    names = measured_names(each.get("rests_on") for each in every)
+    names = measured_names(each.get("metrics") for each in prefixes)
     header = ["dims", *names, "threshold", *(f"{name} rests on" for name in names[:1])]
     return [header, *(_line(each, names) for each in every)]
 

@@ -24,13 +24,13 @@ def print_prefixes(manifest: Manifest) -> None:
         threshold=manifest.threshold,
         why_no_threshold=training.get("why_no_threshold"),
     )
-    every = (*manifest.prefixes, whole)
-    names = measured_names(prefix.rests_on for prefix in every)
-    rows = [_row(prefix, names) for prefix in every]
+    names = measured_names(prefix.metrics for prefix in manifest.prefixes)
+    rows = [_row(prefix, names) for prefix in (*manifest.prefixes, whole)]
     console.print_table(("dims", *names, "threshold", *(f"{name} rests on" for name in names[:1])), rows)
     if names and manifest.precision != "fp32":
         thresholds = "thresholds are its own" if manifest.precision == "int8" else "thresholds too"
-        console.out.print(f"{' and '.join(names)} are those of the run, before {manifest.precision}; {thresholds}")
+        figures = f"{' and '.join(names)} {'are those' if len(names) > 1 else 'is that'} of the run"
+        console.out.print(f"{figures}, before {manifest.precision}; {thresholds}")
 
 
 def _row(prefix: Prefix, names: Sequence[str]) -> tuple[Any, ...]:
