@@ -18,7 +18,6 @@ from artifact.arrays import Vectors
 from artifact.distances.cosine import unit_vectors
 from artifact.errors import UsageError
 
-
 _FIGURES = ("recall@1", "mAP@R", "held_out_pct_correct")
 """Of images with classes, and of tuples."""
 

@@ -23,7 +23,8 @@ class Rates:
         adamw, sgd: peak of the learning rate under each optimizer, which is the embedding layer's.
         base_rate: the base network's rate as a multiple of it.
         still_statistics: whether batch normalisation of the base network keeps the statistics that it started with.
-        frozen_steps: about so many steps, the first ones, in which the base network stands still.
+        frozen_steps: about so many steps, the first ones, in which the base network stands still: as many epochs as
+            come nearest to it.
     """
 
     adamw: float

@@ -3,9 +3,10 @@
 Decisions a reader would question:
 - There is no trained layer to be better than, and a random one is no head. So PCA takes its place: with classes to set
   aside, LDA has to find more than PCA there; with fewer, but enough to be fitted, it is taken with the usual lambda.
+  So it is where the classes set aside tell nothing, because no two of their images are of one class.
 - What cannot be fitted is refused, where a trained run would keep its layer.
 - Vectors of free length get the margin as mean distance of two classes: the loss asks that of a trained network, and
-  `score --loss` reads it so.
+  `score --loss` reads it so. Under cosine no length changes a distance, and they stay as the formula has them.
 """
 
 from __future__ import annotations
