@@ -70,15 +70,15 @@ def usual_rates(family: Family, *, trained: bool) -> Rates:
 def with_frozen(config: TrainConfig, rates: Rates, *, per_epoch: int) -> TrainConfig:
     """The configuration with its frozen epochs filled in, where they were left open.
 
-    At least one is left in which everything trains, where the epochs are known. In a time budget they are not: where it
-    ends before so many steps are done, the embedding layer alone was worth that time.
+    As many whole epochs as come nearest to the steps; none of very long ones. At least one epoch is left in which
+    everything trains, where their number is known.
 
     Args:
         per_epoch: steps of an epoch.
     """
     if config.freeze.epochs is not None:
         return config
-    frozen = -(-rates.frozen_steps // per_epoch)
+    frozen = round(rates.frozen_steps / per_epoch)
     if config.epochs is not None:
         frozen = max(0, min(frozen, config.epochs - 1))
     return config.model_copy(update={"freeze": config.freeze.model_copy(update={"epochs": frozen})})
