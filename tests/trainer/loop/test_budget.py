@@ -161,7 +161,7 @@ def test_trial_leaves_the_run_as_it_was(shapes: Path, tmp_path: Path, validation
         prepared = prepare(make_config(values), report=lambda event: None)
         before = {name: value.clone() for name, value in prepared.base.module.state_dict().items()}
         state = torch.random.get_rng_state()
-        costs = try_out(prepared, ranks, tmp_path, allowance_s=0.2)
+        costs = try_out(prepared, ranks, tmp_path, allowance_s=0.2, budget_s=60)
     assert torch.equal(torch.random.get_rng_state(), state)
     for name, value in prepared.base.module.state_dict().items():
         assert torch.equal(value, before[name]), name
@@ -176,7 +176,7 @@ def test_budget_that_is_too_short_is_refused_in_one_line(
     shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, minutes: float, words: str
 ) -> None:
     """What was spent, what a few steps and the end take, and the option; nothing is written."""
-    monkeypatch.setattr(trial, "_time_rest", lambda _: (1.0, 1.0))
+    monkeypatch.setattr(trial, "_time_rest", lambda *_, **__: (1.0, 1.0))
     if minutes > 0.001:  # however fast this machine reads
         monkeypatch.setattr("trainer.loop.budget._require_time", lambda *_: None)
     with pytest.raises(UsageError) as caught:
