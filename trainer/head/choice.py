@@ -4,8 +4,8 @@ Decisions a reader would question:
 - The classes are taken from the training side, so the held-out figures that a run reports have chosen nothing.
 - LDA wins by one query. It has won by two to seven points wherever it was measured (docs/decisions/0024), and where the
   two are equal but for noise it costs next to nothing to take the wrong one; a bar of one standard error would throw
-  such gains away on small sets. What noise decides is lambda among equals: of equal recall@1 the higher mAP@R, which looks at the whole
-  ranking, then the larger lambda.
+  such gains away on small sets. What noise decides is lambda among equals: of equal recall@1 the higher mAP@R, which
+  looks at the whole ranking, then the larger lambda.
 """
 
 from __future__ import annotations

@@ -100,7 +100,14 @@ def _settle(
     seconds, config = 60 * minutes, prepared.config
     ranks.on_first(lambda: _require_time(minutes, time.monotonic() - started))
     longest = replace(prepared, config=with_frozen(config, rates, per_epoch=per_epoch))
-    costs = try_out(longest, ranks, folder, allowance_s=TRIAL_SHARE * seconds)
+    costs = try_out(
+        longest,
+        ranks,
+        folder,
+        allowance_s=TRIAL_SHARE * seconds,
+        budget_s=seconds - (time.monotonic() - started),
+        comes_early=config.freeze.epochs is None,
+    )
 
     def settled() -> Budget:
         spent = time.monotonic() - started
@@ -108,7 +115,7 @@ def _settle(
         steps = steps_within(left, costs, config, rates, per_epoch=per_epoch)
         needed = _MIN_UPDATES * config.loop.accumulate
         if steps < needed:
-            needed_s = seconds_of(needed, costs, config, rates, per_epoch=per_epoch)
+            needed, needed_s = _cheapest(needed, costs, config, rates, per_epoch=per_epoch)
             at_least = math.ceil((spent + (costs.end_s + needed_s) / (1 - _SLACK)) / 6) / 10
             raise UsageError(
                 "minutes",
@@ -127,6 +134,14 @@ def _settle(
         )
 
     return ranks.on_first(settled)
+
+
+def _cheapest(needed: int, costs: Costs, config: TrainConfig, rates: Rates, *, per_epoch: int) -> tuple[int, float]:
+    """So many steps, or as many more as end in a new epoch if these take less time; and their seconds."""
+    more = -(-(needed - 1) // per_epoch) * per_epoch + 1
+    taken = {steps: seconds_of(steps, costs, config, rates, per_epoch=per_epoch) for steps in (needed, more)}
+    fewest = min(taken, key=taken.__getitem__)
+    return fewest, taken[fewest]
 
 
 def _require_time(minutes: float, spent: float) -> None:

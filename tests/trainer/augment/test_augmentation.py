@@ -146,6 +146,17 @@ def test_black_and_white_stay_what_they_are_under_moves() -> None:
         assert torch.equal(_augment(plain, **moves), plain)
 
 
+@pytest.mark.parametrize("ranges", [{}, {"erase": 1.0, "blur": 1.0}, ALL], ids=["nothing", "areas", "all"])
+def test_smaller_images_come_back_at_their_side(ranges: dict[str, float]) -> None:
+    """Whatever is asked for, nothing included; a plain picture stays what it is."""
+    images = torch.full((4, 24, 24, 3), 77, dtype=torch.uint8)
+    tones = ("brightness", "contrast", "saturation", "hue")
+    config = AugmentConfig(**(OFF | {name: value for name, value in ranges.items() if name not in tones}))
+    seen = augment(images, config, generator=torch.Generator().manual_seed(0), side=15)
+    assert seen.shape == (4, 15, 15, 3)
+    assert bool((seen == 77).all())
+
+
 def test_a_step_in_half_precision_does_not_coarsen_pixels() -> None:
     """Inside of an autocast region the pixels are the same."""
     with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from safetensors.torch import save_file
 from artifact.errors import UsageError
 from tests.shared.shapes_run import fit_small, lines_of
 from trainer.config.config import make_config
+from trainer.config.progressive import smaller_steps
 from trainer.config.rates import Rates, usual_rates
-from trainer.config.settings import FreezeConfig
+from trainer.config.settings import FreezeConfig, ProgressiveConfig
 from trainer.loop import trial
 from trainer.loop.budget import seconds_of, settle_length, steps_within
 from trainer.loop.distributed import joined
@@ -71,6 +73,17 @@ def test_steps_of_a_network_that_stands_still_at_first_are_the_most_that_fit(sec
     assert seconds_of(20, costs, given, rates, per_epoch=10) == pytest.approx(0.2)
 
 
+def test_steps_in_smaller_images_count_less() -> None:
+    """Against a plain sum: a step in smaller images at a third of its cost, in whichever phase it falls."""
+    config = CONFIG.model_copy(update={"size": 64, "progressive": ProgressiveConfig(size=32, share=0.4)})
+    costs = replace(_costs((0, 0.01), (2, 0.2)), smaller=1 / 3)
+    for count in (1, 15, 40, 333):
+        smaller = smaller_steps(config, count)
+        plain = sum((0.01 if step < 20 else 0.2) * (1 / 3 if step < smaller else 1) for step in range(count))
+        assert seconds_of(count, costs, config, CONV4, per_epoch=10) == pytest.approx(plain)
+        assert steps_within(plain + 1e-9, costs, config, CONV4, per_epoch=10) == count
+
+
 @pytest.mark.parametrize(
     ("freeze", "starts"),
     [
@@ -93,8 +106,9 @@ def test_phases_begin_where_stages_are_set_free(freeze: dict[str, int], starts: 
         {"augment": {"rotate_deg": 0, "translate": 0, "scale": 0}, "freeze": {"epochs": 1, "unfreeze_every": 1}},
         {"sampling": {"images_per_class": 3}, "loop": {"average": 0.9, "accumulate": 3, "keep": "best"}},
         {"sampling": {"strategy": "rounds", "tuples_per_round": 40, "epochs_per_round": 2}},
+        {"progressive": {"size": 16, "share": 0.5}},
     ],
-    ids=["plain", "frozen features", "average and accumulation", "rounds"],
+    ids=["plain", "frozen features", "average and accumulation", "rounds", "smaller images first"],
 )
 def test_run_with_minutes_is_the_run_of_its_steps(shapes: Path, tmp_path: Path, values: dict[str, Any]) -> None:
     """The trial leaves no trace: the same bytes as with the steps of config.yaml, whole, and cut and resumed."""
@@ -147,7 +161,7 @@ def test_trial_leaves_the_run_as_it_was(shapes: Path, tmp_path: Path, validation
         prepared = prepare(make_config(values), report=lambda event: None)
         before = {name: value.clone() for name, value in prepared.base.module.state_dict().items()}
         state = torch.random.get_rng_state()
-        costs = try_out(prepared, ranks, tmp_path, allowance_s=0.2)
+        costs = try_out(prepared, ranks, tmp_path, allowance_s=0.2, budget_s=60)
     assert torch.equal(torch.random.get_rng_state(), state)
     for name, value in prepared.base.module.state_dict().items():
         assert torch.equal(value, before[name]), name
@@ -162,7 +176,7 @@ def test_budget_that_is_too_short_is_refused_in_one_line(
     shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, minutes: float, words: str
 ) -> None:
     """What was spent, what a few steps and the end take, and the option; nothing is written."""
-    monkeypatch.setattr(trial, "_time_rest", lambda _: (1.0, 1.0))
+    monkeypatch.setattr(trial, "_time_rest", lambda *_, **__: (1.0, 1.0))
     if minutes > 0.001:  # however fast this machine reads
         monkeypatch.setattr("trainer.loop.budget._require_time", lambda *_: None)
     with pytest.raises(UsageError) as caught:

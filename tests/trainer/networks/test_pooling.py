@@ -13,7 +13,8 @@ from artifact.images.preprocessing import Preprocessing
 from export.graph import export_branch
 from export.parity import check_parity
 from trainer.networks.base_networks import MANY_FEATURES, branch_of, build_base
-from trainer.networks.pooling import POOLINGS
+from trainer.networks.branch import evaluating
+from trainer.networks.pooling import POOLINGS, FlattenPooling
 
 NEGATIVE = torch.randn(2, 5, 3, 4, generator=torch.Generator().manual_seed(2))
 
@@ -162,3 +163,29 @@ def test_gem_gradients_reach_the_network() -> None:
     other = F.lp_pool2d(maps, 3.0, kernel_size=(3, 4)).flatten(1) / area ** (1 / 3)
     (second,) = torch.autograd.grad(other.square().sum(), maps)
     torch.testing.assert_close(first, second, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("base", "size", "pooling"), [("conv4", 64, None), ("resnet10t", 112, "flatten")])
+def test_flattened_maps_of_smaller_images_are_enlarged(base: str, size: int, pooling: str | None) -> None:
+    """As many features, which are the map bilinearly enlarged; in full nothing changes, so neither does the graph."""
+    torch.manual_seed(0)
+    network = build_base(base, size=size, pooling=pooling)
+    smaller = torch.rand(2, 3, size * 5 // 8, size * 5 // 8)
+    flattenings = [module for module in network.module.modules() if isinstance(module, FlattenPooling)]
+    maps: list[Tensor] = []
+    handle = flattenings[0].register_forward_pre_hook(lambda _, inputs: maps.append(inputs[0]))
+    with torch.inference_mode(), evaluating(network.module):
+        features = network.module(smaller)
+        network.module(torch.rand(2, 3, size, size))
+    handle.remove()
+    assert len(flattenings) == 1
+    assert maps[0].shape[2:] != maps[1].shape[2:]
+    expected = F.interpolate(maps[0], size=maps[1].shape[2:], mode="bilinear")
+    assert torch.equal(features, expected.flatten(1))
+    assert network.takes(size * 5 // 8)
+
+
+@pytest.mark.parametrize(("base", "takes"), [("vit_tiny_patch16_224", False), ("resnet10t", True)])
+def test_network_says_whether_it_takes_smaller_images(base: str, takes: bool) -> None:
+    """Patches have their places, averaged maps have none."""
+    assert build_base(base, size=64).takes(40) is takes
