@@ -8,7 +8,6 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -30,20 +29,6 @@ def measured_names(metrics: Iterable[Mapping[str, Any] | None]) -> list[str]:
     """
     measured = {name for each in metrics for name in each or {}}
     return [name for name in _FIGURES if name in measured]
-
-
-def as_dims(dims: object, *, where: object = None) -> int:
-    """A number of numbers, of any whole type (numpy's too), as an int; raises UsageError.
-
-    Args:
-        where: the artifact or the table, for the message.
-    """
-    try:
-        if isinstance(dims, bool):
-            raise TypeError
-        return operator.index(dims)  # type: ignore[arg-type]  # whoever calls may give anything
-    except TypeError:
-        raise UsageError("dims", expected="a whole number", got=repr(dims), where=where) from None
 
 
 def cut(vectors: Vectors, dims: int, *, normalized: bool) -> Vectors:

@@ -23,11 +23,12 @@ from pydantic import (
     model_validator,
 )
 
+from artifact.dims import as_dims
 from artifact.distances import DISTANCES
 from artifact.errors import ArtifactError
 from artifact.images.preprocessing import Preprocessing
 from artifact.kinds import BRANCH, KINDS, MODES, input_names, output_widths
-from artifact.prefixes import as_dims, require_promised
+from artifact.prefixes import require_promised
 
 FORMAT_VERSION = 1
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.+-]{1,200}")

@@ -21,8 +21,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from artifact.arrays import Vectors
+from artifact.dims import as_dims
 from artifact.errors import DataError, SpaceError, UsageError
-from artifact.prefixes import as_dims
 from rows.vectors.column import find_column, first_length, is_left_out, no_column, to_matrix
 from rows.vectors.cut_vectors import CutVectors
 from rows.vectors.lineage import Lineage, require_same_space

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
+from artifact.dims import as_dims
 from artifact.errors import UsageError
 from artifact.images.limits import DEFAULT_MAX_IMAGE_MB, DEFAULT_MAX_MEGAPIXELS, Limits
 from artifact.limit_options import DEFAULT_READ_TIMEOUT_S, require_limits, require_read_timeout
-from artifact.prefixes import as_dims
 
 if TYPE_CHECKING:
     from serving.client.connection import Connection
