@@ -8,13 +8,27 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from artifact.arrays import Vectors
 from artifact.distances.cosine import unit_vectors
 from artifact.errors import UsageError
+
+_FIGURES = ("recall@1", "mAP@R", "held_out_pct_correct")
+"""Of images with classes, and of tuples."""
+
+
+def measured_names(metrics: Iterable[Mapping[str, Any] | None]) -> list[str]:
+    """Names of the figures that prefixes were measured by, first the one to go by; none where nothing was held out.
+
+    Args:
+        metrics: of each prefix, in any order: a manifest sorts them.
+    """
+    measured = {name for each in metrics for name in each or {}}
+    return [name for name in _FIGURES if name in measured]
 
 
 def cut(vectors: Vectors, dims: int, *, normalized: bool) -> Vectors:

@@ -18,6 +18,7 @@ from pages.findings import HeldOut
 from pages.page import write_page
 from pages.report_figures import curves
 from pages.report_held_out import held_out_parts
+from pages.report_prefixes import prefix_table
 from pages.report_summary import headline, summary
 
 REPORT = "report.html"
@@ -64,6 +65,7 @@ def write_report(
         warnings=facts.get("warnings") or [],
         curves=curves(lines),
         held_out=held_out_parts(held_out, threshold),
+        prefixes=prefix_table(facts, dim=settings["dim"]),
         summary=summary(settings, facts, threshold),
     )
     return path

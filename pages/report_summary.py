@@ -16,7 +16,8 @@ def headline(
 ) -> list[tuple[str, str, str]]:
     """(name, value, what it rests on) of the few numbers that sum a run up.
 
-    Those of the kept weights where the facts name them. The last is empty for what was not measured on held-out images.
+    Those of the kept weights where the facts name them. The last is empty for what was not measured on held-out images;
+    of what is the trained layer's, where another head took its place, it says that.
     """
     kept = facts.get("metrics")
     last = kept if isinstance(kept, Mapping) else lines[-1] if lines else {}
@@ -31,8 +32,11 @@ def headline(
         found += [("equal error rate", f"{threshold['eer']:.2%}", of_eer)] if _is_number(threshold.get("eer")) else []
         value = threshold.get("value")
         found += [("threshold", number(float(value)), pairs)] if value is not None and _is_number(value) else []
-    found += [("% correct", f"{last['pct_correct']:.1f} %", "")] if _is_number(last.get("pct_correct")) else []
-    found += [("loss", number(float(last["loss"])), "")] if _is_number(last.get("loss")) else []
+    before = dict.fromkeys(facts.get("metrics_of_trained_layer") or (), "of the trained layer")
+    if _is_number(last.get("pct_correct")):
+        found.append(("% correct", f"{last['pct_correct']:.1f} %", before.get("pct_correct", "")))
+    if _is_number(last.get("loss")):
+        found.append(("loss", number(float(last["loss"])), before.get("loss", "")))
     found += [("training", duration(float(facts["seconds"])), "")] if _is_number(facts.get("seconds")) else []
     found += [("speed", f"{last['images_per_s']:,.0f} img/s", "")] if _is_number(last.get("images_per_s")) else []
     return found

@@ -98,6 +98,7 @@ def read_queries(
     column: str | None = None,
     vouched: bool = False,
     dims: int | None = None,
+    index_dim: int | None = None,
     num_shown: int = 0,
     limits: Limits = DEFAULT_LIMITS,
     read_timeout_s: float = DEFAULT_READ_TIMEOUT_S,
@@ -112,12 +113,13 @@ def read_queries(
         vouched: somebody says that index and queries are of one space where one of them does not tell.
         dims: cut the vectors of a table to so many numbers; those of images are cut to what the index has, and to this
             where it does not tell.
+        index_dim: numbers of a vector of the index; None: they are not looked at.
         num_shown: how many of the first queries will be shown: they are in one block, with their images.
         limits: larger files are refused before they are read.
         read_timeout_s: for each remote image, in seconds.
 
     Raises:
-        UsageError: images without a model; dims that are not promised.
+        UsageError: images without a model; dims that are not promised, or that have to be asked for.
         SpaceError: another space than the index, or other dims.
         DataError: nothing to be read.
     """
@@ -125,6 +127,7 @@ def read_queries(
     if is_vectors(query, column):
         table = VectorTable.open(query, column).cut(dims)
         note = _compared(lineage, table.lineage, vouched=vouched)
+        _require_dims(index_dim, table.dim, table.lineage, where=query)
         return Queries(
             num_queries=table.num_rows,
             blocks=_vector_blocks(table, block_size),
@@ -140,6 +143,7 @@ def read_queries(
         given = model.lineage
     if len(vectors):
         vectors = _cut(vectors, given, lineage.dims if lineage is not None else dims, is_known=lineage is not None)
+        _require_dims(index_dim, vectors.shape[1], given, where=f"model {given.artifact}")
     if not source.ids and not source.bad:
         raise DataError("queries", expected="at least one image", got="none", where=query)
     if not source.ids:
@@ -210,6 +214,17 @@ def _cut(vectors: Vectors, lineage: Lineage, dims: int | None, *, is_known: bool
     if not is_known:
         lineage.cut(dims, whole=vectors.shape[1], where=f"model {lineage.artifact}")
     return cut(vectors, dims, normalized=lineage.normalized)
+
+
+def _require_dims(index_dim: int | None, width: int, lineage: Lineage | None, *, where: object) -> None:
+    """Refuse queries that may be cut to what an index of unknown origin has; other widths the index refuses itself."""
+    promised = [] if lineage is None else [each for each, _ in lineage.prefixes]
+    if index_dim is None or width == index_dim or index_dim not in promised:
+        return
+    mend = f"use --dims {index_dim}, if the index is of the first {index_dim} numbers of such vectors"
+    raise UsageError(
+        "queries", expected=f"{index_dim} numbers, as the index has", got=str(width), where=where, mend=mend
+    )
 
 
 def _vector_blocks(table: VectorTable, size: int) -> Iterator[QueryBlock]:

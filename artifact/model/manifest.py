@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from artifact.dims import as_dims
 from artifact.distances import DISTANCES
 from artifact.errors import ArtifactError
 from artifact.images.preprocessing import Preprocessing
@@ -160,11 +161,15 @@ class Manifest(BaseModel):
         the manifest as it is.
 
         Raises:
-            UsageError: it promises no such prefix.
+            UsageError: it promises no such prefix, or `dims` is no whole number.
         """
-        if dims in (None, self.embedding_dim):
+        if dims is None:
             return self
-        require_promised(dims, self.promised, whole=self.embedding_dim, where=f"artifact {self.name}")
+        where = f"artifact {self.name}"
+        dims = as_dims(dims, where=where)
+        if dims == self.embedding_dim:
+            return self
+        require_promised(dims, self.promised, whole=self.embedding_dim, where=where)
         at = self.promised.index(dims)
         changed = {"embedding_dim": dims, "threshold": self.prefixes[at].threshold, "prefixes": self.prefixes[:at]}
         return self.model_copy(update={**changed, "golden": None})

@@ -42,7 +42,10 @@ def search(
     dims: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Those of the index: a table of whole vectors is cut to them; images are anyway.", metavar="D"
+            min=1,
+            help="Those of the index: whole vectors of a table are cut to them. Those of images are anyway, unless the "
+            "index does not say which model it is of.",
+            metavar="D",
         ),
     ] = None,
     column: Annotated[str | None, COLUMN] = None,
@@ -90,6 +93,7 @@ def search(
         column=column,
         vouched=distance is not None,
         dims=dims,
+        index_dim=opened.dim,
         lineage=opened.lineage,
         open_model=open_model,
         num_shown=MAX_QUERIES,

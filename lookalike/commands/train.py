@@ -171,6 +171,7 @@ def train(
         "head": run.facts.get("head"),
         "prefixes": run.facts.get("prefixes", []),
         "metrics": run.facts.get("metrics"),
+        "metrics_of_trained_layer": run.facts.get("metrics_of_trained_layer", []),
         "rests_on": run.facts.get("rests_on"),
         "threshold": run.threshold,
         "why_no_threshold": run.facts.get("why_no_threshold"),
@@ -192,11 +193,12 @@ def train(
     if as_json:
         console.print_json(result)
         return
-    hidden = ("models", "objective", "prefixes", "rests_on", "why_no_threshold", *TOLD)
+    hidden = ("models", "objective", "metrics_of_trained_layer", "prefixes", "rests_on", "why_no_threshold", *TOLD)
     shown = {key: value for key, value in result.items() if key not in hidden}
     if run.facts.get("head"):
         shown["head"] = head_line(run.facts["head"])
-    shown["metrics"] = metrics_line(result["metrics"], result["rests_on"])
+    of_trained = result["metrics_of_trained_layer"]
+    shown["metrics"] = metrics_line(result["metrics"], result["rests_on"], of_trained=of_trained)
     shown["threshold"] = threshold_line(result["threshold"], result["why_no_threshold"])
     console.print_facts("trained", shown)
     for model in result.get("models", []):

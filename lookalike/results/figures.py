@@ -6,19 +6,30 @@ A run or an artifact from before that was counted has no such words: of its thre
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from artifact.model.threshold import EER, measured_on, resting_on
 from lookalike import console
 
 
-def metrics_line(metrics: Mapping[str, Any] | None, rests_on: Mapping[str, Any] | None) -> str | None:
-    """Every metric of the kept epoch, and of those that rest on too few why; None where there are none."""
+def metrics_line(
+    metrics: Mapping[str, Any] | None, rests_on: Mapping[str, Any] | None, *, of_trained: Sequence[str] = ()
+) -> str | None:
+    """Every metric of the kept epoch, and of those that rest on too few why; None where there are none.
+
+    Args:
+        of_trained: names of those that are the trained layer's, where another head took its place; they come last.
+    """
     if not metrics:
         return None
     short = {name: facts["text"] for name, facts in (rests_on or {}).items() if not facts["is_enough"]}
-    return "; ".join([console.show(metrics), *(f"{name} rests on {text}" for name, text in short.items())])
+    own = {name: value for name, value in metrics.items() if name not in of_trained}
+    before = {name: value for name, value in metrics.items() if name in of_trained}
+    parts = [console.show(own)] if own else []
+    parts += [f"{name} rests on {text}" for name, text in short.items()]
+    parts += [f"of the trained layer: {console.show(before)}"] if before else []
+    return "; ".join(parts)
 
 
 def threshold_line(threshold: Mapping[str, Any] | None, why_none: str | None) -> str | None:

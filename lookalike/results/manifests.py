@@ -32,7 +32,11 @@ def print_manifest(manifest: Manifest) -> None:
             "preprocessing": manifest.preprocessing,
             "base": manifest.base,
             "training": {key: value for key, value in training.items() if _is_plain(key, value)},
-            "metrics": metrics_line(training.get("metrics"), training.get("rests_on")),
+            "metrics": metrics_line(
+                training.get("metrics"),
+                training.get("rests_on"),
+                of_trained=training.get("metrics_of_trained_layer") or (),
+            ),
             "head": head_line(training.get("head")),
             "size": _size(manifest.content.size, manifest.content.external),
             "note": older_scheme_note(manifest),
@@ -48,7 +52,7 @@ def print_manifest(manifest: Manifest) -> None:
 
 
 def _is_plain(name: str, value: Any) -> bool:
-    return not isinstance(value, dict) and name != "why_no_threshold"
+    return not isinstance(value, dict) and name not in ("why_no_threshold", "metrics_of_trained_layer")
 
 
 def _size(model: int, external: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from artifact.arrays import Vectors
+from artifact.dims import as_dims
 from artifact.errors import DataError, SpaceError, UsageError
 from rows.vectors.column import find_column, first_length, is_left_out, no_column, to_matrix
 from rows.vectors.cut_vectors import CutVectors
@@ -251,9 +252,12 @@ class VectorTable:
         column of losses is left out.
 
         Raises:
-            UsageError: the table's lineage promises no such prefix, or there is none.
+            UsageError: the table's lineage promises no such prefix, or there is none; or `dims` is no whole number.
         """
-        if dims is None or dims == self.dim:
+        if dims is None:
+            return self
+        dims = as_dims(dims, where=self.source)
+        if dims == self.dim:
             return self
         cut = CutVectors.of(self.schema, self.lineage, dims, whole=self.dim, where=self.source)
         table = copy(self)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
+from artifact.dims import as_dims
 from artifact.errors import UsageError
 from artifact.images.limits import DEFAULT_MAX_IMAGE_MB, DEFAULT_MAX_MEGAPIXELS, Limits
 from artifact.limit_options import DEFAULT_READ_TIMEOUT_S, require_limits, require_read_timeout
@@ -81,6 +82,8 @@ class ScorerOptions:
     def __post_init__(self) -> None:
         if self.send not in SENDS:
             raise UsageError(f"send {self.send!r}", expected=f"one of {', '.join(SENDS)}")
+        if self.dims is not None:
+            as_dims(self.dims)
         for name in ("batch_size", "threads", "version", "dims"):
             value = getattr(self, name)
             if value is not None and value < 1:

@@ -202,7 +202,7 @@ class _Running:
             limits=options.limits,
             cores=cores,
             read_timeout_s=options.read_timeout_s,
-            dims=options.dims if self.manifest is not self.connection.manifest else None,
+            dims=self.manifest.embedding_dim if self.manifest is not self.connection.manifest else None,
         )
         # beside those that run here some read their files, and beside those at a server every core has one to decode
         besides = _READING if is_local else options.threads or available_cores()

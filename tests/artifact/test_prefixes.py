@@ -92,6 +92,19 @@ def test_a_prefix_that_is_not_promised_is_refused(
     assert str(caught.value) == line
 
 
+def test_dims_are_whole_numbers_of_any_type(tmp_path: Path) -> None:
+    """numpy's become ints; what is none is refused in one line, text and halves alike."""
+    manifest = write_tiny_artifact(tmp_path / "a.onnx", dim=8, prefixes=[promised(2), promised(4)])
+    for dims in (np.int64(4), np.uint8(4)):
+        assert type(manifest.cut(dims).embedding_dim) is int  # type: ignore[arg-type]
+        assert manifest.cut(dims) == manifest.cut(4)  # type: ignore[arg-type]
+    assert manifest.cut(np.int64(8)) is manifest  # type: ignore[arg-type]
+    for bad in ("4", 4.0, True, [4]):
+        with pytest.raises(UsageError) as caught:
+            manifest.cut(bad)  # type: ignore[arg-type]
+        assert str(caught.value) == f"dims: expected a whole number, got {bad!r} (artifact tiny)"
+
+
 def test_a_manifest_without_prefixes_says_nothing_of_them(tmp_path: Path) -> None:
     """Bytes and digest are those of before; one with some reads back what was written."""
     without = write_tiny_artifact(tmp_path / "a.onnx")

@@ -28,6 +28,10 @@ def test_metrics_say_in_their_line_which_rest_on_too_few() -> None:
     assert metrics_line(metrics, {"recall@1": FEW | {"is_enough": True}}) == "recall@1=1, num_queries=8"
     assert metrics_line(metrics, None) == "recall@1=1, num_queries=8"
     assert metrics_line(None, None) is None
+    assert metrics_line({"loss": 2.0} | metrics, None, of_trained=["loss"]) == (
+        "recall@1=1, num_queries=8; of the trained layer: loss=2"
+    )
+    assert metrics_line({"loss": 2.0}, None, of_trained=["loss"]) == "of the trained layer: loss=2"
 
 
 def test_a_threshold_says_what_it_rests_on_or_why_there_is_none() -> None:

@@ -41,6 +41,19 @@ def write_parts(folder: Path, **facts: Any) -> Path:
     return folder
 
 
+def test_dims_of_a_table_are_whole_numbers_of_any_type(tmp_path: Path) -> None:
+    """numpy's become ints, which the lineage can be written with; what is none is refused in one line."""
+    (tmp_path / "v").mkdir()
+    table = VectorTable.open(write_parts(tmp_path / "v"))
+    cut = table.cut(np.int64(4))  # type: ignore[arg-type]
+    assert type(cut.dim) is int
+    assert cut.copied().equals(table.cut(4).copied(), check_metadata=True)
+    assert table.cut(np.int64(DIM)) is table  # type: ignore[arg-type]
+    for bad in ("4", 4.0):
+        with pytest.raises(UsageError, match=rf"^dims: expected a whole number, got {bad!r} \("):
+            table.cut(bad)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("normalized", [True, False])
 def test_a_cut_table_holds_what_numpy_cuts(normalized: bool, tmp_path: Path) -> None:
     """As a matrix, in batches of any size, and some rows of it; the table it was made of stays whole."""

@@ -1,5 +1,7 @@
 """The head's settings resolved: which head, and how many training classes are set aside from training to choose it on.
 
+The words of heads are here and nowhere else, but for the type of the setting (config.py).
+
 Decision a reader would question: only `auto` and `lda` set classes aside, and only where there are forty or more. Of
 fewer, a tenth would be too few to tell two heads apart, and training would miss what it gives up.
 """
@@ -14,13 +16,12 @@ MIN_CLASSES = 40
 
 _SHARE = 0.1
 _FEWEST, _MOST = 8, 60
-AUTO = "auto"
-_TRAINED, _LDA = "trained", "lda"
+TRAINED, LDA, PCA, AUTO = "trained", "lda", "pca", "auto"
 
 
 def check_untrained_head(config: TrainConfig) -> None:
     """Refuse to keep a layer that nothing has trained; raises UsageError."""
-    if not config.is_trained and config.head == _TRAINED:
+    if not config.is_trained and config.head == TRAINED:
         raise UsageError(
             "head where nothing is trained",
             expected="pca, lda or auto",
@@ -32,10 +33,10 @@ def check_untrained_head(config: TrainConfig) -> None:
 def check_head(config: TrainConfig, *, is_tuples: bool, has_classes: bool) -> None:
     """Refuse a head that such images cannot have; raises UsageError."""
     images = "a table of tuples" if is_tuples else "images without classes"
-    if not has_classes and config.head == _LDA:
+    if not has_classes and config.head == LDA:
         others = "trained, pca or auto" if config.is_trained else "pca or auto"
-        raise UsageError(f"head for {images}", expected=f"{others}, for there are no classes", got=_LDA, where="--head")
-    if config.head_classes and (not has_classes or config.head not in (AUTO, _LDA)):
+        raise UsageError(f"head for {images}", expected=f"{others}, for there are no classes", got=LDA, where="--head")
+    if config.head_classes and (not has_classes or config.head not in (AUTO, LDA)):
         reason = f"with --head {config.head} nothing is chosen"
         if not has_classes:
             reason = f"{images} has no classes" if is_tuples else "there are no classes"
@@ -55,7 +56,7 @@ def num_head_classes(config: TrainConfig, *, num_classes: int, is_tuples: bool) 
     Raises:
         UsageError: so many that were asked for leave too few to train on.
     """
-    if is_tuples or config.head not in (AUTO, _LDA):
+    if is_tuples or config.head not in (AUTO, LDA):
         return 0
     asked, needed = config.head_classes, 3 if config.kind == "quartet" else 2
     if asked is None:
@@ -71,19 +72,34 @@ def num_head_classes(config: TrainConfig, *, num_classes: int, is_tuples: bool) 
     return asked
 
 
-def why_trained(config: TrainConfig, *, has_classes: bool) -> str | None:
+def why_none_set_aside(num_classes: int) -> str:
+    """Why no classes were set aside, where some could have been: the end of a sentence that says so.
+
+    Args:
+        num_classes: as that of `num_head_classes`.
+    """
+    return f"which takes {MIN_CLASSES} training classes" if num_classes < MIN_CLASSES else "for head_classes is 0"
+
+
+def num_own_classes(config: TrainConfig, num_classes: int) -> int:
+    """How many of the classes that are trained on are neither turned nor mirrored ones."""
+    return num_classes // ((4 if config.augment.turns else 1) * (2 if config.augment.mirrors else 1))
+
+
+def why_trained(config: TrainConfig, *, num_classes: int) -> str | None:
     """Why the trained layer stays without a look at another; None where another is fitted, or is to be tried.
 
     Args:
         config: resolved.
-        has_classes: whether images have classes.
+        num_classes: that are trained on, turned and mirrored ones among them; 0 where images have none.
     """
-    if config.head == _TRAINED:
+    if config.head == TRAINED:
         return "asked for"
     if config.head != AUTO:
         return None
-    if not has_classes:
+    if not num_classes:
         return "tuples have no classes to fit another on"
     if config.head_classes:
         return None
-    return f"no classes were set aside to choose another on, which takes {MIN_CLASSES} training classes"
+    reason = why_none_set_aside(num_own_classes(config, num_classes))
+    return f"no classes were set aside to choose another on, {reason}"

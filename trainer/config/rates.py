@@ -23,7 +23,8 @@ class Rates:
         adamw, sgd: peak of the learning rate under each optimizer, which is the embedding layer's.
         base_rate: the base network's rate as a multiple of it.
         still_statistics: whether batch normalisation of the base network keeps the statistics that it started with.
-        frozen_steps: about so many steps, the first ones, in which the base network stands still.
+        frozen_steps: about so many steps, the first ones, in which the base network stands still: as many epochs as
+            come nearest to it.
     """
 
     adamw: float
@@ -70,15 +71,15 @@ def usual_rates(family: Family, *, trained: bool) -> Rates:
 def with_frozen(config: TrainConfig, rates: Rates, *, per_epoch: int) -> TrainConfig:
     """The configuration with its frozen epochs filled in, where they were left open.
 
-    At least one is left in which everything trains, where the epochs are known. In a time budget they are not: where it
-    ends before so many steps are done, the embedding layer alone was worth that time.
+    As many whole epochs as come nearest to the steps; none of very long ones. At least one epoch is left in which
+    everything trains, where their number is known.
 
     Args:
         per_epoch: steps of an epoch.
     """
     if config.freeze.epochs is not None:
         return config
-    frozen = -(-rates.frozen_steps // per_epoch)
+    frozen = round(rates.frozen_steps / per_epoch)
     if config.epochs is not None:
         frozen = max(0, min(frozen, config.epochs - 1))
     return config.model_copy(update={"freeze": config.freeze.model_copy(update={"epochs": frozen})})

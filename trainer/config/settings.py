@@ -87,7 +87,8 @@ class FreezeConfig(Settings):
 
     Attributes:
         epochs: epochs from the first in which only the embedding layer trains; as many as there are, or more: always.
-            None: about 100 steps for networks of timm with trained weights, else 0.
+            None: the number nearest to 100 steps, but never all epochs, for networks of timm with trained weights,
+            else 0.
         unfreeze_every: after that, one more stage from the top is set free every so many epochs; 0: all at once.
         statistics: batch normalisation of the base network keeps the statistics that it started with, in whatever
             trains; None: so for networks of timm with trained weights, else not.

@@ -2,20 +2,22 @@
 
 Decisions a reader would question:
 - The classes are taken from the training side, so the held-out figures that a run reports have chosen nothing.
-- LDA wins by one query. It has won by two to five points wherever it was measured, and where the two are equal but for
-  noise it costs next to nothing to take the wrong one; a bar of one standard error would throw such gains away on
-  small sets. What noise decides is lambda among equals: of equal recall@1 the higher mAP@R, which looks at the whole
-  ranking, then the larger lambda.
+- LDA wins by one query. It has won by two to seven points wherever it was measured (docs/decisions/0024), and where the
+  two are equal but for noise it costs next to nothing to take the wrong one; a bar of one standard error would throw
+  such gains away on small sets. What noise decides is lambda among equals: of equal recall@1 the higher mAP@R, which
+  looks at the whole ranking, then the larger lambda.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from analysis.measures.retrieval import retrieval_metrics
 from artifact.arrays import Indices, Vectors
-from trainer.head.closed_form import LDA, TRAINED, ClosedHead, head_of
+from trainer.config.head import LDA, TRAINED
+from trainer.head.closed_form import ClosedHead, head_of
 from trainer.head.scale import vectors_of
 from trainer.head.scatter import Scatter
 
@@ -34,6 +36,16 @@ class Candidate:
     def to_dict(self) -> dict[str, Any]:
         """{"name", "lambda", "recall@1", "mAP@R"}."""
         return {"name": self.name, "lambda": self.shrinkage, "recall@1": self.recall, "mAP@R": self.precision}
+
+
+class Choice(NamedTuple):
+    """A head by name, why it is this one, its lambda (None: the method's own), and what it was chosen by."""
+
+    name: str
+    why: str
+    shrinkage: float | None = None
+    candidates: Sequence[Candidate] = ()
+    chosen_on: dict[str, int] | None = None
 
 
 def try_heads(

@@ -22,10 +22,9 @@ import numpy as np
 
 from artifact.arrays import Indices, Numbers, Vectors
 from artifact.errors import UsageError
+from trainer.config.head import LDA, PCA
 from trainer.head.scatter import Scatter, find_scatter
 from trainer.head.subspace import MAX_FEATURES
-
-TRAINED, LDA, PCA = "trained", "lda", "pca"
 
 DEFAULT_SHRINKAGE = {LDA: 2.0, PCA: 0.1}
 """lambda where nothing chose it."""
@@ -65,15 +64,13 @@ def fit_head(
         dim: neurons.
         method: `lda` or `pca`.
         shrinkage: lambda, above 0: what is added to each eigenvalue, in units of their mean; None: the method's own.
-        max_features: more features than this are reduced to so many directions first.
+        max_features: more features than this, and than twice the neurons, are reduced to so many directions first.
 
     Raises:
         UsageError: LDA without labels, or a number that makes no sense.
         DataError: features that nothing can be fitted to, see trainer/head/scatter.py.
     """
-    if method == LDA and labels is None:
-        raise UsageError("head", expected="pca or trained, for there are no classes", got="lda", where="--head")
-    scatter = find_scatter(features, labels if method == LDA else None, max_features=max_features)
+    scatter = find_scatter(features, labels if method == LDA else None, dim=dim, max_features=max_features)
     return head_of(scatter, dim=dim, method=method, shrinkage=shrinkage)
 
 
@@ -87,6 +84,9 @@ def head_of(scatter: Scatter, *, dim: int, method: str, shrinkage: float | None 
         raise UsageError("dim of a closed-form head", expected="at least 1", got=str(dim))
     if not 0 < shrinkage < np.inf:
         raise UsageError("lambda of a closed-form head", expected="above 0", got=f"{shrinkage:g}")
+    if (method == LDA) != (scatter.between is not None):
+        got = "one without classes" if scatter.between is None else "one of classes"
+        raise UsageError(f"scatter of a head by {method}", expected="classes for lda, none for pca", got=got)
     # in the basis of the scatter both whitenings are diagonal
     whitening = 1.0 / np.sqrt(scatter.variances + shrinkage * scatter.mean_variance)
     if scatter.between is None:

@@ -1,7 +1,10 @@
 """Features that a closed-form head is fitted on: of the training images, or of a sample of them by class.
 
-Decision a reader would question: of many images a sample is taken, as many of each class as there is room for. A
-covariance of a thousand features is known from some ten thousand images; more of them would cost time and disk alone.
+Decisions a reader would question:
+- Of many images a sample is taken, as many of each class as there is room for. A covariance of a thousand features is
+  known from some ten thousand images; more of them would cost time and disk alone.
+- Of very many classes whole ones are left out, but none of the few that were set aside to choose the head on: the
+  choice would rest on what chance leaves of them.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ from trainer.weights.frozen_features import FrozenFeatures
 MAX_IMAGES = 50_000
 _MAX_BYTES = 2**32
 """Of features: fewer images where each has very many."""
+_KEPT = 0.1
+"""Share of a sample that images set aside may have, whatever their share of all images is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +107,10 @@ def training_features(
     room = max(2, min(max_images, _MAX_BYTES // (4 * branch.embedding.in_features)))
     rows = sample_by_class(labels, room, seed=seed)
     num_trained = int(np.searchsorted(rows, len(train)))
+    if set_aside is not None and len(rows) < len(labels):
+        of_aside = sample_by_class(set_aside.labels, max(len(rows) - num_trained, int(_KEPT * room)), seed=seed)
+        of_train = sample_by_class(train.labels, max(2, room - len(of_aside)), seed=seed)
+        rows, num_trained = np.concatenate([of_train, len(train) + of_aside]), len(of_train)
     split = [rows[:num_trained], rows[num_trained:] - len(train)]
     chosen = [part.take(of_part) for part, of_part in zip(parts, split, strict=False) if len(of_part)]
     values = FrozenFeatures(branch, _Joined(chosen), folder=folder).values

@@ -16,12 +16,12 @@ import numpy as np
 import torch
 
 from artifact.arrays import Indices, Vectors
-from artifact.errors import LookalikeError
+from artifact.errors import DataError, LookalikeError
 from trainer.config.config import TrainConfig
-from trainer.config.head import why_trained
+from trainer.config.head import LDA, PCA, TRAINED, num_own_classes, why_none_set_aside, why_trained
 from trainer.data.images import Images
-from trainer.head.choice import Candidate, best_lda, other_one, try_heads
-from trainer.head.closed_form import LDA, PCA, TRAINED, ClosedHead, head_of
+from trainer.head.choice import Candidate, Choice, best_lda, other_one, try_heads
+from trainer.head.closed_form import DEFAULT_SHRINKAGE, ClosedHead, head_of
 from trainer.head.features import TrainingFeatures, training_features
 from trainer.head.scale import mean_different_distance, sample_for_distances, scale_for, vectors_of
 from trainer.head.scatter import find_scatter
@@ -56,7 +56,7 @@ class FinalHead:
     failed: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """The facts of a run."""
+        """The facts of a run; of a closed-form head also what features were reduced to, how many neurons are not 0."""
         facts = {
             "name": self.name,
             "why": self.why,
@@ -65,6 +65,8 @@ class FinalHead:
             "candidates": [each.to_dict() for each in self.candidates],
             "mean_different_distance": self.distances or None,
         }
+        if self.layer is not None:
+            facts |= {name: self.layer.facts[name] for name in ("reduced_to", "directions")}
         return facts | ({"fitted_on": self.fitted_on} if self.fitted_on is not None else {})
 
 
@@ -87,7 +89,7 @@ def find_head(
         has_classes: whether images have classes; those of a table of tuples have none.
         folder: the run's.
     """
-    why = why_trained(config, has_classes=has_classes)
+    why = why_trained(config, num_classes=len(train.files.classes) if has_classes else 0)
     if why is not None:
         return FinalHead(name=TRAINED, why=why)
     try:
@@ -115,35 +117,57 @@ def _closed_form(
         bias=branch.embedding.bias.detach().cpu().numpy(),
         facts={},
     )
-    name, shrinkage, candidates, chosen_on = LDA, None, list[Candidate](), None
-    if config.head == PCA:
-        name, why = PCA, "asked for"
-    elif set_aside is None:
-        why = "asked for, with the usual lambda: there are too few classes to choose it on"
-    else:
-        candidates, chosen_on = tried(features, train, set_aside, trained, config)
-        best, before = best_lda(candidates), other_one(candidates)
-        shrinkage = best.shrinkage
-        gain = f"recall@1 {before.recall:.3f} -> {best.recall:.3f} on {chosen_on['classes']} classes set aside"
-        if config.head != LDA and best.recall <= before.recall:
-            kept = f"lda was not better: {gain}"
-            return FinalHead(name=TRAINED, why=kept, chosen_on=chosen_on, candidates=candidates)
-        why = gain if config.head != LDA else f"asked for; {gain}"
+    chosen = _choose(features, train, set_aside, trained, config)
+    if chosen.name == TRAINED:
+        return FinalHead(name=TRAINED, why=chosen.why, chosen_on=chosen.chosen_on, candidates=chosen.candidates)
     labels = features.labels if has_classes else None
-    scatter = find_scatter(features.values, labels if name == LDA else None)
-    layer = head_of(scatter, dim=config.dim, method=name, shrinkage=shrinkage)
+    scatter = find_scatter(features.values, labels if chosen.name == LDA else None, dim=config.dim)
+    layer = head_of(scatter, dim=config.dim, method=chosen.name, shrinkage=chosen.shrinkage)
     pairs_of = features.labels if has_classes else np.arange(len(features.labels))
     layer, distances = scaled(layer, trained, features.values, pairs_of, config)
     return FinalHead(
-        name=name,
-        why=why,
+        name=chosen.name,
+        why=chosen.why,
         shrinkage=float(layer.facts["lambda"]),
-        chosen_on=chosen_on,
-        candidates=candidates,
+        chosen_on=chosen.chosen_on,
+        candidates=chosen.candidates,
         distances=distances,
         layer=layer,
         fitted_on={"images": scatter.images, "of": features.num_images, "classes": scatter.classes},
     )
+
+
+def _choose(
+    features: TrainingFeatures, train: Images, set_aside: Images | None, trained: ClosedHead, config: TrainConfig
+) -> Choice:
+    """The method and its lambda; raises DataError where `auto` has nothing to compare heads on."""
+    usual = DEFAULT_SHRINKAGE[LDA]
+    if config.head == PCA:
+        return Choice(PCA, "asked for")
+    if set_aside is None:
+        return Choice(LDA, f"asked for; {usual_lambda(usual, config, train)}", usual)
+    try:
+        candidates, chosen_on = tried(features, train, set_aside, trained, config)
+    except DataError as error:
+        if config.head != LDA:
+            raise
+        return Choice(LDA, f"asked for; {unchosen_lambda(usual, error)}", usual)
+    best, before = best_lda(candidates), other_one(candidates)
+    gain = f"recall@1 {before.recall:.3f} -> {best.recall:.3f} on {chosen_on['classes']} classes set aside"
+    if config.head != LDA and best.recall <= before.recall:
+        return Choice(TRAINED, f"lda was not better: {gain}", None, candidates, chosen_on)
+    return Choice(LDA, gain if config.head != LDA else f"asked for; {gain}", best.shrinkage, candidates, chosen_on)
+
+
+def usual_lambda(shrinkage: float, config: TrainConfig, train: Images) -> str:
+    """Why LDA has its usual lambda where no classes were set aside."""
+    reason = why_none_set_aside(num_own_classes(config, len(train.files.classes)))
+    return f"lambda is the usual {shrinkage:g}, for no classes were set aside to choose it on, {reason}"
+
+
+def unchosen_lambda(shrinkage: float, error: DataError) -> str:
+    """Why LDA has its usual lambda where nothing can be tried on the classes set aside."""
+    return f"lambda is the usual {shrinkage:g}, for none could be tried on the classes set aside: {error}"
 
 
 def tried(
@@ -160,7 +184,8 @@ def tried(
     Raises:
         DataError: classes that no LDA can be fitted to, or nothing set aside that it can be tried on.
     """
-    scatter = find_scatter(features.values[: features.num_trained], features.labels[: features.num_trained])
+    seen = slice(features.num_trained)
+    scatter = find_scatter(features.values[seen], features.labels[seen], dim=config.dim)
     unseen, labels = features.of_unseen(train, set_aside)
     normalize = bool(config.normalize)
     candidates = try_heads(scatter, other, unseen, labels, name=name, distance=config.distance, normalize=normalize)

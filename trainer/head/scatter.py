@@ -41,13 +41,14 @@ class Scatter:
     classes: int | None
 
 
-def find_scatter(features: Vectors, labels: Indices | None, *, max_features: int = MAX_FEATURES) -> Scatter:
+def find_scatter(features: Vectors, labels: Indices | None, *, dim: int, max_features: int = MAX_FEATURES) -> Scatter:
     """Scatter of the features of labelled images, or of images without classes.
 
     Args:
         features: float32 [N, F].
         labels: int64 [N], any numbers; None: no classes.
-        max_features: more features than this are reduced to so many directions first.
+        dim: neurons of the heads that are made of it: as many directions stay, where there are so many.
+        max_features: more features than this are reduced to so many directions first, see `num_directions`.
 
     Raises:
         DataError: fewer than two images, numbers that are not finite, features that are all equal; with classes, fewer
@@ -58,7 +59,7 @@ def find_scatter(features: Vectors, labels: Indices | None, *, max_features: int
     if not spread > 1e-12 * float(mean @ mean) + 1e-30:  # float32 features that differ by rounding are equal
         raise DataError("features of the training images", expected="some that differ", got="the same of every image")
     codes = None if labels is None else _codes(labels, len(features))
-    kept = num_directions(features.shape[1], max_features, has_classes=codes is not None)
+    kept = num_directions(features.shape[1], max_features, dim=dim, has_classes=codes is not None)
     reduction = None
     if len(features) < kept:  # all images lie in fewer directions than are kept
         reduction = find_span(features, mean)

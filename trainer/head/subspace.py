@@ -21,23 +21,26 @@ from artifact.arrays import Indices, Numbers, Vectors
 from trainer.head.sample import sample_by_class
 
 MAX_FEATURES = 1024
-"""More than so many features are reduced to so many directions."""
+"""More than so many features are reduced to so many directions, unless the head has more than half as many neurons."""
 
 _MAX_ROWS = 16_384
 _BLOCK_NUMBERS = 2**24
 _MAX_NUMBERS = 2**25
-"""Of a basis: 256 MiB of float64, some copies of which are in memory at once."""
+"""Of a basis: 256 MiB of float64, some copies of which are in memory at once; more where the head itself has more."""
 _SEED = 0
 
 
-def num_directions(num_features: int, max_features: int = MAX_FEATURES, *, has_classes: bool) -> int:
+def num_directions(num_features: int, max_features: int = MAX_FEATURES, *, dim: int, has_classes: bool) -> int:
     """How many directions stay of so many features; fewer where there are so many that a basis would be too large.
 
-    Without classes half as many: there are no class means to be spanned.
+    Without classes half as many: there are no class means to be spanned. A head of so many neurons takes as many
+    directions, and the last of those that are kept are found badly: twice as many are kept, and `dim` whatever a basis
+    takes, for the head is as large.
     """
-    if num_features <= max_features:
+    kept = max(max_features if has_classes else max_features // 2, 2 * dim)
+    if num_features <= max(max_features, kept):
         return num_features
-    return max(1, min(max_features if has_classes else max_features // 2, _MAX_NUMBERS // num_features))
+    return min(kept, max(dim, _MAX_NUMBERS // num_features))
 
 
 def find_subspace(features: Vectors, mean: Numbers, codes: Indices | None, count: int) -> Numbers:
@@ -80,6 +83,8 @@ def find_subspace(features: Vectors, mean: Numbers, codes: Indices | None, count
         between = _leading(lambda block: weighted[block], of_means, features.shape[1], num_between, passes=2)
     else:
         between = weighted[:-1].T  # the last one is a sum of the others
+    if count == between.shape[1]:
+        return _orthonormal(between)
     within = _leading(
         lambda block: centred(block) - means[of_row[block]],
         blocks,

@@ -3,27 +3,26 @@
 Decisions a reader would question:
 - There is no trained layer to be better than, and a random one is no head. So PCA takes its place: with classes to set
   aside, LDA has to find more than PCA there; with fewer, but enough to be fitted, it is taken with the usual lambda.
+  So it is where the classes set aside tell nothing, because no two of their images are of one class.
 - What cannot be fitted is refused, where a trained run would keep its layer.
 - Vectors of free length get the margin as mean distance of two classes: the loss asks that of a trained network, and
-  `score --loss` reads it so.
+  `score --loss` reads it so. Under cosine no length changes a distance, and they stay as the formula has them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from artifact.errors import DataError
 from trainer.config.config import TrainConfig
-from trainer.config.head import AUTO, MIN_CLASSES
+from trainer.config.head import AUTO, LDA, PCA
 from trainer.data.images import Images
-from trainer.head.choice import Candidate, best_lda, other_one
-from trainer.head.closed_form import LDA, PCA, fit_head, head_of
+from trainer.head.choice import Choice, best_lda, other_one
+from trainer.head.closed_form import fit_head, head_of
 from trainer.head.features import TrainingFeatures, training_features
-from trainer.head.final import FinalHead, scaled, tried
+from trainer.head.final import FinalHead, scaled, tried, unchosen_lambda, usual_lambda
 from trainer.head.scatter import find_scatter
 from trainer.networks.branch import Branch
 
@@ -56,12 +55,12 @@ def head_without_training(
     labels = features.labels if train.files.classes else None
     try:
         chosen = _choose(features, train, set_aside, config)
-        scatter = find_scatter(features.values, labels if chosen.name == LDA else None)
+        scatter = find_scatter(features.values, labels if chosen.name == LDA else None, dim=config.dim)
     except DataError as error:
         if config.head != AUTO:
             raise
-        chosen = _Choice(PCA, f"lda could not be fitted: {error}")
-        scatter = find_scatter(features.values, None)
+        chosen = Choice(PCA, f"lda could not be fitted: {error}")
+        scatter = find_scatter(features.values, None, dim=config.dim)
     layer = head_of(scatter, dim=config.dim, method=chosen.name, shrinkage=chosen.shrinkage)
     pairs_of = features.labels if len(train.files.classes) > 1 else np.arange(len(features.labels))
     layer, distances = scaled(layer, None, features.values, pairs_of, config)
@@ -77,44 +76,29 @@ def head_without_training(
     )
 
 
-class _Choice(NamedTuple):
-    """A head by name, why it is this one, and what it was chosen by."""
-
-    name: str
-    why: str
-    shrinkage: float | None = None
-    candidates: Sequence[Candidate] = ()
-    chosen_on: dict[str, int] | None = None
-
-
-def _choose(features: TrainingFeatures, train: Images, set_aside: Images | None, config: TrainConfig) -> _Choice:
-    """The method and its lambda; raises DataError where LDA is to be tried and cannot be fitted."""
+def _choose(features: TrainingFeatures, train: Images, set_aside: Images | None, config: TrainConfig) -> Choice:
+    """The method and its lambda, the usual one where nothing can be chosen."""
+    asked = "asked for; " if config.head == LDA else ""
     if config.head == PCA:
-        return _Choice(PCA, "asked for")
+        return Choice(PCA, "asked for")
     if set_aside is None:
-        return _usual(train, asked=config.head == LDA)
+        return _usual(config, train, asked)
     pca = fit_head(features.values[: features.num_trained], None, dim=config.dim, method=PCA)
-    candidates, chosen_on = tried(features, train, set_aside, pca, config, name=PCA)
+    try:
+        candidates, chosen_on = tried(features, train, set_aside, pca, config, name=PCA)
+    except DataError as error:
+        return Choice(LDA, asked + unchosen_lambda(USUAL_SHRINKAGE, error), USUAL_SHRINKAGE)
     best, other = best_lda(candidates), other_one(candidates)
     gain = f"recall@1 {other.recall:.3f} by pca, {best.recall:.3f} by lda, on {chosen_on['classes']} classes set aside"
-    if config.head == LDA:
-        return _Choice(LDA, f"asked for; {gain}", best.shrinkage, candidates, chosen_on)
-    if best.recall > other.recall:
-        return _Choice(LDA, gain, best.shrinkage, candidates, chosen_on)
-    return _Choice(PCA, f"lda was not better: {gain}", None, candidates, chosen_on)
+    if asked or best.recall > other.recall:
+        return Choice(LDA, asked + gain, best.shrinkage, candidates, chosen_on)
+    return Choice(PCA, f"lda was not better: {gain}", None, candidates, chosen_on)
 
 
-def _usual(train: Images, *, asked: bool) -> _Choice:
-    """The head of classes that are too few to set some of them aside, or of images without any."""
+def _usual(config: TrainConfig, train: Images, asked: str) -> Choice:
+    """The head of classes of which none were set aside, or of images without any."""
     number = len(train.files.classes)
-    if asked:
-        why = f"asked for, with the usual lambda: choosing it takes {MIN_CLASSES} classes"
-        return _Choice(LDA, why, USUAL_SHRINKAGE)
-    if number >= MIN_LDA_CLASSES:
-        why = f"there are {number} classes; lambda is the usual one, choosing it takes {MIN_CLASSES}"
-        return _Choice(LDA, why, USUAL_SHRINKAGE)
-    if not number:
-        return _Choice(PCA, "there are no classes")
-    return _Choice(
-        PCA, f"there {'is 1 class' if number == 1 else f'are {number} classes'}, lda takes {MIN_LDA_CLASSES}"
-    )
+    counted = "there is 1 class" if number == 1 else f"there are {number or 'no'} classes"
+    if asked or number >= MIN_LDA_CLASSES:
+        return Choice(LDA, (asked or f"{counted}; ") + usual_lambda(USUAL_SHRINKAGE, config, train), USUAL_SHRINKAGE)
+    return Choice(PCA, f"{counted}, lda takes {MIN_LDA_CLASSES}" if number else counted)

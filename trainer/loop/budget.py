@@ -7,6 +7,8 @@ Decisions a reader would question:
 - The time is that of the whole call: what was spent on reading and on the trial is gone, and the end (threshold,
   report, a closed-form head) is kept in reserve. A little is left over, for no machine is equally fast throughout.
 - Time is not looked at again. A machine that becomes slower ends late, and a run stays the same wherever it is resumed.
+- How long a network stands still at first depends on the epochs, which depend on the steps. So each number of steps is
+  weighed with the frozen epochs of a run of so many; a few steps more may then take less time.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from artifact.errors import UsageError
 from trainer.config.config import MAX_EPOCHS, TrainConfig
 from trainer.config.length import num_epochs, with_length
 from trainer.config.progressive import smaller_steps
-from trainer.config.rates import usual_rates, with_frozen
+from trainer.config.rates import Rates, usual_rates, with_frozen
 from trainer.loop.distributed import Ranks
 from trainer.loop.preparation import Prepared
 from trainer.loop.trial import Costs, Phase, try_out
@@ -75,36 +77,45 @@ def settle_length(prepared: Prepared, ranks: Ranks, folder: Path, *, started: fl
     """
     if not prepared.config.is_trained:
         return prepared, None
-    config, per_epoch = prepared.config, _per_epoch(prepared)
+    config, rates = prepared.config, usual_rates(prepared.base.family, trained=prepared.base.trained)
+    per_epoch = make_batches(config, prepared.train, prepared.tuples, loss=prepared.loss).per_epoch
     if config.minutes is None:
-        config = with_length(config, per_epoch=per_epoch)
-    config = with_frozen(config, usual_rates(prepared.base.family, trained=prepared.base.trained), per_epoch=per_epoch)
-    prepared, budget = replace(prepared, config=config), None
-    if config.minutes is not None:
-        budget = _settle(prepared, ranks, folder, minutes=config.minutes, started=started)
-        config = config.model_copy(update={"minutes": None, "steps": budget.steps})
-        prepared = replace(prepared, config=with_length(config, per_epoch=per_epoch))
-    return prepared, budget
+        config = with_frozen(with_length(config, per_epoch=per_epoch), rates, per_epoch=per_epoch)
+        return replace(prepared, config=config), None
+    budget = _settle(prepared, ranks, folder, rates=rates, per_epoch=per_epoch, minutes=config.minutes, started=started)
+    config = of_steps(budget.steps, config, rates, per_epoch=per_epoch)
+    return replace(prepared, config=config), budget
 
 
-def _per_epoch(prepared: Prepared) -> int:
-    return make_batches(prepared.config, prepared.train, prepared.tuples, loss=prepared.loss).per_epoch
+def of_steps(steps: int, config: TrainConfig, rates: Rates, *, per_epoch: int) -> TrainConfig:
+    """The configuration of the run of so many steps in the place of one with a time budget."""
+    config = config.model_copy(update={"minutes": None, "steps": steps})
+    return with_frozen(with_length(config, per_epoch=per_epoch), rates, per_epoch=per_epoch)
 
 
-def _settle(prepared: Prepared, ranks: Ranks, folder: Path, *, minutes: float, started: float) -> Budget:
+def _settle(
+    prepared: Prepared, ranks: Ranks, folder: Path, *, rates: Rates, per_epoch: int, minutes: float, started: float
+) -> Budget:
     """Rank 0's clock decides for all."""
-    seconds = 60 * minutes
+    seconds, config = 60 * minutes, prepared.config
     ranks.on_first(lambda: _require_time(minutes, time.monotonic() - started))
-    costs = try_out(prepared, ranks, folder, allowance_s=TRIAL_SHARE * seconds)
-    per_epoch = _per_epoch(prepared)
+    longest = replace(prepared, config=with_frozen(config, rates, per_epoch=per_epoch))
+    costs = try_out(
+        longest,
+        ranks,
+        folder,
+        allowance_s=TRIAL_SHARE * seconds,
+        budget_s=seconds - (time.monotonic() - started),
+        comes_early=config.freeze.epochs is None,
+    )
 
     def settled() -> Budget:
         spent = time.monotonic() - started
         left = (seconds - spent) * (1 - _SLACK) - costs.end_s
-        steps = steps_within(left, costs, prepared.config, per_epoch=per_epoch)
-        needed = _MIN_UPDATES * prepared.config.loop.accumulate
+        steps = steps_within(left, costs, config, rates, per_epoch=per_epoch)
+        needed = _MIN_UPDATES * config.loop.accumulate
         if steps < needed:
-            needed_s = seconds_of(needed, costs, prepared.config, per_epoch=per_epoch)
+            needed, needed_s = _cheapest(needed, costs, config, rates, per_epoch=per_epoch)
             at_least = math.ceil((spent + (costs.end_s + needed_s) / (1 - _SLACK)) / 6) / 10
             raise UsageError(
                 "minutes",
@@ -125,32 +136,64 @@ def _settle(prepared: Prepared, ranks: Ranks, folder: Path, *, minutes: float, s
     return ranks.on_first(settled)
 
 
+def _cheapest(needed: int, costs: Costs, config: TrainConfig, rates: Rates, *, per_epoch: int) -> tuple[int, float]:
+    """So many steps, or as many more as end in a new epoch if these take less time; and their seconds."""
+    more = -(-(needed - 1) // per_epoch) * per_epoch + 1
+    taken = {steps: seconds_of(steps, costs, config, rates, per_epoch=per_epoch) for steps in (needed, more)}
+    fewest = min(taken, key=taken.__getitem__)
+    return fewest, taken[fewest]
+
+
 def _require_time(minutes: float, spent: float) -> None:
     if spent >= 60 * minutes:
         at_least = f"more than {math.ceil(spent / 6) / 10:g}, for reading alone took {spent:.0f} s"
         raise UsageError("minutes", expected=at_least, got=f"{minutes:g}", where="--minutes")
 
 
-def steps_within(seconds: float, costs: Costs, config: TrainConfig, *, per_epoch: int) -> int:
-    """The most steps whose time, looks at what is held out included, is not above `seconds`; 0 where none is."""
+def steps_within(seconds: float, costs: Costs, config: TrainConfig, rates: Rates, *, per_epoch: int) -> int:
+    """The most steps whose time, looks at what is held out included, is not above `seconds`; 0 where none is.
+
+    Args:
+        costs: with the frozen epochs of a run without end.
+        config: its length, and what follows from it, open.
+        rates: of its network.
+        per_epoch: steps of an epoch.
+    """
+
+    def fits(steps: int) -> bool:
+        return seconds_of(steps, costs, config, rates, per_epoch=per_epoch) <= seconds
+
+    # while frozen epochs grow with the steps, more of these may take less time
+    frozen = _frozen(config, rates, per_epoch) if config.freeze.epochs is None else 0
+    growing = (frozen + 1) * per_epoch if frozen else 0
+    if growing and not fits(growing):
+        return next((steps for steps in range(growing - 1, 0, -1) if fits(steps)), 0)
     low, high = 0, MAX_EPOCHS * per_epoch + 1
     while high - low > 1:
         middle = (low + high) // 2
-        if seconds_of(middle, costs, config, per_epoch=per_epoch) <= seconds:
+        if middle <= growing or fits(middle):
             low = middle
         else:
             high = middle
     return low
 
 
-def seconds_of(steps: int, costs: Costs, config: TrainConfig, *, per_epoch: int) -> float:
-    """Seconds of so many steps and of the looks between them."""
-    config = with_length(config.model_copy(update={"minutes": None, "steps": steps}), per_epoch=per_epoch)
-    assert config.loop.validate_every is not None
-    looks = -(-num_epochs(config) // config.loop.validate_every)
-    of_all = _seconds_of_phases(steps, costs.phases, per_epoch)
-    of_smaller = _seconds_of_phases(smaller_steps(config, steps), costs.phases, per_epoch)
+def seconds_of(steps: int, costs: Costs, config: TrainConfig, rates: Rates, *, per_epoch: int) -> float:
+    """Seconds of so many steps and of the looks between them; arguments as those of `steps_within`."""
+    run = of_steps(steps, config, rates, per_epoch=per_epoch)
+    assert run.loop.validate_every is not None
+    assert run.freeze.epochs is not None
+    looks = -(-num_epochs(run) // run.loop.validate_every)
+    fewer = _frozen(config, rates, per_epoch) - run.freeze.epochs
+    phases = [replace(phase, first_epoch=max(0, phase.first_epoch - fewer)) for phase in costs.phases]
+    of_all = _seconds_of_phases(steps, phases, per_epoch)
+    of_smaller = _seconds_of_phases(smaller_steps(run, steps), phases, per_epoch)
     return of_all - (1 - costs.smaller) * of_smaller + looks * costs.look_s
+
+
+def _frozen(config: TrainConfig, rates: Rates, per_epoch: int) -> int:
+    """Frozen epochs of a run without end."""
+    return with_frozen(config, rates, per_epoch=per_epoch).freeze.epochs or 0
 
 
 def _seconds_of_phases(steps: int, phases: Sequence[Phase], per_epoch: int) -> float:

@@ -2,12 +2,14 @@
 
 Decision a reader would question: a closed-form head and its facts go into the checkpoint together, replaced at once.
 So a run that is cut off here has either the trained layer, and is chosen for again, or the final one, and is measured.
+Its metrics are those of the last line of training with what was measured anew in their place; which of them are still
+the trained layer's is said beside them.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from analysis.evaluation.counts import training_counts
 from analysis.measures.support import as_facts
 from artifact.arrays import Vectors
 from artifact.events import Report
-from trainer.head.closed_form import TRAINED
+from trainer.config.head import TRAINED
 from trainer.head.final import find_head, put_head
 from trainer.loop.assessed import Assessed
 from trainer.loop.assessment import embed, find_threshold, held_out_pairs, measure, why_no_threshold
@@ -45,12 +47,12 @@ def finish(training: Training, output: Path, say: Report, started: float) -> Non
     held_out = training.prepared.held_out
     vectors = None if held_out is None else embed(training.branch, held_out)
     is_trained = head["name"] == TRAINED
-    metrics = dict(kept_line(training.lines, training.config.loop))
-    if (
-        vectors is not None and not is_trained and np.isfinite(vectors).all()
-    ):  # those of the epoch are of the trained layer
-        metrics |= measure(training, vectors)
-    facts = write_end(training, metrics, vectors, head, say, started)
+    line = dict(kept_line(training.lines, training.config.loop))
+    measured: dict[str, float] = {}
+    if vectors is not None and not is_trained and np.isfinite(vectors).all():
+        measured = measure(training, vectors)
+    before = [] if is_trained else [name for name in line if name not in measured]
+    facts = write_end(training, line | measured, vectors, head, say, started, of_trained=before)
     (output / STATE).unlink(missing_ok=True)
     say({"event": "end", "seconds": facts["seconds"], "threshold": facts["threshold"]})
 
@@ -62,16 +64,19 @@ def write_end(
     head: Mapping[str, Any],
     say: Report,
     started: float,
+    *,
+    of_trained: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Threshold, prefixes, report and facts; with these the run is finished.
 
     Args:
         run: at its end, its checkpoint written.
-        metrics: of the branch as it is.
+        metrics: of the branch as it is, but for those named in `of_trained`.
         vectors: float32 [N, n] of the held-out images, or None.
         head: its facts.
         say: gets a warning where the report could not be written.
         started: by time.monotonic().
+        of_trained: names of metrics that are the trained layer's, where another head took its place.
 
     Returns:
         The facts.
@@ -79,11 +84,12 @@ def write_end(
     pairs = held_out_pairs(run, vectors)
     facts = read_facts(run.folder) | final_facts(
         metrics,
+        of_trained=of_trained,
         rests_on=as_facts(training_counts(metrics)),
         threshold=find_threshold(run, pairs),
         why_no_threshold=why_no_threshold(run, pairs),
         head=head,
-        prefixes=[] if head["name"] == TRAINED else measure_prefixes(run, vectors),
+        prefixes=[] if head["name"] == TRAINED else measure_prefixes(run, vectors, head),
         seconds=time.monotonic() - started,
     )
     report_run(run, facts, vectors, pairs, say)
@@ -108,6 +114,22 @@ def _decide_head(training: Training, output: Path, say: Report) -> Mapping[str, 
         save_checkpoint(output, training.branch, head=facts)
     if found.failed:
         say({"event": "warning", "message": f"the trained head stays: {found.why}"})
-    elif training.config.head != "trained":
-        say({"event": "head", **facts})
+    elif training.config.head != TRAINED:
+        tell_head(facts, dim=training.config.dim, say=say)
     return facts
+
+
+def tell_head(head: Mapping[str, Any], *, dim: int, say: Report) -> None:
+    """Say which head it is, and warn where the last numbers of every vector are 0.
+
+    Args:
+        head: its facts.
+        dim: numbers of a vector.
+        say: gets {"event": "head" | "warning", ...}.
+    """
+    say({"event": "head", **head})
+    directions = head.get("directions", dim)
+    if directions < dim:
+        zeros = f"the last {dim - directions} of {dim} numbers of every vector are 0"
+        message = f"{zeros}, for the features have {directions} directions; --dim {directions} gives the same distances"
+        say({"event": "warning", "message": message})

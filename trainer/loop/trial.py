@@ -4,9 +4,13 @@ Decisions a reader would question:
 - Steps are those of the loop itself, `train_epoch` on the run's own images, so nothing that costs time there is left
   out. They move a copy of the network, with an optimizer of its own and a learning rate next to nothing: the run that
   follows finds its network, and torch's generators, as if nobody had tried.
-- While layers are frozen a step costs less, so each phase of freezing is tried by itself, those that the run ends with
-  first. A phase for which no time is left is taken to cost what the last one does. Features that will be computed once
-  stand there as random numbers.
+- While layers are frozen a step costs less, so each phase of freezing is tried by itself: the one that the run begins
+  with, which is the cheapest; then the last one that the budget can come to, the dearest; then those between. What
+  lies between and has had no trial is taken to cost what the next one does that had. Features that will be computed
+  once stand there as random numbers.
+- Where one step takes longer than all of them may, it is timed once after one to warm up. On a processor, where the
+  one to warm up takes many seconds and twice what all may, it is all there is: what it sets up takes a second at most,
+  so the run ends early rather than late.
 """
 
 from __future__ import annotations
@@ -31,6 +35,7 @@ from artifact.arrays import Indices
 from artifact.errors import UsageError
 from trainer.config.config import MAX_EPOCHS
 from trainer.config.head import why_trained
+from trainer.config.progressive import pace
 from trainer.config.settings import FreezeConfig, ProgressiveConfig
 from trainer.data.images import Images
 from trainer.loop.assessment import embed
@@ -46,8 +51,10 @@ from trainer.weights.freezing import num_free_stages
 from trainer.weights.frozen_features import FrozenFeatures, features_stay
 
 _MAX_STEPS = 100
+_DEAR, _DEAR_S = 2.0, 5.0
+"""Of a step that is not made twice: so many times what all of them may take, and seconds."""
 _SAMPLE = 500
-_IMAGES = 128
+_FEW_IMAGES, _IMAGES = 16, 128
 _PAGE_S = 2.5
 """Of the report, most of which is drawing."""
 
@@ -65,7 +72,8 @@ class Costs:
     """Seconds of what is to come.
 
     Attributes:
-        phases: of training, in order, in images of the input's size; the last one lasts to the end.
+        phases: of training, in order, in images of the input's size; the last one lasts to the end. The budget does not
+            come to those after the last that was tried, which stand with its seconds.
         look_s: of one look at what is held out.
         end_s: of the end of the run, and of features that are computed once.
         smaller: seconds of a step in smaller images (trainer/config/progressive.py) as a share of those in full.
@@ -77,30 +85,47 @@ class Costs:
     smaller: float = 1.0
 
 
-def try_out(prepared: Prepared, ranks: Ranks, folder: Path, *, allowance_s: float) -> Costs:
+def try_out(
+    prepared: Prepared, ranks: Ranks, folder: Path, *, allowance_s: float, budget_s: float, comes_early: bool = False
+) -> Costs:
     """Try steps and the rest out; all ranks together.
 
     Args:
         prepared: stays as it is.
         allowance_s: for the steps; the fewest that say anything are taken all the same.
+        budget_s: what is left of the run's time, this trial included.
+        comes_early: frozen epochs give way where the budget would not come to the others, so it comes to all phases.
 
     Raises:
         UsageError: a network that cannot be copied.
     """
     started = time.monotonic()
+
+    def left(of_seconds: float) -> float:
+        return cast(float, ranks.agree(of_seconds - (time.monotonic() - started)))
+
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())), kept_memory():
         trial = _training(prepared, ranks, folder)
         firsts = phase_starts(prepared.config.freeze, len(prepared.base.stages))
-        seconds: dict[int, float] = {}
-        for first in reversed(firsts):
-            left = ranks.agree(allowance_s - (time.monotonic() - started))
-            if not seconds or left > 0:
-                seconds[first] = _time_steps(trial, first, allowance_s=left / (len(firsts) - len(seconds)))
-        phases = tuple(Phase(first_epoch=first, step_s=seconds.get(first, seconds[firsts[-1]])) for first in firsts)
-        smaller = _time_smaller(trial, prepared.config.progressive, firsts[-1], allowance_s=allowance_s / 3)
-        look, end = ranks.agree(_time_rest(trial) if ranks.is_first else None)
-    share = 1.0 if smaller is None else smaller / phases[-1].step_s
+        seconds = {0: _time_steps(trial, 0, allowance_s=allowance_s / len(firsts))}
+        within = math.inf if comes_early else left(budget_s)
+        fastest = seconds[0] * trial.batches.per_epoch * pace(prepared.config)
+        *between, last = [first for first in firsts if first * fastest <= within]
+        untried = [first for first in (last, *between) if first]
+        for number, first in enumerate(untried):
+            if first == last or left(allowance_s) > 0:
+                share = left(allowance_s) / (len(untried) - number)
+                seconds[first] = _time_steps(trial, first, allowance_s=share)
+        phases = tuple(Phase(first_epoch=first, step_s=_at_most(seconds, first)) for first in firsts)
+        smaller = _time_smaller(trial, prepared.config.progressive, last, allowance_s=allowance_s / 3)
+        look, end = ranks.agree(_time_rest(trial, allowance_s=allowance_s / 3) if ranks.is_first else None)
+    share = 1.0 if smaller is None else smaller / seconds[last]
     return Costs(phases=phases, smaller=share, look_s=look, end_s=end)
+
+
+def _at_most(seconds: Mapping[int, float], first: int) -> float:
+    """Seconds of a step of a phase: of itself, else of the next one that was tried, else of the last that was."""
+    return seconds[min((tried for tried in seconds if tried >= first), default=max(seconds))]
 
 
 def phase_starts(freeze: FreezeConfig, num_stages: int) -> list[int]:
@@ -136,14 +161,18 @@ def _training(prepared: Prepared, ranks: Ranks, folder: Path) -> Training:
 
 
 def _time_steps(trial: Training, epoch: int, *, allowance_s: float) -> float:
-    """Seconds of a step of this epoch: one to warm up, two, and as many more as there is time for."""
+    """Seconds of a step of this epoch: one to warm up, two, and as many more as there is time for; fewer dear ones."""
     if features_stay(epoch, trial.config.freeze, trial.config.augment) and trial.ranks.size == 1:
         trial.frozen = cast(FrozenFeatures, _AnyFeatures(trial))
-    before = sum(_run(trial, epoch, 1))
-    few = _run(trial, epoch, 2)
-    more = int((allowance_s - before - sum(few)) / max(sum(few) / 2, 1e-6))
-    more = trial.ranks.agree(min(max(more, 0), _MAX_STEPS))
-    seconds = few + (_run(trial, epoch, more) if more else [])
+    seconds = _run(trial, epoch, 1)
+    warm_s = trial.ranks.agree(sum(seconds))
+    sets_up = trial.ranks.device.type != "cpu" or trial.config.loop.compile
+    if sets_up or warm_s < max(_DEAR_S, _DEAR * allowance_s):
+        few = 1 if warm_s > allowance_s / 2 else 2
+        seconds = _run(trial, epoch, few)
+        more = int((allowance_s - warm_s - sum(seconds)) / max(sum(seconds) / few, 1e-6))
+        more = trial.ranks.agree(min(max(more, 0), _MAX_STEPS))
+        seconds += _run(trial, epoch, more) if more else []
     trial.frozen = None
     took: float = trial.ranks.agree(_typical(seconds))
     return took
@@ -188,11 +217,12 @@ def _run(trial: Training, epoch: int, count: int) -> list[float]:
     return seconds
 
 
-def _time_rest(trial: Training) -> tuple[float, float]:
+def _time_rest(trial: Training, *, allowance_s: float) -> tuple[float, float]:
     """Seconds of a look at what is held out, and of the end."""
     train, held_out = trial.prepared.train, trial.prepared.held_out
-    image = _seconds_of_image(trial, train)
-    is_closed = why_trained(trial.config, has_classes=trial.prepared.tuples is None) is None
+    image = _seconds_of_image(trial, train, allowance_s=allowance_s)
+    num_classes = len(train.files.classes) if trial.prepared.tuples is None else 0
+    is_closed = why_trained(trial.config, num_classes=num_classes) is None
     features = image * len(train) if is_closed else 0.0
     computed = image * len(train) if features_stay(0, trial.config.freeze, trial.config.augment) else 0.0
     if held_out is None:
@@ -204,11 +234,15 @@ def _time_rest(trial: Training) -> tuple[float, float]:
     return embedded + ranked, _PAGE_S + embedded + ranked + paired + features + computed
 
 
-def _seconds_of_image(trial: Training, images: Images) -> float:
-    """Of one image in evaluation mode; the first pass warms up."""
-    some = images.take(np.arange(min(_IMAGES, len(images)), dtype=np.int64))
-    embed(trial.kept_branch, some)
-    return _seconds(lambda: embed(trial.kept_branch, some)) / len(some)
+def _seconds_of_image(trial: Training, images: Images, *, allowance_s: float) -> float:
+    """Of one image in evaluation mode; the first few warm up."""
+
+    def seconds_of(count: int) -> float:
+        some = images.take(np.arange(min(count, len(images)), dtype=np.int64))
+        return _seconds(lambda: embed(trial.kept_branch, some)) / len(some)
+
+    warm_s = seconds_of(_FEW_IMAGES)
+    return seconds_of(min(_IMAGES, max(_FEW_IMAGES, int(allowance_s / max(warm_s, 1e-6)))))
 
 
 def _seconds_of_measures(labels: Indices, dim: int, *, distance: str) -> tuple[float, float]:

@@ -25,7 +25,7 @@ from trainer.head.scale import vectors_of
 from trainer.head.untrained import head_without_training
 from trainer.loop.assessed import Assessed, make_objective
 from trainer.loop.assessment import measure
-from trainer.loop.finishing import write_end
+from trainer.loop.finishing import tell_head, write_end
 from trainer.loop.preparation import Prepared
 from trainer.loop.resumption import begin_again
 from trainer.networks.base_networks import make_branch
@@ -66,7 +66,7 @@ def fit_untrained(
     assert found.layer is not None
     put_head(branch, found.layer)
     head = found.to_dict()
-    say({"event": "head", **head})
+    tell_head(head, dim=run.config.dim, say=say)
     vectors = None if prepared.held_out is None else _vectors(branch, prepared.held_out, folder=output)
     metrics = {} if vectors is None or not np.isfinite(vectors).all() else measure(run, vectors)
     save_checkpoint(output, branch, head=head)

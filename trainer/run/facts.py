@@ -19,6 +19,7 @@ def first_facts(*, data: Mapping[str, Any], seed: int, base: Mapping[str, Any]) 
 def final_facts(
     last_epoch: Mapping[str, Any],
     *,
+    of_trained: Sequence[str],
     rests_on: Mapping[str, Any],
     threshold: Mapping[str, Any] | None,
     why_no_threshold: str | None,
@@ -30,6 +31,7 @@ def final_facts(
 
     Args:
         last_epoch: whose weights were kept.
+        of_trained: names of its metrics that are the trained layer's, where another head took its place.
         rests_on: {metric: {its counts, "is_enough", "text"}}, see analysis.measures.support.
         threshold: see analysis.measures.threshold.
         why_no_threshold: in words, where there is none.
@@ -40,6 +42,7 @@ def final_facts(
     missing = {"why_no_threshold": why_no_threshold} if why_no_threshold is not None else {}
     return {
         "metrics": dict(last_epoch),
+        **({"metrics_of_trained_layer": list(of_trained)} if of_trained else {}),
         "rests_on": dict(rests_on),
         "threshold": dict(threshold) if threshold is not None else None,
         **missing,

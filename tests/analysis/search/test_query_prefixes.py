@@ -61,6 +61,8 @@ def width(query: Path, index: Lineage | None, model: Lineage, **options: Any) ->
         (None, WHOLE, {"dims": 2, "vouched": True}, 2),  # pandas lost what the index is of
         (None, WHOLE, {"dims": 4, "vouched": True}, 4),
         (None, WHOLE, {"vouched": True}, 4),
+        (None, WHOLE, {"vouched": True, "index_dim": 3}, 4),  # no prefix: the index says what it is of
+        (None, WHOLE, {"dims": 2, "vouched": True, "index_dim": 2}, 2),
     ],
 )
 def test_pictures_become_queries_of_as_many_numbers_as_the_index_has(
@@ -79,6 +81,13 @@ def test_pictures_become_queries_of_as_many_numbers_as_the_index_has(
         (replace(TWO, space="other"), WHOLE, {}, SpaceError, "vectors of two spaces"),
         (None, WHOLE, {"dims": 3, "vouched": True}, UsageError, r"expected one of 2 .*, got 3 \(model m\)"),
         (None, replace(WHOLE, prefixes=()), {"dims": 2, "vouched": True}, UsageError, "no prefix of it is promised"),
+        (
+            None,
+            WHOLE,
+            {"vouched": True, "index_dim": 2},
+            UsageError,
+            r"^queries: expected 2 numbers, as the index has, got 4 \(model m\); use --dims 2, if the index",
+        ),
     ],
 )
 def test_pictures_that_do_not_fit_the_index_are_refused(

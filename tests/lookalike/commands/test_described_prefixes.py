@@ -57,6 +57,28 @@ def test_describe_shows_prefixes_that_were_not_measured(cli: Cli, tmp_path: Path
     assert [" ".join(line.split()) for line in out.splitlines()[-2:]] == ["2 none", "4 1"]
 
 
+def test_describe_shows_the_figures_of_tuples(cli: Cli, tmp_path: Path) -> None:
+    """A run on tables of tuples measures the share of held-out tuples in order."""
+    counted = {"held_out_pct_correct": {"tuples": 40, "is_enough": True, "text": "40 tuples"}}
+
+    def measured(share: float) -> dict[str, Any]:
+        return {"metrics": {"held_out_pct_correct": share, "num_held_out_tuples": 40}, "rests_on": counted}
+
+    prefix = {"dims": 2, "threshold": None, **measured(87.5)}
+    marked = {"metrics_of_trained_layer": ["loss"], **measured(90.0)}
+    marked["metrics"] = {"loss": 0.25, **marked["metrics"]}
+    write_tiny_artifact(tmp_path / "a", prefixes=[prefix], precision="fp16", **marked)
+    out = cli("describe", "a")[1]
+    table = out[out.index("\ndims ") :].splitlines()[1:]
+    assert [" ".join(line.split()) for line in table] == [
+        "dims held_out_pct_correct threshold held_out_pct_correct rests on",
+        "2 87.5 none 40 tuples",
+        "4 90 1 40 tuples",
+        "held_out_pct_correct is that of the run, before fp16; thresholds too",
+    ]
+    assert "num_held_out_tuples=40; of the trained layer: loss=0.25\n" in out
+
+
 def test_diff_names_the_figure_of_the_prefix_that_differs(tmp_path: Path) -> None:
     """Field by field, by the prefix's dims; one that the other does not promise is absent there."""
 

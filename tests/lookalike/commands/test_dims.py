@@ -105,6 +105,16 @@ def test_an_index_says_what_it_is_of(ready: Cli) -> None:
             "--dims: expected 5, as the index was built, got 8 (d.index)",
         ),
         ("search own.index d", 1, "vectors of two spaces"),
+        (
+            "search own.index images --distance euclidean --model triplet_branch --repository models",
+            2,
+            "queries: expected 5 numbers, as the index has, got 8 (model triplet_branch); use --dims 5, if the index",
+        ),
+        (
+            "search own.index v --distance euclidean",
+            2,
+            "got 8 (v); use --dims 5, if the index is of the first 5 numbers",
+        ),
         ("evaluate v --label label --dims 6", 2, "dims: expected one of 3, 5 (or 8, the whole vector), got 6 (v)"),
         ("evaluate own.parquet --label label --distance cosine --dims 5", 2, "nothing says which model gave"),
     ],

@@ -95,6 +95,16 @@ def test_what_is_not_promised_is_refused(where: dict[str, Any]) -> None:
         Scorer("plain", **where, dims=5)
     with pytest.raises(UsageError, match=r"^dims: expected at least 1, got 0$"):
         Scorer("triplet_branch", **where, dims=0)
+    for bad in ("3", 3.0):
+        with pytest.raises(UsageError, match=rf"^dims: expected a whole number, got {bad!r}$"):
+            Scorer("triplet_branch", **where, dims=bad)
+
+
+def test_dims_of_numpy_are_dims(where: dict[str, Any], images: list[Path]) -> None:
+    """The lineage is JSON all the same."""
+    with Scorer("triplet_branch", **where, dims=np.int64(SHORT)) as scorer:
+        assert b'"dims": 5' in next(iter(scorer.lineage.to_metadata().values()))
+        np.testing.assert_allclose(scorer.embed(images), expected_prefixes(images, SHORT), atol=1e-5)
 
 
 def test_an_async_scorer_and_a_pickled_one_cut_too(repository: Path, images: list[Path]) -> None:

@@ -63,12 +63,24 @@ def test_rates_that_are_given_stay() -> None:
 
 @pytest.mark.parametrize(
     ("per_epoch", "epochs", "frozen"),
-    [(8, 188, 13), (100, 20, 1), (300, 20, 1), (1, 200, 100), (7, 5, 4), (300, 1, 0), (10, 0, 0), (50, None, 2)],
+    [
+        (8, 188, 12),
+        (100, 20, 1),
+        (190, 20, 1),
+        (300, 20, 0),
+        (1000, 20, 0),
+        (1, 200, 100),
+        (7, 5, 4),
+        (100, 1, 0),
+        (10, 0, 0),
+        (50, None, 2),
+        (1000, None, 0),
+    ],
 )
 def test_frozen_epochs_make_about_a_hundred_steps_but_never_all(
     per_epoch: int, epochs: int | None, frozen: int
 ) -> None:
-    """Whole epochs; at least one is left in which the base network moves, where their number is known."""
+    """The nearest number of epochs; one at least is left in which the base network moves, where theirs is known."""
     config = _config().model_copy(update={"epochs": epochs})
     assert with_frozen(config, TRAINED, per_epoch=per_epoch).freeze.epochs == frozen
     random = usual_rates("convolutions", trained=False)

@@ -27,7 +27,7 @@ def test_every_head_is_measured_on_the_classes_set_aside(normalize: bool) -> Non
     seen = labels < 20
     trained = ClosedHead(random.normal(size=(6, 12)).astype(np.float32), np.zeros(6, np.float32), {})
     candidates = try_heads(
-        find_scatter(features[seen], labels[seen]),
+        find_scatter(features[seen], labels[seen], dim=6),
         trained,
         features[~seen],
         labels[~seen],
@@ -73,9 +73,13 @@ def test_a_tenth_of_forty_classes_or_more_is_set_aside() -> None:
 
 def test_the_trained_layer_stays_without_a_look_where_nothing_can_be_chosen() -> None:
     """And the facts say which of the reasons it was."""
-    assert why_trained(config(head="trained", head_classes=0), has_classes=True) == "asked for"
-    assert why_trained(config(head_classes=0), has_classes=False) == "tuples have no classes to fit another on"
-    assert "which takes 40 training classes" in str(why_trained(config(head_classes=0), has_classes=True))
-    assert why_trained(config(head_classes=8), has_classes=True) is None
-    assert why_trained(config(head="lda", head_classes=0), has_classes=True) is None
-    assert why_trained(config(head="pca", head_classes=0), has_classes=False) is None
+    assert why_trained(config(head="trained", head_classes=0), num_classes=50) == "asked for"
+    assert why_trained(config(head_classes=0), num_classes=0) == "tuples have no classes to fit another on"
+    none = "no classes were set aside to choose another on, "
+    assert why_trained(config(head_classes=0), num_classes=39) == f"{none}which takes 40 training classes"
+    assert why_trained(config(head_classes=0), num_classes=44) == f"{none}for head_classes is 0"
+    turned = config(head_classes=0, augment={"turns": True, "mirrors": True})
+    assert why_trained(turned, num_classes=8 * 39) == f"{none}which takes 40 training classes"
+    assert why_trained(config(head_classes=8), num_classes=50) is None
+    assert why_trained(config(head="lda", head_classes=0), num_classes=50) is None
+    assert why_trained(config(head="pca", head_classes=0), num_classes=0) is None

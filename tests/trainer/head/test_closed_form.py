@@ -218,7 +218,7 @@ def test_what_nothing_can_be_fitted_to_is_refused_in_one_line() -> None:
         assert "two images or more" in refused(features[:1], labels[:1], method)
     assert "one with two different images, got none" in refused(features[:9], np.arange(9, dtype=np.int64))
     assert "at least 2, got 1" in refused(features, np.zeros(len(features), np.int64))
-    assert "there are no classes" in refused(features, None)
+    assert "expected classes for lda, none for pca, got one without classes" in refused(features, None)
     assert "one for each of" in refused(features, labels[:-1])
     assert "one of lda, pca" in refused(features, labels, "ica")
     with pytest.raises(UsageError, match="lambda of a closed-form head: expected above 0, got 0"):

@@ -73,3 +73,23 @@ def test_features_of_a_sample_stay_beside_their_labels(tmp_path: Path) -> None:
     nearest = [int(np.abs(whole - row).max(axis=1).argmin()) for row in found.values]
     assert images.labels[nearest].tolist() == found.labels.tolist()
     assert len(set(nearest)) == 12
+
+
+def test_classes_set_aside_stay_in_the_sample_of_very_many_classes(tmp_path: Path) -> None:
+    """The choice of a head rests on all of them, and training classes make room."""
+    images = read_folder(write_classes(tmp_path / "images", {f"c{number:03d}": 2 for number in range(64)}))
+    train, aside = (images.take(np.flatnonzero(mask)) for mask in (images.labels < 62, images.labels >= 62))
+    found = training_features(_branch(), train, aside, folder=tmp_path, seed=0, max_images=40)
+    assert (found.num_trained, len(found.values), found.num_images) == (36, 40, 128)
+    assert found.labels[36:].tolist() == [62, 62, 63, 63]
+    assert np.unique(np.bincount(found.labels[:36])).tolist() == [0, 2]
+    features, labels = found.of_unseen(train, aside)
+    assert (len(features), labels.tolist()) == (4, aside.labels.tolist())
+
+
+def test_many_images_set_aside_leave_room_for_the_others(tmp_path: Path) -> None:
+    """They are a sample of their share, or of a tenth of all."""
+    images = read_folder(write_classes(tmp_path / "images", {"a": 10, "b": 10, "c": 30, "d": 30}))
+    train, aside = (images.take(np.flatnonzero(mask)) for mask in (images.labels < 2, images.labels >= 2))
+    found = training_features(_branch(), train, aside, folder=tmp_path, seed=0, max_images=40)
+    assert (found.num_trained, len(found.values)) == (20, 40)

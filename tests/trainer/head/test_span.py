@@ -13,7 +13,7 @@ def test_span_of_few_images_changes_no_covariance(has_classes: bool) -> None:
     random = np.random.default_rng(0)
     features = (random.standard_normal((40, 90)) * random.uniform(0.1, 3, 90) + 5).astype(np.float32)
     labels = random.integers(0, 6, 40) if has_classes else None
-    scatter = find_scatter(features, labels)
+    scatter = find_scatter(features, labels, dim=8)
     centred = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
     within = centred.copy()
     for label in np.unique(labels) if labels is not None else ():

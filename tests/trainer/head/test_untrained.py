@@ -109,3 +109,44 @@ def test_turned_classes_are_fitted_on_and_judged_as_they_are(tmp_path: Path) -> 
     head = _head(images, tmp_path / "run", augment={"turns": True})
     assert head["chosen_on"] == {"classes": 8, "images": 24}
     assert head["fitted_on"]["images"] == 4 * 120
+
+
+def test_lda_has_its_usual_lambda_where_the_classes_set_aside_can_tell_nothing(tmp_path: Path) -> None:
+    """Five classes of 8 images and 55 of one: whatever the seed sets aside, LDA that is asked for is fitted."""
+    sizes = {f"c{number:02d}": 8 if number < 5 else 1 for number in range(60)}
+    images = write_classes(tmp_path / "images", sizes)
+    reasons = []
+    for seed in range(3):
+        head = _head(images, tmp_path / f"run{seed}", head="lda", seed=seed)
+        assert head["name"] == "lda"
+        reasons.append(head["why"])
+        if head["chosen_on"] is None:
+            assert head["lambda"] == USUAL_SHRINKAGE
+            assert "lambda is the usual 30, for none could be tried on the classes set aside: " in head["why"]
+    assert any("none could be tried" in why for why in reasons)
+
+
+def test_reasons_are_those_of_the_classes_that_there_are(tmp_path: Path) -> None:
+    """Forty classes are enough to choose on: that none were set aside was asked for."""
+    images = _write_hues(tmp_path / "images", 40)
+    none = "lambda is the usual 30, for no classes were set aside to choose it on, for head_classes is 0"
+    assert _head(images, tmp_path / "auto", head_classes=0)["why"] == f"there are 40 classes; {none}"
+    assert _head(images, tmp_path / "lda", head="lda", head_classes=0)["why"] == f"asked for; {none}"
+    few = _write_hues(tmp_path / "few", 9)
+    taking = "lambda is the usual 30, for no classes were set aside to choose it on, which takes 40 training classes"
+    assert _head(few, tmp_path / "of-few")["why"] == f"there are 9 classes; {taking}"
+    turned = _head(few, tmp_path / "turned", augment={"turns": True}, head="lda")
+    assert turned["why"] == f"asked for; {taking}"
+
+
+def test_dims_that_the_images_cannot_fill_are_told_and_promise_nothing(tmp_path: Path) -> None:
+    """Twelve images have eleven directions: a warning, the facts, and prefixes below eleven."""
+    events: list[dict[str, Any]] = []
+    run = _run(_write_hues(tmp_path / "images", 6, per_class=2), tmp_path / "run", dim=32, report=events.append)
+    assert run.facts["head"]["directions"] == 11
+    assert run.facts["head"]["reduced_to"] >= 11
+    assert [each["dims"] for each in run.facts["prefixes"]] == [8]
+    told = [event["message"] for event in events if event["event"] == "warning"]
+    assert any(
+        line.startswith("the last 21 of 32 numbers of every vector are 0, for the features have 11") for line in told
+    )

@@ -9,20 +9,24 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from safetensors.torch import save_file
 
 from artifact.errors import UsageError
 from tests.shared.shapes_run import fit_small, lines_of
 from trainer.config.config import make_config
 from trainer.config.progressive import smaller_steps
+from trainer.config.rates import Rates, usual_rates
 from trainer.config.settings import FreezeConfig, ProgressiveConfig
 from trainer.loop import trial
 from trainer.loop.budget import seconds_of, settle_length, steps_within
 from trainer.loop.distributed import joined
 from trainer.loop.preparation import prepare
 from trainer.loop.trial import Costs, Phase, phase_starts, try_out
+from trainer.networks.base_networks import build_base
 from trainer.run.saved_run import read_config
 
 CONFIG = make_config({"images": "x", "kind": "triplet", "loop": {"validate_every": 1}})
+CONV4 = usual_rates("conv4", trained=False)
 
 
 def _costs(*phases: tuple[int, float], look: float = 0.0) -> Costs:
@@ -38,7 +42,7 @@ def _costs(*phases: tuple[int, float], look: float = 0.0) -> Costs:
 )
 def test_steps_fit_and_one_more_does_not(seconds: float, costs: Costs) -> None:
     """Against a plain sum over steps; every epoch of 10 ends with a look at what is held out."""
-    steps = steps_within(seconds, costs, CONFIG, per_epoch=10)
+    steps = steps_within(seconds, costs, CONFIG, CONV4, per_epoch=10)
 
     def plain(count: int) -> float:
         starts = [phase.first_epoch * 10 for phase in costs.phases]
@@ -48,7 +52,25 @@ def test_steps_fit_and_one_more_does_not(seconds: float, costs: Costs) -> None:
     assert plain(steps) <= seconds + 1e-9
     assert plain(steps + 1) > seconds - 1e-9
     if steps:
-        assert seconds_of(steps, costs, CONFIG, per_epoch=10) == pytest.approx(plain(steps))
+        assert seconds_of(steps, costs, CONFIG, CONV4, per_epoch=10) == pytest.approx(plain(steps))
+
+
+@pytest.mark.parametrize("seconds", [0.05, 1.0, 2.9, 3.6, 7.3, 15.0, 100.0])
+def test_steps_of_a_network_that_stands_still_at_first_are_the_most_that_fit(seconds: float) -> None:
+    """Thirty of them, never the last epoch; a run of an epoch more may take less time, so all numbers are tried."""
+    rates = Rates(adamw=1e-3, sgd=0.03, frozen_steps=30)
+    costs = _costs((0, 0.01), (3, 0.2))
+
+    def plain(count: int) -> float:
+        frozen = 10 * min(3, -(-count // 10) - 1)
+        return sum(0.01 if step < frozen else 0.2 for step in range(count))
+
+    steps = steps_within(seconds, costs, CONFIG, rates, per_epoch=10)
+    assert steps == max(count for count in range(1000) if plain(count) <= seconds + 1e-9)
+    if steps:
+        assert seconds_of(steps, costs, CONFIG, rates, per_epoch=10) == pytest.approx(plain(steps))
+    given = CONFIG.model_copy(update={"freeze": FreezeConfig(epochs=3)})
+    assert seconds_of(20, costs, given, rates, per_epoch=10) == pytest.approx(0.2)
 
 
 def test_steps_in_smaller_images_count_less() -> None:
@@ -58,8 +80,8 @@ def test_steps_in_smaller_images_count_less() -> None:
     for count in (1, 15, 40, 333):
         smaller = smaller_steps(config, count)
         plain = sum((0.01 if step < 20 else 0.2) * (1 / 3 if step < smaller else 1) for step in range(count))
-        assert seconds_of(count, costs, config, per_epoch=10) == pytest.approx(plain)
-        assert steps_within(plain + 1e-9, costs, config, per_epoch=10) == count
+        assert seconds_of(count, costs, config, CONV4, per_epoch=10) == pytest.approx(plain)
+        assert steps_within(plain + 1e-9, costs, config, CONV4, per_epoch=10) == count
 
 
 @pytest.mark.parametrize(
@@ -114,6 +136,22 @@ def test_run_with_minutes_is_the_run_of_its_steps(shapes: Path, tmp_path: Path, 
     assert "budget" not in counted.facts
 
 
+def test_minutes_leave_time_for_all_layers_of_trained_weights(shapes: Path, tmp_path: Path) -> None:
+    """About a hundred steps were to be frozen; of seventeen the last epoch is not, as in the run of its steps."""
+    weights = tmp_path / "w.safetensors"
+    save_file(build_base("test_resnet", size=32).module.state_dict(), weights)
+    values = {"base": "test_resnet", "weights": weights, "size": 32, "epochs": None}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trainer.loop.budget.steps_within", lambda *_, **__: 17)
+        patch.setattr("trainer.loop.budget.TRIAL_SHARE", 1e-3)
+        timed = fit_small(shapes, tmp_path / "timed", minutes=5, **values)
+    counted = fit_small(shapes, tmp_path / "counted", steps=17, **values)
+    assert timed.config == counted.config
+    assert timed.config.freeze.epochs == timed.config.epochs - 1 > 0  # type: ignore[operator]
+    assert timed.checkpoint_sha256 == counted.checkpoint_sha256
+    assert lines_of(timed.path) == lines_of(counted.path)
+
+
 @pytest.mark.parametrize("validation", [None, "none"])
 def test_trial_leaves_the_run_as_it_was(shapes: Path, tmp_path: Path, validation: str | None) -> None:
     """Weights, statistics and torch's generator to the bit; what is measured is above nothing, if it is there."""
@@ -123,7 +161,7 @@ def test_trial_leaves_the_run_as_it_was(shapes: Path, tmp_path: Path, validation
         prepared = prepare(make_config(values), report=lambda event: None)
         before = {name: value.clone() for name, value in prepared.base.module.state_dict().items()}
         state = torch.random.get_rng_state()
-        costs = try_out(prepared, ranks, tmp_path, allowance_s=0.2)
+        costs = try_out(prepared, ranks, tmp_path, allowance_s=0.2, budget_s=60)
     assert torch.equal(torch.random.get_rng_state(), state)
     for name, value in prepared.base.module.state_dict().items():
         assert torch.equal(value, before[name]), name
@@ -138,7 +176,7 @@ def test_budget_that_is_too_short_is_refused_in_one_line(
     shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, minutes: float, words: str
 ) -> None:
     """What was spent, what a few steps and the end take, and the option; nothing is written."""
-    monkeypatch.setattr(trial, "_time_rest", lambda _: (1.0, 1.0))
+    monkeypatch.setattr(trial, "_time_rest", lambda *_, **__: (1.0, 1.0))
     if minutes > 0.001:  # however fast this machine reads
         monkeypatch.setattr("trainer.loop.budget._require_time", lambda *_: None)
     with pytest.raises(UsageError) as caught:
