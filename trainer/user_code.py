@@ -18,6 +18,9 @@ from typing import Any
 
 from artifact.errors import UsageError
 
+FAILURES = (Exception, SystemExit)
+"""What foreign code may end in, `sys.exit` on import or in a call included; Ctrl-C is the user's own."""
+
 
 def is_user_code(text: str) -> bool:
     """Whether a setting names code of the user's instead of something of ours."""
@@ -77,5 +80,5 @@ def _import(path: str, *, what: str, where: str) -> ModuleType:
             got = f"no module {error.name} in {folder}"
             raise UsageError(what, expected="a module that can be imported", got=got, where=where, mend=mend) from None
         raise UsageError(what, expected="a module that can be imported", got=failure(error), where=where) from None
-    except Exception as error:  # whatever a user's module does on import
+    except FAILURES as error:
         raise UsageError(what, expected="a module that can be imported", got=failure(error), where=where) from None

@@ -80,7 +80,8 @@ def _expectation(error: dict[str, Any], model: type[Settings]) -> str:
         case "missing":
             return _CHOICES.get(".".join(map(str, error["loc"])), "a value")
         case "finite_number":
-            return f"a finite number{f' in {bounds}' if bounds else ''}"
+            joint = " in " if ".." in bounds else ", "
+            return f"a finite number{joint + bounds if bounds else ''}"
         case kind:
             noun = {
                 "int": "a whole number",

@@ -3,7 +3,8 @@
 Decision a reader would question: open settings follow from versions, images and speeds that may be others now (default
 epochs, what is held out, the steps of a time budget). So they are taken from config.yaml, not settled anew; what the
 command does say is compared with it and refused by its name. Only what follows from the loss, as it always did, is
-left to that: a miner counts as asked for where it is named.
+left to that: a miner counts as asked for where it is named. The precision `auto` is open too: what it was is filled in,
+for the run may go on on another device.
 """
 
 from __future__ import annotations
@@ -34,6 +35,6 @@ def _filled(given: Settings, written: Settings) -> Settings:
         mine, theirs = getattr(given, name), getattr(written, name)
         if isinstance(mine, Settings):
             update[name] = _filled(mine, theirs)
-        elif mine is None and name not in _OF_THE_LOSS:
+        elif (mine is None and name not in _OF_THE_LOSS) or (name == "precision" and mine == "auto"):
             update[name] = theirs
     return given.model_copy(update=update)

@@ -25,7 +25,7 @@ from trainer.config.rates import Rates
 from trainer.config.settings import BALANCED, ROUNDS, TUPLES, FreezeConfig, OptimizerConfig
 
 Share = tuple[str, float]
-"""(`images`, `classes` or OPEN, share of them that is held out)."""
+"""(`images`, `classes`, `small_classes` or OPEN, share of them that is held out)."""
 
 OPEN = "open"
 """Of a share: images, or whole classes where these are too small for that (trainer/data/open_split.py)."""
@@ -93,6 +93,8 @@ def _normalize(config: TrainConfig, loss: Loss, distance: Distance) -> bool:
 def read_validation(text: str | None) -> Share | Path | None:
     """What is held out: `images:0.1`, `classes:0.2`, `none` (None) or the path of a folder or table; None: open.
 
+    `small_classes:0.3` is what a run writes whose open share passed classes over (trainer/data/split.py).
+
     Raises:
         UsageError: a share that is none, or a word that nobody could mean as a path.
     """
@@ -105,7 +107,7 @@ def read_validation(text: str | None) -> Share | Path | None:
         value = float(share)
     except ValueError:
         value = math.nan
-    if not colon or mode not in ("images", "classes"):
+    if not colon or mode not in ("images", "classes", "small_classes"):
         if colon and not math.isnan(value):  # image:0.1 is no folder that anybody meant
             expected = "images:SHARE, classes:SHARE, none or a folder"
             raise UsageError("validation", expected=expected, got=repr(text), where="--validation")

@@ -50,13 +50,16 @@ def open_class_folder(
     """
     if not folder.is_dir():
         got = "a file" if folder.is_file() else "nothing there"
-        raise DataError(what, expected="a folder with one folder of images per class", got=got, where=folder)
+        expected = "a folder with one folder of images per class" if needs_classes else "a folder of images"
+        raise DataError(what, expected=expected, got=got, where=folder)
     images = list_images(folder)
     source = FolderSource(images)
     names, labels = column_values(source, "id"), column_values(source, "label")
     rows = sorted((row for row, label in enumerate(labels) if label), key=lambda row: (labels[row], names[row]))
     if not rows and images and not needs_classes:
         return plain_folder(folder, images, _passed_over(images, 0))
+    if not rows and not needs_classes:
+        raise no_images(what, images.passed_over, expected="images", got="none", where=folder)
     if not rows:
         raise no_images(
             what,

@@ -105,9 +105,10 @@ def open_dataset(
             return open_class_table(path, found, source, needs_classes=needs_classes or LABEL in columns)
         return open_tuple_table(path, found, source)
     if not path.is_dir() and (path.exists() or is_table_file(path.name)):
+        folder = "with one folder of images per class" if needs_classes else "of images"
         raise DataError(
             "images",
-            expected=f"a folder with one folder of images per class, or a table ({' '.join(FORMATS)})",
+            expected=f"a folder {folder}, or a table ({' '.join(FORMATS)})",
             got="another file" if path.exists() else "nothing there",
             where=path,
         )

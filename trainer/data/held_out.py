@@ -18,7 +18,14 @@ from trainer.data.dataset import Dataset, DatasetFiles, files_of
 from trainer.data.images import Images
 from trainer.data.notices import warn
 from trainer.data.open_split import choose_split
-from trainer.data.split import split_classes, split_images, split_tuples, without_copies
+from trainer.data.split import (
+    num_different,
+    num_held_out_classes,
+    split_classes,
+    split_images,
+    split_tuples,
+    without_copies,
+)
 from trainer.data.tuple_table import TupleFiles, TupleRows, only_used
 
 
@@ -45,18 +52,20 @@ def can_validate(images: Images | None) -> bool:
 def share_of(opened: DatasetFiles, share: tuple[str, float] | None, *, given: str) -> tuple[str, float] | None:
     """How much of a data set is held out: of images without classes nothing, for nothing is measured on them.
 
+    That is what an open share comes to there; one that was asked for is refused.
+
     Args:
         opened: what is held out of.
-        share: (`images` or `classes`, share), or None.
+        share: (`images`, `classes`, `small_classes` or `open`, share), or None.
         given: the setting, for messages.
 
     Raises:
-        UsageError: a share of classes where there are none.
+        UsageError: a share of classes where there are none, or of images where nothing can be measured on them.
     """
     if files_of(opened).classes:
         return share
     is_tuples = isinstance(opened, TupleFiles)
-    if share is not None and share[0] == "classes":
+    if share is not None and share[0] != OPEN and not (is_tuples and share[0] == "images"):
         raise UsageError(
             f"validation of {'a table of tuples' if is_tuples else 'images without classes'}",
             expected=f"{'images:SHARE' if is_tuples else 'none'}, or another table or folder",
@@ -73,7 +82,7 @@ def split_dataset(
 
     Args:
         dataset: all that was read.
-        validation: a set of its own, (`images`, `classes` or `open`, share), or None to train on all.
+        validation: a set of its own, (`images`, `classes`, `small_classes` or `open`, share), or None to train on all.
         kind: decides how many classes must stay.
         seed: decides the split.
         report: gets warnings.
@@ -97,13 +106,28 @@ def split_dataset(
     if mode == "images":
         rows, held = split_images(images, share, seed=seed)
     else:
-        rows, held = split_classes(images, share, seed=seed, min_train=min_train)
+        try:
+            rows, held = split_classes(images, share, seed=seed, min_train=min_train, mode=mode)
+        except DataError as error:
+            raise error.but(mend=_way_to_validate(images, seed=seed, min_train=min_train)) from None
     held_out = _without_copies(images.take(held), images.take(rows), report)
     if can_validate(held_out):
         return DataSplit(train=images.take(rows), held_out=held_out, validation=said)
-    message = "nothing was held out, so there are no held-out metrics and no threshold: the classes are too small"
-    warn(report, f"{message}; use --validation classes:0.2 or a folder")
+    why = "there is one class only" if len(images.files.classes) == 1 else "the classes are too small"
+    message = f"nothing was held out, so there are no held-out metrics and no threshold: {why}"
+    warn(report, f"{message}; {_way_to_validate(images, seed=seed, min_train=min_train)}")
     return DataSplit(train=images, validation=said)
+
+
+def _way_to_validate(images: Images, *, seed: int, min_train: int) -> str:
+    """What would hold something out of these images: only what does is named."""
+    ways = []
+    num_classes, sizes = len(images.files.classes), num_different(images)
+    if num_classes - num_held_out_classes(0.2, num_classes) >= min_train and int(np.sum(sizes > 1)) > 1:
+        ways.append("classes:0.2")
+    if can_validate(images.take(split_images(images, 0.1, seed=seed)[1])):
+        ways.append("images:0.1")
+    return f"use --validation {' or '.join([*ways, ''])}a folder of other images with classes"
 
 
 def _as_setting(mode: str, share: float) -> str:

@@ -6,6 +6,8 @@ Decisions a reader would question:
   nothing would be held out and there would be no threshold.
 - Then whole classes are held out: as many as give the different pairs that a threshold takes (decision 0021), and a
   tenth of them at least; but never more than a third of the classes or of the images, for they are missed in training.
+  Classes that do not fit into that third are passed over: whether anything is held out must not depend on where a large
+  one happens to stand.
 """
 
 from __future__ import annotations
@@ -18,10 +20,19 @@ from artifact.arrays import Indices
 from artifact.events import Report
 from trainer.data.images import Images
 from trainer.data.notices import Notice
-from trainer.data.split import MIN_SMALL_CLASSES, class_order, num_held_out_classes, split_images
+from trainer.data.split import (
+    CLASSES,
+    MAX_SHARE,
+    MIN_SMALL_CLASSES,
+    SMALL_CLASSES,
+    class_order,
+    num_different,
+    num_held_out_classes,
+    small_class_order,
+    split_images,
+)
 
 _CLASS_SHARE = 0.1
-_MAX_SHARE = 1 / 3
 _NEEDED_PAIRS = round(MIN_FALSE_ACCEPTS / FALSE_ACCEPT_RATE)
 
 
@@ -36,13 +47,15 @@ def choose_split(images: Images, share: float, *, seed: int, min_train: int, rep
         report: is told where it is classes.
 
     Returns:
-        (`images` or `classes`, share), where classes cannot be spared (`images`, share) too.
+        (`images`, `classes` or, where some are passed over, `small_classes`; share); where classes cannot be spared
+        (`images`, share) too.
     """
     num_classes = len(images.files.classes)
     held = split_images(images, share, seed=seed)[1]
     if len(np.unique(images.labels[held])) >= min(MIN_SMALL_CLASSES, -(-num_classes // 2)):
         return "images", share
-    sizes = _num_different(images)[class_order(images, seed=seed)]
+    order = small_class_order(images, seed=seed)
+    sizes = num_different(images)[order]
     count = num_spared(sizes, min_train=min_train)
     if count is None:
         return "images", share
@@ -53,7 +66,8 @@ def choose_split(images: Images, share: float, *, seed: int, min_train: int, rep
             is_warning=False,
         ).to_event()
     )
-    return "classes", _share_of(count, num_classes)
+    mode = CLASSES if order[:count] == class_order(images, seed=seed)[:count] else SMALL_CLASSES
+    return mode, _share_of(count, num_classes)
 
 
 def num_spared(sizes: Indices, *, min_train: int) -> int | None:
@@ -69,20 +83,12 @@ def num_spared(sizes: Indices, *, min_train: int) -> int | None:
     counts = np.arange(1, len(sizes) + 1)
     images = np.cumsum(sizes)
     pairs = (images**2 - np.cumsum(sizes**2)) // 2
-    can_be = (counts <= min(_MAX_SHARE * len(sizes), len(sizes) - min_train)) & (images <= _MAX_SHARE * images[-1])
+    can_be = (counts <= min(MAX_SHARE * len(sizes), len(sizes) - min_train)) & (images <= MAX_SHARE * images[-1])
     most = int(can_be.sum())
     if most < 2:
         return None
     is_enough = (counts >= max(2, _CLASS_SHARE * len(sizes))) & (pairs >= _NEEDED_PAIRS)
     return min(most, int(np.argmax(is_enough)) + 1) if is_enough.any() else most
-
-
-def _num_different(images: Images) -> Indices:
-    """int64 [classes], how many different images each class has."""
-    content: list[set[str]] = [set() for _ in images.files.classes]
-    for label, digest in zip(images.labels, images.hashes, strict=True):
-        content[label].add(digest)
-    return np.array([len(digests) for digests in content], np.int64)
 
 
 def _share_of(count: int, num_classes: int) -> float:

@@ -5,6 +5,9 @@ Decisions a reader would question:
   side, or the held-out recall would be a lie.
 - Of a class either at least two images are held out or none, because recall@1 is leave-one-out within the held-out set;
   and at least two stay to train on. A class of fewer than four different images is trained on as a whole.
+- Whole classes are held out in an order of content and seed. Where that was not asked for, those that do not fit into a
+  third of the images are passed over (SMALL_CLASSES): that is an order of its own, with a name of its own in
+  config.yaml, for shares of classes mean what they always did.
 - Two images of every class would be a third of a folder with six images in each. So of classes whose share is less than
   two images, some give two and the others none: as many as the share asks for, but 25 where there are so many.
 - Tuples that share an image, directly or through others, stay on one side: whole components of the table, chosen by
@@ -24,6 +27,12 @@ from artifact.arrays import Indices
 from artifact.errors import DataError
 from trainer.data.images import Images
 from trainer.data.tuple_table import TupleRows
+
+CLASSES, SMALL_CLASSES = "classes", "small_classes"
+"""Ways to hold whole classes out, as `--validation` calls them: all in their order, or without those too large."""
+
+MAX_SHARE = 1 / 3
+"""Of the images, that SMALL_CLASSES holds out at most."""
 
 MIN_SMALL_CLASSES = 25
 """Enough classes for a figure that means something."""
@@ -53,8 +62,17 @@ def split_images(images: Images, share: float, *, seed: int) -> tuple[Indices, I
     return _train_and_held_out([index for digest in chosen for index in groups[digest]], len(images))
 
 
-def split_classes(images: Images, share: float, *, seed: int, min_train: int) -> tuple[Indices, Indices]:
+def split_classes(
+    images: Images, share: float, *, seed: int, min_train: int, mode: str = CLASSES
+) -> tuple[Indices, Indices]:
     """Hold out `share` of the classes, at least two; int64 indices (train, held out), sorted.
+
+    Args:
+        images: with classes.
+        share: between 0 and 1.
+        seed: decides which classes come first.
+        min_train: classes that must stay.
+        mode: CLASSES or SMALL_CLASSES.
 
     Raises:
         DataError: too few classes to hold two out and keep `min_train`.
@@ -67,9 +85,8 @@ def split_classes(images: Images, share: float, *, seed: int, min_train: int) ->
             expected=f"at least {count + min_train}",
             got=str(num_classes),
             where=images.files.root,
-            mend="use --validation images:0.1",
         )
-    chosen = class_order(images, seed=seed)[:count]
+    chosen = (small_class_order if mode == SMALL_CLASSES else class_order)(images, seed=seed)[:count]
     return _train_and_held_out(np.flatnonzero(np.isin(images.labels, chosen)).tolist(), len(images))
 
 
@@ -85,6 +102,29 @@ def class_order(images: Images, *, seed: int) -> list[int]:
         content[label].append(digest)
     keys = [_order("".join(sorted(digests)), seed) for digests in content]
     return sorted(range(len(content)), key=keys.__getitem__)
+
+
+def small_class_order(images: Images, *, seed: int) -> list[int]:
+    """Every class, in the order of `class_order`; those that do not fit into a third of the images come last.
+
+    A class fits if its different images and those of the classes before it that fit are not more than that; and if it
+    is not more than half of it, for two classes at least are held out.
+    """
+    sizes, kept, passed_over, taken = num_different(images), list[int](), list[int](), 0
+    most = MAX_SHARE * int(sizes.sum())
+    for label in class_order(images, seed=seed):
+        fits = int(sizes[label]) <= min(most - taken, most / 2)
+        taken += int(sizes[label]) if fits else 0
+        (kept if fits else passed_over).append(label)
+    return kept + passed_over
+
+
+def num_different(images: Images) -> Indices:
+    """int64 [classes], how many different images each class has."""
+    content: list[set[str]] = [set() for _ in images.files.classes]
+    for label, digest in zip(images.labels, images.hashes, strict=True):
+        content[label].add(digest)
+    return np.array([len(digests) for digests in content], np.int64)
 
 
 def split_tuples(tuples: TupleRows, hashes: Sequence[str], share: float, *, seed: int) -> tuple[Indices, Indices, bool]:

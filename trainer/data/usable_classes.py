@@ -16,7 +16,7 @@ from artifact.events import Report
 from artifact.listing import listed
 from trainer.data.image_files import ImageFiles
 from trainer.data.images import Images
-from trainer.data.notices import lonely_classes
+from trainer.data.notices import lonely_classes, warn
 
 MIN_IMAGES = 2
 
@@ -59,6 +59,16 @@ def usable_classes(images: Images, *, kind: str, report: Report) -> Images:
     names = [images.files.classes[index] for index in lonely]
     report(lonely_classes(names).to_event())
     return images.take(np.flatnonzero(np.isin(images.labels, usable)))
+
+
+def hint_at_inner_classes(files: ImageFiles, *, report: Report) -> None:
+    """Warn where all images are of one class whose folders may be the classes, and one class is not refused."""
+    inner = _inner_folder(files)
+    if inner is not None:
+        name = files.classes[0]
+        warn(
+            report, f"all images are of one class, {name}; if the classes are the folders in {inner}, name that folder"
+        )
 
 
 def lost_classes(files: ImageFiles, images: Images) -> list[str]:

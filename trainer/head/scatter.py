@@ -107,8 +107,9 @@ def _blocks(features: Vectors) -> Iterator[slice]:
 def _mean(features: Vectors) -> Numbers:
     """float64 [F]; raises DataError."""
     if features.ndim != 2 or len(features) < 2 or features.shape[1] == 0:
-        got = f"shape {list(features.shape)}"
-        raise DataError("features of the training images", expected="two images or more, [N, F]", got=got)
+        number = {0: "none", 1: "one"}.get(len(features)) if features.ndim == 2 and features.shape[1] else None
+        got = number or f"shape {list(features.shape)}, not [images, features]"
+        raise DataError("features of the training images", expected="two images or more", got=got)
     total = np.zeros(features.shape[1])
     for block in _blocks(features):
         total += features[block].sum(axis=0, dtype=np.float64)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,8 +43,9 @@ from trainer.loop.resumption import read_begun, resume_training
 from trainer.loop.saving import Saves
 from trainer.loop.training import Training, make_training
 from trainer.loop.untrained import fit_untrained
+from trainer.run.claim import claimed_begun, claimed_new
 from trainer.run.facts import first_facts
-from trainer.run.folder import check_output, create_run
+from trainer.run.folder import create_run
 from trainer.run.saved_run import Run, open_run, read_run_files
 from trainer.watch.hints import Watch
 from trainer.watch.selection import is_out_of_patience, is_validated
@@ -80,13 +81,14 @@ def fit(
     started = time.monotonic()
     output = Path(output)
     check_length(config)
-    with joined(config.loop.device) as ranks, _granted_threads():
+    with joined(config.loop.device) as ranks, _granted_threads(), ExitStack() as held:
         say: Report = report if report is not None and ranks.is_first else lambda event: None
         if resume:
-            begun = ranks.on_first(partial(read_begun, output))
+            begun = ranks.on_first(partial(read_begun, output, config))
+            ranks.on_first(lambda: held.enter_context(claimed_begun(output)))
             config = continued(as_begun(config, begun), begun)
         else:
-            ranks.on_first(partial(check_output, output))
+            ranks.on_first(lambda: held.enter_context(claimed_new(output)))
         if config.loop.tensorboard:
             require_tensorboard()  # before any image is read
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):

@@ -8,7 +8,9 @@ Decisions a reader would question:
   M_MMAP_THRESHOLD: some versions of glibc refuse one above 32 MB, and with both switches a step asks the kernel for
   nothing at all. M_TOP_PAD changes nothing beside them. Results are the same to the byte; the peak is some 10 to 40 %
   higher, for blocks of several sizes lie in one heap.
-- Only while training, and then what is free is given back, for this may be somebody's own program.
+- Only while training, and then what is free is given back, for this may be somebody's own program. Whoever sets one of
+  these switches stops glibc from finding its thresholds by itself, for good: every block above 128 kB would be asked of
+  the kernel. So afterwards they are set to what it comes to in a program that uses large blocks.
 - Nothing happens where it is not glibc (musl, macOS, Windows), or where the user has set its malloc up in the
   environment. Another allocator that was loaded before it is not asked and does not mind.
 """
@@ -21,11 +23,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
 """Parameters of mallopt, as malloc.h numbers them."""
 
 _NEVER, _NONE = -1, 0
-_USUAL_TRIM_BYTES, _USUAL_MMAP_MAX = 2 * 32 * 2**20, 65_536
+_USUAL_MMAP_BYTES, _USUAL_MMAP_MAX = 32 * 2**20, 65_536
 """What glibc comes to by itself once large blocks were freed."""
 
 
@@ -42,7 +44,8 @@ def kept_memory() -> Iterator[None]:
         yield
     finally:
         libc.mallopt(_MMAP_MAX, _USUAL_MMAP_MAX)
-        libc.mallopt(_TRIM_THRESHOLD, _USUAL_TRIM_BYTES)
+        libc.mallopt(_MMAP_THRESHOLD, _USUAL_MMAP_BYTES)
+        libc.mallopt(_TRIM_THRESHOLD, 2 * _USUAL_MMAP_BYTES)
         libc.malloc_trim(0)
 
 

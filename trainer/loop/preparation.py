@@ -32,7 +32,7 @@ from trainer.data.image_sides import median_side
 from trainer.data.images import Images
 from trainer.data.notices import NoticeLog, warn
 from trainer.data.tuple_table import TupleFiles, TupleRows
-from trainer.data.usable_classes import check_classes, usable_classes
+from trainer.data.usable_classes import check_classes, hint_at_inner_classes, usable_classes
 from trainer.head.set_aside import set_aside, set_aside_facts
 from trainer.networks.base_networks import BaseNetwork, build_base, make_preprocessing, source_of
 from trainer.objective.mining import MINERS, losses_of_miner
@@ -117,8 +117,11 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU,
     strategy = choose_strategy(
         given, is_tuples=isinstance(opened, TupleFiles), has_classes=bool(files_of(opened).classes)
     )
-    if config.is_trained and not isinstance(opened, TupleFiles):
-        check_classes(opened, kind=config.kind)
+    if not isinstance(opened, TupleFiles):
+        if config.is_trained:
+            check_classes(opened, kind=config.kind)
+        else:
+            hint_at_inner_classes(opened, report=report)
     base = _base_network(config, files_of(opened), fresh=not resuming)
     for note in base.notes if config.is_trained else (*base.notes, *base.untrained_notes):
         warn(report, note)

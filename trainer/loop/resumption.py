@@ -23,13 +23,44 @@ from trainer.run.folder import METRICS, STATE, change_config
 from trainer.run.saved_run import read_config, read_facts
 
 
-def read_begun(output: Path) -> TrainConfig:
-    """The configuration of an unfinished run; raises RunError where there is none, or a finished one."""
+def read_begun(output: Path, given: TrainConfig | None = None) -> TrainConfig:
+    """The configuration of an unfinished run.
+
+    Args:
+        output: its folder.
+        given: as the user wrote it, whose length is compared: it decides how the run goes on.
+
+    Raises:
+        RunError: there is no run, a finished one, or one of another length.
+    """
     if not output.is_dir():
         raise RunError("run to resume", expected="an unfinished run", got="nothing there", where=output)
-    if "end_time" in read_facts(output):
+    facts = read_facts(output)
+    if "end_time" in facts:
         raise RunError("run to resume", expected="an unfinished run", got="a finished run", where=output)
-    return read_config(output)
+    begun = read_config(output)
+    if given is not None:
+        minutes = None if given.minutes is None else round(given.minutes, 4)  # as facts.json has it
+        settled = facts.get("budget", {}).get("minutes")
+        lengths = (
+            ("minutes", settled, minutes),
+            ("steps", begun.steps, given.steps),
+            ("epochs", begun.epochs, given.epochs),
+        )
+        for key, saved, wanted in lengths:
+            if wanted not in (None, saved):
+                raise _other_setting(key, saved, wanted, where=output)
+    return begun
+
+
+def _other_setting(key: str, saved: Any, wanted: Any, *, where: Path) -> RunError:
+    """The refusal of a setting that is not what the run began with."""
+    mend = "resume with the same settings, or train into another folder"
+    expected, got = (
+        "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+        for value in (saved, wanted)
+    )
+    return RunError(f"{key} of the run to resume", expected=expected, got=got, where=where, mend=mend)
 
 
 def resume_training(training: Training) -> None:
@@ -80,10 +111,7 @@ def _check_resume(output: Path, prepared: Prepared, begun: TrainConfig) -> None:
     """Refuse to continue what was something else; no epoch need be finished yet."""
     difference = first_difference(prepared.config, begun)
     if difference is not None:
-        key, saved, wanted = difference
-        mend = "resume with the same settings, or train into another folder"
-        what = f"{key} of the run to resume"
-        raise RunError(what, expected=str(saved), got=str(wanted), where=output, mend=mend)
+        raise _other_setting(*difference, where=output)
     if read_facts(output)["data_sha256"] != prepared.data_sha256:
         sides = [side.files for side in (prepared.train, prepared.held_out) if side is not None]
         also = next(filter(None, map(newly_read, sides)), None)

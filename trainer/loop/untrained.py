@@ -43,7 +43,7 @@ def fit_untrained(
 
     Args:
         prepared: with a configuration whose `epochs` is 0.
-        output: the run folder.
+        output: the run folder, there and empty; nothing is written before the head is fitted.
         say: gets {"event": "head" | "warning" | "end", ...}.
         started: by time.monotonic().
         device: where features are computed.
@@ -56,13 +56,13 @@ def fit_untrained(
     """
     if resume:
         begin_again(output, prepared)
-    else:
-        facts = first_facts(data=prepared.data_facts(), seed=prepared.config.seed, base=prepared.base.to_dict())
-        create_run(output, prepared.config, facts | {"objective": objective_facts(prepared.config, prepared.loss)})
     branch = make_branch(prepared.config, prepared.base).to(device)
     branch.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stub lacks it
     run = Assessed(prepared=prepared, folder=output, branch=branch, objective=make_objective(prepared))
     found = head_without_training(branch, run.config, prepared.train, prepared.set_aside, folder=output)
+    if not resume:  # what can be refused was
+        facts = first_facts(data=prepared.data_facts(), seed=prepared.config.seed, base=prepared.base.to_dict())
+        create_run(output, prepared.config, facts | {"objective": objective_facts(prepared.config, prepared.loss)})
     assert found.layer is not None
     put_head(branch, found.layer)
     head = found.to_dict()

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from artifact.errors import UsageError
 from trainer.networks.source_network import Ends, Source, SourceNetwork, Start, Triple
 from trainer.networks.stages import run_once
-from trainer.user_code import failure, load_user_object
+from trainer.user_code import FAILURES, failure, load_user_object
 
 _WHERE = "--base"
 _OUTPUT = "float32 [N, features] or [N, C, H, W]"
@@ -52,7 +52,7 @@ class UserNetwork(SourceNetwork):
             run_once(self.module, images)
             whole = seen[0] if seen else None
             alone = run_once(chain, images)
-        except Exception as error:
+        except FAILURES as error:
             raise self.not_cut(f"its stages fail when chained, {failure(error)}") from None
         finally:
             hook.remove()
@@ -94,7 +94,7 @@ def _call(make: Callable[..., Any], size: int | None, *, what: str) -> Any:
         raise UsageError(f"{what} at any size", expected=expected, got="none", where="--size")
     try:
         return make(**arguments)
-    except Exception as error:  # whatever a user's function does
+    except FAILURES as error:
         at = f" at {size} px" if arguments else ""
         raise UsageError(f"{what}{at}", expected="a network", got=failure(error), where=_WHERE) from None
 
@@ -141,7 +141,7 @@ def _ends(module: nn.Module, *, what: str) -> Ends:
         return []
     try:
         parts = list(module.stages())  # type: ignore[operator] # the user's method
-    except Exception as error:
+    except FAILURES as error:
         raise UsageError(f"stages() of {what}", expected="its modules", got=failure(error), where=_WHERE) from None
     names = {id(inner): name for name, inner in module.named_modules()}
     if not parts or not all(id(part) in names for part in parts):
@@ -153,7 +153,7 @@ def _check_output(network: UserNetwork, *, what: str) -> None:
     """Two black images in; one vector or map of float32 for each out."""
     try:
         output = run_once(network.module, torch.zeros(2, 3, network.size, network.size))
-    except Exception as error:
+    except FAILURES as error:
         raise UsageError(
             f"{what} with images [2, 3, {network.size}, {network.size}]",
             expected=_OUTPUT,

@@ -19,7 +19,7 @@ from pathlib import Path
 from artifact.errors import TrainingError
 from trainer.networks.licence_text import licence_of_package
 from trainer.networks.packaged_weights import OfferedWeights, PackagedWeights, check_weights
-from trainer.user_code import failure
+from trainer.user_code import FAILURES, failure
 
 GROUP = "lookalike.weights"
 
@@ -103,7 +103,7 @@ def _said(point: EntryPoint, *, network: str) -> OfferedWeights:
     where = f"its entry point {point.name} = {point.value}"
     try:
         offered = point.load()()
-    except Exception as error:  # whatever a package does
+    except FAILURES as error:
         what = f"weights of the package {package}"
         raise TrainingError(what, expected="PackagedWeights", got=failure(error), where=where) from None
     weights = check_weights(offered, network=network, package=package, where=where)

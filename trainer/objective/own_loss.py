@@ -30,7 +30,7 @@ from artifact.losses.loss import OTHER_CLASS, PAIR, QUARTET, SAME_CLASS, TRIPLET
 from artifact.namespace import Array, Namespace
 from trainer.objective.tensors import TENSORS
 from trainer.objective.tuples import common_shape
-from trainer.user_code import failure, is_user_code, load_user_object
+from trainer.user_code import FAILURES, failure, is_user_code, load_user_object
 
 _WHERE = "--loss"
 
@@ -144,7 +144,7 @@ def _try_out(loss: Loss, name: str) -> None:
         values = loss.formula(TENSORS, *terms, **loss.margins(margin=1.0, margin2=0.5))
     except UsageError:  # its result is no loss
         raise
-    except Exception as error:  # a user's function may raise anything
+    except FAILURES as error:
         shapes = ", ".join(str(list(term.shape)) for term in terms)
         expected = f"a value per tuple from tensors of shape {shapes}, which broadcast"
         raise UsageError(what, expected=expected, got=failure(error), where=_WHERE) from error

@@ -38,8 +38,7 @@ def check_output(path: Path) -> None:
     if path.is_file() or (path.is_dir() and any(path.iterdir())):
         held = "a run" if (path / CONFIG).is_file() else "a file" if path.is_file() else "files"
         unfinished = (path / STATE).is_file() or (held == "a run" and not (path / CHECKPOINT).is_file())
-        mend = "name another folder" + (", or continue it with --resume" if unfinished else "")
-        raise OutputError("run folder", expected="a new or empty folder", got=held, where=path, mend=mend)
+        raise refused_output(path, got=held, also=", or continue it with --resume" if unfinished else "")
     parent = path
     while not parent.exists():
         parent = parent.parent
@@ -47,8 +46,16 @@ def check_output(path: Path) -> None:
         raise OutputError("run folder", expected="a place that can be written to", where=path)
 
 
+def refused_output(path: Path, *, got: str, also: str = "") -> OutputError:
+    """The refusal of a folder that is no new one; `also`: what else than another folder would do."""
+    mend = f"name another folder{also}"
+    return OutputError("run folder", expected="a new or empty folder", got=got, where=path, mend=mend)
+
+
 def create_run(path: Path, config: TrainConfig, facts: Mapping[str, Any]) -> None:
-    """Make the folder with configuration and first facts; raises OutputError."""
+    """Make the folder with configuration and first facts; raises OutputError, also where another run's are there."""
+    if (path / CONFIG).exists():
+        raise refused_output(path, got="a run")
     try:
         path.mkdir(parents=True, exist_ok=True)
         write_atomically(path / CONFIG, to_yaml(config).encode())

@@ -42,6 +42,7 @@ def _refusal(**values: Any) -> str:
         ({"dim": "many"}, "dim: expected a whole number, got 'many' (--dim)"),
         ({"size": 4}, "size: expected 8..4096, got 4 (--size)"),
         ({"seed": -1}, "seed: expected at least 0, below 4294967296, got -1 (--seed)"),
+        ({"minutes": float("nan")}, "minutes: expected a finite number, above 0, at most 100000, got nan (--minutes)"),
         ({"margin": float("nan")}, "margin: expected a finite number, got nan (--margin)"),
         ({"kind": None}, "kind: expected a text, got None (--kind)"),
         (

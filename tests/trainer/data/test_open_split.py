@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from artifact.errors import DataError
 from artifact.events import Report
 from tests.shared.class_folders import read_folder, write_classes
 from tests.shared.shapes_run import SHAPES, fit_small, write_shapes
 from trainer.config.resolution import read_validation
 from trainer.data.dataset import Dataset
 from trainer.data.held_out import DataSplit, split_dataset
+from trainer.data.images import Images
 from trainer.data.open_split import num_spared
-from trainer.data.split import class_order
+from trainer.data.split import class_order, small_class_order
 from trainer.loop.preparation import read_split
 
 
@@ -22,11 +24,20 @@ def _nothing(event: Any) -> None:
     """Told to nobody."""
 
 
-def _split(folder: Path, sizes: list[int], *, kind: str = "triplet", report: Report = _nothing) -> DataSplit:
-    images = read_folder(write_classes(folder, {f"c{number:03d}": size for number, size in enumerate(sizes)}))
-    share = read_validation(None)
+def _images(folder: Path, sizes: list[int]) -> Images:
+    return read_folder(write_classes(folder, {f"c{number:03d}": size for number, size in enumerate(sizes)}))
+
+
+def _split_as(
+    images: Images, validation: str | None, *, kind: str = "triplet", seed: int = 0, report: Report = _nothing
+) -> DataSplit:
+    share = read_validation(validation)
     assert isinstance(share, tuple)
-    return split_dataset(Dataset(images=images), share, kind=kind, seed=0, report=report)
+    return split_dataset(Dataset(images=images), share, kind=kind, seed=seed, report=report)
+
+
+def _split(folder: Path, sizes: list[int], *, kind: str = "triplet", report: Report = _nothing) -> DataSplit:
+    return _split_as(_images(folder, sizes), None, kind=kind, report=report)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +83,70 @@ def test_nothing_is_held_out_where_nothing_can_be_spared(sizes: list[int], kind:
     assert (split.held_out, split.validation, len(split.train)) == (None, "images:0.1", sum(sizes))
     assert [event["event"] for event in events] == ["warning"]
     assert "nothing was held out" in events[0]["message"]
+
+
+@pytest.mark.parametrize("sizes", [[60] + [3] * 20, [25, 25] + [3] * 20, [2] * 5 + [30, 9, 9], [36] + [3] * 24])
+def test_what_is_spared_does_not_depend_on_where_large_classes_stand(sizes: list[int], tmp_path: Path) -> None:
+    """Whatever the seed, as many classes and none too large; a large one that is passed over has a word of its own."""
+    images, said = _images(tmp_path, sizes), set[str]()
+    counts = set[int]()
+    for seed in range(24):
+        split = _split_as(images, None, seed=seed)
+        assert split.held_out is not None
+        assert split.validation is not None
+        mode, _, _ = split.validation.partition(":")
+        said.add(mode)
+        held = np.bincount(split.held_out.labels)
+        assert 3 * held.sum() <= sum(sizes)
+        counts.add(len(held))
+        again = _split_as(images, split.validation, seed=seed)  # as a run that goes on reads it
+        assert again.held_out is not None
+        assert again.held_out.hashes == split.held_out.hashes
+        if mode == "classes":
+            assert class_order(images, seed=seed)[: len(held)] == small_class_order(images, seed=seed)[: len(held)]
+    assert said == {"classes", "small_classes"}
+    assert len(counts) == 1
+
+
+def test_order_without_large_classes_is_that_of_a_plain_loop(tmp_path: Path) -> None:
+    """Each class that still fits into a third of the different images, none of more than half that; no copies."""
+    images = _images(tmp_path, [12, 2, 5, 3, 2, 9, 2])
+    for number in range(20):
+        (tmp_path / "c001" / f"copy{number}.png").write_bytes((tmp_path / "c001" / "00.png").read_bytes())
+    images, sizes = read_folder(tmp_path), [12, 2, 5, 3, 2, 9, 2]
+    for seed in range(10):
+        kept, rest = list[int](), list[int]()
+        for label in class_order(images, seed=seed):
+            fits = 3 * (sum(sizes[each] for each in kept) + sizes[label]) <= sum(sizes) >= 6 * sizes[label]
+            (kept if fits else rest).append(label)
+        assert small_class_order(images, seed=seed) == kept + rest
+
+
+@pytest.mark.parametrize(
+    ("sizes", "validation", "ways"),
+    [
+        ([10], "images:0.1", "a folder"),
+        ([10], "classes:0.2", "a folder"),
+        ([3, 3], "images:0.1", "a folder"),
+        ([3, 3], "classes:0.5", "a folder"),
+        ([3] * 6, "images:0.1", "classes:0.2 or a folder"),
+        ([12] * 3, "classes:0.2", "images:0.1 or a folder"),
+        ([12] * 4, "classes:0.9", "classes:0.2 or images:0.1 or a folder"),
+        ([1] * 6, "images:0.1", "a folder"),
+    ],
+)
+def test_advice_does_not_go_in_a_circle(sizes: list[int], validation: str, ways: str, tmp_path: Path) -> None:
+    """Only what would hold something out of these classes is named, and it does."""
+    images, said = _images(tmp_path, sizes), list[str]()
+    try:
+        _split_as(images, validation, report=lambda event: said.append(event["message"]))
+    except DataError as error:
+        said.append(str(error))
+    assert len(said) == 1
+    assert said[0].endswith(f"; use --validation {ways} of other images with classes")
+    assert ("there is one class only" in said[0]) == (sizes == [10] and validation == "images:0.1")
+    for way in ways.split(" or ")[:-1]:
+        assert _split_as(images, way).held_out is not None
 
 
 @pytest.mark.parametrize("seed", range(5))

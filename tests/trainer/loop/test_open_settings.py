@@ -83,3 +83,38 @@ def test_chosen_settings_stand_in_the_run_and_are_found_again(shapes: Path, tmp_
     goes_on = build_base("test_resnet", size=64, weights=again.path / "checkpoint.safetensors")
     taken = again.branch.get_submodule("base.network.network").state_dict()
     assert all(torch.equal(value, taken[key]) for key, value in goes_on.module.state_dict().items())
+
+
+def test_precision_that_was_left_open_is_that_of_the_first_device(
+    shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run goes on on a device without bf16; asked for by name, another precision is refused."""
+    monkeypatch.setattr("trainer.weights.precision._has_native_bf16", lambda device: True)
+    with pytest.raises(KeyboardInterrupt):
+        fit_small(shapes, tmp_path / "run", report=_until_epoch(1))
+    assert read_config(tmp_path / "run").loop.precision == "bf16"
+    monkeypatch.setattr("trainer.weights.precision._has_native_bf16", lambda device: False)
+    with pytest.raises(RunError, match=r"^loop.precision of the run to resume: expected bf16, got fp32"):
+        fit_small(shapes, tmp_path / "run", resume=True, loop={"precision": "fp32"})
+    assert fit_small(shapes, tmp_path / "run", resume=True).config.loop.precision == "bf16"
+
+
+def test_another_length_is_refused_by_name(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Minutes of another number or of a run without any, and steps of a run of epochs."""
+    monkeypatch.setattr("trainer.loop.budget.steps_within", lambda *_, **__: 17)
+    monkeypatch.setattr("trainer.loop.budget.TRIAL_SHARE", 1e-3)
+    for name, values in (("timed", {"minutes": 5.00001, "epochs": None}), ("counted", {})):
+        with pytest.raises(KeyboardInterrupt):
+            fit_small(shapes, tmp_path / name, report=_until_epoch(1), **values)
+    for name, values, words in (
+        ("timed", {"minutes": 4, "epochs": None}, "minutes of the run to resume: expected 5, got 4"),
+        ("counted", {"minutes": 4, "epochs": None}, "minutes of the run to resume: expected none, got 4"),
+        ("counted", {"steps": 24, "epochs": None}, "steps of the run to resume: expected none, got 24"),
+        ("counted", {"epochs": 5}, "epochs of the run to resume: expected 2, got 5"),
+        ("timed", {"epochs": 5}, "epochs of the run to resume: expected 4, got 5"),
+    ):
+        with pytest.raises(RunError) as caught:
+            fit_small(shapes, tmp_path / name, resume=True, **values)
+        assert str(caught.value).startswith(words)
+    run = fit_small(shapes, tmp_path / "timed", resume=True, minutes=5.00001, epochs=None)
+    assert run.facts["metrics"]["step"] == 17

@@ -127,7 +127,7 @@ def test_weights_of_the_network_stay(shapes: Path, tmp_path: Path) -> None:
 
 def test_flat_folder_gives_whitened_vectors_and_no_threshold(flat: Path, tmp_path: Path) -> None:
     """Nothing is held out, and the facts say why there is no threshold."""
-    run = _untrained(flat, tmp_path / "run", normalize=False)
+    run = _untrained(flat, tmp_path / "run", normalize=False, validation=None)
     assert (run.facts["num_images"], run.facts["num_classes"], run.facts["num_validation_images"]) == (160, 0, 0)
     assert run.facts["head"]["name"] == "pca"
     assert (run.threshold, run.facts["why_no_threshold"]) == (None, "the images have no classes")
@@ -150,7 +150,7 @@ def test_free_vectors_get_the_margin_as_mean_distance(shapes: Path, flat: Path, 
             (shapes, {"loss": "triplet_soft"}, 1.0),
         )
     ):
-        run = _untrained(images, tmp_path / str(number), **values)
+        run = _untrained(images, tmp_path / str(number), **{"validation": None} | values)
         assert not run.normalized
         assert run.facts["head"]["mean_different_distance"] == {"trained": None, "head": pytest.approx(expected, 1e-4)}
 
@@ -168,6 +168,46 @@ def test_classes_that_no_tuple_could_be_drawn_from_are_fitted_on(tmp_path: Path)
     for number, (images, got) in enumerate(((one, "two images or more"), (equal, "some that differ"))):
         with pytest.raises(DataError, match=f"features of the training images: expected {got}"):
             _untrained(images, tmp_path / f"refused{number}")
+
+
+def test_share_of_images_without_classes_is_refused(flat: Path, tmp_path: Path) -> None:
+    """Nothing is measured on them; only an open share gives way."""
+    for share in ("images:0.2", "classes:0.2", "small_classes:0.2"):
+        with pytest.raises(UsageError) as caught:
+            _untrained(flat, tmp_path / "run", validation=share)
+        assert str(caught.value) == (
+            "validation of images without classes: expected none, or another table or folder, "
+            f"got {share} (--validation)"
+        )
+    assert _untrained(flat, tmp_path / "run", validation=None).config.validation == "none"
+
+
+def test_class_that_may_hold_the_classes_is_told(shapes: Path, tmp_path: Path) -> None:
+    """One folder too far up: everything would be one class."""
+    (tmp_path / "images").mkdir()
+    shutil.copytree(shapes, tmp_path / "images" / "all")
+    run = _untrained(tmp_path / "images", tmp_path / "run", validation="none")
+    inner = tmp_path / "images" / "all"
+    line = f"all images are of one class, all; if the classes are the folders in {inner}, name that folder"
+    assert line in run.facts["warnings"]
+    right = _untrained(shapes, tmp_path / "right", validation="none")
+    assert not any("one class" in line for line in right.facts["warnings"])
+
+
+def test_nothing_to_fit_on_is_said_in_words_of_images(tmp_path: Path) -> None:
+    """An empty folder, none at all, one image: nobody is asked for class folders."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text").write_text("none")
+    write_noise(tmp_path / "one" / "a.png", 1)
+    for name, words in (
+        ("empty", "image folder: expected images, got none"),
+        ("gone", "image folder: expected a folder of images, got nothing there"),
+        ("text", "images: expected a folder of images, or a table (.csv"),
+        ("one", "features of the training images: expected two images or more, got one"),
+    ):
+        with pytest.raises(DataError) as caught:
+            _untrained(tmp_path / name, tmp_path / "run", validation=None)
+        assert str(caught.value).startswith(words)
 
 
 def test_tuples_are_measured_with_the_head(tmp_path: Path) -> None:

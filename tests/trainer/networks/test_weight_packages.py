@@ -82,6 +82,8 @@ def test_only_the_package_of_the_network_that_is_asked_for_is_imported(site: Pat
     ("code", "message"),
     [
         ("def weights(): raise ValueError('no disk')", "expected PackagedWeights, got ValueError: no disk at "),
+        ("def weights(): raise SystemExit(3)", "expected PackagedWeights, got SystemExit: 3 at "),
+        ("import sys; sys.exit(3)", "expected PackagedWeights, got SystemExit: 3 at "),
         ("raise ValueError('early')", "expected PackagedWeights, got ValueError: early at "),
         ("import no_such_module", "expected PackagedWeights, got ModuleNotFoundError: No module named "),
         ("wights = 1", "expected PackagedWeights, got AttributeError: "),

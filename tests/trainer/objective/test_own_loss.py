@@ -74,10 +74,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "neighbour.py").write_text("HALF = 0.5\n")
     (tmp_path / "broken.py").write_text("import a_package_that_nobody_has\n")
     (tmp_path / "crashing.py").write_text("raise ValueError('two\\nlines')\n")
+    (tmp_path / "leaving.py").write_text("raise SystemExit(3)\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield tmp_path
-    for name in ("ownlosses", "neighbour", "broken", "crashing"):
+    for name in ("ownlosses", "neighbour", "broken", "crashing", "leaving"):
         sys.modules.pop(name, None)
 
 
@@ -159,6 +160,10 @@ def test_own_loss_with_a_root_keeps_finite_gradients() -> None:
             "broken:f",
             "loss broken:f: expected a module that can be imported, got ModuleNotFoundError: No module named "
             "'a_package_that_nobody_has' at broken.py:1 (--loss)",
+        ),
+        (
+            "leaving:f",
+            "loss leaving:f: expected a module that can be imported, got SystemExit: 3 at leaving.py:1 (--loss)",
         ),
         (
             "crashing:f",
