@@ -34,8 +34,17 @@ DECIDE_NOTHING = (
 _LIMITS = ("max_megapixels", "max_image_mb")
 """Settings that runs of older versions do not have: their images, which the data hash tells, say what was left out."""
 
-_MEANT: Mapping[str, Any] = {"head": "trained", "head_classes": 0, "progressive.share": 0.0}
-"""Settings that runs of older versions do not have, and what these runs mean by that."""
+_MEANT: Mapping[str, Any] = {
+    "head": "trained",
+    "head_classes": 0,
+    "first_head": "random",
+    "progressive.share": 0.0,
+    "augment.crop": 1.0,
+    "augment.brightness": 0.0,
+    "augment.contrast": 0.0,
+    "augment.saturation": 0.0,
+}
+"""Settings that runs of older versions may not have, and what these runs mean by that."""
 
 _FORMER_DEFAULTS: Mapping[str, Any] = {"loop.validate_every": 1, **_MEANT}
 """Defaults of earlier versions, of settings whose default is another one by now, or open."""
