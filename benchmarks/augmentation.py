@@ -44,7 +44,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "elastic": {"elastic": 0.03},
     "thickness": {"thickness": 0.5},
 }
-OFF = dict.fromkeys(("rotate_deg", "translate", "scale", "brightness", "contrast", "saturation"), 0.0) | {"crop": 1.0}
+OFF = {"rotate_deg": 0.0, "translate": 0.0, "scale": 0.0}
 
 
 def configs() -> dict[str, AugmentConfig]:

@@ -103,7 +103,7 @@ class TrainConfig(Settings):
     base: str | None = None
     cut: int | None = Field(default=None, ge=1)
     pooling: Literal["avg", "max", "gem", "flatten"] | None = None
-    dim: int = Field(default=64, ge=1, le=MAX_DIM)
+    dim: int = Field(default=128, ge=1, le=MAX_DIM)
     size: int | None = Field(default=None, ge=8, le=MAX_SIZE_PX)
     fit: str = "stretch"
     epochs: int | None = Field(default=None, ge=0, le=MAX_EPOCHS)

@@ -6,10 +6,9 @@ once, before training, so the saved file holds every number that was used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 BALANCED: Literal["balanced"] = "balanced"
 ROUNDS: Literal["rounds"] = "rounds"
@@ -103,7 +102,8 @@ class FreezeConfig(Settings):
 class AugmentConfig(Settings):
     """Random changes of training images, whole batches at once; zeros and false switch each of them off.
 
-    Where `rotate_deg`, `translate` and `scale` are all 0, whatever is not mentioned is off too.
+    Where none of them is asked for by name, images of a run that begins with smaller ones change more
+    (trainer/config/progressive.py, STRONG).
 
     Attributes:
         rotate_deg: up to this many degrees either way.
@@ -127,27 +127,19 @@ class AugmentConfig(Settings):
     scale: float = Field(default=0.1, ge=0, le=4)
     aspect: float = Field(default=0.0, ge=0, le=4)
     shear_deg: float = Field(default=0.0, ge=0, le=60)
-    crop: float = Field(default=0.7, gt=0, le=1)
+    crop: float = Field(default=1.0, gt=0, le=1)
     elastic: float = Field(default=0.0, ge=0, le=0.5)
     thickness: float = Field(default=0.0, ge=0, le=1)
     flip: bool = False
-    brightness: float = Field(default=0.25, ge=0, le=4)
-    contrast: float = Field(default=0.25, ge=0, le=4)
-    saturation: float = Field(default=0.25, ge=0, le=4)
+    brightness: float = Field(default=0.0, ge=0, le=4)
+    contrast: float = Field(default=0.0, ge=0, le=4)
+    saturation: float = Field(default=0.0, ge=0, le=4)
     hue: float = Field(default=0.0, ge=0, le=0.5)
     grayscale: float = Field(default=0.0, ge=0, le=1)
     blur: float = Field(default=0.0, ge=0, le=1)
     erase: float = Field(default=0.0, ge=0, le=1)
     turns: bool = False
     mirrors: bool = False
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_moves(cls, values: Any) -> Any:
-        """Whoever takes the moves away, which are the most of it, wants images as they are."""
-        if isinstance(values, Mapping) and all(values.get(name) == 0 for name in ("rotate_deg", "translate", "scale")):
-            return {"crop": 1.0, "brightness": 0.0, "contrast": 0.0, "saturation": 0.0} | dict(values)
-        return values
 
     @property
     def changes_pixels(self) -> bool:

@@ -10,7 +10,7 @@ from trainer.augment.colour import draw_tones, recolour
 from trainer.augment.warp import draw_moves, warp
 from trainer.config.settings import AugmentConfig
 
-OFF = dict.fromkeys(("rotate_deg", "translate", "scale", "brightness", "contrast", "saturation"), 0.0) | {"crop": 1.0}
+OFF = {"rotate_deg": 0.0, "translate": 0.0, "scale": 0.0, "flip": False}
 IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (32, 36, 60, 3), np.uint8))
 EACH = [
     {"rotate_deg": 20.0},
