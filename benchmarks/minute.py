@@ -40,7 +40,7 @@ RATES = (3e-4, 1e-3, 3e-3, 1e-2)
 KINDS = ("triplet", "siamese", "quartet")
 USERS: dict[str, dict[str, Any]] = {
     "resnet10t": {"base": "resnet10t", "size": 64, "dim": 128},
-    "our network": {"base": "conv4", "size": 64, "dim": 64},
+    "our network": {"base": "conv4", "size": 64, "dim": 128},
 }
 ARMS = (*KINDS, *USERS)
 PARTIAL = Path("build/benchmark-minute.json")

@@ -42,7 +42,7 @@ def train(
         str | None, typer.Option(help="avg, max, gem or flatten. [default: the base network's own; small maps flatten]")
     ] = None,
     dim: Annotated[
-        int | None, typer.Option(help="embedding_dim: neurons of the embedding layer. [default: 64]")
+        int | None, typer.Option(help="embedding_dim: neurons of the embedding layer. [default: 128]")
     ] = None,
     margin: Annotated[
         float | None,

@@ -24,7 +24,7 @@ def test_every_snippet_runs_after_the_journey(
     """With a server on another port; what they print is what they say."""
     write_images(tmp_path / "demo-output" / "images" / "held_out" / "7", 36)  # the PNG files are 12
     for name, mode in (("digits", "branch"), ("digits_full", "full")):
-        write_tiny_artifact(tmp_path / f"{name}.onnx", name=name, mode=mode, dim=64)
+        write_tiny_artifact(tmp_path / f"{name}.onnx", name=name, mode=mode, dim=128)
         publish(tmp_path / f"{name}.onnx", tmp_path / "models")
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}

@@ -33,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         target = folder / "images" / str(number % 2 + 6) / f"{number % 2 + 6}-{number // 2:03d}.png"
         target.parent.mkdir(parents=True, exist_ok=True)
         path.rename(target)
-    write_tiny_artifact(folder / "digits.onnx", name="digits", dim=64)
+    write_tiny_artifact(folder / "digits.onnx", name="digits", dim=128)
     publish(folder / "digits.onnx", folder / "models")
     words = ["score", folder / "images", "--model", "digits", "--repository", folder / "models"]
     assert main([*map(str, words), "--output", str(folder / "vectors")]) == 0

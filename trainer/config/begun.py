@@ -34,10 +34,15 @@ DECIDE_NOTHING = (
 _LIMITS = ("max_megapixels", "max_image_mb")
 """Settings that runs of older versions do not have: their images, which the data hash tells, say what was left out."""
 
-_MEANT: Mapping[str, Any] = {"head": "trained", "head_classes": 0, "progressive.share": 0.0}
-"""Settings that runs of older versions do not have, and what these runs mean by that."""
+_MEANT: Mapping[str, Any] = {
+    "head": "trained",
+    "head_classes": 0,
+    "first_head": "random",
+    "progressive.share": 0.0,
+}
+"""Settings that runs of older versions may not have, and what these runs mean by that."""
 
-_FORMER_DEFAULTS: Mapping[str, Any] = {"loop.validate_every": 1, **_MEANT}
+_FORMER_DEFAULTS: Mapping[str, Any] = {"loop.validate_every": 1, "dim": 64, **_MEANT}
 """Defaults of earlier versions, of settings whose default is another one by now, or open."""
 
 
@@ -60,6 +65,8 @@ def as_begun(config: TrainConfig, begun: TrainConfig) -> TrainConfig:
         config: as the user wrote it.
         begun: of the run folder.
     """
+    if not config.augment.model_fields_set:
+        config = config.model_copy(update={"augment": begun.augment})
     given, former = _flat(config), _flat(begun)
     for key, value in _FORMER_DEFAULTS.items():
         if former[key] == value and (given[key] is None or not _is_set(config, key)):

@@ -79,6 +79,9 @@ class TrainConfig(Settings):
             training images, trainer/head), or `auto`: lda where it is better on training classes set aside for that.
         head_classes: training classes that are set aside from training to choose the head on, with `auto` and `lda`;
             0: none. None: a tenth of them, 8 to 60, where there are 40 or more.
+        first_head: the embedding layer before training: `random`, or `lda` of the features that the network has then.
+            None: `lda` for networks of timm with trained weights, eight classes or more and `head` `auto` or `lda`,
+            where `freeze.epochs` is left open too; else `random`.
         seed: decides split, weights, batches and augmentation.
         max_megapixels: larger images, by width x height in millions, are unreadable ones.
         max_image_mb: larger files are unreadable images; a megabyte is 2**20 bytes.
@@ -100,7 +103,7 @@ class TrainConfig(Settings):
     base: str | None = None
     cut: int | None = Field(default=None, ge=1)
     pooling: Literal["avg", "max", "gem", "flatten"] | None = None
-    dim: int = Field(default=64, ge=1, le=MAX_DIM)
+    dim: int = Field(default=128, ge=1, le=MAX_DIM)
     size: int | None = Field(default=None, ge=8, le=MAX_SIZE_PX)
     fit: str = "stretch"
     epochs: int | None = Field(default=None, ge=0, le=MAX_EPOCHS)
@@ -117,6 +120,7 @@ class TrainConfig(Settings):
     weights: Path | None = None
     head: Literal["trained", "lda", "pca", "auto"] = "auto"
     head_classes: int | None = Field(default=None, ge=0)
+    first_head: Literal["random", "lda"] | None = None
     seed: int = Field(default=0, ge=0, lt=2**32)
     max_megapixels: float = Field(default=DEFAULT_MAX_MEGAPIXELS, gt=0, le=MAX_LIMIT)
     max_image_mb: float = Field(default=DEFAULT_MAX_IMAGE_MB, gt=0, le=MAX_LIMIT)

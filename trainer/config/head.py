@@ -19,6 +19,33 @@ _FEWEST, _MOST = 8, 60
 TRAINED, LDA, PCA, AUTO = "trained", "lda", "pca", "auto"
 
 
+MIN_LDA_CLASSES = 8
+"""Of fewer classes LDA is the worse head for others (docs/decisions/0027)."""
+
+RANDOM = "random"
+"""The first embedding layer where it is none by a formula."""
+
+
+def usual_first_head(config: TrainConfig, *, knows_something: bool, num_classes: int) -> str:
+    """The embedding layer before training where it was left open.
+
+    Args:
+        config: its frozen epochs as they were asked for.
+        knows_something: whether the network's features are worth a head before it is trained.
+        num_classes: that are trained on; 0 where there are tuples.
+    """
+    is_open = config.is_trained and config.freeze.epochs is None and config.head in (AUTO, LDA)
+    return LDA if is_open and knows_something and num_classes >= MIN_LDA_CLASSES else RANDOM
+
+
+def check_first_head(config: TrainConfig, *, num_classes: int) -> None:
+    """Refuse a first LDA of nothing; raises UsageError."""
+    if config.first_head == LDA and (num_classes < 2 or not config.is_trained):
+        got = "images without them" if config.is_trained else "a run in which nothing is trained"
+        where = "--set first_head=..."
+        raise UsageError("first_head lda", expected="two classes or more to be trained on", got=got, where=where)
+
+
 def check_untrained_head(config: TrainConfig) -> None:
     """Refuse to keep a layer that nothing has trained; raises UsageError."""
     if not config.is_trained and config.head == TRAINED:

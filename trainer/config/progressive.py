@@ -1,10 +1,12 @@
-"""Progressive resizing: which side the images of a step have, and how far the run has come by then.
+"""Progressive resizing: which side the images of a step have, how far the run has come by then, how images change.
 
 Decisions a reader would question:
 - The share is of pixels, not of steps: small steps cost as many times less as they have fewer pixels, so it is about
   the share of the time, on any machine.
 - The schedule of the learning rate moves by pixels as well. By steps it would be nearly over when the images become
   large, which are what the network is for.
+- More steps want more change: stronger augmentation lost points where images were seen half as often
+  (docs/decisions/0003, 0028). So the two come together.
 - Where a run may stop early by what it sees of held-out images, all its images have one size: these are looked at in
   full, and get worse and better with the size.
 """
@@ -14,10 +16,24 @@ from __future__ import annotations
 from artifact.errors import UsageError
 from trainer.config.config import TrainConfig
 from trainer.config.rates import Family
-from trainer.config.settings import BALANCED, ProgressiveConfig
+from trainer.config.settings import BALANCED, AugmentConfig, ProgressiveConfig
 
 MIN_SIZE_PX = 48
 """Side of the input below which nothing is made smaller unless it is asked for."""
+
+STRONG = AugmentConfig(
+    rotate_deg=15,
+    translate=0.1,
+    scale=0.2,
+    aspect=0.15,
+    shear_deg=8,
+    crop=0.6,
+    brightness=0.3,
+    contrast=0.3,
+    saturation=0.4,
+    hue=0.04,
+)
+"""How images change that are seen twice as often, where no change was asked for by name."""
 
 _SHARE = 0.6
 _SIDE = 0.625
@@ -39,7 +55,7 @@ def is_usual(config: TrainConfig, family: Family, *, trained: bool) -> bool:
 
 
 def with_progressive(config: TrainConfig, *, usual: bool, takes: bool) -> TrainConfig:
-    """The configuration with its share and its smaller side filled in.
+    """The configuration with its share, its smaller side and the changes of its images filled in.
 
     Args:
         config: resolved but for these.
@@ -67,7 +83,8 @@ def with_progressive(config: TrainConfig, *, usual: bool, takes: bool) -> TrainC
             where=where,
             mend="use --set progressive.share=0",
         )
-    return config.model_copy(update={"progressive": ProgressiveConfig(size=side, share=share)})
+    augment = STRONG if usual and not config.augment.model_fields_set else config.augment
+    return config.model_copy(update={"progressive": ProgressiveConfig(size=side, share=share), "augment": augment})
 
 
 def pace(config: TrainConfig) -> float:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from trainer.config.config import TrainConfig
+from trainer.config.head import LDA
 
 Family = Literal["conv4", "convolutions", "patches", "own"]
 """Conv4; networks of timm whose features end in a map, and those that work on patches to the end; a user's own."""
@@ -71,7 +72,8 @@ def usual_rates(family: Family, *, trained: bool) -> Rates:
 def with_frozen(config: TrainConfig, rates: Rates, *, per_epoch: int) -> TrainConfig:
     """The configuration with its frozen epochs filled in, where they were left open.
 
-    As many whole epochs as come nearest to the steps; none of very long ones. At least one epoch is left in which
+    As many whole epochs as come nearest to the steps; none of very long ones, nor where the embedding layer begins as a
+    closed-form head. At least one epoch is left in which
     everything trains, where their number is known.
 
     Args:
@@ -79,7 +81,7 @@ def with_frozen(config: TrainConfig, rates: Rates, *, per_epoch: int) -> TrainCo
     """
     if config.freeze.epochs is not None:
         return config
-    frozen = round(rates.frozen_steps / per_epoch)
+    frozen = 0 if config.first_head == LDA else round(rates.frozen_steps / per_epoch)
     if config.epochs is not None:
         frozen = max(0, min(frozen, config.epochs - 1))
     return config.model_copy(update={"freeze": config.freeze.model_copy(update={"epochs": frozen})})

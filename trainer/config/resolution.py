@@ -20,7 +20,7 @@ from artifact.errors import UsageError
 from artifact.losses import DEFAULT_LOSSES, MARGIN_LOSSES, Loss
 from trainer.config.checks import check_choices, check_margins, check_second_margin
 from trainer.config.config import TrainConfig
-from trainer.config.head import check_head, check_untrained_head
+from trainer.config.head import check_first_head, check_head, check_untrained_head, usual_first_head
 from trainer.config.rates import Rates
 from trainer.config.settings import BALANCED, ROUNDS, TUPLES, FreezeConfig, OptimizerConfig
 
@@ -190,12 +190,17 @@ def resolve(
             classes_per_batch=settings.sampling.classes_per_batch,
             images_per_class=settings.sampling.images_per_class,
         )
+    classes = num_classes if strategy != TUPLES else 0
+    knows = rates.frozen_steps > 0
+    first_head = settings.first_head or usual_first_head(settings, knows_something=knows, num_classes=classes)
+    check_first_head(settings, num_classes=classes)
     keep, metric = _selection(settings, metrics)
     loop = {"precision": precision, "keep": keep, "metric": metric}
     return settings.model_copy(
         update={
             "size": size,
             "pooling": pooling,
+            "first_head": first_head,
             "optimizer": _optimizer(settings.optimizer, rates),
             "freeze": _freeze(settings.freeze, rates),
             "validation": validation or settings.validation,

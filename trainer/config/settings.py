@@ -102,6 +102,9 @@ class FreezeConfig(Settings):
 class AugmentConfig(Settings):
     """Random changes of training images, whole batches at once; zeros and false switch each of them off.
 
+    Where none of them is asked for by name, images of a run that begins with smaller ones change more
+    (trainer/config/progressive.py, STRONG).
+
     Attributes:
         rotate_deg: up to this many degrees either way.
         translate: up to this share of the side, either way.

@@ -1,4 +1,4 @@
-"""The head of a network that is taken as it is: LDA where there are classes enough, else whitened PCA.
+"""The head of a network that is taken as it is, for good or to begin with: LDA of classes enough, else whitened PCA.
 
 Decisions a reader would question:
 - There is no trained layer to be better than, and a random one is no head. So PCA takes its place: with classes to set
@@ -17,17 +17,17 @@ import numpy as np
 
 from artifact.errors import DataError
 from trainer.config.config import TrainConfig
-from trainer.config.head import AUTO, LDA, PCA
+from trainer.config.head import AUTO, LDA, MIN_LDA_CLASSES, PCA
 from trainer.data.images import Images
 from trainer.head.choice import Choice, best_lda, other_one
-from trainer.head.closed_form import fit_head, head_of
+from trainer.head.closed_form import ClosedHead, fit_head, head_of
 from trainer.head.features import TrainingFeatures, training_features
 from trainer.head.final import FinalHead, scaled, tried, unchosen_lambda, usual_lambda
 from trainer.head.scatter import find_scatter
 from trainer.networks.branch import Branch
 
-MIN_LDA_CLASSES, USUAL_SHRINKAGE = 8, 30.0
-"""From so many classes on LDA is taken without a look at PCA, with this lambda: it found images of other classes as
+USUAL_SHRINKAGE = 30.0
+"""From MIN_LDA_CLASSES on LDA is taken without a look at PCA, with this lambda: it found images of other classes as
 well as PCA, and new images of the same ones far better (docs/decisions/0027). Of fewer classes it is the worse of the
 two for others.
 """
@@ -74,6 +74,25 @@ def head_without_training(
         layer=layer,
         fitted_on={"images": scatter.images, "of": features.num_images, "classes": scatter.classes},
     )
+
+
+def head_before_training(branch: Branch, config: TrainConfig, train: Images, *, folder: Path) -> ClosedHead:
+    """LDA of the features that the network begins with, with the usual lambda; the branch stays as it is.
+
+    Args:
+        branch: with the weights that it begins with.
+        config: resolved.
+        train: images that will be trained on, turned and mirrored ones included.
+        folder: the run's.
+
+    Raises:
+        DataError: features that no LDA can be fitted to.
+        OutputError: no room for a file of features.
+    """
+    features = training_features(branch, train, None, folder=folder, seed=config.seed)
+    scatter = find_scatter(features.values, features.labels, dim=config.dim)
+    layer = head_of(scatter, dim=config.dim, method=LDA, shrinkage=USUAL_SHRINKAGE)
+    return scaled(layer, None, features.values, features.labels, config)[0]
 
 
 def _choose(features: TrainingFeatures, train: Images, set_aside: Images | None, config: TrainConfig) -> Choice:

@@ -36,6 +36,7 @@ from trainer.loop.epoch import train_epoch
 from trainer.loop.event_log import EventLog, require_tensorboard
 from trainer.loop.expected_end import length_facts, with_expected_end
 from trainer.loop.finishing import finish
+from trainer.loop.first_head import put_first_head
 from trainer.loop.interruption import Interruption
 from trainer.loop.kept_memory import kept_memory
 from trainer.loop.preparation import Prepared, prepare
@@ -113,6 +114,8 @@ def fit(
             say({"event": "objective", **objective_facts(prepared.config, prepared.loss)})
             say({"event": "length", **length_facts(training, budget)})
             with _log(training, say) as log, kept_memory():
+                if training.step == 0:
+                    ranks.on_first(partial(put_first_head, training, say))
                 _train(training, with_expected_end(log, training, budget))
                 ranks.on_first(lambda: finish(training, output, say, started))
         return open_run(output, ranks.on_first(partial(read_run_files, output)))

@@ -34,7 +34,7 @@ from analysis.measures.threshold import threshold_of_pairs
 from artifact.arrays import Indices
 from artifact.errors import UsageError
 from trainer.config.config import MAX_EPOCHS
-from trainer.config.head import why_trained
+from trainer.config.head import LDA, why_trained
 from trainer.config.progressive import pace
 from trainer.config.settings import FreezeConfig, ProgressiveConfig
 from trainer.data.images import Images
@@ -224,7 +224,8 @@ def _time_rest(trial: Training, *, allowance_s: float) -> tuple[float, float]:
     num_classes = len(train.files.classes) if trial.prepared.tuples is None else 0
     is_closed = why_trained(trial.config, num_classes=num_classes) is None
     features = image * len(train) if is_closed else 0.0
-    computed = image * len(train) if features_stay(0, trial.config.freeze, trial.config.augment) else 0.0
+    stays = features_stay(0, trial.config.freeze, trial.config.augment)
+    computed = image * len(train) if stays or trial.config.first_head == LDA else 0.0
     if held_out is None:
         return 0.0, _PAGE_S + features + computed
     embedded = image * len(held_out)

@@ -85,3 +85,12 @@ def test_what_is_not_said_is_as_the_run_was_begun_with_an_earlier_default() -> N
     assert as_begun(_config(epochs=100), before).loop.validate_every == 1
     assert as_begun(_config(loop={"validate_every": 7}), before).loop.validate_every == 7
     assert as_begun(_config(epochs=100), _config(loop={"validate_every": 5})).loop.validate_every is None
+
+
+def test_images_change_as_they_did_where_nothing_is_said() -> None:
+    """Whatever the default was when the run was begun; what is said is compared by its name."""
+    begun = make_config({"images": "x", "kind": "triplet", "augment": {"crop": 0.6, "rotate_deg": 15.0}})
+    given = make_config({"images": "x", "kind": "triplet"})
+    assert as_begun(given, begun).augment == begun.augment
+    asked = make_config({"images": "x", "kind": "triplet", "augment": {"rotate_deg": 3.0}})
+    assert as_begun(asked, begun).augment == asked.augment

@@ -8,6 +8,7 @@ from artifact.errors import UsageError
 from trainer.config.begun import with_former
 from trainer.config.config import TrainConfig, make_config
 from trainer.config.progressive import (
+    STRONG,
     is_usual,
     mean_pace,
     pace,
@@ -71,7 +72,7 @@ def test_open_settings_are_filled_in(
     """As is usual, as far as it was not said otherwise; once more, nothing changes."""
     config = with_progressive(_config(progressive=asked), usual=usual, takes=takes)
     assert (config.progressive.size, config.progressive.share) == settled
-    assert with_progressive(config, usual=not usual, takes=takes) == config
+    assert with_progressive(config, usual=not usual, takes=takes).progressive == config.progressive
 
 
 @pytest.mark.parametrize(("asked", "takes"), [({"size": 64}, True), ({"size": 100}, True), ({"share": 0.5}, False)])
@@ -123,3 +124,18 @@ def test_learning_rate_falls_with_the_pixels() -> None:
     config = _config(progressive={"size": 32, "share": 0.5}, optimizer={"learning_rate": 1.0, "warmup_share": 0.0})
     assert smaller_steps(config, 500) == 400
     assert learning_rate(progress(config, 400, 500), 500, config.optimizer) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("augment", "usual", "share", "is_strong"),
+    [({}, True, None, True), ({}, True, 0.0, False), ({}, False, 0.5, False), ({"crop": 0.9}, True, None, False)],
+)
+def test_images_change_more_where_they_are_seen_more_often(
+    augment: dict[str, Any], usual: bool, share: float | None, is_strong: bool
+) -> None:
+    """Not where something was asked for by name, which then counts with the light defaults beside it."""
+    given = _config(augment=augment, progressive={"share": share})
+    config = with_progressive(given, usual=usual, takes=True)
+    assert config.augment == (STRONG if is_strong else given.augment)
+    written = make_config(config.model_dump())
+    assert with_progressive(written, usual=usual, takes=True).augment == config.augment
