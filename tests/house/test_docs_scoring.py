@@ -34,7 +34,7 @@ def test_every_snippet_runs_after_the_journey(
         printed = capsys.readouterr().out
         assert f"{{'{server.url}': 'answers'}}" in printed
     assert len(PYTHON) == 6
-    assert names["vectors"].shape == (12, 64)
+    assert names["vectors"].shape == (12, 128)
     assert names["distances"].shape == (4,)
     assert names["table"].num_rows == len(names["column"]) - 8 == 4
     assert "Latency(p50_s=" in printed

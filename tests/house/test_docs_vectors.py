@@ -27,7 +27,7 @@ STORES = ("qdrant_client", "pymilvus")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A place with `vectors`, as the README's journey leaves it: ids like 7/7-000.png, 64 numbers an image."""
+    """A place with `vectors`, as the README's journey leaves it: ids like 7/7-000.png, 128 numbers an image."""
     folder = tmp_path_factory.mktemp("journey")
     for number, path in enumerate(write_images(folder / "noise", 12)):
         target = folder / "images" / str(number % 2 + 6) / f"{number % 2 + 6}-{number // 2:03d}.png"
@@ -63,7 +63,7 @@ def test_a_snippet_reads_the_folder(code: str, folder: Path, monkeypatch: pytest
     monkeypatch.chdir(folder)
     names = run_python(code)
     if "matrix" in names:
-        assert names["matrix"].shape == (12, 64)
+        assert names["matrix"].shape == (12, 128)
     else:
         assert len(names["neighbours"]) == 10
 
