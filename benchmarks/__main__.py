@@ -42,9 +42,10 @@ BENCHMARKS: dict[str, str] = {
     "busy": "benchmarks.busy",
     "minute": "benchmarks.minute",
     "pretrained": "benchmarks.pretrained",
+    "gpu": "benchmarks.gpu",
 }
-LONG = ("emoji", "families", "int8_schemes", "memory", "minute", "omniglot", "pretrained")
-"""Of more than ten minutes: they run only where they are named."""
+LONG = ("emoji", "families", "gpu", "int8_schemes", "memory", "minute", "omniglot", "pretrained")
+"""Of more than ten minutes, or for another machine: they run only where they are named."""
 DATA_VARIABLE = "LOOKALIKE_OMNIGLOT"
 RESULTS = Path(__file__).parent / "results"
 

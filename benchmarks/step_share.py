@@ -47,7 +47,7 @@ def run() -> dict[str, Any]:
 
 def _measure(images: Path, case: dict[str, Any]) -> dict[str, Any]:
     settings = case | {"images": images, "kind": "triplet", "epochs": ROUNDS + 1, "validation": "none"}
-    settings |= {"sampling": {"batches_per_epoch": STEPS}, "head": "trained"}
+    settings |= {"sampling": {"batches_per_epoch": STEPS}, "head": "trained", "progressive": {"share": 0}}
     ours, bare = list[float](), list[float]()
     with tempfile.TemporaryDirectory() as folder, Interruption() as interruption:
         prepared = prepare(make_config(settings), report=lambda event: None)
