@@ -58,7 +58,7 @@ class TrainConfig(Settings):
         fit: how an image that is not square becomes so: `stretch`, `crop` or `pad`.
         epochs: passes over the training images; 0: no step is made, only the head is fitted. None: what `minutes` or
             `steps` come to, else 20, or where these are less than 1,500 steps as many more as that takes, up to 200;
-            with `progressive` as many more as take the same time.
+            with `progressive` as many more as look at the same pixels.
         minutes: time for the whole command, from reading to the report; the steps that fit into it are found by trial
             before the first of them, and `steps` holds their number.
         steps: batches that are trained on; the last epoch ends with the last of them. None: whole epochs.

@@ -4,7 +4,7 @@ Decisions a reader would question:
 - Small folders have epochs of few steps, and 20 of them are too few: the default is about 1,500 steps, 20 epochs at
   least. Of the smallest folders it is 200 epochs: more passes over a handful of images were measured to bring nothing
   (decision 0023).
-- Smaller images (progressive.py) cost less, so there are more epochs of them in the same time.
+- Smaller images (progressive.py) cost less, so there are more epochs of them for the same pixels.
 - Steps are batches. The last epoch of so many steps ends early, and the schedule runs over exactly these.
 """
 
@@ -47,8 +47,8 @@ def usual_epochs(per_epoch: int, *, pace: float = 1.0) -> int:
 
     Args:
         per_epoch: steps of each.
-        pace: pixels of the run as a share of those in full images (progressive.py): as many more epochs as take the
-            same time.
+        pace: pixels of the run as a share of those in full images (progressive.py): as many more epochs as look at
+            the same pixels.
     """
     least, steps = math.ceil(MIN_EPOCHS / pace), math.ceil(USUAL_STEPS / pace)
     return max(least, min(-(-steps // per_epoch), MAX_USUAL_EPOCHS))

@@ -5,13 +5,15 @@ Decisions a reader would question:
   the share of the time, on any machine.
 - The schedule of the learning rate moves by pixels as well. By steps it would be nearly over when the images become
   large, which are what the network is for.
-- More steps want more change: stronger augmentation lost points where images were seen half as often
+- More steps want more change: stronger augmentation lost points where images were seen less often
   (docs/decisions/0003, 0028). So the two come together.
 - Where a run may stop early by what it sees of held-out images, all its images have one size: these are looked at in
   full, and get worse and better with the size.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from artifact.errors import UsageError
 from trainer.config.config import TrainConfig
@@ -33,7 +35,7 @@ STRONG = AugmentConfig(
     saturation=0.4,
     hue=0.04,
 )
-"""How images change that are seen twice as often, where no change was asked for by name."""
+"""How images change that are seen more often, where no change was asked for by name."""
 
 _SHARE = 0.6
 _SIDE = 0.625
@@ -54,28 +56,30 @@ def is_usual(config: TrainConfig, family: Family, *, trained: bool) -> bool:
     return convolves and is_whole and config.sampling.strategy == BALANCED and config.size >= MIN_SIZE_PX
 
 
-def with_progressive(config: TrainConfig, *, usual: bool, takes: bool) -> TrainConfig:
+def with_progressive(config: TrainConfig, *, usual: bool, takes: Callable[[int], bool]) -> TrainConfig:
     """The configuration with its share, its smaller side and the changes of its images filled in.
 
     Args:
         config: resolved but for these.
         usual: from `is_usual`.
-        takes: whether the network gives the same number of features of images of `smaller_side`.
+        takes: whether the network gives the same number of features of images of such a side; asked only where some
+            are to be smaller.
 
     Raises:
         UsageError: a side that is not smaller, or that the network does not take.
     """
     asked = config.progressive
     share = asked.share if asked.share is not None else (_SHARE if usual or asked.size is not None else 0.0)
-    if not config.is_trained or (asked.size is None and asked.share is None and not takes):
-        share = 0.0
-    if not share:
-        return config.model_copy(update={"progressive": ProgressiveConfig(share=0.0)})
+    none = config.model_copy(update={"progressive": ProgressiveConfig(share=0.0)})
+    if not config.is_trained or not share:
+        return none
     side, where = smaller_side(config), "--set progressive.size=..."
     assert config.size is not None
     if side >= config.size:
         raise UsageError("progressive.size", expected=f"less than {config.size} px", got=str(side), where=where)
-    if not takes:
+    if not takes(side):
+        if asked.size is None and asked.share is None:
+            return none
         raise UsageError(
             "progressive resizing",
             expected="a base network that gives as many features of smaller images",

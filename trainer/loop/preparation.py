@@ -21,7 +21,7 @@ from artifact.images.preprocessing import Preprocessing
 from artifact.losses import Loss
 from trainer.config.checks import check_names
 from trainer.config.config import TrainConfig
-from trainer.config.progressive import is_usual, smaller_side, with_progressive
+from trainer.config.progressive import is_usual, with_progressive
 from trainer.config.rates import usual_rates
 from trainer.config.resolution import Share, choose_strategy, loss_name, read_validation, resolve, resolve_settings
 from trainer.data.contradictions import same_and_different, two_classes
@@ -143,10 +143,9 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU,
         precision=precision,
         validation=split.validation,
     )
-    takes = base.takes(smaller_side(config)) if config.is_trained else False
     usual = is_usual(config, base.family, trained=base.trained)
     return Prepared(
-        config=with_progressive(config, usual=usual, takes=takes),
+        config=with_progressive(config, usual=usual, takes=base.takes),
         loss=loss,
         base=base,
         train=train,

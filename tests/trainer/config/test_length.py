@@ -24,7 +24,7 @@ def test_usual_epochs_are_some_1500_steps(per_epoch: int, epochs: int) -> None:
 
 
 def test_usual_epochs_of_smaller_images_are_more() -> None:
-    """As many as take the same time: 25 of 64 pixels for six tenths of it are 1.936 times as many steps."""
+    """As many as look at the same pixels: 25 of 64 pixels for six tenths of it are 1.936 times as many steps."""
     config = _config(size=64, progressive={"size": 40, "share": 0.6})
     assert with_length(config, per_epoch=36).epochs == 81  # 2,904 steps
     assert with_length(config, per_epoch=1000).epochs == 39

@@ -70,22 +70,22 @@ def test_open_settings_are_filled_in(
     asked: dict[str, Any], usual: bool, takes: bool, settled: tuple[int | None, float]
 ) -> None:
     """As is usual, as far as it was not said otherwise; once more, nothing changes."""
-    config = with_progressive(_config(progressive=asked), usual=usual, takes=takes)
+    config = with_progressive(_config(progressive=asked), usual=usual, takes=lambda side: takes)
     assert (config.progressive.size, config.progressive.share) == settled
-    assert with_progressive(config, usual=not usual, takes=takes).progressive == config.progressive
+    assert with_progressive(config, usual=not usual, takes=lambda side: takes).progressive == config.progressive
 
 
 @pytest.mark.parametrize(("asked", "takes"), [({"size": 64}, True), ({"size": 100}, True), ({"share": 0.5}, False)])
 def test_what_cannot_be_smaller_is_refused(asked: dict[str, Any], takes: bool) -> None:
     """A side that is no smaller, and a network that has other features then."""
     with pytest.raises(UsageError, match=r"progressive.*--set progressive\.size"):
-        with_progressive(_config(progressive=asked), usual=False, takes=takes)
+        with_progressive(_config(progressive=asked), usual=False, takes=lambda side: takes)
 
 
 def test_nothing_is_smaller_where_nothing_is_trained() -> None:
     """Frozen features are those of images in full."""
     config = _config(epochs=0, progressive={"share": 0.5})
-    assert with_progressive(config, usual=True, takes=True).progressive.share == 0
+    assert with_progressive(config, usual=True, takes=lambda side: True).progressive.share == 0
 
 
 def test_runs_of_before_had_one_size() -> None:
@@ -135,7 +135,19 @@ def test_images_change_more_where_they_are_seen_more_often(
 ) -> None:
     """Not where something was asked for by name, which then counts with the light defaults beside it."""
     given = _config(augment=augment, progressive={"share": share})
-    config = with_progressive(given, usual=usual, takes=True)
+    config = with_progressive(given, usual=usual, takes=lambda side: True)
     assert config.augment == (STRONG if is_strong else given.augment)
     written = make_config(config.model_dump())
-    assert with_progressive(written, usual=usual, takes=True).augment == config.augment
+    assert with_progressive(written, usual=usual, takes=lambda side: True).augment == config.augment
+
+
+@pytest.mark.parametrize(
+    ("values", "usual"), [({}, False), ({"progressive": {"share": 0}}, True), ({"epochs": 0}, True)]
+)
+def test_network_is_not_asked_for_what_is_not_wanted(values: dict[str, Any], usual: bool) -> None:
+    """A user's own network sees no image of a size that nobody asked it to take."""
+
+    def takes(side: int) -> bool:
+        raise AssertionError(side)
+
+    assert with_progressive(_config(**values), usual=usual, takes=takes).progressive.share == 0
