@@ -31,7 +31,7 @@ import numpy as np
 import torch
 
 from benchmarks.scoring_data import MODEL, lookalike, publish_network, write_photographs
-from serving.client import Scorer
+from serving.client.scorer import Scorer
 from trainer import fit, make_config
 
 DEVICE = os.environ.get("LOOKALIKE_GPU_DEVICE", "cuda")
