@@ -113,7 +113,7 @@ def export(
     tuning = None
     if repository is not None and tune:
         from lookalike.results.tunings import note_measuring, note_noise, print_tuning, tuning_facts
-        from serving.embedded.tuning import tune as measure_and_write
+        from serving.embedded.tuning.tune import tune as measure_and_write
 
         note_measuring(built.manifest.name, tune_seconds)
         tuning = measure_and_write(repository, built.manifest.name, seconds=tune_seconds)

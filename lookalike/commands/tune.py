@@ -28,7 +28,7 @@ def tune(
     """Measure a model on this machine; write its batch size, instances and threads into its config."""
     from lookalike import console
     from lookalike.results.tunings import note_measuring, note_noise, print_tuning, tuning_facts
-    from serving.embedded.tuning import tune as measure_and_write
+    from serving.embedded.tuning.tune import tune as measure_and_write
 
     note_measuring(name, seconds)
     tuning = measure_and_write(repository, name, version=version, device=device, seconds=seconds)

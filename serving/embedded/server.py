@@ -27,10 +27,10 @@ from tritonclient.grpc.service_pb2_grpc import add_GRPCInferenceServiceServicer_
 
 from artifact.errors import ServerError
 from serving.arguments import takes
-from serving.embedded.grpc_health import health_handler
-from serving.embedded.grpc_service import GrpcService
-from serving.embedded.models import ModelStore
+from serving.embedded.models.store import ModelStore
 from serving.embedded.options import ServerOptions
+from serving.embedded.over_grpc.health import health_handler
+from serving.embedded.over_grpc.service import GrpcService
 from serving.engine import require_device
 from serving.forks import keep_in_children, note_server
 

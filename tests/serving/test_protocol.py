@@ -6,7 +6,7 @@ import pytest
 
 from artifact.errors import InvalidRequestError
 from serving import protocol
-from serving.embedded.tensors import split_strings
+from serving.embedded.requests.tensors import split_strings
 from serving.protocol import join_strings, parse_version, version_text
 
 

@@ -23,7 +23,7 @@ from artifact.repository.publishing import publish, rollback  # noqa: E402
 from artifact.repository.reading import open_repository  # noqa: E402
 from artifact.repository.triton_config import read_config, write_config  # noqa: E402
 from serving.embedded.server import Server  # noqa: E402
-from serving.embedded.tuning import tune  # noqa: E402
+from serving.embedded.tuning.tune import tune  # noqa: E402
 from tests.shared import (  # noqa: E402
     conformance_answers,
     conformance_parameters,

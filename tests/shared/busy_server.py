@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 
-from serving.embedded.grpc_service import GrpcService
+from serving.embedded.over_grpc.service import GrpcService
 from serving.protocol import CALLS_FULL, QUEUE_FULL
 
 Refusal = tuple[grpc.StatusCode, str]

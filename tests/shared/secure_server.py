@@ -14,9 +14,9 @@ from typing import Any
 import grpc
 from tritonclient.grpc.service_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 
-from serving.embedded.grpc_service import GrpcService
-from serving.embedded.models import ModelStore
+from serving.embedded.models.store import ModelStore
 from serving.embedded.options import ServerOptions, unreported
+from serving.embedded.over_grpc.service import GrpcService
 
 
 def unavailable() -> str | None:

@@ -9,8 +9,8 @@ import pytest
 
 from artifact.repository.publishing import publish
 from artifact.repository.triton_config import read_config
-from serving.embedded import tuning
-from serving.embedded.tuning import Measured
+from serving.embedded.tuning import tune
+from serving.embedded.tuning.measuring import Measured
 from tests.shared.tiny_artifact import write_tiny_artifact
 
 KIND_CPU, KIND_GPU = 2, 1
@@ -29,8 +29,8 @@ def publish_first_of_three(folder: Path) -> Path:
 def measured_as_two_instances(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine on which two instances and batches of 4 are fastest; nothing is timed."""
     rates = {(1, 4): 100.0, (2, 1): 150.0, (2, 4): 200.0, (2, 8): 190.0}
-    monkeypatch.setattr(tuning, "measure", lambda *_, **__: cells(rates))
-    monkeypatch.setattr(tuning, "available_cores", lambda: 2)
+    monkeypatch.setattr(tune, "measure", lambda *_, **__: cells(rates))
+    monkeypatch.setattr(tune, "available_cores", lambda: 2)
 
 
 def cells(rates: dict[tuple[int, int], float]) -> list[Measured]:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from artifact.errors import ServerError, UnavailableError
-from serving.embedded.batcher import CANCELLED, Batcher, QueuePolicy
-from serving.embedded.statistics import Statistics
+from serving.embedded.batching.batcher import CANCELLED, Batcher, QueuePolicy
+from serving.embedded.batching.statistics import Statistics
 from serving.protocol import QUEUE_FULL, STOPPING, TIMED_OUT
 from tests.shared.waiting import WAIT_S, eventually
 

@@ -11,7 +11,7 @@ from artifact.errors import RepositoryError
 from artifact.repository.publishing import publish, rollback
 from artifact.repository.reading import open_repository
 from artifact.repository.tuning import TUNING_PARAMETER
-from serving.embedded.tuning import tune
+from serving.embedded.tuning.tune import tune
 from tests.shared.tiny_artifact import write_tiny_artifact
 from tests.shared.tuned_models import (
     KIND_GPU,

@@ -15,10 +15,12 @@ from artifact.repository.tuning import INTRA_THREADS, settings_for
 from lookalike.cli import main
 from serving.client.connections.grpc_connection import GrpcConnection
 from serving.client.options import ScorerOptions
-from serving.embedded import instances, tuning
-from serving.embedded.instances import instances_here
+from serving.embedded.models import instances
+from serving.embedded.models.instances import instances_here
 from serving.embedded.server import Server
-from serving.embedded.tuning import Measured, tune
+from serving.embedded.tuning import tune as tuning
+from serving.embedded.tuning.measuring import Measured
+from serving.embedded.tuning.tune import tune
 from tests.shared.held_server import Held
 from tests.shared.pictures import noise
 from tests.shared.tiny_artifact import linear_vectors

@@ -6,8 +6,8 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-from serving.embedded import tuning
-from serving.embedded.tuning import Layout, Measured, choose, is_noisy, layouts, measure, tune
+from serving.embedded.tuning.measuring import BATCH_SIZES, Layout, Measured, choose, is_noisy, layouts, measure
+from serving.embedded.tuning.tune import tune
 from tests.shared.tuned_models import (
     cells,
     config_of,
@@ -51,7 +51,7 @@ def test_measuring_is_interleaved_and_ends_in_time() -> None:
     machine = Machine(lambda count, size: 1000.0 * size / (1 + size / 8))
     measured = measure(TWO, machine, seconds=20, clock=machine.clock)
     assert [(cell.instances, cell.batch_size) for cell in measured] == [
-        (count, size) for count in (1, 2) for size in tuning.BATCH_SIZES
+        (count, size) for count in (1, 2) for size in BATCH_SIZES
     ]
     assert 20 <= machine.now_s < 21
     assert {cell.slices for cell in measured} <= {4, 5}, "about five rounds, none a round ahead"
@@ -124,7 +124,7 @@ def test_choice_of_a_noisy_machine_is_nearly_its_best() -> None:
 
     machine = Machine(rate, noise=0.05)
     chosen = choose(measure(TWO, machine, seconds=20, clock=machine.clock))
-    best = max(rate(count, size) for count in (1, 2) for size in tuning.BATCH_SIZES)
+    best = max(rate(count, size) for count in (1, 2) for size in BATCH_SIZES)
     assert rate(chosen.instances, chosen.batch_size) > 0.8 * best
 
 

@@ -23,7 +23,7 @@ from serving.client.connections.grpc_connection import GrpcConnection
 from serving.client.connections.patience import Backoff
 from serving.client.options import ScorerOptions
 from serving.client.scorer import Scorer
-from serving.embedded.grpc_service import GrpcService
+from serving.embedded.over_grpc.service import GrpcService
 from serving.embedded.server import Server
 from serving.protocol import DIGEST_IN_ANSWER
 from tests.shared.scored_images import expected_vectors, publish_models

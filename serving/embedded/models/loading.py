@@ -20,10 +20,10 @@ from artifact.repository.triton_config import (
     read_config,
     served_versions,
 )
-from serving.embedded.decoding import Decoder
-from serving.embedded.model_config import network_fingerprint, require_same_tensors
+from serving.embedded.models.decoding import Decoder
+from serving.embedded.models.model_config import network_fingerprint, require_same_tensors
+from serving.embedded.models.servables import Decode, Encoded, Network, Servable
 from serving.embedded.options import ServerOptions
-from serving.embedded.servables import Decode, Encoded, Network, Servable
 
 
 @dataclass

@@ -12,7 +12,7 @@ from typing import Any
 
 from artifact.arrays import AnyArray
 from artifact.errors import InvalidRequestError
-from serving.embedded.tensors import DATATYPES, Tensor, TensorSpec, split_strings, wrong_count
+from serving.embedded.requests.tensors import DATATYPES, Tensor, TensorSpec, split_strings, wrong_count
 from serving.protocol import BYTES
 
 Inputs = dict[str, AnyArray] | dict[str, list[bytes]]

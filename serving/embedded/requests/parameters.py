@@ -7,10 +7,11 @@ shared memory is in a region that is not there, since none can be registered. Th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from artifact.errors import InvalidRequestError, ModelNotFoundError
+from serving.embedded.requests.request import Asked, Parameters
 
 _ANY = ("int64_param", "bool_param", "string_param", "double_param")
 _FINAL = "triton_enable_empty_final_response"
@@ -34,12 +35,11 @@ _REGION, _OFFSET, _SIZE, _CLASSES = (
 )
 
 
-def check_parameters(parameters: Mapping[str, Any]) -> None:
+def check_parameters(parameters: Parameters) -> None:
     """Raise InvalidRequestError for a parameter of a request that Triton would not take."""
-    for name, parameter in parameters.items():
+    for name, (kind, value) in parameters.items():
         if name.startswith("triton_") and name != _FINAL:
             raise InvalidRequestError(_RESERVED)
-        kind = parameter.WhichOneof("parameter_choice")
         if name not in _KINDS and kind not in _ANY:  # which names three of the four
             raise InvalidRequestError(
                 f"invalid value type for '{name}' parameter, expected int64_param, bool_param, or string_param."
@@ -47,59 +47,65 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
         if kind not in _KINDS.get(name, _ANY):
             expected = " or ".join(_KINDS[name])
             raise InvalidRequestError(f"invalid value type for '{name}' parameter, expected {expected}.")
-        if name == "priority" and kind == "int64_param" and parameter.int64_param < 0:
+        if name == "priority" and kind == "int64_param" and int(value) < 0:
             raise InvalidRequestError("invalid value for 'priority', expected value >= 0.")
 
 
-def refuse_region(tensor: Any) -> None:
+def refuse_region(tensor: str, parameters: Parameters) -> None:
     """Raise where an input or a requested output is to be in shared memory.
+
+    Args:
+        tensor: its name.
+        parameters: its own.
 
     Raises:
         InvalidRequestError: it is said wrongly.
         ModelNotFoundError: there is no such region.
     """
-    region = _value(tensor, _REGION, "string_param")
+    if not parameters:
+        return
+    region = _value(tensor, parameters, _REGION, "string_param")
     for name in (_OFFSET, _SIZE):
-        if name in tensor.parameters and region is None:
+        if name in parameters and region is None:
             raise InvalidRequestError(f"'{name}' can not be specified without '{_REGION}' parameter for {_of(tensor)}")
-        _value(tensor, name, "int64_param")
+        _value(tensor, parameters, name, "int64_param")
     if region is None:
         return
-    if _SIZE not in tensor.parameters:
+    if _SIZE not in parameters:
         raise InvalidRequestError(f"'{_SIZE}' must be specified along with '{_REGION}' parameter for {_of(tensor)}")
     raise ModelNotFoundError(f"Unable to find shared memory region: '{region}'")
 
 
-def class_counts(outputs: Sequence[Any]) -> dict[str, int]:
+def class_counts(outputs: Sequence[Asked]) -> dict[str, int]:
     """{requested output: how many of its largest values are wanted, as text}; one that is wanted whole is not in it.
 
     Raises:
         InvalidRequestError, ModelNotFoundError: as `refuse_region`; or no such number.
     """
     counts: dict[str, int] = {}
-    for output in outputs:
-        if _value(output, _REGION, "string_param") is not None and _CLASSES in output.parameters:
+    for name, parameters in ((output.name, output.parameters) for output in outputs if output.parameters):
+        if _value(name, parameters, _REGION, "string_param") is not None and _CLASSES in parameters:
             raise InvalidRequestError(f"output can't set both '{_REGION}' and '{_CLASSES}'")
-        refuse_region(output)
-        if _CLASSES in output.parameters:
-            count = output.parameters[_CLASSES]
-            if count.WhichOneof("parameter_choice") != "int64_param":
+        refuse_region(name, parameters)
+        if _CLASSES in parameters:
+            kind, count = parameters[_CLASSES]
+            if kind != "int64_param":
                 raise InvalidRequestError(f"invalid value type for '{_CLASSES}' parameter, expected int64_param")
-            if count.int64_param < 1:
+            if int(count) < 1:
                 raise InvalidRequestError(f"invalid value for '{_CLASSES}' parameter, expected >= 0")
-            counts.setdefault(output.name, count.int64_param)
+            counts.setdefault(name, int(count))
     return counts
 
 
-def _value(tensor: Any, name: str, kind: str) -> Any:
+def _value(tensor: str, parameters: Parameters, name: str, expected: str) -> Any:
     """A parameter of a tensor; None where it has none; raises InvalidRequestError where it is of another kind."""
-    if name not in tensor.parameters:
+    if name not in parameters:
         return None
-    parameter = tensor.parameters[name]
-    if parameter.WhichOneof("parameter_choice") != kind:
-        raise InvalidRequestError(f"invalid value type for '{name}' parameter for {_of(tensor)}, expected {kind}.")
-    return getattr(parameter, kind)
+    kind, value = parameters[name]
+    if kind != expected:
+        raise InvalidRequestError(f"invalid value type for '{name}' parameter for {_of(tensor)}, expected {expected}.")
+    return value
 
 
-def _of(tensor: Any) -> str:
-    return f"tensor '{tensor.name}'"
+def _of(tensor: str) -> str:
+    return f"tensor '{tensor}'"

@@ -19,13 +19,13 @@ from artifact.model.manifest import Manifest
 from artifact.repository.reading import PublishedModel
 from artifact.repository.triton_config import ModelConfig, network_config, pixels_name
 from serving.check import check_engine
-from serving.embedded.batcher import Arrays, Batcher
-from serving.embedded.decoding import Decoder
-from serving.embedded.instances import Instances, instances_here
-from serving.embedded.model_config import network_fingerprint, queue_policy, require_same_tensors, signature_of
+from serving.embedded.batching.batcher import Arrays, Batcher
+from serving.embedded.batching.statistics import RunTimes, Statistics
+from serving.embedded.models.decoding import Decoder
+from serving.embedded.models.instances import Instances, instances_here
+from serving.embedded.models.model_config import network_fingerprint, queue_policy, require_same_tensors, signature_of
 from serving.embedded.options import ServerOptions
-from serving.embedded.signature import Signature
-from serving.embedded.statistics import RunTimes, Statistics
+from serving.embedded.requests.signature import Signature
 
 IsActive = Callable[[], bool]
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from artifact.errors import ModelNotFoundError, UnavailableError
 from artifact.repository.triton_config import DECODE_SUFFIX, ENCODED_SUFFIX
-from serving.embedded.loading import Loaded
-from serving.embedded.servables import Servable
+from serving.embedded.models.loading import Loaded
+from serving.embedded.models.servables import Servable
 from serving.protocol import READY, UNAVAILABLE
 
 SUFFIXES = ("", DECODE_SUFFIX, ENCODED_SUFFIX)

@@ -22,7 +22,7 @@ import numpy as np
 
 from artifact.arrays import AnyArray
 from artifact.errors import ServerError, UnavailableError
-from serving.embedded.statistics import RunTimes, Statistics
+from serving.embedded.batching.statistics import RunTimes, Statistics
 from serving.protocol import QUEUE_FULL, STOPPING, TIMED_OUT
 
 Arrays = dict[str, AnyArray]

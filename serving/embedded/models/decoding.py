@@ -11,7 +11,7 @@ from artifact.images.decoding import Pixels
 from artifact.images.image_batch import load_batch
 from artifact.images.limits import Limits
 from artifact.images.preprocessing import Preprocessing
-from serving.embedded.batcher import CANCELLED
+from serving.embedded.batching.batcher import CANCELLED
 from serving.protocol import QUEUE_FULL
 
 

@@ -11,9 +11,9 @@ from artifact.errors import RepositoryError
 from artifact.repository.reading import PublishedModel
 from artifact.repository.triton_config import DECODE_SUFFIX, ENCODED_SUFFIX, ModelConfig
 from artifact.repository.tuning import INTRA_THREADS
-from serving.embedded.batcher import QueuePolicy
-from serving.embedded.signature import Signature
-from serving.embedded.tensors import TensorSpec
+from serving.embedded.batching.batcher import QueuePolicy
+from serving.embedded.requests.signature import Signature
+from serving.embedded.requests.tensors import TensorSpec
 from serving.protocol import BYTES
 
 

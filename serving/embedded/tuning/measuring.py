@@ -1,4 +1,4 @@
-"""The tuning of a published model: the batch size, instances and threads that run it fastest on this machine.
+"""Which batch size, instances and threads are fastest: cells measured in slices, and the choice between them.
 
 Decisions a reader would question:
 - Cells (an arrangement of threads and a batch size) are measured in short slices, in rounds, and the median counts:
@@ -10,25 +10,10 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
-import datetime
-import platform
 import statistics
-import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from pathlib import Path
-
-import numpy as np
-
-from artifact.images.cores import available_cores
-from artifact.model.manifest import Manifest
-from artifact.repository.changes import changing
-from artifact.repository.reading import open_repository
-from artifact.repository.triton_config import MAX_BATCH_SIZE
-from artifact.repository.tuning import Tuning, set_tuning
-from serving.embedded.instances import Instances
+from dataclasses import dataclass
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
 DEFAULT_SECONDS = 20.0
@@ -144,99 +129,3 @@ def choose(measured: Sequence[Measured]) -> Measured:
     return min(
         (cell for cell in good if cell.rows_per_s >= NEARLY * fastest[instances]), key=lambda cell: cell.batch_size
     )
-
-
-def tune(
-    repository: Path, name: str, *, version: int | None = None, device: str = "cpu", seconds: float = DEFAULT_SECONDS
-) -> Tuning:
-    """Measure a published model on this machine and write what is fastest into its config.
-
-    The artifact is not touched; later versions and rollbacks keep the settings. A running server follows when it is
-    told to load the model again.
-
-    Args:
-        version: default the one served.
-        seconds: for the measurement.
-
-    Returns:
-        What was written; its record says what was measured.
-
-    Raises:
-        ModelNotFoundError, RepositoryError: no such model or version, or a repository that cannot be written.
-        ArtifactError, UsageError: the artifact cannot be run, or not on this device.
-    """
-    model = open_repository(repository).model(name)
-    version = model.newest_served() if version is None else version
-    manifest = model.manifest(version)
-    cores = available_cores()
-    arrangements = layouts(cores, weights_bytes=manifest.content.size) if device == "cpu" else [Layout(1, cores)]
-    sessions = {
-        one: Instances(model.artifact(version), count=one.instances, threads=one.threads, device=device)
-        for one in arrangements
-    }
-    started = datetime.datetime.now(datetime.UTC)
-    measured = measure(arrangements, _Runner(sessions, manifest), seconds=seconds)
-    chosen = choose(measured)
-    tuning = Tuning(
-        device=device,
-        instances=chosen.instances,
-        threads=chosen.threads if device == "cpu" else 0,
-        preferred_rows=chosen.batch_size,
-        record={
-            "measured": [
-                asdict(cell) | {"rows_per_s": round(cell.rows_per_s, 1), "spread": round(cell.spread, 2)}
-                for cell in measured
-            ],
-            "noisy": is_noisy(measured),
-            "machine": _machine(device, cores),
-            "time": started.isoformat(timespec="seconds"),
-            "version": version,
-            "digest": manifest.digest,
-        },
-    )
-    with changing(repository) as change:
-        model = open_repository(repository).model(name)  # as it is now: others may have published meanwhile
-        set_tuning(model.config, tuning)
-        change.configure(name, model.config)
-        change.commit()
-    return tuning
-
-
-class _Runner:
-    """Runs cells on real sessions: every instance runs batch after batch until the slice is over."""
-
-    def __init__(self, sessions: dict[Layout, Instances], manifest: Manifest) -> None:
-        draw = np.random.default_rng(0)
-        size = manifest.pixels
-        shape = (MAX_BATCH_SIZE, size.height, size.width, 3)
-        self._pixels = {name: draw.integers(0, 256, shape, np.uint8) for name in manifest.inputs}
-        self._sessions = sessions
-
-    def __call__(self, layout: Layout, batch_size: int, slice_s: float) -> tuple[float, float]:
-        feeds = {name: rows[:batch_size] for name, rows in self._pixels.items()}
-        sessions, together = self._sessions[layout], threading.Barrier(layout.instances)
-
-        def run_until_over(_: int) -> tuple[int, float]:
-            together.wait()
-            start, runs = time.perf_counter(), 0
-            while True:
-                sessions.run(feeds)
-                runs += 1
-                passed_s = time.perf_counter() - start
-                if passed_s >= slice_s:
-                    return runs, passed_s
-
-        with ThreadPoolExecutor(layout.instances) as pool:
-            done = list(pool.map(run_until_over, range(layout.instances)))
-        return sum(runs * batch_size / passed_s for runs, passed_s in done), max(s / runs for runs, s in done)
-
-
-def _machine(device: str, cores: int) -> dict[str, object]:
-    import onnxruntime
-
-    processor = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        processor = names[0] if names else processor
-    return {"device": device, "processor": processor, "cores": cores, "onnxruntime": onnxruntime.__version__}

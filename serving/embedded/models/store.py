@@ -20,11 +20,11 @@ from artifact.images.limits import SERVER_LIMITS
 from artifact.repository.companions import server_limits
 from artifact.repository.reading import is_model_name, open_repository
 from artifact.repository.triton_config import DECODE_SUFFIX, MAX_BATCH_SIZE, ModelConfig
-from serving.embedded.decoding import Decoder
-from serving.embedded.families import NEEDS, SUFFIXES, Family, IndexEntry, name_parts, names_of
-from serving.embedded.loading import Loaded, load_model
+from serving.embedded.models.decoding import Decoder
+from serving.embedded.models.families import NEEDS, SUFFIXES, Family, IndexEntry, name_parts, names_of
+from serving.embedded.models.loading import Loaded, load_model
+from serving.embedded.models.servables import Servable
 from serving.embedded.options import ServerOptions
-from serving.embedded.servables import Servable
 from serving.protocol import QUEUE_FULL, READY, STOPPING, UNAVAILABLE, parse_version
 
 

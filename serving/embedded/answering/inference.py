@@ -1,0 +1,75 @@
+"""The answer to a request for an inference: the model found, the request checked against it, its outputs as told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from artifact.arrays import AnyArray
+from serving.embedded.models.store import ModelStore
+from serving.embedded.requests.parameters import class_counts
+from serving.embedded.requests.request import Request
+from serving.embedded.requests.signature import request_label
+from serving.embedded.requests.tensors import largest
+from serving.protocol import BYTES, join_strings
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output of an answer.
+
+    Attributes:
+        data: the array, or framed BYTES.
+    """
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    data: AnyArray | bytes
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Outputs of one version; `digest` is that of the artifact whose vectors they are, or empty."""
+
+    version: int
+    digest: str
+    outputs: tuple[Output, ...]
+
+
+def answer(
+    store: ModelStore,
+    model: str,
+    version: str,
+    read: Callable[[], Request],
+    *,
+    num_bytes: int,
+    is_active: Callable[[], bool],
+) -> Answer:
+    """Run a request.
+
+    Args:
+        model, version: what the request names.
+        read: gives the request itself, its parameters checked; called once the model was found and there is room.
+        num_bytes: its size, which counts until it is answered.
+        is_active: False once nobody waits for the answer.
+
+    Raises:
+        LookalikeError, ImageError: whatever refuses it.
+    """
+    with store.running(model, version, num_bytes=num_bytes) as servable:
+        request = read()
+        classes = class_counts(request.outputs)
+        specs = servable.signature.read_outputs([output.name for output in request.outputs])
+        num_rows, inputs = servable.signature.read_inputs(request.inputs, label=request_label(request.id))
+        arrays = servable.infer(inputs, num_rows, is_active=is_active)
+        outputs = []
+        for spec in specs:
+            array = arrays[spec.name]
+            if spec.name in classes:
+                rows = largest(array, classes[spec.name])
+                framed = join_strings(text for row in rows for text in row)
+                outputs.append(Output(spec.name, BYTES, (len(rows), len(rows[0])), framed))
+            else:
+                outputs.append(Output(spec.name, spec.datatype, array.shape, array))
+        return Answer(servable.version, servable.digest, tuple(outputs))

@@ -1,0 +1,99 @@
+"""Inferences as gRPC's messages have them: read into the server's own words and answered, by tritonclient's classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from tritonclient.grpc import service_pb2 as messages
+
+from artifact.errors import InvalidRequestError
+from serving.embedded.answering.inference import Answer
+from serving.embedded.requests.parameters import check_parameters, refuse_region
+from serving.embedded.requests.request import Asked, Parameter, Parameters, Request
+from serving.embedded.requests.tensors import Tensor
+from serving.protocol import BYTES, DIGEST_IN_ANSWER, FP32, UINT8
+
+CONTENTS = {
+    "bool_contents": "BOOL",
+    "int_contents": "INT32",
+    "int64_contents": "INT64",
+    "uint_contents": "UINT32",
+    "uint64_contents": "UINT64",
+    "fp32_contents": FP32,
+    "fp64_contents": "FP64",
+    "bytes_contents": BYTES,
+}
+"""Fields of typed contents with the data type that a refusal calls them."""
+
+TYPED = {UINT8: "uint_contents", BYTES: "bytes_contents"}
+"""The field of typed contents that holds a data type of our models."""
+
+
+def read_request(message: Any) -> Request:
+    """A ModelInferRequest, its contents raw or typed.
+
+    Raises:
+        InvalidRequestError: a parameter of another kind, no data for an input, both kinds of data, or typed contents of
+            another type.
+        ModelNotFoundError: data in shared memory, of which this server has none.
+    """
+    parameters = _parameters(message)
+    check_parameters(parameters)
+    model, raw = message.model_name, message.raw_input_contents
+    tensors = []
+    for index, tensor in enumerate(message.inputs):
+        refuse_region(tensor.name, _parameters(tensor))
+        place = f"'{tensor.name}' for model '{model}'"
+        if not raw:
+            data = _typed(tensor, model) if tensor.HasField("contents") else None
+        elif tensor.HasField("contents"):
+            raise InvalidRequestError(f"contents field must not be specified when using raw_input_contents for {place}")
+        else:
+            data = raw[index] if index < len(raw) else None
+        if data is None:
+            raise InvalidRequestError(f"unable to find data for input tensor {place} in request.")
+        tensors.append(Tensor(tensor.name, tensor.datatype, tuple(tensor.shape), data))
+    outputs = [Asked(output.name, _parameters(output)) for output in message.outputs]
+    return Request(model, message.model_version, message.id, tensors, outputs, parameters)
+
+
+def _parameters(message: Any) -> Parameters:
+    found = {}
+    for name, parameter in message.parameters.items():
+        kind = parameter.WhichOneof("parameter_choice") or ""
+        found[name] = Parameter(kind, getattr(parameter, kind) if kind else "")
+    return found
+
+
+def _typed(tensor: Any, model: str) -> bytes | list[bytes]:
+    """Typed contents: raw bytes of UINT8, elements of BYTES."""
+    expected = TYPED.get(tensor.datatype)
+    for field, datatype in CONTENTS.items():
+        if field != expected and len(getattr(tensor.contents, field)):
+            raise InvalidRequestError(
+                f"unexpected explicit tensor data for input tensor '{tensor.name}' for model '{model}' of type "
+                f"'{datatype}', expected datatype '{tensor.datatype}'"
+            )
+    if tensor.datatype == BYTES:
+        return list(tensor.contents.bytes_contents)
+    values = np.array(tensor.contents.uint_contents, np.uint32)
+    if values.max(initial=0) > 255:
+        raise InvalidRequestError(
+            f"value {values.max()} for input tensor '{tensor.name}' for model '{model}' is over 255, the largest UINT8"
+        )
+    return values.astype(np.uint8).tobytes()
+
+
+def infer_response(request: Any, answered: Answer) -> Any:
+    """The ModelInferResponse to a ModelInferRequest: its outputs raw."""
+    response = messages.ModelInferResponse(
+        model_name=request.model_name, model_version=str(answered.version), id=request.id
+    )
+    if answered.digest:
+        response.parameters[DIGEST_IN_ANSWER].string_param = answered.digest
+    for output in answered.outputs:
+        response.outputs.add(name=output.name, datatype=output.datatype, shape=output.shape)
+        data = output.data if isinstance(output.data, bytes) else output.data.tobytes()
+        response.raw_output_contents.append(data)
+    return response
