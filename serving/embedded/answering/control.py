@@ -106,13 +106,14 @@ def _require_no_repository(name: str) -> None:
 
 
 def _metadata(signature: Signature, versions: Sequence[int], platform: str) -> Any:
-    """Names, types and shapes of a model, -1 for the batch."""
+    """Names, types and shapes of a model, -1 for the batch where it has one."""
     response = messages.ModelMetadataResponse(
         name=signature.model, versions=[str(version) for version in versions], platform=platform
     )
     for specs, field in ((signature.inputs, response.inputs), (signature.outputs, response.outputs)):
         for spec in specs:
-            field.add(name=spec.name, datatype=spec.datatype, shape=(-1, *spec.dims))
+            shape = (-1, *spec.dims) if signature.max_rows else spec.dims
+            field.add(name=spec.name, datatype=spec.datatype, shape=shape)
     return response
 
 

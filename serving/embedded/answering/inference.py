@@ -71,5 +71,11 @@ def answer(
                 framed = join_strings(text for row in rows for text in row)
                 outputs.append(Output(spec.name, BYTES, (len(rows), len(rows[0])), framed))
             else:
-                outputs.append(Output(spec.name, spec.datatype, array.shape, array))
+                data = _framed(array) if spec.datatype == BYTES else array
+                outputs.append(Output(spec.name, spec.datatype, array.shape, data))
         return Answer(servable.version, servable.digest, tuple(outputs))
+
+
+def _framed(array: AnyArray) -> bytes:
+    """An array of bytes objects or texts, which onnxruntime gives, as BYTES."""
+    return join_strings(one if isinstance(one, bytes) else str(one).encode() for one in array.flat)

@@ -119,7 +119,8 @@ class Decode:
     def infer(self, inputs: Any, num_rows: int, *, is_active: IsActive) -> Arrays:
         with _counted(self.statistics, num_rows):
             spec = self._network.manifest.pixels
-            pixels = self._decoder.decode(inputs, spec, self._limits, is_active=is_active)
+            images = {stream: array.ravel().tolist() for stream, array in inputs.items()}
+            pixels = self._decoder.decode(images, spec, self._limits, is_active=is_active)
         return {pixels_name(stream): array for stream, array in pixels.items()}
 
 

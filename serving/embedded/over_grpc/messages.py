@@ -11,7 +11,7 @@ from artifact.errors import InvalidRequestError
 from serving.embedded.answering.inference import Answer
 from serving.embedded.requests.parameters import check_parameters, refuse_region
 from serving.embedded.requests.request import Asked, Parameter, Parameters, Request
-from serving.embedded.requests.tensors import Tensor
+from serving.embedded.requests.tensors import DTYPES, Tensor
 from serving.protocol import BYTES, DIGEST_IN_ANSWER, FP32, UINT8
 
 CONTENTS = {
@@ -26,8 +26,21 @@ CONTENTS = {
 }
 """Fields of typed contents with the data type that a refusal calls them."""
 
-TYPED = {UINT8: "uint_contents", BYTES: "bytes_contents"}
-"""The field of typed contents that holds a data type of our models."""
+TYPED = {
+    "BOOL": "bool_contents",
+    UINT8: "uint_contents",
+    "UINT16": "uint_contents",
+    "UINT32": "uint_contents",
+    "UINT64": "uint64_contents",
+    "INT8": "int_contents",
+    "INT16": "int_contents",
+    "INT32": "int_contents",
+    "INT64": "int64_contents",
+    FP32: "fp32_contents",
+    "FP64": "fp64_contents",
+    BYTES: "bytes_contents",
+}
+"""The field of typed contents that holds a data type; FP16 and BF16 have none."""
 
 
 def read_request(message: Any) -> Request:
@@ -67,7 +80,7 @@ def _parameters(message: Any) -> Parameters:
 
 
 def _typed(tensor: Any, model: str) -> bytes | list[bytes]:
-    """Typed contents: raw bytes of UINT8, elements of BYTES."""
+    """Typed contents: the raw bytes of numbers, elements of BYTES."""
     expected = TYPED.get(tensor.datatype)
     for field, datatype in CONTENTS.items():
         if field != expected and len(getattr(tensor.contents, field)):
@@ -75,14 +88,19 @@ def _typed(tensor: Any, model: str) -> bytes | list[bytes]:
                 f"unexpected explicit tensor data for input tensor '{tensor.name}' for model '{model}' of type "
                 f"'{datatype}', expected datatype '{tensor.datatype}'"
             )
+    if expected is None:
+        return b""
     if tensor.datatype == BYTES:
         return list(tensor.contents.bytes_contents)
-    values = np.array(tensor.contents.uint_contents, np.uint32)
-    if values.max(initial=0) > 255:
-        raise InvalidRequestError(
-            f"value {values.max()} for input tensor '{tensor.name}' for model '{model}' is over 255, the largest UINT8"
-        )
-    return values.astype(np.uint8).tobytes()
+    values = np.array(getattr(tensor.contents, expected), DTYPES[CONTENTS[expected]])
+    dtype = DTYPES[tensor.datatype]
+    if issubclass(dtype, np.integer):
+        limits, of = np.iinfo(dtype), f"for input tensor '{tensor.name}' for model '{model}'"
+        if (value := values.max(initial=0)) > limits.max:
+            raise InvalidRequestError(f"value {value} {of} is over {limits.max}, the largest {tensor.datatype}")
+        if (value := values.min(initial=0)) < limits.min:
+            raise InvalidRequestError(f"value {value} {of} is under {limits.min}, the smallest {tensor.datatype}")
+    return values.astype(dtype).tobytes()
 
 
 def infer_response(request: Any, answered: Answer) -> Any:

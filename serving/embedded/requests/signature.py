@@ -6,16 +6,23 @@ change. Where Triton goes through inputs in the order of its hash table, the rev
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from artifact.arrays import AnyArray
 from artifact.errors import InvalidRequestError
-from serving.embedded.requests.tensors import DATATYPES, Tensor, TensorSpec, split_strings, wrong_count
+from serving.embedded.requests.tensors import (
+    DATATYPES,
+    Tensor,
+    TensorSpec,
+    split_strings,
+    strings_array,
+    wrong_count,
+)
 from serving.protocol import BYTES
 
-Inputs = dict[str, AnyArray] | dict[str, list[bytes]]
+Inputs = dict[str, AnyArray]
 
 _BATCH_NOTE = (
     "NOTE: Setting a non-zero max_batch_size in the model config requires a batch dimension to be prepended to each "
@@ -35,8 +42,8 @@ class Signature:
 
     Attributes:
         model: the name that requests say.
-        max_rows: largest batch of a request.
-        inputs, outputs: in order; the inputs are all UINT8 or all BYTES.
+        max_rows: largest batch of a request; 0 for a model whose shapes have no batch.
+        inputs, outputs: in order.
         step: what the refusals from inside the model begin with: nothing, or for an ensemble Triton's
             "in ensemble 'NAME', ".
     """
@@ -56,24 +63,22 @@ class Signature:
         return [spec for spec in self.outputs if not names or spec.name in names]
 
     def read_inputs(self, tensors: Sequence[Tensor], *, label: str) -> tuple[int, Inputs]:
-        """Check a request's inputs and give N and {input: uint8 [N, *dims]} or {input: N encoded images}.
+        """Check a request's inputs and give N and {input: array [N, *dims]}; without a batch N is 1.
 
-        The arrays are views of the request's bytes.
+        The arrays are views of the request's bytes; those of BYTES hold bytes objects.
 
         Raises:
             InvalidRequestError: anything that does not fit; most texts begin with `label`.
         """
         self._require_names(tensors, label)
-        num_rows = self._require_rows(tensors, label)
+        num_rows = self._require_rows(tensors, label) if self.max_rows else 1
         by_name = {tensor.name: tensor for tensor in tensors}
         specs = {spec.name: spec for spec in self.inputs}
         for tensor in reversed(tensors):
             if tensor.name not in specs:
                 raise InvalidRequestError(f"unexpected inference input '{tensor.name}' for model '{self.model}'")
             self._require_type(tensor, specs[tensor.name], label)
-        inputs: dict[str, Any] = {
-            spec.name: self._read(by_name[spec.name], spec, num_rows, label) for spec in self.inputs
-        }
+        inputs = {spec.name: self._read(by_name[spec.name], spec, label) for spec in self.inputs}
         if num_rows < 1:  # an empty batch whose bytes are those of a row
             raise self._wrong_shape(tensors[0], specs[tensors[0].name], label)
         return num_rows, inputs
@@ -117,31 +122,38 @@ class Signature:
                 f"{label}inference input '{spec.name}' data-type is '{got}', but model '{self.model}' "
                 f"expects '{spec.datatype}'"
             )
-        if tensor.shape[1:] != spec.dims or tensor.shape[0] < 0:
+        batch, shape = (tensor.shape[0], tensor.shape[1:]) if self.max_rows else (1, tensor.shape)
+        if batch < 0 or not spec.takes(shape):
             raise self._wrong_shape(tensor, spec, label)
 
-    def _read(self, tensor: Tensor, spec: TensorSpec, num_rows: int, label: str) -> AnyArray | list[bytes]:
-        count = max(1, num_rows)  # Triton asks the bytes of one row of an empty batch
+    def _read(self, tensor: Tensor, spec: TensorSpec, label: str) -> AnyArray:
+        shape = tensor.shape
+        if self.max_rows:  # Triton asks the bytes of one row of an empty batch
+            shape = (max(1, shape[0]), *shape[1:])
+        count = math.prod(shape)
         data, place, model = tensor.data, f"inference input '{spec.name}'", f"model '{self.model}'"
         if spec.datatype == BYTES:
             if isinstance(data, bytes):
-                return split_strings(data, count, label=label, place=place, model=model, step=self.step)
+                strings = split_strings(data, count, label=label, place=place, model=model, step=self.step)
+                return strings_array(strings, shape)
             if len(data) != count:
                 raise wrong_count(len(data), count, label=label, place=place, model=model)
-            return list(data)
+            return strings_array(data, shape)
         assert isinstance(data, bytes)  # only BYTES come as elements
-        if len(data) != count * spec.row_bytes:
+        if len(data) != spec.num_bytes(shape):
             raise InvalidRequestError(
                 f"{label}input byte size mismatch for input '{spec.name}' for model '{self.model}'. "
-                f"Expected {count * spec.row_bytes}, got {len(data)}"
+                f"Expected {spec.num_bytes(shape)}, got {len(data)}"
             )
-        return spec.array(data, count)
+        return spec.array(data, shape)
 
     def _wrong_shape(self, tensor: Tensor, spec: TensorSpec, label: str) -> InvalidRequestError:
-        expected, got = (",".join(map(str, shape)) for shape in ((-1, *spec.dims), tensor.shape))
+        dims = (-1, *spec.dims) if self.max_rows else spec.dims
+        expected, got = (",".join(map(str, shape)) for shape in (dims, tensor.shape))
+        note = _BATCH_NOTE if self.max_rows else ""
         return InvalidRequestError(
             f"{label}unexpected shape for input '{spec.name}' for model '{self.model}'. Expected [{expected}], "
-            f"got [{got}]. {_BATCH_NOTE}"
+            f"got [{got}]. {note}"
         )
 
 

@@ -12,25 +12,24 @@ from artifact.arrays import AnyArray
 from artifact.errors import InvalidRequestError
 from serving.protocol import BYTES, FP32, STRING_LENGTH, UINT8
 
-DTYPES: dict[str, type[np.generic]] = {UINT8: np.uint8, FP32: np.float32}
-"""The protocol's data types that our models' arrays have; BYTES are lists of bytes."""
+DTYPES: dict[str, type[np.generic]] = {
+    "BOOL": np.bool_,
+    UINT8: np.uint8,
+    "UINT16": np.uint16,
+    "UINT32": np.uint32,
+    "UINT64": np.uint64,
+    "INT8": np.int8,
+    "INT16": np.int16,
+    "INT32": np.int32,
+    "INT64": np.int64,
+    "FP16": np.float16,
+    FP32: np.float32,
+    "FP64": np.float64,
+    BYTES: np.object_,
+}
+"""The protocol's data types as arrays have them; elements of BYTES are bytes objects. BF16 has none in numpy."""
 
-DATATYPES = (
-    "BOOL",
-    UINT8,
-    "UINT16",
-    "UINT32",
-    "UINT64",
-    "INT8",
-    "INT16",
-    "INT32",
-    "INT64",
-    "FP16",
-    FP32,
-    "FP64",
-    "BF16",
-    BYTES,
-)
+DATATYPES = (*DTYPES, "BF16")
 """Every data type of the protocol; others are told back as <invalid>, as Triton does."""
 
 
@@ -51,27 +50,44 @@ class Tensor:
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """One input or output of a model; `dims` is the shape without the batch."""
+    """One input or output of a model.
+
+    Attributes:
+        name, datatype: as the config says.
+        dims: the shape, without the batch where the model has one; -1 stands for any length.
+    """
 
     name: str
     datatype: str
     dims: tuple[int, ...]
 
-    @property
-    def row_bytes(self) -> int:
-        """Size of a row in bytes; BYTES have none."""
-        return math.prod(self.dims) * np.dtype(DTYPES[self.datatype]).itemsize
+    def takes(self, shape: tuple[int, ...]) -> bool:
+        """Whether a shape, without the batch, is one of this tensor's."""
+        return len(shape) == len(self.dims) and all(
+            length >= 0 and dim in (-1, length) for length, dim in zip(shape, self.dims, strict=True)
+        )
 
-    def array(self, data: bytes, num_rows: int) -> AnyArray:
-        """A view of raw bytes as [num_rows, *dims]."""
-        return np.frombuffer(data, DTYPES[self.datatype]).reshape(num_rows, *self.dims)
+    def num_bytes(self, shape: tuple[int, ...]) -> int:
+        """Size of so many elements; BYTES have none."""
+        return math.prod(shape) * np.dtype(DTYPES[self.datatype]).itemsize
+
+    def array(self, data: bytes, shape: tuple[int, ...]) -> AnyArray:
+        """A view of raw bytes."""
+        return np.frombuffer(data, DTYPES[self.datatype]).reshape(shape)
+
+
+def strings_array(strings: Sequence[bytes], shape: tuple[int, ...]) -> AnyArray:
+    """Elements of BYTES as an array of objects."""
+    array = np.empty(len(strings), np.object_)
+    array[:] = strings
+    return array.reshape(shape)
 
 
 def largest(array: AnyArray, count: int) -> list[list[bytes]]:
     """The largest values of each row with their places, as Triton answers a classification: `value:place`.
 
     Args:
-        array: float32 or uint8 [N, ...]; a row is all of its values, whatever their shape.
+        array: numbers [N, ...]; a row is all of its values, whatever their shape.
         count: how many, at most all.
 
     Returns:
