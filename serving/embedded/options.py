@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from artifact.errors import UsageError
+from artifact.errors import ServerError, UsageError
 from artifact.images.cores import available_cores
 from artifact.images.limits import MB
 from artifact.kinds import KINDS
@@ -81,7 +81,23 @@ class ServerOptions:
         fitting = max(_MESSAGE_BYTES, _IMAGES_A_ROW * image_bytes + MB)
         return min(self.max_message_bytes or fitting, _MOST_MESSAGE_BYTES)
 
+    def address(self, port: int) -> str:
+        """HOST:PORT of a port; an IPv6 address stands in brackets."""
+        is_bare = ":" in self.host and not self.host.startswith("[")
+        return f"[{self.host}]:{port}" if is_bare else f"{self.host}:{port}"
+
     @property
     def decoding_threads(self) -> int:
         """Threads that decode: `threads`, or one for each core."""
         return self.threads or available_cores()
+
+
+def cannot_listen(address: str) -> ServerError:
+    """What is said of a port that cannot be had."""
+    return ServerError(
+        "the server cannot listen",
+        expected="a free port on an address of this machine",
+        got="a port in use, or no such address",
+        where=address,
+        mend="stop what listens there, or choose another port (0 takes a free one)",
+    )

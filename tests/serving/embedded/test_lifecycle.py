@@ -17,7 +17,8 @@ import pytest
 import tritonclient.grpc as triton
 
 from artifact.errors import ServerError, UsageError
-from serving.embedded.server import Server, _signals
+from serving.embedded.server import Server
+from serving.embedded.signals import stop_signals
 from serving.protocol import STOPPING
 from tests.shared.child_process import start_child
 from tests.shared.held_server import num_waiting, together
@@ -179,10 +180,10 @@ def test_signal_just_before_the_wait_is_not_slept_over() -> None:
     """A signal before or while it is waited for ends the wait; what was done with signals before is restored."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     for number in handlers:
-        with _signals() as wait_for_signal:
+        with stop_signals() as wait_for_signal:
             signal.raise_signal(number)
             wait_for_signal()
-        with _signals() as wait_for_signal:
+        with stop_signals() as wait_for_signal:
             sender = threading.Timer(0.05, os.kill, (os.getpid(), number))
             sender.start()
             wait_for_signal()
