@@ -16,7 +16,7 @@ import pytest
 
 # Before their import, so that their asserts say what they got.
 pytest.register_assert_rewrite(
-    *(f"tests.shared.conformance{part}" for part in ("", "_answers", "_parameters", "_refusals", "_versions"))
+    *(f"tests.shared.conformance.{part}" for part in ("served", "answers", "parameters", "refusals", "versions"))
 )
 
 from artifact.repository.publishing import publish, rollback  # noqa: E402
@@ -24,13 +24,8 @@ from artifact.repository.reading import open_repository  # noqa: E402
 from artifact.repository.triton_config import read_config, write_config  # noqa: E402
 from serving.embedded.server import Server  # noqa: E402
 from serving.embedded.tuning.tune import tune  # noqa: E402
-from tests.shared import (  # noqa: E402
-    conformance_answers,
-    conformance_parameters,
-    conformance_refusals,
-    conformance_versions,
-)
-from tests.shared.conformance import (  # noqa: E402
+from tests.shared.conformance import answers, parameters, refusals, versions  # noqa: E402
+from tests.shared.conformance.served import (  # noqa: E402
     MOVING,
     TOLERANCE,
     Served,
@@ -46,10 +41,10 @@ from tests.shared.triton_server import TritonServer, unavailable  # noqa: E402
 # Pillow warns of a cut-off file in the process that reads it; an error here would be another reason than the server's.
 pytestmark = pytest.mark.filterwarnings("ignore:Corrupt EXIF data:UserWarning")
 CHECKS = (
-    *conformance_answers.CHECKS,
-    *conformance_parameters.CHECKS,
-    *conformance_refusals.CHECKS,
-    *conformance_versions.CHECKS,
+    *answers.CHECKS,
+    *parameters.CHECKS,
+    *refusals.CHECKS,
+    *versions.CHECKS,
 )
 ENVIRONMENT = SHARED / "real_triton" / "environment.sh"
 
@@ -70,7 +65,7 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_server_conforms(served: Served, check: object) -> None:
-    """Each check of conformance_*.py holds; its docstring says what it is."""
+    """Each check of tests/shared/conformance holds; its docstring says what it is."""
     check(served)  # type: ignore[operator]
 
 

@@ -1,6 +1,6 @@
 """Wrong requests: each is refused with the status and the very text that tritonserver 2.51 gives, and harms no other.
 
-The table of single requests lies in conformance_cases.py.
+The table of single requests lies in conformance/cases.py.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from tritonclient.grpc import service_pb2_grpc as services
 
 from artifact.images.image_batch import BadImagesError, load_batch, parse_bad_images
 from artifact.images.limits import SERVER_LIMITS
-from tests.shared.conformance import (
+from tests.shared.conformance.cases import CASES, some_pixels
+from tests.shared.conformance.served import (
     BRANCH,
     FULL,
     TIMEOUT_S,
@@ -22,7 +23,6 @@ from tests.shared.conformance import (
     request,
     require_close,
 )
-from tests.shared.conformance_cases import CASES, some_pixels
 from tests.shared.pictures import pictures
 
 NOT_AN_IMAGE = "not an image in any of JPEG, PNG, WEBP, GIF, BMP, TIFF, PPM (starts with b'not an i')"

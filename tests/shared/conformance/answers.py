@@ -11,7 +11,7 @@ from tritonclient.grpc import service_pb2 as messages
 from artifact.model.file import read_manifest
 from artifact.model.manifest import manifest_from_fields
 from artifact.repository.triton_config import manifests_in
-from tests.shared.conformance import (
+from tests.shared.conformance.served import (
     BRANCH,
     FULL,
     MODELS,

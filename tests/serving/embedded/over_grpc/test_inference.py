@@ -1,6 +1,6 @@
 """The embedded server through NVIDIA's own client: vectors, merging, limits, and neighbours of bad requests.
 
-The texts of refusals are compared with real Triton's in conformance_refusals.py, through the same server.
+The texts of refusals are compared with real Triton's in conformance/refusals.py, through the same server.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.shared.conformance import Refusal, column, frame, request
+from tests.shared.conformance.served import Refusal, column, frame, request
 from tests.shared.pictures import pictures
 
 BATCH_NOTE = (

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tests.shared.conformance import (
+from tests.shared.conformance.cases import some_pixels
+from tests.shared.conformance.served import (
     BRANCH,
     FULL,
     TIMEOUT_S,
@@ -19,7 +20,6 @@ from tests.shared.conformance import (
     request,
     require_close,
 )
-from tests.shared.conformance_cases import some_pixels
 from tests.shared.pictures import pictures
 
 Spoil = Callable[[Any], object]

@@ -1,7 +1,7 @@
 """Conformance of a server over a published repository: the same checks for real Triton and the embedded server.
 
 Checks are functions of one `Served`; tests/serving/test_triton.py runs every one of them against both servers. They
-lie in conformance_answers.py (right requests), conformance_refusals.py (wrong ones) and conformance_versions.py
+lie in conformance/answers.py (right requests), conformance/refusals.py (wrong ones) and conformance/versions.py
 (publishing while it serves). This file holds what they share: the repository, the connection and the requests.
 
 The texts of refusals are what tritonserver 2.51 answered: whoever moves from one server to the other sees no change.

@@ -1,4 +1,4 @@
-"""Publishing, rolling back, breaking and unloading a model while the server runs; model `moving` of conformance.py.
+"""Publishing, rolling back, breaking and unloading a model while the server runs; model `moving` of served.py.
 
 One check of several steps, because each goes on from the last: what a server answers depends on what was loaded.
 """
@@ -15,7 +15,7 @@ import numpy as np
 
 from artifact.model.file import read_manifest
 from artifact.repository.publishing import publish, rollback
-from tests.shared.conformance import (
+from tests.shared.conformance.served import (
     BRANCH,
     FULL,
     MOVING,
