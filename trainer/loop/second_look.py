@@ -32,6 +32,8 @@ MORE = 1.25
 """The new run has so many times the steps."""
 _UNTIL = 1 / 3
 """Of the steps."""
+_STEPS_OF_WINDOW = 10
+"""Fewer say nothing; in a run of few steps a window is a tenth of these, else as long as the trial."""
 
 
 class BeginsAgain(Exception):  # noqa: N818 - no error: what comes next
@@ -73,7 +75,7 @@ class SecondLook:
 
     def _look(self, step: int) -> None:
         took = time.monotonic() - self._since
-        if took < self._window_s:
+        if took < self._window_s and step - self._first < max(_STEPS_OF_WINDOW, self._budget.steps / 10):
             return
         share = took / self._tried_s(self._first, step)
         self._open_window(step)
