@@ -61,24 +61,28 @@ class SecondLook:
         self._say, self._open, self._training, self._budget = say, still_open, training, budget
         self._started, self._window_s = started, 60 * budget.minutes * TRIAL_SHARE
         self._until = budget.steps * _UNTIL
-        self._open_window(0)
+        self._steps_of_window = max(_STEPS_OF_WINDOW, budget.steps / 10)
+        self._smaller = smaller_steps(training.config, training.num_steps)
+        self._step, self._now = 0, time.monotonic()
+        self._open_window()
 
     def __call__(self, event: Mapping[str, Any]) -> None:
         self._say(event)
         if event["event"] == "step" and event["step"] <= self._until:
-            self._look(event["step"])
-        elif event["event"] == "epoch":
-            self._open_window(event["step"])  # what else was done in between is no step
+            self._took_s += time.monotonic() - self._now
+            self._tried_s += sum(self._tried_step_s(step) for step in range(self._step, event["step"]))
+            self._steps += event["step"] - self._step
+            self._step = event["step"]
+            if self._took_s >= self._window_s or self._steps >= self._steps_of_window:
+                self._look(self._took_s / self._tried_s)
+                self._open_window()
+        self._now = time.monotonic()  # what is done between an epoch's last step and the next one is no step
 
-    def _open_window(self, step: int) -> None:
-        self._since, self._first = time.monotonic(), step
+    def _open_window(self) -> None:
+        self._took_s = self._tried_s = 0.0
+        self._steps = 0
 
-    def _look(self, step: int) -> None:
-        took = time.monotonic() - self._since
-        if took < self._window_s and step - self._first < max(_STEPS_OF_WINDOW, self._budget.steps / 10):
-            return
-        share = took / self._tried_s(self._first, step)
-        self._open_window(step)
+    def _look(self, share: float) -> None:
         if share > FASTER:
             return
         training, minutes = self._training, self._budget.minutes
@@ -96,15 +100,11 @@ class SecondLook:
         config = of_steps(budget.steps, config, rates, per_epoch=per_epoch)
         raise BeginsAgain(replace(self._open, config=config), budget)
 
-    def _tried_s(self, first: int, end: int) -> float:
-        """Seconds that the trial gave the steps from `first` to before `end`."""
-        training, costs = self._training, self._budget.costs
-        smaller, per_epoch = smaller_steps(training.config, training.num_steps), training.batches.per_epoch
-        return sum(
-            next(phase.step_s for phase in reversed(costs.phases) if phase.first_epoch * per_epoch <= step)
-            * (costs.smaller if step < smaller else 1.0)
-            for step in range(first, end)
-        )
+    def _tried_step_s(self, step: int) -> float:
+        """Seconds that the trial gave a step (from 0)."""
+        costs, per_epoch = self._budget.costs, self._training.batches.per_epoch
+        in_full = next(phase.step_s for phase in reversed(costs.phases) if phase.first_epoch * per_epoch <= step)
+        return in_full * (costs.smaller if step < self._smaller else 1.0)
 
 
 def _scaled(costs: Costs, share: float) -> Costs:

@@ -109,9 +109,9 @@ def test_late_or_small_gains_are_left_alone(clock: Clock) -> None:
 
 
 def test_looks_at_what_is_held_out_are_no_steps(clock: Clock) -> None:
-    """Epochs of 10 steps of .1 s with looks of 5 s between them, and of .3 s with no time for any."""
+    """With looks of half a second between epochs of .4 s the steps are still much faster than was tried."""
+    assert clock.run(lambda _: 0.04, looks_s=0.5) is not None
     assert clock.run(lambda _: 0.1, looks_s=5.0) is None
-    assert clock.run(lambda _: 0.2, looks_s=0.0) is None
 
 
 def test_steps_in_smaller_images_are_expected_to_be_short(clock: Clock) -> None:
