@@ -6,6 +6,7 @@ project. Its steps then came out several times too long, and the run would end a
 Decisions a reader would question:
 - The run begins again, from the same first weights, and does not become longer: the schedule follows from the steps, so
   a run is what its settings say, and goes on from its state, as if it had begun so.
+- Two windows of steps in a row have to be so fast, and the second counts: in the first one the disturbance may end.
 - Once, among the first third of its steps, and only for a good many more of them: what was trained is thrown away.
 - Slower steps change nothing. A run ends late then, and nobody loses what is trained.
 - One process alone looks. Several of them have a machine to themselves, and would have to agree at every step.
@@ -64,6 +65,7 @@ class SecondLook:
         self._steps_of_window = max(_STEPS_OF_WINDOW, budget.steps / 10)
         self._smaller = smaller_steps(training.config, training.num_steps)
         self._step, self._now = 0, time.monotonic()
+        self._was_fast = False
         self._open_window()
 
     def __call__(self, event: Mapping[str, Any]) -> None:
@@ -83,7 +85,8 @@ class SecondLook:
         self._steps = 0
 
     def _look(self, share: float) -> None:
-        if share > FASTER:
+        was_fast, self._was_fast = self._was_fast, share <= FASTER
+        if not (was_fast and self._was_fast):
             return
         training, minutes = self._training, self._budget.minutes
         base, per_epoch = self._open.base, training.batches.per_epoch
