@@ -131,8 +131,9 @@ def test_run_that_begins_again_is_the_run_of_its_steps(
         return replace(costs, phases=tuple(replace(phase, step_s=10 * phase.step_s) for phase in costs.phases))
 
     monkeypatch.setattr("trainer.loop.budget.try_out", disturbed)
+    monkeypatch.setattr(second_look, "_STEPS_OF_WINDOW", 1)  # for a run of some fifty steps, on a busy machine of fewer
     events: list[dict[str, Any]] = []
-    options: dict[str, Any] = {"epochs": None, "loop": {"save_every_s": 0.0, "tensorboard": False}}
+    options: dict[str, Any] = {"epochs": None, "loop": {"save_every_s": 0.001, "tensorboard": False}}
     timed = fit_small(shapes, tmp_path / "timed", minutes=0.2, report=events.append, **options)
     lengths = [event["steps"] for event in events if event["event"] == "length"]
     assert len(lengths) == 2
