@@ -36,7 +36,7 @@ from trainer import fit, make_config
 
 DEVICE = os.environ.get("LOOKALIKE_GPU_DEVICE", "cuda")
 IS_TRIAL = DEVICE == "cpu"
-BASES = ("resnet18",) if IS_TRIAL else ("resnet18", "resnet50")
+BASES, COMPILED = (("resnet18",), (False,)) if IS_TRIAL else (("resnet18", "resnet50"), (False, True))
 SIZE_PX, CLASSES, EPOCHS = (64, 4, 2) if IS_TRIAL else (224, 64, 3)
 PER_CLASS, BATCH_CLASSES = (8, 4) if IS_TRIAL else (40, 32)
 NUM_SCORED = 100 if IS_TRIAL else 3_045
@@ -53,7 +53,7 @@ def run() -> dict[str, Any]:
         training = {
             f"{base}, compile={compiled}": _train(images, home / f"{base}-{compiled}", base, compiled)
             for base in BASES
-            for compiled in (False, True)
+            for compiled in COMPILED
         }
         photographs = home / "scored"
         write_photographs(photographs, NUM_SCORED)

@@ -1,6 +1,6 @@
 """Photographs and published weights: what `--pretrained` brings in seconds and in minutes, on photographs never seen.
 
-    python -m benchmarks pretrained          some 20 minutes; it goes on where it stopped
+    python -m benchmarks pretrained          half an hour; it goes on where it stopped
 
 Raw pixels; the frozen network's own features; a closed-form head on them (`--pretrained --epochs 0`), LDA and PCA; and
 `--pretrained --minutes 4`, which trains the head, then all of it. Each of ours is the command as printed, a process of

@@ -6,7 +6,8 @@ left of the time are written into config.yaml. So a resumed run, or one with `--
 Decisions a reader would question:
 - The time is that of the whole call: what was spent on reading and on the trial is gone, and the end (threshold,
   report, a closed-form head) is kept in reserve. A little is left over, for no machine is equally fast throughout.
-- Time is not looked at again. A machine that becomes slower ends late, and a run stays the same wherever it is resumed.
+- Time is looked at once more (second_look.py), where the first steps are much faster than the trial's. A machine that
+  becomes slower ends late, and a run stays the same wherever it is resumed.
 - How long a network stands still at first depends on the epochs, which depend on the steps. So each number of steps is
   weighed with the frozen epochs of a run of so many; a few steps more may then take less time.
 """
@@ -49,6 +50,7 @@ class Budget:
         step_s: of one step, of those in which most layers train.
         look_s: of one look at what is held out.
         end_s: kept for the end.
+        costs: all of what was tried out.
     """
 
     minutes: float
@@ -57,10 +59,11 @@ class Budget:
     step_s: float
     look_s: float
     end_s: float
+    costs: Costs
 
     def to_dict(self) -> dict[str, Any]:
         """As facts.json has it."""
-        return {name: round(value, 4) for name, value in vars(self).items()}
+        return {name: round(value, 4) for name, value in vars(self).items() if name != "costs"}
 
 
 def settle_length(prepared: Prepared, ranks: Ranks, folder: Path, *, started: float) -> tuple[Prepared, Budget | None]:
@@ -110,30 +113,44 @@ def _settle(
     )
 
     def settled() -> Budget:
-        spent = time.monotonic() - started
-        left = (seconds - spent) * (1 - _SLACK) - costs.end_s
-        steps = steps_within(left, costs, config, rates, per_epoch=per_epoch)
+        budget = fitting(costs, config, rates, per_epoch=per_epoch, minutes=minutes, started=started)
         needed = _MIN_UPDATES * config.loop.accumulate
-        if steps < needed:
+        if budget.steps < needed:
             needed, needed_s = _cheapest(needed, costs, config, rates, per_epoch=per_epoch)
-            at_least = math.ceil((spent + (costs.end_s + needed_s) / (1 - _SLACK)) / 6) / 10
+            at_least = math.ceil((budget.spent_s + (costs.end_s + needed_s) / (1 - _SLACK)) / 6) / 10
             raise UsageError(
                 "minutes",
-                expected=f"at least {at_least:g} (until now {spent:.0f} s, {needed} steps {needed_s:.1f} s, "
+                expected=f"at least {at_least:g} (until now {budget.spent_s:.0f} s, {needed} steps {needed_s:.1f} s, "
                 f"the end {costs.end_s:.0f} s)",
                 got=f"{minutes:g}",
                 where="--minutes",
             )
-        return Budget(
-            minutes=minutes,
-            steps=steps,
-            spent_s=spent,
-            step_s=costs.phases[-1].step_s,
-            look_s=costs.look_s,
-            end_s=costs.end_s,
-        )
+        return budget
 
     return ranks.on_first(settled)
+
+
+def fitting(
+    costs: Costs, config: TrainConfig, rates: Rates, *, per_epoch: int, minutes: float, started: float
+) -> Budget:
+    """The budget of a run that begins now.
+
+    Args:
+        costs, config, rates, per_epoch: see `steps_within`.
+        minutes: for the whole call.
+        started: when it began, by `time.monotonic`.
+    """
+    spent = time.monotonic() - started
+    left = (60 * minutes - spent) * (1 - _SLACK) - costs.end_s
+    return Budget(
+        minutes=minutes,
+        steps=steps_within(left, costs, config, rates, per_epoch=per_epoch),
+        spent_s=spent,
+        step_s=costs.phases[-1].step_s,
+        look_s=costs.look_s,
+        end_s=costs.end_s,
+        costs=costs,
+    )
 
 
 def _cheapest(needed: int, costs: Costs, config: TrainConfig, rates: Rates, *, per_epoch: int) -> tuple[int, float]:

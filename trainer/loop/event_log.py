@@ -58,16 +58,15 @@ class EventLog:
 
     Args:
         run: the run folder; files go into its folder `tensorboard`.
-        first_step: the first step that will be reported, 1 for a new run. What an earlier, cut-off run wrote at this
-            step or later is left out of the curves.
+        first_step: the first step that will be reported, 1 for a new run. What was written before at this step or
+            later, by a run that was cut off or begins again, is left out of the curves.
     """
 
     def __init__(self, run: Path, *, first_step: int = 1) -> None:
         require_tensorboard()
         from torch.utils.tensorboard import SummaryWriter
 
-        purge = first_step if first_step > 1 else None
-        self._writer: SummaryWriter = SummaryWriter(Path(run) / FOLDER, purge_step=purge)
+        self._writer: SummaryWriter = SummaryWriter(Path(run) / FOLDER, purge_step=first_step)
 
     def __enter__(self) -> EventLog:
         return self

@@ -10,9 +10,11 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,7 @@ from trainer.config.continuing import continued
 from trainer.config.length import check_length, num_epochs
 from trainer.config.objective_facts import objective_facts
 from trainer.loop.assessment import assess
-from trainer.loop.budget import settle_length
+from trainer.loop.budget import Budget, settle_length
 from trainer.loop.distributed import Ranks, joined
 from trainer.loop.epoch import train_epoch
 from trainer.loop.event_log import EventLog, require_tensorboard
@@ -42,11 +44,12 @@ from trainer.loop.kept_memory import kept_memory
 from trainer.loop.preparation import Prepared, prepare
 from trainer.loop.resumption import read_begun, resume_training
 from trainer.loop.saving import Saves
+from trainer.loop.second_look import BeginsAgain, SecondLook
 from trainer.loop.training import Training, make_training
 from trainer.loop.untrained import fit_untrained
 from trainer.run.claim import claimed_begun, claimed_new
 from trainer.run.facts import first_facts
-from trainer.run.folder import create_run
+from trainer.run.folder import begin_run, create_run
 from trainer.run.saved_run import Run, open_run, read_run_files
 from trainer.watch.hints import Watch
 from trainer.watch.selection import is_out_of_patience, is_validated
@@ -96,27 +99,19 @@ def fit(
             torch.manual_seed(config.seed)
             prepared = prepare(config, report=say, device=ranks.device, resuming=resume)
             _require_same_images(prepared, ranks)
+            still_open = prepared
             prepared, budget = settle_length(prepared, ranks, output, started=started)
             if check is not None:
                 ranks.on_first(partial(check, prepared.config))
             if not prepared.config.is_trained:
                 ranks.on_first(partial(fit_untrained, prepared, output, say, started, ranks.device, resume=resume))
                 return open_run(output, ranks.on_first(partial(read_run_files, output)))
-            training = make_training(prepared, ranks, output)
-            if resume:
-                resume_training(training)
-            else:
-                base = prepared.base.to_dict()
-                facts = first_facts(data=prepared.data_facts(), seed=config.seed, base=base)
-                facts |= {"objective": objective_facts(prepared.config, prepared.loss)}
-                facts |= {} if budget is None else {"budget": budget.to_dict()}
-                ranks.on_first(lambda: create_run(output, prepared.config, facts))
-            say({"event": "objective", **objective_facts(prepared.config, prepared.loss)})
-            say({"event": "length", **length_facts(training, budget)})
-            with _log(training, say) as log, kept_memory():
-                if training.step == 0:
-                    ranks.on_first(partial(put_first_head, training, say))
-                _train(training, with_expected_end(log, training, budget))
+            run = partial(_train, ranks=ranks, output=output, say=say)
+            with kept_memory():
+                if budget is None or ranks.size > 1:
+                    training = run(prepared, budget, resume=resume)
+                else:
+                    training = _train_within(prepared, budget, run, still_open=still_open, started=started)
                 ranks.on_first(lambda: finish(training, output, say, started))
         return open_run(output, ranks.on_first(partial(read_run_files, output)))
 
@@ -159,7 +154,53 @@ def _require_same_images(prepared: Prepared, ranks: Ranks) -> None:
         raise DataError("images of the processes", expected="the same in all", got="different ones", where=where)
 
 
-def _train(training: Training, say: Report) -> None:
+def _train_within(
+    prepared: Prepared, budget: Budget, run: Callable[..., Training], *, still_open: Prepared, started: float
+) -> Training:
+    """Train within a time budget: where the steps are much faster than was tried, once more from the start."""
+    generator = torch.get_rng_state()
+    tried = replace(prepared, base=copy.deepcopy(prepared.base))  # which the trial could copy too
+    look = partial(SecondLook, still_open=still_open, budget=budget, started=started)
+    try:
+        return run(tried, budget, look=look)
+    except BeginsAgain as found:
+        again, budget = found.prepared, found.budget
+    del tried
+    torch.set_rng_state(generator)
+    return run(again, budget, write=begin_run)
+
+
+def _train(
+    prepared: Prepared,
+    budget: Budget | None,
+    *,
+    ranks: Ranks,
+    output: Path,
+    say: Report,
+    resume: bool = False,
+    write: Callable[[Path, TrainConfig, Mapping[str, Any]], None] = create_run,
+    look: Callable[[Report, Training], Report] | None = None,
+) -> Training:
+    """Train all that is left of a run; `write` begins its folder, `look` sees what it reports."""
+    config, training = prepared.config, make_training(prepared, ranks, output)
+    if resume:
+        resume_training(training)
+    else:
+        facts = first_facts(data=prepared.data_facts(), seed=config.seed, base=prepared.base.to_dict())
+        facts |= {"objective": objective_facts(config, prepared.loss)}
+        facts |= {} if budget is None else {"budget": budget.to_dict()}
+        ranks.on_first(lambda: write(output, config, facts))
+    say({"event": "objective", **objective_facts(config, prepared.loss)})
+    say({"event": "length", **length_facts(training, budget)})
+    with _log(training, say) as log:
+        if training.step == 0:
+            ranks.on_first(partial(put_first_head, training, say))
+        report = with_expected_end(log, training, budget)
+        _train_epochs(training, report if look is None else look(report, training))
+    return training
+
+
+def _train_epochs(training: Training, say: Report) -> None:
     """All epochs that are left, each with its line of metrics, some with validation, and what is written of them."""
     config, ranks, epochs = training.config, training.ranks, num_epochs(training.config)
     saves, watch = Saves(training), Watch(config, training.lines)

@@ -56,8 +56,18 @@ def create_run(path: Path, config: TrainConfig, facts: Mapping[str, Any]) -> Non
     """Make the folder with configuration and first facts; raises OutputError, also where another run's are there."""
     if (path / CONFIG).exists():
         raise refused_output(path, got="a run")
+    begin_run(path, config, facts)
+
+
+def begin_run(path: Path, config: TrainConfig, facts: Mapping[str, Any]) -> None:
+    """Write configuration and first facts; a run of this call that is there begins anew. Raises OutputError.
+
+    What a run could go on from goes first: whenever this is cut off, what is left begins from the start.
+    """
     try:
         path.mkdir(parents=True, exist_ok=True)
+        for name in (STATE, CHECKPOINT, METRICS):
+            (path / name).unlink(missing_ok=True)
         write_atomically(path / CONFIG, to_yaml(config).encode())
         write_facts(path, facts)
     except OSError as error:
