@@ -10,7 +10,7 @@ import typer
 
 from artifact.images.limits import MB
 from lookalike.commands.options import LARGEST_FILE, LARGEST_IMAGE, given
-from serving.embedded.options import ServerOptions
+from serving.embedded.options import HTTP_PORT, ServerOptions
 
 
 def serve(
@@ -20,6 +20,8 @@ def serve(
     grpc_port: Annotated[
         int, typer.Option(min=0, max=65535, help="gRPC port; 0 chooses a free one.")
     ] = ServerOptions.grpc_port,
+    http_port: Annotated[int, typer.Option(min=0, max=65535, help="HTTP port; 0 chooses a free one.")] = HTTP_PORT,
+    no_http: Annotated[bool, typer.Option("--no-http", help="No REST front.")] = False,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads of one run. [default: the model's config, else all cores]")
     ] = ServerOptions.threads,
@@ -44,14 +46,14 @@ def serve(
         bool, typer.Option(help="Check golden examples when a model is loaded.")
     ] = ServerOptions.check_goldens,
 ) -> None:
-    """Serve a model repository over gRPC (Open Inference Protocol, as Triton does) until interrupted."""
+    """Serve a model repository over gRPC and HTTP (Open Inference Protocol, as Triton does) until interrupted."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its core would add a line of its own to our errors
 
     from lookalike import console
     from serving.embedded.server import Server
     from serving.embedded.server import serve as run
 
-    options = given(context, ServerOptions)
+    options = given(context, ServerOptions) | {"http_port": None if no_http else http_port}
     if max_message_mb is not None:
         options["max_message_bytes"] = int(max_message_mb * MB)
     run(Server(repository, **options, report=console.note))

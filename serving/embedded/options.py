@@ -14,6 +14,8 @@ from artifact.images.limits import MB
 from artifact.kinds import KINDS
 from artifact.limit_options import require_limits
 
+HTTP_PORT = 8000
+"""Where the command listens for HTTP; a Server in a program has no such front unless it is told a port."""
 _MESSAGE_BYTES, _MOST_MESSAGE_BYTES = 128 * MB, 2**31 - 1
 """The latter is gRPC's own limit."""
 _IMAGES_A_ROW = max(len(kind.streams) for kind in KINDS.values())
@@ -30,6 +32,7 @@ class ServerOptions:
     Attributes:
         host: address to listen on; the default is reached from this machine only.
         grpc_port: port to listen on; 0 chooses a free one.
+        http_port: port of the REST front, likewise; None has none.
         threads: of one run of a network, and of decoding; None takes what a network's config says, and every core that
             this process may use where it says nothing.
         max_message_bytes: larger requests are refused with RESOURCE_EXHAUSTED; None takes 128 MiB, or what a row of the
@@ -52,6 +55,7 @@ class ServerOptions:
 
     host: str = "127.0.0.1"
     grpc_port: int = 8001
+    http_port: int | None = None
     threads: int | None = None
     max_message_bytes: int | None = None
     max_megapixels: float | None = None
@@ -66,8 +70,10 @@ class ServerOptions:
     def __post_init__(self) -> None:
         if not self.host:
             raise UsageError("host", expected="an address", got="nothing", mend="127.0.0.1 is this machine only")
-        if not 0 <= self.grpc_port <= 65535:
-            raise UsageError("grpc_port", expected="0 to 65535", got=str(self.grpc_port))
+        for name in ("grpc_port", "http_port"):
+            port = getattr(self, name)
+            if port is not None and not 0 <= port <= 65535:
+                raise UsageError(name, expected="0 to 65535", got=str(port))
         require_limits(self.max_megapixels, self.max_image_mb)
         for name in ("threads", "max_message_bytes", "max_queue", "max_running_bytes"):
             value = getattr(self, name)

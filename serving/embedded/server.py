@@ -18,6 +18,7 @@ from serving.arguments import takes
 from serving.embedded.models.store import ModelStore
 from serving.embedded.options import ServerOptions
 from serving.embedded.over_grpc.listener import GrpcListener
+from serving.embedded.over_http.listener import HttpListener
 from serving.embedded.signals import stop_signals
 from serving.engine import require_device
 from serving.forks import keep_in_children, note_server
@@ -43,8 +44,12 @@ class Server:
         self.options = ServerOptions(**options)
         require_device(self.options.device)
         self._store = ModelStore(repository, self.options)
-        self._grpc = GrpcListener(self._store, self.options, version=importlib.metadata.version("lookalike"))
+        version = importlib.metadata.version("lookalike")
+        self._grpc = GrpcListener(self._store, self.options, version=version)
+        has_http = self.options.http_port is not None
+        self._http = HttpListener(self._store, self.options, version=version) if has_http else None
         self._port: int | None = None
+        self._http_port: int | None = None
         self._stopping = threading.Lock()
         self._ended = threading.Event()
         self._started = False
@@ -64,23 +69,36 @@ class Server:
         return self.options.address(self.port)
 
     @property
+    def http_url(self) -> str | None:
+        """HOST:PORT of the HTTP port, as tritonclient.http takes it; None without one. Raises ServerError as `port`."""
+        if self._http is None:
+            return None
+        if self._http_port is None:
+            raise ServerError("the server has not been started", mend="call start() first")
+        return self.options.address(self._http_port)
+
+    @property
     def model_names(self) -> list[str]:
         """The names that answer, sorted."""
         return self._store.names()
 
     def start(self) -> Self:
-        """Take the port, load every model, then answer. Models that fail to load are reported, and stop nothing.
+        """Take the ports, load every model, then answer. Models that fail to load are reported, and stop nothing.
 
         Raises:
-            ServerError: the port cannot be had.
+            ServerError: a port cannot be had.
         """
         self._require_own_process()
         note_server(1)
         self._started = True
         try:
             self._port = self._grpc.listen()
+            if self._http is not None:
+                self._http_port = self._http.listen()
             self._store.load_all()
             self._grpc.start()
+            if self._http is not None:
+                self._http.start()
         except BaseException:
             self.stop(0)
             raise
@@ -103,7 +121,9 @@ class Server:
             deadline = time.monotonic() + grace_s
             if not self._store.stop_accepting(grace_s):
                 self.options.report(f"requests were still running after {grace_s:g} s; they are cancelled")
-            self._grpc.stop(max(0.0, deadline - time.monotonic()))
+            for front in (self._http, self._grpc):
+                if front is not None:
+                    front.stop(max(0.0, deadline - time.monotonic()))
             self._store.close()
             self._ended.set()
             if self._started:
@@ -143,7 +163,8 @@ def serve(server: Server) -> None:
     report = server.options.report
     with stop_signals() as wait_for_signal:
         server.start()
-        report(f"serving {', '.join(server.model_names) or 'no model'} on {server.url} (gRPC)")
+        http = f" and {server.http_url} (HTTP)" if server.http_url else ""
+        report(f"serving {', '.join(server.model_names) or 'no model'} on {server.url} (gRPC){http}")
         wait_for_signal()
         report(f"stopping: requests in flight may take {server.options.grace_s:g} s more")
         server.stop()

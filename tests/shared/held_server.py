@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from serving.embedded.requests.caller import PATIENT
 from serving.embedded.server import Server
 from tests.shared.waiting import WAIT_S, eventually
 
 
 def num_waiting(server: Server, name: str = "tiny") -> int:
     """Requests in one network's queue."""
-    return len(server._store.find(name)._batcher._jobs)  # type: ignore[attr-defined]
+    return server._store.find(name)._batcher.num_waiting  # type: ignore[attr-defined]
 
 
 class Held:
@@ -46,7 +47,7 @@ def together(server: Server, *calls: Callable[[], Any], name: str = "tiny") -> I
     first = {spec.name: np.zeros((1, *spec.dims), np.uint8) for spec in network.signature.inputs}
     with ThreadPoolExecutor(len(calls) + 1) as pool:
         try:
-            pool.submit(network.infer, first, 1, is_active=lambda: True)
+            pool.submit(network.infer, first, 1, caller=PATIENT)
             eventually(lambda: held.num_rows == [1], "the first run")
             futures = [pool.submit(call) for call in calls]
             yield futures

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from artifact.arrays import AnyArray
 from serving.embedded.models.store import ModelStore
+from serving.embedded.requests.caller import Caller, Presence
 from serving.embedded.requests.parameters import class_counts
 from serving.embedded.requests.request import Request
-from serving.embedded.requests.signature import request_label
+from serving.embedded.requests.signature import Signature, request_label
 from serving.embedded.requests.tensors import largest
 from serving.protocol import BYTES, join_strings
 
@@ -41,28 +42,29 @@ def answer(
     store: ModelStore,
     model: str,
     version: str,
-    read: Callable[[], Request],
+    read: Callable[[Signature], Request],
     *,
     num_bytes: int,
-    is_active: Callable[[], bool],
+    presence: Presence,
 ) -> Answer:
     """Run a request.
 
     Args:
         model, version: what the request names.
-        read: gives the request itself, its parameters checked; called once the model was found and there is room.
+        read: gives the request itself to a model of that signature, its parameters checked; called once the model was
+            found and there is room.
         num_bytes: its size, which counts until it is answered.
-        is_active: False once nobody waits for the answer.
+        presence: whether its client is still there.
 
     Raises:
         LookalikeError, ImageError: whatever refuses it.
     """
     with store.running(model, version, num_bytes=num_bytes) as servable:
-        request = read()
+        request = read(servable.signature)
         classes = class_counts(request.outputs)
         specs = servable.signature.read_outputs([output.name for output in request.outputs])
         num_rows, inputs = servable.signature.read_inputs(request.inputs, label=request_label(request.id))
-        arrays = servable.infer(inputs, num_rows, is_active=is_active)
+        arrays = servable.infer(inputs, num_rows, caller=_caller(request, presence))
         outputs = []
         for spec in specs:
             array = arrays[spec.name]
@@ -74,6 +76,12 @@ def answer(
                 data = _framed(array) if spec.datatype == BYTES else array
                 outputs.append(Output(spec.name, spec.datatype, array.shape, data))
         return Answer(servable.version, servable.digest, tuple(outputs))
+
+
+def _caller(request: Request, presence: Presence) -> Caller:
+    """What a request asks of the queue; `check_parameters` has seen that these are whole numbers."""
+    asked = {name: int(request.parameters[name].value) for name in ("priority", "timeout") if name in request.parameters}
+    return Caller(presence, priority=asked.get("priority", 0), timeout_us=max(0, asked.get("timeout", 0)))
 
 
 def _framed(array: AnyArray) -> bytes:

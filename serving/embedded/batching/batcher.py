@@ -1,72 +1,37 @@
-"""Dynamic batching: requests that wait for one model version run together, whole, in their order.
+"""Dynamic batching: requests that wait for one model version run together, whole, as the rules of its queue say.
 
 Decisions a reader would question:
-- Never wait for a batch: a request that finds the model idle runs at once, in the thread that brought it, because
-  handing it to another thread costs more than a small network does. What comes meanwhile gathers for the worker.
-- If a merged run fails, each of its requests runs alone, so that only the one at fault notices.
+- Never wait for a batch, unless the config asks for it: a request that finds the model idle runs at once, in the thread
+  that brought it, because handing it to another thread costs more than a small network does. What comes meanwhile
+  gathers for the worker.
+- If a merged run fails, its halves run: only the one at fault notices, after a few runs and not one for each request.
 - As many runs at a time as the model has instances, by default one: onnxruntime spreads a run over its own threads, a
   second run would only compete for them. `lookalike tune` measures where several instances of fewer threads are faster.
 - Requests are merged up to the size that was measured to be fast, not up to the largest that may be.
+- A request that is given up, or whose time is over, leaves the queue when that happens and not when its turn comes: its
+  place and its thread are free for others.
 """
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
+from concurrent.futures import TimeoutError as StillWaiting
 
 import numpy as np
 
 from artifact.arrays import AnyArray
 from artifact.errors import ServerError, UnavailableError
+from serving.embedded.batching.policy import BatchingPolicy
+from serving.embedded.batching.queue import CANCELLED, Arrays, Dropped, Job, WaitingQueue
 from serving.embedded.batching.statistics import RunTimes, Statistics
-from serving.protocol import QUEUE_FULL, STOPPING, TIMED_OUT
+from serving.embedded.requests.caller import PATIENT, Caller
+from serving.protocol import STOPPING
 
-Arrays = dict[str, AnyArray]
-
-CANCELLED = "the request was cancelled or its deadline passed while it waited"
-
-
-def always_active() -> bool:
-    """For callers that never give up on a request."""
-    return True
-
-
-@dataclass(frozen=True)
-class QueuePolicy:
-    """The rules of a queue: how many requests may wait, how long, and which run together.
-
-    Attributes:
-        max_requests: more are refused.
-        max_rows: of one run. No request may have more.
-        merges: False runs every request alone.
-        preferred_rows: requests are merged up to so many rows, a larger one runs alone; 0 merges up to `max_rows`.
-        timeout_ns: longest wait of a request; 0 for no limit.
-    """
-
-    max_requests: int
-    max_rows: int
-    merges: bool = True
-    preferred_rows: int = 0
-    timeout_ns: int = 0
-
-    def fits(self, num_rows: int) -> bool:
-        """Whether requests of so many rows in all may run together."""
-        return self.merges and num_rows <= (self.preferred_rows or self.max_rows)
-
-
-@dataclass
-class _Job:
-    """One request that waits or runs, and the future of its answer."""
-
-    feeds: Mapping[str, AnyArray]
-    num_rows: int
-    is_active: Callable[[], bool]
-    answer: Future[Arrays] = field(default_factory=Future)
-    arrived_ns: int = field(default_factory=time.perf_counter_ns)
+Run = Callable[[Mapping[str, AnyArray]], Mapping[str, AnyArray]]
 
 
 class Batcher:
@@ -75,23 +40,18 @@ class Batcher:
     Args:
         run: {input: [N, ...]} to {output: [N, ...]}; called by at most `instances` threads at a time, on arrays that it
             must not keep.
-        policy: see QueuePolicy.
+        policy: see BatchingPolicy.
         statistics: counts every run and failure.
         instances: runs at a time.
         name: of the threads, for debuggers.
     """
 
     def __init__(
-        self,
-        run: Callable[[Mapping[str, AnyArray]], Mapping[str, AnyArray]],
-        policy: QueuePolicy,
-        statistics: Statistics,
-        *,
-        instances: int = 1,
-        name: str = "batcher",
+        self, run: Run, policy: BatchingPolicy, statistics: Statistics, *, instances: int = 1, name: str = "batcher"
     ) -> None:
         self._run, self._policy, self._statistics, self._instances = run, policy, statistics, instances
-        self._jobs: deque[_Job] = deque()
+        self._queue = WaitingQueue(policy)
+        self._order: deque[Job] = deque()
         self._changed = threading.Condition()
         self._closed = False
         self._num_running = 0
@@ -99,49 +59,105 @@ class Batcher:
         for worker in self._workers:
             worker.start()
 
-    def infer(
-        self, feeds: Mapping[str, AnyArray], num_rows: int, *, is_active: Callable[[], bool] = always_active
-    ) -> Arrays:
+    @property
+    def num_waiting(self) -> int:
+        """Requests in the queue."""
+        with self._changed:
+            return len(self._queue)
+
+    def infer(self, feeds: Mapping[str, AnyArray], num_rows: int, *, caller: Caller = PATIENT) -> Arrays:
         """Wait for the outputs of N rows.
 
         Args:
             feeds: {input: [N, ...]}, right in type and shape: nothing is checked here. Not written to, not kept.
             num_rows: N.
-            is_active: False once nobody waits for the answer; then the request does not run.
+            caller: who waits; a request that nobody waits for any more does not run.
 
         Raises:
             UnavailableError: the queue is full, the batcher is closed, or the request was given up or timed out.
             ServerError: the model failed on this very request.
         """
-        job = _Job(feeds, num_rows, is_active)
+        shape = tuple(array.shape[1:] for array in feeds.values()) if self._policy.varies else None
+        job = Job(feeds, num_rows, caller, time.perf_counter_ns(), shape)
         with self._changed:
             if self._closed:
                 raise UnavailableError(STOPPING)
-            if len(self._jobs) >= self._policy.max_requests:
-                raise UnavailableError(QUEUE_FULL)
-            is_idle = self._num_running < self._instances and not self._jobs
+            is_free = self._num_running < self._instances
+            is_idle = is_free and not self._queue and not self._policy.delay_ns
             if is_idle:
                 self._num_running += 1
             else:
-                self._jobs.append(job)  # whoever runs wakes a worker afterwards
+                self._put(job)
+                if is_free:
+                    self._changed.notify()
+            if self._policy.in_order:
+                self._order.append(job)
         if is_idle:
             self._answer_and_rest([job], {})
-        return job.answer.result()
+            return job.answer.result()
+        caller.presence.when_gone(functools.partial(self._give_up, job))
+        return self._waited_for(job)
 
     def close(self, *, drain: bool = True) -> None:
         """Take no more requests and end the threads; those that wait run first, or without `drain` are refused."""
         with self._changed:
             self._closed = True
-            left = [] if drain else list(self._jobs)
             if not drain:
-                self._jobs.clear()
+                for job in self._queue.drain():
+                    self._end(job, functools.partial(job.answer.set_exception, UnavailableError(STOPPING)))
             self._changed.notify_all()
-        for job in left:
-            job.answer.set_exception(UnavailableError(STOPPING))
         for worker in self._workers:
             worker.join()
         with self._changed:  # those that found the model idle run in threads of their own
             self._changed.wait_for(lambda: self._num_running == 0)
+
+    def _put(self, job: Job) -> None:
+        """Let a job wait, if need be in the place of those that nobody waits for."""
+        try:
+            self._queue.put(job, job.arrived_ns)
+        except UnavailableError:
+            dropped = self._queue.sweep(job.arrived_ns)
+            if not dropped:
+                raise
+            self._refuse(dropped)
+            self._queue.put(job, job.arrived_ns)
+
+    def _waited_for(self, job: Job) -> Arrays:
+        """The answer of a job that waits, refused by the thread that brought it once its time is over."""
+        while job.expires_ns:
+            try:
+                return job.answer.result(max(0.0, (job.expires_ns - time.perf_counter_ns()) / 1e9))
+            except StillWaiting:
+                if job.answer.done():
+                    break
+            with self._changed:
+                found, _ = self._queue.overdue(job, time.perf_counter_ns())
+                if found is not None:
+                    self._refuse([found])
+                elif time.perf_counter_ns() > job.expires_ns:
+                    break  # it runs
+        return job.answer.result()
+
+    def _give_up(self, job: Job) -> None:
+        """Nobody waits for a job any more: if it has not begun to run, it never will."""
+        with self._changed:
+            if self._queue.remove(job):
+                self._refuse([Dropped(job, CANCELLED)])
+
+    def _refuse(self, dropped: Sequence[Dropped]) -> None:
+        for job, reason in dropped:
+            self._statistics.add_failure(time.perf_counter_ns() - job.arrived_ns)
+            self._end(job, functools.partial(job.answer.set_exception, UnavailableError(reason)))
+
+    def _end(self, job: Job, outcome: Callable[[], object]) -> None:
+        """Let a job's outcome be known: at once, or after those of the requests that came before it."""
+        if not self._policy.in_order:
+            outcome()
+            return
+        with self._changed:
+            job.outcome = outcome
+            while self._order and self._order[0].outcome is not None:
+                self._order.popleft().outcome()  # type: ignore[misc]  # not None, as the line above says
 
     def _work(self) -> None:
         buffers: Arrays = {}
@@ -149,7 +165,7 @@ class Batcher:
             self._answer_and_rest(jobs, buffers)
             jobs.clear()  # while waiting for the next, nothing is held in memory
 
-    def _answer_and_rest(self, jobs: Sequence[_Job], buffers: Arrays) -> None:
+    def _answer_and_rest(self, jobs: Sequence[Job], buffers: Arrays) -> None:
         try:
             self._answer(jobs, buffers)
         finally:
@@ -161,71 +177,63 @@ class Batcher:
             self._num_running -= 1
             if self._closed:
                 self._changed.notify_all()  # workers that wait for more, and who closes
-            elif self._jobs:
+            elif self._queue:
                 self._changed.notify()
 
-    def _next_jobs(self) -> list[_Job]:
-        """The longest run of waiting requests that fits, which is then the one that runs; empty once all is over."""
-        while True:
-            waiting: list[_Job] = []
-            num_rows = 0
-            with self._changed:
-                while self._num_running >= self._instances or not (self._jobs or self._closed):
+    def _next_jobs(self) -> list[Job]:
+        """The requests that run next; empty once all is over."""
+        with self._changed:
+            while True:
+                while self._num_running >= self._instances or not (self._queue or self._closed):
                     self._changed.wait()
-                if not self._jobs:
+                if not self._queue:
                     return []
-                while self._jobs and (not waiting or self._policy.fits(num_rows + self._jobs[0].num_rows)):
-                    waiting.append(self._jobs.popleft())
-                    num_rows += waiting[-1].num_rows
-                self._num_running += 1
-            if jobs := [job for job in waiting if self._is_wanted(job)]:
-                return jobs
-            self._rest()
+                batch, dropped = self._queue.batch(time.perf_counter_ns(), at_once=self._closed)
+                self._refuse(dropped)
+                if batch.jobs:
+                    self._num_running += 1
+                    return batch.jobs
+                if batch.wait_ns:
+                    self._changed.wait(batch.wait_ns / 1e9)
 
-    def _is_wanted(self, job: _Job) -> bool:
-        """Whether a request is still worth running; if not, it is answered here."""
-        waited_ns = time.perf_counter_ns() - job.arrived_ns
-        reason = ""
-        if 0 < self._policy.timeout_ns < waited_ns:
-            reason = TIMED_OUT
-        elif not job.is_active():
-            reason = CANCELLED
-        if reason:
-            self._statistics.add_failure(waited_ns)
-            job.answer.set_exception(UnavailableError(reason))
-        return not reason
-
-    def _answer(self, jobs: Sequence[_Job], buffers: Arrays) -> None:
+    def _answer(self, jobs: Sequence[Job], buffers: Arrays) -> None:
         started_ns = time.perf_counter_ns()
         try:
             feeds = jobs[0].feeds if len(jobs) == 1 else self._merged(jobs, buffers)
             merged_ns = time.perf_counter_ns()
             outputs = self._run(feeds)
             ran_ns = time.perf_counter_ns()
-            answers = _split(outputs, [job.num_rows for job in jobs])
+            lengths = [job.num_rows for job in jobs]
+            answers = _split(outputs, lengths) if self._policy.has_batch else [dict(outputs)]
         except Exception as error:
             if len(jobs) > 1:
-                for job in jobs:
-                    self._answer([job], buffers)
+                half = len(jobs) // 2
+                self._answer(jobs[:half], buffers)
+                self._answer(jobs[half:], buffers)
                 return
             self._statistics.add_failure(time.perf_counter_ns() - jobs[0].arrived_ns)
-            jobs[0].answer.set_exception(ServerError("the model failed", got=str(error)))
+            failed = ServerError("the model failed", got=str(error))
+            self._end(jobs[0], functools.partial(jobs[0].answer.set_exception, failed))
             return
         times = RunTimes(merged_ns - started_ns, ran_ns - merged_ns, time.perf_counter_ns() - ran_ns)
         num_rows = sum(job.num_rows for job in jobs)
         self._statistics.add_run(num_rows, [started_ns - job.arrived_ns for job in jobs], times)
         for job, answer in zip(jobs, answers, strict=True):
-            job.answer.set_result(answer)
+            self._end(job, functools.partial(job.answer.set_result, answer))
 
-    def _merged(self, jobs: Sequence[_Job], buffers: Arrays) -> Arrays:
+    def _merged(self, jobs: Sequence[Job], buffers: Arrays) -> Arrays:
         """The feeds of several requests one after the other, in buffers that every run of a worker uses again."""
         num_rows = sum(job.num_rows for job in jobs)
         merged = {}
         for name, first in jobs[0].feeds.items():
+            parts = [job.feeds[name] for job in jobs]
+            if self._policy.varies:
+                merged[name] = np.concatenate(parts)
+                continue
             buffer = buffers.get(name)
             if buffer is None:
                 buffer = buffers[name] = np.empty((self._policy.max_rows, *first.shape[1:]), first.dtype)
-            merged[name] = np.concatenate([job.feeds[name] for job in jobs], out=buffer[:num_rows])
+            merged[name] = np.concatenate(parts, out=buffer[:num_rows])
         return merged
 
 

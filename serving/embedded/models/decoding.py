@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from artifact.errors import UnavailableError
 from artifact.images.decoding import Pixels
 from artifact.images.image_batch import load_batch
 from artifact.images.limits import Limits
 from artifact.images.preprocessing import Preprocessing
-from serving.embedded.batching.batcher import CANCELLED
+from serving.embedded.batching.queue import CANCELLED
+from serving.embedded.requests.caller import Caller
 from serving.protocol import QUEUE_FULL
 
 
@@ -33,7 +36,7 @@ class Decoder:
         preprocessing: Preprocessing,
         limits: Limits,
         *,
-        is_active: Callable[[], bool],
+        caller: Caller,
     ) -> dict[str, Pixels]:
         """{stream: N encoded images} to {stream: uint8 [N, height, width, 3]}; larger images than `limits` are bad.
 
@@ -44,11 +47,19 @@ class Decoder:
         if not self._room.acquire(blocking=False):
             raise UnavailableError(QUEUE_FULL)
         try:
-            if not is_active():
-                raise UnavailableError(CANCELLED)
-            return load_batch(streams, preprocessing, limits, apply=self._pool.map)
+            return load_batch(streams, preprocessing, limits, apply=functools.partial(self._map, caller))
         finally:
             self._room.release()
+
+    def _map(self, caller: Caller, decode: Callable[..., Any], *rows: Iterable[Any]) -> Iterator[Any]:
+        """Decode in the pool what is still wanted when its turn comes."""
+
+        def one(*row: Any) -> Any:
+            if not caller.presence.is_active():
+                raise UnavailableError(CANCELLED)
+            return decode(*row)
+
+        return self._pool.map(one, *rows)
 
     def close(self) -> None:
         """End the threads; images that still wait are dropped."""

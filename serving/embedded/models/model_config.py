@@ -11,7 +11,8 @@ from artifact.errors import RepositoryError
 from artifact.repository.reading import PublishedModel
 from artifact.repository.triton_config import DECODE_SUFFIX, ENCODED_SUFFIX, ModelConfig
 from artifact.repository.tuning import INTRA_THREADS
-from serving.embedded.batching.batcher import QueuePolicy
+from serving.embedded.batching.policy import BatchingPolicy, LevelPolicy
+from serving.embedded.options import ServerOptions
 from serving.embedded.requests.signature import Signature
 from serving.embedded.requests.tensors import TensorSpec
 from serving.protocol import BYTES
@@ -77,18 +78,36 @@ def _datatype(config_name: str) -> str:
     return BYTES if name == "STRING" else name
 
 
-def queue_policy(config: ModelConfig, max_queue: int, preferred_rows: int) -> QueuePolicy:
-    """The config's own queue policy within the server's bound.
+def batching_policy(config: ModelConfig, options: ServerOptions, preferred_rows: int) -> BatchingPolicy:
+    """The rules of the queue that a config states, within the server's bounds.
 
     Args:
-        max_queue: requests that may wait, as the server is told.
-        preferred_rows: requests are merged up to so many rows; 0 for as many as may be.
+        options: bound what waits for a model, whatever its config says.
+        preferred_rows: the size of a run that was measured to be fast; 0 takes those of the config.
     """
-    own = config.dynamic_batching.default_queue_policy
-    return QueuePolicy(
-        max_requests=min(max_queue, own.max_queue_size or max_queue),
-        max_rows=config.max_batch_size,
-        merges=config.HasField("dynamic_batching"),
-        preferred_rows=min(preferred_rows, config.max_batch_size),
-        timeout_ns=own.default_timeout_microseconds * 1000,
+    batching, rows = config.dynamic_batching, config.max_batch_size
+    preferred = (preferred_rows,) if preferred_rows else tuple(batching.preferred_batch_size)
+    return BatchingPolicy(
+        max_rows=max(1, rows),
+        max_requests=options.max_queue,
+        max_bytes=options.max_running_bytes,
+        merges=config.HasField("dynamic_batching") and rows > 0,
+        preferred_rows=tuple(sorted({min(size, rows) for size in preferred if size > 0})),
+        delay_ns=batching.max_queue_delay_microseconds * 1000,
+        in_order=batching.preserve_ordering,
+        has_batch=rows > 0,
+        varies=any(-1 in one.dims for one in config.input),
+        levels=batching.priority_levels,
+        default_level=batching.default_priority_level,
+        level=_level_policy(batching.default_queue_policy),
+        own={level: _level_policy(policy) for level, policy in batching.priority_queue_policy.items()},
+    )
+
+
+def _level_policy(policy: Any) -> LevelPolicy:
+    return LevelPolicy(
+        max_requests=policy.max_queue_size,
+        timeout_us=policy.default_timeout_microseconds,
+        may_shorten=policy.allow_timeout_override,
+        delays=policy.timeout_action == policy.DELAY,
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -19,16 +19,20 @@ from artifact.model.manifest import Manifest
 from artifact.repository.reading import PublishedModel
 from artifact.repository.triton_config import ModelConfig, network_config, pixels_name
 from serving.check import check_engine
-from serving.embedded.batching.batcher import Arrays, Batcher
+from serving.embedded.batching.batcher import Batcher
+from serving.embedded.batching.queue import Arrays
 from serving.embedded.batching.statistics import RunTimes, Statistics
 from serving.embedded.models.decoding import Decoder
 from serving.embedded.models.instances import Instances, instances_here
-from serving.embedded.models.model_config import network_fingerprint, queue_policy, require_same_tensors, signature_of
+from serving.embedded.models.model_config import (
+    batching_policy,
+    network_fingerprint,
+    require_same_tensors,
+    signature_of,
+)
 from serving.embedded.options import ServerOptions
+from serving.embedded.requests.caller import Caller
 from serving.embedded.requests.signature import Signature
-
-IsActive = Callable[[], bool]
-
 
 class Servable(Protocol):
     """One version of one addressable name; `digest` is that of the artifact whose vectors it gives, or empty."""
@@ -41,7 +45,7 @@ class Servable(Protocol):
     def lease(self) -> Any:
         """A context in which it is not closed."""
 
-    def infer(self, inputs: Any, num_rows: int, *, is_active: IsActive) -> Arrays:
+    def infer(self, inputs: Any, num_rows: int, *, caller: Caller) -> Arrays:
         """{output: [N, ...]} of checked inputs. Raises UnavailableError, ImageError or ServerError."""
 
 
@@ -72,7 +76,7 @@ class Network:
         require_same_tensors(published.config, network_config(published.name, self.manifest), where=published.folder)
         self.signature = signature_of(published.name, published.config)
         self.statistics = Statistics()
-        policy = queue_policy(published.config, options.max_queue, tuning.preferred_rows)
+        policy = batching_policy(published.config, options, tuning.preferred_rows)
         name = f"lookalike-{published.name}-{version}"
         self._batcher = Batcher(engines.run, policy, self.statistics, instances=tuning.instances, name=name)
         self._changed = threading.Condition()
@@ -89,8 +93,8 @@ class Network:
                 self._leases -= 1
                 self._changed.notify_all()
 
-    def infer(self, inputs: Any, num_rows: int, *, is_active: IsActive) -> Arrays:
-        return self._batcher.infer(inputs, num_rows, is_active=is_active)
+    def infer(self, inputs: Any, num_rows: int, *, caller: Caller) -> Arrays:
+        return self._batcher.infer(inputs, num_rows, caller=caller)
 
     def close(self, *, drain: bool = True) -> None:
         """Let those who hold a lease finish, then end the thread; without `drain` their requests are refused."""
@@ -116,11 +120,11 @@ class Decode:
     def lease(self) -> Any:
         return self._network.lease()
 
-    def infer(self, inputs: Any, num_rows: int, *, is_active: IsActive) -> Arrays:
+    def infer(self, inputs: Any, num_rows: int, *, caller: Caller) -> Arrays:
         with _counted(self.statistics, num_rows):
             spec = self._network.manifest.pixels
             images = {stream: array.ravel().tolist() for stream, array in inputs.items()}
-            pixels = self._decoder.decode(images, spec, self._limits, is_active=is_active)
+            pixels = self._decoder.decode(images, spec, self._limits, caller=caller)
         return {pixels_name(stream): array for stream, array in pixels.items()}
 
 
@@ -135,14 +139,14 @@ class Encoded:
     def lease(self) -> Any:
         return self._network.lease()
 
-    def infer(self, inputs: Any, num_rows: int, *, is_active: IsActive) -> Arrays:
+    def infer(self, inputs: Any, num_rows: int, *, caller: Caller) -> Arrays:
         with _counted(self.statistics, num_rows):
             try:
-                pixels = self._decode.infer(inputs, num_rows, is_active=is_active)
+                pixels = self._decode.infer(inputs, num_rows, caller=caller)
             except BadImagesError as error:
                 raise ImageError(f"{self.signature.step}{error}") from None
             feeds = {stream: pixels[pixels_name(stream)] for stream in self._network.manifest.inputs}
-            return self._network.infer(feeds, num_rows, is_active=is_active)
+            return self._network.infer(feeds, num_rows, caller=caller)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from serving.embedded.answering.inference import answer
 from serving.embedded.answering.refusals import refusal
 from serving.embedded.models.store import ModelStore
 from serving.embedded.over_grpc.messages import infer_response, read_request
+from serving.embedded.requests.caller import Presence
 
 
 def _unary(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -96,9 +97,9 @@ class GrpcService(GRPCInferenceServiceServicer):  # type: ignore[misc]  # triton
             self._store,
             request.model_name,
             request.model_version,
-            functools.partial(read_request, request),
+            lambda _: read_request(request),
             num_bytes=request.ByteSize(),
-            is_active=context.is_active,
+            presence=_presence(context),
         )
         return infer_response(request, answered)
 
@@ -135,6 +136,16 @@ class GrpcService(GRPCInferenceServiceServicer):  # type: ignore[misc]  # triton
 
     def LogSettings(self, request: Any, context: grpc.ServicerContext) -> NoReturn:
         _unsupported(context, "log settings cannot be read or changed over the network")
+
+
+def _presence(context: grpc.ServicerContext) -> Presence:
+    """Whether a call's client is still there; gRPC tells of the end of every call, answered or not."""
+
+    def when_gone(call: Callable[[], None]) -> None:
+        if not context.add_callback(call):
+            call()
+
+    return Presence(context.is_active, when_gone)
 
 
 def _unsupported(context: grpc.ServicerContext, text: str) -> NoReturn:

@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 
 from artifact.errors import ServerError, UnavailableError
-from serving.embedded.batching.batcher import CANCELLED, Batcher, QueuePolicy
+from serving.embedded.batching.batcher import Batcher
+from serving.embedded.batching.policy import BatchingPolicy, LevelPolicy
+from serving.embedded.batching.queue import CANCELLED
 from serving.embedded.batching.statistics import Statistics
+from serving.embedded.requests.caller import PATIENT, Caller, Presence
 from serving.protocol import QUEUE_FULL, STOPPING, TIMED_OUT
 from tests.shared.waiting import WAIT_S, eventually
 
-POLICY = QueuePolicy(max_requests=100, max_rows=8)
+POLICY = BatchingPolicy(max_requests=100, max_rows=8)
 
 
 class Doubler:
@@ -43,7 +46,7 @@ class Doubler:
 
 @contextmanager
 def batching(
-    model: Doubler, policy: QueuePolicy = POLICY, statistics: Statistics | None = None, *, instances: int = 1
+    model: Doubler, policy: BatchingPolicy = POLICY, statistics: Statistics | None = None, *, instances: int = 1
 ) -> Iterator[Batcher]:
     batcher = Batcher(model, policy, statistics or Statistics(), instances=instances)
     try:
@@ -59,7 +62,7 @@ def rows(*values: int) -> dict[str, np.ndarray]:
 
 @contextmanager
 def queued(
-    batcher: Batcher, model: Doubler, *requests: dict[str, np.ndarray], is_active: Callable[[], bool] = lambda: True
+    batcher: Batcher, model: Doubler, *requests: dict[str, np.ndarray], caller: Caller = PATIENT
 ) -> Iterator[list[Future[dict[str, np.ndarray]]]]:
     """Requests that wait, in order, behind a run of the number 0 that the end of the context lets go on."""
     model.go.clear()
@@ -68,8 +71,8 @@ def queued(
         eventually(lambda: model.sizes == [1], "the first run")
         futures = []
         for count, feeds in enumerate(requests, 1):
-            futures.append(pool.submit(batcher.infer, feeds, len(feeds["x"]), is_active=is_active))
-            eventually(lambda count=count: len(batcher._jobs) == count, f"{count} waiting")
+            futures.append(pool.submit(batcher.infer, feeds, len(feeds["x"]), caller=caller))
+            eventually(lambda count=count: batcher.num_waiting == count, f"{count} waiting")
         try:
             yield futures
         finally:
@@ -118,7 +121,7 @@ def test_batcher_never_splits_a_request() -> None:
 def test_batcher_merges_up_to_the_preferred_rows_only() -> None:
     """Five single rows, of which two are preferred, run as 2, 2 and 1; a request of more rows runs whole, alone."""
     model = Doubler()
-    policy = QueuePolicy(max_requests=9, max_rows=8, preferred_rows=2)
+    policy = BatchingPolicy(max_requests=9, max_rows=8, preferred_rows=(2,))
     with batching(model, policy) as batcher:
         with queued(batcher, model, rows(1), rows(2), rows(3), rows(4), rows(5), rows(*range(6))) as futures:
             pass
@@ -137,7 +140,7 @@ def test_batcher_runs_as_many_at_a_time_as_it_has_instances() -> None:
                 futures.append(pool.submit(batcher.infer, rows(value), 1))
                 begun = min(value, 2)
                 eventually(lambda begun=begun: len(model.runs) == begun, f"{begun} runs")
-                eventually(lambda left=value - begun: len(batcher._jobs) == left, "the others wait")
+                eventually(lambda left=value - begun: batcher.num_waiting == left, "the others wait")
             model.go.set()
         assert [future.result(WAIT_S)["y"].item() for future in futures] == [2, 4, 6, 8]
     assert sorted(model.sizes) in ([1, 1, 1, 1], [1, 1, 2])
@@ -145,7 +148,7 @@ def test_batcher_runs_as_many_at_a_time_as_it_has_instances() -> None:
 
 def test_batcher_with_instances_answers_each_its_own_rows() -> None:
     """Many requests over three instances: workers do not mix their buffers."""
-    with batching(Doubler(), QueuePolicy(max_requests=500, max_rows=8), instances=3) as batcher:
+    with batching(Doubler(), BatchingPolicy(max_requests=500, max_rows=8), instances=3) as batcher:
         with ThreadPoolExecutor(24) as pool:
             asked = [range(start, start + 1 + start % 3) for start in range(100, 500)]
             futures = [pool.submit(batcher.infer, rows(*those), len(those)) for those in asked]
@@ -173,7 +176,7 @@ def test_batcher_that_must_not_merge_does_not() -> None:
     """Without dynamic batching every request is a run."""
     model = Doubler()
     with (
-        batching(model, QueuePolicy(max_requests=9, max_rows=8, merges=False)) as batcher,
+        batching(model, BatchingPolicy(max_requests=9, max_rows=8, merges=False)) as batcher,
         queued(batcher, model, rows(1), rows(2)),
     ):
         pass
@@ -183,7 +186,7 @@ def test_batcher_that_must_not_merge_does_not() -> None:
 def test_batcher_refuses_over_its_bound() -> None:
     """With two waiting of two that may, the next is refused at once, and the two are answered."""
     model = Doubler()
-    with batching(model, QueuePolicy(max_requests=2, max_rows=8)) as batcher:
+    with batching(model, BatchingPolicy(max_requests=2, max_rows=8)) as batcher:
         with queued(batcher, model, rows(1), rows(2)) as futures:
             with pytest.raises(UnavailableError) as refused:
                 batcher.infer(rows(3), 1)
@@ -192,7 +195,7 @@ def test_batcher_refuses_over_its_bound() -> None:
 
 
 def test_batcher_confines_a_failure_to_its_request() -> None:
-    """A merged run that fails is run again one by one: only the request at fault fails."""
+    """A merged run that fails is run again in halves: only the request at fault fails."""
     model, statistics = Doubler(), Statistics()
     with batching(model, statistics=statistics) as batcher:
         with queued(batcher, model, rows(1), rows(13), rows(2, 3)) as futures:
@@ -202,7 +205,7 @@ def test_batcher_confines_a_failure_to_its_request() -> None:
         with pytest.raises(ServerError, match="the model failed: got 13 is unlucky"):
             futures[1].result(WAIT_S)
         assert batcher.infer(rows(7), 1)["y"].item() == 14  # and the worker lives
-    assert model.sizes == [1, 4, 1, 1, 2, 1]
+    assert model.sizes == [1, 4, 1, 3, 1, 2, 1]
     assert (statistics.success.count, statistics.fail.count) == (4, 1)
 
 
@@ -210,7 +213,7 @@ def test_batcher_drops_what_nobody_waits_for() -> None:
     """A request that was cancelled while it waited never reaches the model."""
     model = Doubler()
     with batching(model) as batcher:
-        with queued(batcher, model, rows(1), is_active=lambda: False) as futures:
+        with queued(batcher, model, rows(1), caller=Caller(Presence(lambda: False))) as futures:
             pass
         with pytest.raises(UnavailableError) as dropped:
             futures[0].result(WAIT_S)
@@ -218,16 +221,20 @@ def test_batcher_drops_what_nobody_waits_for() -> None:
     assert model.sizes == [1]
 
 
-def test_batcher_times_requests_out() -> None:
-    """A request that waited longer than the policy allows is refused in Triton's words."""
+def test_batcher_refuses_at_the_end_of_its_time_what_still_waits() -> None:
+    """In Triton's words, and while the model runs, not when it is done."""
     model = Doubler()
-    with batching(model, QueuePolicy(max_requests=9, max_rows=8, timeout_ns=1)) as batcher:
-        with queued(batcher, model, rows(1)) as futures:
-            pass
+    policy = BatchingPolicy(max_requests=9, max_rows=8, level=LevelPolicy(timeout_us=1))
+    with batching(model, policy) as batcher, ThreadPoolExecutor(1) as pool:
+        model.go.clear()
+        running = pool.submit(batcher.infer, rows(1), 1)
+        eventually(lambda: model.sizes == [1], "the first run")
         with pytest.raises(UnavailableError) as late:
-            futures[0].result(WAIT_S)
-        assert batcher.infer(rows(2), 1)["y"].item() == 4  # one that need not wait has no reason to time out
-    assert str(late.value) == TIMED_OUT
+            batcher.infer(rows(2), 1)
+        assert str(late.value) == TIMED_OUT
+        model.go.set()
+        assert running.result(WAIT_S)["y"].item() == 2
+        assert batcher.infer(rows(3), 1)["y"].item() == 6  # one that need not wait has no reason to time out
     assert model.sizes == [1, 1]
 
 
@@ -281,3 +288,108 @@ def test_batcher_counts_runs_and_requests() -> None:
     spent = statistics.queue.ns + parts.compute_input.ns + parts.compute_infer.ns + parts.compute_output.ns
     assert statistics.success.ns == spent > 0
     assert statistics.batches[3].compute_infer.ns * 2 + statistics.batches[1].compute_infer.ns == parts.compute_infer.ns
+
+
+class Client:
+    """A client that goes away when it is told to."""
+
+    def __init__(self) -> None:
+        self._calls: list[Callable[[], None]] = []
+        self.is_there = True
+
+    @property
+    def caller(self) -> Caller:
+        return Caller(Presence(lambda: self.is_there, self._calls.append))
+
+    def leave(self) -> None:
+        self.is_there = False
+        for call in self._calls:
+            call()
+
+
+def test_batcher_frees_the_place_of_a_request_that_is_given_up() -> None:
+    """At once, while the model runs: another one can wait, and the thread of the first is free."""
+    model, client = Doubler(), Client()
+    with batching(model, BatchingPolicy(max_requests=1, max_rows=8)) as batcher:
+        with queued(batcher, model, rows(1), caller=client.caller) as futures:
+            client.leave()
+            with pytest.raises(UnavailableError, match=CANCELLED):
+                futures[0].result(WAIT_S)
+            with ThreadPoolExecutor(1) as pool:
+                other = pool.submit(batcher.infer, rows(2), 1)
+                eventually(lambda: batcher.num_waiting == 1, "the other one waits")
+                model.go.set()
+                assert other.result(WAIT_S)["y"].item() == 4
+        client.leave()  # after the answer nothing happens
+        assert batcher.infer(rows(3), 1, caller=client.caller)["y"].item() == 6
+    assert model.sizes == [1, 1, 1]
+
+
+def test_batcher_gives_full_queues_to_who_is_still_there() -> None:
+    """A client whose absence nobody told of loses its place to the next that needs one."""
+    model, client = Doubler(), Client()
+    with batching(model, BatchingPolicy(max_requests=1, max_rows=8)) as batcher:
+        with queued(batcher, model, rows(1), caller=client.caller) as futures, ThreadPoolExecutor(1) as pool:
+            client.is_there = False
+            other = pool.submit(batcher.infer, rows(2), 1)
+            with pytest.raises(UnavailableError, match=CANCELLED):
+                futures[0].result(WAIT_S)
+            model.go.set()
+            assert other.result(WAIT_S)["y"].item() == 4
+
+
+def test_batcher_with_a_delay_waits_for_a_preferred_size() -> None:
+    """Two requests of which neither finds the model busy run together."""
+    model = Doubler()
+    policy = BatchingPolicy(max_rows=8, preferred_rows=(2,), delay_ns=60_000_000_000)
+    with batching(model, policy) as batcher, ThreadPoolExecutor(2) as pool:
+        futures = [pool.submit(batcher.infer, rows(value), 1) for value in (1, 2)]
+        assert [future.result(WAIT_S)["y"].item() for future in futures] == [2, 4]
+    assert model.sizes == [2]
+
+
+def test_batcher_with_a_delay_runs_what_came_when_it_is_over() -> None:
+    """One request alone, after a moment."""
+    model = Doubler()
+    with batching(model, BatchingPolicy(max_rows=8, preferred_rows=(2,), delay_ns=1_000_000)) as batcher:
+        assert batcher.infer(rows(1), 1)["y"].item() == 2
+
+
+def test_batcher_in_order_answers_in_the_order_of_arrival() -> None:
+    """With two instances the second request is done first, and is answered second."""
+    release = {1: threading.Event(), 2: threading.Event()}
+
+    def run(feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        assert release[int(feeds["x"][0, 0])].wait(WAIT_S)
+        return {"y": feeds["x"]}
+
+    batcher = Batcher(run, BatchingPolicy(max_rows=1, in_order=True), Statistics(), instances=2)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            first = pool.submit(batcher.infer, rows(1), 1)
+            eventually(lambda: batcher._num_running == 1, "the first runs")
+            second = pool.submit(batcher.infer, rows(2), 1)
+            eventually(lambda: batcher._num_running == 2, "the second runs")
+            release[2].set()
+            eventually(lambda: batcher._num_running == 1, "the second is done")
+            assert not second.done()
+            release[1].set()
+            assert first.result(WAIT_S)["y"].item() == 1
+            assert second.result(WAIT_S)["y"].item() == 2
+    finally:
+        batcher.close()
+
+
+def test_batcher_finds_one_poisoned_request_of_many_in_few_runs() -> None:
+    """Of 64 the halves, the quarters and so on: two runs a halving, and everyone else is answered."""
+    model = Doubler()
+    with batching(model, BatchingPolicy(max_rows=64)) as batcher:
+        with queued(batcher, model, *(rows(13 if number == 40 else number + 100) for number in range(64))) as futures:
+            pass
+        for number, future in enumerate(futures):
+            if number == 40:
+                with pytest.raises(ServerError, match="13 is unlucky"):
+                    future.result(WAIT_S)
+            else:
+                assert future.result(WAIT_S)["y"].item() == 2 * (number + 100)
+    assert len(model.sizes) == 2 + 2 * 6

@@ -77,7 +77,7 @@ def test_requests_in_flight_survive_a_reload(tmp_path: Path) -> None:
         publish_tiny(root, seed=1)
         calls = (lambda: infer(client, "tiny", {"image": pixels}), lambda: client.load_model("tiny"))
         with together(server, *calls) as (answer, loading):
-            eventually(lambda: len(old._batcher._jobs) == 1, "one waiting")
+            eventually(lambda: old._batcher.num_waiting == 1, "one waiting")
             eventually(lambda: server._store.versions("tiny") == [2], "the new version")
             new = infer(client, "tiny", {"image": pixels})
             np.testing.assert_allclose(new.as_numpy("embedding"), linear_vectors(pixels, seed=1), atol=1e-5)

@@ -43,7 +43,7 @@ def test_server_runs_what_was_tuned(root: Path, fast_measure: None, monkeypatch:
         try:
             asked = [noise(1, seed=seed) for seed in range(8)]
             futures = [pool.submit(infer, client, "tiny", {"image": rows}) for rows in asked]
-            eventually(lambda: held.num_rows == [1, 1] and len(held.batcher._jobs) == 6, "two run and six wait")
+            eventually(lambda: held.num_rows == [1, 1] and held.batcher.num_waiting == 6, "two run and six wait")
         finally:
             held.release()
         for rows, future in zip(asked, futures, strict=True):

@@ -1,0 +1,244 @@
+"""The REST front as an ASGI application: each path a translation and one call.
+
+Decisions a reader would question:
+- One callable and no router: matching paths against the table of a framework costs more than the rest of a small request.
+- What blocks (a request that waits for its batch, a load) runs in threads, as many as gRPC's. More requests than those
+  are refused at once; health is answered by the loop itself, however full the server is.
+- A client that goes away is noticed only once its request takes long: to watch for it costs as much as a small request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from artifact.errors import UnavailableError, UnsupportedError
+from serving.embedded.answering.control import Control
+from serving.embedded.answering.inference import answer
+from serving.embedded.answering.refusals import refusal
+from serving.embedded.models.store import ModelStore
+from serving.embedded.over_http.bodies import Disconnected, Receive, read_body, unpacked
+from serving.embedded.over_http.inference import Wanted, header_length, infer_response, raw_request, read_request
+from serving.embedded.over_http.json_values import bool_of, object_of, parsed
+from serving.embedded.over_http.message_json import message_json
+from serving.embedded.over_http.paths import Action, Target, target_of
+from serving.embedded.over_http.responses import (
+    HEADER_LENGTH,
+    JSON,
+    HttpRefusal,
+    Response,
+    compressed,
+    json_response,
+    refused,
+    status_of,
+)
+from serving.embedded.over_http.room import Held, Room
+from serving.embedded.requests.caller import Gone, Presence
+from serving.protocol import QUEUE_FULL
+
+_WATCH_AFTER_S = 0.05
+"""A request that is not answered by then is given up when its client goes away."""
+
+Send = Callable[[Any], Any]
+
+
+class HttpApp:
+    """Answers for the models of a store.
+
+    Args:
+        store: the models.
+        threads: run what blocks.
+        most: requests at a time that threads are there for.
+        largest: bytes of a body.
+        room: bytes of all bodies that are in the server, while they come in.
+        quiet_s: longest wait for the next part of a body.
+        version: of this server, told in its metadata.
+        report: gets one line for every error that is this server's own fault.
+    """
+
+    def __init__(
+        self,
+        store: ModelStore,
+        threads: ThreadPoolExecutor,
+        *,
+        most: int,
+        largest: int,
+        room: int,
+        quiet_s: float,
+        version: str,
+        report: Callable[[str], None],
+    ) -> None:
+        self._store, self._threads, self._most, self._report = store, threads, most, report
+        self._largest, self._room, self._quiet_s = largest, Room(room), quiet_s
+        self._control = Control(store, version=version)
+        self._running = 0
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """ASGI; only for requests."""
+        if scope["type"] != "http":
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        try:
+            response = await self._answer(scope["method"], scope["raw_path"].decode("latin-1"), headers, receive)
+        except Disconnected:
+            return
+        length = sum(map(len, response.parts))
+        told = [(name.encode(), value.encode("latin-1", "replace")) for name, value in response.headers]
+        told.append((b"content-length", str(length).encode()))
+        await send({"type": "http.response.start", "status": response.status, "headers": told})
+        for part in response.parts:
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _answer(self, method: str, path: str, headers: dict[str, str], receive: Receive) -> Response:
+        target = target_of(path)
+        if target is None:
+            return refused(404, "Not Found")
+        if method != (target.action.method or method) or method not in ("GET", "POST"):
+            return refused(405, "Method Not Allowed")
+        if target.action is Action.LIVE:
+            return Response(200)
+        if target.action is Action.READY:
+            return Response(200 if self._control.is_ready() else 400)
+        try:
+            with Held(self._room) as held:
+                body = b""
+                if method == "POST":
+                    body = await read_body(receive, headers, held, limit=self._largest, quiet_s=self._quiet_s)
+                return await self._in_thread(partial(self._blocking, target, headers, body, held), receive)
+        except HttpRefusal as said:
+            return said.response
+        except Disconnected:
+            raise
+        except Exception as error:
+            return self._refused(error)
+
+    def _refused(self, error: Exception) -> Response:
+        code, text = refusal(error, self._report)
+        return refused(status_of(code), text)
+
+    async def _in_thread(self, call: Callable[[Presence], Response], receive: Receive) -> Response:
+        """The response that a call gives in a thread; what it gets tells whether the client is still there."""
+        if self._running >= self._most:
+            raise UnavailableError(QUEUE_FULL)
+        loop = asyncio.get_running_loop()
+        client = _Client(receive)
+        watch = loop.call_later(_WATCH_AFTER_S, client.watch)
+        self._running += 1
+        try:
+            return await loop.run_in_executor(self._threads, call, Presence(client.is_there, client.when_gone))
+        finally:
+            self._running -= 1
+            watch.cancel()
+            client.forget()
+
+    def _blocking(
+        self, target: Target, headers: dict[str, str], body: bytes, held: Held, presence: Presence
+    ) -> Response:
+        try:
+            if target.action is Action.INFER:
+                response = self._infer(target, headers, body, held, presence)
+                return compressed(response, headers["accept-encoding"]) if "accept-encoding" in headers else response
+            return self._told(target, body)
+        except HttpRefusal as said:
+            return said.response
+        except Exception as error:
+            return self._refused(error)
+
+    def _infer(
+        self, target: Target, headers: dict[str, str], body: bytes, held: Held, presence: Presence
+    ) -> Response:
+        self._store.find(target.model, target.version)  # refused before anything is unpacked
+        body = unpacked(body, headers.get("content-encoding", ""), held, limit=self._largest)
+        length = header_length(headers.get(HEADER_LENGTH), len(body))
+        wanted = Wanted(binary=length == 0 and headers.get("accept", "") != JSON)
+
+        def read(signature: Any) -> Any:
+            if length == 0:
+                return raw_request(body, signature, target.model, target.version)
+            return read_request(body, length, target.model, target.version, wanted)
+
+        answered = answer(self._store, target.model, target.version, read, num_bytes=len(body), presence=presence)
+        return infer_response(target.model, answered, wanted)
+
+    def _told(self, target: Target, body: bytes) -> Response:
+        """Everything but inferences."""
+        control, action = self._control, target.action
+        if action is Action.SERVER:
+            return json_response(message_json(control.server_metadata()))
+        if action is Action.MODEL_READY:
+            ready = control.is_model_ready(target.model, target.version)
+            return Response(200) if ready else refused(400, "Model version not ready")
+        if action is Action.METADATA:
+            return json_response(message_json(control.model_metadata(target.model, target.version)))
+        if action is Action.CONFIG:
+            return json_response(message_json(control.model_config(target.model, target.version))["config"])
+        if action is Action.STATISTICS:
+            return json_response(message_json(control.statistics(target.model, target.version)))
+        if action is Action.INDEX:
+            return self._index(target, parsed(body) if body else {})
+        if action is Action.LOAD:
+            given = object_of(parsed(body), "parameters") if body else {}
+            control.load(target.model, repository=target.repository, parameters=given)
+            return Response(200, (), (("content-type", JSON),))
+        if action is Action.UNLOAD:
+            given = object_of(parsed(body), "parameters") if body else {}
+            dependents = "unload_dependents" in given and bool_of(given, "unload_dependents")
+            control.unload(target.model, repository=target.repository, dependents=dependents)
+            return Response(200, (), (("content-type", JSON),))
+        if action is Action.REGIONS:
+            return json_response([])
+        raise UnsupportedError(_OFF[action])
+
+    def _index(self, target: Target, asked: Any) -> Response:
+        only_ready = bool_of(asked, "ready") if isinstance(asked, dict) and "ready" in asked else False
+        index = message_json(self._control.index(repository=target.repository, only_ready=only_ready))
+        entries = [{name: value for name, value in entry.items() if value} for entry in index["models"]]
+        return json_response(entries)
+
+
+_OFF = {
+    Action.REGISTER: "shared memory is off: send raw contents",
+    Action.TRACE: "tracing is not supported",
+    Action.LOGGING: "log settings cannot be read or changed over the network",
+}
+
+
+class _Client:
+    """Whether a client is still there, watched on demand; asked from other threads than the loop's."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive, self._is_gone = receive, False
+        self._changed = threading.Lock()
+        self._calls: list[Gone] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def is_there(self) -> bool:
+        return not self._is_gone
+
+    def when_gone(self, call: Gone) -> None:
+        with self._changed:
+            self._calls.append(call)
+            is_gone = self._is_gone
+        if is_gone:
+            call()
+
+    def watch(self) -> None:
+        self._task = asyncio.ensure_future(self._wait())
+
+    def forget(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _wait(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        with self._changed:
+            self._is_gone = True
+            calls = list(self._calls)
+        for call in calls:
+            call()
