@@ -80,8 +80,8 @@ def answer(
 
 def _caller(request: Request, presence: Presence) -> Caller:
     """What a request asks of the queue; `check_parameters` has seen that these are whole numbers."""
-    asked = {name: int(request.parameters[name].value) for name in ("priority", "timeout") if name in request.parameters}
-    return Caller(presence, priority=asked.get("priority", 0), timeout_us=max(0, asked.get("timeout", 0)))
+    priority, timeout = (request.parameters.get(name) for name in ("priority", "timeout"))
+    return Caller(presence, int(priority.value) if priority else 0, max(0, int(timeout.value)) if timeout else 0)
 
 
 def _framed(array: AnyArray) -> bytes:

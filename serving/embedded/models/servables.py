@@ -34,6 +34,7 @@ from serving.embedded.options import ServerOptions
 from serving.embedded.requests.caller import Caller
 from serving.embedded.requests.signature import Signature
 
+
 class Servable(Protocol):
     """One version of one addressable name; `digest` is that of the artifact whose vectors it gives, or empty."""
 

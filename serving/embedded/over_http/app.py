@@ -1,7 +1,7 @@
 """The REST front as an ASGI application: each path a translation and one call.
 
 Decisions a reader would question:
-- One callable and no router: matching paths against the table of a framework costs more than the rest of a small request.
+- One callable and no router: a framework's costs more than all else of a small request.
 - What blocks (a request that waits for its batch, a load) runs in threads, as many as gRPC's. More requests than those
   are refused at once; health is answered by the loop itself, however full the server is.
 - A client that goes away is noticed only once its request takes long: to watch for it costs as much as a small request.
@@ -149,9 +149,7 @@ class HttpApp:
         except Exception as error:
             return self._refused(error)
 
-    def _infer(
-        self, target: Target, headers: dict[str, str], body: bytes, held: Held, presence: Presence
-    ) -> Response:
+    def _infer(self, target: Target, headers: dict[str, str], body: bytes, held: Held, presence: Presence) -> Response:
         self._store.find(target.model, target.version)  # refused before anything is unpacked
         body = unpacked(body, headers.get("content-encoding", ""), held, limit=self._largest)
         length = header_length(headers.get(HEADER_LENGTH), len(body))

@@ -18,7 +18,7 @@ from serving.embedded.over_http.responses import JSON, json_bytes
 _HEAD_BYTES = 64 * 1024
 _HEAD_S = 20.0
 
-_silent = logging.Logger("lookalike.http")  # noqa: LOG001 - it belongs to no tree: nobody configures it, nothing is told
+_silent = logging.Logger("lookalike.http")
 _silent.addHandler(logging.NullHandler())
 
 

@@ -98,7 +98,10 @@ def raw_request(body: bytes, signature: Signature, model: str, version: str) -> 
         shape = tuple(1 if dim == -1 else dim for dim in spec.dims)
         return Request(model, version, "", [Tensor(spec.name, BYTES, (*batch, *shape), [body])])
     if spec.dims.count(-1) > 1:
-        raise InvalidRequestError(f"The shape of the raw input '{spec.name}' can not be deduced because there are more than one variable-sized dimension")
+        raise InvalidRequestError(
+            f"The shape of the raw input '{spec.name}' can not be deduced because there are more than one "
+            "variable-sized dimension"
+        )
     one = math.prod(dim for dim in spec.dims if dim != -1) * np.dtype(DTYPES[spec.datatype]).itemsize
     if -1 in spec.dims and (one == 0 or len(body) % one):
         raise InvalidRequestError(f"The size of the raw input '{spec.name}' is no multiple of {one} bytes")

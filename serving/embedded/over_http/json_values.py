@@ -126,15 +126,12 @@ def numbers(values: list[Any], datatype: str, count: int, *, name: str) -> AnyAr
     if len(flat) != count:
         raise InvalidRequestError(_WRONG_COUNT)
     try:
-        if not issubclass(dtype, np.integer):
+        if issubclass(dtype, np.floating):
             with np.errstate(over="ignore"):
-                return np.array(flat, np.float64 if issubclass(dtype, np.floating) else np.bool_).astype(dtype)
+                return np.array(flat, np.float64).astype(dtype)
         return np.array(flat, dtype)
     except OverflowError:
-        limits = (np.iinfo(dtype).min, np.iinfo(dtype).max) if issubclass(dtype, np.integer) else ("", "finite")
-        raise InvalidRequestError(
-            f"Unable to parse 'data': a value of input '{name}' is not within {limits[0]} to {limits[1]}, which {datatype} holds"
-        ) from None
+        raise InvalidRequestError(f"Unable to parse 'data': a value of input '{name}' is beyond {datatype}") from None
 
 
 def _require_type(flat: list[Any], dtype: type[np.generic]) -> None:

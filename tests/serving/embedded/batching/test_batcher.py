@@ -328,14 +328,17 @@ def test_batcher_frees_the_place_of_a_request_that_is_given_up() -> None:
 def test_batcher_gives_full_queues_to_who_is_still_there() -> None:
     """A client whose absence nobody told of loses its place to the next that needs one."""
     model, client = Doubler(), Client()
-    with batching(model, BatchingPolicy(max_requests=1, max_rows=8)) as batcher:
-        with queued(batcher, model, rows(1), caller=client.caller) as futures, ThreadPoolExecutor(1) as pool:
-            client.is_there = False
-            other = pool.submit(batcher.infer, rows(2), 1)
-            with pytest.raises(UnavailableError, match=CANCELLED):
-                futures[0].result(WAIT_S)
-            model.go.set()
-            assert other.result(WAIT_S)["y"].item() == 4
+    with (
+        batching(model, BatchingPolicy(max_requests=1, max_rows=8)) as batcher,
+        queued(batcher, model, rows(1), caller=client.caller) as futures,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        client.is_there = False
+        other = pool.submit(batcher.infer, rows(2), 1)
+        with pytest.raises(UnavailableError, match=CANCELLED):
+            futures[0].result(WAIT_S)
+        model.go.set()
+        assert other.result(WAIT_S)["y"].item() == 4
 
 
 def test_batcher_with_a_delay_waits_for_a_preferred_size() -> None:

@@ -1,4 +1,4 @@
-"""The waiting queue: levels, preferred sizes, delays and time limits as Triton's scheduler has them; no threads here."""
+"""The waiting queue: levels, preferred sizes, delays and time limits as Triton has them; no threads here."""
 
 from __future__ import annotations
 
