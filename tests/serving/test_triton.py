@@ -16,7 +16,10 @@ import pytest
 
 # Before their import, so that their asserts say what they got.
 pytest.register_assert_rewrite(
-    *(f"tests.shared.conformance.{part}" for part in ("served", "answers", "parameters", "refusals", "versions"))
+    *(
+        f"tests.shared.conformance.{part}"
+        for part in ("served", "rest", "answers", "parameters", "refusals", "versions")
+    )
 )
 
 from artifact.repository.publishing import publish, rollback  # noqa: E402
@@ -25,6 +28,7 @@ from artifact.repository.triton_config import read_config, write_config  # noqa:
 from serving.embedded.server import Server  # noqa: E402
 from serving.embedded.tuning.tune import tune  # noqa: E402
 from tests.shared.conformance import answers, parameters, refusals, versions  # noqa: E402
+from tests.shared.conformance.rest import connected_by_rest  # noqa: E402
 from tests.shared.conformance.served import (  # noqa: E402
     MOVING,
     TOLERANCE,
@@ -46,27 +50,38 @@ CHECKS = (
     *refusals.CHECKS,
     *versions.CHECKS,
 )
+GRPC_CHECKS = (*answers.GRPC_CHECKS, *parameters.GRPC_CHECKS, *refusals.GRPC_CHECKS)
+FRONTS = ("embedded-grpc", "embedded-rest", "triton-grpc", "triton-rest")
+EVERY_CHECK = [
+    pytest.param(front, check, id=f"{front}-{check.__name__}")
+    for front in FRONTS
+    for check in (*CHECKS, *(GRPC_CHECKS if front.endswith("grpc") else ()))
+]
 ENVIRONMENT = SHARED / "real_triton" / "environment.sh"
 
 
-@pytest.fixture(scope="module", params=["embedded", "triton"])
+@pytest.fixture(scope="module", params=FRONTS)
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A freshly published repository behind one of the two servers, which serves the whole module."""
-    if request.param == "triton" and (reason := unavailable()):
+    """A freshly published repository behind one of the two servers and fronts, which serves the whole module."""
+    kind, _, front = request.param.partition("-")
+    if kind == "triton" and (reason := unavailable()):
         pytest.skip(f"real Triton cannot run here: {reason}")
     repository = publish_models(tmp_path_factory.mktemp(request.param))
     with ExitStack() as stack:
-        if request.param == "triton":
-            url = stack.enter_context(TritonServer(repository)).grpc_url
+        if kind == "triton":
+            triton = stack.enter_context(TritonServer(repository))
+            urls = {"grpc": triton.grpc_url, "rest": f"127.0.0.1:{triton.http_port}"}
         else:
-            url = f"127.0.0.1:{stack.enter_context(Server(repository, grpc_port=0)).port}"
-        yield stack.enter_context(connected(url, repository))
+            server = stack.enter_context(Server(repository, grpc_port=0, http_port=0))
+            urls = {"grpc": server.url, "rest": str(server.http_url)}
+        connect = connected if front == "grpc" else connected_by_rest
+        yield stack.enter_context(connect(urls[front], repository))
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_server_conforms(served: Served, check: object) -> None:
+@pytest.mark.parametrize(("served", "check"), EVERY_CHECK, indirect=["served"])
+def test_server_conforms(served: Served, check: Callable[[Served], None]) -> None:
     """Each check of tests/shared/conformance holds; its docstring says what it is."""
-    check(served)  # type: ignore[operator]
+    check(served)
 
 
 def test_served_repository_is_as_published(served: Served, tmp_path: Path) -> None:

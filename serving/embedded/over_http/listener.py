@@ -30,7 +30,7 @@ class HttpListener:
 
     def __init__(self, store: ModelStore, options: ServerOptions, *, version: str) -> None:
         self._options = options
-        self._port = options.http_port
+        self._port = options.http_port or 0
         most = store.max_running + _SPARE_THREADS
         self._threads = ThreadPoolExecutor(most, "lookalike-http")
         app = HttpApp(

@@ -254,10 +254,13 @@ def _elements(raw: bytes) -> list[bytes]:
     return elements
 
 
-CHECKS = (
+GRPC_CHECKS = (
     parameters_of_requests_have_their_kinds,
     parameters_of_tensors_are_refused_in_tritons_words,
     unknown_parameters_of_tensors_change_nothing,
+)
+"""About kinds of values, which JSON has others of."""
+CHECKS = (
     classes_are_the_largest_values_with_their_places,
     classes_of_encoded_images_and_of_pixels,
     a_class_count_counts_once,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,14 +20,10 @@ from google.protobuf import json_format
 from tritonclient.grpc import model_config_pb2
 from tritonclient.grpc import service_pb2 as messages
 
-from tests.shared.conformance.served import TIMEOUT_S, Served
+from tests.shared.conformance.served import TIMEOUT_S, Served, Untold
 
 CODES = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 500: "INTERNAL", 501: "UNIMPLEMENTED", 503: "UNAVAILABLE"}
 HEADER_LENGTH = "Inference-Header-Content-Length"
-
-
-class Untold(Exception):  # noqa: N818 - nothing went wrong
-    """A message that REST has no words for."""
 
 
 class RestError(grpc.RpcError):
@@ -68,6 +64,9 @@ class RestStub:
     def __init__(self, url: str, pool: ThreadPoolExecutor) -> None:
         self._url = url
         self.ModelInfer = _Infer(self, pool)
+
+    def ModelStreamInfer(self, requests: Any, timeout: float) -> Any:  # noqa: N802
+        raise Untold
 
     def answer(self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> Any:
         """Headers and body of an answer; raises RestError."""
@@ -227,6 +226,3 @@ def _of_model_named(name: str, version: str) -> str:
 
 def _message(told: Any, message: Any) -> Any:
     return json_format.ParseDict(told, message, ignore_unknown_fields=True)
-
-
-Check = Callable[[Served], None]

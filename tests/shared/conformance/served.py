@@ -103,6 +103,10 @@ def publish_models(folder: Path) -> Path:
     return folder / "repository"
 
 
+class Untold(Exception):  # noqa: N818 - nothing went wrong
+    """A message that a transport has no words for."""
+
+
 @dataclass(frozen=True)
 class Served:
     """A repository of `publish_models` behind a server: its address, and the protocol's own stub, nothing of ours."""
@@ -114,6 +118,11 @@ class Served:
     def infer(self, model: str, tensors: Mapping[str, Array], **options: Any) -> dict[str, Array]:
         """{output: array}, of uint8 arrays or arrays of bytes objects."""
         return read(self.stub.ModelInfer(request(model, tensors, **options), timeout=TIMEOUT_S))
+
+    @property
+    def is_grpc(self) -> bool:
+        """Whether the connection is gRPC's own; else it says the same by REST."""
+        return isinstance(self.stub, services.GRPCInferenceServiceStub)
 
     def call(self, method: str, /, **fields: Any) -> Any:
         """Call one of the other methods of the protocol by name."""
