@@ -22,6 +22,21 @@ def serve(
     ] = ServerOptions.grpc_port,
     http_port: Annotated[int, typer.Option(min=0, max=65535, help="HTTP port; 0 chooses a free one.")] = HTTP_PORT,
     no_http: Annotated[bool, typer.Option("--no-http", help="No REST front.")] = False,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Serve others than this machine without TLS.")] = False,
+    tls_cert: Annotated[str | None, typer.Option(help="PEM file of the server's certificate.", metavar="FILE")] = None,
+    tls_key: Annotated[str | None, typer.Option(help="PEM file of its key.", metavar="FILE")] = None,
+    tls_client_ca: Annotated[
+        str | None, typer.Option(help="Take only clients with a certificate of these authorities.", metavar="FILE")
+    ] = None,
+    tokens: Annotated[
+        str | None, typer.Option(help="Take only clients with a token of this file of hashes.", metavar="FILE")
+    ] = None,
+    allowed_hosts: Annotated[
+        list[str] | None, typer.Option("--allowed-host", help="A name of this server for HTTP clients. Repeatable.")
+    ] = None,
+    allow_origins: Annotated[
+        list[str] | None, typer.Option("--allow-origin", help="An origin whose pages may use HTTP. Repeatable.")
+    ] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads of one run. [default: the model's config, else all cores]")
     ] = ServerOptions.threads,
@@ -54,6 +69,7 @@ def serve(
     from serving.embedded.server import serve as run
 
     options = given(context, ServerOptions) | {"http_port": None if no_http else http_port}
+    options |= {name: tuple(options[name] or ()) for name in ("allowed_hosts", "allow_origins")}
     if max_message_mb is not None:
         options["max_message_bytes"] = int(max_message_mb * MB)
     run(Server(repository, **options, report=console.note))

@@ -5,7 +5,7 @@ Nothing heavy is imported here: the command line reads its defaults from this fi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from artifact.errors import ServerError, UsageError
@@ -33,6 +33,12 @@ class ServerOptions:
         host: address to listen on; the default is reached from this machine only.
         grpc_port: port to listen on; 0 chooses a free one.
         http_port: port of the REST front, likewise; None has none.
+        insecure: serve in the clear where others than this machine reach the host.
+        tls_cert, tls_key: PEM files of the server's certificate and its key; they may be replaced while it runs.
+        tls_client_ca: PEM file of the authorities whose certificates clients must show.
+        tokens: file of the tokens that clients must send, and what each gives the right to (access/tokens.py).
+        allowed_hosts: names by which HTTP clients may call the server, besides those of this machine.
+        allow_origins: origins whose pages may use the REST front, as `https://example.org`.
         threads: of one run of a network, and of decoding; None takes what a network's config says, and every core that
             this process may use where it says nothing.
         max_message_bytes: larger requests are refused with RESOURCE_EXHAUSTED; None takes 128 MiB, or what a row of the
@@ -56,6 +62,13 @@ class ServerOptions:
     host: str = "127.0.0.1"
     grpc_port: int = 8001
     http_port: int | None = None
+    insecure: bool = False
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    tls_client_ca: str | None = None
+    tokens: str | None = None
+    allowed_hosts: Sequence[str] = ()
+    allow_origins: Sequence[str] = ()
     threads: int | None = None
     max_message_bytes: int | None = None
     max_megapixels: float | None = None

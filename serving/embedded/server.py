@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from artifact.errors import ServerError
 from serving.arguments import takes
+from serving.embedded.access.access import access_of
 from serving.embedded.models.store import ModelStore
 from serving.embedded.options import ServerOptions
 from serving.embedded.over_grpc.listener import GrpcListener
@@ -44,10 +45,11 @@ class Server:
         self.options = ServerOptions(**options)
         require_device(self.options.device)
         self._store = ModelStore(repository, self.options)
+        access = access_of(self.options)
         version = importlib.metadata.version("lookalike")
-        self._grpc = GrpcListener(self._store, self.options, version=version)
+        self._grpc = GrpcListener(self._store, self.options, access, version=version)
         has_http = self.options.http_port is not None
-        self._http = HttpListener(self._store, self.options, version=version) if has_http else None
+        self._http = HttpListener(self._store, self.options, access, version=version) if has_http else None
         self._port: int | None = None
         self._http_port: int | None = None
         self._stopping = threading.Lock()

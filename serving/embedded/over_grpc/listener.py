@@ -14,8 +14,11 @@ from typing import Any
 import grpc
 from tritonclient.grpc.service_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 
+from serving.embedded.access.access import Access
 from serving.embedded.models.store import ModelStore
 from serving.embedded.options import ServerOptions, cannot_listen
+from serving.embedded.over_grpc.authorization import Authorization
+from serving.embedded.over_grpc.credentials import credentials
 from serving.embedded.over_grpc.health import health_handler
 from serving.embedded.over_grpc.service import GrpcService
 
@@ -28,8 +31,8 @@ through a NAT, which takes a ping every 10 to 60 seconds; a flood of them still 
 class GrpcListener:
     """The gRPC front of a store."""
 
-    def __init__(self, store: ModelStore, options: ServerOptions, *, version: str) -> None:
-        self._options = options
+    def __init__(self, store: ModelStore, options: ServerOptions, access: Access, *, version: str) -> None:
+        self._options, self._tls = options, access.tls
         num_threads = store.max_running + _SPARE_THREADS
         self._threads = ThreadPoolExecutor(num_threads, "lookalike-grpc")
         self._server: Any = grpc.server(
@@ -42,6 +45,7 @@ class GrpcListener:
                 ("grpc.keepalive_permit_without_calls", 1),
             ],
             maximum_concurrent_rpcs=num_threads,
+            interceptors=[] if access.tokens is None else [Authorization(access.tokens)],
         )
         service = GrpcService(store, version=version, report=options.report)
         add_GRPCInferenceServiceServicer_to_server(service, self._server)
@@ -51,7 +55,9 @@ class GrpcListener:
         """Take the port; raises ServerError where it cannot be had."""
         address = self._options.address(self._options.grpc_port)
         try:
-            return int(self._server.add_insecure_port(address))
+            if self._tls is None:
+                return int(self._server.add_insecure_port(address))
+            return int(self._server.add_secure_port(address, credentials(self._tls)))
         except RuntimeError:
             raise cannot_listen(address) from None
 

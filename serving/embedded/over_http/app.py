@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 from artifact.errors import UnavailableError, UnsupportedError
+from serving.embedded.access.tokens import Right
 from serving.embedded.answering.control import Control
 from serving.embedded.answering.inference import answer
 from serving.embedded.answering.refusals import refusal
@@ -34,6 +35,7 @@ from serving.embedded.over_http.responses import (
     compressed,
     json_response,
     refused,
+    send_response,
     status_of,
 )
 from serving.embedded.over_http.room import Held, Room
@@ -86,13 +88,7 @@ class HttpApp:
             response = await self._answer(scope["method"], scope["raw_path"].decode("latin-1"), headers, receive)
         except Disconnected:
             return
-        length = sum(map(len, response.parts))
-        told = [(name.encode(), value.encode("latin-1", "replace")) for name, value in response.headers]
-        told.append((b"content-length", str(length).encode()))
-        await send({"type": "http.response.start", "status": response.status, "headers": told})
-        for part in response.parts:
-            await send({"type": "http.response.body", "body": part, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
+        await send_response(send, response)
 
     async def _answer(self, method: str, path: str, headers: dict[str, str], receive: Receive) -> Response:
         target = target_of(path)
@@ -199,6 +195,15 @@ class HttpApp:
         return json_response(entries)
 
 
+def right_of(path: str) -> Right | None:
+    """The right that a path needs; None for one that is everybody's."""
+    target = target_of(path)
+    if target is None or target.action in (Action.LIVE, Action.READY):
+        return None
+    return Right.SCORE if target.action in _SCORING else Right.CONTROL
+
+
+_SCORING = (Action.SERVER, Action.MODEL_READY, Action.METADATA, Action.INFER)
 _OFF = {
     Action.REGISTER: "shared memory is off: send raw contents",
     Action.TRACE: "tracing is not supported",

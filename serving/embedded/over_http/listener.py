@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,10 +12,12 @@ from typing import Any
 import uvicorn
 
 from artifact.errors import ServerError
+from serving.embedded.access.access import Access
 from serving.embedded.models.store import ModelStore
 from serving.embedded.options import ServerOptions, cannot_listen
-from serving.embedded.over_http.app import HttpApp
+from serving.embedded.over_http.app import HttpApp, right_of
 from serving.embedded.over_http.connections import connections_of
+from serving.embedded.over_http.guarding import GuardedApp
 
 _SPARE_THREADS = 16
 """To tell of models and to refuse requests while every one in the server holds a thread."""
@@ -23,13 +26,15 @@ _SPARE_CONNECTIONS = 1000
 _KEEP_ALIVE_S = 75
 _QUIET_S = 60.0
 _BACKLOG = 2048
+_REFRESH_S = 2.0
+"""Between looks at the files of TLS."""
 
 
 class HttpListener:
     """The REST front of a store."""
 
-    def __init__(self, store: ModelStore, options: ServerOptions, *, version: str) -> None:
-        self._options = options
+    def __init__(self, store: ModelStore, options: ServerOptions, access: Access, *, version: str) -> None:
+        self._options, self._tls = options, access.tls
         self._port = options.http_port or 0
         most = store.max_running + _SPARE_THREADS
         self._threads = ThreadPoolExecutor(most, "lookalike-http")
@@ -43,8 +48,16 @@ class HttpListener:
             version=version,
             report=options.report,
         )
-        self._config = uvicorn.Config(
+        guarded = GuardedApp(
             app,
+            right_of=right_of,
+            tokens=access.tokens,
+            local_only=access.local_only,
+            allowed_hosts=options.allowed_hosts,
+            allow_origins=options.allow_origins,
+        )
+        self._config = uvicorn.Config(
+            guarded,
             loop="none",
             http=connections_of(most + _SPARE_CONNECTIONS),
             ws="none",
@@ -56,6 +69,9 @@ class HttpListener:
             timeout_keep_alive=_KEEP_ALIVE_S,
             backlog=_BACKLOG,
         )
+        if self._tls is not None:
+            self._config.load()
+            self._config.ssl = self._tls.context()
         self._server = uvicorn.Server(self._config)
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
@@ -95,10 +111,23 @@ class HttpListener:
     def _run(self) -> None:
         try:
             with asyncio.Runner(loop_factory=_new_loop) as runner:
-                runner.run(self._server.serve(sockets=[self._socket] if self._socket else None))
+                runner.run(self._serve())
         except BaseException as error:
             self._failed = error
             self._options.report(f"internal error: the HTTP front ended: {error!r}")
+
+
+    async def _serve(self) -> None:
+        refreshing = asyncio.ensure_future(self._refresh()) if self._tls is not None else None
+        await self._server.serve(sockets=[self._socket] if self._socket else None)
+        if refreshing is not None:
+            refreshing.cancel()
+
+    async def _refresh(self) -> None:
+        """Follow a certificate that is replaced."""
+        while self._tls is not None and isinstance(self._config.ssl, ssl.SSLContext):
+            await asyncio.sleep(_REFRESH_S)
+            self._tls.refresh(self._config.ssl)
 
 
 def _new_loop() -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NamedTuple
 
 from serving.embedded.answering.refusals import Code
@@ -54,6 +54,17 @@ def json_response(value: Any) -> Response:
 def refused(status: int, text: str, headers: Headers = ()) -> Response:
     """A refusal: one line in JSON."""
     return Response(status, (json_bytes({"error": text}),), (("content-type", JSON), *headers))
+
+
+async def send_response(send: Callable[[Any], Awaitable[None]], response: Response) -> None:
+    """Send a response by ASGI, with the length of its body."""
+    headers = [(name.encode(), value.encode("latin-1", "replace")) for name, value in response.headers]
+    if response.status != 204:
+        headers.append((b"content-length", str(sum(map(len, response.parts))).encode()))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    for part in response.parts[:-1]:
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": response.parts[-1] if response.parts else b""})
 
 
 def status_of(code: Code) -> int:
