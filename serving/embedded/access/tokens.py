@@ -1,6 +1,6 @@
 """Tokens and what they give the right to: a file of their hashes, so that who reads it has none of them.
 
-A line is `RIGHT[,RIGHT] HASH`, and anything behind it a remark; `#` begins a line of remarks. HASH is the SHA-256 of the
+A line is `RIGHT[,RIGHT] HASH` and then any remark; `#` begins a line of remarks. HASH is the SHA-256 of the
 token in hex: `printf %s TOKEN | sha256sum`. Tokens are random (`openssl rand -hex 32`): what people make up is guessed.
 """
 

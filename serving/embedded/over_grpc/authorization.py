@@ -11,7 +11,12 @@ from serving.embedded.access.decisions import Verdict, verdict
 from serving.embedded.access.tokens import Right, Tokens
 
 _SERVICE = "/inference.GRPCInferenceService/"
-_OPEN = {f"{_SERVICE}ServerLive", f"{_SERVICE}ServerReady", "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"}
+_OPEN = {
+    f"{_SERVICE}ServerLive",
+    f"{_SERVICE}ServerReady",
+    "/grpc.health.v1.Health/Check",
+    "/grpc.health.v1.Health/Watch",
+}
 _SCORE = {
     f"{_SERVICE}{name}" for name in ("ModelReady", "ServerMetadata", "ModelMetadata", "ModelInfer", "ModelStreamInfer")
 }

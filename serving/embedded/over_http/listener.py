@@ -116,7 +116,6 @@ class HttpListener:
             self._failed = error
             self._options.report(f"internal error: the HTTP front ended: {error!r}")
 
-
     async def _serve(self) -> None:
         refreshing = asyncio.ensure_future(self._refresh()) if self._tls is not None else None
         await self._server.serve(sockets=[self._socket] if self._socket else None)
