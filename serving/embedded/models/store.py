@@ -6,7 +6,7 @@ Only names of the right form reach the file system, and no request does but thos
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -52,6 +52,11 @@ class ModelStore:
         self._loading = threading.Lock()  # one load or unload at a time
         self._num_running = self._running_bytes = 0
         self._stopping = False
+        self._watchers: list[Callable[[], None]] = []
+
+    def watch(self, call: Callable[[], None]) -> None:
+        """Have a function called after every change of what is served."""
+        self._watchers.append(call)
 
     @property
     def is_ready(self) -> bool:
@@ -194,6 +199,8 @@ class ModelStore:
         """Refuse new requests and wait for those that run; False if some still do after `timeout_s`."""
         with self._changed:
             self._stopping = True
+        self._tell()
+        with self._changed:
             return self._changed.wait_for(lambda: self._num_running == 0, timeout_s)
 
     def close(self) -> None:
@@ -228,10 +235,15 @@ class ModelStore:
         with self._changed:
             old = family.loaded.networks
             self._families[base] = family.successor(loaded, wanted)
+        self._tell()
         kept = {id(network) for network in loaded.networks.values()}
         for network in old.values():
             if id(network) not in kept:
                 network.close()
+
+    def _tell(self) -> None:
+        for call in self._watchers:
+            call()
 
     def _family(self, name: str) -> Family:
         """The family of an addressable name; an empty one where it is not there."""

@@ -19,7 +19,7 @@ _OPEN = {
 }
 _SCORE = {
     f"{_SERVICE}{name}" for name in ("ModelReady", "ServerMetadata", "ModelMetadata", "ModelInfer", "ModelStreamInfer")
-}
+} | {"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"}
 
 
 def right_of(method: str) -> Right | None:

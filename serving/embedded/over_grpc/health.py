@@ -1,29 +1,46 @@
-"""The health service grpc.health.v1, by which orchestrators ask any gRPC server whether it serves: the method Check.
+"""The health service grpc.health.v1, by which orchestrators ask any gRPC server whether it serves: Check and Watch.
 
-Its messages are one field each, so they are read and written here by hand, with no other package's generated code.
+Asked without a name it tells of the server, asked with one of the service or of a model. A name that was served once is
+NOT_SERVING when it is unloaded; one that never was is unknown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-SERVICE = "grpc.health.v1.Health"
-_SERVING, _NOT_SERVING = b"\x08\x01", b"\x08\x02"  # HealthCheckResponse: field 1, enum
+from serving.embedded.models.store import ModelStore
+
+SERVICE = "inference.GRPCInferenceService"
+
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
-def health_handler(is_ready: Callable[[], bool]) -> Any:
-    """A handler for grpc.Server.add_generic_rpc_handlers.
+class Health:
+    """The health of a store, told by grpcio's own servicer.
 
     Args:
-        is_ready: whether the server takes requests.
+        store: the models; every change of what it serves is told on.
     """
 
-    def check(request: bytes, context: grpc.ServicerContext) -> bytes:
-        if request:  # HealthCheckRequest with the name of a service: only the server as a whole is known here
-            context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
-        return _SERVING if is_ready() else _NOT_SERVING
+    def __init__(self, store: ModelStore) -> None:
+        self._store = store
+        self._servicer = health.HealthServicer()
+        self._names: set[str] = set()
+        self._tell()
+        store.watch(self._tell)
 
-    return grpc.method_handlers_generic_handler(SERVICE, {"Check": grpc.unary_unary_rpc_method_handler(check)})
+    def add_to(self, server: Any) -> None:
+        """Answer for a server."""
+        health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)
+
+    def _tell(self) -> None:
+        ready = self._store.is_ready
+        for name in ("", SERVICE):
+            self._servicer.set(name, _SERVING if ready else _NOT_SERVING)
+        served = set(self._store.names()) if ready else set()
+        self._names |= served
+        for name in self._names:
+            self._servicer.set(name, _SERVING if name in served else _NOT_SERVING)

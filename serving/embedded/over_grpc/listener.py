@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
+from grpc_health.v1 import health
+from grpc_reflection.v1alpha import reflection
 from tritonclient.grpc.service_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 
 from serving.embedded.access.access import Access
@@ -19,7 +21,7 @@ from serving.embedded.models.store import ModelStore
 from serving.embedded.options import ServerOptions, cannot_listen
 from serving.embedded.over_grpc.authorization import Authorization
 from serving.embedded.over_grpc.credentials import credentials
-from serving.embedded.over_grpc.health import health_handler
+from serving.embedded.over_grpc.health import SERVICE, Health
 from serving.embedded.over_grpc.service import GrpcService
 
 _SPARE_THREADS = 16  # to answer health and to refuse requests while every one in the server holds a thread
@@ -49,7 +51,8 @@ class GrpcListener:
         )
         service = GrpcService(store, version=version, report=options.report)
         add_GRPCInferenceServiceServicer_to_server(service, self._server)
-        self._server.add_generic_rpc_handlers((health_handler(lambda: store.is_ready),))
+        Health(store).add_to(self._server)
+        reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
 
     def listen(self) -> int:
         """Take the port; raises ServerError where it cannot be had."""

@@ -68,21 +68,6 @@ def test_stop_lets_requests_in_flight_finish(repository: Path) -> None:
     server.stop()  # twice is once
 
 
-def test_health_check_follows_readiness(repository: Path) -> None:
-    """grpc.health.v1: SERVING, NOT_SERVING while it stops, NOT_FOUND for a service by name."""
-    server = Server(repository, grpc_port=0).start()
-    with grpc.insecure_channel(server.url) as channel:
-        check = channel.unary_unary("/grpc.health.v1.Health/Check")
-        assert check(b"", timeout=WAIT_S) == b"\x08\x01"
-        assert refusal(lambda: check(b"\x0a\x01x", timeout=WAIT_S)) == ("NOT_FOUND", "unknown service")
-        stopping = threading.Thread(target=server.stop)
-        with client_of(server) as client, together(server, lambda: infer(client, "tiny", {"image": noise(1)})):
-            eventually(lambda: num_waiting(server) == 1, "one waiting")
-            stopping.start()
-            eventually(lambda: check(b"", timeout=WAIT_S) == b"\x08\x02", "not serving")
-        stopping.join(WAIT_S)
-
-
 def test_stop_cancels_what_outlasts_its_grace(repository: Path) -> None:
     """A request that is still running at the end of the grace is cut off, and the report says so."""
     reports: list[str] = []
