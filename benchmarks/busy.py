@@ -1,5 +1,5 @@
-"""Train, score, serve and index beside one busy process, and alone: with OpenMP's threads asleep while they wait, as
-the command sets it, and spinning, as libgomp has it by itself.
+"""Train, score, serve and index beside one busy process, and alone: with OpenMP's threads soon asleep while they wait,
+as the command sets it, and spinning, as libgomp has it by itself.
 
 Every figure is a whole command in a process of its own, three rounds, the four cases of a command one after the other
 in each. Beside is one process that computes without a pause. Train: images a second of the last epoch, and the share
@@ -26,10 +26,11 @@ from typing import Any
 
 from benchmarks.search import write_mixture
 from benchmarks.sets.emoji_folders import prepare_emoji_folders
+from lookalike.openmp import SETTINGS
 
 ROUNDS, EPOCHS = 3, 2
 NUM_VECTORS = 200_000
-WAYS = {"asleep": {"OMP_WAIT_POLICY": "passive"}, "spinning": {"GOMP_SPINCOUNT": "300000"}}
+WAYS = {"asleep": SETTINGS, "spinning": {"GOMP_SPINCOUNT": "300000"}}
 """What libgomp does where nobody says anything is to spin 300,000 times."""
 COMMANDS = ("train", "score", "serve", "index")
 _SPIN = "while True: pass"
