@@ -1,9 +1,9 @@
 """OpenMP's manner of waiting: threads that have nothing to do spin for some microseconds, and then sleep.
 
 torch and faiss bring OpenMP, whose threads spin at the end of every parallel part until the last one is done. Beside
-one busy process the last one waits for a core on which another spins; threads that sleep at once lose a sixth of their
-speed on a quiet machine, for most parts end together. A thousand turns cost next to nothing in either case
-(benchmarks/README.md). onnxruntime is told in serving/engine.py.
+one busy process the last one waits for a core on which another spins; threads that sleep at once were a sixth slower on
+a quiet machine, for most parts end together. A thousand turns win most of that back and cost nothing beside the other
+process (benchmarks/README.md). onnxruntime is told in serving/engine.py.
 
 Decision a reader would question: this is for the command alone. The environment belongs to the program, so `import
 lookalike` leaves it as it is; docs/training.md says what an embedding program sets itself.
