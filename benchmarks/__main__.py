@@ -44,7 +44,7 @@ BENCHMARKS: dict[str, str] = {
     "pretrained": "benchmarks.pretrained",
     "gpu": "benchmarks.gpu",
 }
-LONG = ("emoji", "families", "gpu", "int8_schemes", "memory", "minute", "omniglot", "pretrained")
+LONG = ("busy", "emoji", "families", "gpu", "int8_schemes", "memory", "minute", "omniglot", "pretrained")
 """Of more than ten minutes, or for another machine: they run only where they are named."""
 DATA_VARIABLE = "LOOKALIKE_OMNIGLOT"
 RESULTS = Path(__file__).parent / "results"

@@ -1,5 +1,5 @@
-"""Train, score, serve and index beside one busy process, and alone: with OpenMP's threads asleep while they wait, as
-the command sets it, and spinning, as libgomp has it by itself.
+"""Train, score, serve and index beside one busy process, and alone: with OpenMP's threads soon asleep while they wait,
+as the command sets it, and spinning, as libgomp has it by itself.
 
 Every figure is a whole command in a process of its own, three rounds, the four cases of a command one after the other
 in each. Beside is one process that computes without a pause. Train: images a second of the last epoch, and the share
@@ -21,16 +21,20 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.arms import Arms
 from benchmarks.search import write_mixture
 from benchmarks.sets.emoji_folders import prepare_emoji_folders
+from lookalike.openmp import SETTINGS
 
 ROUNDS, EPOCHS = 3, 2
 NUM_VECTORS = 200_000
-WAYS = {"asleep": {"OMP_WAIT_POLICY": "passive"}, "spinning": {"GOMP_SPINCOUNT": "300000"}}
+WAYS = {"asleep": SETTINGS, "spinning": {"GOMP_SPINCOUNT": "300000"}}
 """What libgomp does where nobody says anything is to spin 300,000 times."""
+PARTIAL = Path("build/benchmark-busy.json")
 COMMANDS = ("train", "score", "serve", "index")
 _SPIN = "while True: pass"
 
@@ -42,6 +46,7 @@ def run() -> dict[str, Any]:
         command: {way: {"quiet": [], "busy": []} for way in WAYS} for command in COMMANDS
     }
     system: dict[str, list[float]] = {way: [] for way in WAYS}
+    arms = Arms(PARTIAL, (ROUNDS, EPOCHS, NUM_VECTORS, WAYS))
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
         _cli(
@@ -52,15 +57,17 @@ def run() -> dict[str, Any]:
             for command in COMMANDS:
                 for way, environment in WAYS.items():
                     for case in ("quiet", "busy"):
-                        with _beside(case == "busy"):
-                            value = _measure(command, place, train, unseen, environment, system[way])
-                        found[command][way][case].append(value)
-                        print(round_, command, way, case, round(value, 2), flush=True)
+                        run_one = partial(_measure, command, place, train, unseen, environment, case == "busy")
+                        measured = arms.get(f"{round_} {command} {way} {case}", run_one)
+                        found[command][way][case].append(measured["speed"])
+                        if command == "train":
+                            system[way].append(measured["system"])
     table: dict[str, Any] = {
         command: {way: _row(cases, less_is_better=command == "index") for way, cases in ways.items()}
         for command, ways in found.items()
     }
     table["train"]["pct_system_time"] = {way: round(100 * statistics.median(all_), 1) for way, all_ in system.items()}
+    arms.forget()
     return {"units": {"train": "images/s", "score": "rows/s", "serve": "rows/s", "index": "s"}} | table
 
 
@@ -74,8 +81,17 @@ def _row(cases: dict[str, list[float]], *, less_is_better: bool) -> dict[str, fl
 
 
 def _measure(
-    command: str, place: Path, train: Path, unseen: Path, environment: dict[str, str], system: list[float]
-) -> float:
+    command: str, place: Path, train: Path, unseen: Path, environment: dict[str, str], is_beside: bool
+) -> dict[str, float]:
+    """`speed` of a command, and of training the share of system time as `system`."""
+    with _beside(is_beside):
+        speed, system = _run(command, place, train, unseen, environment)
+    return {"speed": speed} if system is None else {"speed": speed, "system": system}
+
+
+def _run(
+    command: str, place: Path, train: Path, unseen: Path, environment: dict[str, str]
+) -> tuple[float, float | None]:
     output = place / "output"
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
@@ -84,26 +100,24 @@ def _measure(
             words = ("--kind", "triplet", "--epochs", str(EPOCHS), "--validation", "none")
             _cli("train", train, *words, "--output", output, environment=environment)
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            own, all_ = after.ru_stime - before.ru_stime, 0.0
-            all_ = own + after.ru_utime - before.ru_utime
-            system.append(own / all_)
+            own = after.ru_stime - before.ru_stime
             lines = (output / "metrics.jsonl").read_text().splitlines()
-            return float(json.loads(lines[-1])["images_per_s"])
+            return float(json.loads(lines[-1])["images_per_s"]), own / (own + after.ru_utime - before.ru_utime)
         if command == "index":
             index = output.with_suffix(".index")
             _cli("index", place / "vectors", "--kind", "ivf", "--output", index, environment=environment)
             index.unlink()
-            return time.perf_counter() - started
+            return time.perf_counter() - started, None
         num_rows = sum(1 for _ in unseen.glob("*/*"))
         if command == "score":
             started = time.perf_counter()
             words = ("--model", "run", "--repository", place / "repo")
             _cli("score", unseen, *words, "--output", output, environment=environment)
-            return num_rows / (time.perf_counter() - started)
+            return num_rows / (time.perf_counter() - started), None
         with _served(place / "repo", environment) as url:
             started = time.perf_counter()
             _cli("score", unseen, "--model", "run", "--url", url, "--output", output, environment=environment)
-            return num_rows / (time.perf_counter() - started)
+            return num_rows / (time.perf_counter() - started), None
     finally:
         shutil.rmtree(output, ignore_errors=True)
 

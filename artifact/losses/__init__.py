@@ -26,7 +26,7 @@ LOSSES: dict[str, Loss] = registry(CONTRASTIVE, CONTRASTIVE_LINEAR, TRIPLET_LOSS
 DEFAULT_LOSSES: dict[str, str] = {
     "siamese": "contrastive_linear",
     "triplet": "contrastive_linear",
-    "quartet": "quadruplet",
+    "quartet": "contrastive_linear",
 }
 """The loss of a kind when none is asked for: the best measured (docs/decisions/0003-default-recipe-of-training.md)."""
 

@@ -46,11 +46,11 @@ def write_shapes(folder: Path, *, per_class: int = 12, seed: int = 0) -> Path:
     return folder
 
 
-def small_run(output: Path, *, kind: str = "triplet", epochs: int = 2) -> Run:
+def small_run(output: Path, *, kind: str = "triplet", epochs: int = 2, loss: str | None = None) -> Run:
     """Train on the shapes in a folder beside `output`."""
     images = write_shapes(output.parent / "images")
     values = {"images": images, "kind": kind, "dim": 8, "size": 32, "epochs": epochs, "validation": "images:0.25"}
-    return fit(make_config(values), output)
+    return fit(make_config(values | {"loss": loss}), output)
 
 
 def fit_small(images: Path, output: Path, *, report: Any = None, resume: bool = False, **values: Any) -> Run:

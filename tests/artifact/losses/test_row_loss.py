@@ -101,7 +101,7 @@ def test_a_loss_that_cannot_be_computed_is_one_line(name: str | None, kind: str,
 
 def test_export_writes_both_margins_of_a_quartet_run(tmp_path: Path) -> None:
     """From the run's configuration into the artifact, which alone says how its rows are scored."""
-    run = small_run(tmp_path / "run", kind="quartet", epochs=1)
+    run = small_run(tmp_path / "run", kind="quartet", loss="quadruplet", epochs=1)
     built = build(run, "branch").manifest
     assert run.config.margin2 not in (None, run.config.margin)
     loss = row_loss(built.loss, kind="quartet", margin=built.margin, margin2=built.margin2, where="here")

@@ -121,7 +121,7 @@ def _refusal(**values: Any) -> str:
         ),
         ({"loss": "contrastive", "margin": 0}, "margin of the contrastive loss: expected above 0, got 0 (--margin)"),
         (
-            {"kind": "quartet", "sampling": {"classes_per_batch": 2}},
+            {"kind": "quartet", "loss": "quadruplet", "sampling": {"classes_per_batch": 2}},
             "classes in a batch of a quartet model: expected at least 3 (anchor and two negatives are of different"
             " classes), got 2 (--set sampling.classes_per_batch=...)",
         ),

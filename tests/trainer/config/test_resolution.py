@@ -41,7 +41,7 @@ def test_settings_are_filled_in_from_each_other(kind: str, normalize: bool) -> N
     [
         ({"kind": "siamese"}, "contrastive_linear", True),
         ({"kind": "triplet"}, "contrastive_linear", True),
-        ({"kind": "quartet"}, "quadruplet", False),
+        ({"kind": "quartet"}, "contrastive_linear", True),
         ({"loss": "triplet"}, "triplet", False),
         ({"loss": "triplet", "normalize": True}, "triplet", True),
         ({"normalize": False}, "contrastive_linear", False),

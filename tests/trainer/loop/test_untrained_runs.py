@@ -144,7 +144,7 @@ def test_free_vectors_get_the_margin_as_mean_distance(shapes: Path, flat: Path, 
     """Of two classes, or of two images where there are none; in units of the distance."""
     for number, (images, values, expected) in enumerate(
         (
-            (shapes, {"kind": "quartet"}, 1.0),
+            (shapes, {"kind": "quartet", "loss": "quadruplet"}, 1.0),
             (flat, {"loss": "triplet", "margin": 0.3}, 0.3),
             (flat, {"loss": "triplet", "distance": "squared_euclidean", "margin": 2.5}, 2.5),
             (shapes, {"loss": "triplet_soft"}, 1.0),

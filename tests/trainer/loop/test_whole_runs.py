@@ -44,7 +44,7 @@ def _recall(branch: Any, run: Run, held_out: Path) -> float:
         ("siamese", True, None),
         ("triplet", True, None),
         ("triplet", False, "triplet"),
-        ("quartet", False, None),
+        ("quartet", False, "quadruplet"),
         ("triplet", True, "triplet_soft"),
         ("quartet", True, "contrastive"),
     ],
