@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -23,7 +22,9 @@ def test_names_of_this_machine_are_taken(host: str) -> None:
     assert refusal_of_host({"host": host}, (), local_only=True) is None
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "10.0.0.1", "localhost.evil.example", "", "[::2]"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8000", "10.0.0.1", "localhost.evil.example", "", "[::2]"]
+)
 def test_other_names_are_refused_on_this_machine(host: str) -> None:
     """Where one is allowed it is taken; where others reach the server every name is, unless some are listed."""
     assert refusal_of_host({"host": host}, (), local_only=True)

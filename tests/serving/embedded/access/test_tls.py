@@ -151,7 +151,10 @@ def test_replaced_certificate_is_served(files: Files, tmp_path: Path) -> None:
         ({"tls_cert": "server.pem", "tls_key": "client.key"}, "tls_key: expected the key of"),
         ({"tls_cert": "nope.pem", "tls_key": "server.key"}, "tls_cert: expected a PEM file, got No such file"),
         ({"tls_cert": "server.pem", "tls_key": "names"}, "tls_key: expected a PEM file, got another format"),
-        ({"tls_cert": "server.pem", "tls_key": "server.key", "tls_client_ca": "names"}, "tls_client_ca: expected a PEM"),
+        (
+            {"tls_cert": "server.pem", "tls_key": "server.key", "tls_client_ca": "names"},
+            "tls_client_ca: expected a PEM",
+        ),
     ],
 )
 def test_wrong_files_are_refused_at_the_start(files: Files, options: dict[str, str], text: str) -> None:

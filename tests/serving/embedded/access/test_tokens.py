@@ -45,7 +45,15 @@ def test_file_gives_rights_to_hashes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "# nothing", "score", f"score {SCORE}", f"write {hash_of(SCORE)}", f"score, {hash_of(SCORE)}", f"{hash_of('x')} score"],
+    [
+        "",
+        "# nothing",
+        "score",
+        f"score {SCORE}",
+        f"write {hash_of(SCORE)}",
+        f"score, {hash_of(SCORE)}",
+        f"{hash_of('x')} score",
+    ],
 )
 def test_wrong_files_are_refused_without_showing_a_token(tmp_path: Path, text: str) -> None:
     """What stands there may be one."""
@@ -122,7 +130,11 @@ def test_grpc_asks_for_the_right_of_each_method(server: Server) -> None:
         live, ready = messages.ServerLiveRequest(), messages.ModelReadyRequest(name="tiny")
         index, load = messages.RepositoryIndexRequest(), messages.RepositoryModelLoadRequest(model_name="tiny")
         assert status(stub.ServerLive, live, None) == "OK"
-        for call, request in ((stub.ModelReady, ready), (stub.RepositoryIndex, index), (stub.RepositoryModelLoad, load)):
+        for call, request in (
+            (stub.ModelReady, ready),
+            (stub.RepositoryIndex, index),
+            (stub.RepositoryModelLoad, load),
+        ):
             assert status(call, request, None) == "UNAUTHENTICATED"
             assert status(call, request, "x") == "UNAUTHENTICATED"
             assert status(call, request, BOTH) == "OK"
