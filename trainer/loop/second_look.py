@@ -36,7 +36,7 @@ MORE = 1.25
 _UNTIL = 1 / 3
 """Of the steps."""
 _STEPS_OF_WINDOW = 10
-"""Fewer say nothing; in a run of few steps a window is a tenth of these, else as long as the trial."""
+"""A window ends when it is as long as the trial, or after a tenth of the steps, but for so many at least."""
 
 
 class BeginsAgain(Exception):  # noqa: N818 - no error: what comes next
