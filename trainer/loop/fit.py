@@ -100,7 +100,8 @@ def fit(
             prepared = prepare(config, report=say, device=ranks.device, resuming=resume)
             _require_same_images(prepared, ranks)
             still_open = prepared
-            prepared, budget = settle_length(prepared, ranks, output, started=started)
+            settle = partial(settle_length, prepared, ranks, output, started=started)
+            prepared, budget = settle()
             if check is not None:
                 ranks.on_first(partial(check, prepared.config))
             if not prepared.config.is_trained:
@@ -111,7 +112,7 @@ def fit(
                 if budget is None or ranks.size > 1:
                     training = run(prepared, budget, resume=resume)
                 else:
-                    training = _train_within(prepared, budget, run, still_open=still_open, started=started)
+                    training = _train_within(prepared, budget, run, settle, still_open=still_open, started=started)
                 ranks.on_first(lambda: finish(training, output, say, started))
         return open_run(output, ranks.on_first(partial(read_run_files, output)))
 
@@ -155,19 +156,25 @@ def _require_same_images(prepared: Prepared, ranks: Ranks) -> None:
 
 
 def _train_within(
-    prepared: Prepared, budget: Budget, run: Callable[..., Training], *, still_open: Prepared, started: float
+    prepared: Prepared,
+    budget: Budget,
+    run: Callable[..., Training],
+    settle: Callable[[], tuple[Prepared, Budget | None]],
+    *,
+    still_open: Prepared,
+    started: float,
 ) -> Training:
-    """Train within a time budget: where the steps are much faster than was tried, once more from the start."""
+    """Train within a time budget: where the steps are much faster than was tried, settle it and begin once more."""
     generator = torch.get_rng_state()
     tried = replace(prepared, base=copy.deepcopy(prepared.base))  # which the trial could copy too
     look = partial(SecondLook, still_open=still_open, budget=budget, started=started)
     try:
         return run(tried, budget, look=look)
-    except BeginsAgain as found:
-        again, budget = found.prepared, found.budget
-    del tried
+    except BeginsAgain:
+        del tried
+    again, settled = settle()
     torch.set_rng_state(generator)
-    return run(again, budget, write=begin_run)
+    return run(again, settled, write=begin_run)
 
 
 def _train(
@@ -206,7 +213,12 @@ def _train_epochs(training: Training, say: Report) -> None:
     saves, watch = Saves(training), Watch(config, training.lines)
     with Interruption() as interruption:
         while training.position.epoch < epochs and not is_out_of_patience(training.lines, config.loop):
-            line = train_epoch(training, say, saves=saves, interruption=interruption)
+            try:
+                line = train_epoch(training, say, saves=saves, interruption=interruption)
+            except BeginsAgain:
+                if interruption.received is not None:
+                    interruption.stop()
+                raise
             if is_validated(line["epoch"], config):
                 line |= ranks.agree(assess(training) if ranks.is_first else {})
             training.lines.append(ranks.agree(line))

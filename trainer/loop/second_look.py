@@ -7,6 +7,8 @@ Decisions a reader would question:
 - The run begins again, from the same first weights, and does not become longer: the schedule follows from the steps, so
   a run is what its settings say, and goes on from its state, as if it had begun so.
 - Two windows of steps in a row have to be so fast, and the second counts: in the first one the disturbance may end.
+- Its length is settled by a second trial: what the windows saw is the first phase of a run, in smaller images, and says
+  nothing of the others, which may have been tried rightly.
 - Once, among the first third of its steps, and only for a good many more of them: what was trained is thrown away.
 - Slower steps change nothing. A run ends late then, and nobody loses what is trained.
 - One process alone looks. Several of them have a machine to themselves, and would have to agree at every step.
@@ -22,7 +24,7 @@ from typing import Any
 from artifact.events import Report
 from trainer.config.progressive import smaller_steps
 from trainer.config.rates import usual_rates
-from trainer.loop.budget import TRIAL_SHARE, Budget, fitting, of_steps
+from trainer.loop.budget import TRIAL_SHARE, Budget, fitting
 from trainer.loop.preparation import Prepared
 from trainer.loop.training import Training
 from trainer.loop.trial import Costs
@@ -34,15 +36,11 @@ MORE = 1.25
 _UNTIL = 1 / 3
 """Of the steps."""
 _STEPS_OF_WINDOW = 10
-"""Fewer say nothing; in a run of few steps a window is a tenth of these, else as long as the trial."""
+"""A window ends when it is as long as the trial, or after a tenth of the steps, but for so many at least."""
 
 
 class BeginsAgain(Exception):  # noqa: N818 - no error: what comes next
-    """The run is to begin again; carries its preparation and its budget."""
-
-    def __init__(self, prepared: Prepared, budget: Budget) -> None:
-        super().__init__("the run begins again")
-        self.prepared, self.budget = prepared, budget
+    """The run is to begin again, once its length was settled anew."""
 
 
 class SecondLook:
@@ -96,12 +94,11 @@ class SecondLook:
         if budget.steps < MORE * self._budget.steps:
             return
         message = (
-            f"steps take {share:.0%} of what they took when they were tried, so {budget.steps:,} fit and not "
+            f"steps take {share:.0%} of what they took when they were tried, so some {budget.steps:,} fit and not "
             f"{self._budget.steps:,}: the run begins again"
         )
         self._say({"event": "note", "message": message})
-        config = of_steps(budget.steps, config, rates, per_epoch=per_epoch)
-        raise BeginsAgain(replace(self._open, config=config), budget)
+        raise BeginsAgain
 
     def _tried_step_s(self, step: int) -> float:
         """Seconds that the trial gave a step (from 0)."""
@@ -111,5 +108,5 @@ class SecondLook:
 
 
 def _scaled(costs: Costs, share: float) -> Costs:
-    """The costs with steps that take so much of what they did; the rest stays, which errs towards an early end."""
+    """The costs if every step takes so much of what it did: what may be won by beginning again."""
     return replace(costs, phases=tuple(replace(phase, step_s=phase.step_s * share) for phase in costs.phases))

@@ -7,8 +7,8 @@ N^2 (K - 1). A quartet's loss is the sum of two such hinges.
 
 Decisions a reader would question:
 - Two ways to one number. The other (trainer/objective/reduction.py) takes any loss and any mask; this one is there
-  because its cost hardly grows with K, where tuples that are listed cost K times as much (docs/decisions/0011). Of the
-  defaults only quartets come here: the other kinds train pairs.
+  because its cost hardly grows with K, where tuples that are listed cost K times as much (docs/decisions/0011). No kind
+  comes here by default: all train pairs.
   tests/trainer/objective/test_objective.py holds the two equal.
 - The two sums are large and nearly equal late in training, so they are added up in float64. The counts stand in a
   matrix of weights, so the gradient is that matrix and costs nothing.

@@ -1,6 +1,8 @@
 """The second look at a time budget: a run whose trial was disturbed begins again, and is then like any other."""
 
-from collections.abc import Callable
+import os
+import signal
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -43,7 +45,7 @@ class Clock:
     def run(
         self, seconds_of: Callable[[int], float], *, smaller: float = 0.0, looks_s: float = 0.0
     ) -> tuple[int, int] | None:
-        """(step at which a run began again, its new steps), or None where it went to its end."""
+        """(step at which a run began again, the steps that it said would fit), or None where it went to its end."""
         config = with_length(STILL_OPEN.model_copy(update={"minutes": None, "steps": STEPS}), per_epoch=PER_EPOCH)
         costs = Costs(phases=(Phase(first_epoch=0, step_s=0.1),), look_s=0.0, end_s=0.0)
         if smaller:
@@ -66,8 +68,8 @@ class Clock:
                 if step % PER_EPOCH == 0:
                     self.now += looks_s
                     look({"event": "epoch", "step": step})
-            except BeginsAgain as again:
-                return step, again.budget.steps
+            except BeginsAgain:
+                return step, int(self.messages[-1].partition("so some ")[2].split()[0].replace(",", ""))
         return None
 
 
@@ -91,7 +93,7 @@ def test_run_of_much_shorter_steps_begins_again(clock: Clock) -> None:
     assert step == pytest.approx(9 + 45 + 45, abs=3)  # the first window of 1.8 s has the slow steps
     assert steps == pytest.approx((60 - 3 * 1.8) * 0.98 / 0.04, rel=0.01)
     tried = "steps take 40% of what they took when they were tried"
-    assert clock.messages == [f"{tried}, so {steps:,} fit and not 600: the run begins again"]
+    assert clock.messages == [f"{tried}, so some {steps:,} fit and not 600: the run begins again"]
 
 
 def test_disturbance_that_lasts_into_the_run_is_noticed_when_it_ends(clock: Clock) -> None:
@@ -125,9 +127,13 @@ def test_run_that_begins_again_is_the_run_of_its_steps(
 ) -> None:
     """After a trial that was ten times too slow: the bytes of as many steps, and nothing left of the first start."""
     real = trial.try_out
+    tried: list[Costs] = []
 
     def disturbed(*arguments: Any, **options: Any) -> Costs:
         costs = real(*arguments, **options)
+        tried.append(costs)
+        if len(tried) > 1:
+            return costs
         return replace(costs, phases=tuple(replace(phase, step_s=10 * phase.step_s) for phase in costs.phases))
 
     monkeypatch.setattr("trainer.loop.budget.try_out", disturbed)
@@ -144,3 +150,23 @@ def test_run_that_begins_again_is_the_run_of_its_steps(
     assert timed.checkpoint_sha256 == counted.checkpoint_sha256
     assert lines_of(timed.path) == lines_of(counted.path)
     assert not (timed.path / "state.safetensors").exists()
+
+
+def test_interruption_is_heard_when_the_run_begins_again(
+    shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in the very step of the second look ends the run, and does not begin another."""
+    real = trial.try_out
+
+    def disturbed(*arguments: Any, **options: Any) -> Costs:
+        costs = real(*arguments, **options)
+        return replace(costs, phases=tuple(replace(phase, step_s=10 * phase.step_s) for phase in costs.phases))
+
+    def interrupting(event: Mapping[str, Any]) -> None:
+        if "begins again" in event.get("message", ""):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("trainer.loop.budget.try_out", disturbed)
+    monkeypatch.setattr(second_look, "_STEPS_OF_WINDOW", 1)
+    with pytest.raises(KeyboardInterrupt):
+        fit_small(shapes, tmp_path / "run", minutes=0.2, report=interrupting, epochs=None)
