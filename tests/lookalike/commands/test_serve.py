@@ -12,7 +12,7 @@ def test_a_server_that_cannot_begin_ends_in_one_line(cli: Cli, repository: Path)
     """An unknown device is no server without models; gRPC's core, in a process of its own, adds no line to ours."""
     code, _, err = cli("serve", repository, "--device", "cdua")
     assert (code, one_line(err)) == (2, "device 'cdua': expected one of cpu, cuda")
-    command = [sys.executable, "-m", "lookalike", "serve", str(repository), "--host", "203.0.113.7"]
+    command = [sys.executable, "-m", "lookalike", "serve", str(repository), "--host", "203.0.113.7", "--insecure"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, len(ended.stderr.splitlines())) == (1, 1), ended.stderr
 

@@ -1,4 +1,4 @@
-"""What any gRPC client can ask: health of the server, of its service and of its models; and which services there are."""
+"""What any gRPC client can ask: health of the server, its service and its models; and which services there are."""
 
 from __future__ import annotations
 
