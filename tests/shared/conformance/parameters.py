@@ -258,10 +258,10 @@ GRPC_CHECKS = (
     parameters_of_requests_have_their_kinds,
     parameters_of_tensors_are_refused_in_tritons_words,
     unknown_parameters_of_tensors_change_nothing,
+    a_class_count_counts_once,
 )
-"""About kinds of values, which JSON has others of."""
+"""About kinds of values, which JSON has others of; and Triton's REST has another rule for an output told twice."""
 CHECKS = (
     classes_are_the_largest_values_with_their_places,
     classes_of_encoded_images_and_of_pixels,
-    a_class_count_counts_once,
 )
