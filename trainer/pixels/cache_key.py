@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from importlib.metadata import version
 from pathlib import Path
 
+from artifact.cache_folder import cache_folder
 from artifact.images.decoding import DECODER
 from artifact.images.preprocessing import Preprocessing
 
@@ -16,11 +16,7 @@ _DECODERS = ("pillow", "simplejpeg", "cykooz-resizer")
 
 def default_folder() -> Path | None:
     """$XDG_CACHE_HOME/lookalike/pixels, or ~/.cache/lookalike/pixels; None where there is no home."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or "")
-    try:
-        return (base if base.is_absolute() else Path.home() / ".cache") / "lookalike" / "pixels"
-    except RuntimeError:
-        return None
+    return cache_folder("pixels")
 
 
 def cache_key(preprocessing: Preprocessing) -> str:

@@ -47,7 +47,7 @@ class BatchingPolicy:
         preferred_rows: sizes of a run: one that comes out exactly is taken, and no run grows beyond the largest, but
             that a request of more rows runs alone. None merges up to `max_rows`.
         delay_ns: how long a request waits at most for others to make a preferred size; 0 never waits.
-        in_order: answers leave in the order in which their requests came.
+        in_order: answers leave in the order in which their requests began to run; refusals leave at once.
         has_batch: False for a model whose arrays have no rows: every request is one run, and takes its outputs whole.
         varies: whether requests differ in shape; those that do never run together.
         levels: of priority, 1 is the highest; 0 has one level without a number.

@@ -15,24 +15,23 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from artifact.arrays import AnyArray
 from artifact.errors import UnavailableError
+from serving.embedded.batching.pending import Pending
 from serving.embedded.batching.policy import BatchingPolicy
-from serving.embedded.requests.caller import Caller
+from serving.embedded.batching.room import queue_full
+from serving.embedded.requests.caller import CANCELLED, Caller
 from serving.protocol import QUEUE_FULL, TIMED_OUT
 
 Arrays = dict[str, AnyArray]
 
-CANCELLED = "the request was cancelled or its deadline passed while it waited"
-
 
 @dataclass(eq=False)
 class Job:
-    """One request that waits or runs, and the future of its answer.
+    """One request that waits or runs, and its answer.
 
     Attributes:
         feeds: {input: [N, ...]}.
@@ -49,7 +48,7 @@ class Job:
     caller: Caller
     arrived_ns: int
     shape: object = None
-    answer: Future[Arrays] = field(default_factory=Future)
+    answer: Pending[Arrays] = field(default_factory=Pending)
     level: int = 0
     expires_ns: int = 0
     num_bytes: int = 0
@@ -82,15 +81,22 @@ class _Lane:
 
 
 class WaitingQueue:
-    """The queue of one model version."""
+    """The queue of one model version.
+
+    Attributes:
+        policy: its rules.
+    """
 
     def __init__(self, policy: BatchingPolicy) -> None:
-        self._policy = policy
+        self.policy = policy
         self._lanes: dict[int, _Lane] = {}
         self._num_bytes = 0
 
     def __len__(self) -> int:
         return sum(map(len, self._lanes.values()))
+
+    def __bool__(self) -> bool:
+        return bool(self._lanes)  # none of which is empty
 
     def __iter__(self) -> Iterator[Job]:
         """In the order in which they would run."""
@@ -100,16 +106,17 @@ class WaitingQueue:
 
     def put(self, job: Job, now_ns: int) -> None:
         """Let a job wait; raises UnavailableError where a bound is reached."""
-        policy = self._policy
+        policy = self.policy
         level = policy.level_of(job.caller.priority)
         rules, lane = policy.rules_of(level), self._lanes.get(level) or _Lane()
         num_bytes = sum(map(_num_bytes, job.feeds.values()))
-        if (
-            len(self) >= policy.max_requests
-            or (rules.max_requests and len(lane) >= rules.max_requests)
-            or (self._num_bytes and self._num_bytes + num_bytes > policy.max_bytes)
-        ):
+        if rules.max_requests and len(lane) >= rules.max_requests:
             raise UnavailableError(QUEUE_FULL)
+        if len(self) >= policy.max_requests:
+            raise queue_full(f"{policy.max_requests} requests wait for this model (max_queue)")
+        if self._num_bytes and self._num_bytes + num_bytes > policy.max_bytes:
+            most = policy.max_bytes
+            raise queue_full(f"what waits for this model would be over {most} bytes (max_running_bytes)")
         timeout_ns = rules.timeout_ns(job.caller.timeout_us)
         job.level, job.num_bytes, job.expires_ns = level, num_bytes, now_ns + timeout_ns if timeout_ns else 0
         self._lanes[level] = lane
@@ -135,7 +142,7 @@ class WaitingQueue:
         lane = self._lanes.get(job.level)
         if not 0 < job.expires_ns < now_ns or lane is None or job not in lane.waiting:
             return None, False
-        if not self._policy.rules_of(job.level).delays:
+        if not self.policy.rules_of(job.level).delays:
             self.remove(job)
             return Dropped(job, TIMED_OUT), True
         job.expires_ns = 0
@@ -168,7 +175,7 @@ class WaitingQueue:
             dropped += more
         if not picked:
             return Batch([]), dropped
-        delay_ns, waited_ns = self._policy.delay_ns, now_ns - min(job.arrived_ns for job in picked)
+        delay_ns, waited_ns = self.policy.delay_ns, now_ns - min(job.arrived_ns for job in picked)
         if best and not 0 < delay_ns <= waited_ns:
             picked = picked[:best]
         elif not (is_whole or at_once) and waited_ns < delay_ns:
@@ -179,7 +186,7 @@ class WaitingQueue:
 
     def _pick(self) -> tuple[list[Job], int, bool]:
         """The longest run from the front; how many of it make the best preferred size; whether it cannot grow."""
-        policy = self._policy
+        policy = self.policy
         picked: list[Job] = []
         rows = best = 0
         for job in self:

@@ -78,21 +78,35 @@ class Signature:
             if tensor.name not in specs:
                 raise InvalidRequestError(f"unexpected inference input '{tensor.name}' for model '{self.model}'")
             self._require_type(tensor, specs[tensor.name], label)
-        inputs = {spec.name: self._read(by_name[spec.name], spec, label) for spec in self.inputs}
+        inputs = {
+            spec.name: self._read(by_name[spec.name], spec, label) for spec in self.inputs if spec.name in by_name
+        }
         if num_rows < 1:  # an empty batch whose bytes are those of a row
             raise self._wrong_shape(tensors[0], specs[tensors[0].name], label)
         return num_rows, inputs
 
     def _require_names(self, tensors: Sequence[Tensor], label: str) -> None:
         names = [tensor.name for tensor in tensors]
-        for index, name in enumerate(names):
-            if name in names[:index]:
+        seen = set()
+        for name in names:
+            if name in seen:
                 raise InvalidRequestError(f"{label}input '{name}' already exists in request")
-        if len(names) != len(self.inputs):
-            missing = [spec.name for spec in self.inputs if spec.name not in names]
+            seen.add(name)
+        if len(names) == len(self.inputs):
+            return
+        required = [spec.name for spec in self.inputs if not spec.optional]
+        missing = [name for name in required if name not in seen]
+        if missing or len(names) > len(self.inputs):
+            most = str(len(self.inputs))
+            expected = (
+                f"expected {most} inputs"
+                if len(required) == len(self.inputs)
+                else f"expected number of inputs between {len(required)} and {most}"
+            )
             raise InvalidRequestError(
-                f"{label}expected {len(self.inputs)} inputs but got {len(names)} inputs for model '{self.model}'. "
-                f"Got input(s) {_listed(names[::-1])}, but missing required input(s) {_listed(missing)}. "
+                f"{label}{expected} but got {len(names)} inputs for model '{self.model}'. "
+                f"Got input(s) {_listed(names[::-1])}, but missing required input(s) "
+                f"{_listed(missing) if missing else ']'}. "  # as Triton writes it
                 "Please provide all required input(s)."
             )
 
@@ -133,13 +147,13 @@ class Signature:
         count = math.prod(shape)
         data, place, model = tensor.data, f"inference input '{spec.name}'", f"model '{self.model}'"
         if spec.datatype == BYTES:
-            if isinstance(data, bytes):
+            if isinstance(data, bytes | memoryview):
                 strings = split_strings(data, count, label=label, place=place, model=model, step=self.step)
                 return strings_array(strings, shape)
             if len(data) != count:
                 raise wrong_count(len(data), count, label=label, place=place, model=model)
             return strings_array(data, shape)
-        assert isinstance(data, bytes)  # only BYTES come as elements
+        assert isinstance(data, bytes | memoryview)  # only BYTES come as elements
         if len(data) != spec.num_bytes(shape):
             raise InvalidRequestError(
                 f"{label}input byte size mismatch for input '{spec.name}' for model '{self.model}'. "

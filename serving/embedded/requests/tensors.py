@@ -25,11 +25,12 @@ DTYPES: dict[str, type[np.generic]] = {
     "FP16": np.float16,
     FP32: np.float32,
     "FP64": np.float64,
+    "BF16": np.uint16,
     BYTES: np.object_,
 }
-"""The protocol's data types as arrays have them; elements of BYTES are bytes objects. BF16 has none in numpy."""
+"""The protocol's data types as arrays have them; elements of BYTES are bytes objects, those of BF16 its 16 bits."""
 
-DATATYPES = (*DTYPES, "BF16")
+DATATYPES = tuple(DTYPES)
 """Every data type of the protocol; others are told back as <invalid>, as Triton does."""
 
 
@@ -39,13 +40,13 @@ class Tensor:
 
     Attributes:
         name, datatype, shape: as the request says; nothing is checked yet.
-        data: the raw bytes; or the elements, of BYTES in typed contents.
+        data: the raw bytes, or a view of them; or the elements, of BYTES in typed contents.
     """
 
     name: str
     datatype: str
     shape: tuple[int, ...]
-    data: bytes | Sequence[bytes]
+    data: bytes | memoryview | Sequence[bytes]
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,15 @@ class TensorSpec:
     Attributes:
         name, datatype: as the config says.
         dims: the shape, without the batch where the model has one; -1 stands for any length.
+        optional: whether a request may leave it out.
+        labels: what the places of an output stand for, in a classification; empty without a label file.
     """
 
     name: str
     datatype: str
     dims: tuple[int, ...]
+    optional: bool = False
+    labels: tuple[str, ...] = ()
 
     def takes(self, shape: tuple[int, ...]) -> bool:
         """Whether a shape, without the batch, is one of this tensor's."""
@@ -71,9 +76,10 @@ class TensorSpec:
         """Size of so many elements; BYTES have none."""
         return math.prod(shape) * np.dtype(DTYPES[self.datatype]).itemsize
 
-    def array(self, data: bytes, shape: tuple[int, ...]) -> AnyArray:
-        """A view of raw bytes."""
-        return np.frombuffer(data, DTYPES[self.datatype]).reshape(shape)
+    def array(self, data: bytes | memoryview, shape: tuple[int, ...]) -> AnyArray:
+        """A view of raw bytes; a copy where they do not lie as numbers of that size must."""
+        array = np.frombuffer(data, DTYPES[self.datatype]).reshape(shape)
+        return array if array.flags.aligned else array.copy()
 
 
 def strings_array(strings: Sequence[bytes], shape: tuple[int, ...]) -> AnyArray:
@@ -83,23 +89,44 @@ def strings_array(strings: Sequence[bytes], shape: tuple[int, ...]) -> AnyArray:
     return array.reshape(shape)
 
 
-def largest(array: AnyArray, count: int) -> list[list[bytes]]:
-    """The largest values of each row with their places, as Triton answers a classification: `value:place`.
+_UNSORTED = ("BOOL", "FP16", "BF16", BYTES)
+_MOST_SORTED = 1_000_000
+
+
+def largest(array: AnyArray, count: int, spec: TensorSpec, *, has_batch: bool = True) -> list[list[bytes]]:
+    """The largest values of each row with their places, as Triton answers a classification: `value:place[:label]`.
 
     Args:
         array: numbers [N, ...]; a row is all of its values, whatever their shape.
         count: how many, at most all.
+        spec: the output that they are.
+        has_batch: False for a model without a batch: all of the array is one row.
 
     Returns:
         N lists of K texts, the largest first, of equal ones the first first.
+
+    Raises:
+        InvalidRequestError: a type that Triton does not sort, or more values in a row than it does.
     """
-    rows = array.reshape(len(array), -1)
-    places = np.argsort(-rows.astype(np.float64), axis=1, kind="stable")[:, :count]
+    if spec.datatype in _UNSORTED:
+        raise InvalidRequestError(f"class result not available for output due to unsupported type '{spec.datatype}'")
+    rows = array.reshape(len(array), -1) if has_batch and len(array) else array.reshape(1, -1)
+    if rows.shape[1] > _MOST_SORTED:
+        raise InvalidRequestError("classification output tensor too large")
+    keys = -rows.astype(np.float64) if rows.dtype.kind == "f" else np.invert(rows)  # which turns the order of integers
+    places = np.argsort(keys, axis=1, kind="stable")[:, :count]
     form = "{:f}:{}" if array.dtype.kind == "f" else "{}:{}"
-    return [[form.format(row[place], place).encode() for place in best] for row, best in zip(rows, places, strict=True)]
+
+    def text(value: object, place: int) -> bytes:
+        label = f":{spec.labels[place]}" if place < len(spec.labels) else ""
+        return (form.format(value, place) + label).encode()
+
+    return [[text(row[place], place) for place in best] for row, best in zip(rows, places, strict=True)]
 
 
-def split_strings(data: bytes, count: int, *, label: str, place: str, model: str, step: str) -> list[bytes]:
+def split_strings(
+    data: bytes | memoryview, count: int, *, label: str, place: str, model: str, step: str
+) -> list[bytes]:
     """Take BYTES apart: per element its length as u32 little-endian, then the element.
 
     Args:
@@ -130,7 +157,7 @@ def split_strings(data: bytes, count: int, *, label: str, place: str, model: str
         offset += STRING_LENGTH.size
         if length > size - offset:
             cut_off = f"expecting string of length {length} but only {size - offset} bytes available"
-        strings.append(data[offset : offset + length])
+        strings.append(bytes(data[offset : offset + length]))
         offset += length
     if len(strings) != count:
         raise wrong_count(len(strings), count, label=label, place=place, model=model)

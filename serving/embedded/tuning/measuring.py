@@ -54,13 +54,18 @@ RunSlice = Callable[[Layout, int, float], tuple[float, float]]
 """Run a cell for about so many seconds (0: once): gives rows a second, and seconds of one run."""
 
 
-def layouts(cores: int, *, weights_bytes: int = 0) -> list[Layout]:
-    """One session of all cores, one a core of one thread, and the powers of two between; those that fit memory."""
+def layouts(cores: int, *, weights_bytes: int = 0, max_bytes: int = _MAX_WEIGHTS_BYTES) -> list[Layout]:
+    """One session of all cores, one a core of one thread, and the powers of two between.
+
+    Args:
+        weights_bytes: of one session.
+        max_bytes: of all sessions of all layouts, since they are open together; the first layout is there anyway.
+    """
     counts = sorted({1, cores} | {2**power for power in range(1, cores.bit_length()) if 2**power <= cores})
     fitting, total = [], 0
     for count in counts:
         total += count * weights_bytes
-        if count == 1 or total <= _MAX_WEIGHTS_BYTES:
+        if count == 1 or total <= max_bytes:
             fitting.append(Layout(count, cores // count))
     return fitting
 
@@ -71,6 +76,8 @@ def measure(
     *,
     seconds: float,
     batch_sizes: Sequence[int] = BATCH_SIZES,
+    max_rows: int | None = None,
+    max_slice_s: float = _MAX_SLICE_S,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Measured]:
     """Measure every cell in interleaved rounds until the time is over.
@@ -79,17 +86,20 @@ def measure(
 
     Args:
         seconds: for all of it; a slice that has begun is finished.
+        max_rows: that all instances of a cell may run at a time; cells of more are left out.
+        max_slice_s: longest slice.
 
     Returns:
         The cells that were measured, in the order of `arrangements` and `batch_sizes`.
     """
     end = clock() + seconds
-    slice_s = min(_MAX_SLICE_S, seconds / (_ROUNDS * len(arrangements) * len(batch_sizes)))
+    slice_s = min(max_slice_s, seconds / (_ROUNDS * len(arrangements) * len(batch_sizes)))
     rates: dict[Cell, list[float]] = {}
     for layout in arrangements:
         predicted_s = 0.0
         for batch_size in batch_sizes:
-            if rates and (predicted_s > 1.5 * slice_s or clock() >= end):
+            is_large = max_rows is not None and layout.instances * batch_size > max_rows
+            if rates and (is_large or predicted_s > 1.5 * slice_s or clock() >= end):
                 break
             rate, run_s = run_slice(layout, batch_size, 0.0)
             if run_s < slice_s:  # the first run of a shape plans its memory; the next shows what it costs

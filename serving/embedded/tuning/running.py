@@ -1,30 +1,45 @@
-"""Cells run on real sessions of an artifact, and the words for the machine that they ran on."""
+"""Cells of a measurement run on real sessions of an artifact."""
 
 from __future__ import annotations
 
-import platform
 import threading
 import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
 from artifact.model.manifest import Manifest
 from artifact.repository.triton_config import MAX_BATCH_SIZE
+from artifact.repository.tuning import Tuning
 from serving.embedded.models.instances import Instances
-from serving.embedded.tuning.measuring import Layout
+from serving.embedded.tuning.measuring import Layout, Measured, is_noisy
 
 
 class Runner:
-    """Runs cells on real sessions: every instance runs batch after batch until the slice is over."""
+    """Runs cells on real sessions: every instance runs batch after batch until the slice is over.
 
-    def __init__(self, sessions: dict[Layout, Instances], manifest: Manifest) -> None:
+    Args:
+        sessions: those of each layout; looked up with every slice.
+        goes_on: asked after every run; where it says no the slice ends early.
+        max_rows: of the largest batch.
+    """
+
+    def __init__(
+        self,
+        sessions: Mapping[Layout, Instances],
+        manifest: Manifest,
+        *,
+        goes_on: Callable[[], bool] = lambda: True,
+        max_rows: int = MAX_BATCH_SIZE,
+    ) -> None:
         draw = np.random.default_rng(0)
         size = manifest.pixels
-        shape = (MAX_BATCH_SIZE, size.height, size.width, 3)
+        shape = (max_rows, size.height, size.width, 3)
         self._pixels = {name: draw.integers(0, 256, shape, np.uint8) for name in manifest.inputs}
-        self._sessions = sessions
+        self._sessions, self._goes_on = sessions, goes_on
 
     def __call__(self, layout: Layout, batch_size: int, slice_s: float) -> tuple[float, float]:
         feeds = {name: rows[:batch_size] for name, rows in self._pixels.items()}
@@ -37,7 +52,7 @@ class Runner:
                 sessions.run(feeds)
                 runs += 1
                 passed_s = time.perf_counter() - start
-                if passed_s >= slice_s:
+                if passed_s >= slice_s or not self._goes_on():
                     return runs, passed_s
 
         with ThreadPoolExecutor(layout.instances) as pool:
@@ -45,12 +60,19 @@ class Runner:
         return sum(runs * batch_size / passed_s for runs, passed_s in done), max(s / runs for runs, s in done)
 
 
-def machine(device: str, cores: int) -> dict[str, object]:
-    import onnxruntime
-
-    processor = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        processor = names[0] if names else processor
-    return {"device": device, "processor": processor, "cores": cores, "onnxruntime": onnxruntime.__version__}
+def tuning_of(chosen: Measured, measured: Sequence[Measured], device: str, facts: dict[str, Any]) -> Tuning:
+    """What a measurement chose, and its record: every cell, whether the machine was busy, and facts of the caller's."""
+    return Tuning(
+        device=device,
+        instances=chosen.instances,
+        threads=chosen.threads if device == "cpu" else 0,
+        preferred_rows=chosen.batch_size,
+        record={
+            "measured": [
+                asdict(cell) | {"rows_per_s": round(cell.rows_per_s, 1), "spread": round(cell.spread, 2)}
+                for cell in measured
+            ],
+            "noisy": is_noisy(measured),
+            **facts,
+        },
+    )

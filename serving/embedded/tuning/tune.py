@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import asdict
 from pathlib import Path
 
 from artifact.images.cores import available_cores
@@ -11,8 +10,9 @@ from artifact.repository.changes import changing
 from artifact.repository.reading import open_repository
 from artifact.repository.tuning import Tuning, set_tuning
 from serving.embedded.models.instances import Instances
-from serving.embedded.tuning.measuring import DEFAULT_SECONDS, Layout, choose, is_noisy, layouts, measure
-from serving.embedded.tuning.running import Runner, machine
+from serving.embedded.models.records import machine
+from serving.embedded.tuning.measuring import DEFAULT_SECONDS, Layout, choose, layouts, measure
+from serving.embedded.tuning.running import Runner, tuning_of
 
 
 def tune(
@@ -45,24 +45,13 @@ def tune(
     }
     started = datetime.datetime.now(datetime.UTC)
     measured = measure(arrangements, Runner(sessions, manifest), seconds=seconds)
-    chosen = choose(measured)
-    tuning = Tuning(
-        device=device,
-        instances=chosen.instances,
-        threads=chosen.threads if device == "cpu" else 0,
-        preferred_rows=chosen.batch_size,
-        record={
-            "measured": [
-                asdict(cell) | {"rows_per_s": round(cell.rows_per_s, 1), "spread": round(cell.spread, 2)}
-                for cell in measured
-            ],
-            "noisy": is_noisy(measured),
-            "machine": machine(device, cores),
-            "time": started.isoformat(timespec="seconds"),
-            "version": version,
-            "digest": manifest.digest,
-        },
-    )
+    facts = {
+        "machine": machine(device, cores),
+        "time": started.isoformat(timespec="seconds"),
+        "version": version,
+        "digest": manifest.digest,
+    }
+    tuning = tuning_of(choose(measured), measured, device, facts)
     with changing(repository) as change:
         model = open_repository(repository).model(name)  # as it is now: others may have published meanwhile
         set_tuning(model.config, tuning)

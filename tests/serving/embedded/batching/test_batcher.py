@@ -3,80 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from artifact.errors import ServerError, UnavailableError
+from artifact.errors import ServerError
 from serving.embedded.batching.batcher import Batcher
-from serving.embedded.batching.policy import BatchingPolicy, LevelPolicy
-from serving.embedded.batching.queue import CANCELLED
+from serving.embedded.batching.policy import BatchingPolicy
 from serving.embedded.batching.statistics import Statistics
-from serving.embedded.requests.caller import PATIENT, Caller, Presence
-from serving.protocol import QUEUE_FULL, STOPPING, TIMED_OUT
+from tests.shared.doubling_model import POLICY, Doubler, batching, queued, rows
 from tests.shared.waiting import WAIT_S, eventually
-
-POLICY = BatchingPolicy(max_requests=100, max_rows=8)
-
-
-class Doubler:
-    """Doubles `x` into `y`; keeps what it was given, waits while it is held, and fails on the number 13."""
-
-    def __init__(self) -> None:
-        self.runs: list[np.ndarray] = []
-        self.last: np.ndarray | None = None
-        self.go = threading.Event()
-        self.go.set()
-
-    def __call__(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        self.last = feeds["x"]
-        self.runs.append(feeds["x"].copy())
-        assert self.go.wait(WAIT_S)
-        if 13 in feeds["x"]:
-            raise ValueError("13 is unlucky")
-        return {"y": feeds["x"] * 2}
-
-    @property
-    def sizes(self) -> list[int]:
-        return [len(run) for run in self.runs]
-
-
-@contextmanager
-def batching(
-    model: Doubler, policy: BatchingPolicy = POLICY, statistics: Statistics | None = None, *, instances: int = 1
-) -> Iterator[Batcher]:
-    batcher = Batcher(model, policy, statistics or Statistics(), instances=instances)
-    try:
-        yield batcher
-    finally:
-        model.go.set()
-        batcher.close()
-
-
-def rows(*values: int) -> dict[str, np.ndarray]:
-    return {"x": np.array(values, np.int64)[:, None]}
-
-
-@contextmanager
-def queued(
-    batcher: Batcher, model: Doubler, *requests: dict[str, np.ndarray], caller: Caller = PATIENT
-) -> Iterator[list[Future[dict[str, np.ndarray]]]]:
-    """Requests that wait, in order, behind a run of the number 0 that the end of the context lets go on."""
-    model.go.clear()
-    with ThreadPoolExecutor(len(requests) + 1) as pool:
-        pool.submit(batcher.infer, rows(0), 1)
-        eventually(lambda: model.sizes == [1], "the first run")
-        futures = []
-        for count, feeds in enumerate(requests, 1):
-            futures.append(pool.submit(batcher.infer, feeds, len(feeds["x"]), caller=caller))
-            eventually(lambda count=count: batcher.num_waiting == count, f"{count} waiting")
-        try:
-            yield futures
-        finally:
-            model.go.set()
 
 
 def test_batcher_runs_one_request_without_a_copy() -> None:
@@ -156,22 +94,6 @@ def test_batcher_with_instances_answers_each_its_own_rows() -> None:
             assert future.result(WAIT_S)["y"].ravel().tolist() == [2 * value for value in those]
 
 
-def test_batcher_with_instances_closes_after_its_runs() -> None:
-    """A run that began in its caller's thread is over when `close` returns, although a worker was free."""
-    model = Doubler()
-    batcher = Batcher(model, POLICY, Statistics(), instances=2)
-    model.go.clear()
-    with ThreadPoolExecutor(2) as pool:
-        running = pool.submit(batcher.infer, rows(1), 1)
-        eventually(lambda: model.sizes == [1], "the run")
-        closing = pool.submit(batcher.close)
-        with pytest.raises(TimeoutError):
-            closing.result(0.2)  # a `close` that did not wait would be done
-        model.go.set()
-        closing.result(WAIT_S)
-    assert running.result(0)["y"].item() == 2
-
-
 def test_batcher_that_must_not_merge_does_not() -> None:
     """Without dynamic batching every request is a run."""
     model = Doubler()
@@ -181,17 +103,6 @@ def test_batcher_that_must_not_merge_does_not() -> None:
     ):
         pass
     assert model.sizes == [1, 1, 1]
-
-
-def test_batcher_refuses_over_its_bound() -> None:
-    """With two waiting of two that may, the next is refused at once, and the two are answered."""
-    model = Doubler()
-    with batching(model, BatchingPolicy(max_requests=2, max_rows=8)) as batcher:
-        with queued(batcher, model, rows(1), rows(2)) as futures:
-            with pytest.raises(UnavailableError) as refused:
-                batcher.infer(rows(3), 1)
-            assert str(refused.value) == QUEUE_FULL
-        assert [future.result(WAIT_S)["y"].item() for future in futures] == [2, 4]
 
 
 def test_batcher_confines_a_failure_to_its_request() -> None:
@@ -207,63 +118,6 @@ def test_batcher_confines_a_failure_to_its_request() -> None:
         assert batcher.infer(rows(7), 1)["y"].item() == 14  # and the worker lives
     assert model.sizes == [1, 4, 1, 3, 1, 2, 1]
     assert (statistics.success.count, statistics.fail.count) == (4, 1)
-
-
-def test_batcher_drops_what_nobody_waits_for() -> None:
-    """A request that was cancelled while it waited never reaches the model."""
-    model = Doubler()
-    with batching(model) as batcher:
-        with queued(batcher, model, rows(1), caller=Caller(Presence(lambda: False))) as futures:
-            pass
-        with pytest.raises(UnavailableError) as dropped:
-            futures[0].result(WAIT_S)
-    assert str(dropped.value) == CANCELLED
-    assert model.sizes == [1]
-
-
-def test_batcher_refuses_at_the_end_of_its_time_what_still_waits() -> None:
-    """In Triton's words, and while the model runs, not when it is done."""
-    model = Doubler()
-    policy = BatchingPolicy(max_requests=9, max_rows=8, level=LevelPolicy(timeout_us=1))
-    with batching(model, policy) as batcher, ThreadPoolExecutor(1) as pool:
-        model.go.clear()
-        running = pool.submit(batcher.infer, rows(1), 1)
-        eventually(lambda: model.sizes == [1], "the first run")
-        with pytest.raises(UnavailableError) as late:
-            batcher.infer(rows(2), 1)
-        assert str(late.value) == TIMED_OUT
-        model.go.set()
-        assert running.result(WAIT_S)["y"].item() == 2
-        assert batcher.infer(rows(3), 1)["y"].item() == 6  # one that need not wait has no reason to time out
-    assert model.sizes == [1, 1]
-
-
-def test_batcher_drains_before_it_closes() -> None:
-    """What waits when it is closed is answered; what comes later is refused."""
-    model = Doubler()
-    batcher = Batcher(model, POLICY, Statistics())
-    with queued(batcher, model, rows(1), rows(2)) as futures:
-        closing = threading.Thread(target=batcher.close)
-        closing.start()
-    closing.join(WAIT_S)
-    assert [future.result(0)["y"].item() for future in futures] == [2, 4]
-    with pytest.raises(UnavailableError) as late:
-        batcher.infer(rows(3), 1)
-    assert str(late.value) == STOPPING
-
-
-def test_batcher_closed_without_draining_refuses_what_waits() -> None:
-    """The run that had begun is finished, what waits is refused."""
-    model = Doubler()
-    batcher = Batcher(model, POLICY, Statistics())
-    with queued(batcher, model, rows(1)) as futures:
-        closing = threading.Thread(target=batcher.close, kwargs={"drain": False})
-        closing.start()
-        with pytest.raises(UnavailableError) as refused:
-            futures[0].result(WAIT_S)
-    closing.join(WAIT_S)
-    assert str(refused.value) == STOPPING
-    assert model.sizes == [1]
 
 
 def test_batcher_refuses_answers_of_another_length() -> None:
@@ -288,57 +142,6 @@ def test_batcher_counts_runs_and_requests() -> None:
     spent = statistics.queue.ns + parts.compute_input.ns + parts.compute_infer.ns + parts.compute_output.ns
     assert statistics.success.ns == spent > 0
     assert statistics.batches[3].compute_infer.ns * 2 + statistics.batches[1].compute_infer.ns == parts.compute_infer.ns
-
-
-class Client:
-    """A client that goes away when it is told to."""
-
-    def __init__(self) -> None:
-        self._calls: list[Callable[[], None]] = []
-        self.is_there = True
-
-    @property
-    def caller(self) -> Caller:
-        return Caller(Presence(lambda: self.is_there, self._calls.append))
-
-    def leave(self) -> None:
-        self.is_there = False
-        for call in self._calls:
-            call()
-
-
-def test_batcher_frees_the_place_of_a_request_that_is_given_up() -> None:
-    """At once, while the model runs: another one can wait, and the thread of the first is free."""
-    model, client = Doubler(), Client()
-    with batching(model, BatchingPolicy(max_requests=1, max_rows=8)) as batcher:
-        with queued(batcher, model, rows(1), caller=client.caller) as futures:
-            client.leave()
-            with pytest.raises(UnavailableError, match=CANCELLED):
-                futures[0].result(WAIT_S)
-            with ThreadPoolExecutor(1) as pool:
-                other = pool.submit(batcher.infer, rows(2), 1)
-                eventually(lambda: batcher.num_waiting == 1, "the other one waits")
-                model.go.set()
-                assert other.result(WAIT_S)["y"].item() == 4
-        client.leave()  # after the answer nothing happens
-        assert batcher.infer(rows(3), 1, caller=client.caller)["y"].item() == 6
-    assert model.sizes == [1, 1, 1]
-
-
-def test_batcher_gives_full_queues_to_who_is_still_there() -> None:
-    """A client whose absence nobody told of loses its place to the next that needs one."""
-    model, client = Doubler(), Client()
-    with (
-        batching(model, BatchingPolicy(max_requests=1, max_rows=8)) as batcher,
-        queued(batcher, model, rows(1), caller=client.caller) as futures,
-        ThreadPoolExecutor(1) as pool,
-    ):
-        client.is_there = False
-        other = pool.submit(batcher.infer, rows(2), 1)
-        with pytest.raises(UnavailableError, match=CANCELLED):
-            futures[0].result(WAIT_S)
-        model.go.set()
-        assert other.result(WAIT_S)["y"].item() == 4
 
 
 def test_batcher_with_a_delay_waits_for_a_preferred_size() -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from artifact.errors import UnavailableError
 from serving.embedded.batching.policy import BatchingPolicy, LevelPolicy
-from serving.embedded.batching.queue import CANCELLED, Job, WaitingQueue
-from serving.embedded.requests.caller import Caller, Presence
+from serving.embedded.batching.queue import Job, WaitingQueue
+from serving.embedded.requests.caller import CANCELLED, Caller, Presence
 from serving.protocol import QUEUE_FULL, TIMED_OUT
 
 
@@ -157,22 +157,23 @@ def test_queue_drops_what_nobody_waits_for() -> None:
 
 
 @pytest.mark.parametrize(
-    "rules",
+    ("rules", "bound"),
     [
-        {"max_requests": 2},
-        {"level": LevelPolicy(max_requests=2)},
-        {"levels": 2, "default_level": 1, "own": {1: LevelPolicy(max_requests=2)}},
-        {"max_bytes": 6},
+        ({"max_requests": 2}, ": 2 requests wait for this model (max_queue)"),
+        ({"level": LevelPolicy(max_requests=2)}, ""),
+        ({"levels": 2, "default_level": 1, "own": {1: LevelPolicy(max_requests=2)}}, ""),
+        ({"max_bytes": 6}, ": what waits for this model would be over 6 bytes (max_running_bytes)"),
     ],
     ids=["of the server", "of the config", "of the level", "of bytes"],
 )
-def test_queue_is_bounded(rules: dict[str, Any]) -> None:
-    """The third of two that may wait is refused, until one leaves; by number and by bytes."""
+def test_queue_is_bounded(rules: dict[str, Any], bound: str) -> None:
+    """The third of two that may wait is refused, until one leaves; by number and by bytes, and is told which."""
     waiting = Waiting(**rules)
     waiting.put("a")
     waiting.put("b")
-    with pytest.raises(UnavailableError, match=QUEUE_FULL):
+    with pytest.raises(UnavailableError) as refused:
         waiting.put("c")
+    assert str(refused.value) == QUEUE_FULL + bound
     assert len(waiting.queue) == 2
     assert waiting.queue.remove(waiting.jobs["a"])
     assert not waiting.queue.remove(waiting.jobs["a"])

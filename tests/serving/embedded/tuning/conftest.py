@@ -19,3 +19,10 @@ def root(tmp_path: Path) -> Path:
 def fast_measure(monkeypatch: pytest.MonkeyPatch) -> None:
     """See `measured_as_two_instances`."""
     measured_as_two_instances(monkeypatch)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache folder of the user."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
