@@ -6,9 +6,30 @@ Every message is one line of the same form: what went wrong, what was expected, 
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Self
 
-_LONGEST_FACT = 2000
+_LONGEST_FACT, _LONGEST_LINE = 2000, 65_536
+_JOINERS = "\u200c\u200d"
+"""Invisible, but parts of words and of emoji."""
+
+
+def printable(text: str) -> str:
+    """The text, with all in it that is no mark on paper written as an escape (`\\x1b`, `\\u202e`).
+
+    Names and texts of others stand in messages and logs. Control characters would steer the terminal that shows them,
+    line breaks would forge a line of their own, and marks of direction would show another text than there is.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() or one in _JOINERS or unicodedata.category(one) == "Zs" else _escape(one)
+        for one in text
+    )
+
+
+def _escape(one: str) -> str:
+    return one.encode("unicode_escape").decode("ascii")
 
 
 def bounded(text: str, longest: int) -> str:
@@ -21,7 +42,7 @@ def bounded(text: str, longest: int) -> str:
 
 
 class LookalikeError(Exception):
-    """Base of every error that is the user's to mend; `str()` of it is one line.
+    """Base of every error that is the user's to mend; `str()` of it is one line of printable text.
 
     Args:
         what: what went wrong, naming the thing ("image column 'photo'").
@@ -50,7 +71,7 @@ class LookalikeError(Exception):
             line += f" ({where})"
         if mend:
             line += f"; {mend}"
-        super().__init__(" ".join(line.split()))
+        super().__init__(printable(" ".join(bounded(line, _LONGEST_LINE).split())))
 
     def but(self, *, what: str | None = None, where: object | None = None, mend: str | None = None) -> Self:
         """The same error with other words, for who knows more of it; what is not given stays."""

@@ -97,7 +97,14 @@ def server_limits(
     try:
         spec = json.loads((folder / str(version or versions_in(folder)[-1]) / SPEC_FILE).read_bytes())
         published = Limits.from_dict(spec["limits"]) if "of_server" in spec.get("limits", {}) else SERVER_LIMITS
-    except (OSError, LookupError, ValueError, TypeError, AttributeError):  # `lookalike check` says what is wrong there
+    except (
+        OSError,
+        LookupError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ):  # `lookalike check` says what is wrong there
         published = SERVER_LIMITS
     kept = replace(SERVER_LIMITS, max_pixels=published.max_pixels, max_bytes=published.max_bytes)
     return kept.with_options(max_megapixels=max_megapixels, max_image_mb=max_image_mb)

@@ -197,7 +197,7 @@ def _decode_problems(version: Path, manifest: Manifest) -> Iterator[Problem]:
         promised = copied_sources(spec)
         found = {file: hashlib.sha256((version / file).read_bytes()).hexdigest() for file in promised}
         pixels = Preprocessing.from_dict(spec["preprocessing"])
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         yield _stop(version, f"cannot be read: {error!r}", mend)
         return
     for file in promised:

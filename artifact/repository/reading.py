@@ -148,9 +148,14 @@ def is_ours(config: ModelConfig) -> bool:
 
 
 def is_model_name(name: str) -> bool:
-    """Letters, digits, `_`, `-`, `.`; starts with a letter or digit; not ending as a companion does.
+    """Whether a model of ours may have a name: of the form of names, and not ending as a companion does."""
+    return has_name_form(name) and not name.endswith((DECODE_SUFFIX, ENCODED_SUFFIX))
+
+
+def has_name_form(name: str) -> bool:
+    """Letters, digits, `_`, `-`, `.`; starts with a letter or digit.
 
     Tried with tritonserver 2.51: it loads all of these, but `GET v2/models/stats` is the statistics of all models. It
     also loads most other names (`_a`, `a b`), which then fail in a backend's command line, a URL or a shell.
     """
-    return bool(_NAME.fullmatch(name)) and name != "stats" and not name.endswith((DECODE_SUFFIX, ENCODED_SUFFIX))
+    return bool(_NAME.fullmatch(name)) and name != "stats"

@@ -66,7 +66,7 @@ def manifests_in(config: ModelConfig, *, where: object) -> dict[int, Manifest]:
             try:
                 version = int(key.removeprefix(MANIFEST_PARAMETER))
                 fields = json.loads(parameter.string_value)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise RepositoryError(f"parameter {key!r}", got=str(error), where=where) from None
             found[version] = manifest_from_fields(fields, where=where)
     return dict(sorted(found.items()))

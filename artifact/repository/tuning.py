@@ -21,7 +21,7 @@ INTRA_THREADS, INTER_THREADS = "intra_op_thread_count", "inter_op_thread_count"
 """Parameters that Triton's onnxruntime backend reads."""
 
 _GROUP = model_config_pb2.ModelInstanceGroup
-INSTANCE_KINDS: dict[str, int] = {"cpu": _GROUP.KIND_CPU, "cuda": _GROUP.KIND_GPU}
+INSTANCE_KINDS: dict[str, int] = {"cpu": _GROUP.KIND_CPU, "cuda": _GROUP.KIND_GPU, "tensorrt": _GROUP.KIND_GPU}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class Tuning:
     """Settings for one device that a measurement chose, and what it measured.
 
     Attributes:
-        device: `cpu` or `cuda`.
+        device: `cpu`, `cuda` or `tensorrt`.
         instances: sessions that run at the same time.
         threads: of one run; 0 leaves it to the server.
         preferred_rows: requests are merged up to this many rows; 0 for as many as may be.
@@ -84,7 +84,7 @@ def recorded_tuning(config: ModelConfig, device: str, *, where: object) -> Tunin
             preferred_rows=int(chosen["preferred_batch_size"]),
             record=record,
         )
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise RepositoryError(
             f"parameter {key!r}",
             expected="a record of `lookalike tune`",
@@ -109,7 +109,12 @@ def settings_for(config: ModelConfig, device: str, *, where: object) -> Tuning:
         raise RepositoryError(f"parameter {INTRA_THREADS!r}", expected="a number", got=repr(text), where=where)
     return Tuning(
         device=device,
-        instances=sum(max(1, group.count) for group in groups) or 1,
+        instances=sum(max(1, group.count) * _num_places(group, device) for group in groups) or 1,
         threads=int(text),
         preferred_rows=max(config.dynamic_batching.preferred_batch_size, default=0),
     )
+
+
+def _num_places(group: Any, device: str) -> int:
+    """The devices on each of which a group has its instances."""
+    return max(1, len(group.gpus)) if INSTANCE_KINDS.get(device) == _GROUP.KIND_GPU else 1

@@ -6,44 +6,64 @@ Each holds its own copy of the weights and its own threads, as in Triton, so tha
 from __future__ import annotations
 
 import queue
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
+from typing import Protocol
 
 from artifact.arrays import AnyArray
 from artifact.images.cores import available_cores
-from artifact.repository.tuning import ModelConfig, Tuning, settings_for
+from artifact.repository.tuning import INSTANCE_KINDS, ModelConfig, Tuning, settings_for
+from serving.embedded.models.placement import gpus_of, require_groups
 from serving.engine import Engine
 
 
-class Instances:
-    """Sessions over one artifact; `run` takes one that is free and waits if none is.
+class Runs(Protocol):
+    """Something that runs a batch, in one thread at a time."""
+
+    def run(self, feeds: Mapping[str, AnyArray]) -> Mapping[str, AnyArray]:
+        """{input: array} to {output: array}."""
+
+
+class Pool:
+    """Sessions that do the same; `run` takes one that is free and waits if none is.
+
+    Attributes:
+        all: the sessions.
+    """
+
+    def __init__(self, sessions: Sequence[Runs]) -> None:
+        self.all = tuple(sessions)
+        self.count = len(self.all)
+        self._free: queue.SimpleQueue[Runs] = queue.SimpleQueue()
+        for session in self.all:
+            self._free.put(session)
+
+    def run(self, feeds: Mapping[str, AnyArray]) -> Mapping[str, AnyArray]:
+        """Run a batch; may be called from any number of threads."""
+        session = self._free.get()
+        try:
+            return session.run(feeds)
+        finally:
+            self._free.put(session)
+
+
+class Instances(Pool):
+    """Sessions over one artifact.
 
     Args:
         path, threads, device: as of Engine. The first session verifies the file, the others are opened right after.
         count: how many sessions.
+        gpus: numbers of the GPUs that they take turns on; none takes the first.
 
     Raises:
         ArtifactError, UsageError: as Engine.
     """
 
-    def __init__(self, path: Path, *, count: int, threads: int, device: str = "cpu") -> None:
-        self.first = Engine(path, threads=threads, device=device)
-        others = [Engine(path, threads=threads, device=device, verify=False) for _ in range(count - 1)]
-        self.count = count
-        self._free: queue.SimpleQueue[Engine] = queue.SimpleQueue()
-        for engine in (self.first, *others):
-            self._free.put(engine)
-
-    def run(self, feeds: Mapping[str, AnyArray]) -> dict[str, npt.NDArray[np.float32]]:
-        """See Engine.run; may be called from any number of threads."""
-        engine = self._free.get()
-        try:
-            return engine.run(feeds)
-        finally:
-            self._free.put(engine)
+    def __init__(self, path: Path, *, count: int, threads: int, device: str = "cpu", gpus: Sequence[int] = ()) -> None:
+        places = [gpus[index % len(gpus)] if gpus else 0 for index in range(count)]
+        self.first = Engine(path, threads=threads, device=device, gpu=places[0])
+        others = [Engine(path, threads=threads, device=device, gpu=gpu, verify=False) for gpu in places[1:]]
+        super().__init__((self.first, *others))
 
 
 def instances_here(config: ModelConfig, device: str, threads: int | None, *, where: object) -> Tuning:
@@ -54,8 +74,9 @@ def instances_here(config: ModelConfig, device: str, threads: int | None, *, whe
         threads: what the operator asked for. It puts aside what was tuned: one instance of so many threads.
 
     Raises:
-        RepositoryError: a number of threads that is none.
+        RepositoryError: a number of threads that is none, or groups that cannot be followed (placement.py).
     """
+    require_groups(config, device, where=where)
     wanted = settings_for(config, device, where=where)
     cores = available_cores()
     return Tuning(
@@ -64,3 +85,11 @@ def instances_here(config: ModelConfig, device: str, threads: int | None, *, whe
         threads=threads or min(wanted.threads or cores, cores),
         preferred_rows=wanted.preferred_rows,
     )
+
+
+def gpus_here(config: ModelConfig, device: str) -> list[int]:
+    """The GPUs that a model's groups name for a device, one for each instance; empty on a CPU."""
+    if INSTANCE_KINDS.get(device) != INSTANCE_KINDS["cuda"]:
+        return []
+    groups = [group for group in config.instance_group if group.kind != INSTANCE_KINDS["cpu"]]
+    return [gpu for group in groups for gpu in gpus_of(group) for _ in range(max(1, group.count))]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from tritonclient.grpc import model_config_pb2
 
 from artifact.errors import RepositoryError
 from artifact.repository.reading import PublishedModel
-from artifact.repository.triton_config import DECODE_SUFFIX, ENCODED_SUFFIX, ModelConfig
+from artifact.repository.triton_config import ModelConfig
 from artifact.repository.tuning import INTRA_THREADS
 from serving.embedded.batching.policy import BatchingPolicy, LevelPolicy
 from serving.embedded.options import ServerOptions
@@ -25,7 +26,10 @@ def network_fingerprint(published: PublishedModel, version: int) -> object:
     threads = config.parameters[INTRA_THREADS].string_value if INTRA_THREADS in config.parameters else ""
     batching = config.dynamic_batching.SerializeToString(), config.HasField("dynamic_batching")
     groups = [group.SerializeToString() for group in config.instance_group]
-    how = (config.max_batch_size, *batching, *groups, threads)
+    accelerators = config.optimization.SerializeToString(deterministic=True)
+    how = (config.max_batch_size, *batching, *groups, threads, accelerators)
+    cached = config.response_cache.SerializeToString(), config.HasField("response_cache")
+    how = (*how, *cached)
     digest = published.manifest(version).digest
     return version, digest, file.st_dev, file.st_ino, file.st_size, file.st_mtime_ns, how
 
@@ -46,18 +50,28 @@ def require_same_tensors(config: ModelConfig, expected: ModelConfig, *, where: o
         raise RepositoryError("max_batch_size in config.pbtxt", expected="at least 1", got="0", where=where)
 
 
-def signature_of(name: str, config: ModelConfig, *, max_rows: int | None = None) -> Signature:
-    """The signature that the config of model `name` states, with at most `max_rows` rows a request."""
+def signature_of(
+    name: str,
+    config: ModelConfig,
+    *,
+    max_rows: int | None = None,
+    is_ensemble: bool = False,
+    labels: Mapping[str, tuple[str, ...]] | None = None,
+) -> Signature:
+    """The signature that the config of model `name` states, with at most `max_rows` rows a request.
 
-    def specs(tensors: Any) -> tuple[TensorSpec, ...]:
-        return tuple(
-            TensorSpec(one.name, _datatype(model_config_pb2.DataType.Name(one.data_type)), tuple(one.dims))
-            for one in tensors
-        )
-
+    Args:
+        labels: {output: what its places stand for}.
+    """
+    inputs = tuple(
+        TensorSpec(one.name, datatype_of(one.data_type), tuple(one.dims), optional=one.optional) for one in config.input
+    )
+    outputs = tuple(
+        TensorSpec(one.name, datatype_of(one.data_type), tuple(one.dims), labels=(labels or {}).get(one.name, ()))
+        for one in config.output
+    )
     rows = min(config.max_batch_size, max_rows or config.max_batch_size)
-    step = ensemble_step(name) if name.endswith(ENCODED_SUFFIX) else ""
-    return Signature(name, rows, specs(config.input), specs(config.output), step)
+    return Signature(name, rows, inputs, outputs, ensemble_step(name) if is_ensemble else "")
 
 
 def ensemble_step(name: str) -> str:
@@ -65,16 +79,9 @@ def ensemble_step(name: str) -> str:
     return f"in ensemble '{name}', "
 
 
-def platform_of(name: str) -> str:
-    """What metadata call the kind of a model."""
-    if name.endswith(ENCODED_SUFFIX):
-        return "ensemble"
-    return "python" if name.endswith(DECODE_SUFFIX) else "onnxruntime_onnx"
-
-
-def _datatype(config_name: str) -> str:
+def datatype_of(data_type: int) -> str:
     """The protocol's name of a config's data type."""
-    name = config_name.removeprefix("TYPE_")
+    name = str(model_config_pb2.DataType.Name(data_type)).removeprefix("TYPE_")
     return BYTES if name == "STRING" else name
 
 
@@ -92,7 +99,7 @@ def batching_policy(config: ModelConfig, options: ServerOptions, preferred_rows:
         max_requests=options.max_queue,
         max_bytes=options.max_running_bytes,
         merges=config.HasField("dynamic_batching") and rows > 0,
-        preferred_rows=tuple(sorted({min(size, rows) for size in preferred if size > 0})),
+        preferred_rows=tuple(sorted({min(size, rows) for size in preferred})),
         delay_ns=batching.max_queue_delay_microseconds * 1000,
         in_order=batching.preserve_ordering,
         has_batch=rows > 0,
