@@ -1,22 +1,20 @@
-"""The embedded server's gRPC service behind TLS and a token, as someone might run it; certificates made by openssl."""
+"""The embedded server with TLS and tokens, on gRPC alone, and with another service in it; certificates by openssl."""
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from unittest import mock
 
-import grpc
-from tritonclient.grpc.service_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
-
-from serving.embedded.models.store import ModelStore
-from serving.embedded.options import ServerOptions, unreported
+from serving.embedded.over_grpc import listener
 from serving.embedded.over_grpc.service import GrpcService
+from serving.embedded.server import Server
 
 
 def unavailable() -> str | None:
@@ -70,21 +68,6 @@ def _openssl(*arguments: object) -> None:
     subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
 
 
-class TokenCheck(grpc.ServerInterceptor):  # type: ignore[misc]  # grpcio has no types
-    """Refuses calls without the token."""
-
-    def __init__(self, token: str) -> None:
-        self._wanted = ("authorization", f"Bearer {token}")
-
-        def refuse(request: Any, context: grpc.ServicerContext) -> None:
-            context.abort(grpc.StatusCode.UNAUTHENTICATED, "a token is needed")
-
-        self._refusal = grpc.unary_unary_rpc_method_handler(refuse)
-
-    def intercept_service(self, go_on: Callable[[Any], Any], call: Any) -> Any:
-        return go_on(call) if self._wanted in call.invocation_metadata else self._refusal
-
-
 @contextmanager
 def secure_server(
     repository: Path,
@@ -92,25 +75,36 @@ def secure_server(
     certificate: Pair | None = None,
     client_authority: Pair | None = None,
     token: str | None = None,
-    service: type[GrpcService] = GrpcService,
-    port: int = 0,
 ) -> Iterator[int]:
     """The port of a server: with a certificate over TLS, with an authority for clients that they must be known to."""
-    store = ModelStore(repository, ServerOptions(threads=1))
-    server = grpc.server(ThreadPoolExecutor(8), interceptors=[TokenCheck(token)] if token else [])
-    add_GRPCInferenceServiceServicer_to_server(service(store, version="0", report=unreported), server)
-    address = f"127.0.0.1:{port}"
-    if certificate is None:
-        port = server.add_insecure_port(address)
-    else:
-        authority = client_authority.certificate.read_bytes() if client_authority else None
-        pair = (certificate.key.read_bytes(), certificate.certificate.read_bytes())
-        credentials = grpc.ssl_server_credentials([pair], authority, client_authority is not None)
-        port = server.add_secure_port(address, credentials)
-    store.load_all()
-    server.start()
-    try:
-        yield port
-    finally:
-        server.stop(0).wait()
-        store.close()
+    options: dict[str, str] = {}
+    if certificate is not None:
+        options |= {"tls_cert": str(certificate.certificate), "tls_key": str(certificate.key)}
+    if client_authority is not None:
+        options["tls_client_ca"] = str(client_authority.certificate)
+    with tempfile.TemporaryDirectory() as folder:
+        if token is not None:
+            options["tokens"] = str(write_tokens(Path(folder) / "tokens", {token: "score,control"}))
+        with Server(repository, grpc_port=0, threads=1, grace_s=0, **options) as server:
+            yield server.port
+
+
+@contextmanager
+def served_by(service: type[GrpcService], repository: Path, *, port: int = 0) -> Iterator[int]:
+    """The port of a server that answers by another service than its own."""
+    with mock.patch.object(listener, "GrpcService", service):
+        server = Server(repository, grpc_port=port, threads=1, grace_s=0)
+    with server:
+        yield server.port
+
+
+def write_tokens(path: Path, tokens: Mapping[str, str]) -> Path:
+    """A file of {token: rights}."""
+    path.touch(mode=0o600)
+    path.write_text("".join(f"{rights} {hash_of(token)}\n" for token, rights in tokens.items()))
+    return path
+
+
+def hash_of(token: str) -> str:
+    """What stands in a file for a token."""
+    return hashlib.sha256(token.encode()).hexdigest()

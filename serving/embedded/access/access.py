@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from artifact.errors import UsageError
+from serving.embedded.access.browsers import require_hosts, require_origins
 from serving.embedded.access.listening import is_this_machine, require_safe
 from serving.embedded.access.tls import ServerTls, server_tls
 from serving.embedded.access.tokens import Tokens
@@ -33,6 +34,8 @@ def access_of(options: ServerOptions) -> Access:
         raise UsageError("tls_cert, tls_key", expected="a certificate and its key", got="one of them")
     if options.tls_client_ca is not None and options.tls_cert is None:
         raise UsageError("tls_client_ca", expected="a certificate of the server too", got="none", mend="--tls-cert")
+    require_hosts(options.allowed_hosts)
+    require_origins(options.allow_origins)
     require_safe(options.host, has_tls=options.tls_cert is not None, insecure=options.insecure)
     tokens = None if options.tokens is None else Tokens(Path(options.tokens), options.report)
     return Access(server_tls(options), tokens, is_this_machine(options.host))

@@ -9,10 +9,15 @@ Programs send neither; nothing here is in their way.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Collection, Mapping
+
+from artifact.errors import UsageError
 
 Headers = tuple[tuple[str, str], ...]
 
+_HOST = re.compile(r"[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]", re.ASCII)
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.ASCII)
 _EXPOSED = "inference-header-content-length, content-encoding, x-request-id"
 _ALLOWED_HEADERS = "authorization, content-type, content-encoding, inference-header-content-length, x-request-id"
 _MAX_AGE_S = "600"
@@ -41,6 +46,27 @@ def refusal_of_origin(headers: Mapping[str, str], allowed: Collection[str]) -> s
     if headers.get("sec-fetch-site", "none") in ("none", "same-origin"):
         return None
     return "pages of other sites may not use this server (allow_origins)"
+
+
+def require_hosts(hosts: Collection[str]) -> None:
+    """Raise UsageError for what is no name of a host: with a scheme, a port or a path no request would ever fit."""
+    for host in hosts:
+        if not _HOST.fullmatch(host):
+            raise UsageError(
+                "allowed_hosts", expected="names as example.org, or [::1]", got=repr(host), where="--allowed-host"
+            )
+
+
+def require_origins(origins: Collection[str]) -> None:
+    """Raise UsageError for what is no origin as browsers write them; `*` and `null` would be every page's."""
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise UsageError(
+                "allow_origins",
+                expected="origins as https://example.org or http://localhost:3000, in small letters and without a path",
+                got=repr(origin),
+                where="--allow-origin",
+            )
 
 
 def preflight(headers: Mapping[str, str]) -> Headers:

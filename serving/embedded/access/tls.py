@@ -12,6 +12,7 @@ from pathlib import Path
 
 from artifact.errors import UsageError
 from serving.embedded.access.changing_file import ChangingFiles
+from serving.embedded.access.secrecy import tell_if_shared
 from serving.embedded.options import ServerOptions
 
 
@@ -22,11 +23,13 @@ class Pem:
     Attributes:
         certificate, key: of the server; the certificate may be followed by those that lead to its authority.
         client_ca: of the authorities of clients; None takes clients without certificates.
+        context: the same, for connections of Python's.
     """
 
     certificate: bytes
     key: bytes
     client_ca: bytes | None
+    context: ssl.SSLContext
 
 
 class ServerTls:
@@ -37,7 +40,7 @@ class ServerTls:
     """
 
     def __init__(self, certificate: Path, key: Path, client_ca: Path | None, report: Callable[[str], None]) -> None:
-        self._certificate, self._key, self._client_ca = certificate, key, client_ca
+        self._certificate, self._key, self._client_ca, self._report = certificate, key, client_ca, report
         files = tuple(path for path in (certificate, key, client_ca) if path is not None)
         self._files = ChangingFiles(files, self._read, report, what="TLS certificate")
 
@@ -52,27 +55,24 @@ class ServerTls:
         return self._client_ca is not None
 
     def context(self) -> ssl.SSLContext:
-        """A context of what the files hold now; `refresh` keeps it so."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if self._client_ca is not None:
-            context.verify_mode = ssl.CERT_REQUIRED
-            context.load_verify_locations(cadata=(self.pem.client_ca or b"").decode())
-        context.load_cert_chain(self._certificate, self._key)
-        return context
+        """A context for one listener: each new connection gets what the files hold then, its clients' authority too."""
+        context = _context(needs_client=self.needs_client)
+        self._load(context)
+        if self.pem.client_ca is not None:
+            context.load_verify_locations(cadata=self.pem.client_ca.decode())
 
-    def refresh(self, context: ssl.SSLContext) -> None:
-        """Let new connections of a context have a certificate that has been replaced and is sound."""
-        if self.pem is not getattr(context, "pem", None):
-            context.load_cert_chain(self._certificate, self._key)
-            context.pem = self.pem  # type: ignore[attr-defined]
+        def newest(connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, of: ssl.SSLContext) -> None:
+            connection.context = self.pem.context
+
+        context.sni_callback = newest  # called for clients that name no host too
+        return context
 
     def _read(self) -> Pem:
         certificate, key = _pem("tls_cert", self._certificate), _pem("tls_key", self._key)
         client_ca = None if self._client_ca is None else _pem("tls_client_ca", self._client_ca)
-        trial = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context = _context(needs_client=self.needs_client)
         try:
-            trial.load_cert_chain(self._certificate, self._key)
+            self._load(context)
         except ssl.SSLError as error:
             raise UsageError(
                 "tls_key",
@@ -82,12 +82,27 @@ class ServerTls:
             ) from None
         if client_ca is not None:
             try:
-                trial.load_verify_locations(cadata=client_ca.decode())
+                context.load_verify_locations(cadata=client_ca.decode())
             except (ssl.SSLError, UnicodeDecodeError):
                 raise UsageError(
                     "tls_client_ca", expected="certificates of authorities", got="none", where=self._client_ca
                 ) from None
-        return Pem(certificate, key, client_ca)
+        tell_if_shared(self._key, self._report, what="the key")
+        return Pem(certificate, key, client_ca, context)
+
+    def _load(self, context: ssl.SSLContext) -> None:
+        """The password is that of no key: else one that is encrypted would be asked for at the terminal."""
+        context.load_cert_chain(self._certificate, self._key, password="")
+
+
+def _context(*, needs_client: bool) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if needs_client:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.options |= ssl.OP_NO_TICKET  # who comes back with a ticket shows no certificate
+        context.num_tickets = 0
+    return context
 
 
 def server_tls(options: ServerOptions) -> ServerTls | None:

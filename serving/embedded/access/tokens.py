@@ -15,6 +15,7 @@ from pathlib import Path
 
 from artifact.errors import UsageError
 from serving.embedded.access.changing_file import ChangingFiles
+from serving.embedded.access.secrecy import tell_if_shared
 
 _HASH = re.compile(r"[0-9a-fA-F]{64}")
 
@@ -45,7 +46,7 @@ class Tokens:
     """
 
     def __init__(self, path: Path, report: Callable[[str], None]) -> None:
-        self._file = ChangingFiles((path,), lambda: read_tokens(path), report, what=f"tokens {path}")
+        self._file = ChangingFiles((path,), lambda: _read(path, report), report, what=f"tokens {path}")
 
     def rights(self, token: str) -> frozenset[Right] | None:
         """What a token gives the right to; None for one that is not there. Takes as long for either."""
@@ -55,6 +56,12 @@ class Tokens:
             if hmac.compare_digest(known, digest):
                 found = rights | (found or frozenset())
         return found
+
+
+def _read(path: Path, report: Callable[[str], None]) -> Entries:
+    entries = read_tokens(path)
+    tell_if_shared(path, report, what="tokens")
+    return entries
 
 
 def read_tokens(path: Path) -> Entries:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from serving.embedded.access.browsers import refusal_of_host, refusal_of_origin
+from artifact.errors import UsageError
+from serving.embedded.access.browsers import refusal_of_host, refusal_of_origin, require_hosts, require_origins
 from serving.embedded.server import Server
 from tests.shared.conformance.rest import exchange
 from tests.shared.tiny_artifact import publish_tiny
@@ -51,6 +52,24 @@ def test_other_names_are_refused_on_this_machine(host: str) -> None:
 def test_pages_of_strangers_are_refused(headers: dict[str, str], is_refused: bool) -> None:
     """A program says nothing of pages; an allowed origin is one to the letter."""
     assert bool(refusal_of_origin(headers, (PAGE,))) == is_refused
+
+
+@pytest.mark.parametrize("host", ["*", "http://a.example", "a.example:8000", "a.example/", "", "a b", "::1"])
+def test_hosts_that_no_request_names_are_refused(host: str) -> None:
+    """They would be allowed in vain; there is none for all."""
+    with pytest.raises(UsageError, match=r"allowed_hosts: expected names"):
+        require_hosts([host])
+    require_hosts(["a.example", "a_b", "10.0.0.1", "[::1]"])
+
+
+@pytest.mark.parametrize(
+    "origin", ["*", "null", "a.example", "https://a.example/", "https://*.example", "https://A.example", "https://"]
+)
+def test_origins_that_no_browser_sends_are_refused(origin: str) -> None:
+    """Nor is there one that stands for all pages."""
+    with pytest.raises(UsageError, match=r"allow_origins: expected origins"):
+        require_origins([origin])
+    require_origins(["https://a.example", "http://localhost:3000", "http://[::1]:80", "chrome-extension://abc"])
 
 
 @pytest.fixture(scope="module")

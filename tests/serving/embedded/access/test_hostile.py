@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from artifact.errors import printable
 from serving.embedded.server import Server
 from tests.shared.pictures import noise, png
 from tests.shared.tiny_artifact import linear_vectors, publish_tiny
@@ -19,9 +20,9 @@ from tests.shared.triton_client import client_of, index_of, infer, refusal
 @pytest.mark.parametrize(
     ("config", "reason"),
     [
-        ('name: "foreign" backend: "python"', "not published by lookalike"),
+        ('name: "foreign" backend: "python"', "backend 'python' is not served here"),
         ("name: 7 {", "config.pbtxt does not parse"),
-        (None, "no config.pbtxt"),
+        (None, "backend 'python' is not served here"),
         (
             'backend: "onnxruntime" parameters { key: "lookalike.manifest.1" value { string_value: "{" } }',
             "parameter 'lookalike.manifest.1'",
@@ -39,14 +40,18 @@ def test_foreign_models_are_listed_with_the_reason(tmp_path: Path, config: str |
     if config is not None:
         (root / "foreign" / "config.pbtxt").write_text(config)
     with Server(root, grpc_port=0, report=reports.append) as server, client_of(server) as client:
-        state, why = index_of(client)["foreign", ""]
+        ((version, (state, why)),) = [(key[1], told) for key, told in index_of(client).items() if key[0] == "foreign"]
         assert state == "UNAVAILABLE"
         assert reason in why
         assert any("'foreign'" in line and reason in line for line in reports)
-        assert refusal(lambda: client.load_model("foreign")) == (
-            "INTERNAL",
-            "failed to load 'foreign', failed to poll from model repository",
-        )
+        code, text = refusal(lambda: client.load_model("foreign"))
+        if version:
+            assert (code, text) == (
+                "INVALID_ARGUMENT",
+                f"load failed for model 'foreign': version {version} is at UNAVAILABLE state: {why};",
+            )
+        else:
+            assert (code, text) == ("INTERNAL", "failed to load 'foreign', failed to poll from model repository")
         assert client.is_model_ready("tiny")
     assert not trap.exists()
 
@@ -90,12 +95,12 @@ def test_names_that_are_paths_reach_no_file(tmp_path: Path, name: str) -> None:
         for load in (name, f"{name}_encoded"):
             assert refusal(lambda load=load: client.load_model(load)) == (
                 "INTERNAL",
-                f"failed to load '{load}', failed to poll from model repository",
+                f"failed to load '{printable(load)}', failed to poll from model repository",
             )
         assert not client.is_model_ready(name) if name else True
         assert refusal(lambda: infer(client, name, {"image": noise(1)})) == (
             "NOT_FOUND",
-            f"Request for unknown model: '{name}' is not found",
+            f"Request for unknown model: '{printable(name)}' is not found",
         )
         client.unload_model(name)
         assert client.is_model_ready("tiny")

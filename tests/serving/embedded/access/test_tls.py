@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import ssl
+import subprocess
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +33,7 @@ class Files:
     server: Pair
     client: Pair
     stranger: Pair
+    other: Pair
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +47,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
         make_certificate(folder, "server", authority),
         make_certificate(folder, "client", authority),
         make_certificate(folder, "stranger", other),
+        other,
     )
 
 
@@ -141,6 +146,96 @@ def test_replaced_certificate_is_served(files: Files, tmp_path: Path) -> None:
         eventually(lambda: grpc_is_live(server, other), "gRPC's new certificate")
         eventually(lambda: http_is_live(server, other), "HTTP's new certificate")
         assert not grpc_is_live(server, files.authority)
+
+
+def test_replaced_authority_of_clients_counts_from_then_on(files: Files, tmp_path: Path) -> None:
+    """On both fronts: who was known is a stranger to new connections, a ticket of an old one helps nobody."""
+    authority = tmp_path / "clients.pem"
+    authority.write_bytes(files.authority.certificate.read_bytes())
+    pair = {"tls_cert": str(files.server.certificate), "tls_key": str(files.server.key)}
+    with Server(files.repository, grpc_port=0, http_port=0, tls_client_ca=str(authority), **pair) as server:
+        for is_live in (grpc_is_live, http_is_live):
+            assert is_live(server, files.authority, files.client)
+            assert not is_live(server, files.authority, files.stranger)
+        authority.write_bytes(files.other.certificate.read_bytes())
+        for is_live in (grpc_is_live, http_is_live):
+            eventually(lambda is_live=is_live: is_live(server, files.authority, files.stranger), "the new authority")
+            assert not is_live(server, files.authority, files.client)
+
+
+def test_open_connections_outlive_a_replaced_certificate(files: Files, tmp_path: Path) -> None:
+    """Requests go on over what is open; nobody is cut off."""
+    pair = Pair(tmp_path / "server.pem", tmp_path / "server.key")
+    for path, source in ((pair.certificate, files.server.certificate), (pair.key, files.server.key)):
+        path.write_bytes(source.read_bytes())
+    context = ssl.create_default_context(cafile=str(files.authority.certificate))
+    with serving(files, pair=pair) as server:
+        host, _, port = str(server.http_url).rpartition(":")
+        connection = http.client.HTTPSConnection(host, int(port), timeout=WAIT_S, context=context)
+        credentials = grpc.ssl_channel_credentials(files.authority.certificate.read_bytes())
+        with grpc.secure_channel(server.url, credentials) as channel, closing(connection):
+            stub = services.GRPCInferenceServiceStub(channel)
+
+            def both_answer() -> bool:
+                connection.request("GET", "/v2/health/live")
+                response = connection.getresponse()
+                response.read()
+                live = stub.ServerLive(messages.ServerLiveRequest(), timeout=WAIT_S).live
+                return response.status == 200 and bool(live) and connection.sock is not None
+
+            assert both_answer()
+            other = make_authority(tmp_path, "next")
+            make_certificate(tmp_path, "server", other)
+            eventually(lambda: http_is_live(server, other), "the new certificate")
+            assert both_answer()
+
+
+def test_broken_replacement_leaves_what_there_was(files: Files, tmp_path: Path) -> None:
+    """A certificate without its key, half written or gone: the old one is served, and a line says why."""
+    pair = Pair(tmp_path / "server.pem", tmp_path / "server.key")
+    for path, source in ((pair.certificate, files.server.certificate), (pair.key, files.server.key)):
+        path.write_bytes(source.read_bytes())
+    lines: list[str] = []
+    options = {"tls_cert": str(pair.certificate), "tls_key": str(pair.key), "report": lines.append}
+    with Server(files.repository, grpc_port=0, http_port=0, **options) as server:
+        pair.certificate.write_bytes(files.client.certificate.read_bytes()[:100])
+        eventually(lambda: http_is_live(server, files.authority) and "what was read before stays" in lines[-1], "told")
+        assert grpc_is_live(server, files.authority)
+
+
+def test_old_protocols_are_refused(files: Files) -> None:
+    """TLS 1.2 and later; what a client asks below that gets no connection."""
+    with serving(files) as server:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.minimum_version = ssl.TLSVersion.TLSv1
+            context.maximum_version = ssl.TLSVersion.TLSv1_1
+        for url in (server.url, str(server.http_url)):
+            host, _, port = url.rpartition(":")
+            refused = pytest.raises((ssl.SSLError, ConnectionError))
+            with socket.create_connection((host, int(port)), timeout=WAIT_S) as plain, refused:
+                context.wrap_socket(plain).close()
+
+
+def test_key_that_wants_a_password_is_refused_without_asking(files: Files, tmp_path: Path) -> None:
+    """Nobody is at the terminal of a server."""
+    key = tmp_path / "locked.key"
+    command = ["openssl", "ec", "-aes256", "-passout", "pass:x", "-in", str(files.server.key), "-out", str(key)]
+    subprocess.run(command, check=True, capture_output=True)
+    with pytest.raises(UsageError, match="tls_key: expected the key of"):
+        Server(files.repository, tls_cert=str(files.server.certificate), tls_key=str(key))
+
+
+def test_key_that_everybody_may_read_is_told_of(files: Files, tmp_path: Path) -> None:
+    """It is used all the same."""
+    key, lines = tmp_path / "shared.key", []
+    key.write_bytes(files.server.key.read_bytes())
+    key.chmod(0o644)
+    Server(files.repository, tls_cert=str(files.server.certificate), tls_key=str(key), report=lines.append).stop()
+    assert lines == [f"the key {key} may be read by everybody on this machine; chmod o= {key}"]
 
 
 @pytest.mark.parametrize(

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+from tritonclient.grpc import service_pb2
 from tritonclient.grpc import service_pb2 as messages
 from tritonclient.grpc import service_pb2_grpc as services
 
 from artifact.errors import UsageError
 from serving.embedded.access.decisions import Verdict, verdict
 from serving.embedded.access.tokens import Right, Tokens, read_tokens
+from serving.embedded.over_grpc.authorization import right_of
 from serving.embedded.server import Server
 from tests.shared.conformance.rest import exchange
+from tests.shared.places import ROOT
+from tests.shared.secure_server import hash_of
 from tests.shared.tiny_artifact import publish_tiny
 from tests.shared.waiting import WAIT_S, eventually
 
 SCORE, CONTROL, BOTH = "s-c0re", "c0ntrol", "b0th"
 
 
-def hash_of(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
 def write_tokens(path: Path) -> Path:
     lines = [f"score {hash_of(SCORE)} the web shop", "# a remark", "", f"control {hash_of(CONTROL)}"]
+    path.touch(mode=0o600)
     path.write_text("\n".join([*lines, f"score,control {hash_of(BOTH).upper()}"]))
     return path
 
@@ -62,6 +62,16 @@ def test_wrong_files_are_refused_without_showing_a_token(tmp_path: Path, text: s
         read_tokens(tmp_path / "tokens")
     assert SCORE not in str(refused.value)
     assert hash_of(SCORE) not in str(refused.value)
+
+
+@pytest.mark.parametrize(("mode", "is_told"), [(0o600, False), (0o640, False), (0o644, True), (0o604, True)])
+def test_file_that_everybody_may_read_is_told_of(tmp_path: Path, mode: int, is_told: bool) -> None:
+    """Its hashes are no tokens, but short ones can be guessed from them."""
+    lines: list[str] = []
+    path = write_tokens(tmp_path / "tokens")
+    path.chmod(mode)
+    Tokens(path, lines.append)
+    assert lines == ([f"tokens {path} may be read by everybody on this machine; chmod o= {path}"] if is_told else [])
 
 
 def test_file_is_read_again_when_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,3 +184,48 @@ def test_token_that_is_taken_out_is_refused_while_the_server_runs(server: Server
     path.write_text(f"control {hash_of(CONTROL)}")
     os.utime(path)
     eventually(lambda: exchange(url, "GET", "/v2", headers=headers)[0] == 401, "the token is refused")
+
+
+def test_every_method_has_a_right_that_was_chosen() -> None:
+    """What scores is listed, what tells that the server lives is open, and all else, known or not, is control."""
+    service = service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
+    by_right: dict[Right | None, set[str]] = {}
+    for method in service.methods:
+        by_right.setdefault(right_of(f"/{service.full_name}/{method.name}"), set()).add(method.name)
+    assert by_right[None] == {"ServerLive", "ServerReady"}
+    assert by_right[Right.SCORE] == {"ModelReady", "ServerMetadata", "ModelMetadata", "ModelInfer", "ModelStreamInfer"}
+    assert len(by_right[Right.CONTROL]) == len(service.methods) - 7
+    for method in ("", "/", "/inference.GRPCInferenceService/", "/x.Y/ServerLive", "ServerLive", "/a/ModelInfer"):
+        assert right_of(method) is Right.CONTROL
+
+
+def test_no_writing_of_a_path_goes_round_its_right(server: Server) -> None:
+    """Whatever stands for the path of a control method is refused, or is no path (CVE-2026-24207)."""
+    url = str(server.http_url)
+    for path in (
+        "/v2/repository/index",
+        "/v2/repository/models/tiny/load",
+        "/v2/repository/models/tiny/unload",
+        "/v2/repository/a/models/tiny/unload",
+    ):
+        writings = [path, path + "/", "/" + path, path.upper(), path + "?a=b", path + "#a", path + ";a", path + "%00"]
+        writings += [
+            path.replace("/v2", "/v2/."),
+            path.replace("/v2", "/v2/health/live/../.."),
+            path.replace("/", "//"),
+        ]
+        writings += [path.replace("repository", "%72epository"), path.replace("/models", "%2fmodels"), "." + path]
+        for writing in writings:
+            for method in ("POST", "GET", "PUT", "HEAD", "OPTIONS", "post"):
+                status = exchange(url, method, writing, headers={"Authorization": f"Bearer {SCORE}"})[0]
+                assert status in (400, 403, 404, 405), (method, writing)
+    assert exchange(url, "GET", "/v2/models/tiny/ready", headers={"Authorization": f"Bearer {SCORE}"})[0] == 200
+
+
+def test_file_of_the_documentation_is_one(tmp_path: Path) -> None:
+    """The example of docs/serving/security.md gives the rights that it says."""
+    page = (ROOT / "docs" / "serving" / "security.md").read_text()
+    example = page.partition("    # tokens\n")[2].partition("\n\n")[0]
+    (tmp_path / "tokens").write_text(example)
+    rights = [rights for _, rights in read_tokens(tmp_path / "tokens")]
+    assert rights == [{Right.SCORE}, {Right.SCORE, Right.CONTROL}, {Right.METRICS}]
