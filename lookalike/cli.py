@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from artifact.errors import LookalikeError, UsageError
+from artifact.errors import LookalikeError, UsageError, printable
 from artifact.images.cores import limit_threads
 from lookalike.commands.adopt import adopt
 from lookalike.commands.check import check
@@ -165,7 +165,7 @@ def _missing_extra(error: ModuleNotFoundError) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    sys.stderr.write(f"lookalike: {' '.join(message.split())}\n")
+    sys.stderr.write(f"lookalike: {printable(' '.join(message.split()))}\n")
     return code
 
 

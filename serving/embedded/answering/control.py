@@ -11,20 +11,23 @@ from typing import Any
 from tritonclient.grpc import service_pb2 as messages
 
 from artifact.errors import InvalidRequestError, ModelNotFoundError, UnavailableError, UnsupportedError
-from artifact.repository.triton_config import ModelConfig
+from serving.embedded.answering.filled_config import filled_config
 from serving.embedded.batching.statistics import BatchCounts, Duration
-from serving.embedded.models.model_config import platform_of
 from serving.embedded.models.servables import Servable
 from serving.embedded.models.store import ModelStore
 from serving.embedded.requests.signature import Signature
 
 EXTENSIONS = (
-    "binary_tensor_data",
-    "model_configuration",
+    "classification",
     "model_repository",
     "model_repository(unload_dependents)",
+    "schedule_policy",
+    "model_configuration",
+    "binary_tensor_data",
+    "parameters",
     "statistics",
 )
+"""Those of Triton's that this server has, in its order."""
 
 
 class Control:
@@ -44,6 +47,8 @@ class Control:
 
     def is_model_ready(self, name: str, version: str) -> bool:
         """Whether a version answers; raises InvalidRequestError for a version that is no number."""
+        if self._store.is_stopping:
+            return False
         try:
             self._store.find(name, version)
         except (ModelNotFoundError, UnavailableError):
@@ -56,10 +61,11 @@ class Control:
     def model_metadata(self, name: str, version: str) -> Any:
         servable = self._store.find(name, version)
         versions = [servable.version] if version else self._store.versions(name)
-        return _metadata(servable.signature, versions, platform_of(name))
+        return _metadata(servable.signature, versions, servable.platform)
 
     def model_config(self, name: str, version: str) -> Any:
-        return _config(name, self._store.config(name, version))
+        config = filled_config(name, self._store.config(name, version), device=self._store.device)
+        return messages.ModelConfigResponse(config=config)
 
     def statistics(self, name: str, version: str) -> Any:
         """Of one version, of every version of a model, or of all models."""
@@ -93,11 +99,18 @@ class Control:
             if key == "config" or key.startswith("file:"):
                 raise UnsupportedError("a model's config and files come from the repository only", got=repr(key))
             raise InvalidRequestError(f"unrecognized load parameter '{key}'.")
+        self._require_explicit()
         self._store.load(name)
 
     def unload(self, name: str, *, repository: str, dependents: bool) -> None:
         _require_no_repository(repository)
+        self._require_explicit()
         self._store.unload(name, dependents=dependents)
+
+    def _require_explicit(self) -> None:
+        """Raise UnavailableError where nobody may load or unload, in Triton's words for poll and for none."""
+        if self._store.control != "explicit":
+            raise UnavailableError("explicit model load / unload is not allowed if polling is enabled")
 
 
 def _require_no_repository(name: str) -> None:
@@ -117,13 +130,6 @@ def _metadata(signature: Signature, versions: Sequence[int], platform: str) -> A
     return response
 
 
-def _config(name: str, config: ModelConfig) -> Any:
-    """A config as the repository has it, under the name of its folder."""
-    response = messages.ModelConfigResponse(config=config)
-    response.config.name = name
-    return response
-
-
 def _statistics(name: str, servable: Servable) -> Any:
     """ModelStatistics of one version."""
     counted = servable.statistics
@@ -135,8 +141,8 @@ def _statistics(name: str, servable: Servable) -> Any:
         for field, duration in (("success", counted.success), ("fail", counted.fail), ("queue", counted.queue)):
             _set(getattr(message.inference_stats, field), duration)
         _set_parts(message.inference_stats, counted.requests)
-        _set(message.inference_stats.cache_hit, Duration())
-        _set(message.inference_stats.cache_miss, Duration())
+        _set(message.inference_stats.cache_hit, counted.cache_hit)
+        _set(message.inference_stats.cache_miss, counted.cache_miss)
         for num_rows, counts in sorted(counted.batches.items()):
             _set_parts(message.batch_stats.add(batch_size=num_rows), counts)
     return message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from tritonclient.grpc import service_pb2 as messages
 
 from artifact.errors import InvalidRequestError
 from serving.embedded.answering.inference import Answer
+from serving.embedded.requests.bounds import require_few
 from serving.embedded.requests.parameters import check_parameters, refuse_region
 from serving.embedded.requests.request import Asked, Parameter, Parameters, Request
 from serving.embedded.requests.tensors import DTYPES, Tensor
@@ -43,37 +45,52 @@ TYPED = {
 """The field of typed contents that holds a data type; FP16 and BF16 have none."""
 
 
-def read_request(message: Any) -> Request:
+_NONE: Parameters = {}
+
+
+def read_request(message: Any, raw: Sequence[bytes | memoryview]) -> Request:
     """A ModelInferRequest, its contents raw or typed.
 
+    Args:
+        message: the ModelInferRequest.
+        raw: its raw contents.
+
     Raises:
-        InvalidRequestError: a parameter of another kind, no data for an input, both kinds of data, or typed contents of
-            another type.
+        InvalidRequestError: too many of anything, a parameter of another kind, no data for an input, both kinds of
+            data, or typed contents of another type.
         ModelNotFoundError: data in shared memory, of which this server has none.
     """
+    named, wanted = message.inputs, message.outputs
+    require_few(len(named), "inputs")
+    require_few(len(wanted), "outputs")
     parameters = _parameters(message)
     check_parameters(parameters)
-    model, raw = message.model_name, message.raw_input_contents
+    model = message.model_name
     tensors = []
-    for index, tensor in enumerate(message.inputs):
-        refuse_region(tensor.name, _parameters(tensor))
-        place = f"'{tensor.name}' for model '{model}'"
+    for index, tensor in enumerate(named):
+        name, has_contents = tensor.name, tensor.HasField("contents")
+        refuse_region(name, _parameters(tensor))
+        place = f"'{name}' for model '{model}'"
         if not raw:
-            data = _typed(tensor, model) if tensor.HasField("contents") else None
-        elif tensor.HasField("contents"):
+            data: Any = _typed(tensor, model) if has_contents else None
+        elif has_contents:
             raise InvalidRequestError(f"contents field must not be specified when using raw_input_contents for {place}")
         else:
             data = raw[index] if index < len(raw) else None
         if data is None:
             raise InvalidRequestError(f"unable to find data for input tensor {place} in request.")
-        tensors.append(Tensor(tensor.name, tensor.datatype, tuple(tensor.shape), data))
-    outputs = [Asked(output.name, _parameters(output)) for output in message.outputs]
+        tensors.append(Tensor(name, tensor.datatype, tuple(tensor.shape), data))
+    outputs = [Asked(output.name, _parameters(output)) for output in wanted]
     return Request(model, message.model_version, message.id, tensors, outputs, parameters)
 
 
 def _parameters(message: Any) -> Parameters:
+    parameters = message.parameters
+    if not (num := len(parameters)):
+        return _NONE
+    require_few(num, "parameters")
     found = {}
-    for name, parameter in message.parameters.items():
+    for name, parameter in parameters.items():
         kind = parameter.WhichOneof("parameter_choice") or ""
         found[name] = Parameter(kind, getattr(parameter, kind) if kind else "")
     return found
@@ -101,6 +118,16 @@ def _typed(tensor: Any, model: str) -> bytes | list[bytes]:
         if (value := values.min(initial=0)) < limits.min:
             raise InvalidRequestError(f"value {value} {of} is under {limits.min}, the smallest {tensor.datatype}")
     return values.astype(dtype).tobytes()
+
+
+def unload_dependents(request: Any) -> bool:
+    """Whether a RepositoryModelUnloadRequest takes an ensemble's parts along; raises InvalidRequestError."""
+    if "unload_dependents" not in request.parameters:
+        return False
+    value = request.parameters["unload_dependents"]
+    if value.WhichOneof("parameter_choice") != "bool_param":
+        raise InvalidRequestError("invalid value type for 'unload_dependents' parameter, expected bool_param.")
+    return bool(value.bool_param)
 
 
 def infer_response(request: Any, answered: Answer) -> Any:

@@ -1,7 +1,8 @@
 """The REST front as an ASGI application: each path a translation and one call.
 
 Decisions a reader would question:
-- One callable and no router: a framework's costs more than all else of a small request.
+- One callable and no framework: of its parts (routing, requests that read their body, responses) each would have to be
+  put aside here, where paths are read as they were sent and bodies are counted while they come.
 - What blocks (a request that waits for its batch, a load) runs in threads, as many as gRPC's. More requests than those
   are refused at once; health is answered by the loop itself, however full the server is.
 - A client that goes away is noticed only once its request takes long: to watch for it costs as much as a small request.
@@ -12,20 +13,22 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from artifact.errors import UnavailableError, UnsupportedError
+from artifact.errors import InvalidRequestError, UnavailableError, UnsupportedError
 from serving.embedded.access.tokens import Right
+from serving.embedded.answering.absent import LOG_SETTINGS, SHARED_MEMORY, TRACING, require_no_region
 from serving.embedded.answering.control import Control
-from serving.embedded.answering.inference import answer
+from serving.embedded.answering.inference import answer, note_refused
 from serving.embedded.answering.refusals import refusal
 from serving.embedded.models.store import ModelStore
+from serving.embedded.operations.recorder import Recorder
 from serving.embedded.over_http.bodies import Disconnected, Receive, read_body, unpacked
 from serving.embedded.over_http.inference import Wanted, header_length, infer_response, raw_request, read_request
-from serving.embedded.over_http.json_values import bool_of, object_of, parsed
+from serving.embedded.over_http.json_values import bool_of, is_true, memory_of, object_of, parsed
 from serving.embedded.over_http.message_json import message_json
+from serving.embedded.over_http.origin import HttpOrigin
 from serving.embedded.over_http.paths import Action, Target, target_of
 from serving.embedded.over_http.responses import (
     HEADER_LENGTH,
@@ -40,6 +43,7 @@ from serving.embedded.over_http.responses import (
 )
 from serving.embedded.over_http.room import Held, Room
 from serving.embedded.requests.caller import Gone, Presence
+from serving.embedded.workers import Workers
 from serving.protocol import QUEUE_FULL
 
 _WATCH_AFTER_S = 0.05
@@ -60,12 +64,16 @@ class HttpApp:
         quiet_s: longest wait for the next part of a body.
         version: of this server, told in its metadata.
         report: gets one line for every error that is this server's own fault.
+        recorder: is told of every request for an inference.
+
+    Attributes:
+        is_leaving: every answer is the last of its connection.
     """
 
     def __init__(
         self,
         store: ModelStore,
-        threads: ThreadPoolExecutor,
+        threads: Workers,
         *,
         most: int,
         largest: int,
@@ -73,11 +81,14 @@ class HttpApp:
         quiet_s: float,
         version: str,
         report: Callable[[str], None],
+        recorder: Recorder,
     ) -> None:
         self._store, self._threads, self._most, self._report = store, threads, most, report
         self._largest, self._room, self._quiet_s = largest, Room(room), quiet_s
         self._control = Control(store, version=version)
+        self._recorder = recorder
         self._running = 0
+        self.is_leaving = False
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """ASGI; only for requests."""
@@ -85,12 +96,16 @@ class HttpApp:
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         try:
-            response = await self._answer(scope["method"], scope["raw_path"].decode("latin-1"), headers, receive)
+            path, origin = scope["raw_path"].decode("latin-1"), HttpOrigin(headers, scope.get("client"))
+            response = await self._answer(scope["method"], path, origin, receive)
         except Disconnected:
             return
+        if origin.told or self.is_leaving:
+            closing = (("connection", "close"),) if self.is_leaving else ()
+            response = response._replace(headers=(*response.headers, *origin.told, *closing))
         await send_response(send, response)
 
-    async def _answer(self, method: str, path: str, headers: dict[str, str], receive: Receive) -> Response:
+    async def _answer(self, method: str, path: str, origin: HttpOrigin, receive: Receive) -> Response:
         target = target_of(path)
         if target is None:
             return refused(404, "Not Found")
@@ -104,14 +119,25 @@ class HttpApp:
             with Held(self._room) as held:
                 body = b""
                 if method == "POST":
-                    body = await read_body(receive, headers, held, limit=self._largest, quiet_s=self._quiet_s)
-                return await self._in_thread(partial(self._blocking, target, headers, body, held), receive)
+                    body = await read_body(receive, origin.headers(), held, limit=self._largest, quiet_s=self._quiet_s)
+                return await self._in_thread(partial(self._blocking, target, origin, body, held), receive)
         except HttpRefusal as said:
+            if target.action is Action.INFER:
+                self._note(said, target, origin, 0)
             return said.response
         except Disconnected:
             raise
         except Exception as error:
+            if target.action is Action.INFER:
+                self._note(error, target, origin, 0)
             return self._refused(error)
+
+    def _note(self, error: Exception, target: Target, origin: HttpOrigin, num_bytes: int) -> None:
+        """Have a request recorded that was refused before it came to its model."""
+        if isinstance(error, HttpRefusal):
+            kind = UnsupportedError if error.response.status == 501 else InvalidRequestError
+            error = kind(str(error))
+        note_refused(self._recorder, error, origin, target.model, target.version, num_bytes)
 
     def _refused(self, error: Exception) -> Response:
         code, text = refusal(error, self._report)
@@ -123,21 +149,20 @@ class HttpApp:
             raise UnavailableError(QUEUE_FULL)
         loop = asyncio.get_running_loop()
         client = _Client(receive)
+        present = Presence(client.is_there, client.when_gone, self._threads.resting)
         watch = loop.call_later(_WATCH_AFTER_S, client.watch)
         self._running += 1
         try:
-            return await loop.run_in_executor(self._threads, call, Presence(client.is_there, client.when_gone))
+            return await loop.run_in_executor(self._threads, call, present)
         finally:
             self._running -= 1
             watch.cancel()
             client.forget()
 
-    def _blocking(
-        self, target: Target, headers: dict[str, str], body: bytes, held: Held, presence: Presence
-    ) -> Response:
+    def _blocking(self, target: Target, origin: HttpOrigin, body: bytes, held: Held, presence: Presence) -> Response:
         try:
             if target.action is Action.INFER:
-                response = self._infer(target, headers, body, held, presence)
+                response, headers = self._infer(target, origin, body, held, presence), origin.headers()
                 return compressed(response, headers["accept-encoding"]) if "accept-encoding" in headers else response
             return self._told(target, body)
         except HttpRefusal as said:
@@ -145,10 +170,16 @@ class HttpApp:
         except Exception as error:
             return self._refused(error)
 
-    def _infer(self, target: Target, headers: dict[str, str], body: bytes, held: Held, presence: Presence) -> Response:
-        self._store.find(target.model, target.version)  # refused before anything is unpacked
-        body = unpacked(body, headers.get("content-encoding", ""), held, limit=self._largest)
-        length = header_length(headers.get(HEADER_LENGTH), len(body))
+    def _infer(self, target: Target, origin: HttpOrigin, body: bytes, held: Held, presence: Presence) -> Response:
+        headers = origin.headers()
+        try:
+            self._store.find(target.model, target.version)  # refused before anything is unpacked
+            body = unpacked(body, headers.get("content-encoding", ""), held, limit=self._largest)
+            length = header_length(headers.get(HEADER_LENGTH), len(body))
+            held.add(memory_of(body, length))
+        except Exception as error:
+            self._note(error, target, origin, len(body))
+            raise
         wanted = Wanted(binary=length == 0 and headers.get("accept", "") != JSON)
 
         def read(signature: Any) -> Any:
@@ -156,7 +187,16 @@ class HttpApp:
                 return raw_request(body, signature, target.model, target.version)
             return read_request(body, length, target.model, target.version, wanted)
 
-        answered = answer(self._store, target.model, target.version, read, num_bytes=len(body), presence=presence)
+        answered = answer(
+            self._store,
+            target.model,
+            target.version,
+            read,
+            num_bytes=len(body),
+            presence=presence,
+            recorder=self._recorder,
+            origin=origin,
+        )
         return infer_response(target.model, answered, wanted)
 
     def _told(self, target: Target, body: bytes) -> Response:
@@ -185,11 +225,12 @@ class HttpApp:
             control.unload(target.model, repository=target.repository, dependents=dependents)
             return Response(200, (), (("content-type", JSON),))
         if action is Action.REGIONS:
+            require_no_region(target.kind, target.region)
             return json_response([])
         raise UnsupportedError(_OFF[action])
 
     def _index(self, target: Target, asked: Any) -> Response:
-        only_ready = bool_of(asked, "ready") if isinstance(asked, dict) and "ready" in asked else False
+        only_ready = isinstance(asked, dict) and "ready" in asked and is_true(asked["ready"])
         index = message_json(self._control.index(repository=target.repository, only_ready=only_ready))
         entries = [{name: value for name, value in entry.items() if value} for entry in index["models"]]
         return json_response(entries)
@@ -204,11 +245,7 @@ def right_of(path: str) -> Right | None:
 
 
 _SCORING = (Action.SERVER, Action.MODEL_READY, Action.METADATA, Action.INFER)
-_OFF = {
-    Action.REGISTER: "shared memory is off: send raw contents",
-    Action.TRACE: "tracing is not supported",
-    Action.LOGGING: "log settings cannot be read or changed over the network",
-}
+_OFF = {Action.REGISTER: SHARED_MEMORY, Action.TRACE: TRACING, Action.LOGGING: LOG_SETTINGS}
 
 
 class _Client:

@@ -13,6 +13,9 @@ from serving.embedded.access.decisions import verdict
 from serving.embedded.access.tokens import Right, Tokens
 from serving.embedded.over_http.responses import Headers, Response, refused, send_response
 
+_ONCE = frozenset((b"host", b"origin", b"sec-fetch-site", b"authorization", b"inference-header-content-length"))
+"""Headers by which is decided: of two, somebody between us and the client may have seen the other."""
+
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
@@ -55,6 +58,10 @@ class GuardedApp:
 
     def _refusal(self, scope: Any, headers: dict[str, str]) -> Response | None:
         """What a request is told that does not get through; also a browser that only asks whether it may."""
+        names = [name for name, _ in scope["headers"]]
+        for name in _ONCE.intersection(names):
+            if names.count(name) > 1:
+                return refused(400, f"the header {name.decode()} stands there more than once")
         if text := refusal_of_host(headers, self._hosts, local_only=self._local_only):
             return refused(421, text)
         if text := refusal_of_origin(headers, self._origins):

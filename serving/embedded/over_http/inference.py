@@ -28,15 +28,19 @@ from serving.embedded.over_http.json_values import (
     unsigned_of,
 )
 from serving.embedded.over_http.responses import BINARY, HEADER_LENGTH, JSON, Response, json_bytes
+from serving.embedded.requests.bounds import require_few, require_rank
 from serving.embedded.requests.parameters import check_parameters
 from serving.embedded.requests.request import Asked, Parameter, Parameters, Request
-from serving.embedded.requests.signature import Signature
+from serving.embedded.requests.signature import Signature, request_label
 from serving.embedded.requests.tensors import DTYPES, Tensor
 from serving.protocol import BYTES, DIGEST_IN_ANSWER, STRING_LENGTH
 
 _REGION, _CLASSES, _SIZE = "shared_memory_region", "classification", "binary_data_size"
 _UNSIGNED = ("priority", "timeout")
 _BOOLS = ("sequence_start", "sequence_end")
+_RESERVED = "parameter keys starting with 'triton_' are reserved for Triton usage and should not be specified."
+_LARGEST = 2**63 - 1
+"""Of elements, and of bytes: Triton's numbers of them are of 64 bits with a sign."""
 
 
 @dataclass
@@ -76,36 +80,43 @@ def read_request(body: bytes, length: int, model: str, version: str, wanted: Wan
     parameters = _parameters(asked, wanted)
     check_parameters(parameters)
     place, tensors = length, []
-    for item in list_of(asked, "inputs"):
+    inputs = list_of(asked, "inputs")
+    require_few(len(inputs), "inputs")
+    for item in inputs:
         tensor, place = _input(item, body, place, model)
         tensors.append(tensor)
     if place != len(body):
         raise InvalidRequestError(f"unexpected additional input data for model '{model}'")
-    outputs = [_output(item, wanted) for item in list_of(asked, "outputs")] if "outputs" in asked else []
+    named = list_of(asked, "outputs") if "outputs" in asked else []
+    require_few(len(named), "outputs")
+    outputs = [_output(item, wanted) for item in named]
     return Request(model, version, wanted.id, tensors, outputs, parameters)
 
 
 def raw_request(body: bytes, signature: Signature, model: str, version: str) -> Request:
     """A request whose body is its only input, of one row; raises InvalidRequestError where its shape cannot be told."""
+    label = request_label("")
     if len(signature.inputs) != 1:
         raise InvalidRequestError(
-            f"Raw request must only have 1 input (found 1) to be deduced but got {len(signature.inputs)} inputs in "
-            f"'{model}' model configuration"
+            f"{label}Raw request must only have 1 input (found 1) to be deduced but got {len(signature.inputs)} inputs "
+            f"in '{model}' model configuration"
         )
     spec = signature.inputs[0]
-    batch = (1,) if signature.max_rows else ()
-    if spec.datatype == BYTES:
-        shape = tuple(1 if dim == -1 else dim for dim in spec.dims)
-        return Request(model, version, "", [Tensor(spec.name, BYTES, (*batch, *shape), [body])])
     if spec.dims.count(-1) > 1:
         raise InvalidRequestError(
-            f"The shape of the raw input '{spec.name}' can not be deduced because there are more than one "
+            f"{label}The shape of the raw input '{spec.name}' can not be deduced because there are more than one "
             "variable-sized dimension"
         )
+    batch = (1,) if signature.max_rows else ()
+    if spec.datatype == BYTES:
+        if math.prod(spec.dims) != 1:
+            raise InvalidRequestError(
+                f"{label}For BYTE datatype raw input '{spec.name}', the model must have input shape [1]"
+            )
+        return Request(model, version, "", [Tensor(spec.name, BYTES, (*batch, *spec.dims), [body])])
     one = math.prod(dim for dim in spec.dims if dim != -1) * np.dtype(DTYPES[spec.datatype]).itemsize
-    if -1 in spec.dims and (one == 0 or len(body) % one):
-        raise InvalidRequestError(f"The size of the raw input '{spec.name}' is no multiple of {one} bytes")
-    shape = tuple(len(body) // one if dim == -1 else dim for dim in spec.dims)
+    open_length = len(body) // one if one else 0
+    shape = tuple(open_length if dim == -1 else dim for dim in spec.dims)
     return Request(model, version, "", [Tensor(spec.name, spec.datatype, (*batch, *shape), body)])
 
 
@@ -140,9 +151,12 @@ def _parameters(asked: Any, wanted: Wanted) -> Parameters:
     given = asked["parameters"]
     if not isinstance(given, dict):
         raise InvalidRequestError("failed to get request params.: attempt to get members for non-object")
+    require_few(len(given), "parameters")
     for name, value in given.items():
         if name == "binary_data_output":
             wanted.binary = bool_of(given, name)
+        elif name.startswith("triton_"):
+            raise InvalidRequestError(_RESERVED)
         elif name in _UNSIGNED:
             found[name] = Parameter("uint64_param" if name == "priority" else "int64_param", unsigned_of(given, name))
         elif name in _BOOLS:
@@ -181,12 +195,30 @@ def _input(item: Any, body: bytes, place: int, model: str) -> tuple[Tensor, int]
                 f"unexpected size for input '{name}', expecting {end - len(body)} additional bytes for model '{model}'"
             )
         return Tensor(name, datatype, shape, body[place:end]), end
-    count = math.prod(shape)
+    count = _count(shape, datatype, name)
     if count == 0:
         return Tensor(name, datatype, shape, b""), place
     values = list_of(item, "data")
     data = strings(values) if datatype == BYTES else numbers(values, datatype, count, name=name).tobytes()
     return Tensor(name, datatype, shape, data), place
+
+
+def _count(shape: tuple[int, ...], datatype: str, name: str) -> int:
+    """Elements of a shape; raises InvalidRequestError for more than can be counted, in the words of newer Tritons."""
+    require_rank(len(shape))
+    of = f"invalid shape for input '{name}': shape [{','.join(map(str, shape))}]"
+    if max(shape, default=0) > _LARGEST:
+        raise InvalidRequestError(f"{of} contains one or more invalid dimensions")
+    count = math.prod(shape)
+    if count > _LARGEST:
+        raise InvalidRequestError(f"{of} causes total element count to exceed maximum size of {_LARGEST}")
+    size = np.dtype(DTYPES[datatype]).itemsize if datatype in DTYPES and datatype != BYTES else 1
+    if count * size > _LARGEST:
+        raise InvalidRequestError(
+            f"byte size overflow for input '{name}': element count ({count}) * data type size ({size}) exceeds maximum "
+            f"allowed size ({_LARGEST})"
+        )
+    return count
 
 
 def _require_one_source(item: Any, parameters: Mapping[str, Any]) -> None:
@@ -206,10 +238,10 @@ def _output(item: Any, wanted: Wanted) -> Asked:
     if _REGION in parameters:
         if _CLASSES in parameters:
             raise InvalidRequestError("Output can't set both 'shared_memory_region' and 'classification'")
-        if "binary_data" in parameters and bool_of(parameters, "binary_data"):
+        if "binary_data" in parameters and bool_of(parameters, "binary_data", doing="set"):
             raise InvalidRequestError("Output can't set both 'shared_memory_region' and 'binary_data'")
     name = text_of(item, "name")
-    classes = unsigned_of(parameters, _CLASSES) if _CLASSES in parameters else 0
+    classes = unsigned_of(parameters, _CLASSES, doing="set") if _CLASSES in parameters else 0
     if _REGION in parameters:
         raise _no_region(parameters)
     wanted.outputs[name] = "binary_data" in parameters and bool_of(parameters, "binary_data")
@@ -217,16 +249,20 @@ def _output(item: Any, wanted: Wanted) -> Asked:
 
 
 def _no_region(parameters: Mapping[str, Any]) -> Exception:
-    return ModelNotFoundError(f"Unable to find shared memory region: '{text_of(parameters, _REGION)}'")
+    region = text_of(parameters, _REGION)
+    for name in ("shared_memory_offset", "shared_memory_byte_size"):
+        if name in parameters:
+            unsigned_of(parameters, name)
+    return ModelNotFoundError(f"Unable to find shared memory region: '{region}'")
 
 
 def _values(output: Output) -> list[Any]:
     """The elements of an output as JSON has them, flat."""
     if isinstance(output.data, bytes):
         return _texts(output)
-    if output.datatype == "FP16":
+    if output.datatype in ("FP16", "BF16"):
         raise InvalidRequestError(
-            "sending FP16 data via JSON is not supported. Please use the binary data format for output"
+            f"sending {output.datatype} data via JSON is not supported. Please use the binary data format for output"
         )
     values: list[Any] = output.data.reshape(-1).tolist()
     return values

@@ -34,12 +34,19 @@ class Action(Enum):
 
 
 class Target(NamedTuple):
-    """What a path names; `repository` is the part that Triton's own paths may have and no server takes."""
+    """What a path names.
+
+    Attributes:
+        repository: the part that Triton's own paths may have and no server takes.
+        region: of shared memory; `kind` is `system` or `cuda`.
+    """
 
     action: Action
     model: str = ""
     version: str = ""
     repository: str = ""
+    region: str = ""
+    kind: str = ""
 
 
 _FIXED = {
@@ -62,7 +69,7 @@ _MODEL_ACTIONS = {
     None: Action.METADATA,
 }
 _OF_REPOSITORY = re.compile(r"/v2/repository(?:/([^/]+))?/(?:(index)|models/([^/]+)/(load|unload))")
-_OF_REGIONS = re.compile(r"/v2/(?:system|cuda)sharedmemory(?:/region/[^/]+)?/(status|register|unregister)")
+_OF_REGIONS = re.compile(r"/v2/(system|cuda)sharedmemory(?:/region/([^/]+))?/(status|register|unregister)")
 
 
 def target_of(path: str) -> Target | None:
@@ -80,5 +87,6 @@ def target_of(path: str) -> Target | None:
         action = Action.INDEX if match[2] else Action[match[4].upper()]
         return Target(action, unquote(match[3] or ""), "", unquote(match[1] or ""))
     if match := _OF_REGIONS.fullmatch(path):
-        return Target(Action.REGIONS if match[1] == "status" else Action.REGISTER)
+        action = Action.REGIONS if match[3] == "status" else Action.REGISTER
+        return Target(action, region=unquote(match[2] or ""), kind=match[1])
     return None

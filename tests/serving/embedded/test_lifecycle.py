@@ -126,7 +126,7 @@ def test_server_listens_on_this_machine_only(repository: Path) -> None:
         ({"threads": 0}, "threads: expected at least 1, got 0"),
         ({"max_queue": 0}, "max_queue: expected at least 1, got 0"),
         ({"max_message_bytes": 0}, "max_message_bytes: expected at least 1, got 0"),
-        ({"device": "abacus"}, "device 'abacus': expected one of cpu, cuda"),
+        ({"device": "abacus"}, "device 'abacus': expected one of cpu, cuda, tensorrt"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(repository: Path, options: dict[str, object], text: str) -> None:
@@ -165,13 +165,13 @@ def test_signal_just_before_the_wait_is_not_slept_over() -> None:
     """A signal before or while it is waited for ends the wait; what was done with signals before is restored."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     for number in handlers:
-        with stop_signals() as wait_for_signal:
+        with stop_signals() as signals:
             signal.raise_signal(number)
-            wait_for_signal()
-        with stop_signals() as wait_for_signal:
+            signals.wait()
+        with stop_signals() as signals:
             sender = threading.Timer(0.05, os.kill, (os.getpid(), number))
             sender.start()
-            wait_for_signal()
+            signals.wait()
             sender.join()
     assert {number: signal.getsignal(number) for number in handlers} == handlers
     assert signal.set_wakeup_fd(-1) == -1

@@ -183,7 +183,7 @@ def test_full_queue_is_unavailable(repository: Path) -> None:
 
         with together(server, call) as answers:
             eventually(lambda: num_waiting(server) == 1, "one waiting")
-            assert refusal(call) == ("UNAVAILABLE", QUEUE_FULL)
+            assert refusal(call) == ("UNAVAILABLE", f"{QUEUE_FULL}: 1 requests wait for this model (max_queue)")
         np.testing.assert_allclose(answers[0].result(WAIT_S), linear_vectors(noise(1)), atol=1e-5)
 
 
@@ -194,7 +194,7 @@ def test_bytes_in_the_server_are_bounded(repository: Path) -> None:
             eventually(lambda: num_waiting(server) == 1, "one waiting")
             assert refusal(lambda: infer(client, "pair", {s: noise(3) for s in ("left", "right")})) == (
                 "UNAVAILABLE",
-                QUEUE_FULL,
+                f"{QUEUE_FULL}: the requests in the server would be over 2000 bytes (max_running_bytes)",
             )
         answers[0].result(WAIT_S)
         assert infer(client, "tiny", {"image": noise(20)}).as_numpy("embedding").shape == (20, 4)  # alone it may

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 
 from artifact.errors import UnavailableError
@@ -66,6 +67,21 @@ def test_silence_is_refused() -> None:
     assert refused.value.response.status == 408
 
 
+@pytest.mark.parametrize("first", [1, 100_000])
+def test_byte_now_and_then_is_refused(first: int) -> None:
+    """Each comes in time, and all together too slowly; much that came at once before is no leave to go on so."""
+    parts = [b"x" * first]
+
+    async def receive() -> Any:
+        await asyncio.sleep(0.01)
+        return {"type": "http.request", "body": parts.pop() if parts else b"x", "more_body": True}
+
+    reading = Held(Room(10**6))
+    with pytest.raises(HttpRefusal, match="less than 1000 bytes a second came") as refused, reading as held:
+        asyncio.run(read_body(receive, {}, held, limit=10**6, quiet_s=0.1))
+    assert refused.value.response.status == 408
+
+
 def test_client_that_goes_away_is_answered_nothing() -> None:
     """Disconnected, and its bytes are given back."""
     messages = [{"type": "http.request", "body": b"ab", "more_body": True}, {"type": "http.disconnect"}]
@@ -98,6 +114,21 @@ def test_packed_bodies_are_unpacked(encoding: str, pack: Any) -> None:
     for body in (b"", b"abc", bytes(1000)):
         assert unpack(pack(body), encoding) == body
         assert unpack(body, "") == unpack(body, "identity") == body
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 65_537, 3_000_000])
+@pytest.mark.parametrize("level", [0, 9])
+def test_packed_bodies_of_any_length_are_whole(size: int, level: int) -> None:
+    """Wherever the slices that are read at a time end: in a file, between two, or in the garbage behind them."""
+    data = np.random.default_rng(0).integers(0, 256, size, np.uint8).tobytes()
+    for encoding, packed in (("deflate", zlib.compress(data, level)), ("gzip", gzip.compress(data, level))):
+        with Held(Room(10)) as held:
+            assert unpacked(packed, encoding, held, limit=10**8) == data
+        with Held(Room(10)) as held, pytest.raises(HttpRefusal, match="cut off"):
+            unpacked(packed[:-1], encoding, held, limit=10**8)
+    for behind in (b"", b"\x1f", b"garbage", bytes(70_000)):
+        with Held(Room(10)) as held:
+            assert unpacked(gzip.compress(data, level) * 3 + behind, "gzip", held, limit=10**8) == data * 3
 
 
 def test_several_gzip_files_in_a_row_are_one_body() -> None:
