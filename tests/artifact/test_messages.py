@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from artifact.errors import DataError, bounded
+import pytest
+
+from artifact.errors import DataError, bounded, printable
 
 
 def test_messages_are_one_short_line() -> None:
@@ -35,3 +37,32 @@ def test_an_error_is_told_anew_by_who_knows_more() -> None:
     assert (type(other), str(other)) == (_OwnError, "column: expected text, got numbers (row 3); write text")
     assert str(error.but(what="label column")) == "label column: expected text, got numbers (t.csv); mend it"
     assert str(error) == "column: expected text, got numbers (t.csv); mend it"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain, até 日本 100 %", None),
+        ("a\u00a0b\u3000c", None),
+        ("\U0001f468\u200d\U0001f469 \u0646\u200c\u0645", None),
+        ("a\x1b[31mb\x07", "a\\x1b[31mb\\x07"),
+        ("\x9b2J", "\\x9b2J"),
+        ("a\r\nb\u2028c\x85", "a\\r\\nb\\u2028c\\x85"),
+        ("\u202egnp.exe\u2066\u061c", "\\u202egnp.exe\\u2066\\u061c"),
+        ("a\u200bb\ufeff\U000e0041", "a\\u200bb\\ufeff\\U000e0041"),
+        ("\udcff\x00", "\\udcff\\x00"),
+    ],
+)
+def test_text_of_others_steers_no_terminal(text: str, shown: str | None) -> None:
+    """Controls, line breaks, marks of direction and what cannot be seen or written are escapes; letters stay."""
+    assert printable(text) == (text if shown is None else shown)
+    error = DataError("column", got=text, where=text)
+    assert str(error).encode()
+    assert len(str(error).splitlines()) == 1
+    assert not any(ord(one) < 32 or one in "\x9b\u202e\u2066" for one in str(error))
+    assert error.got == text
+
+
+def test_line_of_any_length_is_bounded() -> None:
+    """Names of a request stand in what went wrong, and may be megabytes."""
+    assert len(str(DataError("\x1b" * 10_000_000))) < 300_000

@@ -19,12 +19,13 @@ from tritonclient.grpc import service_pb2 as messages
 from artifact.repository.publishing import publish
 from lookalike.demo.emoji_packages import npm_reason
 from serving.embedded.server import Server
+from tests.shared.pictures import pictures
 from tests.shared.places import ROOT
 from tests.shared.scored_images import BAD, DIM, expected_vectors, publish_models, write_images
 from tests.shared.tiny_artifact import write_tiny_artifact
 
 EXAMPLES = ROOT / "examples"
-NODE, PYTHON = EXAMPLES / "node", EXAMPLES / "python"
+NODE, PYTHON, CURL = EXAMPLES / "node", EXAMPLES / "python", EXAMPLES / "curl"
 TIMEOUT_S = 60
 TOLERANCE = 1e-5
 
@@ -33,7 +34,7 @@ TOLERANCE = 1e-5
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("served")
     models = ["triplet_branch", "triplet_full", "siamese_full"]
-    with Server(publish_models(folder / "models", folder / "files", models=models), grpc_port=0) as server:
+    with Server(publish_models(folder / "models", folder / "files", models=models), grpc_port=0, http_port=0) as server:
         yield server
 
 
@@ -70,9 +71,9 @@ def run(*words: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-def check_embeds(command: list[str], server: Server, images: list[Path]) -> None:
-    """A line for each image, in order, with its vector; one bad image ends it with its name in one line."""
-    done = run(*command, server.url, "triplet_branch", *images)
+def check_embeds(command: list[str], url: str | None, images: list[Path]) -> None:
+    """A line for each image, in order, with its vector."""
+    done = run(*command, url, "triplet_branch", *images)
     assert (done.returncode, done.stderr) == (0, "")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["image"] for line in lines] == list(map(str, images))
@@ -81,15 +82,15 @@ def check_embeds(command: list[str], server: Server, images: list[Path]) -> None
     np.testing.assert_allclose(vectors, expected_vectors(images), atol=TOLERANCE)
 
 
-def check_refuses(command: list[str], server: Server, images: list[Path], folder: Path) -> None:
-    """A bad image, and a model that is not there."""
+def check_refuses(command: list[str], url: str | None, images: list[Path], folder: Path) -> None:
+    """A bad image, named in one line, and a model that is not there."""
     bad = folder / "bad.png"
     bad.write_bytes(BAD)
-    done = run(*command, server.url, "triplet_branch", images[0], images[1], bad)
+    done = run(*command, url, "triplet_branch", images[0], images[1], bad)
     assert (done.returncode, done.stdout) == (1, "")
     assert "row 2" in done.stderr
     assert "not an image in any of JPEG, PNG" in done.stderr
-    done = run(*command, server.url, "nothing", images[0])
+    done = run(*command, url, "nothing", images[0])
     assert done.returncode == 1
     assert "nothing_encoded" in done.stderr
 
@@ -97,16 +98,47 @@ def check_refuses(command: list[str], server: Server, images: list[Path], folder
 def test_the_python_client_embeds_many_images(server: Server, images: list[Path], tmp_path: Path) -> None:
     """With tritonclient alone."""
     command = [sys.executable, str(PYTHON / "embed.py")]
-    check_embeds(command, server, images)
-    check_refuses(command, server, images, tmp_path)
+    check_embeds(command, server.url, images)
+    check_refuses(command, server.url, images, tmp_path)
+
+
+def test_the_python_client_over_http_embeds_many_images(server: Server, images: list[Path], tmp_path: Path) -> None:
+    """With the standard library alone."""
+    command = [sys.executable, str(PYTHON / "embed_http.py")]
+    check_embeds(command, server.http_url, images)
+    check_refuses(command, server.http_url, images, tmp_path)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on the PATH")
+def test_curl_scores_image_files_as_they_are(server: Server, images: list[Path], tmp_path: Path) -> None:
+    """A JPEG and a PNG: the server's answer in JSON, with the vector and the artifact's digest; then refusals."""
+    jpeg = tmp_path / "a.jpg"
+    jpeg.write_bytes(pictures()["jpeg"])
+    files = [jpeg, *images[:2]]
+    command = ["sh", CURL / "embed.sh"]
+    done = run(*command, server.http_url, "triplet_branch", *files)
+    assert (done.returncode, done.stderr) == (0, "")
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    vectors = np.array([answer["outputs"][0]["data"] for answer in answers])
+    np.testing.assert_allclose(vectors, expected_vectors(files), atol=TOLERANCE)
+    assert {len(answer["parameters"]["lookalike.digest"]) for answer in answers} == {64}
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(BAD)
+    done = run(*command, server.http_url, "triplet_branch", images[0], bad, images[1])
+    assert (done.returncode, len(done.stdout.splitlines())) == (1, 1)
+    assert "bad.png: " in done.stderr
+    assert "not an image in any of JPEG, PNG" in done.stderr
+    done = run(*command, server.http_url, "nothing", images[0])
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "nothing_encoded" in done.stderr
 
 
 def test_the_node_client_embeds_many_images(
     node: list[str], server: Server, images: list[Path], tmp_path: Path
 ) -> None:
     """With grpc-js and a few lines of the protocol."""
-    check_embeds(node, server, images)
-    check_refuses(node, server, images, tmp_path)
+    check_embeds(node, server.url, images)
+    check_refuses(node, server.url, images, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -136,8 +168,8 @@ def test_the_python_client_compares_tuples(
 def test_the_commands_of_the_readme_work_as_printed(node: list[str], tmp_path: Path) -> None:
     """Pasted into a shell after the journey; tiny models and images have the places of the demo's here."""
     text = (EXAMPLES / "README.md").read_text()
-    commands = re.findall(r"^    ((?:python|node) .*)$", text, re.MULTILINE)
-    assert len(commands) == 3
+    commands = re.findall(r"^    ((?:python|node|sh|curl) .*)$", text, re.MULTILINE)
+    assert len(commands) == 6
     for name, mode in (("digits", "branch"), ("digits_full", "full")):
         write_tiny_artifact(tmp_path / f"{name}.onnx", name=name, mode=mode)
         publish(tmp_path / f"{name}.onnx", tmp_path / "models")
@@ -147,25 +179,29 @@ def test_the_commands_of_the_readme_work_as_printed(node: list[str], tmp_path: P
         write_images(tmp_path / "noise", 1, seed=number)[0].rename(target)
     (tmp_path / "examples").mkdir()
     (tmp_path / "examples" / "python").symlink_to(PYTHON)
+    (tmp_path / "examples" / "curl").symlink_to(CURL)
     (tmp_path / "examples" / "node").symlink_to(Path(node[1]).parent)
-    with Server(tmp_path / "models", grpc_port=0) as server:
+    with Server(tmp_path / "models", grpc_port=0, http_port=0) as server:
         for command in commands:
-            words = command.replace("127.0.0.1:8001", server.url).removeprefix("python ")
+            words = command.replace("127.0.0.1:8001", server.url).replace("127.0.0.1:8000", str(server.http_url))
+            words = words.replace("curl ", "curl -sS ", 1).removeprefix("python ")
             shell = f"{shlex.quote(sys.executable)} {words}" if command.startswith("python") else words
             done = subprocess.run(
                 ["bash", "-c", shell], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=TIMEOUT_S
             )
             assert (done.returncode, done.stderr) == (0, ""), command
-            assert len(done.stdout.splitlines()) == (1 if "compare" in command else 2)
+            assert len(done.stdout.splitlines()) == (1 if "compare" in command or "curl --" in command else 2)
 
 
 def test_the_python_clients_import_tritonclient_alone() -> None:
-    """An application needs nothing of Lookalike."""
+    """An application needs nothing of Lookalike, and over HTTP nothing at all."""
+    standard = {"http", "json", "pathlib", "struct", "sys"}
     for file in PYTHON.glob("*.py"):
         tree = ast.walk(ast.parse(file.read_text()))
         names = {alias.name for node in tree if isinstance(node, ast.Import) for alias in node.names}
         names |= {node.module for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.ImportFrom)}
-        assert {name.split(".")[0] for name in names} == {"json", "sys", "pathlib", "numpy", "tritonclient"}
+        packages = {name.split(".")[0] for name in names if name is not None} - standard
+        assert packages == (set() if file.stem == "embed_http" else {"numpy", "tritonclient"})
 
 
 def test_the_proto_file_is_part_of_the_protocol() -> None:

@@ -1,100 +1,28 @@
-"""Conformance of the embedded server and of NVIDIA's tritonserver: the same checks over the same kind of repository.
+"""What starts a server of its own: polling, stray folders, configs for a kind of machine, and no real Triton at all.
 
-The embedded half always runs. The other half is skipped, with the true reason, where real Triton cannot run.
+The checks that run against both servers lie in test_triton_grpc.py and test_triton_rest.py.
 """
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-# Before their import, so that their asserts say what they got.
-pytest.register_assert_rewrite(
-    *(
-        f"tests.shared.conformance.{part}"
-        for part in ("served", "rest", "answers", "parameters", "refusals", "versions")
-    )
-)
+from artifact.repository.publishing import publish, rollback
+from artifact.repository.reading import open_repository
+from artifact.repository.triton_config import read_config, write_config
+from serving.embedded.server import Server
+from serving.embedded.tuning.tune import tune
+from tests.shared.conformance.served import MOVING, TOLERANCE, column, connected, eventually, publish_models
+from tests.shared.pictures import pictures
+from tests.shared.places import SHARED
+from tests.shared.triton_server import TritonServer, unavailable
 
-from artifact.repository.publishing import publish, rollback  # noqa: E402
-from artifact.repository.reading import open_repository  # noqa: E402
-from artifact.repository.triton_config import read_config, write_config  # noqa: E402
-from serving.embedded.server import Server  # noqa: E402
-from serving.embedded.tuning.tune import tune  # noqa: E402
-from tests.shared.conformance import answers, parameters, refusals, versions  # noqa: E402
-from tests.shared.conformance.rest import connected_by_rest  # noqa: E402
-from tests.shared.conformance.served import (  # noqa: E402
-    MOVING,
-    TOLERANCE,
-    Served,
-    column,
-    connected,
-    eventually,
-    publish_models,
-)
-from tests.shared.pictures import pictures  # noqa: E402
-from tests.shared.places import SHARED  # noqa: E402
-from tests.shared.triton_server import TritonServer, unavailable  # noqa: E402
-
-# Pillow warns of a cut-off file in the process that reads it; an error here would be another reason than the server's.
-pytestmark = pytest.mark.filterwarnings("ignore:Corrupt EXIF data:UserWarning")
-CHECKS = (
-    *answers.CHECKS,
-    *parameters.CHECKS,
-    *refusals.CHECKS,
-    *versions.CHECKS,
-)
-GRPC_CHECKS = (*answers.GRPC_CHECKS, *parameters.GRPC_CHECKS, *refusals.GRPC_CHECKS)
-# Those over gRPC first: pytest keeps a server while its place in the list stays the same.
-GRPC_FRONTS = ("embedded-grpc", "triton-grpc")
-FRONTS = (*GRPC_FRONTS, "embedded-rest", "triton-rest")
 ENVIRONMENT = SHARED / "real_triton" / "environment.sh"
-
-
-@pytest.fixture(scope="module", params=FRONTS)
-def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A freshly published repository behind one of the two servers and fronts, which serves the whole module."""
-    kind, _, front = request.param.partition("-")
-    if kind == "triton" and (reason := unavailable()):
-        pytest.skip(f"real Triton cannot run here: {reason}")
-    repository = publish_models(tmp_path_factory.mktemp(request.param))
-    with ExitStack() as stack:
-        if kind == "triton":
-            triton = stack.enter_context(TritonServer(repository))
-            urls = {"grpc": triton.grpc_url, "rest": f"127.0.0.1:{triton.http_port}"}
-        else:
-            server = stack.enter_context(Server(repository, grpc_port=0, http_port=0))
-            urls = {"grpc": server.url, "rest": str(server.http_url)}
-        connect = connected if front == "grpc" else connected_by_rest
-        yield stack.enter_context(connect(urls[front], repository))
-
-
-@pytest.mark.parametrize("check", GRPC_CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("served", GRPC_FRONTS, indirect=True)
-def test_server_conforms_over_grpc(served: Served, check: Callable[[Served], None]) -> None:
-    """Each check of what only gRPC can say; first, for a failed load leaves Triton not ready for good."""
-    check(served)
-
-
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_server_conforms(served: Served, check: Callable[[Served], None]) -> None:
-    """Each check of tests/shared/conformance holds; its docstring says what it is."""
-    check(served)
-
-
-def test_served_repository_is_as_published(served: Served, tmp_path: Path) -> None:
-    """Serving changed no file of the models that stayed as they were."""
-    fresh = publish_models(tmp_path)
-    names = sorted(path.relative_to(fresh) for path in fresh.rglob("*") if path.is_file() and "moving" not in str(path))
-    assert len(names) > 30
-    for name in names:
-        assert _hash(served.repository / name) == _hash(fresh / name), name
 
 
 @pytest.mark.slow
@@ -201,7 +129,3 @@ def test_environment_says_why_it_cannot(tmp_path: Path) -> None:
     assert status == "unavailable"
     assert done.stderr.strip() == f"real Triton cannot run here: {reason}"
     assert reason
-
-
-def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -19,7 +19,7 @@ import tritonclient.grpc as triton
 
 _HERE = Path(__file__).resolve().parent / "real_triton"
 _RESULT = _HERE / "result"
-_START_S, _STOP_S = 120.0, 20.0
+_START_S, _STOP_S, _TRIES = 120.0, 20.0, 3
 _CONTROL = {"explicit": ["--load-model=*"], "poll": ["--repository-poll-secs=1"], "none": []}
 
 
@@ -41,19 +41,50 @@ class TritonServer:
         control: `explicit`: models are loaded and unloaded when asked for; `poll`: when the folder changes, looked at
             once a second; `none`: never after the start.
         config_name: read NAME/configs/<config_name>.pbtxt where a model has it, as on a machine of that kind.
+        cache_mb: size of its response cache; without one it has none.
+        metrics: tell them too, at `metrics_url`.
 
     Raises:
         RuntimeError: real Triton is not available, or did not become ready; the end of its log is in the message.
     """
 
-    def __init__(self, repository: Path, *, control: str = "explicit", config_name: str | None = None) -> None:
-        self.repository, self.control, self.config_name = repository, control, config_name
+    def __init__(
+        self,
+        repository: Path,
+        *,
+        control: str = "explicit",
+        config_name: str | None = None,
+        metrics: bool = False,
+        cache_mb: int = 0,
+    ) -> None:
+        self.repository, self.control, self.config_name, self.metrics = repository, control, config_name, metrics
+        self.cache_mb = cache_mb
         self._cleanup = contextlib.ExitStack()
 
     @property
     def grpc_url(self) -> str:
         """host:port of the gRPC service."""
         return f"127.0.0.1:{self.grpc_port}"
+
+    @property
+    def metrics_url(self) -> str:
+        """host:port of the metrics."""
+        return f"127.0.0.1:{self.metrics_port}"
+
+    @property
+    def pid(self) -> int:
+        """The server's process; its python stubs are children of it."""
+        return self._process.pid
+
+    @property
+    def http_url(self) -> str:
+        """host:port of the REST service."""
+        return f"127.0.0.1:{self.http_port}"
+
+    @property
+    def has_crashed(self) -> bool:
+        """Whether it ended by a fault of its own, or is about to: it says so and may go on hanging."""
+        return "Signal (11) received" in self.log
 
     @property
     def log(self) -> str:
@@ -63,6 +94,18 @@ class TritonServer:
     def __enter__(self) -> TritonServer:
         if reason := unavailable():
             raise RuntimeError(f"real Triton is not available: {reason}")
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                self._start_and_wait()
+            except RuntimeError as error:
+                # A port that was free may be anybody's a second later.
+                if not tries_left or "already in use" not in str(error):
+                    raise
+            else:
+                break
+        return self
+
+    def _start_and_wait(self) -> None:
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="triton-")))
             self._log = folder / "log"
@@ -70,7 +113,6 @@ class TritonServer:
             stack.callback(self._stop)
             self._wait_until_ready()
             self._cleanup = stack.pop_all()
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -83,7 +125,7 @@ class TritonServer:
         backends.mkdir()
         (backends / "python").symlink_to(environment / "python_backend")
         (backends / "onnxruntime").symlink_to(_HERE / "onnxruntime")
-        self.grpc_port, self.http_port = _free_ports(2)
+        self.grpc_port, self.http_port, self.metrics_port = _free_ports(3)
         command = [
             str(environment / "tritonserver"),
             f"--model-repository={self.repository}",
@@ -91,11 +133,13 @@ class TritonServer:
             f"--model-control-mode={self.control}",
             *_CONTROL[self.control],
             *([f"--model-config-name={self.config_name}"] if self.config_name else []),
+            *(_cache_options(environment, self.cache_mb) if self.cache_mb else []),
             "--grpc-address=127.0.0.1",
             f"--grpc-port={self.grpc_port}",
             "--http-address=127.0.0.1",
             f"--http-port={self.http_port}",
-            "--allow-metrics=false",
+            f"--allow-metrics={str(self.metrics).lower()}",
+            f"--metrics-port={self.metrics_port}",
             "--exit-timeout-secs=10",
         ]
         variables = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL_ENV"))}
@@ -137,6 +181,13 @@ class TritonServer:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait(_STOP_S)
+
+
+def _cache_options(environment: Path, cache_mb: int) -> list[str]:
+    """The options of tritonserver's local response cache, whose library lies in the wheel beside the server's."""
+    server = (environment / "tritonserver").resolve()
+    caches = next(folder / "caches" for folder in server.parents if (folder / "caches").is_dir())
+    return [f"--cache-directory={caches}", f"--cache-config=local,size={cache_mb * 2**20}"]
 
 
 def _free_ports(count: int) -> list[int]:

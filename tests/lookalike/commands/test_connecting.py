@@ -13,7 +13,7 @@ from lookalike.commands.connecting import open_scorer
 from rows.vectors.table import VectorTable
 from tests.shared.busy_server import FULL, Load
 from tests.shared.scored_images import expected_vectors, publish_models, write_images
-from tests.shared.secure_server import secure_server
+from tests.shared.secure_server import secure_server, served_by
 
 MODEL = "triplet_branch"
 
@@ -60,7 +60,7 @@ def test_score_without_patience_fails_at_once_where_the_server_is_busy(
     repository = publish_models(tmp_path / "repository", tmp_path / "files", models=[MODEL])
     images = write_images(tmp_path / "images", 4)  # one batch
     load = Load(refusals=2)
-    with secure_server(repository, service=load.service()) as port:
+    with served_by(load.service(), repository) as port:
         options = ["--model", MODEL, "--url", f"127.0.0.1:{port}", "--send", "pixels"]
         command = ["score", str(images[0].parent), *options, "--output", str(tmp_path / "vectors")]
         assert main([*command, "--retry", "0"]) == 1

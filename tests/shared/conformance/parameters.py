@@ -1,4 +1,7 @@
-"""Parameters of requests and tensors: honoured, or refused with the status and text that tritonserver 2.51 gives."""
+"""Parameters of requests and tensors: honoured, or refused with the status and text that tritonserver 2.51 gives.
+
+The tables are run by tests/serving/test_grpc_requests.py, a test a row; the checks by test_triton_grpc.py.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +36,7 @@ TAKEN = {
     "triton_enable_empty_final_response": ("bool_param",),
 }
 ANY_NAME = ("foo", "binary_data_output", "headers", "classification", "lookalike.digest", "")
+NAMES = (*TAKEN, *ANY_NAME, "triton_foo", "triton_final_response")
 REGION, SIZE, OFFSET = "shared_memory_region", "shared_memory_byte_size", "shared_memory_offset"
 RESERVED = (
     "parameter keys starting with 'triton_' are reserved for Triton usage. Only the following keys starting with "
@@ -135,39 +139,17 @@ CASES: dict[str, tuple[Refusal, Spoil]] = {
 }
 
 
-def parameters_of_requests_have_their_kinds(served: Served) -> None:
-    """Every kind of value of every known name and of names that anybody may choose: taken, or refused."""
-    for name in (*TAKEN, *ANY_NAME, "triton_foo", "triton_final_response"):
-        for kind, value in VALUES.items():
-            message = request("pets", {"image": some_pixels(1)})
-            setattr(message.parameters[name], kind, value)
-            answer, refusal = served.answer_or_refusal(
-                lambda message=message: served.stub.ModelInfer(message, timeout=TIMEOUT_S)
-            )
-            expected = None
-            if name in TAKEN and kind not in TAKEN[name]:
-                expected = _invalid(f"invalid value type for '{name}' parameter, expected {' or '.join(TAKEN[name])}.")
-            elif name in ANY_NAME and kind == "uint64_param":
-                expected = _invalid(
-                    f"invalid value type for '{name}' parameter, expected int64_param, bool_param, or string_param."
-                )
-            elif name.startswith("triton_") and name not in TAKEN:
-                expected = _invalid(RESERVED)
-            assert refusal == expected, (name, kind)
-            if expected is None:
-                require_close(read(answer), BRANCH.outputs({"image": some_pixels(1)}))
-
-
-def parameters_of_tensors_are_refused_in_tritons_words(served: Served) -> None:
-    """Every case of the table above, over a call and in a stream; then the server still answers."""
-    for name, (expected, spoil) in CASES.items():
-        message = request("pets", {"image": some_pixels(1)})
-        spoil(message)
-        got = served.refusal(lambda message=message: served.stub.ModelInfer(message, timeout=TIMEOUT_S))
-        assert got == expected, name
-        (answer,) = served.stub.ModelStreamInfer(iter([message]), timeout=TIMEOUT_S)
-        assert answer.error_message == expected[1], name
-    require_close(served.infer("pets", {"image": some_pixels(2)}), BRANCH.outputs({"image": some_pixels(2)}))
+def refusal_of(name: str, kind: str) -> Refusal | None:
+    """The refusal of a request's parameter with a value of a kind; None where it is taken."""
+    if name in TAKEN and kind not in TAKEN[name]:
+        return _invalid(f"invalid value type for '{name}' parameter, expected {' or '.join(TAKEN[name])}.")
+    if name in ANY_NAME and kind == "uint64_param":
+        return _invalid(
+            f"invalid value type for '{name}' parameter, expected int64_param, bool_param, or string_param."
+        )
+    if name.startswith("triton_") and name not in TAKEN:
+        return _invalid(RESERVED)
+    return None
 
 
 def unknown_parameters_of_tensors_change_nothing(served: Served) -> None:
@@ -255,8 +237,6 @@ def _elements(raw: bytes) -> list[bytes]:
 
 
 GRPC_CHECKS = (
-    parameters_of_requests_have_their_kinds,
-    parameters_of_tensors_are_refused_in_tritons_words,
     unknown_parameters_of_tensors_change_nothing,
     a_class_count_counts_once,
 )

@@ -1,6 +1,6 @@
 """Wrong requests: each is refused with the status and the very text that tritonserver 2.51 gives, and harms no other.
 
-The table of single requests lies in conformance/cases.py.
+The table of single requests lies in conformance/cases.py, a test a row.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tritonclient.grpc import service_pb2_grpc as services
 
 from artifact.images.image_batch import BadImagesError, load_batch, parse_bad_images
 from artifact.images.limits import SERVER_LIMITS
-from tests.shared.conformance.cases import CASES, some_pixels
+from tests.shared.conformance.cases import some_pixels
 from tests.shared.conformance.served import (
     BRANCH,
     FULL,
@@ -29,17 +29,6 @@ from tests.shared.conformance.served import (
 from tests.shared.pictures import pictures
 
 NOT_AN_IMAGE = "not an image in any of JPEG, PNG, WEBP, GIF, BMP, TIFF, PPM (starts with b'not an i')"
-
-
-def wrong_requests_are_refused_in_tritons_words(served: Served) -> None:
-    """Every case of the table below, with a request id and without; then the server still answers."""
-    for name, case in CASES.items():
-        for id_, prefix in (("", "[request id: <id_unknown>] "), ("a7", "[request id: a7] ")):
-            message = case.message(id_)
-            with contextlib.suppress(Untold):
-                got = served.refusal(lambda message=message: served.stub.ModelInfer(message, timeout=TIMEOUT_S))
-                assert got == (case.status, case.text.replace("{prefix}", prefix)), name
-    _require_alive(served)
 
 
 def absurd_sizes_are_refused(served: Served) -> None:
@@ -177,7 +166,6 @@ def _local_refusal(streams: dict[str, list[bytes]]) -> str:
 
 
 CHECKS = (
-    wrong_requests_are_refused_in_tritons_words,
     absurd_sizes_are_refused,
     unknown_models_are_refused_by_every_method,
     bad_images_are_named_by_row_and_stream,

@@ -48,7 +48,7 @@ def exchange(
     """One request on a connection of its own: status, headers with names in lower case, body."""
     connection = http.client.HTTPConnection(url, timeout=TIMEOUT_S)
     try:
-        connection.putrequest(method, path, skip_accept_encoding=True)
+        connection.putrequest(method, path, skip_host="Host" in (headers or {}), skip_accept_encoding=True)
         for name, value in (headers or {}).items():
             connection.putheader(name, value)
         if body or method == "POST":
@@ -164,6 +164,15 @@ def rest_request(message: Any) -> tuple[str, bytes, dict[str, str]]:
     head = json.dumps(told).encode()
     path = _of_model_named(message.model_name, message.model_version) + "/infer"
     return path, head + b"".join(message.raw_input_contents), {HEADER_LENGTH: str(len(head))}
+
+
+def can_be_told(message: Any) -> bool:
+    """Whether REST has words for a ModelInferRequest."""
+    try:
+        rest_request(message)
+    except Untold:
+        return False
+    return True
 
 
 def _input(message: Any, index: int) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Conformance of a server over a published repository: the same checks for real Triton and the embedded server.
 
-Checks are functions of one `Served`; tests/serving/test_triton.py runs every one of them against both servers. They
+Checks are functions of one `Served`; tests/serving/test_triton_grpc.py runs each against both servers. They
 lie in conformance/answers.py (right requests), conformance/refusals.py (wrong ones) and conformance/versions.py
 (publishing while it serves). This file holds what they share: the repository, the connection and the requests.
 
@@ -197,6 +197,14 @@ def require_close(got: Mapping[str, Array], expected: Mapping[str, Array]) -> No
         assert got[name].dtype == np.float32
         assert got[name].shape == values.shape
         np.testing.assert_allclose(got[name], values, rtol=0, atol=TOLERANCE, err_msg=name)
+
+
+def require_unchanged(repository: Path, fresh: Path) -> None:
+    """Every file of a freshly published repository is in the served one, byte for byte, but for those of `moving`."""
+    names = sorted(path.relative_to(fresh) for path in fresh.rglob("*") if path.is_file() and "moving" not in str(path))
+    assert len(names) > 30
+    for name in names:
+        assert (repository / name).read_bytes() == (fresh / name).read_bytes(), name
 
 
 def eventually(holds: Callable[[], bool], what: str) -> None:

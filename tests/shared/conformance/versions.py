@@ -32,6 +32,7 @@ from tests.shared.pictures import pictures
 
 IMAGES = [pictures()["jpeg"], pictures()["png, alpha"]]
 SECOND_SEED = 40
+GONE = "has no available versions"
 
 
 def versions_come_and_go(served: Served) -> None:
@@ -48,7 +49,11 @@ def versions_come_and_go(served: Served) -> None:
 
 
 def loads_and_unloads_under_traffic(served: Served) -> None:
-    """A branch and full artifacts of every kind: while they come and go an answer is right, or says that it is gone."""
+    """A branch and full artifacts of every kind: while they come and go an answer is right, or says that it is gone.
+
+    Of an ensemble Triton may say that its step is gone. How many requests meet the gap differs: all of a model may wait
+    behind one that loads.
+    """
     done = threading.Event()
     models = (BRANCH, *FULL)
     seen = {model.name: {"right": 0, "gone": 0} for model in models}
@@ -64,14 +69,21 @@ def loads_and_unloads_under_traffic(served: Served) -> None:
                 if refusal is None:
                     require_close(answer, expected)
                 else:
-                    assert refusal == ("NOT_FOUND", f"Request for unknown model: '{name}' has no available versions")
+                    gone = [
+                        f"Request for unknown model: '{one}' has no available versions" for one in (name, model.name)
+                    ]
+                    assert refusal[0] == "NOT_FOUND"
+                    assert refusal[1] in gone
                 seen[model.name]["right" if refusal is None else "gone"] += 1
+
+    def is_enough() -> bool:
+        return min(counts["right"] for counts in seen.values()) >= 5 <= sum(counts["gone"] for counts in seen.values())
 
     with ThreadPoolExecutor(len(models)) as pool:
         asking = [pool.submit(ask_until_done, model) for model in models]
         try:
             deadline = time.monotonic() + TIMEOUT_S
-            while min(min(counts.values()) for counts in seen.values()) < 5 and time.monotonic() < deadline:
+            while not is_enough() and time.monotonic() < deadline:
                 for model in models:
                     served.call("RepositoryModelUnload", model_name=model.name)
                     served.call("RepositoryModelLoad", model_name=f"{model.name}_encoded")
@@ -81,7 +93,7 @@ def loads_and_unloads_under_traffic(served: Served) -> None:
             done.set()
         for one in asking:
             one.result(TIMEOUT_S)
-    assert all(all(counts.values()) for counts in seen.values()), seen
+    assert is_enough(), seen
     for model in models:
         config = served.call("ModelConfig", name=model.name).config
         assert config.parameters["lookalike.digest.1"].string_value == _digest(served, 1, model.name)

@@ -1,4 +1,4 @@
-"""TLS and tokens, against the project's own gRPC service behind them."""
+"""TLS and tokens of clients, against the server's own."""
 
 from __future__ import annotations
 
@@ -96,11 +96,14 @@ def test_a_token_goes_with_every_call(repository: Path, images: list[Path], monk
     """From the option, or from the environment; without it the server's refusal is one line, not tried again."""
     with secure_server(repository, token="s3cret/+=") as port:
         check_embeds(images, port, token="s3cret/+=")
-        for token in (None, "wrong"):
+        for token, why in (
+            (None, "a token is needed: authorization: Bearer TOKEN"),
+            ("wrong", "the token is not known"),
+        ):
             error = failure(port, token=token)
             assert type(error) is ServerError
             assert str(error) == (
-                f"the server wants to know who asks: got a token is needed (127.0.0.1:{port}); "
+                f"the server wants to know who asks: got {why} (127.0.0.1:{port}); "
                 "give it a token or a client certificate that it takes"
             )
         monkeypatch.setenv(TOKEN_VARIABLE, "s3cret/+=")

@@ -15,7 +15,7 @@ from serving.client.scorer import Scorer
 from serving.embedded.server import Server
 from tests.shared.busy_server import FULL, TOO_MANY, Load, Refusal
 from tests.shared.scored_images import expected_vectors
-from tests.shared.secure_server import secure_server
+from tests.shared.secure_server import served_by
 from tests.shared.waiting import eventually
 
 MODEL = "triplet_branch"
@@ -30,7 +30,7 @@ def test_every_try_has_the_whole_deadline_and_waits_are_no_part_of_its_time(
     monkeypatch.setattr("serving.client.connections.patience.BUSY_FIRST_S", 0.6)
     load = Load(refusals=2)
     with (
-        secure_server(repository, service=load.service()) as port,
+        served_by(load.service(), repository) as port,
         Scorer(MODEL, url=f"127.0.0.1:{port}", send="pixels", timeout_s=1.2) as scorer,
     ):
         np.testing.assert_allclose(scorer.embed(images[:4]), expected_vectors(images[:4]), atol=1e-5)
@@ -46,7 +46,7 @@ def test_a_server_that_was_busy_answers_and_is_left_in(repository: Path, images:
     """It is asked again, without a word of a server that went away."""
     load, lines = Load(refusals=3, refusal=refusal), list[str]()
     with (
-        secure_server(repository, service=load.service()) as port,
+        served_by(load.service(), repository) as port,
         Scorer(MODEL, url=f"127.0.0.1:{port}", send="pixels", batch_size=4, report=lines.append) as scorer,
     ):
         np.testing.assert_allclose(scorer.embed(images), expected_vectors(images), atol=1e-5)
@@ -60,7 +60,7 @@ def test_the_work_of_a_busy_server_goes_to_an_idle_one(repository: Path, images:
     """At once: it is no waiting, so no patience is needed; and few calls try the busy one first."""
     load, lines = Load(refusals=10**6), list[str]()
     with (
-        secure_server(repository, service=load.service()) as busy,
+        served_by(load.service(), repository) as busy,
         Server(repository, grpc_port=0) as idle,
         Scorer(
             MODEL,
@@ -82,7 +82,7 @@ def test_busy_servers_are_used_again_when_they_have_room(repository: Path, image
     """Both refuse at first; then both answer."""
     loads = [Load(refusals=5), Load(refusals=9)]
     with ExitStack() as servers:
-        ports = [servers.enter_context(secure_server(repository, service=load.service())) for load in loads]
+        ports = [servers.enter_context(served_by(load.service(), repository)) for load in loads]
         url = [f"127.0.0.1:{port}" for port in ports]
         scorer = servers.enter_context(Scorer(MODEL, url=url, send="pixels", batch_size=1))
         for _ in range(40):
@@ -99,7 +99,7 @@ def test_without_patience_busy_servers_are_an_error_at_once(
     """One line, after one try of each."""
     loads = [Load(refusals=10**6) for _ in range(num_servers)]
     with ExitStack() as servers:
-        ports = [servers.enter_context(secure_server(repository, service=load.service())) for load in loads]
+        ports = [servers.enter_context(served_by(load.service(), repository)) for load in loads]
         url = [f"127.0.0.1:{port}" for port in ports]
         scorer = servers.enter_context(Scorer(MODEL, url=url, send="pixels", retry_s=0))
         with pytest.raises(BusyError) as error:
@@ -113,7 +113,7 @@ def test_patience_with_a_busy_server_ends_with_its_words(repository: Path, image
     """After retry_s, as where a server is away; asked several times until then, with waits between."""
     load = Load(refusals=10**6)
     with (
-        secure_server(repository, service=load.service()) as port,
+        served_by(load.service(), repository) as port,
         Scorer(MODEL, url=f"127.0.0.1:{port}", send="pixels", retry_s=0.3) as scorer,
         pytest.raises(BusyError, match=f"^the server takes no requests now: got {FULL[1]} "),
     ):
@@ -124,7 +124,7 @@ def test_patience_with_a_busy_server_ends_with_its_words(repository: Path, image
 def test_a_busy_server_is_waited_for_while_another_is_away(repository: Path, images: list[Path]) -> None:
     """Neither takes the call at first."""
     load = Load(refusals=4)
-    with secure_server(repository, service=load.service()) as port:
+    with served_by(load.service(), repository) as port:
         with Server(repository, grpc_port=0) as gone:
             scorer = Scorer(MODEL, url=[gone.url, f"127.0.0.1:{port}"], send="pixels", batch_size=4)
         with scorer:
@@ -136,7 +136,7 @@ def test_a_busy_server_is_waited_for_while_another_is_away(repository: Path, ima
 def test_a_server_that_is_busy_when_it_is_connected_to_is_waited_for(repository: Path, retry_s: float) -> None:
     """For as long as retry_s, and not at all with 0."""
     load = Load(refusals=0, metadata_refusals=2)
-    with secure_server(repository, service=load.service()) as port:
+    with served_by(load.service(), repository) as port:
         if retry_s:
             Scorer(MODEL, url=f"127.0.0.1:{port}", retry_s=retry_s).close()
             assert load.metadata_refusals == 0
@@ -150,7 +150,7 @@ def test_confirming_waits_for_a_busy_server(repository: Path) -> None:
     """It is asked until it has said which artifact answers; that it was busy is no news."""
     load, lines = Load(refusals=0), list[str]()
     with (
-        secure_server(repository, service=load.service()) as port,
+        served_by(load.service(), repository) as port,
         Scorer(MODEL, url=f"127.0.0.1:{port}", report=lines.append) as scorer,
     ):
         load.metadata_refusals = 2
@@ -167,7 +167,7 @@ def test_confirming_takes_the_word_of_an_idle_server(
     """Whatever the patience; the other one is left out until it has been asked too."""
     load = Load(refusals=0)
     with ExitStack() as servers:
-        port = servers.enter_context(secure_server(repository, service=load.service()))
+        port = servers.enter_context(served_by(load.service(), repository))
         url = f"127.0.0.1:{port}"
         idle = servers.enter_context(Server(repository, grpc_port=0))
         gone = servers.enter_context(Server(repository, grpc_port=0)) if other == "away" else None
@@ -191,7 +191,7 @@ def test_confirming_without_patience_is_an_error_where_all_are_busy(repository: 
     """One line, after one question to each at most."""
     loads = [Load(refusals=0) for _ in range(num_servers)]
     with ExitStack() as servers:
-        ports = [servers.enter_context(secure_server(repository, service=load.service())) for load in loads]
+        ports = [servers.enter_context(served_by(load.service(), repository)) for load in loads]
         url = [f"127.0.0.1:{port}" for port in ports]
         scorer = servers.enter_context(Scorer(MODEL, url=url, retry_s=0))
         eventually(lambda: set(scorer.servers.values()) == {"answers"}, "all are there")
@@ -205,7 +205,7 @@ def test_no_deadline_at_all_waits_as_long_as_a_full_queue_lasts(repository: Path
     """An infinite timeout_s is none, and not one that has passed."""
     load = Load(refusals=2)
     with (
-        secure_server(repository, service=load.service()) as port,
+        served_by(load.service(), repository) as port,
         Scorer(MODEL, url=f"127.0.0.1:{port}", send="pixels", timeout_s=math.inf) as scorer,
     ):
         np.testing.assert_allclose(scorer.embed(images[:4]), expected_vectors(images[:4]), atol=1e-5)

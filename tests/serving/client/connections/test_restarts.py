@@ -27,7 +27,7 @@ from serving.embedded.over_grpc.service import GrpcService
 from serving.embedded.server import Server
 from serving.protocol import DIGEST_IN_ANSWER
 from tests.shared.scored_images import expected_vectors, publish_models
-from tests.shared.secure_server import secure_server
+from tests.shared.secure_server import served_by
 from tests.shared.serving_urls import ServerProcess, free_port
 
 MODEL = "triplet_branch"
@@ -94,8 +94,8 @@ def test_a_server_killed_and_started_again_costs_a_pause_and_nothing_else(tmp_pa
 class NamelessService(GrpcService):
     """Answers as Triton does: with a version, without a digest."""
 
-    def _infer(self, request: Any, context: grpc.ServicerContext) -> Any:
-        response = super()._infer(request, context)
+    def _infer(self, *call: Any) -> Any:
+        response = super()._infer(*call)
         del response.parameters[DIGEST_IN_ANSWER]
         return response
 
@@ -107,7 +107,7 @@ def test_a_restart_is_noticed_where_answers_name_no_digest(
     """The version is the same, the artifact another: whether or not a call failed between, ModelConfig tells."""
     monkeypatch.setattr("serving.client.connections.fleet_server._IDLE_S", 3600 if failing else 0)
     other = publish_models(tmp_path / "repository", tmp_path / "files", seed=1, models=[MODEL])
-    with secure_server(repository, service=NamelessService) as port:
+    with served_by(NamelessService, repository) as port:
         scorer = Scorer(MODEL, url=f"127.0.0.1:{port}", send="pixels")
         np.testing.assert_allclose(scorer.embed(images), expected_vectors(images), atol=1e-5)
     with scorer, ThreadPoolExecutor(1) as pool:
@@ -115,7 +115,7 @@ def test_a_restart_is_noticed_where_answers_name_no_digest(
             waiting = pool.submit(scorer.embed, images)
             while "answers" in scorer.servers.values():
                 assert not waiting.done()
-        with secure_server(other, service=NamelessService, port=port):
+        with served_by(NamelessService, other, port=port):
             if not failing:
                 waiting = pool.submit(scorer.embed, images)
             with pytest.raises(ServerError, match=r"changed model .* got version 1 with digest"):

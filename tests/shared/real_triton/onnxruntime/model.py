@@ -31,23 +31,42 @@ class TritonPythonModel:
         self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self.inputs = [tensor["name"] for tensor in config["input"]]
         self.outputs = [tensor["name"] for tensor in config["output"]]
+        self.has_batch = int(config.get("max_batch_size", 0)) > 0
+        self.scalars = {node.name for node in self.session.get_inputs() if not node.shape}
 
     def execute(self, requests):
-        """One run for all the requests that Triton's dynamic batcher put together."""
-        feeds = [
-            {name: pb_utils.get_input_tensor_by_name(request, name).as_numpy() for name in self.inputs}
-            for request in requests
-        ]
+        """One run for all the requests that Triton's dynamic batcher put together; without a batch one for each."""
+        feeds = [self.feeds(request) for request in requests]
+        if not self.has_batch:
+            return [answer(self.outputs, self.run(feed)) for feed in feeds]
         whole = {name: np.concatenate([feed[name] for feed in feeds]) for name in self.inputs}
-        outputs = self.session.run(self.outputs, whole)
         cuts = np.cumsum([len(feed[self.inputs[0]]) for feed in feeds])[:-1]
-        parts = [np.split(output, cuts) for output in outputs]
-        return [
-            pb_utils.InferenceResponse(
-                [
-                    pb_utils.Tensor(name, np.ascontiguousarray(part[i]))
-                    for name, part in zip(self.outputs, parts, strict=True)
-                ]
-            )
-            for i in range(len(requests))
-        ]
+        parts = [np.split(output, cuts) for output in self.run(whole)]
+        return [answer(self.outputs, [part[i] for part in parts]) for i in range(len(requests))]
+
+    def feeds(self, request):
+        """{input: array} of those inputs that a request has."""
+        found = {name: pb_utils.get_input_tensor_by_name(request, name) for name in self.inputs}
+        arrays = {name: tensor.as_numpy() for name, tensor in found.items() if tensor is not None}
+        return {name: array.reshape(()) if name in self.scalars else array for name, array in arrays.items()}
+
+    def run(self, feeds):
+        """Outputs in order. onnxruntime's Python takes and gives text where Triton has bytes."""
+        text = {name: decoded(array) if array.dtype == object else array for name, array in feeds.items()}
+        outputs = self.session.run(self.outputs, text)
+        return [encoded(output) if output.dtype == object else output for output in outputs]
+
+
+def answer(names, arrays):
+    """A response; a scalar has one dimension, as in NVIDIA's backend."""
+    return pb_utils.InferenceResponse(
+        [pb_utils.Tensor(name, np.ascontiguousarray(array)) for name, array in zip(names, arrays, strict=True)]
+    )
+
+
+def decoded(array):
+    return np.array([element.decode() for element in array.ravel()], dtype=object).reshape(array.shape)
+
+
+def encoded(array):
+    return np.array([element.encode() for element in array.ravel()], dtype=object).reshape(array.shape)
