@@ -42,9 +42,31 @@ BENCHMARKS: dict[str, str] = {
     "busy": "benchmarks.busy",
     "minute": "benchmarks.minute",
     "pretrained": "benchmarks.pretrained",
+    "watching": "benchmarks.watching",
     "gpu": "benchmarks.gpu",
+    "cache": "benchmarks.cache",
+    "serving": "benchmarks.serving.figures",
+    "malformed": "benchmarks.faults.malformed",
+    "soak": "benchmarks.faults.soak",
+    "restarts": "benchmarks.faults.restarts",
+    "reloads": "benchmarks.faults.reloads",
+    "fronts": "benchmarks.fronts.comparison",
 }
-LONG = ("busy", "emoji", "families", "gpu", "int8_schemes", "memory", "minute", "omniglot", "pretrained")
+LONG = (
+    "busy",
+    "emoji",
+    "families",
+    "fronts",
+    "gpu",
+    "int8_schemes",
+    "malformed",
+    "memory",
+    "minute",
+    "omniglot",
+    "pretrained",
+    "serving",
+    "soak",
+)
 """Of more than ten minutes, or for another machine: they run only where they are named."""
 DATA_VARIABLE = "LOOKALIKE_OMNIGLOT"
 RESULTS = Path(__file__).parent / "results"
