@@ -7,7 +7,8 @@ FOR_DEMO := $(VENV)/.installed-demo
 FOR_TESTS := $(VENV)/.installed-tests
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
-TRITON := PYTHON=$(PYTHON) tests/shared/real_triton/environment.sh
+REAL := tests/shared/real_triton
+TRITON := PYTHON=$(PYTHON) $(REAL)/environment.sh && $(REAL)/perf_analyzer.sh
 
 .PHONY: install demo test test-slow check bench triton clean
 
@@ -55,7 +56,8 @@ bench: $(FOR_TESTS)
 # Only the conformance tests, against real tritonserver from wheels in an environment of its own.
 triton: $(FOR_TESTS)
 	@$(TRITON)
-	$(PYTEST) tests/serving/test_triton.py tests/serving/test_golden_chain.py
+	$(PYTEST) $(wildcard tests/serving/test_*triton*.py) tests/serving/test_grpc_requests.py tests/serving/test_rest_requests.py \
+	    tests/serving/test_golden_chain.py tests/serving/test_perf_analyzer.py
 
 clean:
 	rm -rf $(VENV) demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -20,7 +20,7 @@ def embed(client: triton.InferenceServerClient, model: str, files: list[str]) ->
     images = np.array([[Path(file).read_bytes()] for file in files], dtype=object)  # [N, 1]
     image = triton.InferInput("image", images.shape, "BYTES")
     image.set_data_from_numpy(images)
-    # behind a proxy that wants a token: infer(..., headers={"authorization": "Bearer ..."})
+    # behind a token: infer(..., headers={"authorization": "Bearer ..."})
     answer = client.infer(model + "_encoded", [image], client_timeout=60)
     return answer.as_numpy("embedding")
 
@@ -28,7 +28,7 @@ def embed(client: triton.InferenceServerClient, model: str, files: list[str]) ->
 def main() -> int:
     """Embed the files named on the command line."""
     url, model, *files = sys.argv[1:]
-    # behind a proxy that speaks TLS: InferenceServerClient(url, ssl=True, root_certificates="ca.pem")
+    # behind TLS: InferenceServerClient(url, ssl=True, root_certificates="ca.pem")
     with triton.InferenceServerClient(url) as client:
         for first in range(0, len(files), IMAGES_PER_REQUEST):
             some = files[first : first + IMAGES_PER_REQUEST]
