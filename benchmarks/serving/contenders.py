@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +16,13 @@ from pathlib import Path
 import tritonclient.grpc as triton_client
 
 from benchmarks.serving.networks import PLAIN
-from serving.embedded.options import ServerOptions
 from tests.shared.serving_urls import free_port
 from tests.shared.triton_server import TritonServer
 
 MLSERVER = Path(__file__).parent / "mlserver"
 _READY_S = 60.0
 _LISTENS = re.compile(r"on (127\.0\.0\.1:\d+) \(gRPC\)(?: and (127\.0\.0\.1:\d+) \(HTTP\))?")
+_TUNED = re.compile("was measured: it runs as|runs as measured here")
 
 
 @dataclass(frozen=True)
@@ -35,26 +35,39 @@ class Running:
 
 
 @contextmanager
-def ours(repository: Path, *words: str, environment: dict[str, str] | None = None) -> Iterator[Running]:
-    """`lookalike serve` with its defaults, and more words where they are given."""
-    ports = ["--grpc-port", "0", "--http-port", "0"]
-    if "metrics_port" in ServerOptions.__dataclass_fields__:
-        ports += ["--metrics-port", "0"]
-    command = [sys.executable, "-m", "lookalike", "serve", str(repository), *ports, *words]
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=os.environ | (environment or {})
-    )
+def ours(
+    repository: Path, *words: str, tuned_in: Path | None = None, environment: dict[str, str] | None = None
+) -> Iterator[Running]:
+    """`lookalike serve` with its defaults, and more words where they are given.
+
+    Args:
+        tuned_in: it tunes itself before it is given, and keeps what it measured there; None: it does not tune itself.
+            Nothing is tuned while others are measured.
+    """
+    ports = ["--grpc-port", "0", "--http-port", "0", "--metrics-port", "0"]
+    tuning = ["--no-auto-tune"] if tuned_in is None else []
+    command = [sys.executable, "-m", "lookalike", "serve", str(repository), *ports, *tuning, *words]
+    cache = {} if tuned_in is None else {"XDG_CACHE_HOME": str(tuned_in.absolute())}
+    environment = os.environ | cache | (environment or {})
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment)
     try:
-        assert process.stderr is not None
-        lines: list[str] = []
-        while (found := _LISTENS.search(lines[-1] if lines else "")) is None:
-            lines.append(process.stderr.readline())
-            if not lines[-1]:
-                raise RuntimeError("".join(lines))
-        yield Running(found[1], found[2], process.pid)
+        urls, *_ = _told(process, [_LISTENS] if tuned_in is None else [_LISTENS, _TUNED])
+        yield Running(urls[1], urls[2], process.pid)
     finally:
         process.terminate()
         process.communicate(timeout=30)
+
+
+def _told(process: subprocess.Popen[str], what: Sequence[re.Pattern[str]]) -> list[re.Match[str]]:
+    """Read what a server says until it has told all of some things, in any order."""
+    assert process.stderr is not None
+    lines, found = list[str](), dict[re.Pattern[str], re.Match[str]]()
+    while len(found) < len(what):
+        lines.append(process.stderr.readline())
+        if not lines[-1]:
+            raise RuntimeError("".join(lines))
+        found |= {each: match for each in what if (match := each.search(lines[-1]))}
+    return [found[each] for each in what]
 
 
 @contextmanager

@@ -37,6 +37,7 @@ NETWORKS = {"resnet18": 3.0, "mobilenetv3_small_100": 2.0}
 CONCURRENCIES = (1, 4, 16, 64)
 ROUNDS = 5
 HOME, PARTIAL = Path("build/serving"), Path("build/benchmark-serving.json")
+TUNING = HOME / "tuning"
 WANTED = {
     "resnet18": {"of_triton": 1.0, "of_triton_fp32": 1.0, "of_mlserver": 1.6, "cpu": 0.95, "cpu_16": 0.97},
     "mobilenetv3_small_100": {"of_triton": 1.1, "of_triton_fp32": 1.3, "of_mlserver": 5, "cpu": 0.75, "cpu_16": 0.92},
@@ -68,7 +69,7 @@ def _measure(arms: Arms, network: Network, rounds: int, window_s: float) -> dict
     found: dict[str, dict[int, list[Arm]]] = {}
     result: dict[str, Any] = {"alone": alone}
     with ExitStack() as stack:
-        own = stack.enter_context(ours(network.repository))
+        own = stack.enter_context(ours(network.repository, tuned_in=TUNING))
         contenders: dict[str, tuple[Running, str, Path]] = {"ours": (own, MODEL, network.data["pixels"])}
         for share in shares():
             server = stack.enter_context(triton(network.for_triton(share)))
@@ -170,7 +171,7 @@ def _beside_mlserver(arms: Arms, network: Network, rounds: int, window_s: float)
     found: dict[int, dict[str, list[float]]] = {}
     pixels = network.floats.with_name("pixels.npy")
     with ExitStack() as stack:
-        own = stack.enter_context(ours(network.repository))
+        own = stack.enter_context(ours(network.repository, tuned_in=TUNING))
         other = stack.enter_context(mlserver(network.plain.resolve(), HOME.resolve(), threads=available_cores()))
         contenders = {"ours": (own, MODEL, "UINT8", pixels), "mlserver": (other, PLAIN, "FP32", network.floats)}
         for round_ in range(rounds):
@@ -196,7 +197,10 @@ def _jpeg(arms: Arms, network: Network, rounds: int, window_s: float) -> dict[st
     """Files of 640x480 in, beside what decoding, resizing and onnxruntime take of both cores together."""
     speeds: list[float] = []
     limits: list[float] = []
-    with tempfile.TemporaryDirectory(prefix="lookalike-serving-") as name, ours(network.repository) as server:
+    with (
+        tempfile.TemporaryDirectory(prefix="lookalike-serving-") as name,
+        ours(network.repository, tuned_in=TUNING) as server,
+    ):
         home = Path(name)
         (home / "models").symlink_to(network.repository.resolve())
         folders = write_photographs(home / "photographs", 480)

@@ -44,16 +44,17 @@ class Branch(nn.Module):
         # (x / 255 - mean) / std as one multiply and one add; not persistent: they follow from the base network
         scale = 1.0 / (255.0 * torch.tensor(list(std), dtype=torch.float64))
         shift = -torch.tensor(list(mean), dtype=torch.float64) / torch.tensor(list(std), dtype=torch.float64)
-        self.register_buffer("scale", scale.float().view(1, 1, 1, 3), persistent=False)
-        self.register_buffer("shift", shift.float().view(1, 1, 1, 3), persistent=False)
+        self.register_buffer("scale", scale.float().view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("shift", shift.float().view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.features(images))
 
     def features(self, images: Tensor) -> Tensor:
         """Output of the base network: uint8 [N, H, W, 3] -> float [N, num_features]."""
-        # the permuted view of NHWC pixels is channels_last already, the layout that convolutions like best on CPUs
-        planes = (images.to(torch.float32) * self.scale + self.shift).permute(0, 3, 1, 2)
+        # The permuted view of NHWC pixels is channels_last already, the layout that convolutions like best on CPUs.
+        # It comes first: onnxruntime repeats three numbers an image row by row ten times as slowly as one a plane.
+        planes = images.permute(0, 3, 1, 2).to(torch.float32) * self.scale + self.shift
         features: Tensor = self.base(planes)
         return features
 
