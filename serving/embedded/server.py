@@ -262,7 +262,10 @@ def serve(server: Server) -> None:
         log.info(f"serving {names} on {server.url} (gRPC){http}{metrics}", "start")
         signals.wait()
         drain = f"answering for {options.drain_s:g} s more, then " if options.drain_s else ""
-        log.info(f"stopping: {drain}requests in flight may take {options.grace_s:g} s more", "stop")
+        log.info(
+            f"stopping: {drain}requests in flight may take {options.grace_s:g} s more; a second signal ends it at once",
+            "stop",
+        )
         stopping = threading.Thread(target=_stop, args=(server, signals.wake), name="lookalike-stop")
         stopping.start()
         if signals.wait():
