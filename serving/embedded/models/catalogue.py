@@ -13,7 +13,7 @@ from artifact.errors import ModelNotFoundError
 from artifact.repository.reading import PublishedModel, Repository, has_name_form
 from serving.embedded.models.families import SUFFIXES, name_parts, names_of
 from serving.embedded.models.folders import require_no_link_out
-from serving.embedded.models.plain_model import PlainModel, read_plain_model
+from serving.embedded.models.plain.model import PlainModel, read_plain_model
 
 Snapshot = tuple[tuple[str, int, int, int], ...]
 _MOST_FILES = 100_000

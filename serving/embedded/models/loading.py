@@ -27,9 +27,9 @@ from serving.embedded.models.caching import as_served, encoded_vectors, unused_w
 from serving.embedded.models.decoding import Decoder
 from serving.embedded.models.foreign_code import require_no_code
 from serving.embedded.models.model_config import network_fingerprint, require_same_tensors
-from serving.embedded.models.plain_config import require_valid
-from serving.embedded.models.plain_model import PlainModel
-from serving.embedded.models.plain_network import PlainNetwork
+from serving.embedded.models.plain.config import require_valid
+from serving.embedded.models.plain.model import PlainModel
+from serving.embedded.models.plain.network import PlainNetwork
 from serving.embedded.models.servables import Decode, Encoded, Network, Servable
 from serving.embedded.options import ServerOptions
 

@@ -59,7 +59,9 @@ CONFIGS = {
     'platform: "tensorflow_savedmodel"': "backend 'tensorflow_savedmodel' is not served here",
     'platform: "ensemble" ensemble_scheduling {}': "ensembles of other people's models are not served here",
     'backend: "onnxruntime" platform: "tensorrt_plan"': "unexpected 'platform' and 'backend' pair",
-    'backend: "onnxruntime" model_operations { op_library_filename: "ops.so" }': "op_library_filename would load",
+    'backend: "onnxruntime" model_operations { op_library_filename: "ops.so" }': (
+        "op_library_filename 'ops.so' would load a library"
+    ),
     'backend: "onnxruntime" parameters { key: "EXECUTION_ENV_PATH" value { string_value: "env.tar.gz" } }': (
         "parameter 'EXECUTION_ENV_PATH' would run or load code"
     ),

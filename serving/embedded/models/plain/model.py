@@ -1,6 +1,6 @@
 """Other people's models in a repository: the folder, its config filled in as Triton fills it, the versions served.
 
-A model is plain if it is no network of ours and no companion of one. What of it this server does not run, plain_config
+A model is plain if it is no network of ours and no companion of one. What of it this server does not run, config
 says; here only that decides which cannot even be read.
 """
 

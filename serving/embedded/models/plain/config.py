@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 from artifact.errors import RepositoryError, UnsupportedError
 from artifact.repository.tuning import INTER_THREADS, INTRA_THREADS, ModelConfig
-from serving.embedded.models.plain_model import BACKEND, PLATFORM
+from serving.embedded.models.batching_config import require_sound_batching
+from serving.embedded.models.foreign_code import code_in
+from serving.embedded.models.plain.model import BACKEND, PLATFORM
 
-_CODE_PARAMETERS = ("EXECUTION_ENV_PATH", "TRITON_BATCH_STRATEGY_PATH")
-"""Parameters by which Triton runs a Python of the repository's, or loads a library."""
 _ENSEMBLE = "ensemble"
 _ONLY = "only ONNX models are, and no code of a repository is ever run"
 _KNOWN_PARAMETERS = (INTRA_THREADS, INTER_THREADS)
@@ -27,22 +27,14 @@ def require_supported(config: ModelConfig, *, where: object) -> None:
 
 def require_valid(config: ModelConfig, *, where: object) -> None:
     """Raise RepositoryError for a config that Triton's core cannot even read; in its words, but for the first."""
-    name, batching = config.name, config.dynamic_batching
     if not config.backend and config.platform != _ENSEMBLE:
         kind = f"backend {config.platform!r} is not served here" if config.platform else "no backend can be told"
         raise RepositoryError(f"{kind}; {_ONLY}", where=where)
     if config.backend == BACKEND and config.platform != PLATFORM:
         raise RepositoryError(f"unexpected 'platform' and 'backend' pair, got:{config.platform}, {BACKEND}")
     if config.max_batch_size < 0:
-        raise RepositoryError(f"'max_batch_size' must be non-negative value for {name}", where=where)
-    for size in batching.preferred_batch_size:
-        if size <= 0:
-            raise RepositoryError(f"dynamic batching preferred size must be positive for {name}", where=where)
-        if size > config.max_batch_size:
-            raise RepositoryError(f"dynamic batching preferred size must be <= max batch size for {name}", where=where)
-    levels = batching.priority_levels
-    if levels and not 0 < batching.default_priority_level <= levels:
-        raise RepositoryError(f"default priority level must be in range [1, {levels}] for {name}", where=where)
+        raise RepositoryError(f"'max_batch_size' must be non-negative value for {config.name}", where=where)
+    require_sound_batching(config, where=where)
     for key in _KNOWN_PARAMETERS:
         text = config.parameters[key].string_value if key in config.parameters else "0"
         if not (text.isascii() and text.isdigit()):
@@ -54,15 +46,7 @@ def _reasons(config: ModelConfig) -> Iterator[str]:
         yield "ensembles of other people's models are not served here; real Triton serves them"
     if config.backend != BACKEND:
         yield f"backend {config.backend!r} is not served here; {_ONLY}"
-    if config.model_operations.op_library_filename:
-        yield "op_library_filename would load a library of the repository"
-    for key in config.parameters:
-        if key.upper() in _CODE_PARAMETERS:
-            yield f"parameter {key!r} would run or load code of the repository"
-    if config.runtime:
-        yield f"runtime {config.runtime!r} would load a library of the repository"
-    if config.HasField("model_repository_agents"):
-        yield "model_repository_agents would load libraries"
+    yield from code_in(config)
     if config.HasField("sequence_batching"):
         yield "sequence_batching is not served here"
     if config.model_transaction_policy.decoupled:

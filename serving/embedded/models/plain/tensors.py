@@ -13,7 +13,7 @@ from tritonclient.grpc import model_config_pb2
 
 from artifact.errors import RepositoryError
 from artifact.repository.tuning import ModelConfig
-from serving.embedded.models.completion import dims_of, type_of
+from serving.embedded.models.plain.completion import dims_of, type_of
 
 
 def require_tensors(config: ModelConfig, session: Any) -> None:

@@ -17,9 +17,9 @@ import numpy as np
 from artifact.arrays import AnyArray
 from artifact.errors import InvalidRequestError
 from artifact.repository.tuning import ModelConfig
-from serving.embedded.models.completion import dims_of
 from serving.embedded.models.model_config import datatype_of
-from serving.embedded.models.plain_tensors import model_dims
+from serving.embedded.models.plain.completion import dims_of
+from serving.embedded.models.plain.tensors import model_dims
 from serving.protocol import BYTES
 
 _BF16 = "BF16"

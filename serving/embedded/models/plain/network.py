@@ -11,18 +11,17 @@ from serving.embedded.batching.batcher import Batcher
 from serving.embedded.batching.queue import Arrays
 from serving.embedded.batching.statistics import Statistics
 from serving.embedded.models.accelerators import accelerated
-from serving.embedded.models.batching_config import require_sound_batching
-from serving.embedded.models.completion import complete
 from serving.embedded.models.folders import inside
-from serving.embedded.models.foreign_graph import check_graph
 from serving.embedded.models.instances import Pool
 from serving.embedded.models.leases import Leased
 from serving.embedded.models.model_config import batching_policy, signature_of
 from serving.embedded.models.placement import Place, places_of, require_groups
-from serving.embedded.models.plain_config import require_supported
-from serving.embedded.models.plain_model import PLATFORM, PlainModel
-from serving.embedded.models.plain_session import PlainSession, texts
-from serving.embedded.models.plain_tensors import require_tensors
+from serving.embedded.models.plain.completion import complete
+from serving.embedded.models.plain.config import require_supported
+from serving.embedded.models.plain.graph import check_graph
+from serving.embedded.models.plain.model import PLATFORM, PlainModel
+from serving.embedded.models.plain.session import PlainSession, texts
+from serving.embedded.models.plain.tensors import require_tensors
 from serving.embedded.models.warmup import warm_up_plain
 from serving.embedded.options import ServerOptions
 from serving.embedded.requests.caller import Caller
@@ -59,7 +58,6 @@ class PlainNetwork(Leased):
         for folder in (model.folder, model.folder / str(version)):
             if (folder / _LIBRARY).exists():
                 raise UnsupportedError(f"{_LIBRARY} is a library that would be loaded", where=folder)
-        require_sound_batching(config, where=model.folder)
         require_groups(config, options.device, where=None)
         device, provider = accelerated(config, options.device, where=model.folder)
         places = _places(config, device, options)
