@@ -51,8 +51,8 @@ def versions_come_and_go(served: Served) -> None:
 def loads_and_unloads_under_traffic(served: Served) -> None:
     """A branch and full artifacts of every kind: while they come and go an answer is right, or says that it is gone.
 
-    Of an ensemble Triton may say that its step is gone. How many requests meet the gap differs: all of a model may wait
-    behind one that loads.
+    Of an ensemble Triton may say that its step is gone, before the ensemble begins or from within it. How many requests
+    meet the gap differs: all of a model may wait behind one that loads.
     """
     done = threading.Event()
     models = (BRANCH, *FULL)
@@ -73,7 +73,7 @@ def loads_and_unloads_under_traffic(served: Served) -> None:
                         f"Request for unknown model: '{one}' has no available versions" for one in (name, model.name)
                     ]
                     assert refusal[0] == "NOT_FOUND"
-                    assert refusal[1] in gone
+                    assert refusal[1].removeprefix(f"in ensemble '{name}', ") in gone
                 seen[model.name]["right" if refusal is None else "gone"] += 1
 
     def is_enough() -> bool:
