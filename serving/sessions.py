@@ -1,9 +1,11 @@
 """Sessions of onnxruntime: the one place that makes them for serving, on the device that is asked for or not at all.
 
-Spinning is off: a server that waits for requests must not burn a core. The number of threads is always set, because
-onnxruntime would otherwise take all cores for every session. A device that is asked for and does not start, or fails in
-a run, is an error: onnxruntime would print a note, go on without it, and nobody would know why all is slow. Settings of
-a session that a file carries do not count, whatever the environment says.
+Threads spin for a moment, which is the pause between two nodes of a graph, and then sleep: those that do not spin are
+woken a hundred times a run, a third of a small network; onnxruntime's own tens of milliseconds would burn a core while
+a server waits for requests. The number of threads is always set, because onnxruntime would otherwise take all cores for
+every session. A device that is asked for and does not start, or fails in a run, is an error: onnxruntime would print a
+note, go on without it, and nobody would know why all is slow. Settings of a session that a file carries do not count,
+whatever the environment says.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ PROVIDERS: dict[str, str] = {
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
+_SPIN_US = 20
+"""Of 5 to 300 as good as the longest on idle cores, and the least processor time (benchmarks/README.md)."""
 _CUDA = CUDA_OPTIONS | {"cudnn_conv_algo_search": "HEURISTIC"}
 """As configs/cuda.pbtxt says it to Triton: the vectors of a CPU, and no new search for every size of a batch."""
 
@@ -73,7 +77,8 @@ def make_session(path: Path, settings: SessionSettings) -> Any:
     options.intra_op_num_threads = settings.threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors only; they also reach us as exceptions
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    for key, value in _spinning(onnxruntime.__version__).items():
+        options.add_session_config_entry(key, value)
     for key, value in settings.entries.items():
         options.add_session_config_entry(key, value)
     providers = _providers(settings)
@@ -89,6 +94,14 @@ def make_session(path: Path, settings: SessionSettings) -> Any:
         got = ", ".join(session.get_providers())
         raise UsageError(f"device {settings.device!r} failed to start", got=got, where=path)
     return session
+
+
+def _spinning(version: str) -> dict[str, str]:
+    """Entries of a session: how long its threads spin, where this onnxruntime can be told, and else not at all."""
+    major, minor = (int(part) for part in version.split(".")[:2])
+    if (major, minor) < (1, 26):
+        return {"session.intra_op.allow_spinning": "0"}
+    return {"session.intra_op.allow_spinning": "1", "session.intra_op.spin_duration_us": str(_SPIN_US)}
 
 
 def _providers(settings: SessionSettings) -> list[tuple[str, dict[str, str]]]:

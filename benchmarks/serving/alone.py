@@ -2,8 +2,8 @@
 
     python -m benchmarks.serving.alone FILE.onnx
 
-In a process of its own, with its own defaults (threads spin) and with threads that sleep, as servers have them. Prints
-one line of JSON.
+In a process of its own, with threads that spin (its defaults), that sleep at once, and that spin for a moment, as those
+of our server do. Prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -26,19 +26,24 @@ from benchmarks.serving.networks import Array, pixels_of_photographs
 
 BATCHES = (1, 2, 4, 8, 16, 32)
 _SECONDS = 1.5
+_SPINNING: dict[str, dict[str, str]] = {
+    "always": {},
+    "never": {"allow_spinning": "0"},
+    "for a moment": {"spin_duration_us": "20"},
+}
 
 
 def measure(file: Path) -> dict[str, Any]:
     """Images a second and a second of processor at the best of each, and the median of one image."""
     pixels = np.concatenate([pixels_of_photographs()] * 4)
     started = time.perf_counter()
-    _session(file, available_cores(), is_spinning=False)
+    _session(file, available_cores(), "for a moment")
     load_s = time.perf_counter() - started
     per_s, per_cpu_s, one_ms = {}, {}, {}
     for threads in sorted({1, available_cores()}):
-        for is_spinning in (False, True) if threads > 1 else (False,):
-            session = _session(file, threads, is_spinning=is_spinning)
-            name = f"{threads} threads, {'spinning' if is_spinning else 'sleeping'}"
+        for spinning in _SPINNING if threads > 1 else ("never",):
+            session = _session(file, threads, spinning)
+            name = f"{threads} threads, spinning {spinning}"
             for batch in BATCHES:
                 took, cpu = _runs(session, pixels[:batch])
                 per_s[f"{name}, batch {batch}"] = batch * len(took) / sum(took)
@@ -56,11 +61,12 @@ def measure(file: Path) -> dict[str, Any]:
     }
 
 
-def _session(file: Path, threads: int, *, is_spinning: bool) -> onnxruntime.InferenceSession:
+def _session(file: Path, threads: int, spinning: str) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(is_spinning)))
+    for key, value in _SPINNING[spinning].items():
+        options.add_session_config_entry(f"session.intra_op.{key}", value)
     return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class BatchingPolicy:
     level: LevelPolicy = LevelPolicy()
     own: Mapping[int, LevelPolicy] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def largest_preferred(self) -> int:
         """Rows beyond which no run grows."""
         return max(self.preferred_rows, default=self.max_rows)

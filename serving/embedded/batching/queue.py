@@ -192,8 +192,10 @@ class WaitingQueue:
         for job in self:
             more = rows + job.num_rows
             if picked:
-                if more > policy.largest_preferred and not best:
-                    best = len(picked)
+                if more > policy.largest_preferred:
+                    best = best or len(picked)
+                    if not policy.delay_ns:  # what comes behind is not asked for
+                        return picked, best, True
                 if not policy.merges or more > policy.max_rows or job.shape != picked[0].shape:
                     return picked, best, True
             picked.append(job)

@@ -19,7 +19,7 @@ from artifact.images.limits import Limits
 from artifact.model.manifest import Manifest
 from artifact.repository.reading import PublishedModel
 from artifact.repository.triton_config import ModelConfig, network_config, pixels_name
-from artifact.repository.tuning import Tuning
+from artifact.repository.tuning import TUNING_PARAMETER, Tuning
 from serving.check import check_engine
 from serving.embedded.batching.batcher import Batcher
 from serving.embedded.batching.queue import Arrays
@@ -97,7 +97,8 @@ class Network(Leased):
         self.tuned = self.record.read() if self.record else None
         tuning = self.tuned or said
         self._layout = tuning.instances, tuning.threads or available_cores()
-        self._engines = engines = self._open()
+        is_measured = TUNING_PARAMETER + options.device in published.config.parameters or self.tuned is not None
+        self._engines = engines = self._open(is_measured=is_measured)
         self.manifest: Manifest = check_engine(engines.first, golden=options.check_goldens).manifest
         self.digest = self.manifest.digest
         if self.digest != published.manifest(version).digest:
@@ -147,7 +148,7 @@ class Network(Leased):
         layout = tuning.instances, tuning.threads or available_cores()
         if layout != self._layout:
             self._layout = layout
-            self._engines = self._open()
+            self._engines = self._open(is_measured=True)
             digest = check_engine(self._engines.first, golden=self._options.check_goldens).manifest.digest
             if digest != self.digest:
                 raise ArtifactError(
@@ -158,10 +159,12 @@ class Network(Leased):
         self._batcher.rearrange(self._engines.run, policy, instances=tuning.instances)
         self.tuned = tuning
 
-    def _open(self) -> Instances:
+    def _open(self, *, is_measured: bool) -> Instances:
+        """Sessions of the layout; one more where it was measured: who named a count wants that and no copy more."""
         count, threads = self._layout
-        gpus = gpus_here(self._config, self._options.device)
-        return Instances(self.path, count=count, threads=threads, device=self._options.device, gpus=gpus)
+        device = self._options.device
+        gpus = gpus_here(self._config, device)
+        return Instances(self.path, count=count, threads=threads, device=device, gpus=gpus, one_alone=is_measured)
 
     def close(self, *, drain: bool = True) -> None:
         """Let those who hold a lease finish, then end the threads; without `drain` their requests are refused."""

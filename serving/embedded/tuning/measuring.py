@@ -5,7 +5,8 @@ Decisions a reader would question:
   what else the machine does in one second must not decide for one of them.
 - Fewer instances win unless more are clearly faster: each holds a copy of the weights, and a request that comes alone
   is answered sooner by all cores than by one.
-- The smallest batch that is nearly the fastest is preferred: what waits for a larger one waits longer.
+- The smallest batch that is nearly the fastest is preferred: what waits for a larger one waits longer. What a run costs
+  the server besides the network counts too, for a batch has it once.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ CLEARLY = 1.10
 """More instances have to be so much faster."""
 NOISY = 0.3
 """An idle machine's slices differ by a few percent, those of one that is shared by as much as the batch sizes do."""
+RUN_S = 0.0003
+"""Processor time that a run costs the server beside the network: threads that wake, Python (docs/decisions/0036)."""
 _ROUNDS = 5
 _MAX_SLICE_S = 0.5
 _MAX_WEIGHTS_BYTES = 4 * 1024**3
@@ -131,11 +134,15 @@ def is_noisy(measured: Sequence[Measured]) -> bool:
 
 def choose(measured: Sequence[Measured]) -> Measured:
     """The cell to serve with: fewest instances, then the smallest batch, that is not clearly slower than the best."""
+    rates = {cell: _served_rows_per_s(cell) for cell in measured}
     fastest: dict[int, float] = {}
-    for cell in measured:
-        fastest[cell.instances] = max(fastest.get(cell.instances, 0.0), cell.rows_per_s)
+    for cell, rate in rates.items():
+        fastest[cell.instances] = max(fastest.get(cell.instances, 0.0), rate)
     instances = min(count for count, rate in fastest.items() if rate * CLEARLY >= max(fastest.values()))
-    good = [cell for cell in measured if cell.instances == instances]
-    return min(
-        (cell for cell in good if cell.rows_per_s >= NEARLY * fastest[instances]), key=lambda cell: cell.batch_size
-    )
+    good = [cell for cell, rate in rates.items() if cell.instances == instances and rate >= NEARLY * fastest[instances]]
+    return min(good, key=lambda cell: cell.batch_size)
+
+
+def _served_rows_per_s(cell: Measured) -> float:
+    """The rate of a cell in a server, which has RUN_S of work with every run on the same cores."""
+    return 1 / (1 / cell.rows_per_s + RUN_S / (cell.batch_size * cell.instances * cell.threads))

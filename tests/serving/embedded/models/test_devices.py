@@ -20,7 +20,7 @@ from serving.embedded.models.placement import Place, places_of, require_groups
 from serving.embedded.server import Server
 from serving.sessions import SessionSettings, make_session
 from tests.shared.plain_models import ask, put, scaled
-from tests.shared.tiny_artifact import publish_tiny
+from tests.shared.tiny_artifact import publish_tiny, write_tiny_artifact
 from tests.shared.triton_client import client_of, index_of, infer
 
 PROVIDER = "optimization { execution_accelerators { gpu_execution_accelerator { name: %r %s } } }"
@@ -210,3 +210,26 @@ def test_network_is_warm_before_it_is_ready(tmp_path: Path, monkeypatch: pytest.
         assert rows == [1, 7]
         infer(client, "tiny", {"image": np.zeros((2, 8, 8, 3), np.uint8)})
         assert rows == [1, 7, 2]
+
+
+@pytest.mark.parametrize(
+    ("version", "entries"),
+    [("1.25.2", {"allow_spinning": "0"}), ("1.26.0", {"allow_spinning": "1", "spin_duration_us": "20"})],
+)
+def test_threads_of_a_session_spin_for_a_moment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: str, entries: dict[str, str]
+) -> None:
+    """Where onnxruntime cannot be told how long they do not: its own is tens of milliseconds of a core."""
+    made: list[Any] = []
+    real = onnxruntime.InferenceSession
+
+    def noted(path: str, options: Any, **others: Any) -> Any:
+        made.append(options)
+        return real(path, options, **others)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", noted)
+    monkeypatch.setattr(onnxruntime, "__version__", version)
+    write_tiny_artifact(tmp_path / "tiny.onnx")
+    make_session(tmp_path / "tiny.onnx", SessionSettings(threads=2))
+    for name, value in entries.items():
+        assert made[0].get_session_config_entry(f"session.intra_op.{name}") == value

@@ -69,7 +69,7 @@ def test_record_is_of_one_artifact_and_machine(record: Record, monkeypatch: pyte
         b"7",
         b"\xff",
         b"[" * 100_000,
-        {"format": 2},
+        {"format": 1},
         {"digest": "d"},
         {"machine": {}},
         {"chosen": {}},

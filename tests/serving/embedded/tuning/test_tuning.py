@@ -105,7 +105,7 @@ def test_choice_is_the_small_batch_where_large_ones_are_slower() -> None:
 
 def test_choice_takes_the_smallest_of_equals() -> None:
     """On a plateau, as noisy as machines are, what waits for a larger batch would wait for nothing."""
-    rates = {1: 500, 2: 900, 4: 985, 8: 1000, 16: 1010, 32: 1012, 64: 1009}
+    rates = {1: 50, 2: 90, 4: 98.5, 8: 100, 16: 101, 32: 101.2, 64: 100.9}
     assert choose(cells({(1, size): rate for size, rate in rates.items()})).batch_size == 4
 
 
@@ -113,7 +113,13 @@ def test_choice_takes_more_instances_only_where_they_are_clearly_faster() -> Non
     """Five percent are not worth a second copy of the weights, thirty are; then its own best batch counts."""
     one = {(1, 1): 500.0, (1, 8): 1000.0}
     assert choose(cells(one | {(2, 1): 700.0, (2, 8): 1050.0})) == Measured(1, 2, 8, 1000.0, 5)
-    assert choose(cells(one | {(2, 1): 1290.0, (2, 8): 1300.0})) == Measured(2, 1, 1, 1290.0, 5)
+    assert choose(cells(one | {(2, 1): 1290.0, (2, 8): 1300.0})) == Measured(2, 1, 8, 1300.0, 5)
+
+
+def test_choice_counts_what_a_run_costs_the_server() -> None:
+    """Runs of one row are as fast as those of eight by themselves, not in a server; of a slow network there too."""
+    assert choose(cells({(1, 1): 1000.0, (1, 8): 1000.0})).batch_size == 8
+    assert choose(cells({(1, 1): 50.0, (1, 8): 50.0})).batch_size == 1
 
 
 def test_choice_of_a_noisy_machine_is_nearly_its_best() -> None:
