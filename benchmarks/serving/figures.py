@@ -35,7 +35,7 @@ from benchmarks.serving.rounds import Arm, best_of, load, medians, ratio, raw_lo
 NETWORKS = {"resnet18": 3.0, "mobilenetv3_small_100": 2.0}
 """Seconds of a window: at 64 at once the first of the two answers one request in a second and a half."""
 CONCURRENCIES = (1, 4, 16, 64)
-ROUNDS = 5
+ROUNDS = 3
 HOME, PARTIAL = Path("build/serving"), Path("build/benchmark-serving.json")
 TUNING = HOME / "tuning"
 WANTED = {
