@@ -27,7 +27,7 @@ from serving.embedded.options import ServerOptions
 TUNED_PARAMETER = "lookalike.tuned"
 """Parameter of the config that a server answers with: that its settings were measured here, and what was measured."""
 _FORMAT = 2
-"""Of the file, and of what is measured: 2 since threads spin for a moment, and one session more runs what comes alone."""
+"""Of the file and of what is measured: 2 since threads spin for a moment, and runs that come alone have all cores."""
 _CHOSEN = ("instances", "threads", "preferred_rows")
 _GROUP = model_config_pb2.ModelInstanceGroup
 _UNSAID_GROUPS: tuple[list[Any], ...] = ([], [_GROUP(count=1, kind=_GROUP.KIND_AUTO)], [_GROUP(kind=_GROUP.KIND_AUTO)])
