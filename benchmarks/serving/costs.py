@@ -39,6 +39,8 @@ def measure(arms: Arms, home: Path, *, rounds: int, window_s: float) -> dict[str
                 for round_ in range(rounds):
                     for name, server in servers.items():
                         for way, options in WAYS.items():
+                            if name == "triton" and way == "stream":
+                                continue  # 16 at once it hung now and then, and ended with the client that was killed
                             arm = arms.get(
                                 f"identity {size} px, {concurrency} at once, {name} by {way}, round {round_}",
                                 lambda server=server, options=options, concurrency=concurrency, data=data: load(
