@@ -25,7 +25,7 @@ PROVIDERS: dict[str, str] = {
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
-_SPIN_US = 20
+SPIN_US = 20
 """Of 5 to 300 as good as the longest on idle cores, and the least processor time (benchmarks/README.md)."""
 _CUDA = CUDA_OPTIONS | {"cudnn_conv_algo_search": "HEURISTIC"}
 """As configs/cuda.pbtxt says it to Triton: the vectors of a CPU, and no new search for every size of a batch."""
@@ -101,7 +101,7 @@ def _spinning(version: str) -> dict[str, str]:
     major, minor = (int(part) for part in version.split(".")[:2])
     if (major, minor) < (1, 26):
         return {"session.intra_op.allow_spinning": "0"}
-    return {"session.intra_op.allow_spinning": "1", "session.intra_op.spin_duration_us": str(_SPIN_US)}
+    return {"session.intra_op.allow_spinning": "1", "session.intra_op.spin_duration_us": str(SPIN_US)}
 
 
 def _providers(settings: SessionSettings) -> list[tuple[str, dict[str, str]]]:

@@ -23,13 +23,14 @@ import onnxruntime
 
 from artifact.images.cores import available_cores
 from benchmarks.serving.networks import Array, pixels_of_photographs
+from serving.sessions import SPIN_US
 
 BATCHES = (1, 2, 4, 8, 16, 32)
 _SECONDS = 1.5
 _SPINNING: dict[str, dict[str, str]] = {
     "always": {},
     "never": {"allow_spinning": "0"},
-    "for a moment": {"spin_duration_us": "20"},
+    "for a moment": {"spin_duration_us": str(SPIN_US)},
 }
 
 

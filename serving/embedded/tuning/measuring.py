@@ -24,8 +24,8 @@ NEARLY = 0.95
 CLEARLY = 1.02
 """More instances have to be so much faster, in a server."""
 STALLED = 0.95
-"""What a run of several threads keeps of its rate beside a server's own threads: real Triton and this server both lose
-some 5 % at 4 to 64 requests at a time."""
+"""What a run of several threads keeps of its rate beside a server's own threads: real Triton and this server lose up
+to 15 % at 4 to 64 requests at a time (docs/decisions/0031)."""
 NOISY = 0.3
 """An idle machine's slices differ by a few percent, those of one that is shared by as much as the batch sizes do."""
 RUN_S = 0.0003

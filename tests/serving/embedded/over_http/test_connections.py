@@ -11,14 +11,6 @@ import pytest
 
 from serving.embedded.server import Server
 from tests.shared.raw_http import INFER, LIVE, PIXELS, RawConnection, infer_request
-from tests.shared.tiny_artifact import publish_tiny
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("connections") / "repository"
-    publish_tiny(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -20,13 +20,6 @@ from tests.shared.waiting import eventually
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("connections") / "repository"
-    publish_tiny(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def server(repository: Path) -> Iterator[Server]:
     with Server(repository, grpc_port=0, http_port=0) as running:
         yield running
