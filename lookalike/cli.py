@@ -50,6 +50,8 @@ EXTRAS = {
     "mlxtend": "demo",
     "resvg_py": "demo",
     "tensorboard": "tensorboard",
+    "umap": "map",
+    "pacmap": "map",
 }
 """{package that a command imports: the extra that brings it}. What the plain install brings (Jinja2 too, for pages) is
 not here: where that is missing, the installation is broken. Databases and Ray say it themselves, in rows/stores/ and

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lookalike.commands.options import COLUMN, DISTANCE, JSON, VECTORS
+from lookalike.commands.tables import open_vectors
 
 
 def cluster(
@@ -22,7 +23,6 @@ def cluster(
     """Group vectors by k-means: sizes, medoids and silhouettes, and for every row its cluster and distance."""
     from analysis.clusters.table_clusters import cluster_table
     from lookalike.results.clusters import print_clusters
-    from rows.vectors.table import VectorTable
 
-    table = VectorTable.open(vectors, column)
+    table = open_vectors(vectors, column)
     print_clusters(cluster_table(table, k, output, seed=seed, distance=distance), output, as_json=as_json)

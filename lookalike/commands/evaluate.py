@@ -9,6 +9,7 @@ import typer
 
 from artifact.errors import UsageError
 from lookalike.commands.options import COLUMN, DIMS, DISTANCE, JSON, VECTORS
+from lookalike.commands.tables import open_vectors
 
 
 def evaluate(
@@ -33,7 +34,6 @@ def evaluate(
     from analysis.evaluation.labelled_tables import evaluate as measure
     from lookalike import console
     from lookalike.results.evaluations import print_evaluation
-    from rows.vectors.table import VectorTable
 
     if label is None:
         given = {"--queries": queries is not None, "--per-class": per_class, "--distance": distance is not None}
@@ -44,7 +44,7 @@ def evaluate(
 
         facts = evaluate_tuples(open_tuples(vectors).cut(dims))
     else:
-        table = VectorTable.open(vectors, column).cut(dims)
+        table = open_vectors(vectors, column, dims=dims)
         facts = measure(
             table,
             label,

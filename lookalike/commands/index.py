@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from lookalike.commands.options import COLUMN, DIMS, DISTANCE, JSON, VECTORS
+from lookalike.commands.tables import open_vectors
 
 
 def index(
@@ -25,11 +26,10 @@ def index(
     from analysis.search.index import Index, rows_file
     from lookalike import console
     from rows.vectors.parts import require_not_input
-    from rows.vectors.table import VectorTable
 
     for file in (output, rows_file(output)):
         require_not_input(file, vectors)
-    table = VectorTable.open(vectors, column).cut(dims)
+    table = open_vectors(vectors, column, dims=dims)
     built = Index.build(table, distance=distance, kind=kind, recall=recall, seed=seed)
     built.save(output)
     facts: dict[str, Any] = {

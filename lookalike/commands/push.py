@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from lookalike.commands.options import COLUMN, DISTANCE, JSON, VECTORS
+from lookalike.commands.tables import open_vectors
 
 
 def push(
@@ -26,10 +27,9 @@ def push(
     from lookalike.progress import EventProgress
     from rows.stores.programs import require_store
     from rows.stores.push import push as push_table
-    from rows.vectors.table import VectorTable
 
     require_store(url)
-    table = VectorTable.open(vectors, column)
+    table = open_vectors(vectors, column)
     with EventProgress() as progress:
         result = push_table(
             table,
