@@ -7,12 +7,10 @@ storage or inside an .npz cannot be mapped at all. Pickles are refused.
 from __future__ import annotations
 
 import math
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import IO, Any
 
 import numpy as np
@@ -20,41 +18,10 @@ import pyarrow as pa
 
 from artifact.errors import DataError
 from rows.cells import image_refs, tensor_type
+from rows.formats.array_header import BROKEN, ArrayHeader, member_names, read_header
 from rows.formats.source import Source, files_fingerprint, picked
 from rows.images import ImageRef
 from rows.location import Location, opened
-
-_BROKEN = (
-    tokenize.TokenError,
-    SyntaxError,
-    OverflowError,
-    MemoryError,
-    ValueError,
-    OSError,
-    EOFError,
-    KeyError,
-    zipfile.BadZipFile,
-    zlib.error,
-    NotImplementedError,
-    pa.ArrowException,
-)
-
-
-@dataclass(frozen=True)
-class _Header:
-    """Shape and type of a .npy array, and the byte where its numbers begin."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    offset: int
-
-    @property
-    def row_bytes(self) -> int:
-        return math.prod(self.shape[1:]) * self.dtype.itemsize
-
-    @property
-    def is_images(self) -> bool:
-        return len(self.shape) > 2 and 0 not in self.shape[1:]
 
 
 class NumpySource(Source):
@@ -67,16 +34,16 @@ class NumpySource(Source):
         del like  # the headers say it all
         self.path = path
         self.files = (path,)
-        self._headers: dict[str, _Header] = {}
+        self._headers: dict[str, ArrayHeader] = {}
         try:
             for name in self._members():
                 header = self._header(name)
-                if header.is_images or len(header.shape) == 1:
+                if _is_images(header) or len(header.shape) == 1:
                     self._headers[name] = header
             self.schema = pa.schema({name: _column_type(header) for name, header in self._headers.items()})
-        except _BROKEN as error:
+        except BROKEN as error:
             raise self._unreadable(error) from None
-        if not any(header.is_images for header in self._headers.values()):
+        if not any(_is_images(header) for header in self._headers.values()):
             raise DataError("array", expected="uint8 [N, h, w, 3]", got="no array of images", where=path.name)
 
     def count_rows(self, columns: Sequence[str]) -> int | None:
@@ -118,27 +85,21 @@ class NumpySource(Source):
                     if len(data) < rows * header.row_bytes:
                         raise EOFError(f"cut short in row {first + len(data) // max(1, header.row_bytes)}")
                     yield _arrow(np.frombuffer(data, header.dtype).reshape(rows, *header.shape[1:]), kind)
-        except _BROKEN as error:
+        except BROKEN as error:
             raise self._unreadable(error) from None
 
     def _members(self) -> list[str]:
         if not self._is_zip:
             return ["image"]
         with opened(self.path) as file, zipfile.ZipFile(file) as archive:
-            return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+            return member_names(archive)
 
-    def _header(self, name: str) -> _Header:
+    def _header(self, name: str) -> ArrayHeader:
         with self._stream(name) as stream:
-            version = np.lib.format.read_magic(stream)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, is_fortran, dtype = read(stream)
-            if dtype.hasobject:
-                raise ValueError("pickled objects")
-            if is_fortran and len(shape) > 1:
-                raise ValueError(f"{name} in column order, np.ascontiguousarray mends that")
-            if not shape:
-                shape = (1,)
-            return _Header(shape, dtype, stream.tell())
+            header = read_header(stream)
+        if header.is_fortran:
+            raise ValueError(f"{name} in column order, np.ascontiguousarray mends that")
+        return header if header.shape else replace(header, shape=(1,))
 
     @contextmanager
     def _stream(self, name: str) -> Iterator[IO[bytes]]:
@@ -157,8 +118,12 @@ class NumpySource(Source):
         return DataError("table", expected="arrays that can be read", got=str(error)[:300], where=self.path.name)
 
 
-def _column_type(header: _Header) -> pa.DataType:
-    if header.is_images:
+def _is_images(header: ArrayHeader) -> bool:
+    return len(header.shape) > 2 and 0 not in header.shape[1:]
+
+
+def _column_type(header: ArrayHeader) -> pa.DataType:
+    if _is_images(header):
         return tensor_type(header.dtype, header.shape[1:])
     kind: pa.DataType = pa.string() if header.dtype.kind in "US" else pa.from_numpy_dtype(header.dtype)
     return kind

@@ -10,6 +10,7 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,12 +18,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from artifact.arrays import Vectors
+from artifact.arrays import Indices, Vectors
 from artifact.errors import DataError
 from rows.cells import is_text
 
 EMBEDDING = "embedding"
 """The column that scoring writes; of a table of tuples there is one a stream, `embedding_<stream>`."""
+
+_MEND_TEXT = "write the text as lists of numbers, or say --column {name}: then it is read as JSON lists"
 
 _LISTS = (
     pa.types.is_list,
@@ -75,9 +78,7 @@ def find_column(
     Raises:
         DataError: no such column, one that is not of lists of numbers, none that could be meant, or several.
     """
-    twice = next((name for name in schema.names if schema.names.count(name) > 1), None)
-    if twice is not None:
-        raise DataError("columns of the table", expected="a name each", got=f'two called "{twice}"', where=where)
+    require_distinct(schema, where=where)
     name = asked if asked is not None or EMBEDDING not in schema.names else EMBEDDING
     found = [field.name for field in schema if is_vectors(field.type)]
     if name is not None:
@@ -88,7 +89,7 @@ def find_column(
         kind = schema.field(name).type
         if not is_vectors(kind):
             expected = "lists of numbers, all of one length"
-            mend = mend or ("write the text as lists of numbers" if is_text(kind) else None)
+            mend = mend or (_MEND_TEXT.format(name=name) if is_text(kind) else None)
             raise DataError(f'vector column "{name}"', expected=expected, got=str(kind), where=where, mend=mend)
         return name
     if len(found) > 1:
@@ -135,7 +136,7 @@ def to_matrix(chunk: pa.Array[Any], dim: int, *, name: str, first_row: int, wher
             f'vector column "{name}"', expected=expected, got=f"{got} in row {first_row + int(row)}", where=where
         )
 
-    cells: Any = chunk.storage if isinstance(chunk, pa.ExtensionArray) else chunk
+    cells = stored_cells(chunk)
     if cells.null_count:
         raise refuse("a vector in every row", "null", _first(cells.is_null()))
     if fixed_length(cells.type) != dim:
@@ -146,17 +147,32 @@ def to_matrix(chunk: pa.Array[Any], dim: int, *, name: str, first_row: int, wher
     values = cells.flatten()  # and not `values`, which does not know the offset of a slice
     if values.null_count:
         raise refuse("numbers alone", "a null among those", _first(values.is_null()) // dim)
-    if pa.types.is_decimal(values.type):
-        values = values.cast(pa.float64())
-    numbers = values.to_numpy(zero_copy_only=False)
-    with np.errstate(over="ignore"):
-        matrix = np.asarray(numbers, np.float32).reshape(-1, dim)
-    if numbers.dtype == np.float64 and np.isinf(matrix).any():
+    matrix = as_float32(values).reshape(-1, dim)
+    if pa.types.is_float64(values.type) and np.isinf(matrix).any():
+        numbers = values.to_numpy(zero_copy_only=False)
         too_large = np.isinf(matrix) & np.isfinite(numbers.reshape(-1, dim))
         if too_large.any():
             row, at = np.argwhere(too_large)[0]
             raise refuse("numbers up to 3.4e38, as float32 has them", f"{numbers[row * dim + at]:.3g}", row)
     return matrix
+
+
+def stored_cells(chunk: Any) -> Any:
+    """The lists of a column, without what an extension type says of them."""
+    return chunk.storage if isinstance(chunk, pa.ExtensionArray) else chunk
+
+
+def cell_lengths(cells: Any) -> Indices:
+    """int64 [rows]: numbers in each list; 0 of a null."""
+    return np.asarray(pc.fill_null(pc.list_value_length(cells), 0)).astype(np.int64)
+
+
+def as_float32(values: Any) -> Vectors:
+    """Numbers of an Arrow array as float32: infinite where they are beyond it, NaN where they are null."""
+    if pa.types.is_decimal(values.type):
+        values = values.cast(pa.float64())
+    with np.errstate(over="ignore"):
+        return np.asarray(values.to_numpy(zero_copy_only=False), np.float32)
 
 
 def require_finite(vectors: Vectors, *, first_row: int = 0, rows: Any = None, where: str) -> None:
@@ -184,6 +200,13 @@ def require_finite(vectors: Vectors, *, first_row: int = 0, rows: Any = None, wh
     )
 
 
+def require_distinct(schema: pa.Schema, *, where: str) -> None:
+    """Raise DataError where two columns have one name."""
+    twice = next((name for name, count in Counter(schema.names).items() if count > 1), None)
+    if twice is not None:
+        raise DataError("columns of the table", expected="a name each", got=f'two called "{twice}"', where=where)
+
+
 def no_column(schema: pa.Schema, name: str, where: str, *, mend: str | None = None) -> DataError:
     """One line for a column that is not there."""
     return DataError(
@@ -197,8 +220,7 @@ def _stored(kind: pa.DataType) -> pa.DataType:
 
 def _lengths(chunk: Any) -> Any:
     """int64 [rows with a cell]."""
-    cells = chunk.storage if isinstance(chunk, pa.ExtensionArray) else chunk
-    return np.asarray(pc.list_value_length(cells).drop_null())
+    return np.asarray(pc.list_value_length(stored_cells(chunk)).drop_null())
 
 
 def _is_even(kind: pa.DataType, cells: Iterator[pa.Array[Any]]) -> bool:
