@@ -32,6 +32,10 @@ def score(
     ] = False,
     copy: Annotated[str | None, typer.Option(help="Columns to copy to the output.", metavar="C,D")] = None,
     id_column: Annotated[str | None, typer.Option(help="Column of row ids.")] = None,
+    thumbnails_px: Annotated[
+        int | None,
+        typer.Option("--thumbnails", help="Write small pictures too, at most so many pixels wide.", metavar="PX"),
+    ] = None,
     shard: Annotated[
         str | None, typer.Option(help="Score the I-th of N shares; `merge` joins them.", metavar="I/N")
     ] = None,
@@ -104,6 +108,7 @@ def score(
                 rows_per_part=rows_per_part,
                 shard=share,
                 loss=loss,
+                thumbnails_px=thumbnails_px,
                 target=target,
                 retry_errors=retry_errors,
                 output_format=output_format,

@@ -32,7 +32,7 @@ class Lineage:
         dims: D where the vectors are prefixes, the first D numbers of those that the artifact gives; None: whole ones.
         prefixes: (D, its threshold or None) of each shorter prefix that the artifact promises, ascending.
         threshold: two images are the same iff the distance of these very vectors is at most this; None where there is
-            none, and of artifacts that promise no prefixes.
+            none, and in tables from before it was told for artifacts that promise no prefixes.
     """
 
     artifact: str

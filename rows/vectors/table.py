@@ -1,17 +1,14 @@
 """Tables of vectors with their lineage: read as one float32 matrix, or a batch of rows at a time in bounded memory.
 
-A table is a folder of part-*.parquet (what scoring writes), or one Parquet file. Any Parquet file with a column of
-lists of numbers will do (rows/vectors/column.py); without our metadata its lineage is unknown.
-
-Decision a reader would question: parts are the same table where their columns have the same names. Their order and type
-are whatever the last program made of them (pandas gives a column of nulls no type), so they are widened to one type.
+A table is a folder of part-*.parquet (what scoring writes), or one file that holds vectors in any of the formats of
+rows/vectors/own; without our metadata its lineage is unknown. Of a file those rows are left out that have no finite
+vector (rows/vectors/left_out.py); every number of a row here is then one of those that are left.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,38 +17,28 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from artifact.arrays import Vectors
+from artifact.arrays import Indices, Vectors
 from artifact.dims import as_dims
-from artifact.errors import DataError, SpaceError, UsageError
+from artifact.errors import DataError, UsageError
+from rows.vectors.batch import VectorBatch
 from rows.vectors.column import find_column, first_length, is_left_out, no_column, to_matrix
 from rows.vectors.cut_vectors import CutVectors
-from rows.vectors.lineage import Lineage, require_same_space
-from rows.vectors.parts import folder_parts, job_facts, part_batches, part_facts, read_column
-from rows.vectors.schema import joined_schema, retyped, vector_array
+from rows.vectors.left_out import KeptRows, LeftOut, without_unusable
+from rows.vectors.lineage import Lineage
+from rows.vectors.named_images import NamedImages
+from rows.vectors.own.joined import with_columns_from
+from rows.vectors.own.opening import open_rows
+from rows.vectors.parts import job_facts
+from rows.vectors.schema import retyped, vector_array
+from rows.vectors.stored import PartRows, StoredRows, TableRows
+
+__all__ = ["BATCH_BYTES", "VectorBatch", "VectorTable"]
 
 BATCH_BYTES = 1 << 25
 """Of the vectors in one batch: 65,536 rows of 128 dims."""
 
 _CELLS = 1024
 """Rows that are looked at together for the length of their lists."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class VectorBatch:
-    """Some rows in table order.
-
-    Attributes:
-        first_row: number of the first of them in the table, from 0.
-        vectors: float32 [m, n], read-only.
-        columns: Arrow table of m rows, the columns asked for.
-    """
-
-    first_row: int
-    vectors: Vectors
-    columns: pa.Table
-
-    def __len__(self) -> int:
-        return len(self.vectors)
 
 
 class VectorTable:
@@ -63,50 +50,55 @@ class VectorTable:
         schema: all columns.
         lineage: None for vectors that no Lookalike artifact gave.
         num_rows, dim: N and n of the matrix.
+        notes: what who reads the table should be told of how it was read, a line each.
     """
 
-    def __init__(self, parts: list[Path] | pa.Table, *, source: str, column: str | None = None) -> None:
+    def __init__(self, parts: list[Path] | pa.Table | StoredRows, *, source: str, column: str | None = None) -> None:
         if isinstance(parts, str | Path):
             raise UsageError(
                 "parts of a table", expected="VectorTable.open, for a path", got=f"the path {str(parts)!r}"
             )
-        self.source, self._parts = source, parts
         if isinstance(parts, pa.Table):
-            schemas, counts = [parts.schema], [parts.num_rows]
-        else:
-            opened = [part_facts(part) for part in parts]
-            schemas, counts = [schema for schema, _ in opened], [count for _, count in opened]
-        self.schema, self.num_rows, self._counts = schemas[0], sum(counts), counts
+            parts = TableRows(parts)
+        self.source = source
+        self._rows = parts if isinstance(parts, StoredRows) else PartRows(parts, source=source)
+        self.schema, self.num_rows = self._rows.schema, self._rows.num_rows
+        self.notes: Sequence[str] = ()
         self.lineage = Lineage.from_metadata(self.schema.metadata, where=source)
-        for number, schema in enumerate(schemas[1:], start=1):
-            self._join(schema, parts[number])
         if not self.num_rows:
             raise DataError("table of vectors", expected="rows", got="none", where=source)
         self.vector_column = find_column(self.schema, column, where=source, cells=self._cells)
-        kind = self.schema.field(self.vector_column).type
-        self.dim = first_length(kind, self.vector_column, where=source, cells=self._cells(self.vector_column))
-        self._stored_dim, self._cut = self.dim, None  # type: int, CutVectors | None
+        self.dim = self._stored_dim = self._length(self.vector_column)
+        self._cut: CutVectors | None = None
 
     @classmethod
-    def open(cls, path: str | Path, column: str | None = None) -> VectorTable:
-        """Open the output folder of a scoring job, or one Parquet file.
+    def open(
+        cls, path: str | Path, column: str | None = None, *, columns_from: str | Path | None = None
+    ) -> VectorTable:
+        """Open the output folder of a scoring job, or one file of vectors; docs/vectors.md names the formats.
+
+        Rows without a finite vector are left out: `left_out` says which.
 
         Args:
             path: folder of part-*.parquet, or a file.
             column: the vector column; `embedding_<stream>` in the output of a full artifact. None: `embedding`, or
-                where there is none the only column of lists of numbers that have one length.
+                where there is none the only column of lists of numbers that have one length, or the only numbered
+                columns (e0, e1, ...), which are asked for by what stands before the number.
+            columns_from: a table of further columns, such as ids and labels beside an array: a row for each of `path`,
+                in the same order or, where both have ids, by id.
 
         Raises:
             DataError: nothing there, no parts, an unfinished job, no such column, one that is not of lists of numbers,
-                or several that could be meant.
+                several that could be meant, or another number of rows or ids in `columns_from`.
             SpaceError: parts of two spaces.
         """
-        path = Path(path)
-        if path.is_dir():
-            return cls(folder_parts(path), source=str(path), column=column)
-        if not path.exists():
-            raise DataError("table of vectors", expected="a folder or a Parquet file", got="nothing there", where=path)
-        return cls([path], source=str(path), column=column)
+        opened = open_rows(Path(path), column)
+        rows = opened.rows
+        if columns_from is not None:
+            rows = with_columns_from(rows, Path(columns_from), vectors=str(path), column=opened.column)
+        table = cls(rows, source=str(path), column=opened.column)
+        table.notes = opened.notes
+        return table._without_unusable()
 
     @classmethod
     def of(cls, table: VectorTable | str | Path) -> VectorTable:
@@ -139,10 +131,22 @@ class VectorTable:
 
     @cached_property
     def ids(self) -> list[str]:
-        """Column `id` as text; row numbers from 0 where there is none."""
+        """Column `id` as text; where there is none, row numbers from 0 in the file."""
         if "id" not in self.schema.names:
-            return [str(row) for row in range(self.num_rows)]
+            return list(map(str, self.row_numbers.tolist()))
         return [str(value) for value in self.column("id").to_pylist()]
+
+    @property
+    def row_numbers(self) -> Indices:
+        """int64 [N], rising: the number in the file of each row, from 0."""
+        return self._rows.row_numbers if isinstance(self._rows, KeptRows) else np.arange(self.num_rows, dtype=np.int64)
+
+    @property
+    def left_out(self) -> LeftOut:
+        """The rows of the file that are not here, for they have no finite vector; none of a table in memory."""
+        if isinstance(self._rows, KeptRows):
+            return self._rows.left_out
+        return LeftOut(rows=np.empty(0, np.int64), num_stored=self.num_rows)
 
     @cached_property
     def matrix(self) -> Vectors:
@@ -151,8 +155,9 @@ class VectorTable:
         Raises:
             DataError: a row without a vector.
         """
-        if isinstance(self._parts, pa.Table) and self._parts[self.vector_column].num_chunks == 1:
-            matrix = self._matrix_of(self._parts[self.vector_column].chunk(0), 0)
+        whole = self._rows.table[self.vector_column] if isinstance(self._rows, TableRows) else None
+        if whole is not None and whole.num_chunks == 1:
+            matrix = self._matrix_of(whole.chunk(0), 0)
         else:
             matrix = np.empty((self.num_rows, self.dim), np.float32)
             for batch in self.batches():
@@ -197,53 +202,40 @@ class VectorTable:
     def _batches(
         self, columns: Sequence[str], num_rows: int | None, rows: npt.NDArray[np.int64] | None = None
     ) -> Iterator[VectorBatch]:
-        """All batches, or those of the parts that hold any of these rows (rising)."""
+        """All batches, or at least those that hold any of these rows (rising)."""
         stored = [name for name in columns if self._cut is None or name not in self._cut.computed]
         computed = {name: self.column(name) for name in columns if name not in stored}
         names = list(dict.fromkeys((*stored, self.vector_column)))
         wanted = pa.schema([self.schema.field(name) for name in stored])
-        size = num_rows or max(1, BATCH_BYTES // (4 * self._stored_dim))
-        parts: list[Any] = [self._parts] if isinstance(self._parts, pa.Table) else self._parts
-        first_row = 0
-        for part, count in zip(parts, self._counts, strict=True):
-            end_row = first_row + count
-            if rows is None or np.searchsorted(rows, first_row) < np.searchsorted(rows, end_row):
-                for chunk in part_batches(part, names, size):
-                    found = retyped(pa.Table.from_batches([chunk.select(stored)]), wanted, where=part)
-                    if computed:
-                        values = {name: each.slice(first_row, chunk.num_rows) for name, each in computed.items()}
-                        found = pa.table({name: values[name] if name in values else found[name] for name in columns})
-                    yield VectorBatch(
-                        first_row=first_row,
-                        vectors=self._matrix_of(chunk.column(self.vector_column), first_row),
-                        columns=found,
-                    )
-                    first_row += chunk.num_rows
-            first_row = end_row
+        for first_row, chunk in self._rows.batches(names, num_rows or self._batch_rows, rows):
+            found = retyped(pa.Table.from_batches([chunk.select(stored)]), wanted, where=self.source)
+            if computed:
+                values = {name: each.slice(first_row, chunk.num_rows) for name, each in computed.items()}
+                found = pa.table({name: values[name] if name in values else found[name] for name in columns})
+            vectors = self._matrix_of(chunk.column(self.vector_column), first_row)
+            yield VectorBatch(first_row=first_row, vectors=vectors, columns=found)
 
     @property
-    def images(self) -> Path | None:
-        """The folder of images that was scored, where the job says so and it is still there: ids are paths in it."""
-        source = job_facts(Path(self.source)).get("source")
-        return Path(source).resolve() if isinstance(source, str) and Path(source).is_dir() else None
+    def images(self) -> NamedImages | None:
+        """The table of images that was scored, where the job says so and it is not known to be gone."""
+        named = NamedImages.of_job(job_facts(Path(self.source)), self.vector_column)
+        return None if named is None or named.is_gone else named
 
     def column(self, name: str) -> pa.ChunkedArray[Any]:
         """One column of all rows, in table order; raises DataError where there is none of that name."""
         if name not in self.schema.names:
             raise no_column(self.schema, name, self.source)
         if self._cut is not None and name in self._cut.computed:
-            return self._cut.column(name, lambda each: (batch.vectors for batch in self.with_vectors(each).batches()))
-        if isinstance(self._parts, pa.Table):
-            return self._parts[name]
-        wanted, chunks = pa.schema([self.schema.field(name)]), []
-        for part in self._parts:
-            for chunk in read_column(part, name):
-                chunks += retyped(pa.table({name: chunk}), wanted, where=part)[name].chunks
-        return pa.chunked_array(chunks, wanted.field(name).type)
+            return self._cut.column(name, lambda each: (batch.vectors for batch in self._beside(each).batches()))
+        return self._rows.column(name)
 
     def with_vectors(self, column: str) -> VectorTable:
-        """The same table with `matrix` from another vector column."""
-        return VectorTable(self._parts, source=self.source, column=column).cut(self.dim if self._cut else None)
+        """The same table with `matrix` from another vector column; of a file the rows that have a finite one there."""
+        is_kept = isinstance(self._rows, KeptRows)
+        rows = self._rows.whole if isinstance(self._rows, KeptRows) else self._rows
+        table = VectorTable(rows, source=self.source, column=column)
+        table.notes = self.notes
+        return (table._without_unusable() if is_kept else table).cut(self.dim if self._cut else None)
 
     def cut(self, dims: int | None) -> VectorTable:
         """The same table with the first `dims` numbers of each vector; as it is for None and for its own width.
@@ -270,29 +262,38 @@ class VectorTable:
         """Every column that holds no vectors."""
         return [field for field in self.schema if not is_left_out(field, self.vector_column)]
 
-    def copied(self) -> pa.Table:
-        """Every column that holds no vectors, with the lineage in the schema metadata."""
-        table = pa.table({field.name: self.column(field.name) for field in self.other_fields})
+    def copied(self, names: Sequence[str] | None = None) -> pa.Table:
+        """Every column that holds no vectors, or those of these names, with the lineage in the schema metadata."""
+        wanted = [field.name for field in self.other_fields if names is None or field.name in names]
+        table = pa.table({name: self.column(name) for name in wanted})
         return table.replace_schema_metadata(self.lineage.to_metadata() if self.lineage else None)
 
-    def _join(self, schema: pa.Schema, part: Any) -> None:
-        """See that one more part is of this table, and widen the types to what it has."""
-        name = Path(part).name
-        other = Lineage.from_metadata(schema.metadata, where=part)
-        try:
-            require_same_space(self.lineage, other, names=("the first part", name))
-        except SpaceError as error:
-            raise error.but(where=self.source, mend="score into a new folder") from None
-        joined = joined_schema(self.schema, schema)
-        if joined is None:
-            raise DataError("part", expected="the columns of the first part", got="other columns", where=part)
-        self.schema = joined.with_metadata(self.schema.metadata)
+    @property
+    def _batch_rows(self) -> int:
+        return max(1, BATCH_BYTES // (4 * self._stored_dim))
+
+    def _without_unusable(self) -> VectorTable:
+        """The same table without the rows of which `left_out` then tells."""
+        self._rows = without_unusable(
+            self._rows, self.vector_column, self.dim, num_rows=self._batch_rows, where=self.source
+        )
+        self.num_rows = self._rows.num_rows
+        return self
+
+    def _beside(self, column: str) -> VectorTable:
+        """The very same rows with the vectors of another column, cut alike."""
+        table = copy(self)
+        table.__dict__.pop("matrix", None)
+        table.vector_column, table._stored_dim = column, self._length(column)
+        return table
+
+    def _length(self, column: str) -> int:
+        kind = self.schema.field(column).type
+        return first_length(kind, column, where=self.source, cells=self._cells(column))
 
     def _cells(self, name: str) -> Iterator[pa.Array[Any]]:
         """The cells of one column in pieces of a bounded size."""
-        for part in [self._parts] if isinstance(self._parts, pa.Table) else self._parts:
-            for batch in part_batches(part, [name], _CELLS):
-                yield batch.column(name)
+        return (batch.column(0) for _, batch in self._rows.batches([name], _CELLS))
 
     def _matrix_of(self, chunk: Any, first_row: int) -> Vectors:
         whole = to_matrix(chunk, self._stored_dim, name=self.vector_column, first_row=first_row, where=self.source)

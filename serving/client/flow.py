@@ -118,7 +118,7 @@ class Flow:
         while self._uncut and len(self._batches) < self._ahead and not self._is_cancelled:
             window, at = self._uncut.popleft()
             images = window.fresh[at : at + self._size(len(window.fresh))]  # nothing to run is one empty batch
-            self._batches.append(self._hand_over(partial(self._runner.run, images)))
+            self._batches.append(self._hand_over(partial(self._runner.run, images, *window.thumbnailing(at))))
             if at + len(images) < len(window.fresh):
                 self._uncut.appendleft((window, at + len(images)))
 

@@ -93,7 +93,6 @@ class ScorerCore:
     def lineage(self) -> Lineage:
         """Where the vectors come from."""
         manifest, whole = self.manifest, self.connection.manifest
-        threshold = (manifest.threshold or {}).get(VALUE) if whole.prefixes else None
         return Lineage(
             artifact=manifest.name,
             version=self.connection.version,
@@ -105,7 +104,7 @@ class ScorerCore:
             mode=manifest.mode,
             dims=manifest.embedding_dim if manifest.embedding_dim < whole.embedding_dim else None,
             prefixes=tuple((prefix.dims, (prefix.threshold or {}).get(VALUE)) for prefix in manifest.prefixes),
-            threshold=threshold,
+            threshold=(manifest.threshold or {}).get(VALUE),
         )
 
     def flow(self) -> Flow:

@@ -25,8 +25,10 @@ from artifact.images.limits import DEFAULT_LIMITS, Limits
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT, KINDS, distance_name, embedding_name
 from artifact.model.manifest import Manifest
 from rows.images import ImageRef
+from rows.pictures.thumbnail import Thumbnail
 from rows.vectors.cut_vectors import SAME, is_same
 from serving.client.pictures import ImageLike, picture
+from serving.client.thumbnailing import Thumbnailing
 from serving.client.vector_error import VectorError
 
 ROWS_PER_WINDOW = 512
@@ -46,6 +48,7 @@ class ScoredRows:
         bad: (row, stream, reason) of every image that could not be read or has no finite vector, by row; and of the
             longer vector of each distance that is not finite.
         unembedded: (row, stream) of those in `bad` whose image was read: it is the network that gave nothing of use.
+        thumbnails: of the K rows, where they were asked for; None for an image of which none can be made.
     """
 
     num_rows: int
@@ -54,6 +57,7 @@ class ScoredRows:
     columns: dict[str, AnyArray]
     bad: list[tuple[int, str, str]]
     unembedded: frozenset[tuple[int, str]] = frozenset()
+    thumbnails: Sequence[Thumbnail | None] | None = None
 
 
 class Seen:
@@ -63,9 +67,12 @@ class Seen:
 
     Args:
         dim: n of the vectors.
+        thumbnails_px: make a thumbnail of each image too, at most that wide and high; for single images only.
     """
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, *, thumbnails_px: int | None = None) -> None:
+        self.thumbnails_px = thumbnails_px
+        self.thumbnails: dict[int, Thumbnail] = {}
         self.numbers: dict[Hashable, int] = {}
         self.reasons: dict[int, str] = {}
         self.unembedded: set[int] = set()
@@ -123,12 +130,20 @@ class Window:
         self.fresh: list[ImageRef] = []
         self.num_bytes = 0
         self._seen, self._limits, self._first_row = seen, limits, first_row
+        self._first_fresh = len(seen.numbers)
         self._bad: list[tuple[int, str, str]] = []
         self._places = {
             name: np.array([self._place(image, row, name) for row, image in enumerate(images)], np.int64)
             for name, images in streams.items()
         }
         self.num_rows = len(next(iter(self._places.values())))
+
+    def thumbnailing(self, at: int) -> tuple[Thumbnailing, ...]:
+        """What a batch of the fresh images from place `at` on makes besides vectors: nothing, or their thumbnails."""
+        px, first, made = self._seen.thumbnails_px, self._first_fresh + at, self._seen.thumbnails
+        if px is None:
+            return ()
+        return (Thumbnailing(px=px, keep=lambda place, thumbnail: made.__setitem__(first + place, thumbnail)),)
 
     def answer(self, results: Sequence[Vectors | ImageError], manifest: Manifest) -> ScoredRows:
         """Put the rows together from what became of each fresh image."""
@@ -157,7 +172,14 @@ class Window:
             columns=columns,
             bad=bad,
             unembedded=frozenset(unembedded),
+            thumbnails=self._thumbnails(rows),
         )
+
+    def _thumbnails(self, rows: npt.NDArray[np.int64]) -> list[Thumbnail | None] | None:
+        if self._seen.thumbnails_px is None:
+            return None
+        (places,) = self._places.values()
+        return [self._seen.thumbnails.get(number) for number in places[rows].tolist()]
 
     def _place(self, image: ImageLike, row: int, name: str) -> int:
         """The number of the image; -1 where it can have none, and its row is bad."""

@@ -31,7 +31,14 @@ ERRORS_FILE = "errors.parquet"
 EXTRAS = ("table_rows", "num_duplicate_ids", "duplicate_id", "mended", "arrays", "passed_over")
 MANIFEST_EVERY_S = 10.0
 _MAX_REASONS = 1000
-_LEFTOVERS = (".part-*.tmp", f".{ERRORS_FILE}.*.tmp", f".{MANIFEST}.*", ".*.npy.*.tmp", ".*.npz.*.tmp")
+_LEFTOVERS = (
+    ".part-*.tmp",
+    ".thumbnails-*.tmp",
+    f".{ERRORS_FILE}.*.tmp",
+    f".{MANIFEST}.*",
+    ".*.npy.*.tmp",
+    ".*.npz.*.tmp",
+)
 
 
 class JobFolder:

@@ -14,7 +14,10 @@ from typing import Any
 import pyarrow as pa
 
 from artifact.errors import UsageError
+from rows.pictures.thumbnail import require_px
+from rows.pictures.written import THUMBNAILS
 from rows.tables import ImageTable
+from rows.vectors.named_images import ID_COLUMN
 from serving.client.scorer import Scorer
 from serving.jobs.loss_column import LossColumn
 from serving.jobs.part_scoring import part_schema
@@ -29,9 +32,9 @@ class JobIdentity:
     """A job as its folder knows it.
 
     Attributes:
-        job: table (fingerprint), artifact (digest), rows_per_part, columns, and dims of prefixes: stands in the
-            manifest and in each part.
-        facts: source, streams and lineage, for the manifest.
+        job: table (fingerprint), artifact (digest), rows_per_part, columns, dims of prefixes, and the side of
+            thumbnails in pixels: stands in the manifest and in each part.
+        facts: source, streams, id_column where somebody named one, and lineage, for the manifest.
         id_type: Arrow type of `id`.
         shard: which share of the table; parts do not know of it, so that those of all shards make the whole job's.
         older_reading: gives how older versions would read the table otherwise (ImageTable.older_reading).
@@ -52,11 +55,13 @@ class JobIdentity:
         rows_per_part: int,
         shard: Shard = WHOLE,
         loss: LossColumn | None = None,
+        thumbnails_px: int | None = None,
     ) -> tuple[JobIdentity, pa.Schema]:
         """The identity of scoring a table, and the schema of its parts.
 
         Raises:
-            UsageError: the table's streams are not the artifact's, or rows_per_part is not from 1 to MAX_ROWS_PER_PART.
+            UsageError: the table's streams are not the artifact's, or rows_per_part is not from 1 to MAX_ROWS_PER_PART;
+                or thumbnails of a size that they cannot have, or of rows that have several images.
             DataError: a copied column has a name that the output uses.
         """
         if not 1 <= rows_per_part <= MAX_ROWS_PER_PART:
@@ -71,7 +76,12 @@ class JobIdentity:
         }
         if scorer.lineage.dims is not None:
             job["dims"] = scorer.lineage.dims
+        if thumbnails_px is not None:
+            _require_thumbnails(thumbnails_px, table)
+            job[THUMBNAILS] = thumbnails_px
         facts = {"source": _absolute(table.source), "streams": table.streams, "lineage": scorer.lineage.to_dict()}
+        if table.id_column is not None:
+            facts[ID_COLUMN] = table.id_column
         found = cls(
             job=job,
             facts=facts,
@@ -84,6 +94,11 @@ class JobIdentity:
     @property
     def rows_per_part(self) -> int:
         return int(self.job["rows_per_part"])
+
+    @property
+    def thumbnails_px(self) -> int | None:
+        """Side of the thumbnails, where the job makes some."""
+        return self.job.get(THUMBNAILS)
 
     def with_job(self, job: Mapping[str, Any]) -> JobIdentity:
         """The same with the identity of before the table was mended."""
@@ -113,6 +128,18 @@ class JobIdentity:
     @property
     def _said(self) -> Mapping[str, Any]:
         return {"job": self.job, **self.facts}
+
+
+def _require_thumbnails(px: int, table: ImageTable) -> None:
+    require_px(px)
+    if len(table.streams) > 1:
+        raise UsageError(
+            "thumbnails",
+            expected="a table with one image a row",
+            got=f"{len(table.streams)} streams: {', '.join(table.streams)}",
+            where=table.source,
+            mend="leave them out, or score the images of one column with the branch",
+        )
 
 
 def _absolute(source: str) -> str:
@@ -154,6 +181,15 @@ def _vectors(dims: int | None) -> str:
     return "whole vectors" if dims is None else f"the first {dims} numbers of each vector"
 
 
+def _thumbnails(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[str, str]:
+    here, there = (side["job"].get(THUMBNAILS) for side in (ours, theirs))
+    return _sized(here), _sized(there)
+
+
+def _sized(px: int | None) -> str:
+    return "no thumbnails" if px is None else f"thumbnails of {px} px"
+
+
 def _names(job: Mapping[str, Any]) -> list[str]:
     return [str(column).partition(":")[0] for column in job.get("columns", [])]
 
@@ -172,4 +208,5 @@ _WORDS = {
     "rows_per_part": _rows_per_part,
     "columns": _columns,
     "dims": _dims,
+    THUMBNAILS: _thumbnails,
 }

@@ -19,6 +19,8 @@ from pyarrow import parquet
 from artifact.atomic import staged_file, sync_folder
 from artifact.errors import DataError, OutputError, UsageError
 from artifact.locks import LOCK_FILE, FileLock
+from rows.pictures.written import thumbnails_file
+from rows.vectors.named_images import ID_COLUMN
 from serving.jobs.arrays import require_format, write_arrays
 from serving.jobs.claiming import open_job_folder
 from serving.jobs.folder import JobFolder
@@ -100,14 +102,20 @@ def _take_over(shard: _HeldShard, folder: JobFolder) -> None:
     for part in shard.parts:
         if not folder.lacks(part):
             continue
-        source, target = shard.path / part.file, folder.path / part.file
-        try:
-            os.link(source, target)
-        except OSError:  # another file system, one without links, or a part that is replaced
-            with staged_file(target) as staged:
-                shutil.copyfile(source, staged)
+        if folder.identity.thumbnails_px is not None:  # before the part, which is done with them
+            _link(shard.path, folder.path, thumbnails_file(part.file))
+            sync_folder(folder.path)
+        _link(shard.path, folder.path, part.file)
         folder.adopt(part)
     sync_folder(folder.path)
+
+
+def _link(source: Path, target: Path, file: str) -> None:
+    try:
+        os.link(source / file, target / file)
+    except OSError:  # another file system, one without links, or a file that is replaced
+        with staged_file(target / file) as staged:
+            shutil.copyfile(source / file, staged)
 
 
 @contextlib.contextmanager
@@ -156,6 +164,7 @@ def _one_job(shards: Sequence[_HeldShard]) -> JobIdentity:
     """The identity of the whole job; raises DataError unless each of its shards is there once."""
     first = shards[0]
     facts = {key: first.manifest.get(key) for key in ("source", "streams", "lineage")}
+    facts |= {key: first.manifest[key] for key in (ID_COLUMN,) if key in first.manifest}
     identity = JobIdentity(job=first.manifest["job"], facts=facts, id_type=_id_type(shards))
     by_number: dict[int, Path] = {}
     for shard in shards:

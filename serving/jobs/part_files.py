@@ -17,7 +17,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from artifact.atomic import sync_folder
 from artifact.errors import OutputError
+from rows.pictures.written import THUMBNAILS, thumbnails_file, write_thumbnails
 from rows.vectors.parts import write_part
 from serving.jobs.part_scoring import ScoredPart
 
@@ -60,31 +62,35 @@ def write_scored_part(folder: Path, scored: ScoredPart, job: Mapping[str, Any]) 
     )
     facts = {**asdict(part), "job": dict(job), "errors": _to_text(scored.errors)}
     metadata = {**(scored.table.schema.metadata or {}), PART_METADATA: json.dumps(facts).encode()}
+    if scored.thumbnails is not None:  # before the part, which is done with it
+        write_thumbnails(folder / thumbnails_file(part.file), scored.thumbnails)
+        sync_folder(folder)
     write_part(folder / part.file, scored.table.replace_schema_metadata(metadata))
     return part
 
 
 def read_parts(folder: Path, job: Mapping[str, Any]) -> Iterator[Part]:
-    """The parts that lie in a folder; raises OutputError where one is damaged or of another job."""
+    """The parts that lie in a folder; raises OutputError where one is damaged or of another job.
+
+    In a job with thumbnails a part without its own is none.
+    """
     for path in folder.glob("part-*.parquet"):
         facts = _part_facts(path)
         match = re.fullmatch(r"part-(\d{5,})\.parquet", path.name)
         if match is None or facts["job"] != job or facts["first_row"] != int(match[1]) * job["rows_per_part"]:
             raise _foreign(path)
+        if THUMBNAILS in job and not (folder / thumbnails_file(path.name)).is_file():
+            continue
         yield Part(**{key: facts[key] for key in Part.__dataclass_fields__} | {"file": path.name})
 
 
 def read_scored_part(folder: Path, part: Part) -> ScoredPart:
     """A part as it was when it was written, but for the images that were run; raises OutputError."""
-    from pyarrow import parquet
-
     path = folder / part.file
     errors = read_errors(folder, part)
-    try:
-        table = parquet.read_table(path, partitioning=None)
-    except (pa.ArrowException, OSError) as error:
-        raise _unreadable(path, error) from None
+    table = _read_table(path)
     metadata = {key: value for key, value in (table.schema.metadata or {}).items() if key != PART_METADATA}
+    beside = folder / thumbnails_file(part.file)
     return ScoredPart(
         number=part.number,
         first_row=part.first_row,
@@ -93,6 +99,7 @@ def read_scored_part(folder: Path, part: Part) -> ScoredPart:
         errors=errors,
         num_errors=part.num_errors,
         num_images=0,
+        thumbnails=_read_table(beside) if beside.is_file() else None,
     )
 
 
@@ -129,6 +136,15 @@ def _part_facts(path: Path) -> dict[str, Any]:
     if not {"job", "errors", *Part.__dataclass_fields__} <= set(facts):
         raise _foreign(path)
     return facts
+
+
+def _read_table(path: Path) -> pa.Table:
+    from pyarrow import parquet
+
+    try:
+        return parquet.read_table(path, partitioning=None)
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(path, error) from None
 
 
 def _unreadable(path: Path, error: Exception) -> OutputError:

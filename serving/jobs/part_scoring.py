@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from rows.pictures.written import thumbnails_table
 from rows.tables import ImageTable, RowBatch
 from rows.vectors.schema import vector_array, vector_schema
 from serving.client.scorer import Scorer
@@ -35,6 +36,7 @@ class ScoredPart:
         errors: the bad images by row, as `errors_schema`.
         num_errors: rows that have bad images = num_rows - table.num_rows.
         num_images: distinct images that were run for it.
+        thumbnails: of the rows of `table`, as rows.pictures.written.thumbnails_schema; None: none were asked for.
     """
 
     number: int
@@ -44,6 +46,7 @@ class ScoredPart:
     errors: pa.Table
     num_errors: int
     num_images: int
+    thumbnails: pa.Table | None = None
 
 
 def part_schema(table: ImageTable, scorer: Scorer, loss: LossColumn | None = None) -> pa.Schema:
@@ -73,12 +76,14 @@ def score_part(
     number: int,
     rows_per_part: int,
     table_rows: int | None = None,
+    thumbnails_px: int | None = None,
 ) -> ScoredPart:
     """Score the rows of one part: those from number * rows_per_part on, up to rows_per_part of them.
 
     Args:
         schema: what `part_schema` gives.
         table_rows: of the table, where somebody counted them: a CSV is then read no further than the part.
+        thumbnails_px: as for `score_parts`.
 
     Raises:
         DataError: the table is broken there, or changed since it was opened.
@@ -87,7 +92,7 @@ def score_part(
     windows = PartWindows(table, rows_per_part, lambda each: each == number, number)
     if table_rows is not None:
         windows.table_rows = table_rows
-    for part in score_parts(windows, table, scorer, schema, rows_per_part):
+    for part in score_parts(windows, table, scorer, schema, rows_per_part, thumbnails_px=thumbnails_px):
         return part
     none = OpenPart(schema, number, number * rows_per_part)
     return none.finish()
@@ -100,20 +105,23 @@ def score_parts(
     schema: pa.Schema,
     rows_per_part: int,
     on_window: Callable[[ScoredRows], None] = lambda _: None,
+    *,
+    thumbnails_px: int | None = None,
 ) -> Generator[ScoredPart, None, None]:
     """The parts of some windows, in table order; the next part is under way before one has ended.
 
     Args:
         on_window: called after each window of rows.
+        thumbnails_px: make thumbnails of single images too, at most that wide and high.
     """
     ahead: deque[RowBatch] = deque()
 
     def fresh_windows() -> Iterator[Window]:
-        seen, number = Seen(scorer.manifest.embedding_dim), None
+        seen, number = Seen(scorer.manifest.embedding_dim, thumbnails_px=thumbnails_px), None
         for rows in windows:
             if rows.first_row // rows_per_part != number:
                 number = rows.first_row // rows_per_part
-                seen = Seen(scorer.manifest.embedding_dim)
+                seen = Seen(scorer.manifest.embedding_dim, thumbnails_px=thumbnails_px)
             ahead.append(rows)
             yield Window(rows.images, seen)
 
@@ -149,6 +157,7 @@ class OpenPart:
         self._number, self._first_row = number, first_row
         self._tables: list[pa.Table] = [schema.empty_table()]
         self._errors: list[pa.Table] = [self._errors_schema.empty_table()]
+        self._thumbnails: list[pa.Table] = []
         self.num_rows = self._num_images = 0
 
     def add(self, batch: RowBatch, scored: ScoredRows, numbers: npt.NDArray[np.int64]) -> None:
@@ -159,6 +168,8 @@ class OpenPart:
         if self._loss is not None:
             columns |= self._loss.columns(scored.columns, copied, numbers[scored.rows])
         self._tables.append(pa.table([columns[name] for name in self._schema.names], schema=self._schema))
+        if scored.thumbnails is not None:
+            self._thumbnails.append(thumbnails_table(numbers[scored.rows], copied["id"], scored.thumbnails))
         places = pa.array([row for row, _, _ in scored.bad], pa.int64())
         texts = [pa.array([error[place] for error in scored.bad], pa.string()) for place in (1, 2)]
         rows = pa.array([int(numbers[row]) for row, _, _ in scored.bad], pa.int64())
@@ -178,6 +189,7 @@ class OpenPart:
             errors=pa.concat_tables(self._errors),
             num_errors=self.num_rows - table.num_rows,
             num_images=self._num_images,
+            thumbnails=pa.concat_tables(self._thumbnails) if self._thumbnails else None,
         )
 
 

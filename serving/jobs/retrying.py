@@ -39,17 +39,17 @@ def retry_parts(
         OutputError: a part cannot be read or written.
         ServerError: the server failed, or answers with another artifact than at the start.
     """
-    rows_per_part, num_images = folder.identity.rows_per_part, 0
+    rows_per_part, px, num_images = folder.identity.rows_per_part, folder.identity.thumbnails_px, 0
     todo = {part.number: part for part in parts}
     ahead: deque[tuple[RowBatch, Indices]] = deque()
 
     def bad_rows() -> Iterator[Window]:
-        number, bad, seen = -1, np.empty(0, np.int64), Seen(scorer.manifest.embedding_dim)
+        number, bad, seen = -1, np.empty(0, np.int64), Seen(scorer.manifest.embedding_dim, thumbnails_px=px)
         for rows in PartWindows(table, rows_per_part, todo.__contains__, min(todo)):
             if rows.first_row // rows_per_part != number:
                 number = rows.first_row // rows_per_part
                 bad = _bad_rows(read_errors(folder.path, todo[number]))
-                seen = Seen(scorer.manifest.embedding_dim)
+                seen = Seen(scorer.manifest.embedding_dim, thumbnails_px=px)
             numbers = bad[(bad >= rows.first_row) & (bad < rows.first_row + len(rows))]
             if len(numbers):
                 some = take_rows(rows, (numbers - rows.first_row).tolist())
@@ -126,6 +126,18 @@ def _replace(folder: JobFolder, part: Part, retried: ScoredPart) -> None:
     had = np.setdiff1d(np.arange(part.first_row, part.end_row), was_bad)
     gained = np.setdiff1d(was_bad, _bad_rows(retried.errors))
     table = pa.concat_tables([old.table, retried.table]).take(np.argsort(np.concatenate([had, gained])))
+    thumbnails = None
+    if old.thumbnails is not None and retried.thumbnails is not None:
+        # by their numbers: an earlier retry may have ended between the thumbnails and the part
+        kept = old.thumbnails.filter(np.isin(old.thumbnails["row"].to_numpy(), had))
+        thumbnails = pa.concat_tables([kept, retried.thumbnails]).sort_by("row")
     folder.add_part(
-        replace(old, table=table, errors=retried.errors, num_errors=retried.num_errors, num_images=retried.num_images)
+        replace(
+            old,
+            table=table,
+            errors=retried.errors,
+            num_errors=retried.num_errors,
+            num_images=retried.num_images,
+            thumbnails=thumbnails,
+        )
     )

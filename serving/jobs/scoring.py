@@ -41,6 +41,7 @@ def score_table(
     rows_per_part: int = DEFAULT_ROWS_PER_PART,
     shard: Shard = WHOLE,
     loss: bool = False,
+    thumbnails_px: int | None = None,
     target: tuple[str, str] | None = None,
     retry_errors: bool = False,
     output_format: str = "parquet",
@@ -59,6 +60,9 @@ def score_table(
         shard: answer this share of the parts only; `merge_shards` puts the folders of all together.
         loss: add the column `loss`, float32, of each tuple alone by the loss that the artifact was trained with; and of
             pairs `different`, bool, in the place of their target (serving/jobs/loss_column.py).
+        thumbnails_px: write thumbnails-*.parquet beside the parts (rows/pictures/written.py): of each row's image a
+            picture at most that wide and high, the size of the original and the SHA-256 of its file. They are made
+            from what is read for the network. For tables with one image a row.
         target: of pairs with `loss`: (`different` or `same`, a copied column that is 1 where they are); by default the
             copied column of either name.
         retry_errors: run the rows that were bad before this call again; the table may have changed meanwhile, by
@@ -71,7 +75,8 @@ def score_table(
             tells, behind the last.
 
     Raises:
-        UsageError: the table's streams are not the artifact's; no such format; a loss that the artifact does not say.
+        UsageError: the table's streams are not the artifact's; no such format; a loss that the artifact does not say;
+            thumbnails of several streams, or of a size that they cannot have.
         OutputError: the folder is another job's, another artifact's or in use; or it cannot be written.
         DataError: the table is broken further down, or changed meanwhile; or a loss of pairs has no target.
         ServerError: the server failed, or answers with another artifact than at the start; finished parts are kept.
@@ -79,7 +84,9 @@ def score_table(
     require_format(output_format)
     table.allow_images(scorer.limits.max_bytes)
     column = loss_column(scorer.manifest, table, target) if loss else None
-    identity, schema = JobIdentity.of(table, scorer, rows_per_part=rows_per_part, shard=shard, loss=column)
+    identity, schema = JobIdentity.of(
+        table, scorer, rows_per_part=rows_per_part, shard=shard, loss=column, thumbnails_px=thumbnails_px
+    )
     started = time.monotonic()
     with open_job_folder(Path(output), identity, mended=retry_errors) as folder:
         if retry_errors and folder.identity.job["table"] != identity.job["table"]:
@@ -144,7 +151,15 @@ def _score_missing(
     num_rows = None if table.num_rows is None else identity.shard.num_rows(table.num_rows, identity.rows_per_part)
     progress = JobProgress(scorer, num_rows=num_rows, done=folder.num_rows, num_errors=folder.num_errors, report=report)
     num_images = 0
-    parts = score_parts(windows, table, scorer, schema, identity.rows_per_part, progress.add)
+    parts = score_parts(
+        windows,
+        table,
+        scorer,
+        schema,
+        identity.rows_per_part,
+        progress.add,
+        thumbnails_px=identity.thumbnails_px,
+    )
     try:
         for part in parts:
             folder.add_part(part)

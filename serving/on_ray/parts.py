@@ -37,7 +37,7 @@ _ROWS_PROBED = 16
 _COUNTS = ("number", "first_row", "num_rows", "num_errors", "num_images")
 _ANSWER = pa.schema(
     {name: pa.int64() for name in _COUNTS}
-    | {"table": pa.large_binary(), "errors": pa.large_binary()}
+    | {"table": pa.large_binary(), "errors": pa.large_binary(), "thumbnails": pa.large_binary()}
     | {"error_class": pa.string(), "error": pa.string()}
 )
 
@@ -54,6 +54,7 @@ class PartJob:
         digest: of the artifact that the driver has.
         folder: that the driver works in, which relative paths are relative to.
         probe: an image that the driver can read, or None where it found none.
+        thumbnails_px: as for serving.jobs.part_scoring.score_parts.
     """
 
     table: ImageTable
@@ -65,6 +66,7 @@ class PartJob:
     digest: str
     folder: str
     probe: ImageRef | None
+    thumbnails_px: int | None = None
 
 
 class Tries:
@@ -164,6 +166,7 @@ class PartScorer:
             number=number,
             rows_per_part=job.rows_per_part,
             table_rows=job.table_rows,
+            thumbnails_px=job.thumbnails_px,
         )
         if not part.num_rows:
             raise DataError(
@@ -177,7 +180,10 @@ def read_answer(row: Mapping[str, Any]) -> ScoredPart:
     if row["error"] is not None:
         raise getattr(artifact.errors, row["error_class"])(row["error"])
     counts = {name: row[name] for name in _COUNTS}
-    return ScoredPart(**counts, table=_from_stream(row["table"]), errors=_from_stream(row["errors"]))
+    thumbnails = None if row["thumbnails"] is None else _from_stream(row["thumbnails"])
+    return ScoredPart(
+        **counts, table=_from_stream(row["table"]), errors=_from_stream(row["errors"]), thumbnails=thumbnails
+    )
 
 
 def first_readable(table: ImageTable, max_bytes: int, *, timeout_s: float) -> ImageRef | None:
@@ -214,7 +220,8 @@ def _at_node(error: LookalikeError) -> LookalikeError:
 
 def _answer(part: ScoredPart) -> dict[str, Any]:
     counts = {name: getattr(part, name) for name in _COUNTS}
-    return counts | {"table": _to_stream(part.table), "errors": _to_stream(part.errors)}
+    thumbnails = None if part.thumbnails is None else _to_stream(part.thumbnails)
+    return counts | {"table": _to_stream(part.table), "errors": _to_stream(part.errors), "thumbnails": thumbnails}
 
 
 def _to_stream(table: pa.Table) -> bytes:

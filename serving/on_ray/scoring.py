@@ -93,6 +93,7 @@ class RayEngine:
             options=options,
             digest=scorer.digest,
             folder=os.getcwd(),
+            thumbnails_px=folder.identity.thumbnails_px,
             probe=first_readable(table, ScorerOptions(**options).limits.max_bytes, timeout_s=self.read_timeout_s),
         )
         num_rows = shard.num_rows(table_rows, rows_per_part)

@@ -25,6 +25,7 @@ from artifact.errors import (
     UnavailableError,
     UsageError,
 )
+from artifact.images.decoding import Pixels
 from artifact.images.image_batch import BadImagesError
 from artifact.images.image_error import ImageError
 from artifact.images.limits import DEFAULT_LIMITS, MB, Limits, size_in_words
@@ -37,6 +38,7 @@ from serving.client.batches.size import BatchSize
 from serving.client.connection import Connection
 from serving.client.pictures import read_encoded, read_pixels
 from serving.client.reading import Fetched, Reader
+from serving.client.thumbnailing import Thumbnailing
 from serving.client.vector_error import NOT_FINITE, VectorError
 from serving.forks import unforked
 
@@ -78,41 +80,55 @@ class BatchRunner:
         self._reader = Reader(limits.max_bytes, timeout_s=read_timeout_s)
         self._inputs = connection.manifest.inputs
 
-    def run(self, pictures: list[ImageRef]) -> list[Vectors | ImageError]:
-        """The vector of each picture, or why there is none: it cannot be read, or its vector is not finite."""
+    def run(self, pictures: list[ImageRef], thumbnailing: Thumbnailing | None = None) -> list[Vectors | ImageError]:
+        """The vector of each picture, or why there is none: it cannot be read, or its vector is not finite.
+
+        Args:
+            thumbnailing: is given a thumbnail of each that can be read.
+        """
         fetched = self._reader.fetch(pictures)
         with self._turn, unforked():
-            return self._send(fetched)
+            return self._send(fetched, thumbnailing)
 
     def close(self) -> None:
         """Read nothing more."""
         self._reader.close()
 
-    def _send(self, pictures: list[Fetched]) -> list[Vectors | ImageError]:
+    def _send(self, pictures: list[Fetched], thumbnailing: Thumbnailing | None) -> list[Vectors | ImageError]:
         sent = self._sending.next(len(pictures))
         started = time.monotonic()
         try:
-            results = self._run(pictures, sent)
+            results = self._run(pictures, sent, thumbnailing)
         except UnavailableError:
             raise
         except (ServerError, ModelNotFoundError, UsageError) as error:
             if sent != ENCODED or not self._sending.refuse_encoded(str(error)):
                 raise
-            return self._run(pictures, PIXELS)
+            return self._run(pictures, PIXELS, thumbnailing)
         self._sending.note(sent, len(pictures), time.monotonic() - started)
         return results
 
-    def _run(self, pictures: list[Fetched], sent: str) -> list[Vectors | ImageError]:
-        if sent == PIXELS:
-            pixels = partial(read_pixels, preprocessing=self._connection.manifest.pixels, limits=self._limits)
-            results: list[Any] = [_caught(pixels, source) for source in pictures]
-        else:
-            encoded = partial(read_encoded, limits=self._limits)
-            results = [_caught(encoded, source) for source in pictures]
+    def _run(self, pictures: list[Fetched], sent: str, thumbnailing: Thumbnailing | None) -> list[Vectors | ImageError]:
+        read = self._pixels if sent == PIXELS else self._encoded
+        results: list[Any] = [
+            _caught(partial(read, thumbnailing, place), source) for place, source in enumerate(pictures)
+        ]
         good = [place for place, result in enumerate(results) if not isinstance(result, ImageError)]
         for portion in [good] if sent == PIXELS else _portions(good, [len(results[place]) for place in good]):
             self._fill(results, portion, sent)
         return results
+
+    def _pixels(self, thumbnailing: Thumbnailing | None, place: int, picture: ImageRef) -> Pixels:
+        preprocessing = self._connection.manifest.pixels
+        if thumbnailing is None:
+            return read_pixels(picture, preprocessing, self._limits)
+        return thumbnailing.pixels(place, picture, preprocessing, self._limits)
+
+    def _encoded(self, thumbnailing: Thumbnailing | None, place: int, picture: ImageRef) -> bytes:
+        data = read_encoded(picture, self._limits)
+        if thumbnailing is not None:
+            thumbnailing.encoded(place, picture, data, self._limits)
+        return data
 
     def _fill(self, results: list[Any], places: list[int], sent: str) -> None:
         """Put a vector, or why there is none, in the place of each image that was read."""

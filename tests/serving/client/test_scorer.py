@@ -29,7 +29,7 @@ from tests.shared.scored_images import (
     publish_models,
 )
 from tests.shared.serving_urls import Place
-from tests.shared.tiny_artifact import linear_vectors
+from tests.shared.tiny_artifact import THRESHOLD, linear_vectors
 
 TOLERANCE = 1e-5
 
@@ -188,6 +188,7 @@ def test_lineage_version_and_digest_are_those_of_the_artifact(place: Place) -> N
             normalized=False,
             kind="quartet",
             mode="full",
+            threshold=THRESHOLD["value"],
         )
         assert scorer.manifest.model_dump(exclude={"golden"}) == file.model_dump(exclude={"golden"})
 

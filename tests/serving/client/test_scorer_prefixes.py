@@ -73,7 +73,7 @@ def test_distances_and_decision_are_those_of_the_prefixes(
 
 
 def test_the_lineage_tells_dims_threshold_and_promises(where: dict[str, Any]) -> None:
-    """Of whole vectors too, so that a table of them can be cut; of an artifact that promises nothing, nothing new."""
+    """Of whole vectors too, so that a table can be cut; of an artifact that promises nothing, the threshold alone."""
     with Scorer("triplet_branch", **where) as scorer:
         whole = scorer.lineage
         assert (whole.dims, whole.prefixes, whole.threshold) == (None, ((SHORTER, 0.7), (SHORT, None)), 1.0)
@@ -83,7 +83,8 @@ def test_the_lineage_tells_dims_threshold_and_promises(where: dict[str, Any]) ->
         with Scorer("triplet_branch", **where, dims=dims) as scorer:
             assert scorer.lineage == whole.cut(dims, whole=DIM, where="here")
     with Scorer("plain", **where) as scorer:
-        assert not {"dims", "prefixes", "threshold"} & set(scorer.lineage.to_dict())
+        assert not {"dims", "prefixes"} & set(scorer.lineage.to_dict())
+        assert scorer.lineage.threshold == 1.0
 
 
 def test_what_is_not_promised_is_refused(where: dict[str, Any]) -> None:

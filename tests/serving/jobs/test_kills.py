@@ -100,12 +100,13 @@ def kill_again_and_again(command: list[str], num_kills: int, seconds: float, cod
 
 def scoring(table: Path, repository: Path, *options: object) -> Callable[[Path], list[str]]:
     """The command as a function of its output folder."""
-    fixed = ["score", table, "--model", "triplet_branch", "--repository", repository, "--rows-per-part", 5, *options]
+    fixed = ["score", table, "--model", "triplet_branch", "--repository", repository, "--rows-per-part", 5]
+    fixed += ["--thumbnails", 16, *options]
     return lambda output: [*map(str, fixed), "--output", str(output)]
 
 
 def test_kills_of_scoring_lose_and_double_no_row(repository: Path, table: Path, tmp_path: Path) -> None:
-    """120 parts; every file is the same to the byte."""
+    """120 parts and their thumbnails; every file is the same to the byte."""
     score = scoring(table, repository)
     seconds = timed(score(tmp_path / "whole"), 3)
     assert kill_again_and_again(score(tmp_path / "out"), 8, seconds / 4, 3) > 0

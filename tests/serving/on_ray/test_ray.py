@@ -73,9 +73,13 @@ class StopError(Exception):
 def test_a_job_outlives_a_node_and_gives_the_bytes_of_a_job_at_home(
     nodes: Nodes, repository: Path, images: Path, tmp_path: Path
 ) -> None:
-    """Begun at home, gone on with by two nodes, one of which is killed in the middle: every file is the same."""
+    """Begun at home, gone on with by two nodes, one of which is killed in the middle: every file is the same.
+
+    Thumbnails are among the files.
+    """
     table = open_table(images)
-    plain = score_here(table, repository, tmp_path / "plain", rows_per_part=ROWS_PER_PART)
+    options = {"rows_per_part": ROWS_PER_PART, "thumbnails_px": 16}
+    plain = score_here(table, repository, tmp_path / "plain", **options)
 
     def stop(event: Mapping[str, Any]) -> None:
         if event["done"] >= 5 * ROWS_PER_PART:
@@ -83,7 +87,7 @@ def test_a_job_outlives_a_node_and_gives_the_bytes_of_a_job_at_home(
 
     output = tmp_path / "ray"
     with pytest.raises(StopError):
-        score_here(table, repository, output, rows_per_part=ROWS_PER_PART, report=stop)
+        score_here(table, repository, output, report=stop, **options)
     begun = len(list(output.glob("part-*.parquet")))
     events: list[Mapping[str, Any]] = []
     with nodes.another() as node:
@@ -94,7 +98,7 @@ def test_a_job_outlives_a_node_and_gives_the_bytes_of_a_job_at_home(
                 nodes.kill(node)
 
         engine = RayEngine(model=MODEL, repository=repository, options=RayOptions(address=nodes.address, actors=2))
-        result = score_here(table, repository, output, rows_per_part=ROWS_PER_PART, engine=engine, report=kill)
+        result = score_here(table, repository, output, engine=engine, report=kill, **options)
     assert contents(output) == contents(tmp_path / "plain")
     assert result.resumed_at == begun * ROWS_PER_PART
     assert (result.num_rows, result.num_errors, result.parts) == (plain.num_rows, plain.num_errors, plain.parts)

@@ -1,0 +1,91 @@
+"""The table of images that a scoring job read, as its manifest names it: so that pictures are found without asking."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from artifact.kinds import BRANCH_INPUT, embedding_name
+from rows.location import is_url
+
+ID_COLUMN = "id_column"
+"""Of a job's manifest: the column of ids that somebody named; not there where the table's own was taken."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedImages:
+    """A table of images, as rows.tables.open_table takes it.
+
+    Attributes:
+        source: path, pattern or URL.
+        columns: {"image": column}; empty for the default.
+        id_column: None for the default.
+    """
+
+    source: str
+    columns: Mapping[str, str] = field(default_factory=dict)
+    id_column: str | None = None
+
+    @classmethod
+    def of_job(cls, facts: Mapping[str, Any], vector_column: str) -> NamedImages | None:
+        """From the manifest of a job, the images of one vector column; None where it names none.
+
+        Args:
+            facts: what rows.vectors.parts.job_facts gives.
+            vector_column: `embedding`, or `embedding_<stream>` of a table of tuples.
+        """
+        source, streams, id_column = facts.get("source"), facts.get("streams"), facts.get(ID_COLUMN)
+        if not isinstance(source, str) or not source:
+            return None
+        streams = streams if isinstance(streams, Mapping) else {}
+        column = streams.get(BRANCH_INPUT) or next(
+            (name for stream, name in streams.items() if embedding_name(stream) == vector_column), None
+        )
+        if streams and column is None:
+            return None
+        return cls(
+            source=source,
+            columns={BRANCH_INPUT: str(column)} if column else {},
+            id_column=id_column if isinstance(id_column, str) else None,
+        )
+
+    @property
+    def folder(self) -> Path | None:
+        """The local folder of images that it is, where it is one; its ids are paths in there."""
+        path = Path(self.source)
+        return path.resolve() if path.is_dir() and self.columns.get(BRANCH_INPUT, "path") == "path" else None
+
+    def is_same(self, other: NamedImages | None) -> bool:
+        """Whether another is the same table, however a folder is named."""
+        if other is None or self.id_column != other.id_column:
+            return False
+        return self == other or (self.folder is not None and self.folder == other.folder)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it is a place on this machine with nothing there; of patterns and URLs nobody can tell."""
+        return not (is_url(self.source) or set("*?[{") & set(self.source)) and not os.path.lexists(self.source)
+
+    def to_value(self) -> str | dict[str, Any]:
+        """What `from_value` reads; plain JSON: the source alone where there is no more to say."""
+        if self.folder is not None and self.id_column is None:
+            return str(self.folder)
+        named = {ID_COLUMN: self.id_column} if self.id_column else {}
+        return {"source": self.source, "columns": dict(self.columns), **named}
+
+    @classmethod
+    def from_value(cls, value: object) -> NamedImages | None:
+        """Read what `to_value` wrote, or earlier versions, which knew folders alone; None for anything else."""
+        if isinstance(value, str) and value:
+            return cls(source=value)
+        if isinstance(value, Mapping) and isinstance(value.get("source"), str):
+            columns = value.get("columns")
+            return cls(
+                source=value["source"],
+                columns={str(key): str(name) for key, name in columns.items()} if isinstance(columns, Mapping) else {},
+                id_column=value.get(ID_COLUMN),
+            )
+        return None
