@@ -1,42 +1,41 @@
-"""A search index on disk: a plain faiss file, and beside it the rows that its numbers stand for.
+"""A search index: a faiss index, and the rows that its numbers stand for.
 
 FILE is readable by anyone with `faiss.read_index`; for the cosine distance its vectors have length 1, and so must their
-queries. FILE.rows.parquet holds ids, copied columns and lineage, and the SHA-256 of FILE: rows are renamed into place
-first, then the index, and a pair that does not belong together (a kill in between, a file copied alone) is refused.
+queries. How it lies on disk beside its rows: index_files.py.
 
 Decisions a reader would question:
 - An opened index is mapped. Its pages are the system's file cache, shared by every process that searches it; nothing of
   it is copied. `save` never changes a file in place, so neither must anybody. Opening reads FILE once all the same, for
   its SHA-256: a second for each gigabyte or two, after which its pages are in that cache.
-- Rows found are taken from one record batch at a time: `Table.take` puts whole columns together first, at every search.
+- Rows that a condition leaves are searched where they lie: selection.py.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from analysis.neighbours.batches import rows_with_ids
+from analysis.neighbours.batches import require_columns, rows_with_ids
 from analysis.neighbours.checks import check_vectors
-from analysis.neighbours.faiss_library import load_faiss
 from analysis.neighbours.nearest import search_index
 from analysis.neighbours.samples import check_seed
+from analysis.search.conditions.matching import matching_rows
+from analysis.search.index_files import locked, read_files, rows_file, write_files
 from analysis.search.index_kinds import AUTO, INDEX_KINDS, RECALL, choose_kind
+from analysis.search.placed_rows import PlacedRows
+from analysis.search.selection import MANY_QUERIES, SelectedRows, select_rows
 from artifact.arrays import Indices, Vectors
-from artifact.atomic import staged_file
-from artifact.errors import DataError, OutputError, UsageError
+from artifact.errors import DataError, UsageError
 from rows.vectors.lineage import Lineage, require_same_space, table_distance
-from rows.vectors.parts import write_part
+from rows.vectors.named_images import NamedImages
 from rows.vectors.table import VectorTable
 
-_METADATA_KEY = b"lookalike.index"
-ROWS_SUFFIX = ".rows.parquet"
+__all__ = ["Index", "rows_file"]
 
 
 class Index:
@@ -48,7 +47,7 @@ class Index:
         lineage: of the vectors, or None.
         kind: a name in analysis.search.index_kinds.INDEX_KINDS; "flat" is exact.
         parameters: what the kind was built with, and its recall@10 against exact search, with "build_seconds".
-        images: the folder of images that the vectors were scored from, where that is known.
+        images: the table of images that the vectors were scored from, where that is known.
     """
 
     def __init__(
@@ -60,13 +59,13 @@ class Index:
         lineage: Lineage | None,
         kind: str,
         parameters: dict[str, Any] | None = None,
-        images: Path | None = None,
+        images: NamedImages | None = None,
+        is_mapped: bool = False,
     ) -> None:
-        self._faiss = faiss_index
+        self._faiss, self._is_mapped = faiss_index, is_mapped
         self.rows, self.distance, self.lineage, self.kind = rows, distance, lineage, kind
         self.parameters, self.images = parameters or {}, images
-        self._batches = rows.to_batches()
-        self._ends = np.cumsum([len(batch) for batch in self._batches])
+        self._placed = PlacedRows(rows)
 
     @classmethod
     def build(
@@ -77,6 +76,7 @@ class Index:
         kind: str = AUTO,
         recall: float = RECALL,
         seed: int = 0,
+        copy: Sequence[str] | None = None,
     ) -> Index:
         """Index every row of a table, a batch in memory at a time besides the index itself.
 
@@ -86,10 +86,11 @@ class Index:
             kind: "auto" (by size), or one of analysis.search.index_kinds.INDEX_KINDS.
             recall: what recall@10 of an approximate kind must reach, in (0, 1].
             seed: the same seed gives the same index.
+            copy: the columns to keep beside `id`; None: all that hold no vectors.
 
         Raises:
             UsageError: no distance known, no such kind, a recall out of range, a negative seed.
-            DataError: numbers that are not finite.
+            DataError: numbers that are not finite, or no such column.
         """
         started = time.perf_counter()
         if not 0.0 < recall <= 1.0:
@@ -98,8 +99,9 @@ class Index:
         table = VectorTable.of(table)
         distance = table_distance(table.lineage, distance, where=table.source)
         kind = choose_kind(kind, table.num_rows, table.dim)
+        require_columns(table, copy)
         index, parameters = INDEX_KINDS[kind](table, distance, recall=recall, seed=seed)
-        rows = rows_with_ids(table)
+        rows = rows_with_ids(table, copy)
         parameters["build_seconds"] = round(time.perf_counter() - started, 3)
         return cls(
             index,
@@ -141,6 +143,8 @@ class Index:
         names = [name for name in found.schema.names if name not in ("query", "rank", "id", "distance")]
         rows = found.select(["id", "distance", *names]).to_pylist()
         size = min(k, self.num_rows)
+        if not size:
+            return [[] for _ in range(len(vectors))]
         return [rows[first : first + size] for first in range(0, len(rows), size)]
 
     def search_table(self, vectors: Vectors, k: int, *, lineage: Lineage | None = None) -> pa.Table:
@@ -163,16 +167,22 @@ class Index:
             require_same_space(self.lineage, lineage, names=("an index", "queries"))
         queries = check_vectors(vectors, "queries")
         k = min(k, self.num_rows)
-        distances, found = search_index(
-            self._faiss,
-            self._faiss.reconstruct_batch,
-            queries,
-            k,
-            distance=self.distance,
-            centre=np.zeros(self.dim, np.float32),
-        )
+        if k:
+            distances, found = search_index(
+                self._faiss,
+                self._faiss.reconstruct_batch,
+                queries,
+                k,
+                distance=self.distance,
+                centre=np.zeros(self.dim, np.float32),
+            )
+        else:  # no row meets a condition
+            if queries.shape[1] != self.dim:
+                got = str(queries.shape[1])
+                raise DataError("queries", expected=f"{self.dim} dims as the references have", got=got)
+            distances, found = np.zeros((len(queries), 0), np.float32), np.zeros((len(queries), 0), np.int64)
         num_queries = len(queries)
-        result = self._rows_at(found.reshape(-1))
+        result = self._placed.at(found.reshape(-1))
         columns: dict[str, Any] = {
             "query": np.repeat(np.arange(num_queries), k),
             "rank": np.tile(np.arange(1, k + 1, dtype=np.int32), num_queries),
@@ -182,96 +192,99 @@ class Index:
             columns.setdefault(name, result[name])
         return pa.table(columns)
 
-    def _rows_at(self, places: Indices) -> pa.Table:
-        """Rows by their numbers, in that order; int64 [m], any number of times each."""
-        wanted, back = np.unique(places, return_inverse=True)
-        taken = [self.rows.schema.empty_table()]
-        numbers = np.searchsorted(self._ends, wanted, side="right")  # of the batch that each lies in
-        for number in np.unique(numbers).tolist():
-            batch = self._batches[number]
-            inside = wanted[numbers == number] - (self._ends[number] - len(batch))
-            taken.append(pa.Table.from_batches([batch.take(pa.array(inside))]))
-        return pa.concat_tables(taken).take(back).replace_schema_metadata(None)
+    def where(self, condition: str, *, num_queries: int = 1) -> Index:
+        """The index of the rows for which a condition is true, such as `label = 'shoe' and price < 50`; maybe of none.
+
+        It is exact, or its `recall` is that among these rows. It can be searched, and not be written.
+
+        Args:
+            num_queries: about how many will be asked: for thousands it is seen whether lists find as much faster.
+
+        Raises:
+            UsageError: as analysis.search.conditions.matching.matching_rows.
+        """
+        return self.of_rows(matching_rows(self.rows, condition), num_queries=num_queries)
+
+    def of_rows(self, places: Indices, *, num_queries: int = 1) -> Index:
+        """The index of some rows, int64 [m], rising, within num_rows; as `where`."""
+        if len(places) == self.num_rows:
+            return self
+        lists = None if self.is_exact or num_queries < MANY_QUERIES else self.parameters
+        selected, parameters = select_rows(self._faiss, places, self.distance, parameters=lists)
+        return Index(
+            selected,
+            self._placed.at(places),
+            distance=self.distance,
+            lineage=self.lineage,
+            kind=self.kind if selected.nlist else "flat",
+            parameters=parameters,
+            images=self.images,
+        )
+
+    def places_of(self, name: str) -> Indices:
+        """int64 [m]: numbers of the rows with an id, compared as text; raises DataError where there is none."""
+        places = self._placed.of_id(name)
+        if not len(places):
+            raise DataError("id of a query", expected="one that the index has", got=repr(name))
+        return places
+
+    def vectors_at(self, places: Indices) -> Vectors:
+        """float32 [m, n] of some rows, as the index holds them: of length 1 for a distance of directions."""
+        vectors: Vectors = self._faiss.reconstruct_batch(places)
+        return vectors
+
+    def take_vectors(self) -> tuple[Any, dict[str, Any]]:
+        """The faiss index to be changed, and the parameters of its kind; this index is used up.
+
+        Raises:
+            UsageError: it is mapped from its file, or a selection.
+        """
+        if self._is_mapped or isinstance(self._faiss, SelectedRows):
+            raise UsageError("index", expected="one in memory to change", got="a mapped one", mend="is_mapped=False")
+        taken, self._faiss = self._faiss, None
+        return taken, self.parameters
 
     def save(self, file: str | Path) -> None:
         """Write FILE and FILE.rows.parquet; raises OutputError where that cannot be done."""
-        faiss = load_faiss()
+        with locked(Path(file)):
+            self.write(Path(file))
 
-        path = Path(file)
-        with staged_file(path) as staged:
-            try:
-                faiss.write_index(self._faiss, str(staged))
-            except RuntimeError as error:  # what faiss says for every failure to write
-                raise OutputError("cannot write the index", got=str(error).splitlines()[0], where=path) from None
-            facts = {
-                "kind": self.kind,
-                "parameters": self.parameters,
-                "distance": self.distance,
-                "num_rows": self.num_rows,
-                "images": str(self.images) if self.images else None,
-                "sha256": _sha256(staged),
-            }
-            metadata = {_METADATA_KEY: json.dumps(facts, sort_keys=True).encode()}
-            metadata |= self.lineage.to_metadata() if self.lineage else {}
-            write_part(rows_file(path), self.rows.replace_schema_metadata(metadata))
+    def write(self, file: Path) -> None:
+        """`save` for who has locked the folder."""
+        if isinstance(self._faiss, SelectedRows):
+            raise UsageError("index", expected="a whole one to write", got="selected rows of one")
+        facts = {
+            "kind": self.kind,
+            "parameters": self.parameters,
+            "distance": self.distance,
+            "num_rows": self.num_rows,
+            "images": self.images.to_value() if self.images else None,
+        }
+        rows = self.rows.replace_schema_metadata(self.lineage.to_metadata() if self.lineage else None)
+        write_files(file, self._faiss, rows, facts)
 
     @classmethod
-    def open(cls, file: str | Path) -> Index:
+    def open(cls, file: str | Path, *, is_mapped: bool = True) -> Index:
         """Read what `save` wrote.
+
+        Args:
+            is_mapped: leave the vectors in the file; else they are in memory, and the index can be changed.
 
         Raises:
             DataError: a file is missing or broken, or the two do not belong together.
         """
-        faiss = load_faiss()
-
-        path, beside = Path(file), rows_file(Path(file))
-        for needed in (path, beside):
-            if not needed.is_file():
-                raise DataError(
-                    "index", expected=f"{path.name} and {beside.name}", got=f"no {needed.name}", where=path.parent
-                )
-        rows, facts = _read_rows(beside)
-        if facts["sha256"] != _sha256(path):
-            raise DataError(
-                "index",
-                expected=f"the faiss file that {beside.name} was written with",
-                got="another one",
-                where=path,
-                mend="build the index again",
-            )
+        path = Path(file)
+        faiss_index, rows, facts = read_files(path, is_mapped=is_mapped)
         if facts["kind"] not in INDEX_KINDS:
             expected = f"kind {' or '.join(INDEX_KINDS)}"
             raise DataError("index", expected=expected, got=f"kind {facts['kind']}", where=path)
         return cls(
-            faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC),
+            faiss_index,
             rows,
             distance=facts["distance"],
-            lineage=Lineage.from_metadata(rows.schema.metadata, where=beside),
+            lineage=Lineage.from_metadata(rows.schema.metadata, where=rows_file(path)),
             kind=facts["kind"],
             parameters=facts.get("parameters"),
-            images=Path(facts["images"]) if facts.get("images") else None,
+            images=NamedImages.from_value(facts.get("images")),
+            is_mapped=is_mapped,
         )
-
-
-def rows_file(file: Path) -> Path:
-    """FILE.rows.parquet, beside FILE."""
-    return file.with_name(file.name + ROWS_SUFFIX)
-
-
-def _read_rows(path: Path) -> tuple[pa.Table, dict[str, Any]]:
-    from pyarrow import parquet
-
-    try:
-        with parquet.ParquetFile(path) as opened:
-            rows = opened.read()
-        facts = json.loads((rows.schema.metadata or {})[_METADATA_KEY])
-        return rows, facts | {key: facts[key] for key in ("kind", "distance", "sha256")}
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            "index rows", expected="what Index.save wrote", got=str(error)[:200] or type(error).__name__, where=path
-        ) from None
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

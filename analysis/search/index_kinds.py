@@ -26,8 +26,9 @@ from analysis.neighbours.batches import checked_batches, checked_rows
 from analysis.neighbours.faiss_library import load_faiss
 from analysis.neighbours.nearest import centre_of, faiss_metric, flat_index, prepare
 from analysis.neighbours.samples import sample_rows
+from artifact.arrays import Indices, Vectors
 from artifact.errors import UsageError
-from rows.vectors.table import VectorTable
+from rows.vectors.table import BATCH_BYTES, VectorTable
 
 AUTO = "auto"
 FLAT_VALUES = 1 << 25
@@ -61,7 +62,7 @@ def build_ivf(table: VectorTable, distance: str, *, recall: float, seed: int) ->
 
     Returns:
         The index, with nprobe set, and {"nlist", "nprobe", "recall@10" (measured), "recall_target",
-        "recall_queries", "seed"}.
+        "recall_queries", "compared" (vectors that a query meets), "seed"}.
     """
     faiss = load_faiss()
 
@@ -93,15 +94,56 @@ def build_ivf(table: VectorTable, distance: str, *, recall: float, seed: int) ->
         prepared = prepare(batch.vectors, distance, origin)
         index.add(prepared)
         exact.add(batch.first_row, prepared)
-    index.nprobe, found = _least_lists(index, exact, recall)
-    return index, {
-        "nlist": num_lists,
+    return index, {"nlist": num_lists, **_measured(index, exact, recall, num_lists), "seed": seed}
+
+
+def measure_ivf(
+    index: Any,
+    distance: str,
+    *,
+    recall: float,
+    seed: int,
+    asked: tuple[Vectors, Indices] | None = None,
+    most_lists: int | None = None,
+) -> dict[str, Any]:
+    """Set the nprobe of inverted lists anew, after rows came, went, or were chosen; what `build_ivf` says of it.
+
+    Args:
+        index: with vectors that are found by row; read once, some at a time.
+        asked: queries, float32 [Q, n] as the index holds vectors, and which row each of them is, int64 [Q], -1 for
+            none; by default a sample of the rows.
+        most_lists: no more are tried; then the recall may not be reached.
+    """
+    if asked is None:
+        sample = sample_rows(index.ntotal, RECALL_QUERIES, np.random.default_rng(seed))
+        asked = index.reconstruct_batch(sample), sample
+    queries, rows = asked
+    depth = min(RECALL_DEPTH, index.ntotal - 1)
+    exact = ExactDistances(queries, rows, depth, distance=distance, centre=centre_of(queries, distance))
+    size = max(1, BATCH_BYTES // (4 * index.d))
+    for first in range(0, index.ntotal, size):
+        exact.add(first, index.reconstruct_batch(np.arange(first, min(first + size, index.ntotal))))
+    return _measured(index, exact, recall, most_lists or index.nlist)
+
+
+def _measured(index: Any, exact: ExactDistances, recall: float, most_lists: int) -> dict[str, Any]:
+    index.nprobe, found = _least_lists(index, exact, recall, most_lists)
+    return {
         "nprobe": index.nprobe,
         "recall@10": found,
         "recall_target": recall,
-        "recall_queries": len(asked),
-        "seed": seed,
+        "recall_queries": len(exact.queries),
+        "compared": compared(index, exact.queries),
     }
+
+
+def compared(index: Any, queries: Vectors) -> int:
+    """How many vectors a query is compared with on average: the centres, and the rows of the lists nearest to it."""
+    sizes = np.array([index.invlists.list_size(number) for number in range(index.nlist)])
+    met = 0
+    for first in range(0, len(queries), 100):
+        met += int(sizes[index.quantizer.search(queries[first : first + 100], index.nprobe)[1]].sum())
+    return int(index.nlist + met / len(queries))
 
 
 INDEX_KINDS: dict[str, Callable[..., tuple[Any, dict[str, Any]]]] = {"flat": build_flat, "ivf": build_ivf}
@@ -117,8 +159,11 @@ def choose_kind(kind: str, num_rows: int, dim: int) -> str:
     return "flat" if num_rows * dim <= FLAT_VALUES else "ivf"
 
 
-def _least_lists(index: Any, exact: ExactDistances, recall: float) -> tuple[int, float]:
-    """The smallest nprobe that reaches the recall, and the recall that it has: doubled until it does, then bisected."""
+def _least_lists(index: Any, exact: ExactDistances, recall: float, most: int) -> tuple[int, float]:
+    """The smallest nprobe that reaches the recall, and the recall that it has: doubled until it does, then bisected.
+
+    `most` and what it reaches where that is less.
+    """
 
     def recall_of(num_lists: int) -> float:
         index.nprobe = num_lists
@@ -126,9 +171,11 @@ def _least_lists(index: Any, exact: ExactDistances, recall: float) -> tuple[int,
 
     low, high = 0, 1
     best = recall_of(high)
-    while best < recall and high < index.nlist:
-        low, high = high, min(2 * high, index.nlist)
+    while best < recall and high < most:
+        low, high = high, min(2 * high, most)
         best = recall_of(high)
+    if best < recall:
+        return high, best
     while high - low > 1:
         middle = (low + high) // 2
         found = recall_of(middle)

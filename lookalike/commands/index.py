@@ -1,48 +1,88 @@
-"""index: a search index over a table of vectors."""
+"""index: a search index over a table of vectors, built, added to, or with rows taken out of it."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from lookalike.commands.options import COLUMN, DIMS, DISTANCE, JSON, VECTORS
-from lookalike.commands.tables import open_vectors
+from artifact.errors import UsageError
+from lookalike.commands.options import COLUMN, DIMS, DISTANCE, JSON
+from lookalike.commands.tables import ColumnsFrom, left_out_facts, open_vectors, require_no_input
+
+_OF_BUILDING = ("kind", "recall", "seed", "copy")
+_OF_VECTORS = ("output", "add", "replace", "dims", "column", "columns_from", "distance", *_OF_BUILDING)
 
 
 def index(
-    vectors: Annotated[Path, VECTORS],
-    output: Annotated[Path, typer.Option(help="Index file to write.", metavar="FILE")],
+    context: typer.Context,
+    vectors: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder that `lookalike score` wrote, or a file of vectors: .parquet, .npy, .npz, .arrow, .feather, "
+            ".jsonl, .csv or .tsv; with --remove an index.",
+            metavar="VECTORS|FILE",
+        ),
+    ],
+    output: Annotated[Path | None, typer.Option(help="Index file to write, or to add to.", metavar="FILE")] = None,
+    add: Annotated[bool, typer.Option("--add", help="Add the rows to the index that is there.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="With --add: in the place of rows whose ids are there.")
+    ] = False,
+    remove: Annotated[
+        Path | None, typer.Option(help="Remove the rows with these ids: a text file, an id a line.", metavar="IDS.txt")
+    ] = None,
+    copy: Annotated[
+        str | None, typer.Option(help="Columns to keep beside id. [default: all without vectors]", metavar="C,D")
+    ] = None,
     kind: Annotated[str, typer.Option(help="flat (exact), ivf (lists), or auto: by size.")] = "auto",
     recall: Annotated[float, typer.Option(help="recall@10 that ivf must reach on a sample.")] = 0.97,
     seed: Annotated[int, typer.Option(min=0, help="Decides the lists and the sample.")] = 0,
     dims: Annotated[int | None, DIMS] = None,
     column: Annotated[str | None, COLUMN] = None,
+    columns_from: ColumnsFrom = None,
     distance: Annotated[str | None, DISTANCE] = None,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
-    """Build a search index over a table of vectors; its recall against exact search is measured."""
-    from analysis.search.index import Index, rows_file
-    from lookalike import console
-    from rows.vectors.parts import require_not_input
+    """Build a search index over a table of vectors; its recall against exact search is measured.
 
-    for file in (output, rows_file(output)):
-        require_not_input(file, vectors)
-    table = open_vectors(vectors, column, dims=dims)
-    built = Index.build(table, distance=distance, kind=kind, recall=recall, seed=seed)
+    --add and --remove change one that is there without building it again.
+    """
+    from analysis.search.growing_rows import read_ids
+    from analysis.search.growth import add_to_file, remove_from_file
+    from analysis.search.index import Index
+    from analysis.search.index_files import index_files
+    from lookalike.results.indexes import show_built, show_changed
+
+    if remove is not None:
+        _require_not_given(context, _OF_VECTORS, "--remove takes rows out of the index that it is given")
+        show_changed(remove_from_file(vectors, read_ids(remove)), vectors, as_json=as_json)
+        return
+    if output is None:
+        raise UsageError("--output", expected="an index file to write", got="none")
+    if replace and not add:
+        raise UsageError("--replace", expected="--add with it", got="none", mend="without --add all rows are new")
+    for file in index_files(output):
+        require_no_input(file, vectors, columns_from)
+    if add:
+        _require_not_given(context, _OF_BUILDING, "the index that is there has its own")
+    table = open_vectors(vectors, column, columns_from=columns_from, dims=dims)
+    left_out = left_out_facts(table)
+    if add:
+        change = add_to_file(output, table, replace=replace, distance=distance)
+        show_changed(change, output, left_out=left_out, as_json=as_json)
+        return
+    names = copy.split(",") if copy else None
+    built = Index.build(table, distance=distance, kind=kind, recall=recall, seed=seed, copy=names)
     built.save(output)
-    facts: dict[str, Any] = {
-        "index": str(output),
-        "kind": built.kind,
-        "num_rows": built.num_rows,
-        "distance": built.distance,
-        **built.parameters,
-        "images": str(built.images) if built.images else None,
-    }
-    if built.lineage is not None and built.lineage.dims is not None:
-        facts["dims"] = built.lineage.dims
-    if as_json:
-        console.print_json(facts)
-    else:
-        console.print_facts("indexed", facts)
+    show_built(built, output, left_out=left_out, as_json=as_json)
+
+
+def _require_not_given(context: typer.Context, names: tuple[str, ...], why: str) -> None:
+    """Refuse options that mean nothing here; raises UsageError."""
+    for name in names:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name != "DEFAULT":
+            option = name.replace("_", "-")
+            raise UsageError(f"--{option}", expected="none here", got="one", mend=why)

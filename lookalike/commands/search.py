@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,31 +14,45 @@ from artifact.images.limits import Limits
 from artifact.limit_options import require_limits, require_read_timeout
 from lookalike.commands import connecting
 from lookalike.commands.options import COLUMN, JSON
+from lookalike.commands.pictures import IMAGE_COLUMN, IMAGE_ID_COLUMN, IMAGES, named_images
+from lookalike.commands.tables import ColumnsFrom
 
 if TYPE_CHECKING:
     from analysis.search.index import Index
-    from analysis.search.queries import Queries, QueryBlock
+    from analysis.search.queries import Queries
 
 
 def search(
     context: typer.Context,
     index: Annotated[Path, typer.Argument(help="Index file.", metavar="INDEX")],
     query: Annotated[
-        Path,
-        typer.Argument(help="An image, a folder or table of images, or a table of vectors.", metavar="IMAGES|VECTORS"),
+        list[str],
+        typer.Argument(
+            help="An image, a folder or table of images, a table of vectors, or id:NAME of the index. Several are one "
+            "query together.",
+            metavar="IMAGES|VECTORS",
+        ),
     ],
+    minus: Annotated[
+        list[str] | None,
+        typer.Option(help="Lead away from these, named as the queries are; once for each.", metavar="IMAGES|VECTORS"),
+    ] = None,
+    where: Annotated[
+        str | None,
+        typer.Option(
+            help="Search among the rows of the index that meet it: \"label = 'shoe' and price < 50\".",
+            metavar="CONDITION",
+        ),
+    ] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="Neighbours per query.")] = 10,
     model: Annotated[str | None, typer.Option(help="Model of the same space, for images.", metavar="NAME")] = None,
     url: connecting.Url = None,
     repository: connecting.Repository = None,
     version: connecting.Version = None,
     gallery: Annotated[Path | None, typer.Option(help="Write a page with the pictures.", metavar="FILE.html")] = None,
-    images: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder that the ids of the index are paths in. [default: the one that was scored]", metavar="DIR"
-        ),
-    ] = None,
+    images: Annotated[str | None, IMAGES] = None,
+    image_column: Annotated[str | None, IMAGE_COLUMN] = None,
+    image_id_column: Annotated[str | None, IMAGE_ID_COLUMN] = None,
     dims: Annotated[
         int | None,
         typer.Option(
@@ -49,6 +63,7 @@ def search(
         ),
     ] = None,
     column: Annotated[str | None, COLUMN] = None,
+    columns_from: ColumnsFrom = None,
     distance: Annotated[
         str | None,
         typer.Option(help="That of the index: says that queries without lineage are of its space.", metavar="DISTANCE"),
@@ -67,14 +82,16 @@ def search(
     token_file: connecting.TokenFile = None,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
-    """Find the nearest vectors to an image, to each of some images, or to each vector of a table."""
+    """Find the nearest vectors to an image, to each image or vector of a table, or to several together."""
+    from analysis.search.combined import is_combined, read_combined
+    from analysis.search.conditions.matching import matching_rows
     from analysis.search.index import Index
     from analysis.search.queries import read_queries
     from lookalike import console
+    from lookalike.commands.search_page import write_page
     from pages.gallery import MAX_QUERIES
 
-    if images is not None and not images.is_dir():
-        raise UsageError("--images", expected="a folder", got=str(images))
+    named = named_images(images, image_column, image_id_column)
     require_limits(max_megapixels, max_image_mb)
     require_read_timeout(read_timeout_s)
     limits = Limits.of(max_megapixels=max_megapixels, max_image_mb=max_image_mb)
@@ -84,50 +101,63 @@ def search(
         raise UsageError("--distance", expected=expected, got=str(distance), where=index)
     if dims not in (None, opened.dim):
         raise UsageError("--dims", expected=f"{opened.dim}, as the index was built", got=str(dims), where=index)
+    places = None if where is None else matching_rows(opened.rows, where)
+    num_rows = opened.num_rows if places is None else len(places)
     open_model = None
     if model is not None and (url is None) != (repository is None):
         open_model = partial(connecting.open_scorer, model, **connecting.given_connection(context) | {"dims": None})
-    queries = read_queries(
-        query,
-        k=min(k, opened.num_rows),
+    read = partial(
+        read_queries,
+        k=max(1, min(k, num_rows)),
         column=column,
+        columns_from=columns_from,
         vouched=distance is not None,
         dims=dims,
         index_dim=opened.dim,
         lineage=opened.lineage,
-        open_model=open_model,
         num_shown=MAX_QUERIES,
         limits=limits,
         read_timeout_s=read_timeout_s,
     )
+    if is_combined(query, minus or ()):
+        queries = read_combined(query, minus or (), opened, read=read, open_model=open_model)
+    else:
+        queries = read(Path(query[0]), open_model=open_model)
     for line in queries.notes:
         console.note(line)
+    searched = opened if places is None else opened.of_rows(places, num_queries=queries.num_queries)
+    if where is not None:
+        console.note(f"{num_rows:,} of {opened.num_rows:,} rows meet the condition")
     page = None
     if gallery is not None:
         page = partial(
-            _write_gallery,
+            write_page,
             gallery,
-            opened,
+            searched,
             queries,
             name=index.name,
-            images=images,
+            condition=where,
+            images=named,
             limits=limits,
             read_timeout_s=read_timeout_s,
         )
-    _answer(queries, opened, k=k, page=page, as_json=as_json)
+    _answer(queries, searched, k=k, when="among these rows" if where is not None else None, page=page, as_json=as_json)
 
 
-def _answer(queries: Queries, index: Index, *, k: int, page: Callable[..., None] | None, as_json: bool) -> None:
+def _answer(
+    queries: Queries, index: Index, *, k: int, when: str | None, page: Callable[..., None] | None, as_json: bool
+) -> None:
     """Print the neighbours of all queries, block by block; raises typer.Exit where some were no images.
 
     Args:
+        when: the recall of the index is that of this moment, or of these rows; None: of its last change.
         page: writes the page of the first block and what was found for it.
     """
     from lookalike import console
     from lookalike.results.answers import JsonAnswers, TableAnswers, bad_queries_line, recall_line
     from lookalike.results.jobs import EXIT_BAD_ROWS
 
-    recall = recall_line(index)
+    recall = recall_line(index, when=when)
     answers = JsonAnswers() if as_json else TableAnswers()
     for number, block in enumerate(queries.blocks):
         found = index.search(block.vectors, k)
@@ -141,47 +171,3 @@ def _answer(queries: Queries, index: Index, *, k: int, page: Callable[..., None]
     if queries.bad:
         console.note(bad_queries_line(queries.bad))
         raise typer.Exit(EXIT_BAD_ROWS)
-
-
-def _write_gallery(
-    page: Path,
-    index: Index,
-    queries: Queries,
-    first: QueryBlock,
-    found: list[list[dict[str, Any]]],
-    *,
-    name: str,
-    recall: str | None,
-    images: Path | None,
-    limits: Limits,
-    read_timeout_s: float,
-) -> None:
-    """Write the page of the first queries.
-
-    Args:
-        name: of the index.
-        images: the folder that the user named, if any.
-    """
-    from lookalike import console
-    from pages.gallery import MAX_QUERIES, image_inside, write_search_gallery
-
-    folder = queries.folder or images
-    pictures = first.images or [image_inside(folder, each) for each in first.ids[:MAX_QUERIES]]
-    shown = list(zip(first.ids, pictures, strict=False))
-    write_search_gallery(
-        page,
-        shown,
-        found[: len(shown)],
-        num_queries=queries.num_queries,
-        picture_of=partial(image_inside, images or index.images),
-        limits=limits,
-        read_timeout_s=read_timeout_s,
-        facts={
-            "index": name,
-            "recall": recall,
-            "num_rows": index.num_rows,
-            "distance": index.distance,
-            "lineage": index.lineage,
-        },
-    )
-    console.note(f"{page} shows the pictures")

@@ -48,7 +48,8 @@ class TableAnswers:
             for query, rows in zip(ids, found, strict=True)
             for rank, row in enumerate(rows, start=1)
         ]
-        console.print_table(list(lines[0]), [list(line.values()) for line in lines])
+        header = list(lines[0]) if lines else ["query", "rank", "id", "distance"]
+        console.print_table(header, [list(line.values()) for line in lines])
 
     def end(self) -> None:
         """Nothing is open."""
@@ -60,8 +61,12 @@ def bad_queries_line(bad: Sequence[tuple[str, str]]) -> str:
     return f"{len(bad):,} {'query' if len(bad) == 1 else 'queries'} with bad images left out: {named}"
 
 
-def recall_line(index: Index) -> str | None:
-    """The recall of an approximate index in words; None where it is exact."""
+def recall_line(index: Index, *, when: str | None = None) -> str | None:
+    """The recall of an approximate index in words; None where it is exact.
+
+    Args:
+        when: it was measured; None: when the index was built, or last changed.
+    """
     from analysis.measures.support import support_of_share
 
     if index.is_exact:
@@ -71,4 +76,5 @@ def recall_line(index: Index) -> str | None:
     rests_on = ""
     if index.recall is not None and asked is not None:
         rests_on = f", on {support_of_share(index.recall, asked, 'queries')}"
-    return f"approximate: recall@10 was {recall} when it was built{rests_on}"
+    when = when or f"when it was {'changed' if 'change_seconds' in index.parameters else 'built'}"
+    return f"approximate: recall@10 was {recall} {when}{rests_on}"

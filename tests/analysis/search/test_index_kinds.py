@@ -14,6 +14,7 @@ from analysis.search.index import Index
 from analysis.search.index_kinds import FLAT_VALUES, choose_kind
 from artifact.distances import DISTANCES
 from artifact.errors import DataError, UsageError
+from rows.vectors.named_images import NamedImages
 from rows.vectors.parts import write_part
 from rows.vectors.schema import vector_array
 from rows.vectors.table import VectorTable
@@ -181,7 +182,9 @@ def test_options_out_of_range_are_refused(options: dict[str, Any], text: str) ->
 
 def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
     """A path to nothing, an array, a path where parts are expected."""
-    with pytest.raises(DataError, match=r"^table of vectors: expected a folder or a Parquet file, got nothing there"):
+    with pytest.raises(
+        DataError, match=r"^table of vectors: expected a folder or a file of vectors, got nothing there"
+    ):
         Index.build(str(tmp_path / "gone"))
     with pytest.raises(UsageError, match=r"^table of vectors: expected a VectorTable or a path, got a ndarray$"):
         Index.build(mixture(3))
@@ -210,9 +213,10 @@ def test_facts_stand_beside_the_index(tmp_path: Path) -> None:
         "recall@10",
         "recall_target",
         "recall_queries",
+        "compared",
         "seed",
         "build_seconds",
     }
-    assert Index.open(tmp_path / "i").images == (tmp_path / "images").resolve()
+    assert Index.open(tmp_path / "i").images == NamedImages(source=str((tmp_path / "images").resolve()))
     (tmp_path / "images").rmdir()
     assert VectorTable.open(tmp_path / "v").images is None

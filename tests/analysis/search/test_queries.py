@@ -62,7 +62,7 @@ def test_images_become_vectors_in_their_order(tmp_path: Path) -> None:
     paths = write_images(tmp_path / "images", 7)
     found = read(tmp_path / "images", num_shown=3)
     [block] = found.blocks
-    assert (found.num_queries, found.folder) == (7, None)
+    assert (found.num_queries, found.named) == (7, None)
     assert list(block.ids) == [path.name for path in paths]
     assert [image.path for image in block.images] == paths[:3]
     np.testing.assert_allclose(block.vectors, expected_vectors(paths), atol=1e-5)
