@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from artifact.arrays import Flags, Indices, Numbers, Vectors
 from artifact.errors import DataError
-from rows.vectors.column import require_finite
+from rows.vectors.column import no_column, require_finite
 from rows.vectors.table import VectorBatch, VectorTable
 
 
@@ -38,13 +38,23 @@ def checked_matrix(table: VectorTable) -> Vectors:
     return table.matrix
 
 
-def rows_with_ids(table: VectorTable) -> pa.Table:
-    """Every column that holds no vectors, `id` among them (row numbers as text where the table has none)."""
-    copied = table.copied()
+def require_columns(table: VectorTable, names: Sequence[str] | None) -> None:
+    """Raise DataError where a table lacks one of these columns, `id` apart, or holds vectors in it."""
+    fields = [field.name for field in table.other_fields]
+    for name in names or ():
+        if name not in fields and name != "id":
+            if name in table.columns:
+                raise DataError(f'column "{name}"', expected="one without vectors", got="vectors", where=table.source)
+            raise no_column(table.schema, name, table.source)
+
+
+def rows_with_ids(table: VectorTable, columns: Sequence[str] | None = None) -> pa.Table:
+    """`id` (row numbers as text where the table has none) and the columns asked for; None: all that hold no vectors."""
+    copied = table.copied(columns if columns is None else ["id", *columns])
     if "id" in copied.schema.names:
         return copied
-    columns = {"id": pa.array(table.ids), **{name: copied[name] for name in copied.schema.names}}
-    return pa.table(columns).replace_schema_metadata(copied.schema.metadata)
+    named = {"id": pa.array(table.ids), **{name: copied[name] for name in copied.schema.names}}
+    return pa.table(named).replace_schema_metadata(copied.schema.metadata)
 
 
 def number_column(table: VectorTable, name: str, rows: Flags | None = None) -> Numbers:

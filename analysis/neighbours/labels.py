@@ -36,3 +36,8 @@ def label_codes(labels: Labels, num_rows: int, *, known: dict[Hashable, int] | N
         return np.fromiter((codes.setdefault(value, len(codes)) for value in values), np.int64, num_rows)
     except TypeError:  # lists and structs cannot be keys
         raise DataError("labels", expected="one word or number a row", got="lists or structs") from None
+
+
+def has_label(value: object) -> bool:
+    """Whether a cell names a class: null, an empty text and NaN do not."""
+    return value is not None and value != "" and value == value

@@ -1,0 +1,62 @@
+"""outliers: the rows of a set that are unlike the rest, ranked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lookalike.commands.options import COLUMN, DIMS, DISTANCE, JSON, VECTORS
+from lookalike.commands.pictures import IMAGE_COLUMN, IMAGE_ID_COLUMN, IMAGES, NO_PICTURES, open_table_pictures
+from lookalike.commands.tables import ColumnsFrom, left_out_facts, open_vectors, require_no_input
+
+
+def outliers(
+    vectors: Annotated[Path, VECTORS],
+    label: Annotated[
+        str | None,
+        typer.Option(help="Column that holds the class: rank rows within their classes too.", metavar="COLUMN"),
+    ] = None,
+    count: Annotated[int, typer.Option(min=0, help="Rows to print, and to show on the page.", metavar="N")] = 20,
+    output: Annotated[Path | None, typer.Option(help="Parquet file of all rows to write.", metavar="FILE")] = None,
+    page: Annotated[Path | None, typer.Option(help="Write a page with the pictures.", metavar="FILE.html")] = None,
+    images: Annotated[str | None, IMAGES] = None,
+    image_column: Annotated[str | None, IMAGE_COLUMN] = None,
+    image_id_column: Annotated[str | None, IMAGE_ID_COLUMN] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Decides which rows of a large table all are compared with.")] = 0,
+    dims: Annotated[int | None, DIMS] = None,
+    column: Annotated[str | None, COLUMN] = None,
+    columns_from: ColumnsFrom = None,
+    distance: Annotated[str | None, DISTANCE] = None,
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Rank the rows of a set by how unlike the rest they are, and with --label how unlike their class."""
+    from analysis.datasets.outliers import find_outliers, write_outliers
+    from lookalike import console
+    from lookalike.progress import EventProgress
+    from lookalike.results.outliers import page_of_outliers, print_outliers
+    from lookalike.results.output_columns import tell_replaced
+
+    for file in (output, page):
+        if file is not None:
+            require_no_input(file, vectors, columns_from)
+    table = open_vectors(vectors, column, columns_from=columns_from, dims=dims)
+    pictures = None
+    if page is not None:
+        pictures = open_table_pictures(table, images, image_column, image_id_column)
+        if pictures is None:
+            console.note(NO_PICTURES)
+    with EventProgress() as progress:
+        found = find_outliers(
+            table,
+            label=label,
+            distance=distance,
+            seed=seed,
+            report=lambda done, total: progress.report({"event": "neighbours", "done": done, "total": total}),
+        )
+    if output is not None:
+        tell_replaced(write_outliers(table, found, output))
+    if page is not None:
+        page_of_outliers(page, table, found, pictures, label=label, count=count)
+    print_outliers(found, table, output, label=label, count=count, left_out=left_out_facts(table), as_json=as_json)
