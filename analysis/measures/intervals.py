@@ -58,12 +58,28 @@ def mean_interval(values: Numbers, *, population: int | None = None) -> tuple[fl
     return score_interval(mean, effective)
 
 
-def score_interval(mean: float, size: float) -> tuple[float, float]:
+def score_interval(mean: float, size: float, *, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Wilson's interval of a share in [0, 1] of so many yes-or-no answers, more than none."""
-    squared = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2) ** 2
+    squared = NormalDist().inv_cdf(0.5 + confidence / 2) ** 2
     middle = (mean + squared / (2 * size)) / (1 + squared / size)
     half = math.sqrt(squared * (mean * (1.0 - mean) / size + squared / (4 * size**2))) / (1 + squared / size)
     return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def difference_interval(
+    first: float, num_first: float, second: float, num_second: float, *, confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """Confidence interval of first - second, shares in [0, 1] of so many yes-or-no answers of two samples.
+
+    R. Newcombe, "Interval estimation for the difference between independent proportions" (1998), method 10: the score
+    intervals of both shares, put together.
+    """
+    first_low, first_high = score_interval(first, num_first, confidence=confidence)
+    second_low, second_high = score_interval(second, num_second, confidence=confidence)
+    middle = first - second
+    low = middle - math.hypot(first - first_low, second_high - second)
+    high = middle + math.hypot(first_high - first, second - second_low)
+    return max(-1.0, low), min(1.0, high)
 
 
 def class_intervals(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.measures.intervals import MIN_CLASSES, class_intervals, mean_interval
+from analysis.measures.intervals import MIN_CLASSES, class_intervals, difference_interval, mean_interval
 from artifact.errors import UsageError
 
 
@@ -104,3 +104,18 @@ def test_intervals_refuse_what_makes_no_sense() -> None:
         with pytest.raises(UsageError) as caught:
             call()
         assert str(caught.value) == text
+
+
+@pytest.mark.parametrize(
+    ("first", "num_first", "second", "num_second", "low", "high"),
+    [(56 / 70, 70, 48 / 80, 80, 0.0524, 0.3339), (0.9, 10, 0.3, 10, 0.1705, 0.8090), (1.0, 10, 0.0, 10, 0.6075, 1.0)],
+)
+def test_difference_interval_is_newcombes(
+    first: float, num_first: int, second: float, num_second: int, low: float, high: float
+) -> None:
+    """Examples (a), (b) and (h) of his table II, method 10."""
+    found = difference_interval(first, num_first, second, num_second)
+    assert found == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
+    turned = difference_interval(second, num_second, first, num_first)
+    assert turned == (pytest.approx(-high, abs=5e-5), pytest.approx(-low, abs=5e-5))
+    assert difference_interval(first, num_first, second, num_second, confidence=0.99)[0] < low
