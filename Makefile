@@ -10,7 +10,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 REAL := tests/shared/real_triton
 TRITON := PYTHON=$(PYTHON) $(REAL)/environment.sh && $(REAL)/perf_analyzer.sh
 
-.PHONY: install demo test test-slow check bench triton clean
+.PHONY: install demo test test-slow check bench triton vendor clean
 
 install: $(FOR_TESTS)
 
@@ -58,6 +58,10 @@ triton: $(FOR_TESTS)
 	@$(TRITON)
 	$(PYTEST) $(wildcard tests/serving/test_*triton*.py) tests/serving/test_grpc_requests.py tests/serving/test_rest_requests.py \
 	    tests/serving/test_golden_chain.py tests/serving/test_perf_analyzer.py
+
+# What the explorer's page takes from npm, bundled anew into pages/explorer/vendor/: after a change of its version, with node.
+vendor:
+	pages/explorer/vendor/build.sh
 
 clean:
 	rm -rf $(VENV) demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from artifact.atomic import write_atomically
+from pages.palette import PAINTED, SCHEMES, STEPS, variables
 
 
 def write_page(page: Path, template: str, **values: Any) -> None:
@@ -14,6 +15,11 @@ def write_page(page: Path, template: str, **values: Any) -> None:
     Raises:
         OutputError: the page cannot be written.
     """
+    write_atomically(page, render_page(template, **values).encode("utf-8", errors="replace"))
+
+
+def render_page(template: str, **values: Any) -> str:
+    """A template of this folder as HTML."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -23,4 +29,6 @@ def write_page(page: Path, template: str, **values: Any) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    write_atomically(page, environment.get_template(template).render(**values).encode("utf-8", errors="replace"))
+    schemes = {name: variables(scheme) for name, scheme in SCHEMES.items()}
+    environment.globals["palette"] = {**schemes, "classes": PAINTED, "steps": STEPS}
+    return environment.get_template(template).render(**values)

@@ -17,7 +17,8 @@ class Picture:
     Attributes:
         name: of the image; it stands in the place of a picture that is not there.
         data: data URL, or None.
-        kind: CSS class: `asked` of a query, `same` class or `other` class of a neighbour, or `near`.
+        kind: CSS class: `asked` of a query (`asked away` where it leads away from it), `same` class or `other` class of
+            a neighbour, or `near`.
         title: what it says when it is pointed at.
         captions: lines below it, each with what it says when it is pointed at, or "".
     """
@@ -31,10 +32,15 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class PictureRow:
-    """A query on the left, its neighbours beside it, nearest first."""
+    """A query on the left, its neighbours beside it, nearest first.
+
+    Attributes:
+        more: further pictures, where the query is made of several.
+    """
 
     query: Picture
     neighbours: Sequence[Picture]
+    more: Sequence[Picture] = ()
 
 
 def small_picture(pixels: Pixels, side_px: int, *, exact: bool = False) -> str:

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 
+from artifact.errors import printable
+
 WIDTH, HEIGHT = 420, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 50, 12, 12, 36
 
@@ -120,10 +122,8 @@ class Plot:
         """Points that say their title when pointed at."""
         for point, title in zip(points, titles, strict=True):
             if math.isfinite(point[0]) and math.isfinite(point[1]):
-                x, y = self.at(point)
-                self.parts.append(
-                    f'<circle class="{colour}" cx="{x}" cy="{y}" r="{radius:g}"><title>{escape(title)}</title></circle>'
-                )
+                (x, y), said = self.at(point), f"<title>{_marked(title)}</title>"
+                self.parts.append(f'<circle class="{colour}" cx="{x}" cy="{y}" r="{radius:g}">{said}</circle>')
 
     def rule(self, x: float, text: str) -> None:
         """A dashed vertical line at `x` with a word beside it, on the side where there is room."""
@@ -133,19 +133,19 @@ class Plot:
         anchor, shift = ("start", 5) if right else ("end", -5)
         self.parts.append(
             f'<text x="{float(at) + shift:g}" y="{float(top) + 10:g}" text-anchor="{anchor}" '
-            f'class="word">{escape(text)}</text>'
+            f'class="word">{_marked(text)}</text>'
         )
 
     def word(self, point: Point, text: str, *, shift: Point = (0, 0)) -> None:
         """Text with its middle at a point, `shift` in pixels; legible over whatever it covers."""
         x, y = (float(value) + move for value, move in zip(self.at(point), shift, strict=True))
-        self.parts.append(f'<text x="{x:g}" y="{y:g}" text-anchor="middle" class="word">{escape(text)}</text>')
+        self.parts.append(f'<text x="{x:g}" y="{y:g}" text-anchor="middle" class="word">{_marked(text)}</text>')
 
     def svg(self) -> str:
         """The drawing as one SVG element."""
         inside = [*(self._axes() if self.frame else ()), *self.parts]
         return (
-            f'<svg viewBox="0 0 {self.width} {self.height}" role="img" aria-label="{escape(self.title)}">'
+            f'<svg viewBox="0 0 {self.width} {self.height}" role="img" aria-label="{_marked(self.title)}">'
             + "".join(inside)
             + "</svg>"
         )
@@ -166,9 +166,14 @@ class Plot:
         middle = (_LEFT + right) / 2
         parts.append(
             f'<text class="tick" x="{middle:g}" y="{self.height - 5}" text-anchor="middle">'
-            f"{escape(self.x.label)}</text>"
+            f"{_marked(self.x.label)}</text>"
         )
         return parts
+
+
+def _marked(text: str) -> str:
+    """Text inside an SVG, which knows no control characters, escaped or not."""
+    return escape(printable(text))
 
 
 def _pieces(points: Sequence[Point]) -> list[list[Point]]:

@@ -11,13 +11,14 @@ import numpy as np
 
 from artifact.arrays import Numbers
 from artifact.model.threshold import resting_on
+from pages.colouring import by_class
 from pages.findings import PairDistances, RecallCurve
-from pages.plot import Axis, Plot, Point, axis, log_axis, number
+from pages.plot import Axis, Plot, axis, log_axis, number
+from pages.scatter import scatter_plot
 
 MAX_POINTS = 400
 """Epochs drawn of a long run, evenly spaced."""
 
-NUM_COLOURS = 10
 _NUM_BINS = 60
 _LOWEST_RATE = 1e-4
 
@@ -214,28 +215,9 @@ def scatter(places: Numbers, classes: Sequence[int], *, class_names: Sequence[st
         class_names: names of the classes.
         titles: [N], what a point says when it is pointed at.
     """
-    sizes = np.bincount([row for row in classes if row >= 0], minlength=len(class_names) or 1)
-    largest = [int(row) for row in np.argsort(-sizes, kind="stable")[:NUM_COLOURS] if sizes[row] > 0]
-    colours = {row: f"c{index + 1}" for index, row in enumerate(largest)}
-    low, high = np.quantile(places, [0.0, 1.0], axis=0)
-    x, y = (Axis(low=float(a), high=max(float(b), float(a) + 1e-9), ticks=()) for a, b in zip(low, high, strict=True))
-    plot = Plot(x=x, y=y, title="Map of the vectors", width=640, height=520, frame=False)
-    points: list[Point] = [(float(a), float(b)) for a, b in places]
-    for colour in ("muted", *colours.values()):
-        rows = [row for row, of in enumerate(classes) if colours.get(of, "muted") == colour]
-        plot.dots([points[row] for row in rows], f"point {colour}", [titles[row] for row in rows], radius=3.5)
-    for row in largest:
-        middle = np.median(places[np.asarray(classes) == row], axis=0)
-        plot.word((float(middle[0]), float(middle[1])), shorten(class_names[row]), shift=(0, 5))
-    others = sum(1 for size in sizes if size > 0) - len(largest)
-    legend = tuple((colours[row], shorten(class_names[row]), "") for row in largest)
-    legend += (("muted", f"{others} more classes", ""),) if others > 0 else ()
-    return Figure(title="Map of the vectors", svg=plot.svg(), legend=legend)
-
-
-def shorten(text: str, limit: int = 22) -> str:
-    """A name that fits beside a point."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    colouring = by_class(classes, class_names)
+    plot = scatter_plot(places, colouring, titles, title="Map of the vectors")
+    return Figure(title="Map of the vectors", svg=plot.svg(), legend=colouring.legend)
 
 
 def _number(values: Mapping[str, Any] | None, key: str) -> float:

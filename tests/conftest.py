@@ -1,10 +1,13 @@
-"""The command line as a fixture, for the tests of every room."""
+"""The command line and a browser as fixtures, for the tests of every room."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lookalike.cli import main
+from tests.shared.browser import Pages, running_chromium
 from tests.shared.command_line import Cli
 
 
@@ -20,3 +23,18 @@ def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
         return code, printed.out, printed.err
 
     return run
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """The system's Chromium, started once a file, for Playwright keeps an event loop running; tests take `pages`."""
+    with running_chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def pages(chromium: Any) -> Iterator[Pages]:
+    """Opens pages in a real browser; whatever they complain of fails the test."""
+    opened = Pages(chromium)
+    yield opened
+    opened.close()
