@@ -25,12 +25,16 @@ def describe_hardware() -> dict[str, Any]:
     }
 
 
+def peak_mib_of(process: int | str) -> float:
+    """The most memory that a process of Linux has had, by its number."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 2**10
+
+
 def peak_mib() -> float:
     """The most memory this process has had; on Linux ru_maxrss would count what its parent had before it started."""
-    status = Path("/proc/self/status")
-    if status.is_file():
-        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(peak.split()[1]) / 2**10
+    if Path("/proc/self/status").is_file():
+        return peak_mib_of("self")
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS counts bytes
 
 

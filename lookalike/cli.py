@@ -20,6 +20,13 @@ from artifact.images.cores import limit_threads
 from lookalike.commands.adopt import adopt
 from lookalike.commands.check import check
 from lookalike.commands.cluster import cluster
+from lookalike.commands.datasets.compare import compare
+from lookalike.commands.datasets.duplicates import duplicates
+from lookalike.commands.datasets.explore import explore
+from lookalike.commands.datasets.labels import labels
+from lookalike.commands.datasets.map import map  # noqa: A004 - the command's name
+from lookalike.commands.datasets.outliers import outliers
+from lookalike.commands.datasets.select import select
 from lookalike.commands.demo import demo
 from lookalike.commands.describe import describe
 from lookalike.commands.diff import diff
@@ -107,6 +114,13 @@ COMMANDS = (
     search,
     cluster,
     evaluate,
+    map,
+    duplicates,
+    outliers,
+    labels,
+    compare,
+    select,
+    explore,
     push,
 )
 """In the order of `--help`."""

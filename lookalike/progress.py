@@ -95,6 +95,8 @@ class EventProgress:
             case "pushed":
                 facts = [f"{event['done']} rows", f"{event['rows_per_s']:.0f} rows/s"]
                 self._bar("pushing", event["done"], event["num_rows"], facts)
+            case "neighbours":
+                self._bar("finding neighbours", event["done"], event["total"], [f"{event['done']:,} rows"])
             case "objective":
                 self._line(objective_line(event))
             case "length":

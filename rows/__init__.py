@@ -1,7 +1,7 @@
 """Rows of images in, rows of vectors out, with their lineage.
 
 open_table(source)        images as folders, files, shards or Arrow tables     tables.py, over formats/
-VectorTable.open(path)    the output of a scoring job, or any Parquet file     vectors/table.py
+VectorTable.open(path)    the output of a scoring job, or any file of vectors   vectors/table.py
 Lineage                   which artifact gave the vectors                      vectors/lineage.py
 push(vectors, place)      vectors into a database                              stores/push.py
 

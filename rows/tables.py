@@ -79,6 +79,12 @@ class ImageTable:
         return kind
 
     @property
+    def id_column(self) -> str | None:
+        """The column that is `id`, where somebody named another than the table's own."""
+        columns = self._columns
+        return None if columns.id_is_path or columns.id_column == "id" else columns.id_column
+
+    @property
     def passed_over(self) -> dict[str, int]:
         """Of an image folder: how many files it holds besides, by suffix or what else they are."""
         return passed_over_facts(self._source.passed_over)

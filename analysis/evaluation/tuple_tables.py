@@ -21,20 +21,18 @@ from artifact.arrays import Flags
 from artifact.errors import DataError, UsageError
 from artifact.kinds import KINDS, distance_name
 from rows.pair_target import DIFFERENT
-from rows.vectors.column import EMBEDDING
-from rows.vectors.parts import folder_parts, part_facts
+from rows.vectors.column import EMBEDDING, is_vectors
+from rows.vectors.own.opening import columns_of
 from rows.vectors.table import VectorTable
 
 PAIR = distance_name(KINDS["siamese"].pairs[0])
 
 
-def open_tuples(path: str | Path) -> VectorTable:
-    """A table by the first of its vector columns; raises DataError as VectorTable.open does."""
-    path = Path(path)
-    if not path.exists():
-        return VectorTable.open(path)
-    schema, _ = part_facts(folder_parts(path)[0] if path.is_dir() else path)
-    return VectorTable.open(path, next((name for name in schema.names if name.startswith(EMBEDDING)), None))
+def open_tuples(path: str | Path, *, columns_from: str | Path | None = None) -> VectorTable:
+    """A table by the first of its columns `embedding_...`; arguments and errors are those of VectorTable.open."""
+    found = [each.name for each in columns_of(Path(path)) if is_vectors(each.type) and each.name.startswith(EMBEDDING)]
+    column = found[0] if found else None
+    return VectorTable.open(path, column, columns_from=columns_from)
 
 
 def evaluate_tuples(table: VectorTable) -> dict[str, Any]:

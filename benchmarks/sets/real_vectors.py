@@ -57,6 +57,24 @@ def real_vectors(name: str, *, seen: bool = False) -> Path:
     return folder
 
 
+def foreign_vectors(name: str, foreign: str) -> Path:
+    """What the model `name` gives for the pictures of another set that it never saw: a scored folder."""
+    folder = CACHE / "vectors" / f"{name}-of-{foreign}"
+    if not folder.is_dir():
+        prepare, _ = SETS[foreign]
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as stage:
+            scored = Path(stage) / folder.name
+            score(prepare()[1], name, scored)
+            scored.rename(folder)
+    return folder
+
+
+def score(pictures: Path, name: str, output: Path) -> None:
+    """Score a folder of pictures with the model `name`."""
+    _lookalike("score", pictures.resolve(), "--model", name, "--repository", real_model(name), "--output", output)
+
+
 def real_model(name: str) -> Path:
     """The repository that holds the model `name`."""
     repository = CACHE / "models" / name

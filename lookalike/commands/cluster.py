@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lookalike.commands.options import COLUMN, DISTANCE, JSON, VECTORS
-from lookalike.commands.tables import open_vectors
+from lookalike.commands.tables import ColumnsFrom, left_out_facts, open_vectors, require_no_input
 
 
 def cluster(
@@ -17,6 +17,7 @@ def cluster(
     output: Annotated[Path, typer.Option(help="Parquet file to write.", metavar="FILE")],
     seed: Annotated[int, typer.Option(min=0, help="Decides the starts.")] = 0,
     column: Annotated[str | None, COLUMN] = None,
+    columns_from: ColumnsFrom = None,
     distance: Annotated[str | None, DISTANCE] = None,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
@@ -24,5 +25,7 @@ def cluster(
     from analysis.clusters.table_clusters import cluster_table
     from lookalike.results.clusters import print_clusters
 
-    table = open_vectors(vectors, column)
-    print_clusters(cluster_table(table, k, output, seed=seed, distance=distance), output, as_json=as_json)
+    require_no_input(output, vectors, columns_from)
+    table = open_vectors(vectors, column, columns_from=columns_from)
+    clusters = cluster_table(table, k, output, seed=seed, distance=distance)
+    print_clusters(clusters, output, as_json=as_json, more=left_out_facts(table))

@@ -9,7 +9,7 @@ import typer
 
 from artifact.errors import UsageError
 from lookalike.commands.options import COLUMN, DIMS, DISTANCE, JSON, VECTORS
-from lookalike.commands.tables import open_vectors
+from lookalike.commands.tables import ColumnsFrom, left_out_facts, open_vectors, tell
 
 
 def evaluate(
@@ -20,6 +20,7 @@ def evaluate(
     ] = None,
     dims: Annotated[int | None, DIMS] = None,
     column: Annotated[str | None, COLUMN] = None,
+    columns_from: ColumnsFrom = None,
     distance: Annotated[str | None, DISTANCE] = None,
     queries: Annotated[int | None, typer.Option(min=1, help="Rank a sample of N.", metavar="N")] = None,
     bootstrap: Annotated[int, typer.Option(min=0, help="Resamples of the classes.", metavar="N")] = 200,
@@ -42,9 +43,11 @@ def evaluate(
             raise UsageError(" and ".join(useless), expected=f"--label with {'it' if len(useless) == 1 else 'them'}")
         from analysis.evaluation.tuple_tables import evaluate_tuples, open_tuples
 
-        facts = evaluate_tuples(open_tuples(vectors).cut(dims))
+        table = open_tuples(vectors, columns_from=columns_from).cut(dims)
+        tell(table)
+        facts = evaluate_tuples(table)
     else:
-        table = open_vectors(vectors, column, dims=dims)
+        table = open_vectors(vectors, column, columns_from=columns_from, dims=dims)
         facts = measure(
             table,
             label,
@@ -55,6 +58,6 @@ def evaluate(
             seed=seed,
         )
     if as_json:
-        console.print_json(facts)
+        console.print_json(facts | left_out_facts(table))
     else:
         print_evaluation(facts, per_class=per_class)

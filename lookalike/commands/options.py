@@ -16,8 +16,16 @@ DEFAULT_REPOSITORY = Path("model_repository")
 NAME = typer.Argument(help="Name of a published model.", metavar="NAME")
 TARGET = typer.Argument(help="An artifact file, or NAME[@VERSION] with --repository.", metavar="FILE|NAME")
 VERSION = typer.Option(help="Version. [default: the one served]")
-VECTORS = typer.Argument(help="Folder that `lookalike score` wrote, or a Parquet file.", metavar="VECTORS")
-COLUMN = typer.Option("--column", help="Vector column. [default: embedding, else the only column of vectors]")
+VECTORS = typer.Argument(
+    help="Folder that `lookalike score` wrote, or a file of vectors: .parquet, .npy, .npz, .arrow, .feather, .jsonl, "
+    ".csv or .tsv.",
+    metavar="VECTORS",
+)
+COLUMN = typer.Option(
+    "--column",
+    help="Vector column, array of an .npz, or E for columns E0, E1, ...; text is read as JSON lists. "
+    "[default: embedding, else the only one]",
+)
 DISTANCE = typer.Option(
     "--distance",
     help="Distance to compare by: cosine, euclidean or squared_euclidean; only for vectors without lineage.",

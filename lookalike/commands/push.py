@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from lookalike.commands.options import COLUMN, DISTANCE, JSON, VECTORS
-from lookalike.commands.tables import open_vectors
+from lookalike.commands.tables import ColumnsFrom, left_out_facts, open_vectors
 
 
 def push(
@@ -17,6 +17,7 @@ def push(
     url: Annotated[str, typer.Argument(help="qdrant://, milvus:// or postgresql:// and the place.", metavar="URL")],
     collection: Annotated[str, typer.Option(help="Collection to write to; of PostgreSQL a table.", metavar="NAME")],
     column: Annotated[str | None, COLUMN] = None,
+    columns_from: ColumnsFrom = None,
     distance: Annotated[str | None, DISTANCE] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows of one request, at most.", metavar="N")] = 1000,
     recreate: Annotated[bool, typer.Option("--recreate", help="Replace the collection of an earlier push.")] = False,
@@ -29,7 +30,7 @@ def push(
     from rows.stores.push import push as push_table
 
     require_store(url)
-    table = open_vectors(vectors, column)
+    table = open_vectors(vectors, column, columns_from=columns_from)
     with EventProgress() as progress:
         result = push_table(
             table,
@@ -43,6 +44,6 @@ def push(
     if result.note:
         console.note(result.note)
     if as_json:
-        console.print_json(asdict(result))
+        console.print_json(asdict(result) | left_out_facts(table))
     else:
         console.print_facts("pushed", asdict(result) | {"note": None})

@@ -1,4 +1,4 @@
-"""The demo: images, train, export, serve, score, search, cluster, evaluate, and a gallery of what came out.
+"""The demo: images, train, export, serve, score, search, cluster, evaluate, and pages of what came out.
 
 Each step runs the command that is printed, as a process of its own, so the printed commands are true by construction.
 """
@@ -105,6 +105,8 @@ def _journey(data: DataSet, output: Path, steps: Steps) -> dict[str, Any]:
         titles = {TITLES[name]: name for name in compared}
         write_gallery(output / "gallery.html", vectors, held_out, summary, label=LABEL, compared=titles)
         console.out.print(f"  {output / 'gallery.html'}")
+    with steps.step("explore", "9. A page to look around in"):
+        steps.run("explore", vectors, "--title", f"held-out {data.name}", "--output", output / "explorer.html")
     summary["seconds"] = steps.seconds
     write_atomically(output / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
     _print_summary(summary, output, data.unseen, titles)
@@ -119,4 +121,5 @@ def _print_summary(summary: dict[str, Any], output: Path, unseen: str, titles: d
     )
     seconds = summary["seconds"]
     console.out.print(f"\n{sum(seconds.values()):.0f} s in all; {output / 'gallery.html'} shows the neighbours,")
+    console.out.print(f"{output / 'explorer.html'} is a map to look around in,")
     console.out.print(f"{output / 'summary.json'} holds the figures.")

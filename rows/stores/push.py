@@ -191,10 +191,11 @@ def _columns(table: VectorTable) -> pa.Schema:
 def _batches(table: VectorTable, columns: pa.Schema, batch_size: int) -> Iterator[PushedRows]:
     """The table in order, a few rows in memory at a time; where it has no ids they are the row numbers from 0."""
     names = [name for name in columns.names if name in table.schema.names]
+    numbers = table.row_numbers
     num_rows = min(batch_size, max(1, BYTES_PER_BATCH // (4 * table.dim)))
     for batch in table.batches(names, num_rows=num_rows):
         require_finite(batch.vectors, first_row=batch.first_row, where=table.source)
-        ids: list[Any] = list(range(batch.first_row, batch.first_row + len(batch)))
+        ids: list[Any] = numbers[batch.first_row : batch.first_row + len(batch)].tolist()
         if "id" in names:
             ids = batch.columns["id"].to_pylist()
         if None in ids:

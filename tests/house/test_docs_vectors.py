@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from analysis.search.index import Index
 from artifact.repository.publishing import publish
 from lookalike.cli import main
 from tests.shared.places import ROOT
@@ -71,13 +73,38 @@ def test_a_snippet_reads_the_folder(code: str, folder: Path, monkeypatch: pytest
 def test_own_vectors_are_indexed_searched_and_measured_as_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file that the snippet writes, and the three commands on it."""
+    """The files that the snippet writes, and the five commands on them."""
     monkeypatch.chdir(tmp_path)
     run_python(next(code for code in PYTHON if "own.parquet" in code))
-    commands = re.findall(r"^    lookalike (.*own\.parquet.*)$", TEXT, re.MULTILINE)
-    assert len(commands) == 3
+    commands = re.findall(r"^    lookalike (.*own\.(?:parquet|npy).*)$", TEXT, re.MULTILINE)
+    assert len(commands) == 5
     for command in commands:
         assert main(shlex.split(command)) == 0
+
+
+def test_an_index_grows_and_is_searched_as_printed(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Built, added to, replaced in, removed from; a condition, several pictures, rows of the index: in this order."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("vectors", "images", "models"):
+        (tmp_path / name).symlink_to(folder / name)
+    (tmp_path / "other" / "5").mkdir(parents=True)
+    write_images(tmp_path / "other" / "5", 3)
+    assert main(["score", "other", "--model", "digits", "--repository", "models", "--output", "more"]) == 0
+    (tmp_path / "gone.txt").write_text("7/7-005.png\n")
+    sections = TEXT[TEXT.index("## An index that grows") :]
+    commands = re.findall(r"^    lookalike ((?:index|search) .*digits\.index.*)$", sections, re.MULTILINE)
+    assert len(commands) == 7
+    for command in commands:
+        assert main(shlex.split(command)) == 0, command
+    assert Index.open("digits.index").num_rows == 12 + 3 - 1
+    capsys.readouterr()
+    assert main([*shlex.split(commands[4]), "--json"]) == 0
+    near = [row["neighbours"] for row in json.loads(capsys.readouterr().out)]
+    assert [[each["label"] in "67" and each["id"].endswith("1.png") for each in rows] for rows in near] == [
+        [True] * 2
+    ] * 12
 
 
 def test_pushed_vectors_are_found_as_printed(

@@ -98,6 +98,8 @@ def test_help_names_every_command(cli: Cli) -> None:
         "search",
         "cluster",
         "evaluate",
+        "duplicates",
+        "outliers",
         "push",
     ):
         assert f"  {name} " in out
@@ -112,7 +114,7 @@ def test_extras_of_missing_packages_are_those_of_the_project() -> None:
     extras = {name: {plain_name(each) for each in needed} for name, needed in project["optional-dependencies"].items()}
     plain = {plain_name(each) for each in project["dependencies"]}
     for package, extra in EXTRAS.items():
-        distribution = package.replace("_", "-")
+        distribution = {"umap": "umap-learn"}.get(package, package.replace("_", "-"))
         assert distribution in extras[extra], package
         assert distribution not in plain, package
 

@@ -18,6 +18,7 @@ from artifact.errors import LookalikeError, OutputError, ServerError, SpaceError
 from lookalike.cli import main
 from rows.stores.push import PushResult, push
 from rows.vectors.lineage import Lineage
+from rows.vectors.stored import TableRows
 from rows.vectors.table import VectorTable
 from tests.shared.postgres_server import find_programs, running_postgres
 from tests.shared.store_readers import reading
@@ -67,8 +68,9 @@ def table(
 def parts(vectors: VectorTable, folder: Path, rows_per_part: int = 20) -> VectorTable:
     """The same table from files, several parts of several row groups."""
     folder.mkdir()
-    whole = vectors._parts
-    assert isinstance(whole, pa.Table)
+    rows = vectors._rows
+    assert isinstance(rows, TableRows)
+    whole = rows.table
     for number, first in enumerate(range(0, whole.num_rows, rows_per_part)):
         part = folder / f"part-{number:05d}.parquet"
         parquet.write_table(whole.slice(first, rows_per_part), part, row_group_size=7)
@@ -287,7 +289,8 @@ def test_the_command_pushes_a_folder(postgres: str, name: str, tmp_path: Path, c
     parts(table(matrix(), label=["a"] * NUM_ROWS), folder)
     assert main(["push", str(folder), postgres, "--collection", name, "--batch-size", "9", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert set(told) == set(PushResult.__dataclass_fields__)
+    assert set(told) == {*PushResult.__dataclass_fields__, "left_out"}
+    assert told["left_out"] == {"num_rows": 0, "of": NUM_ROWS, "first": []}
     assert (told["num_rows"], told["collection"]) == (NUM_ROWS, name)
     import psycopg
 

@@ -134,7 +134,7 @@ def test_unfinished_job_is_refused(state: str, tmp_path: Path) -> None:
 def test_what_is_no_table_of_vectors_is_refused_in_one_line(tmp_path: Path) -> None:
     """Nothing there, no parts, no such column, no lists, not Parquet, other columns in a later part."""
     assert error_text(DataError, tmp_path / "gone") == (
-        f"table of vectors: expected a folder or a Parquet file, got nothing there ({tmp_path / 'gone'})"
+        f"table of vectors: expected a folder or a file of vectors, got nothing there ({tmp_path / 'gone'})"
     )
     assert error_text(DataError, tmp_path) == f"folder of vectors: expected part-*.parquet, got none ({tmp_path})"
     write_part(tmp_path / "part-0.parquet", part(numbers(2)))
@@ -143,8 +143,8 @@ def test_what_is_no_table_of_vectors_is_refused_in_one_line(tmp_path: Path) -> N
         "name one with --column embedding"
     )
     assert error_text(DataError, tmp_path, "label") == (
-        f'vector column "label": expected lists of numbers, all of one length, got string ({tmp_path}); '
-        "name one with --column embedding"
+        f"vector column \"label\": expected a JSON list of numbers in every row, such as [0.1, 0.2], got 'x' in row 0 "
+        f"({tmp_path}); name one with --column embedding"
     )
     write_part(tmp_path / "part-1.parquet", part(numbers(2, 4)))
     assert error_text(DataError, tmp_path) == (

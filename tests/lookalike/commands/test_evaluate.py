@@ -44,6 +44,7 @@ def test_evaluate_prints_what_the_function_returns(evaluated: Cli) -> None:
     found = json.loads(out)
     assert code == 0
     table = VectorTable.open("v.parquet")
+    assert found.pop("left_out")["num_rows"] == 0
     assert found == json.loads(json.dumps(evaluate(table, "label", seed=3, bootstrap=50, per_class=True)))
     for name in ("recall@1", "P@5", "mAP", "mAP@R", "ranking_accuracy"):
         assert found[f"{name}_low"] <= found[name] <= found[f"{name}_high"], name

@@ -85,15 +85,25 @@ def test_evaluate_measures_own_vectors_as_a_plain_loop_does(own: Cli) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_row_that_is_not_finite_is_named(command: str, own: Cli) -> None:
-    """By its row in the table, rows without a label before it included."""
-    values = VECTORS.copy()
-    values[17, 2] = np.nan
+def test_rows_that_are_not_finite_are_left_out_and_told(command: str, own: Cli) -> None:
+    """In one note and in JSON, by their numbers in the file; the others are used as if the file had no more."""
+    values: list[Any] = VECTORS.tolist()
+    values[17][2], values[30] = np.nan, None
     labels = [None, *"bcd", *(list("abcd") * 9)]
-    parquet.write_table(pa.table({"label": labels, "embedding": pa.array(values.tolist())}), "nan.parquet")
-    code, _, err = own(command, "nan.parquet", *COMMANDS[command], "--distance", "euclidean")
-    text = "vectors: expected finite numbers, got NaN or infinity in row 17 (nan.parquet); "
-    assert (code, one_line(err).startswith(text)) == (1, True)
+    parquet.write_table(pa.table({"label": labels, "embedding": pa.array(values)}), "nan.parquet")
+    code, out, err = own(command, "nan.parquet", *COMMANDS[command], "--distance", "euclidean", "--json")
+    assert code == 0, err
+    assert "left out 2 of 40 rows of nan.parquet that are not finite: rows 17, 30" in err.splitlines()
+    found = json.loads(out)
+    assert found["left_out"] == {
+        "num_rows": 2,
+        "of": 40,
+        "first": [
+            {"row": 17, "id": None, "reason": "NaN, infinity or beyond float32"},
+            {"row": 30, "id": None, "reason": "no vector"},
+        ],
+    }
+    assert found["num_rows"] == (37 if command == "evaluate" else 38)
 
 
 def test_no_distance_is_taken_beside_a_lineage_that_says_another(scored_cli: Cli) -> None:

@@ -15,8 +15,9 @@ from PIL import Image
 from pyarrow import parquet
 
 from analysis.search import queries
-from pages.gallery import PICTURE_PX, image_inside, thumbnail
+from pages.gallery import PICTURE_PX, thumbnail
 from rows.images import ImageRef
+from rows.pictures.folders import image_inside
 from tests.shared.command_line import Cli
 from tests.shared.scored_folder import HOSTILE, MODEL
 
@@ -64,15 +65,58 @@ def test_ids_are_escaped(scored_cli: Cli) -> None:
 def test_pictures_that_are_gone_are_placeholders(scored_cli: Cli) -> None:
     """Deleted, or a folder that moved: the id stands there, and --images finds them again."""
     Path("images", "c0", "0.png").unlink()
-    code, _, _ = scored_cli("search", "i", "v", "-k", 9, "--gallery", "g.html")
+    code, _, err = scored_cli("search", "i", "v", "-k", 9, "--gallery", "g.html")
     page = Path("g.html").read_text()
     assert (code, page.count('class="missing" title="c0/0.png">c0/0.png')) == (0, 10)
+    assert err.startswith("1 of 9 ids have no picture in ")
     assert len(pictures(page)) == 9 * 10 - 10
     Path("images").rename("moved")
     assert scored_cli("search", "i", "v", "-k", 9, "--gallery", "g.html")[0] == 0
     assert not pictures(Path("g.html").read_text())
     assert scored_cli("search", "i", "v", "-k", 9, "--gallery", "g.html", "--images", "moved")[0] == 0
     assert len(pictures(Path("g.html").read_text())) == 9 * 10 - 10
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.csv"])
+def test_pictures_come_from_any_table_of_images(scored_cli: Cli, name: str) -> None:
+    """The pictures that the folder has, but for one that the table lacks, which is told; an id is looked up there."""
+    assert scored_cli("search", "i", "v", "-k", 3, "--gallery", "folder.html")[0] == 0
+    lacking = "c1/3.png"
+    files = {path.relative_to("images").as_posix(): path for path in sorted(Path("images").rglob("*.png"))}
+    kept = {each: path for each, path in files.items() if each != lacking}
+    columns: tuple[str, ...] = ()
+    if name == "t.parquet":
+        table = {"name": list(kept), "photo": [path.read_bytes() for path in kept.values()]}
+        parquet.write_table(pa.table(table), name)
+        columns = ("--image-column", "photo", "--image-id-column", "name")
+    else:
+        Path(name).write_text("id,image\n" + "\n".join(f'"{each}","moved/{each}"' for each in kept))
+    Path("images").rename("moved")
+    code, _, err = scored_cli("search", "i", "v", "-k", 3, "--gallery", "g.html", "--images", name, *columns)
+    assert (code, err.splitlines()[0]) == (0, f"1 of 9 rows have no picture in {name}: '{lacking}'")
+    page, folder = (Path(file).read_text() for file in ("g.html", "folder.html"))
+    assert f'class="missing" title="{lacking}">{lacking}' in page
+    shown, expected = (set(re.findall(r'src="([^"]+)"', each)) for each in (page, folder))
+    assert (len(shown), len(shown & expected)) == (8, 7)  # one is larger than it is shown, and shrunk on another way
+
+
+def test_pictures_are_found_by_the_table_that_was_scored(scored_cli: Cli) -> None:
+    """A table of bytes, which the job and the index name; once it is gone the ids stand there, and why."""
+    files = sorted(Path("images").rglob("*.png"))
+    table = pa.table({"key": [f"k{row}" for row in range(9)], "photo": [path.read_bytes() for path in files]})
+    parquet.write_table(table, "t.parquet")
+    options = ("--columns", "image=photo", "--id-column", "key")
+    assert scored_cli("score", "t.parquet", *MODEL, "--output", "w", *options)[0] == 0
+    assert scored_cli("index", "w", "--output", "j")[0] == 0
+    assert scored_cli("search", "j", "w", "-k", 2, "--gallery", "g.html")[0] == 0
+    assert len(pictures(Path("g.html").read_text())) == 9 * 3
+    Path("t.parquet").unlink()
+    code, _, err = scored_cli("search", "j", "w", "-k", 2, "--gallery", "g.html")
+    assert (code, err.startswith("no pictures: table of images: expected a file or a folder, got nothing there")) == (
+        0,
+        True,
+    )
+    assert not pictures(Path("g.html").read_text())
 
 
 @pytest.mark.parametrize("name", ["/etc/hostname", "../secret.png", "a/../../secret.png"])
@@ -148,3 +192,60 @@ def test_bad_queries_are_told_and_the_others_answered(scored_cli: Cli) -> None:
         1,
         True,
     )
+
+
+def test_rows_are_searched_under_a_condition(scored_cli: Cli) -> None:
+    """As many as match, told; none is an answer too; a wrong column is one line before a model is opened."""
+    code, out, err = scored_cli("search", "i", "images", *MODEL, "-k", 9, "--where", "label = 'c1'", "--json")
+    assert (code, err) == (0, "4 of 9 rows meet the condition\n")
+    for row in json.loads(out):
+        assert sorted(near["id"] for near in row["neighbours"]) == [f"c1/{number}.png" for number in (1, 3, 5, 7)]
+    whole = json.loads(scored_cli("search", "i", "images", *MODEL, "-k", 9, "--json")[1])
+    for row, among in zip(whole, json.loads(out), strict=True):
+        assert [near for near in row["neighbours"] if near["label"] == "c1"] == among["neighbours"]
+    code, out, err = scored_cli("search", "i", "v", "--where", "label = 'c9'")
+    assert (code, err, out) == (0, "0 of 9 rows meet the condition\n", "query  rank  id  distance\n")
+    out = scored_cli("search", "i", "v", "--where", "label is null", "--json", "--gallery", "g.html")[1]
+    assert [row["neighbours"] for row in json.loads(out)] == [[]] * 9
+    assert "of those where label is null" in Path("g.html").read_text()
+    code, _, err = scored_cli("search", "i", "no.png", "--model", "no", "--repository", "no", "--where", "lable = 'a'")
+    assert (code, err) == (
+        2,
+        'lookalike: where: expected columns of the index (id, label), got "lable"; did you mean "label"?\n',
+    )
+
+
+def test_several_pictures_are_one_query(scored_cli: Cli) -> None:
+    """Files and rows of the index, towards and away: one answer, and a page that shows them all before it."""
+    words = ("images/c0/2.png", "id:c1/3.png", "--minus", "images/c1/5.png", "--minus", "id:c0/4.png")
+    code, out, err = scored_cli("search", "i", *words, *MODEL, "-k", 3, "--json", "--gallery", "g.html")
+    assert (code, err) == (0, "g.html shows the pictures\n")
+    (row,) = json.loads(out)
+    assert row["query"] == "images/c0/2.png + id:c1/3.png - images/c1/5.png - id:c0/4.png"
+    assert len(row["neighbours"]) == 3
+    page = Path("g.html").read_text()
+    assert (page.count('<div class="query">'), len(pictures(page))) == (1, 4 + 3)
+    assert page.count('class="asked away"') == 2
+    for caption in ("2.png", "+ 3.png", "- 5.png", "- 4.png"):
+        assert f">{caption}</figcaption>" in page
+    ids = ("id:c0/2.png", "id:c1/3.png", "--minus", "id:c1/5.png", "--minus", "id:c0/4.png")
+    (same,) = json.loads(scored_cli("search", "i", *ids, "-k", 3, "--json")[1])  # and no model
+    assert [near["id"] for near in same["neighbours"]] == [near["id"] for near in row["neighbours"]]
+
+
+def test_queries_together_that_cannot_be_are_one_line(scored_cli: Cli) -> None:
+    """A picture that cannot be read would leave another query; an unknown id; nothing to go towards; no model."""
+    Path("bad.png").write_bytes(b"no image")
+    for words, line in (
+        (
+            ("images/c0/2.png", "bad.png", *MODEL),
+            "lookalike: query 'bad.png': expected an image that has a vector, got ",
+        ),
+        (("id:c0/99.png",), "lookalike: id of a query: expected one that the index has, got 'c0/99.png'\n"),
+        (("images/c0/2.png", "id:c0/2.png"), "lookalike: an image needs a model: expected --model NAME and one of "),
+        (("--minus", "id:c0/2.png"), "lookalike: Missing argument"),
+    ):
+        code, _, err = scored_cli("search", "i", *words)
+        assert code in (1, 2)
+        assert err.startswith(line)
+        assert err.count("\n") == 1

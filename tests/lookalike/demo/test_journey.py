@@ -57,7 +57,7 @@ def test_demo_does_the_whole_journey(
     assert main(["demo", "--output", "out"]) == 0
     printed = capfd.readouterr().out
     commands = re.findall(r"^  \$ lookalike (\w+)", printed, re.MULTILINE)
-    assert " ".join(commands) == "train export export describe serve score score index search cluster evaluate"
+    assert " ".join(commands) == "train export export describe serve score score index search cluster evaluate explore"
     summary = json.loads(Path("out/summary.json").read_text())
     assert set(summary) >= {
         "data",
@@ -89,6 +89,9 @@ def test_demo_does_the_whole_journey(
     assert_is_what_the_tables_say(summary, Path("out"))
     page = Path("out/gallery.html").read_text()
     assert page.count("data:image/png;base64,") >= 20 * 11
+    explorer = Path("out/explorer.html").read_text()
+    assert "held-out digits" in explorer
+    assert 'id="block-sheet-0"' in explorer
     url = re.search(r"--url 127\.0\.0\.1:(\d+)", printed)
     assert url is not None
     with socket.socket() as probe:
