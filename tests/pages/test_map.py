@@ -68,7 +68,7 @@ def test_a_page_needs_nothing_else(tmp_path: Path) -> None:
     text = (tmp_path / "m.html").read_text()
     assert "<script" not in text
     assert not re.search(r"(src|href)=\"(?!data:)", text)
-    assert text.count("<circle") == 60
+    assert text.count("<circle class=") == 60
     assert "linear-gradient(90deg, var(--r0)" in text
     assert "price" in text
 
