@@ -19,12 +19,14 @@ import numpy as np
 
 from analysis.clusters.kmeans import kmeans
 from analysis.evaluation.counts import class_counts, no_interval, retrieval_counts, verification_counts
+from analysis.evaluation.reranking import require_rerankable, reranked_retrieval
 from analysis.measures.clustering import clustering_metrics
 from analysis.measures.ranking_accuracy import ranking_accuracy, sample_triplets, table_ranking_accuracy
 from analysis.measures.retrieval import retrieval_metrics
 from analysis.measures.support import as_facts, support_of_share
 from analysis.measures.verification import verification_metrics
 from analysis.neighbours.batches import checked_matrix, checked_rows
+from analysis.neighbours.nearest import faiss_metric
 from artifact.errors import DataError
 from rows.vectors.lineage import table_distance
 from rows.vectors.table import VectorTable
@@ -54,6 +56,7 @@ def evaluate(
     queries: int | None = None,
     bootstrap: int = BOOTSTRAP,
     per_class: bool = False,
+    rerank: bool = False,
 ) -> dict[str, Any]:
     """Retrieval (leave-one-out), verification, ranking accuracy and k-means over the rows that have a label.
 
@@ -66,6 +69,7 @@ def evaluate(
         queries: rank a sample of that many; None: all rows, or NUM_QUERIES beyond RANKED_DISTANCES.
         bootstrap: resamples of the classes for the intervals; 0: only samples have one.
         per_class: add the figures of each class, and what they rest on.
+        rerank: add the figures of retrieval after re-ranking, and what it gains.
 
     Returns:
         {"recall@1", "recall@5", "recall@10", "P@1", "P@5", "P@10", "mAP", "mAP@R", "queries", "skipped",
@@ -76,12 +80,14 @@ def evaluate(
         distance columns, else of random triplets ("tuples_from" says which), None where there are none;
         "verification": see analysis.measures.verification, or None; "<metric>_low" and "<metric>_high" beside each;
         "rests_on": {figure: {its counts, "is_enough", "text"}}, see analysis.measures.support;
+        with `rerank` "reranked": see analysis.evaluation.reranking.reranked_retrieval;
         "num_rows" (labelled), "num_unlabelled", "num_classes", "bootstrap", "seed", "distance", "label", "column",
         "lineage": facts of the artifact, or None}.
 
     Raises:
         DataError: no such column, no labels, or no class with two images.
-        UsageError: no distance known, queries below 1, a negative bootstrap or seed.
+        UsageError: no distance known, queries below 1, a negative bootstrap or seed; too many rows to re-rank, or a
+            distance that no index knows.
     """
     table = VectorTable.of(table)
     if column is not None and column != table.vector_column:
@@ -92,6 +98,9 @@ def evaluate(
     if not labelled.any():
         raise DataError(f'label column "{label}"', expected="a class in some rows", got="none", where=table.source)
     labels = [value for value in values if value not in (None, "")]
+    if rerank:
+        require_rerankable(len(labels))
+        faiss_metric(distance)
     vectors = checked_matrix(table) if labelled.all() else checked_rows(table, np.flatnonzero(labelled))
     if queries is None and len(labels) ** 2 > RANKED_DISTANCES:
         queries = NUM_QUERIES
@@ -104,6 +113,11 @@ def evaluate(
         per_class=per_class,
         seed=seed,
     )
+    reranked: dict[str, Any] = {}
+    if rerank:
+        reranked["reranked"] = reranked_retrieval(
+            vectors, labels, retrieval, distance=distance, max_queries=queries, seed=seed
+        )
     num_queries, usable = int(retrieval["queries"]), len(labels) - int(retrieval["skipped"])
     num_classes = len(set(labels))
     clustering: dict[str, Any] = {"purity": None, "nmi": None}
@@ -134,6 +148,7 @@ def evaluate(
         **({"per_class": class_counts(retrieval["per_class"])} if per_class else {}),
         **{name: int(retrieval[name]) for name in ("queries", "skipped", "mAP_queries")},
         "queries_from": "all" if num_queries == usable else f"a uniform sample (seed {seed}) of {usable}",
+        **reranked,
         **clustering,
         **ranking,
         "verification": verification,

@@ -10,7 +10,7 @@ Decisions a reader would question:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +23,10 @@ from analysis.neighbours.checks import check_vectors
 from analysis.neighbours.pairwise import TILE_COLUMNS, References, chunk_rows
 from artifact.arrays import Flags, Indices, Numbers, Vectors
 from artifact.images.cores import available_cores
+
+Adjusted = Callable[[Indices, Indices, Vectors], None]
+"""Called with some queries (rows, int64 [q]), the row of each column (int64 [N]) and their distances [q, N], which it
+changes in place; from several threads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +110,7 @@ def rank_queries(
     rows: Indices,
     whole: Flags,
     with_mistakes: bool = False,
+    adjusted: Adjusted | None = None,
 ) -> Ranking:
     """Rank all other images for each of some queries.
 
@@ -117,6 +122,7 @@ def rank_queries(
         rows: int64 [q], which are queries; each must have another image of its class.
         whole: bool [q], whether to rank so far that average precision is known.
         with_mistakes: look for `mistakes` too.
+        adjusted: what to rank by in place of the distances.
     """
     by_class = np.argsort(codes[rows], kind="stable")
     rows, whole = rows[by_class], whole[by_class]
@@ -141,6 +147,8 @@ def rank_queries(
         try:
             used = rows[block]
             distances = right.distances(vectors[used], out=out[: len(used)], tile=tile)
+            if adjusted is not None:
+                adjusted(used, order, distances)
             found[block], ranks = block_values(
                 distances, starts[block], ends[block], place[block], whole[block], ks, with_ranks=with_mistakes
             )

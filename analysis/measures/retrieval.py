@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from analysis.measures.intervals import class_intervals, mean_interval
-from analysis.measures.ranking import Ranking, class_means, rank_queries
+from analysis.measures.ranking import Adjusted, Ranking, class_means, rank_queries
 from analysis.neighbours.checks import check_vectors
 from analysis.neighbours.labels import Labels, label_codes
 from analysis.neighbours.samples import check_seed, sample_rows
@@ -39,6 +39,7 @@ def retrieval_metrics(
     per_class: bool = False,
     bootstrap: int = 0,
     seed: int = 0,
+    adjusted: Adjusted | None = None,
 ) -> dict[str, Any]:
     """Rank all other images by distance from each image, and see where those of its class stand.
 
@@ -56,6 +57,7 @@ def retrieval_metrics(
         per_class: add "per_class".
         bootstrap: resamples of the classes (see analysis.measures.intervals.class_intervals); 0 for none.
         seed: of the samples and of the bootstrap.
+        adjusted: what to rank by in place of the distances, see analysis.measures.ranking.
 
     Returns:
         {"recall@<k>" and "P@<k>" for each k, "mAP" over the full ranking, "mAP@R", "queries" (ranked), "skipped",
@@ -91,7 +93,7 @@ def retrieval_metrics(
     rows = usable if max_queries is None else usable[sample_rows(len(usable), max_queries, rng)]
     whole = np.zeros(len(rows), bool)
     whole[sample_rows(len(rows), _affordable(relevant[rows], len(array)), rng)] = True
-    ranking = rank_queries(array, codes, distance=distance, ks=ks, rows=rows, whole=whole)
+    ranking = rank_queries(array, codes, distance=distance, ks=ks, rows=rows, whole=whole, adjusted=adjusted)
     found: dict[str, Any] = {name: float(np.nanmean(values)) for name, values in ranking.values.items()}
     intervals: dict[str, Any] = {}
     for names in ([name for name in ranking.values if name != "mAP"], ["mAP"]):  # mAP may have fewer queries

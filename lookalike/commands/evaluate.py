@@ -25,6 +25,9 @@ def evaluate(
     queries: Annotated[int | None, typer.Option(min=1, help="Rank a sample of N.", metavar="N")] = None,
     bootstrap: Annotated[int, typer.Option(min=0, help="Resamples of the classes.", metavar="N")] = 200,
     per_class: Annotated[bool, typer.Option("--per-class", help="Add a line for each class, worst first.")] = False,
+    rerank: Annotated[
+        bool, typer.Option("--rerank", help="Add what re-ranking by k-reciprocal neighbours gains.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Decides the samples and starts.")] = 0,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
@@ -37,7 +40,12 @@ def evaluate(
     from lookalike.results.evaluations import print_evaluation
 
     if label is None:
-        given = {"--queries": queries is not None, "--per-class": per_class, "--distance": distance is not None}
+        given = {
+            "--queries": queries is not None,
+            "--per-class": per_class,
+            "--rerank": rerank,
+            "--distance": distance is not None,
+        }
         useless = [option for option, is_given in given.items() if is_given]
         if useless:
             raise UsageError(" and ".join(useless), expected=f"--label with {'it' if len(useless) == 1 else 'them'}")
@@ -55,6 +63,7 @@ def evaluate(
             queries=queries,
             bootstrap=bootstrap,
             per_class=per_class,
+            rerank=rerank,
             seed=seed,
         )
     if as_json:

@@ -43,12 +43,25 @@ def print_evaluation(facts: Mapping[str, Any], *, per_class: bool) -> None:
     lineage = facts["lineage"] or {}
     prefix = {name: lineage.get(name) for name in ("dims", "threshold") if "dims" in lineage}
     console.print_facts("evaluated", {name: facts.get(name) for name in _CONDITIONS} | prefix | pairs)
+    if facts.get("reranked"):
+        _print_reranked(facts)
     if per_class:
         sys.stdout.write("\n")
         worst_first = sorted(facts["per_class"], key=lambda row: (row["recall@1"], row["mAP@R"]))
         names = [name for name in worst_first[0] if name != "rests_on"]
         rows = [[*(row[name] for name in names), _short_of(row["rests_on"])] for row in worst_first]
         console.print_table([*names, "rests on"], rows)
+
+
+def _print_reranked(facts: Mapping[str, Any]) -> None:
+    """The figures of retrieval without and with re-ranking."""
+    found = facts["reranked"]
+    names = [name.removesuffix("_gain") for name in found if name.endswith("_gain")]
+    sys.stdout.write("\n")
+    rows = [
+        [name, *(console.show(value) for value in (facts[name], found[name], found[f"{name}_gain"]))] for name in names
+    ]
+    console.print_table(["metric", "plain", "re-ranked", "gain"], rows)
 
 
 def _short_of(rests_on: Mapping[str, Mapping[str, Any]]) -> str:

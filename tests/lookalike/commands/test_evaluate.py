@@ -198,3 +198,23 @@ def test_evaluate_marks_classes_of_too_few(evaluated: Cli) -> None:
     lines = out[out.index(header) :].splitlines()[1:]
     assert {line[header.index("rests on") :].strip() for line in lines} == texts
     assert any(": too few to tell " in text for text in texts)
+
+
+def test_evaluate_prints_what_reranking_gains(evaluated: Cli) -> None:
+    """A table of plain and re-ranked figures with their difference; the same numbers in the JSON."""
+    found = json.loads(evaluated("v.parquet", "--label", "label", "--bootstrap", 0, "--rerank", "--json")[1])
+    again = found["reranked"]
+    assert again["mAP@R_gain"] == pytest.approx(again["mAP@R"] - found["mAP@R"])
+    code, out, _ = evaluated("v.parquet", "--label", "label", "--bootstrap", 0, "--rerank")
+    assert code == 0
+    header, line = (next(row for row in out.splitlines()[20:] if word in row) for word in ("re-ranked", "mAP@R"))
+    assert header.split() == ["metric", "plain", "re-ranked", "gain"]
+    assert float(line.split()[2]) == pytest.approx(again["mAP@R"], abs=1e-3)
+    assert "re-ranked" not in evaluated("v.parquet", "--label", "label", "--bootstrap", 0)[1]
+
+
+def test_evaluate_refuses_to_rerank_without_labels(evaluated: Cli) -> None:
+    """In one line."""
+    code, _, err = evaluated("v.parquet", "--rerank")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "--rerank: expected --label with it" in err
