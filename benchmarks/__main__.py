@@ -34,6 +34,8 @@ BENCHMARKS: dict[str, str] = {
     "outliers": "benchmarks.outliers",
     "growing": "benchmarks.growing",
     "combining": "benchmarks.combining",
+    "small_vectors": "benchmarks.small_vectors",
+    "reranking": "benchmarks.reranking",
     "omniglot": "benchmarks.omniglot",
     "emoji": "benchmarks.emoji",
     "int8": "benchmarks.int8",

@@ -12,7 +12,7 @@ import numpy as np
 
 from analysis.neighbours.faiss_library import load_faiss
 from analysis.neighbours.nearest import EXTRA_CANDIDATES, faiss_metric, prepare, search_index
-from artifact.arrays import Indices, Vectors
+from artifact.arrays import Flags, Indices, Vectors
 from artifact.distances import DISTANCES
 
 _ROUNDING = 1e-6
@@ -31,6 +31,7 @@ class ExactDistances:
 
     Attributes:
         nearest: float32 [Q, k], rising; infinite until enough rows are added.
+        nearest_rows: int64 [Q, k], their numbers; -1 until then.
     """
 
     def __init__(self, queries: Vectors, rows: Indices, k: int, *, distance: str, centre: Vectors) -> None:
@@ -38,6 +39,7 @@ class ExactDistances:
         self._distance, self._centre = distance, centre
         self._prepared = prepare(queries, distance, centre)
         self.nearest = np.full((len(queries), k), np.inf, np.float32)
+        self.nearest_rows = np.full((len(queries), k), -1, np.int64)
 
     def add(self, first_row: int, vectors: Vectors) -> None:
         """Look at some more rows, float32 [m, n] as the index holds them, the first of them number `first_row`."""
@@ -47,8 +49,11 @@ class ExactDistances:
         wanted = min(len(vectors), self.k + 1 + EXTRA_CANDIDATES)
         _, found = faiss.knn(self._prepared, prepared, wanted, faiss_metric(self._distance))
         apart = DISTANCES[self._distance](self.queries[:, None, :], vectors[found])
-        apart[found + first_row == self.rows[:, None]] = np.inf
-        self.nearest = np.sort(np.concatenate([self.nearest, apart], axis=1), axis=1)[:, : self.k]
+        found = found + first_row
+        apart[found == self.rows[:, None]] = np.inf
+        apart, found = np.concatenate([self.nearest, apart], axis=1), np.concatenate([self.nearest_rows, found], axis=1)
+        order = np.argsort(apart, axis=1, kind="stable")[:, : self.k]
+        self.nearest, self.nearest_rows = (np.take_along_axis(each, order, axis=1) for each in (apart, found))
 
     def recall(self, index: Any) -> float:
         """Share of the k nearest other rows that `index` (of all rows added, in order) finds, in [0, 1]."""
@@ -58,6 +63,11 @@ class ExactDistances:
         distances, _ = search_index(
             index, index.reconstruct_batch, self.queries, self.k, distance=self._distance, centre=origin, own=self.rows
         )
+        return float(self.is_near(distances).mean())
+
+    def is_near(self, distances: Vectors) -> Flags:
+        """Which of some distances from each query, float32 [Q, m], are no larger than its k-th; k is at least 1."""
         last = self.nearest[:, -1:]
         rounding = _ROUNDING if DISTANCES[self._distance].of_directions else _ROUNDING * last
-        return float((distances <= last + rounding).mean())
+        near: Flags = distances <= last + rounding
+        return near

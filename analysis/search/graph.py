@@ -23,7 +23,7 @@ from analysis.neighbours.batches import checked_batches
 from analysis.neighbours.nearest import search_index
 from analysis.neighbours.samples import check_seed
 from analysis.neighbours.within import search_within
-from analysis.search.index_kinds import AUTO, INDEX_KINDS, choose_kind
+from analysis.search.index_kinds import AUTO, INDEX_KINDS, WHOLE_KINDS, choose_kind
 from artifact.arrays import Indices, Vectors
 from artifact.errors import DataError, UsageError
 from rows.vectors.lineage import table_distance
@@ -44,7 +44,7 @@ class RowIndex:
         index: of faiss, flat or inverted lists; holds the prepared vectors (analysis.neighbours.nearest) once.
         distance: a name in artifact.distances.DISTANCES.
         recall: measured recall@10 in [0, 1]; 1 where the search is exact.
-        kind: a name in analysis.search.index_kinds.INDEX_KINDS.
+        kind: a name in analysis.search.index_kinds.WHOLE_KINDS.
     """
 
     index: Any
@@ -92,6 +92,8 @@ def row_index(
         products = (table.num_rows if num_queries is None else num_queries) * table.num_rows * table.dim
         kind = "flat" if products <= FLAT_PRODUCTS else "ivf"
     kind = choose_kind(kind, table.num_rows, table.dim)
+    if kind not in WHOLE_KINDS:
+        raise UsageError("kind of a graph's index", expected=f"one of {', '.join(WHOLE_KINDS)}", got=repr(kind))
     index, facts = INDEX_KINDS[kind](table, distance, recall=recall, seed=seed)
     return RowIndex(index=index, distance=distance, recall=float(facts["recall@10"]), kind=kind)
 
@@ -105,7 +107,7 @@ class NeighbourGraph:
         rows: int32 or int64 [N, k], their numbers; the lower first at equal distance. No row is its own neighbour.
         distance: a name in artifact.distances.DISTANCES.
         recall: measured recall@10 in [0, 1]; 1 where the search was exact.
-        kind: of the index that found them, a name in analysis.search.index_kinds.INDEX_KINDS.
+        kind: of the index that found them, a name in analysis.search.index_kinds.WHOLE_KINDS.
     """
 
     distances: Vectors
@@ -143,7 +145,7 @@ def neighbour_graph(
         k: as many as there are others where it is more.
         distance: for vectors without lineage.
         recall: what recall@10 an index that is not exact must reach, in (0, 1].
-        kind: of the index: "auto" (by size), or one of INDEX_KINDS.
+        kind: of the index: "auto" (by size), or one of WHOLE_KINDS.
         seed: the same seed gives the same graph.
         index: of the table, for who has one already; then `distance`, `recall`, `kind` and `seed` are its own.
         report: called with (rows done, rows in all).

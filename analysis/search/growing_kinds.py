@@ -18,14 +18,15 @@ import numpy as np
 
 from analysis.neighbours.faiss_library import load_faiss
 from analysis.neighbours.samples import sample_rows
-from analysis.search.index_kinds import RECALL, RECALL_QUERIES, build_ivf, compared, measure_ivf
+from analysis.search.index_kinds import WHOLE_KINDS, build_ivf, compared, measure_ivf
+from analysis.search.list_training import RECALL, RECALL_QUERIES
 from artifact.arrays import Flags
 from artifact.errors import UsageError
 from rows.vectors.table import VectorTable
 
 TRAIN_AGAIN = 2.0
 
-GROWING = ("flat", "ivf")
+GROWING = WHOLE_KINDS
 """Kinds of index that change in place; others are built again."""
 
 

@@ -24,9 +24,11 @@ from analysis.neighbours.batches import require_columns, rows_with_ids
 from analysis.neighbours.checks import check_vectors
 from analysis.neighbours.nearest import search_index
 from analysis.neighbours.samples import check_seed
+from analysis.search.coded import CodedIndex
 from analysis.search.conditions.matching import matching_rows
 from analysis.search.index_files import locked, read_files, rows_file, write_files
-from analysis.search.index_kinds import AUTO, INDEX_KINDS, RECALL, choose_kind
+from analysis.search.index_kinds import AUTO, INDEX_KINDS, choose_kind
+from analysis.search.list_training import RECALL
 from analysis.search.placed_rows import PlacedRows
 from analysis.search.selection import MANY_QUERIES, SelectedRows, select_rows
 from artifact.arrays import Indices, Vectors
@@ -166,21 +168,8 @@ class Index:
         if lineage is not None:
             require_same_space(self.lineage, lineage, names=("an index", "queries"))
         queries = check_vectors(vectors, "queries")
-        k = min(k, self.num_rows)
-        if k:
-            distances, found = search_index(
-                self._faiss,
-                self._faiss.reconstruct_batch,
-                queries,
-                k,
-                distance=self.distance,
-                centre=np.zeros(self.dim, np.float32),
-            )
-        else:  # no row meets a condition
-            if queries.shape[1] != self.dim:
-                got = str(queries.shape[1])
-                raise DataError("queries", expected=f"{self.dim} dims as the references have", got=got)
-            distances, found = np.zeros((len(queries), 0), np.float32), np.zeros((len(queries), 0), np.int64)
+        distances, found = self.nearest_rows(queries, k)
+        k = distances.shape[1]
         num_queries = len(queries)
         result = self._placed.at(found.reshape(-1))
         columns: dict[str, Any] = {
@@ -191,6 +180,27 @@ class Index:
         for name in result.schema.names:
             columns.setdefault(name, result[name])
         return pa.table(columns)
+
+    def nearest_rows(self, queries: Vectors, k: int, *, own: Indices | None = None) -> tuple[Vectors, Indices]:
+        """(distances float32 [Q, k], numbers of the k nearest rows int64 [Q, k]), or of all where there are fewer.
+
+        Args:
+            queries: float32 [Q, n], finite.
+            own: int64 [Q], a row that each query is not told of; then k must be below num_rows.
+        """
+        k = min(k, self.num_rows)
+        if k:
+            centre = np.zeros(self.dim, np.float32)
+            facts: dict[str, Any] = {"distance": self.distance, "centre": centre, "own": own}
+            return search_index(self._faiss, self._faiss.reconstruct_batch, queries, k, **facts)
+        if queries.shape[1] != self.dim:  # no row meets a condition
+            got = str(queries.shape[1])
+            raise DataError("queries", expected=f"{self.dim} dims as the references have", got=got)
+        return np.zeros((len(queries), 0), np.float32), np.zeros((len(queries), 0), np.int64)
+
+    def rows_at(self, places: Indices) -> pa.Table:
+        """`id` and copied columns of rows by their numbers, in that order."""
+        return self._placed.at(places)
 
     def where(self, condition: str, *, num_queries: int = 1) -> Index:
         """The index of the rows for which a condition is true, such as `label = 'shoe' and price < 50`; maybe of none.
@@ -209,7 +219,7 @@ class Index:
         """The index of some rows, int64 [m], rising, within num_rows; as `where`."""
         if len(places) == self.num_rows:
             return self
-        lists = None if self.is_exact or num_queries < MANY_QUERIES else self.parameters
+        lists = None if self.kind != "ivf" or num_queries < MANY_QUERIES else self.parameters
         selected, parameters = select_rows(self._faiss, places, self.distance, parameters=lists)
         return Index(
             selected,
@@ -237,15 +247,15 @@ class Index:
         """The faiss index to be changed, and the parameters of its kind; this index is used up.
 
         Raises:
-            UsageError: it is mapped from its file, or a selection.
+            UsageError: it is mapped from its file, of codes, or a selection.
         """
-        if self._is_mapped or isinstance(self._faiss, SelectedRows):
+        if self._is_mapped or isinstance(self._faiss, SelectedRows | CodedIndex):
             raise UsageError("index", expected="one in memory to change", got="a mapped one", mend="is_mapped=False")
         taken, self._faiss = self._faiss, None
         return taken, self.parameters
 
     def save(self, file: str | Path) -> None:
-        """Write FILE and FILE.rows.parquet; raises OutputError where that cannot be done."""
+        """Write FILE and what stands beside it; raises OutputError where that cannot be done."""
         with locked(Path(file)):
             self.write(Path(file))
 
@@ -276,7 +286,7 @@ class Index:
         path = Path(file)
         faiss_index, rows, facts = read_files(path, is_mapped=is_mapped)
         if facts["kind"] not in INDEX_KINDS:
-            expected = f"kind {' or '.join(INDEX_KINDS)}"
+            expected = f"a kind of {', '.join(INDEX_KINDS)}"
             raise DataError("index", expected=expected, got=f"kind {facts['kind']}", where=path)
         return cls(
             faiss_index,

@@ -1,6 +1,7 @@
-"""The two files of a search index, written and changed so that there is always one whole pair of them.
+"""The files of a search index, written and changed so that there is always one whole set of them.
 
-FILE is a plain faiss index, FILE.rows.parquet holds ids, copied columns and lineage, and the SHA-256 of FILE.
+FILE is a plain faiss index, FILE.rows.parquet holds ids, copied columns and lineage, and the SHA-256 of FILE. An index
+of codes has its vectors in a third, which is written first and named by what is in it: exact_vectors.py.
 
 Decisions a reader would question:
 - Two files cannot be renamed at once. The rows come first, as FILE.rows.next.parquet; FILE renamed over the old one
@@ -25,6 +26,14 @@ from typing import Any
 import pyarrow as pa
 
 from analysis.neighbours.faiss_library import load_faiss
+from analysis.search.coded import CodedIndex
+from analysis.search.exact_vectors import (
+    missing_vectors,
+    open_vectors,
+    remove_other_vectors,
+    vectors_files,
+    write_vectors,
+)
 from artifact.atomic import staged_file, sync_folder
 from artifact.errors import DataError, OutputError
 from artifact.locks import FileLock
@@ -46,7 +55,7 @@ def rows_file(file: Path) -> Path:
 
 def index_files(file: Path) -> list[Path]:
     """Every file that writing an index may make or replace."""
-    return [file, rows_file(file), _coming(file)]
+    return [file, rows_file(file), _coming(file), *vectors_files(file)]
 
 
 def _coming(file: Path) -> Path:
@@ -83,8 +92,11 @@ def write_files(file: Path, faiss_index: Any, rows: pa.Table, facts: dict[str, A
     faiss = load_faiss()
 
     beside, coming = Path(os.path.realpath(rows_file(file))), _coming(file)
-    written = None
+    written, vectors, before = None, None, vectors_files(file)
     try:
+        if isinstance(faiss_index, CodedIndex):
+            vectors = write_vectors(file, faiss_index.vectors)
+            faiss_index, facts = faiss_index.codes, facts | {"vectors": vectors}
         with staged_file(file) as staged:
             if beside.is_dir():
                 raise OutputError("output", expected="a plain file or nothing yet", got="a folder", where=beside)
@@ -97,10 +109,12 @@ def write_files(file: Path, faiss_index: Any, rows: pa.Table, facts: dict[str, A
             write_part(coming, rows.replace_schema_metadata((rows.schema.metadata or {}) | metadata))
         os.replace(coming, beside)
         sync_folder(beside.parent)
+        remove_other_vectors(file, vectors)
     except BaseException:
         if written is None or not os.path.exists(file) or file.stat().st_ino != written:
-            with suppress(OSError):
-                coming.unlink()  # of an index that did not come
+            for left in (coming, *(each for each in vectors_files(file) if each not in before)):
+                with suppress(OSError):
+                    left.unlink()  # of an index that did not come
         raise
 
 
@@ -154,6 +168,14 @@ def _read_pair(file: Path, *, is_mapped: bool) -> tuple[Any, pa.Table, dict[str,
             faiss_index = faiss.read_index(str(file), faiss.IO_FLAG_MMAP_IFC if is_mapped else 0)
         except RuntimeError as error:
             raise DataError("index", expected="a faiss file", got=str(error).splitlines()[0], where=file) from None
+        if facts.get("vectors"):
+            try:
+                vectors = open_vectors(file, facts["vectors"])
+            except FileNotFoundError:
+                if not _is_still(file, held.fileno()):
+                    return None
+                raise missing_vectors(file, facts["vectors"]) from None
+            faiss_index = CodedIndex(faiss_index, vectors, candidates=int(facts["parameters"]["candidates"]))
         return (faiss_index, rows, facts) if _is_still(file, held.fileno()) else None
 
 

@@ -2,12 +2,13 @@
 
 flat: every vector is compared, so the answer is exact. Up to FLAT_VALUES numbers a query takes some ten milliseconds.
 ivf: vectors lie in lists around the centres of a k-means, and a query looks into the nearest few lists (`nprobe`).
+int8, rabitq: such lists of codes, with the vectors themselves in a file beside them: coded_kinds.py.
 
 Decisions a reader would question:
 - nprobe is not guessed but measured: the smallest whose recall@10, against exact search for a sample of the table's own
   rows (each left out of its own neighbours), reaches the target. Data without clusters just get a larger one.
-- The lists hold whole vectors, no codes of them: so every distance that search gives is exact, and only which rows are
-  found is approximate. A million vectors of 128 dims are 512 MiB, which is mapped from the file, not read.
+- The lists of ivf hold whole vectors, no codes of them: so every distance that search gives is exact, and only which
+  rows are found is approximate. A million vectors of 128 dims are 512 MiB, which is mapped from the file, not read.
 - No hnsw: of 100,000 vectors of 128 dims one core built it in 37 s, and ivf in 4. What it answers faster afterwards
   does not pay for that at the sizes where a table is indexed, searched and scored again.
 - Four times the root of the rows as lists: of 1M vectors around 10,000 centres one probe in 4,096 lists finds .974 of
@@ -22,10 +23,12 @@ from typing import Any
 import numpy as np
 
 from analysis.measures.index_recall import ExactDistances
-from analysis.neighbours.batches import checked_batches, checked_rows
+from analysis.neighbours.batches import checked_batches
 from analysis.neighbours.faiss_library import load_faiss
 from analysis.neighbours.nearest import centre_of, faiss_metric, flat_index, prepare
 from analysis.neighbours.samples import sample_rows
+from analysis.search.coded_kinds import build_int8, build_rabitq
+from analysis.search.list_training import RECALL_DEPTH, RECALL_QUERIES, sampled_training, train_lists
 from artifact.arrays import Indices, Vectors
 from artifact.errors import UsageError
 from rows.vectors.table import BATCH_BYTES, VectorTable
@@ -33,17 +36,6 @@ from rows.vectors.table import BATCH_BYTES, VectorTable
 AUTO = "auto"
 FLAT_VALUES = 1 << 25
 """Rows x dims up to which an index is flat: 262,144 rows of 128 dims."""
-
-RECALL = 0.97
-"""What recall@10 of a sample must reach: other queries of the same kind then stay above .95."""
-
-RECALL_DEPTH = 10
-RECALL_QUERIES = 1000
-
-_MAX_LISTS = 1 << 14
-_ITERATIONS = 10
-_ROWS_PER_LIST = 50
-_TRAINING_BYTES = 1 << 28
 
 
 def build_flat(table: VectorTable, distance: str, *, recall: float, seed: int) -> tuple[Any, dict[str, Any]]:
@@ -66,30 +58,14 @@ def build_ivf(table: VectorTable, distance: str, *, recall: float, seed: int) ->
     """
     faiss = load_faiss()
 
-    rng = np.random.default_rng(seed)
-    num_lists = int(min(_MAX_LISTS, 4 * table.num_rows**0.5, max(1, table.num_rows // 8)))
-    num_training = min(_ROWS_PER_LIST * num_lists, max(num_lists, _TRAINING_BYTES // (4 * table.dim)))
-    rows = sample_rows(table.num_rows, num_training + RECALL_QUERIES, rng)
-    origin = np.zeros(table.dim, np.float32)
-    sample = prepare(checked_rows(table, rows), distance, origin)
-    asked = sample_rows(len(rows), RECALL_QUERIES, rng)
-    exact = ExactDistances(
-        sample[asked],
-        rows[asked],
-        min(RECALL_DEPTH, table.num_rows - 1),
-        distance=distance,
-        centre=centre_of(sample, distance),
-    )
+    training = sampled_training(table, distance, seed)
+    exact, num_lists = training.exact, training.num_lists
     quantizer = flat_index(table.dim, distance)
     index = faiss.IndexIVFFlat(quantizer, table.dim, num_lists, faiss_metric(distance))
     index.make_direct_map()  # kept while rows are added, and in the file: vectors are found by row
-    index.cp.niter, index.cp.seed = _ITERATIONS, seed % (1 << 31)
-    index.cp.min_points_per_centroid = 1  # faiss warns below 39
-    index.cp.max_points_per_centroid = len(sample)
-    if len(rows) > num_training:
-        sample = sample[np.setdiff1d(np.arange(len(rows)), asked)]  # under the same name: not held twice in training
-    index.train(sample)
-    del sample
+    train_lists(index, training.vectors, seed)
+    del training  # its vectors, before the index fills
+    origin = np.zeros(table.dim, np.float32)
     for batch in checked_batches(table):
         prepared = prepare(batch.vectors, distance, origin)
         index.add(prepared)
@@ -146,8 +122,17 @@ def compared(index: Any, queries: Vectors) -> int:
     return int(index.nlist + met / len(queries))
 
 
-INDEX_KINDS: dict[str, Callable[..., tuple[Any, dict[str, Any]]]] = {"flat": build_flat, "ivf": build_ivf}
+INDEX_KINDS: dict[str, Callable[..., tuple[Any, dict[str, Any]]]] = {
+    "flat": build_flat,
+    "ivf": build_ivf,
+    "int8": build_int8,
+    "rabitq": build_rabitq,
+}
 """Kind -> what builds it from a table and a distance."""
+
+
+WHOLE_KINDS = ("flat", "ivf")
+"""Kinds whose faiss index holds the vectors themselves."""
 
 
 def choose_kind(kind: str, num_rows: int, dim: int) -> str:

@@ -19,7 +19,8 @@ import numpy as np
 
 from analysis.neighbours.faiss_library import load_faiss
 from analysis.neighbours.samples import sample_rows
-from analysis.search.index_kinds import RECALL, RECALL_DEPTH, measure_ivf
+from analysis.search.index_kinds import measure_ivf
+from analysis.search.list_training import RECALL, RECALL_DEPTH
 from artifact.arrays import Indices, Vectors
 from rows.vectors.table import BATCH_BYTES
 

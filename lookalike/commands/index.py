@@ -36,8 +36,10 @@ def index(
     copy: Annotated[
         str | None, typer.Option(help="Columns to keep beside id. [default: all without vectors]", metavar="C,D")
     ] = None,
-    kind: Annotated[str, typer.Option(help="flat (exact), ivf (lists), or auto: by size.")] = "auto",
-    recall: Annotated[float, typer.Option(help="recall@10 that ivf must reach on a sample.")] = 0.97,
+    kind: Annotated[
+        str, typer.Option(help="flat (exact), ivf (lists), rabitq or int8 (lists of codes), or auto: by size.")
+    ] = "auto",
+    recall: Annotated[float, typer.Option(help="recall@10 that lists must reach on a sample.")] = 0.97,
     seed: Annotated[int, typer.Option(min=0, help="Decides the lists and the sample.")] = 0,
     dims: Annotated[int | None, DIMS] = None,
     column: Annotated[str | None, COLUMN] = None,

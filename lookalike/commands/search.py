@@ -45,6 +45,10 @@ def search(
         ),
     ] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="Neighbours per query.")] = 10,
+    rerank: Annotated[
+        bool,
+        typer.Option("--rerank", help="Put the nearest in order by the neighbours that they share with the query."),
+    ] = False,
     model: Annotated[str | None, typer.Option(help="Model of the same space, for images.", metavar="NAME")] = None,
     url: connecting.Url = None,
     repository: connecting.Repository = None,
@@ -141,11 +145,26 @@ def search(
             limits=limits,
             read_timeout_s=read_timeout_s,
         )
-    _answer(queries, searched, k=k, when="among these rows" if where is not None else None, page=page, as_json=as_json)
+    _answer(
+        queries,
+        searched,
+        k=k,
+        when="among these rows" if where is not None else None,
+        page=page,
+        rerank=rerank,
+        as_json=as_json,
+    )
 
 
 def _answer(
-    queries: Queries, index: Index, *, k: int, when: str | None, page: Callable[..., None] | None, as_json: bool
+    queries: Queries,
+    index: Index,
+    *,
+    k: int,
+    when: str | None,
+    page: Callable[..., None] | None,
+    rerank: bool,
+    as_json: bool,
 ) -> None:
     """Print the neighbours of all queries, block by block; raises typer.Exit where some were no images.
 
@@ -153,14 +172,19 @@ def _answer(
         when: the recall of the index is that of this moment, or of these rows; None: of its last change.
         page: writes the page of the first block and what was found for it.
     """
+    from analysis.search.reranked import DEPTH, RerankedSearch
     from lookalike import console
     from lookalike.results.answers import JsonAnswers, TableAnswers, bad_queries_line, recall_line
     from lookalike.results.jobs import EXIT_BAD_ROWS
 
     recall = recall_line(index, when=when)
+    searched = RerankedSearch(index) if rerank else index
+    if rerank and index.num_rows > 1:
+        depth = min(index.num_rows, max(DEPTH, 2 * k))
+        console.note(f"the nearest {depth:,} are put in order by the neighbours that they share with the query")
     answers = JsonAnswers() if as_json else TableAnswers()
     for number, block in enumerate(queries.blocks):
-        found = index.search(block.vectors, k)
+        found = searched.search(block.vectors, k)
         if number == 0:
             if page is not None:
                 page(block, found, recall=recall)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 def show_built(index: Index, file: Path, *, left_out: dict[str, Any], as_json: bool) -> None:
     """What was built; `left_out` stands in the JSON only."""
+    target = index.parameters.get("recall_target")
+    if index.recall is not None and target is not None and index.recall < target:
+        console.note(f"recall@10 is {index.recall:.4g}, and not {target:.4g} as asked for: ivf or flat reach more")
     _show("indexed", _facts(index, file) | (left_out if as_json else {}), as_json)
 
 

@@ -85,7 +85,7 @@ def test_own_vectors_are_indexed_searched_and_measured_as_printed(
 def test_an_index_grows_and_is_searched_as_printed(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Built, added to, replaced in, removed from; a condition, several pictures, rows of the index: in this order."""
+    """Built, added to, replaced in, removed from; of codes; re-ranked; a condition, several pictures, rows of it."""
     monkeypatch.chdir(tmp_path)
     for name in ("vectors", "images", "models"):
         (tmp_path / name).symlink_to(folder / name)
@@ -93,14 +93,14 @@ def test_an_index_grows_and_is_searched_as_printed(
     write_images(tmp_path / "other" / "5", 3)
     assert main(["score", "other", "--model", "digits", "--repository", "models", "--output", "more"]) == 0
     (tmp_path / "gone.txt").write_text("7/7-005.png\n")
-    sections = TEXT[TEXT.index("## An index that grows") :]
-    commands = re.findall(r"^    lookalike ((?:index|search) .*digits\.index.*)$", sections, re.MULTILINE)
-    assert len(commands) == 7
+    sections = TEXT[TEXT.index("## An index that grows") : TEXT.index("## LanceDB")]
+    commands = re.findall(r"^    lookalike (.*)$", sections, re.MULTILINE)
+    assert len(commands) == 11
     for command in commands:
         assert main(shlex.split(command)) == 0, command
     assert Index.open("digits.index").num_rows == 12 + 3 - 1
     capsys.readouterr()
-    assert main([*shlex.split(commands[4]), "--json"]) == 0
+    assert main([*shlex.split(commands[8]), "--json"]) == 0
     near = [row["neighbours"] for row in json.loads(capsys.readouterr().out)]
     assert [[each["label"] in "67" and each["id"].endswith("1.png") for each in rows] for rows in near] == [
         [True] * 2

@@ -53,6 +53,8 @@ def parse_condition(text: str, columns: Sequence[str]) -> Any:
         raise refused("nothing")
     try:
         tokens = Tokenizer().tokenize(text)
+        if not tokens:
+            raise refused("a comment")
         trees = Parser().parse(_checked(tokens, columns), text)
     except TokenError:
         raise refused(text, mend="a quote is not closed") from None

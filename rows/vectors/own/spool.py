@@ -37,7 +37,7 @@ def spooled(batches: Iterator[Numbered], schema: pa.Schema) -> TableRows:
         sink: Any = file
         with pa.ipc.new_file(sink, schema) as writer:
             for batch in _together(batches, schema):
-                with _told():
+                with told_of_room():
                     writer.write_batch(batch)
         return TableRows(pa.ipc.open_file(pa.BufferReader(pa.py_buffer(mapped(file)))).read_all())
 
@@ -45,7 +45,7 @@ def spooled(batches: Iterator[Numbered], schema: pa.Schema) -> TableRows:
 def copied(stream: IO[bytes]) -> mmap.mmap:
     """All bytes of a stream in a mapped file; raises OutputError where there is no room."""
     with unnamed_file() as file:
-        with _told():
+        with told_of_room():
             shutil.copyfileobj(stream, file, 1 << 20)
         return mapped(file)
 
@@ -54,20 +54,20 @@ def copied(stream: IO[bytes]) -> mmap.mmap:
 def unnamed_file() -> Iterator[IO[bytes]]:
     """A file without a name, to be written; what is mapped of it stays."""
     with ExitStack() as stack:
-        with _told():
+        with told_of_room():
             file = stack.enter_context(tempfile.TemporaryFile(prefix="lookalike-"))
         yield file
 
 
 def mapped(file: IO[bytes]) -> mmap.mmap:
     """The bytes of a file, which are not changed any more."""
-    with _told():
+    with told_of_room():
         file.flush()
     return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def told_of_room() -> Iterator[None]:
     """One line for a disk that is full."""
     try:
         yield

@@ -247,7 +247,7 @@ def test_index_of_a_later_kind_is_refused(tmp_path: Path) -> None:
     parquet.write_table(rows.replace_schema_metadata(metadata), rows_file(file))
     with pytest.raises(DataError) as caught:
         Index.open(file)
-    assert str(caught.value) == f"index: expected kind flat or ivf, got kind tree ({file})"
+    assert str(caught.value) == f"index: expected a kind of flat, ivf, int8, rabitq, got kind tree ({file})"
 
 
 def test_index_that_cannot_be_written_says_so_and_leaves_nothing(tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ def test_kind_follows_from_the_size() -> None:
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"kind": "hnsw"}, "kind: expected one of auto, flat, ivf, got 'hnsw'"),
+        ({"kind": "hnsw"}, "kind: expected one of auto, flat, ivf, int8, rabitq, got 'hnsw'"),
         ({"recall": 0.0}, "recall: expected a share in (0, 1], got 0.0"),
         ({"recall": 1.5}, "recall: expected a share in (0, 1], got 1.5"),
         ({"seed": -1}, "seed: expected at least 0, got -1"),

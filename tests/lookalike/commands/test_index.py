@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.shared.command_line import Cli
@@ -103,3 +104,39 @@ def test_changes_that_cannot_be_are_one_line(scored_cli: Cli, words: list[str], 
     Path("empty").write_text("\n\n")
     found, _, err = scored_cli("index", *words)
     assert (found, err.startswith(f"lookalike: {line}"), err.count("\n")) == (code, True, 1), err
+
+
+def test_index_of_codes_is_told_and_searched(scored_cli: Cli) -> None:
+    """Its bytes and candidates; three files; a table that is one of them is not written over; no row is added."""
+    code, out, err = scored_cli("index", "v", "--output", "j", "--kind", "rabitq", "--json")
+    facts = json.loads(out)
+    assert (code, err, facts["kind"], facts["id_bytes"], facts["vector_bytes"]) == (0, "", "rabitq", 8, 16)
+    assert facts["code_bytes"] == 9
+    assert {"nprobe", "candidates", "recall@10"} <= set(facts)
+    (beside,) = Path().glob("j.vectors-*.npy")
+    found = json.loads(scored_cli("search", "j", "v", "-k", 1, "--json")[1])
+    assert [row["neighbours"][0]["id"] for row in found] == [row["query"] for row in found]
+    code, _, err = scored_cli("index", beside, "--output", "j", "--distance", "euclidean")
+    assert code != 0
+    assert err.count("\n") == 1
+    code, _, err = scored_cli("index", "v", "--output", "j", "--add", "--replace")
+    assert code != 0
+    assert err.endswith("expected kind flat or ivf to change, got kind rabitq; build it again\n")
+    beside.unlink()
+    code, _, err = scored_cli("search", "j", "v")
+    assert (code, err.count("\n")) == (1, 1)
+    assert f"expected {beside.name} beside it" in err
+
+
+def test_index_says_where_codes_do_not_reach_the_recall(
+    scored_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few candidates allowed, and a recall of 1 asked for."""
+    monkeypatch.setattr("analysis.search.coded_kinds.MOST_CANDIDATES", 1)
+    np.save("many.npy", np.random.default_rng(0).normal(size=(3000, 16)).astype(np.float32))
+    code, _, err = scored_cli(
+        "index", "many.npy", "--output", "j", "--kind", "rabitq", "--recall", 1, "--distance", "euclidean"
+    )
+    assert code == 0
+    assert err.startswith("recall@10 is 0.")
+    assert "and not 1 as asked for: ivf or flat reach more" in err

@@ -15,9 +15,12 @@ from PIL import Image
 from pyarrow import parquet
 
 from analysis.search import queries
+from analysis.search.index import Index
+from analysis.search.reranked import RerankedSearch
 from pages.gallery import PICTURE_PX, thumbnail
 from rows.images import ImageRef
 from rows.pictures.folders import image_inside
+from rows.vectors.table import VectorTable
 from tests.shared.command_line import Cli
 from tests.shared.scored_folder import HOSTILE, MODEL
 
@@ -249,3 +252,23 @@ def test_queries_together_that_cannot_be_are_one_line(scored_cli: Cli) -> None:
         assert code in (1, 2)
         assert err.startswith(line)
         assert err.count("\n") == 1
+
+
+def test_search_in_the_order_of_shared_neighbours(scored_cli: Cli) -> None:
+    """What the library gives, with both distances, for a table, under a condition and with a page."""
+    code, out, err = scored_cli("search", "i", "v", "-k", 3, "--rerank", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert "in order by the neighbours that they share" in err
+    index, table = Index.open("i"), VectorTable.open("v")
+    expected = RerankedSearch(index).search(table.matrix, 3)
+    assert [row["neighbours"] for row in found] == expected
+    for row in expected:
+        values = [each["reranked_distance"] for each in row]
+        assert values == sorted(values)
+    code, out, _ = scored_cli(
+        "search", "i", "v", "-k", 2, "--rerank", "--where", "id like 'c0%'", "--gallery", "g.html"
+    )
+    assert code == 0
+    assert "reranked_distance" in out
+    assert Path("g.html").exists()

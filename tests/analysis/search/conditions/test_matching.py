@@ -266,6 +266,7 @@ def test_condition_finds_these_rows(condition: str, expected: list[int]) -> None
         ("price = 1; drop table x", r"got ;$"),
         ("price = 1 -- x", r"got a comment$"),
         ("price /* x */ = 1", r"got a comment$"),
+        ("--", r"got a comment$"),
         ("case when true then false end", r"got case$"),
         ("price::int = 1", r"got ::$"),
         ("cast(price as int) = 1", r"got the function cast; "),
