@@ -12,7 +12,11 @@ from tests.shared.scored_folder import MODEL
     ("arguments", "code", "words"),
     [
         (("cluster", "v", "-k", "10", "--output", "c"), 2, "k: expected 1 to 9, the number of vectors, got 10"),
-        (("index", "v", "--output", "j", "--kind", "tree"), 2, "kind: expected one of auto, flat, ivf, int8, rabitq, got 'tree'"),
+        (
+            ("index", "v", "--output", "j", "--kind", "tree"),
+            2,
+            "kind: expected one of auto, flat, ivf, int8, rabitq, got 'tree'",
+        ),
         (("index", "v", "--output", "j", "--recall", "2"), 2, "recall: expected a share in (0, 1], got 2.0"),
         (("search", "i", "images"), 2, "an image needs a model"),
         (("search", "i", "v", "--images", "nowhere"), 1, "expected a file or a folder, got nothing there (nowhere)"),
