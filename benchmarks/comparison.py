@@ -251,7 +251,7 @@ def write_large(folder: Path) -> None:
 
 
 def large(folder: Path) -> dict[str, Any]:
-    from analysis.datasets.comparison.comparison import compare_tables
+    from analysis.datasets.comparison.comparing import compare_tables
 
     found = compare_tables(folder / "a", folder / "b", label="label", output=folder / "rows.parquet")
     first = found.regions[0]

@@ -108,6 +108,10 @@ class EventProgress:
             case "note":
                 self._line(event["message"])
 
+    def neighbours(self, done: int, total: int) -> None:
+        """Report how many rows of a table have their neighbours, as analysis.search.graph tells it."""
+        self.report({"event": "neighbours", "done": done, "total": total})
+
     def _step(self, event: Mapping[str, Any]) -> None:
         below = learning_facts({**event, **self._validated}, width=self._console.width if self._draws else None)
         epochs = f"/{event['epochs']}" if "epochs" in event else ""

@@ -15,7 +15,7 @@ import numpy as np
 
 from analysis.neighbours.batches import checked_batches
 from analysis.neighbours.faiss_library import load_faiss
-from analysis.neighbours.labels import label_codes
+from analysis.neighbours.labels import has_label, label_codes
 from analysis.neighbours.nearest import prepare
 from analysis.neighbours.samples import sample_rows
 from artifact.arrays import Numbers, Vectors
@@ -34,13 +34,13 @@ def outliers_of_classes(
     """How many times further than the median row of its class each row is from the nearest rows of its class.
 
     Args:
-        labels: Arrow column of N values; null and "" are none.
+        labels: Arrow column of N values; null, "" and NaN are none.
         whitened: the vectors to compare, float32 [m, n] -> float32 [m, n].
 
     Returns:
         float64 [N]; NaN where a row has no label or its class has too few rows; 1 where all of a class are equal.
     """
-    values = [None if value in (None, "") else value for value in labels.to_pylist()]
+    values = [value if has_label(value) else None for value in labels.to_pylist()]
     codes = label_codes(values, table.num_rows, known={None: -1})
     vectors = np.empty((table.num_rows, table.dim), np.float32)
     origin = np.zeros(table.dim, np.float32)

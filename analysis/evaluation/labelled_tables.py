@@ -26,6 +26,7 @@ from analysis.measures.retrieval import retrieval_metrics
 from analysis.measures.support import as_facts, support_of_share
 from analysis.measures.verification import verification_metrics
 from analysis.neighbours.batches import checked_matrix, checked_rows
+from analysis.neighbours.labels import has_label
 from analysis.neighbours.nearest import faiss_metric
 from artifact.errors import DataError
 from rows.vectors.lineage import table_distance
@@ -94,10 +95,10 @@ def evaluate(
         table = table.with_vectors(column)
     distance = table_distance(table.lineage, distance, where=table.source)
     values = table.column(label).to_pylist()
-    labelled = np.array([value not in (None, "") for value in values])
+    labelled = np.array([has_label(value) for value in values], bool)
     if not labelled.any():
         raise DataError(f'label column "{label}"', expected="a class in some rows", got="none", where=table.source)
-    labels = [value for value in values if value not in (None, "")]
+    labels = [value for value in values if has_label(value)]
     if rerank:
         require_rerankable(len(labels))
         faiss_metric(distance)

@@ -81,6 +81,18 @@ def open_table_pictures(
         )
 
 
+def pictures_or_note(
+    table: VectorTable, images: str | None, image_column: str | None, image_id_column: str | None
+) -> Pictures | None:
+    """The same for a page; where nobody knows the pictures, stderr says how to name them."""
+    from lookalike import console
+
+    pictures = open_table_pictures(table, images, image_column, image_id_column)
+    if pictures is None:
+        console.note(NO_PICTURES)
+    return pictures
+
+
 @contextmanager
 def _own_words() -> Iterator[None]:
     """Name the option that these commands have for the column of images, in an error that names that of `score`."""

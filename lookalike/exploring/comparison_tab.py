@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.datasets.comparison.comparison import Comparison, compare_tables
+from analysis.datasets.comparison.comparing import compare_tables
+from analysis.datasets.comparison.comparison import Comparison
 from lookalike.exploring.question import Question
 from pages.explorer.data import Finding, FindingTab
 
@@ -28,7 +29,6 @@ def comparison_tab(question: Question) -> FindingTab | None:
     ]
     return FindingTab(
         name="comparison",
-        title="Comparison",
         note=f"{_verdict(found)} Regions are groups by the vectors, the most different first; p is corrected for all.",
         headings=["", ""],
         findings=[*regions, *_unlike(found, question)],

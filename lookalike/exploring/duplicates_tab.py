@@ -34,7 +34,6 @@ def duplicates_tab(question: Question) -> FindingTab | None:
         )
     return FindingTab(
         name="duplicates",
-        title="Duplicates",
         note=f"Exact copies, and rows nearer than the nearest others of {1 - SHARE:.0%} of the rows.",
         headings=["", ""],
         findings=findings,

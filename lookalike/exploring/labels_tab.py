@@ -25,7 +25,6 @@ def labels_tab(question: Question) -> FindingTab | None:
     ]
     return FindingTab(
         name="labels",
-        title="Labels",
         note=f"Labels of {question.label!r} that are more likely wrong than right, with the class that may be meant.",
         headings=["", "wrong by"],
         findings=findings,

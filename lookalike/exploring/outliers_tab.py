@@ -18,7 +18,6 @@ def outliers_tab(question: Question) -> FindingTab | None:
     ]
     return FindingTab(
         name="outliers",
-        title="Outliers",
         note=f"All rows, ranked by {MEASURE}. How many of them are outliers is for you to say.",
         headings=["", "stands out"],
         findings=findings,

@@ -13,7 +13,6 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,22 +29,17 @@ from artifact.kinds import BRANCH_OUTPUT
 from lookalike.exploring.assembly import Assembled, Wanted, assemble
 from lookalike.exploring.findings import FINDERS
 from lookalike.exploring.pictures import TablePictures
-from pages.explorer.answers import Answers, Landing, Near, TagColumn
+from lookalike.exploring.table_tags import TableTags
+from pages.explorer.answers import Answers, Landing, Near
+from pages.explorer.data import tab_title
 from rows.images import ImageRef
 from rows.pictures.joined import Pictures
 from rows.vectors.lineage import require_same_space
 from rows.vectors.table import VectorTable
-from rows.vectors.tags import Tags, tags_file
 
 if TYPE_CHECKING:
     from serving.client.scorer import Scorer
 
-TAB_TITLES = {
-    "duplicates": "Duplicates",
-    "outliers": "Outliers",
-    "labels": "Labels",
-    "comparison": "Comparison",
-}
 NO_PICTURES_SERVED = "There are no pictures: nothing says which images the rows are of. Start it with --images."
 LEFT_OUT_SERVED = "There are no pictures: it was started without thumbnails."
 READABLE = {
@@ -91,17 +85,14 @@ class ServedTables:
         self._tabs = [name for name in FINDERS if name in tabs and self._arises(name)]
         self._findings: dict[str, dict[str, Any]] = {}
         self._index_lock, self._finding_lock, self._model_lock = threading.Lock(), threading.Lock(), threading.Lock()
-        self._tables = self._question.tables
-        self._tags = [Tags(tags_file(table.source), table.lineage) for table in self._tables]
-        for tags in self._tags:
-            tags.read()  # a file that is none is told before anything is served
+        self._tags = TableTags(self._question.tables, self._question.first_rows)
 
     def answers(self) -> Answers:
         """As pages.explorer.server takes them."""
         has_pictures = self._pictures is not None
         return Answers(
             data=self._found.data,
-            tabs=[(name, TAB_TITLES[name]) for name in self._tabs],
+            tabs=[(name, tab_title(name)) for name in self._tabs],
             num_neighbours=self._k,
             neighbours=self.neighbours,
             finding=self.finding,
@@ -110,8 +101,8 @@ class ServedTables:
             embed=self.embed if self._scorer is not None else None,
             model=self._scorer.lineage.artifact if self._scorer is not None else "",
             max_upload_bytes=self._limits.max_bytes,
-            tags=self.tag_column,
-            tag=self.tag,
+            tags=self._tags.column,
+            tag=self._tags.change,
         )
 
     def warm(self) -> None:
@@ -179,36 +170,6 @@ class ServedTables:
         distances, rows = self.index.nearest(vectors, min(max(self._k, 1), self._table.num_rows))
         x, y = self._places(vectors)[0]
         return Landing(x=float(x), y=float(y), neighbours=_near(distances, rows))
-
-    def tag_column(self) -> TagColumn:
-        """The tags of all rows; several of one row stand together."""
-        names: dict[str, int] = {}
-        codes = np.full(self._table.num_rows, -1, np.int64)
-        tags: dict[str, None] = {}
-        for first_row, table, store in zip(self._question.first_rows, self._tables, self._tags, strict=True):
-            given = store.by_id()
-            tags |= dict.fromkeys(tag for each in given.values() for tag in each)
-            if given:
-                told = {name: names.setdefault(", ".join(each), len(names)) for name, each in given.items()}
-                for row, name in enumerate(table.ids):
-                    if name in told:
-                        codes[first_row + row] = told[name]
-        used = sorted(names, key=lambda name: (name.casefold(), name))
-        places = np.empty(len(used) + 1, np.uint32)
-        places[[names[name] for name in used]] = np.arange(len(used))
-        places[-1] = len(used)
-        return TagColumn(codes=places[codes], names=used, tags=sorted(tags))
-
-    def tag(self, rows: Sequence[int], tag: str, take: bool) -> int:
-        """Give some rows a tag, or take it; how many ids it changed. Raises UsageError, DataError, OutputError."""
-        changed, wanted = 0, np.unique(np.array(rows, np.int64))
-        starts = [*self._question.first_rows, self._table.num_rows]
-        for number, (table, store) in enumerate(zip(self._tables, self._tags, strict=True)):
-            first, last = np.searchsorted(wanted, starts[number : number + 2])
-            ids = [table.ids[row] for row in (wanted[first:last] - starts[number]).tolist()]
-            if ids:
-                changed += store.remove(ids, tag) if take else store.add(ids, tag)
-        return changed
 
     def _arises(self, name: str) -> bool:
         if name == "labels":
@@ -323,11 +284,6 @@ def open_served(
         limits=limits,
     )
     return served, [*found.notes, *([why] if why else [])]
-
-
-def tag_files(tables: Sequence[VectorTable]) -> list[Path]:
-    """Where the tags of tables are kept."""
-    return [tags_file(table.source) for table in tables]
 
 
 def _near(distances: Vectors, rows: Any) -> list[Near]:

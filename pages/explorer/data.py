@@ -100,13 +100,17 @@ class Finding:
     cells: Sequence[str]
 
 
+def tab_title(name: str) -> str:
+    """What stands on a tab, for readers."""
+    return name.capitalize()
+
+
 @dataclass(frozen=True, kw_only=True)
 class FindingTab:
     """A tab of findings.
 
     Attributes:
         name: letters, for the address of the page.
-        title: of the tab.
         note: how it was found, in a sentence.
         headings: of the cells.
         findings: those that are shown, in their order.
@@ -116,13 +120,17 @@ class FindingTab:
     """
 
     name: str
-    title: str
     note: str
     headings: Sequence[str]
     findings: Sequence[Finding]
     num_found: int
     facts: Sequence[tuple[str, str]] = ()
     is_ranking: bool = False
+
+    @property
+    def title(self) -> str:
+        """Of the tab."""
+        return tab_title(self.name)
 
     def content(self) -> dict[str, Any]:
         """As the page reads it."""

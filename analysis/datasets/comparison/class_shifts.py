@@ -20,7 +20,7 @@ from analysis.datasets.comparison.difference_test import SCALES, difference_test
 from analysis.datasets.comparison.landmarks import choose_landmarks
 from analysis.datasets.comparison.two_sets import TwoSets
 from analysis.measures.intervals import difference_interval
-from analysis.neighbours.labels import label_codes
+from analysis.neighbours.labels import has_label, label_codes
 from analysis.neighbours.samples import sample_rows
 from artifact.arrays import Indices, Vectors
 from artifact.errors import DataError
@@ -96,7 +96,7 @@ def _plain(column: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:
 
 def _name(value: Any) -> str | None:
     """A label as text, so that 7 and "7" of two files are one class; None for none."""
-    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
+    if not has_label(value):
         return None
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 

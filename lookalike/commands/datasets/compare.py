@@ -55,7 +55,7 @@ def compare(
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Compare two sets without labels: do they differ, in which pictures, in which regions."""
-    from analysis.datasets.comparison.comparison import compare_tables
+    from analysis.datasets.comparison.comparing import compare_tables
     from lookalike.results.comparisons import print_comparison
     from rows.vectors.parts import require_not_input
 

@@ -120,7 +120,7 @@ def _find_groups(
             table,
             content=_hashes(pictures, by_vectors),
             worth=worth,
-            report=lambda done, total: progress.report({"event": "neighbours", "done": done, "total": total}),
+            report=progress.neighbours,
             **options,
         )
     tell_replaced(write_duplicates(table, found, outputs.output))
@@ -155,7 +155,7 @@ def _find_leaks(
             table,
             other,
             content=None if hashes[0] is None or hashes[1] is None else (hashes[0], hashes[1]),
-            report=lambda done, total: progress.report({"event": "neighbours", "done": done, "total": total}),
+            report=progress.neighbours,
             **options,
         )
     tell_replaced(write_leaks(table, other, found, outputs.output))

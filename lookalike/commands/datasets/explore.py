@@ -181,7 +181,8 @@ def _serve(
     """Serve the page until a signal comes. What can be wrong is looked at first: port, model, then the table."""
     from lookalike import console
     from lookalike.exploring.listening import HOST, page_server
-    from lookalike.exploring.served import open_served, require_scorer, tag_files
+    from lookalike.exploring.served import open_served, require_scorer
+    from lookalike.exploring.table_tags import tag_files
     from lookalike.progress import EventProgress
     from lookalike.results.served_explorations import print_served
     from pages.explorer.guard import new_token

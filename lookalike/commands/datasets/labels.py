@@ -9,7 +9,7 @@ import typer
 
 from artifact.errors import UsageError
 from lookalike.commands.options import COLUMN, DIMS, DISTANCE, JSON, VECTORS
-from lookalike.commands.pictures import IMAGE_COLUMN, IMAGE_ID_COLUMN, IMAGES, NO_PICTURES, open_table_pictures
+from lookalike.commands.pictures import IMAGE_COLUMN, IMAGE_ID_COLUMN, IMAGES, pictures_or_note
 from lookalike.commands.tables import ColumnsFrom, left_out_facts, open_vectors, require_no_input
 
 
@@ -34,7 +34,6 @@ def labels(
 ) -> None:
     """Find labels that are probably wrong: each row's with a probability and the class that it may be instead."""
     from analysis.datasets.label_errors import find_label_errors, require_other_label, write_label_errors
-    from lookalike import console
     from lookalike.progress import EventProgress
     from lookalike.results.label_error_pages import page_of_label_errors
     from lookalike.results.label_errors import print_label_errors
@@ -50,16 +49,14 @@ def labels(
     table = open_vectors(vectors, column, columns_from=columns_from, dims=dims)
     pictures = None
     if page is not None:
-        pictures = open_table_pictures(table, images, image_column, image_id_column)
-        if pictures is None:
-            console.note(NO_PICTURES)
+        pictures = pictures_or_note(table, images, image_column, image_id_column)
     with EventProgress() as progress:
         errors = find_label_errors(
             table,
             label,
             distance=distance,
             seed=seed,
-            report=lambda done, total: progress.report({"event": "neighbours", "done": done, "total": total}),
+            report=progress.neighbours,
         )
     if output is not None:
         tell_replaced(write_label_errors(table, label, errors, output))

@@ -13,9 +13,8 @@ from lookalike.commands.pictures import (
     IMAGE_COLUMN,
     IMAGE_ID_COLUMN,
     IMAGES,
-    NO_PICTURES,
     named_images,
-    open_table_pictures,
+    pictures_or_note,
 )
 from lookalike.commands.tables import ColumnsFrom, left_out_facts, open_vectors
 
@@ -114,10 +113,8 @@ def map(  # noqa: A001 - the command's name
             )
     drawn = map_of(found, vectors.name, old=old, values=values, color=color)
     if pictures:
-        opened = open_table_pictures(table, images, image_column, image_id_column)
-        if opened is None:
-            console.note(NO_PICTURES)
-        else:
+        opened = pictures_or_note(table, images, image_column, image_id_column)
+        if opened is not None:
             drawn = with_pictures(drawn, opened, say=console.note)
     for file in output:
         if file.suffix.lower() == TABLE_SUFFIX:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lookalike.commands.options import COLUMN, DIMS, DISTANCE, JSON, VECTORS
-from lookalike.commands.pictures import IMAGE_COLUMN, IMAGE_ID_COLUMN, IMAGES, NO_PICTURES, open_table_pictures
+from lookalike.commands.pictures import IMAGE_COLUMN, IMAGE_ID_COLUMN, IMAGES, pictures_or_note
 from lookalike.commands.tables import ColumnsFrom, left_out_facts, open_vectors, require_no_input
 
 
@@ -33,7 +33,6 @@ def outliers(
 ) -> None:
     """Rank the rows of a set by how unlike the rest they are, and with --label how unlike their class."""
     from analysis.datasets.outliers import find_outliers, write_outliers
-    from lookalike import console
     from lookalike.progress import EventProgress
     from lookalike.results.outliers import page_of_outliers, print_outliers
     from lookalike.results.output_columns import tell_replaced
@@ -44,16 +43,14 @@ def outliers(
     table = open_vectors(vectors, column, columns_from=columns_from, dims=dims)
     pictures = None
     if page is not None:
-        pictures = open_table_pictures(table, images, image_column, image_id_column)
-        if pictures is None:
-            console.note(NO_PICTURES)
+        pictures = pictures_or_note(table, images, image_column, image_id_column)
     with EventProgress() as progress:
         found = find_outliers(
             table,
             label=label,
             distance=distance,
             seed=seed,
-            report=lambda done, total: progress.report({"event": "neighbours", "done": done, "total": total}),
+            report=progress.neighbours,
         )
     if output is not None:
         tell_replaced(write_outliers(table, found, output))

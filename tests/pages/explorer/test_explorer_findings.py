@@ -19,7 +19,6 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(0)
     copies = FindingTab(
         name="duplicates",
-        title="Duplicates",
         note="Copies.",
         headings=["", "apart"],
         findings=[
@@ -31,13 +30,12 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     compared = FindingTab(
         name="comparison",
-        title="Comparison",
         note="The sets differ: p = 0.001.",
         headings=["region", "share"],
         findings=[Finding(rows=list(range(40, 60)), cells=["3", "12 % of a, 0 % of b"])],
         num_found=1,
     )
-    nothing = FindingTab(name="outliers", title="Outliers", note="", headings=[], findings=[], num_found=0)
+    nothing = FindingTab(name="outliers", note="", headings=[], findings=[], num_found=0)
     sets = Categories(
         name="set", codes=np.repeat([0, 1], NUM_ROWS // 2).astype(np.uint8), names=["train", "test"], is_set=True
     )

@@ -51,7 +51,6 @@ def test_explorer_never_runs_what_stands_in_data(pages: Pages, tmp_path: Path) -
     ]
     tab = FindingTab(
         name="duplicates",
-        title=HOSTILE[0],
         note=HOSTILE[1],
         headings=[HOSTILE[1]],
         findings=[Finding(rows=[0, 1], cells=[HOSTILE[0]])],

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from analysis.datasets.comparison.comparison import compare_tables
+from analysis.datasets.comparison.comparing import compare_tables
 from artifact.errors import SpaceError, UsageError
 from rows.vectors.lineage import Lineage
 from rows.vectors.table import VectorTable
