@@ -73,7 +73,6 @@ LONG = (
     "fronts",
     "gpu",
     "int8_schemes",
-    "label_errors",
     "malformed",
     "maps",
     "memory",
