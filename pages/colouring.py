@@ -4,7 +4,8 @@ Decisions a reader would question:
 - Ten classes have a colour of their own: no more can be told apart. The others are grey and counted in the legend.
 - Colours follow the order of the classes' names, not of their sizes, so a class keeps its colour from map to map.
 - Whole numbers of at most MAX_WHOLE different values are classes (0 to 9 of the digits), of more they are numbers.
-- A ramp runs from the first to the last percentile: one price of a million would leave all others in one colour.
+- A ramp runs from the first to the last percentile: one price of a million would leave all others in one colour. Of
+  fewer than a hundred numbers it has them all. The explorer's page has the same ends (rampEnds of its colours.js).
 """
 
 from __future__ import annotations
@@ -106,16 +107,16 @@ def by_number(values: npt.NDArray[np.floating], *, about: str = "", show: Any = 
         show: a number as the legend writes it.
     """
     is_known = np.isfinite(values)
-    known = values[is_known]
+    known = np.sort(values[is_known])
     if not len(known):
         return Colouring(codes=np.zeros(len(values), np.int16), colours=(ABSENT,), about=about)
-    low, high = float(known.min()), float(known.max())
+    low, high = float(known[0]), float(known[-1])
     ends = (show(low), show(high))
-    if len(known) >= _FEW:
-        first, last = (float(end) for end in np.quantile(known, (0.01, 0.99), method="nearest"))
-        if first < last:
-            ends = (show(first) + " or less" * (low < first), show(last) + " or more" * (last < high))
-            low, high = first, last
+    rank = (len(known) + 49) // 100 if len(known) >= _FEW else 0
+    first, last = float(known[rank]), float(known[-1 - rank])
+    if first < last:
+        ends = (show(first) + " or less" * (low < first), show(last) + " or more" * (last < high))
+        low, high = first, last
     shares = np.clip((np.where(is_known, values, low) - low) / ((high - low) or 1.0), 0.0, 1.0)
     codes = (shares * (NUM_STEPS - 1)).round().astype(np.int16) + 1
     codes[~is_known] = 0

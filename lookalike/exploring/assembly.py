@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from analysis.search.graph import NeighbourGraph, neighbour_graph
 from artifact.arrays import Vectors
 from artifact.errors import DataError
 from artifact.events import Report
+from artifact.images.limits import DEFAULT_LIMITS, Limits
 from lookalike.exploring.columns import page_column, set_column
 from lookalike.exploring.findings import find_all
 from lookalike.exploring.pictures import LEFT_OUT, NO_PICTURES, TablePictures
@@ -55,6 +55,7 @@ class Wanted:
         neighbours: of each row; 0: none.
         thumbnails_px: longest side; 0: no pictures.
         images, image_column, image_id_column: tables of images, see TablePictures.
+        limits: larger images are not read.
         label: column of classes, for label errors and the first colour.
         colour: column that the points are coloured by at first.
         title: of the page; None: the names of the tables.
@@ -64,12 +65,13 @@ class Wanted:
     """
 
     method: str = PCA
-    layout: Path | None = None
+    layout: Layout | None = None
     neighbours: int = DEFAULT_NEIGHBOURS
     thumbnails_px: int = 64
     images: Sequence[str] = ()
     image_column: str | None = None
     image_id_column: str | None = None
+    limits: Limits = DEFAULT_LIMITS
     label: str | None = None
     colour: str | None = None
     title: str | None = None
@@ -104,18 +106,13 @@ def assemble(tables: Sequence[VectorTable], wanted: Wanted, *, report: Report | 
             raise DataError(
                 option, expected=f"one of {', '.join(names) or 'no columns'}", got=repr(name), where=tables[0].source
             )
-    pictures = None
-    if wanted.thumbnails_px:
-        pictures = TablePictures(
-            tables, wanted.images, image_column=wanted.image_column, image_id_column=wanted.image_id_column
-        )
+    columns, notes = _columns(tables, names, wanted)
+    _require_colour(columns, wanted, where=tables[0].source)
+    pictures = table_pictures(tables, wanted)
     table = joined(tables, wanted.label)
     distance = table_distance(table.lineage, wanted.distance, where=table.source)
-    notes: list[str] = []
     layout = _layout(table, wanted, distance, report)
     graph = _graph(table, wanted, distance)
-    columns, more = _columns(tables, names, wanted)
-    notes += more
     places = unit_places(layout.places)
     ids, is_cut = texts(table.ids)
     has_pictures = pictures is not None and pictures.any
@@ -162,6 +159,19 @@ def assemble(tables: Sequence[VectorTable], wanted: Wanted, *, report: Report | 
     )
 
 
+def table_pictures(tables: Sequence[VectorTable], wanted: Wanted) -> TablePictures | None:
+    """The pictures of the rows; None where none are wanted. Raises as TablePictures."""
+    if not wanted.thumbnails_px:
+        return None
+    return TablePictures(
+        tables,
+        wanted.images,
+        image_column=wanted.image_column,
+        image_id_column=wanted.image_id_column,
+        limits=wanted.limits,
+    )
+
+
 def unit_places(places: Vectors) -> Vectors:
     """float32 [N, 2] moved and scaled by one factor into a square from -1 to 1; zeros where all are equal."""
     low, high = places.min(axis=0), places.max(axis=0)
@@ -173,7 +183,7 @@ def unit_places(places: Vectors) -> Vectors:
 
 def _layout(table: VectorTable, wanted: Wanted, distance: str, report: Report | None) -> Layout:
     if wanted.layout is not None:
-        return place(Layout.open(wanted.layout), table, distance=wanted.distance, report=report)
+        return place(wanted.layout, table, distance=wanted.distance, report=report)
     needs = None if wanted.method == PCA else distance if table.lineage is None else None
     return lay_out(table, wanted.method, seed=wanted.seed, distance=needs, report=report)
 
@@ -198,6 +208,20 @@ def _columns(tables: Sequence[VectorTable], names: Sequence[str], wanted: Wanted
         columns.append(column)
         notes += [note] if note else []
     return columns, notes
+
+
+def _require_colour(columns: Sequence[Column], wanted: Wanted, *, where: str) -> None:
+    """See that the column can be colours: else minutes would pass before that is told."""
+    if wanted.colour is None:
+        return
+    kind = next((column.kind for column in columns if column.name == wanted.colour), None)
+    if kind is None or kind == "text":
+        raise DataError(
+            "--color",
+            expected="a column of classes, numbers or dates",
+            got=f"{wanted.colour!r}, {'empty' if kind is None else 'texts that hardly repeat, or lists'}",
+            where=where,
+        )
 
 
 def _first_colour(columns: Sequence[Column], wanted: Wanted) -> int:

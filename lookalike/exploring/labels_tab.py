@@ -25,11 +25,15 @@ def labels_tab(question: Question) -> FindingTab | None:
     ]
     return FindingTab(
         name="labels",
-        note=f"Labels of {question.label!r} that are more likely wrong than right, with the class that may be meant.",
+        note=f"Labels of {question.label!r} that are more likely wrong than right, with the class that may be meant."
+        if found.note is None
+        else f"{question.label!r}: {found.note}.",
         headings=["", "wrong by"],
         findings=findings,
         num_found=len(suspects),
-        facts=[("wrong in all, about", f"{found.expected:.0f} of {len(found.rows):,}")],
+        facts=[]
+        if found.expected is None
+        else [("wrong in all, about", f"{found.expected:.0f} of {len(found.rows):,}")],
     )
 
 

@@ -8,7 +8,7 @@ from pages.explorer.data import Finding, FindingTab
 
 
 def outliers_tab(question: Question) -> FindingTab | None:
-    """The rows of all sets that stand out most; raises DataError for fewer than three rows."""
+    """The rows of all sets that stand out most; raises DataError for fewer than ten rows."""
     found = find_outliers(question.together, distance=question.distance, seed=question.seed)
     ids = question.together.ids
     shown = found.order[:MOST_FINDINGS].tolist()

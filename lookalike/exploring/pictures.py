@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from artifact.images.limits import DEFAULT_LIMITS, Limits
+from artifact.images.limits import Limits
 from artifact.kinds import BRANCH_INPUT
 from rows.pictures.joined import Pictures, open_pictures
 from rows.pictures.thumbnail import Thumbnail
@@ -21,6 +21,7 @@ class TablePictures:
         tables: of vectors.
         images: a table of images for each, or for all if it is one; none: what the tables' jobs name.
         image_column, image_id_column: of those tables, where others are meant than the default.
+        limits: larger images are not read.
 
     Raises:
         DataError: one of `images` cannot be opened.
@@ -33,7 +34,7 @@ class TablePictures:
         *,
         image_column: str | None = None,
         image_id_column: str | None = None,
-        limits: Limits = DEFAULT_LIMITS,
+        limits: Limits,
     ) -> None:
         named: Sequence[str | None] = images or [None]
         if len(named) == 1:

@@ -3,7 +3,7 @@
 Decisions a reader would question:
 - Neighbours are looked up when they are asked for, in an index of all rows that compares every one (a million of 128
   numbers in a tenth of a second): nobody waits for those of all rows. It is built while the page is read already.
-- Findings are looked for when their tab is opened, once.
+- Findings are looked for when their tab is opened; the server keeps them.
 - A picture lands where the map puts new rows: by a projection's directions, else among its neighbours (maps.anchors).
 """
 
@@ -26,7 +26,7 @@ from artifact.images.decoding import decode_image, inspect_image
 from artifact.images.image_error import ImageError
 from artifact.images.limits import DEFAULT_LIMITS, Limits
 from artifact.kinds import BRANCH_OUTPUT
-from lookalike.exploring.assembly import Assembled, Wanted, assemble
+from lookalike.exploring.assembly import Assembled, Wanted, assemble, table_pictures
 from lookalike.exploring.findings import FINDERS
 from lookalike.exploring.pictures import TablePictures
 from lookalike.exploring.table_tags import TableTags
@@ -83,8 +83,7 @@ class ServedTables:
         self._pictures, self._px, self._limits = pictures, thumbnails_px, limits
         self._k, self._scorer = min(neighbours, self._table.num_rows - 1), scorer
         self._tabs = [name for name in FINDERS if name in tabs and self._arises(name)]
-        self._findings: dict[str, dict[str, Any]] = {}
-        self._index_lock, self._finding_lock, self._model_lock = threading.Lock(), threading.Lock(), threading.Lock()
+        self._index_lock, self._model_lock = threading.Lock(), threading.Lock()
         self._tags = TableTags(self._question.tables, self._question.first_rows)
 
     def answers(self) -> Answers:
@@ -131,16 +130,12 @@ class ServedTables:
 
     def finding(self, name: str) -> dict[str, Any]:
         """The content of a tab; why there is none where it cannot be made."""
-        with self._finding_lock:
-            if name not in self._findings:
-                try:
-                    tab = FINDERS[name](self._question)
-                    note = "" if tab is not None else "There is nothing to look for."
-                except DataError as error:
-                    tab, note = None, str(error)
-                nothing = {"note": note, "facts": [], "headings": [], "num_found": 0, "rows": []}
-                self._findings[name] = nothing if tab is None else tab.content()
-            return self._findings[name]
+        try:
+            tab = FINDERS[name](self._question)
+            note = "There is nothing to look for."
+        except DataError as error:
+            tab, note = None, str(error)
+        return {"note": note, "facts": [], "headings": [], "num_found": 0, "rows": []} if tab is None else tab.content()
 
     def thumbnails(self, rows: Sequence[int]) -> list[bytes | None]:
         """A JPEG of each row, None where it has no picture."""
@@ -257,19 +252,10 @@ def open_served(
     wanted: Wanted,
     *,
     scorer: Scorer | None = None,
-    limits: Limits = DEFAULT_LIMITS,
     report: Report | None = None,
 ) -> tuple[ServedTables, list[str]]:
     """What a server answers of some tables, and what is to be told of them; raises as `assemble`."""
-    pictures = None
-    if wanted.thumbnails_px:
-        pictures = TablePictures(
-            tables,
-            wanted.images,
-            image_column=wanted.image_column,
-            image_id_column=wanted.image_id_column,
-            limits=limits,
-        )
+    pictures = table_pictures(tables, wanted)
     has_pictures = pictures is not None and pictures.any
     found = assemble(tables, replace(wanted, neighbours=0, thumbnails_px=0, findings=()), report=report)
     why = "" if has_pictures else NO_PICTURES_SERVED if wanted.thumbnails_px else LEFT_OUT_SERVED
@@ -281,7 +267,7 @@ def open_served(
         neighbours=wanted.neighbours,
         tabs=wanted.findings,
         scorer=scorer,
-        limits=limits,
+        limits=wanted.limits,
     )
     return served, [*found.notes, *([why] if why else [])]
 

@@ -14,8 +14,10 @@ import numpy as np
 import pyarrow as pa
 
 from artifact.errors import DataError
+from lookalike.exploring.columns import text_cells
 from rows.vectors.lineage import require_same_space
 from rows.vectors.table import VectorTable
+from rows.widening import in_one_type
 
 
 def require_comparable(tables: Sequence[VectorTable], *, vouched: bool) -> None:
@@ -56,20 +58,13 @@ def joined(tables: Sequence[VectorTable], label: str | None = None) -> VectorTab
 
 
 def joined_column(tables: Sequence[VectorTable], name: str) -> pa.ChunkedArray[Any]:
-    """A column of all tables, empty in the rows of those without it; texts where types do not agree."""
-    kinds = [table.schema.field(name).type for table in tables if name in table.schema.names]
-    kind: Any = _common(kinds)
-    chunks: list[Any] = []
-    for table in tables:
-        if name not in table.schema.names:
-            chunks.append(pa.nulls(table.num_rows, kind))
-            continue
-        cells = table.column(name)
-        if cells.type != kind:
-            cells = cells.cast(kind) if not pa.types.is_nested(cells.type) else _as_text(cells)
-        chunks += cells.chunks
-    joined_cells: pa.ChunkedArray[Any] = pa.chunked_array(chunks, kind)
-    return joined_cells
+    """A column of all tables, empty in the rows of those without it; texts where no type holds all values."""
+    columns = [
+        table.column(name) if name in table.schema.names else pa.chunked_array([pa.nulls(table.num_rows)])
+        for table in tables
+    ]
+    found = in_one_type(columns) or [pa.chunked_array([pa.array(text_cells(each), pa.string())]) for each in columns]
+    return pa.chunked_array([chunk for column in found for chunk in column.chunks], found[0].type)
 
 
 def column_names(tables: Sequence[VectorTable]) -> list[str]:
@@ -90,18 +85,3 @@ def set_names(tables: Sequence[VectorTable]) -> list[str]:
             name += "'"
         names.append(name)
     return names
-
-
-def _common(kinds: Sequence[pa.DataType]) -> pa.DataType:
-    kinds = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in kinds]
-    known = [kind for kind in kinds if not pa.types.is_null(kind)]
-    if all(kind == known[0] for kind in known[1:]):
-        return known[0] if known else pa.string()
-    if all(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in known):
-        return pa.float64()
-    return pa.string()
-
-
-def _as_text(cells: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:
-    told: pa.Array[Any] = pa.array([None if value is None else str(value) for value in cells.to_pylist()], pa.string())
-    return pa.chunked_array([told])

@@ -1,7 +1,9 @@
 // The state of the page in its address, after the #: what is looked at can be sent to a colleague who has the file.
 //
 // Rows are numbers, so pinned point and selection hold only for the same data; `data` says which that was. A selection
-// stands there as differences of row numbers where it is small, else not.
+// stands there as differences of row numbers where it is small, else not. Of categories the filter names what is hidden,
+// or what is shown where that is less, so it means the same for data of other classes; null is the empty cell. An address
+// says all of the state: what it does not name is as in a page that is opened.
 
 const MOST_ROWS = 2000;
 
@@ -25,7 +27,7 @@ class Address {
     words.set("tab", state.tab);
     if (state.query) words.set("search", state.query);
     if (state.filters.size) {
-      const filters = [...state.filters].map(([number, filter]) => [columns.all[number].name, filter.hidden ? { hidden: [...filter.hidden] } : filter]);
+      const filters = [...state.filters].map(([number, filter]) => [columns.all[number].name, filter.hidden ? namedFilter(columns.loaded[number], filter) : filter]);
       words.set("filters", JSON.stringify(filters));
     }
     if (state.pinned >= 0) words.set("pinned", String(state.pinned));
@@ -38,11 +40,19 @@ class Address {
   async restore() {
     const { state, camera, columns } = this;
     const words = new URLSearchParams(location.hash.slice(1));
+    const restoring = (this.restoring = Symbol("latest"));
     const view = (words.get("view") ?? "").split(",").map(Number);
-    if (view.length === 3 && view.every(Number.isFinite)) camera.set({ x: view[0], y: view[1], zoom: view[2] });
-    if (words.has("colour")) state.colourBy(columns.numberOf(words.get("colour")));
-    await this.restoreFilters(words.get("filters"));
-    await this.search.run(words.get("search") ?? "");
+    camera.set(view.length === 3 && view.every(Number.isFinite) ? { x: view[0], y: view[1], zoom: view[2] } : camera.whole);
+    state.pin(-1);
+    state.clearSelection();
+    state.openTab("selection");
+    const colour = words.get("colour") === "" ? -1 : columns.colourOf(words.get("colour"), this.facts.colour);
+    if (colour !== state.colour) state.colourBy(colour);
+    const filters = await this.filtersOf(words.get("filters"));
+    if (restoring !== this.restoring) return; // another address has come meanwhile
+    state.setFilters(filters);
+    await this.search.put(words.get("search") ?? "");
+    if (restoring !== this.restoring) return;
     if (words.get("data") === this.facts.digest.slice(0, 12)) {
       const isRow = (row) => Number.isInteger(row) && row >= 0 && row < state.numRows;
       const rows = unpackRows(words.get("selection") ?? "").filter(isRow);
@@ -54,15 +64,37 @@ class Address {
     if (tab && [...document.querySelectorAll("[data-tab]")].some((each) => each.dataset.tab === tab)) state.openTab(tab);
   }
 
-  async restoreFilters(text) {
+  async filtersOf(text) {
+    const filters = new Map();
     for (const [name, filter] of readJson(text)) {
       const number = this.columns.numberOf(name);
       if (number < 0) continue;
       const column = await this.columns.load(number);
-      if (column.codes && Array.isArray(filter.hidden)) this.state.setFilter(number, { hidden: new Set(filter.hidden) });
-      else if (column.values) this.state.setFilter(number, { low: filter.low ?? null, high: filter.high ?? null });
+      if (column.codes) filters.set(number, codedFilter(column, filter));
+      else if (column.values) filters.set(number, { low: finiteOrNull(filter.low), high: finiteOrNull(filter.high) });
     }
+    return filters;
   }
+}
+
+const finiteOrNull = (value) => (Number.isFinite(value) ? value : null);
+const codesOf = (column) => Array.from({ length: column.names.length + 1 }, (_, code) => code); // the empty cell's last
+const nameOf = (column, code) => column.names[code] ?? null;
+
+function namedFilter(column, { hidden }) {
+  const shown = codesOf(column).filter((code) => !hidden.has(code));
+  const names = (codes) => Array.from(codes, (code) => nameOf(column, code));
+  return shown.length < hidden.size ? { shown: names(shown) } : { hidden: names(hidden) };
+}
+
+// Names that the column has not are passed over; where it has none of them, so is the filter.
+function codedFilter(column, { hidden, shown }) {
+  const [listed, isHidden] = Array.isArray(shown) ? [shown, false] : [Array.isArray(hidden) ? hidden : [], true];
+  const wanted = new Set(listed);
+  const isListed = (code) => wanted.has(nameOf(column, code));
+  const codes = codesOf(column);
+  if (listed.length && !codes.some(isListed)) return { hidden: new Set() };
+  return { hidden: new Set(codes.filter((code) => isListed(code) === isHidden)) };
 }
 
 function readJson(text) {

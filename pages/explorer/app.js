@@ -39,6 +39,7 @@ async function start() {
     state.pin(row);
     state.openTab("point");
     camera.reveal(places[row * 2], places[row * 2 + 1]);
+    map.focus({ preventScroll: true }); // arrows go on from here; the button that was pressed may be gone
   };
   app.goTo = (rows) => camera.flyToRows(places, rows);
 
@@ -74,7 +75,7 @@ async function start() {
     camera.resize(width, height);
     app.draw();
   };
-  camera.set({ x: (camera.bounds.left + camera.bounds.right) / 2, y: (camera.bounds.bottom + camera.bounds.top) / 2 });
+  camera.set(camera.whole);
   state.colour = facts.colour;
   await Promise.all(columns.all.flatMap((column, number) => (column.is_set ? [columns.load(number)] : [])));
   await app.legend.draw();
@@ -128,9 +129,11 @@ function connect(app, map, recolour) {
     },
     click: (x, y) => {
       const row = nearestRow({ places, camera, state }, x, y, HOVER_PX);
-      if (row < 0) state.pin(-1);
-      else go(row);
-      map.focus({ preventScroll: true });
+      if (row >= 0) go(row);
+      else {
+        state.pin(-1);
+        map.focus({ preventScroll: true });
+      }
     },
     draws: (event) => tools.draws(event),
     begin: (x, y, event) => tools.begin(x, y, event),
@@ -140,6 +143,7 @@ function connect(app, map, recolour) {
   });
   const help = byId("help");
   watchKeys({ state, camera, places, overlay, tools, go, map, help, goTo });
+  addEventListener("unhandledrejection", ({ reason }) => say(`That did not work: ${reason?.message ?? reason}`));
   tools.choose("pan");
   tools.combine("replace");
   const on = (id, event, act) => byId(id)?.addEventListener(event, act);

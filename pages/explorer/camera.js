@@ -30,9 +30,14 @@ class Camera {
     this.onchange();
   }
 
-  fit() {
+  // The view of all of the map.
+  get whole() {
     const { left, right, bottom, top } = this.bounds;
-    this.flyTo({ x: (left + right) / 2, y: (bottom + top) / 2, zoom: 1 });
+    return { x: (left + right) / 2, y: (bottom + top) / 2, zoom: 1 };
+  }
+
+  fit() {
+    this.flyTo(this.whole);
   }
 
   toScreen(x, y) {

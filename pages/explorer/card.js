@@ -50,32 +50,53 @@ class PointPanel {
     this.draw();
   }
 
+  // The row's facts first, then its neighbours: what cannot be had is told in its place, beside what could.
   async draw() {
     const row = this.state.pinned;
+    const drawing = (this.drawing = Symbol("latest"));
+    const isOld = () => drawing !== this.drawing;
     this.overlay.neighbours = [];
+    this.redraw();
     if (row < 0) {
       this.box.replaceChildren(make("p", { class: "quiet empty" }, "Click a point to see it here, with its nearest neighbours."));
-      this.redraw();
       return;
     }
-    const [ids, neighbours] = await Promise.all([this.columns.ids(), this.columns.source.neighbours(row), this.columns.loadAll()]);
-    if (row !== this.state.pinned) return;
-    this.overlay.neighbours = neighbours;
-    this.neighbours = neighbours;
-    const name = ids.at(row);
-    this.box.replaceChildren(
-      make(
-        "div",
-        { class: "pinned" },
-        this.pictures.have ? this.pictures.element(row, 136, name) : null,
-        make("div", { class: "facts-list" }, cell(name, { class: "cell id" }), ...this.columns.all.map((column, number) => fact(column.name, this.columns.text(number, row)))),
-      ),
-      make("h2", {}, neighbours.length ? `Nearest by ${this.facts.distance.replaceAll("_", " ")} distance` : "No neighbours in this page"),
-      make("div", { class: "neighbours" }, ...neighbours.map((near) => this.neighbour(near, ids))),
-      ...(this.pictures.have ? [] : [make("p", { class: "quiet" }, this.facts.no_pictures)]),
-    );
+    const near = make("section", {}, make("p", { class: "quiet" }, "Looking for its neighbours …"));
+    this.box.replaceChildren(make("p", { class: "quiet empty" }, "Reading …"));
+    const asked = this.columns.source.neighbours(row);
+    asked.catch(() => {}); // told below
+    try {
+      const [ids] = await Promise.all([this.columns.ids(), this.columns.loadAll()]);
+      if (isOld()) return;
+      this.box.replaceChildren(this.pinned(row, ids), near, ...(this.pictures.have ? [] : [make("p", { class: "quiet" }, this.facts.no_pictures)]));
+      this.state.tell("pinned-drawn");
+    } catch (error) {
+      if (!isOld()) this.box.replaceChildren(failure(error, () => this.draw()));
+      return;
+    }
+    try {
+      const neighbours = await asked;
+      const ids = await this.columns.ids();
+      if (isOld()) return;
+      this.overlay.neighbours = neighbours;
+      near.replaceChildren(
+        make("h2", {}, neighbours.length ? `Nearest by ${this.facts.distance.replaceAll("_", " ")} distance` : "No neighbours in this page"),
+        make("div", { class: "neighbours" }, ...neighbours.map((each) => this.neighbour(each, ids))),
+      );
+    } catch (error) {
+      near.replaceChildren(failure(error, () => this.draw()));
+    }
     this.redraw();
-    this.state.tell("pinned-drawn");
+  }
+
+  pinned(row, ids) {
+    const name = ids.at(row);
+    return make(
+      "div",
+      { class: "pinned" },
+      this.pictures.have ? this.pictures.element(row, 136, name) : null,
+      make("div", { class: "facts-list" }, cell(name, { class: "cell id" }), ...this.columns.all.map((column, number) => fact(column.name, this.columns.text(number, row)))),
+    );
   }
 
   neighbour({ row, distance }, ids) {

@@ -5,6 +5,7 @@
 
 const NUM_COLOURS = 10;
 const RAMP_STEPS = 32;
+const FEW_NUMBERS = 100;
 
 const parseColour = (hex) => {
   const digits = hex.trim().replace("#", "");
@@ -54,21 +55,28 @@ function firstSlots(counts) {
   return slots;
 }
 
-// What the ends of the ramp stand for: the 2nd and the 98th percentile, so that one wild value does not take it all.
+// What the ends of the ramp stand for: the first and the last percentile of a hundred and more numbers, so that one wild
+// value does not take it all. The rule of every map: see by_number of pages/colouring.py.
 function rampEnds(values) {
-  const finite = Float64Array.from(values.filter(Number.isFinite)).sort();
-  if (!finite.length) return { low: 0, high: 1, least: NaN, most: NaN, num: 0 };
-  const at = (share) => finite[Math.round(share * (finite.length - 1))];
-  const [least, most] = [finite[0], finite.at(-1)];
-  let [low, high] = [at(0.02), at(0.98)];
-  if (low === high) [low, high] = [least, most];
-  return { low, high, least, most, num: finite.length };
+  const finite = values.filter(Number.isFinite).sort();
+  const num = finite.length;
+  if (!num) return { low: 0, high: 1, least: NaN, most: NaN, num };
+  const [least, most] = [finite[0], finite[num - 1]];
+  const rank = num < FEW_NUMBERS ? 0 : Math.floor((num + 49) / 100);
+  const [low, high] = [finite[rank], finite[num - 1 - rank]];
+  return { ...(low < high ? { low, high } : { low: least, high: most }), least, most, num };
 }
 
-function rampPosition(value, { low, high }) {
-  if (Number.isNaN(value)) return -1;
-  return high > low ? Math.min(1, Math.max(0, (value - low) / (high - low))) : 0.5;
+// Where between two ends a number is, 0 to 1; halved where their distance is larger than any number.
+function shareBetween(value, low, high) {
+  if (!(high > low)) return 0.5;
+  const span = high - low;
+  const share = Number.isFinite(span) ? (value - low) / span : (value / 2 - low / 2) / (high / 2 - low / 2);
+  return Math.min(1, Math.max(0, share));
 }
+
+// Its place on the ramp, 0 to 1; -1 for what is no number. Infinity is none: here, in the legend and in its filter.
+const rampPosition = (value, { low, high }) => (Number.isFinite(value) ? shareBetween(value, low, high) : -1);
 
 const FINE_STEPS = 256;
 const packed = ([red, green, blue]) => (255 << 24) | (blue << 16) | (green << 8) | red; // RGBA bytes of little-endian words

@@ -24,11 +24,10 @@ class Texts {
       this.lowerStarts = this.lower.length === this.text.length ? this.starts : startsOf(this.lower);
     }
     const { lower, lowerStarts } = this;
-    let row = 0;
-    for (let at = lower.indexOf(wanted); at !== -1; ) {
+    const numRows = lowerStarts.length - 1;
+    for (let row = 0, at = lower.indexOf(wanted); at !== -1 && row < numRows; at = lower.indexOf(wanted, lowerStarts[row])) {
       while (lowerStarts[row + 1] <= at) row++;
-      marks[row] = 1;
-      at = lower.indexOf(wanted, lowerStarts[row + 1]);
+      marks[row++] = 1;
     }
   }
 }
@@ -56,10 +55,18 @@ class Columns {
     return this.all.findIndex((column) => column.name === name);
   }
 
+  // The number of a column that can be coloured by, by its name; `otherwise` where there is none.
+  colourOf(name, otherwise) {
+    const number = this.numberOf(name);
+    return number >= 0 && canColour(this.all[number]) ? number : otherwise;
+  }
+
+  // One that could not be read is asked for again the next time.
   load(number) {
     if (!this.loading.has(number)) {
       const opened = this.open(number).then((column) => (this.loaded[number] = column));
       this.loading.set(number, opened);
+      opened.catch(() => this.loading.delete(number));
     }
     return this.loading.get(number);
   }
@@ -86,6 +93,8 @@ class Columns {
     return cellText(this.loaded[number], row);
   }
 }
+
+const canColour = ({ kind }) => kind !== "text";
 
 function cellText(column, row) {
   if (column.texts) return column.texts.at(row);

@@ -20,6 +20,11 @@ function cell(text, attributes = {}) {
   return make("span", { class: "cell", dir: "auto", title: text, ...attributes }, text);
 }
 
+// In the place of what could not be had: why, and a button that asks again.
+function failure(error, again) {
+  return make("div", { class: "failure", role: "alert" }, make("p", { class: "quiet" }, error.message), make("button", { class: "plain", onclick: again }, "Try again"));
+}
+
 const counted = (count, one, many = `${one}s`) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 
 function debounced(wait, act) {

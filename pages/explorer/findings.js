@@ -17,8 +17,21 @@ class FindingPanel {
   async open() {
     if (this.opened) return;
     this.opened = true;
-    const [found, ids] = await Promise.all([this.columns.source.finding(this.info.name), this.columns.ids()]);
-    Object.assign(this, { found, ids });
+    const wait = this.facts.served ? "Looking for them. Of a large table this takes minutes." : "Reading them …";
+    this.panel.replaceChildren(make("p", { class: "quiet empty" }, wait));
+    try {
+      const [found, ids] = await Promise.all([this.columns.source.finding(this.info.name), this.columns.ids()]);
+      Object.assign(this, { found, ids });
+    } catch (error) {
+      this.opened = false; // it can be asked for again
+      this.panel.replaceChildren(failure(error, () => this.open()));
+      return;
+    }
+    this.draw();
+  }
+
+  draw() {
+    const { found } = this;
     const facts = found.facts.map(([name, value]) => fact(name, value));
     const cut = found.num_found > found.rows.length ? `The first ${found.rows.length.toLocaleString("en")} of ${found.num_found.toLocaleString("en")}.` : "";
     this.panel.replaceChildren(

@@ -5,6 +5,7 @@ Decisions a reader would question:
   another origin, which does not know it, can make the browser ask for nothing.
 - Host must be this machine's own name with the port: a name of somebody else's that resolves to 127.0.0.1 (DNS
   rebinding) is refused. A POST must come from a page of this origin, and every browser says where it comes from.
+  Browsers leave out port 80, and that alone.
 - Whatever is wrong, the answer is the same 403, and says nothing.
 - No answer is kept by the browser, and no address, which holds the token, is told to anybody (Referrer-Policy).
 """
@@ -22,6 +23,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 TOKEN_BYTES = 32
+HTTP_PORT = 80
 NAMES = ("127.0.0.1", "localhost", "[::1]")
 _SAFE_METHODS = (b"GET", b"HEAD")
 _BARE_POLICY = b"default-src 'none'; frame-ancestors 'none'; sandbox"
@@ -78,17 +80,22 @@ class Guard:
         first, slash, rest = path.removeprefix("/").partition("/")
         if not secrets.compare_digest(first.encode("utf-8", "surrogateescape"), self._token):
             return None
-        hosts = _values(scope, b"host")
+        hosts = [_with_port(host.lower()) for host in _values(scope, b"host")]
         allowed = {f"{name}:{scope['server'][1]}" for name in NAMES}
-        if len(hosts) != 1 or hosts[0].lower() not in allowed:
+        if len(hosts) != 1 or hosts[0] not in allowed:
             return None
         origins = _values(scope, b"origin")
-        is_own = origins == [f"http://{hosts[0].lower()}"]
+        is_own = [_with_port(origin) for origin in origins] == [f"http://{hosts[0]}"]
         if origins and not is_own:
             return None
         if scope["method"].encode() not in _SAFE_METHODS and not is_own:
             return None
         return slash + rest
+
+
+def _with_port(name: str) -> str:
+    """A name of this machine, or an origin of it, with the port that a browser leaves out."""
+    return f"{name}:{HTTP_PORT}" if name.removeprefix("http://") in NAMES else name
 
 
 def _values(scope: Scope, wanted: bytes) -> list[str]:

@@ -1,4 +1,7 @@
 // Keys. On the map arrows walk from the pinned point to the neighbour that lies most in their direction.
+//
+// While a dialog is open, or a word is being composed, keys are the browser's: nothing happens behind. Esc in a box leaves
+// the box, and takes nothing else back.
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
@@ -15,7 +18,7 @@ function rowTowards(places, from, rows, [dx, dy]) {
   return found;
 }
 
-function watchKeys({ state, camera, places, overlay, tools, legend, go, map, help, goTo }) {
+function watchKeys({ state, camera, places, overlay, tools, go, map, help, goTo }) {
   const walk = (direction) => {
     if (state.pinned < 0) {
       const start = state.hovered >= 0 ? state.hovered : nearestRow({ places, camera, state }, camera.width / 2, camera.height / 2, Infinity);
@@ -31,8 +34,7 @@ function watchKeys({ state, camera, places, overlay, tools, legend, go, map, hel
     if (next >= 0) go(next);
   };
   const escape = () => {
-    if (help.open) help.close();
-    else if (tools.isDrawing) tools.cancel();
+    if (tools.isDrawing) tools.cancel();
     else if (state.pinned >= 0) state.pin(-1);
     else if (state.numSelected) state.clearSelection();
     else state.clearFilters();
@@ -53,13 +55,16 @@ function watchKeys({ state, camera, places, overlay, tools, legend, go, map, hel
     "-": () => camera.zoomAt(1 / 1.4),
   };
   addEventListener("keydown", (event) => {
+    if (event.isComposing || document.querySelector("dialog[open]")) return;
     const typing = event.target.matches?.("input, select, textarea");
     if (event.key === "Escape") {
-      if (typing) event.target.blur();
-      if (!typing || event.target.id !== "search") escape();
-      else if (byId("search").value) {
-        byId("search").value = "";
-        byId("search").dispatchEvent(new Event("input"));
+      if (!typing) escape();
+      else {
+        event.target.blur();
+        if (event.target.id === "search" && event.target.value) {
+          event.target.value = "";
+          event.target.dispatchEvent(new Event("input"));
+        }
       }
       event.preventDefault();
       return;

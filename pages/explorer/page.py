@@ -28,6 +28,7 @@ SCRIPTS = (
     "pictures.js",
     "overlay.js",
     "tools.js",
+    "ramp.js",
     "legend.js",
     "search.js",
     "card.js",

@@ -11,12 +11,14 @@ class Pictures {
     this.sheets = new Map(); // key -> promise of an ImageBitmap, the latest last
     this.asked = new Map(); // row -> promise of its ImageBitmap or null, the latest last
     this.ready = new Map(); // row -> ImageBitmap or null
+    this.failed = new Set(); // rows that could not be asked for: null until somebody looks for their picture again
   }
 
   sheet({ key, open }) {
     const opened = this.sheets.get(key) ?? open().then((blob) => createImageBitmap(blob));
     this.sheets.delete(key);
     this.sheets.set(key, opened);
+    opened.catch(() => this.sheets.delete(key));
     if (this.sheets.size > SHEETS_KEPT) this.sheets.delete(this.sheets.keys().next().value);
     return opened;
   }
@@ -32,8 +34,8 @@ class Pictures {
   // An ImageBitmap, or null where the row has no picture or it cannot be decoded.
   get(row) {
     if (!this.have) return Promise.resolve(null);
-    const known = this.asked.get(row);
-    const asked = known ?? this.cut(row).catch(() => null);
+    const known = this.failed.delete(row) ? undefined : this.asked.get(row);
+    const asked = known ?? this.cut(row).catch(() => (this.failed.add(row), null));
     this.asked.delete(row);
     this.asked.set(row, asked);
     if (!known) asked.then((picture) => this.ready.set(row, picture));
@@ -56,7 +58,7 @@ class Pictures {
     const canvas = make("canvas", { class: "picture", width: sidePx * ratio, height: sidePx * ratio, role: "img", "aria-label": name });
     canvas.style.width = canvas.style.height = `${sidePx}px`;
     const found = this.peek(row);
-    if (found !== undefined) drawPicture(canvas, found);
+    if (found !== undefined && !this.failed.has(row)) drawPicture(canvas, found);
     else if (this.have) this.get(row).then((picture) => drawPicture(canvas, picture));
     else canvas.classList.add("missing");
     return canvas;

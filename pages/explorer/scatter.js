@@ -1,7 +1,8 @@
 // The points, drawn by WebGL 2 (twgl.js): places go to the graphics memory once, a colour and a look of each row after.
 //
 // What is muted is drawn first and faint, what is strong over it, and over that what has a colour where most are grey, so
-// a selection is never buried. Symbols tell sets apart: circle, square, triangle, diamond, plus, cross.
+// a selection is never buried. Symbols tell sets apart: circle, square, triangle, diamond, plus, cross. Where a browser has
+// no WebGL a plain canvas draws the same, slower and without symbols.
 
 const NUM_SYMBOLS = 6;
 const PLAIN_PX = 3; // below this a point is a plain square: nobody sees a shape, and a million cost less
@@ -90,11 +91,6 @@ class Scatter {
     gl.disable(gl.DEPTH_TEST);
   }
 
-  // Whether this browser can draw by WebGL at all; where it cannot, a plain canvas does, slower and without symbols.
-  get isFast() {
-    return Boolean(this.gl);
-  }
-
   // After `colours` has changed.
   recolour() {
     if (this.gl) twgl.setAttribInfoBufferFromArray(this.gl, this.buffers.attribs.colour, this.colours);
@@ -113,10 +109,15 @@ class Scatter {
   }
 
   draw(camera, { sizePx, opacity, palette }) {
-    if (!this.gl) {
-      this.drawPlain(camera, sizePx, palette);
-      return;
-    }
+    const faint = { sizePx: Math.max(1.5, sizePx * 0.8), opacity: 0.8 * opacity };
+    const full = { sizePx, opacity };
+    const passes = [MUTED, STRONG, ON_TOP].filter((strength) => this.counts[strength]).map((strength) => ({ strength, ...(strength ? full : faint) }));
+    const faintInk = { colour: palette.rest, alpha: palette.dark ? 0.42 : 0.34 };
+    if (this.gl) this.drawFast(camera, passes, faintInk, palette);
+    else this.drawPlain(camera, passes, faintInk);
+  }
+
+  drawFast(camera, passes, faintInk, palette) {
     const { gl, width, height, ratio } = this;
     gl.viewport(0, 0, gl.canvas.width, gl.canvas.height);
     gl.clearColor(0, 0, 0, 0);
@@ -127,14 +128,10 @@ class Scatter {
     const shared = {
       centre: [camera.x, camera.y],
       scale: [(2 * camera.scale) / width, (2 * camera.scale) / height],
-      faint: unit(palette.rest, palette.dark ? 0.42 : 0.34),
+      faint: unit(faintInk.colour, faintInk.alpha),
       edge: unit(palette.paper, 0.55),
     };
-    const faint = { sizePx: Math.max(1.5, sizePx * 0.8) * ratio, opacity: 0.8 * opacity };
-    const full = { sizePx: sizePx * ratio, opacity };
-    for (const strength of [MUTED, STRONG, ON_TOP]) {
-      if (this.counts[strength]) this.pass({ ...shared, ...(strength ? full : faint), strength });
-    }
+    for (const { strength, sizePx, opacity } of passes) this.pass({ ...shared, strength, opacity, sizePx: sizePx * ratio });
   }
 
   // Resolves when what was drawn last is done.
@@ -153,15 +150,16 @@ class Scatter {
     twgl.drawBufferInfo(this.gl, this.buffers, this.gl.POINTS);
   }
 
-  drawPlain(camera, sizePx, palette) {
+  drawPlain(camera, passes, faintInk) {
     const pen = this.canvas.getContext("2d");
     pen.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
     pen.clearRect(0, 0, this.width, this.height);
-    for (const strength of [MUTED, STRONG, ON_TOP]) {
+    for (const { strength, sizePx, opacity } of passes) {
+      pen.globalAlpha = strength ? opacity : opacity * faintInk.alpha;
       for (let row = 0; row < this.numRows; row++) {
         if (Math.floor(this.looks[row] / NUM_SYMBOLS) !== strength) continue;
         const at = camera.toScreen(this.places[row * 2], this.places[row * 2 + 1]);
-        pen.fillStyle = colourText(strength ? this.colours.subarray(row * 4, row * 4 + 3) : palette.rest);
+        pen.fillStyle = colourText(strength ? this.colours.subarray(row * 4, row * 4 + 3) : faintInk.colour);
         pen.fillRect(at.x - sizePx / 2, at.y - sizePx / 2, sizePx, sizePx);
       }
     }

@@ -1,4 +1,5 @@
-// The search box: what contains these words, in ids or any column; `column:word` asks one column, `price:>50` its numbers.
+// The search box: what contains these words, in ids or any column; `column:word` asks one column, `price:>50` its numbers,
+// `column:""` its empty cells. Empty words of no column say nothing and are passed over.
 //
 // Rows that match stay strong, the others are muted; Enter makes the matches the selection and goes there.
 
@@ -6,14 +7,16 @@ const TERM = /(?:("[^"]+"|[^\s:"]+):)?("[^"]*"|\S+)/g;
 const COMPARED = /^(<=|>=|<|>|=)?\s*(-?[\d.]+(?:e[+-]?\d+)?|\d{4}-\d{2}(?:-\d{2}(?:T[\d:.]+Z?)?)?)$/i;
 const unquoted = (text) => text.replace(/^"(.*)"$/, "$1");
 
-// [{column, word}]; column -1 for any. A name before the colon that is no column belongs to the word.
+// [{column, word}]; column -1 for any, an empty word for empty cells. A name before the colon that is no column belongs
+// to the word.
 function parseQuery(query, columns) {
-  return [...query.matchAll(TERM)].map(([whole, name, word]) => {
+  const terms = [...query.matchAll(TERM)].map(([whole, name, word]) => {
     const column = name ? columns.findIndex((each) => each.name.toLowerCase() === unquoted(name).toLowerCase()) : -1;
     const isId = name && unquoted(name).toLowerCase() === "id";
     if (name && column < 0 && !isId) return { column: -1, word: whole.toLowerCase() };
     return { column: isId ? "id" : column, word: unquoted(word).toLowerCase() };
   });
+  return terms.filter(({ column, word }) => word || column !== -1);
 }
 
 async function findRows(query, columns, numRows) {
@@ -22,7 +25,7 @@ async function findRows(query, columns, numRows) {
   const all = new Uint8Array(numRows).fill(1);
   for (const { column, word } of terms) {
     const marks = new Uint8Array(numRows);
-    if (column === -1 || column === "id") (await columns.ids()).find(word, marks);
+    if (column === -1 || column === "id") findIn({ texts: await columns.ids() }, word, marks);
     if (column === -1) {
       for (let number = 0; number < columns.all.length; number++) {
         if (columns.all[number].kind !== "number" && columns.all[number].kind !== "date") findIn(await columns.load(number), word, marks);
@@ -34,7 +37,9 @@ async function findRows(query, columns, numRows) {
 }
 
 function findIn(column, word, marks) {
-  if (column.texts) column.texts.find(word, marks);
+  if (!word) {
+    for (let row = 0; row < marks.length; row++) marks[row] |= cellText(column, row) ? 0 : 1;
+  } else if (column.texts) column.texts.find(word, marks);
   else if (column.codes) {
     const open = Uint8Array.from([...column.names, ""], (name, code) => (code < column.names.length && name.toLowerCase().includes(word) ? 1 : 0));
     for (let row = 0; row < marks.length; row++) marks[row] |= open[column.codes[row]];
@@ -71,8 +76,13 @@ class Search {
     const asked = ++this.asked;
     const marks = await findRows(query.trim(), this.columns, this.state.numRows);
     if (asked !== this.asked) return; // the user has typed on
-    this.box.value = this.box === document.activeElement ? this.box.value : query;
     this.state.setMatches(query.trim(), marks);
+  }
+
+  // Search for what was not typed here.
+  put(query) {
+    this.box.value = query;
+    return this.run(query);
   }
 
   tell() {

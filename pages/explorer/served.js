@@ -60,26 +60,26 @@ window.ServedSource = class {
     return number === this.facts.tags_column ? (await this.tags()).names : (await ask(`blocks/names-${number}`)).json();
   }
 
-  // {codes, names, tags}; asked for once, and again after `tagsFrom` was given newer ones.
+  // {codes, names, tags}; asked for once, unless that failed. `tagsFrom` takes newer ones, with how many rows were changed.
   tags() {
-    this.known ??= ask("tags").then((answer) => this.tagsFrom(answer));
+    if (!this.known) {
+      const asked = ask("tags").then((answer) => this.tagsFrom(answer));
+      asked.catch(() => (this.known = null));
+      this.known = asked;
+    }
     return this.known;
   }
 
   async tagsFrom(answer) {
-    const [names, tags, codes] = framesOf(await answer.arrayBuffer());
+    const [names, tags, codes, changed] = framesOf(await answer.arrayBuffer());
     const read = (part) => JSON.parse(new TextDecoder().decode(part));
-    const found = { names: read(names), tags: read(tags), codes };
+    const found = { names: read(names), tags: read(tags), codes, changed: changed && read(changed) };
     this.known = Promise.resolve(found);
     return found;
   }
 
   async finding(name) {
-    try {
-      return await (await ask(`findings/${name}`)).json();
-    } catch (error) {
-      return { note: error.message, facts: [], headings: [], num_found: 0, rows: [] };
-    }
+    return (await ask(`findings/${name}`)).json();
   }
 
   async neighbours(row) {
@@ -114,7 +114,6 @@ window.ServedSource = class {
 };
 
 window.startServed = async (app) => {
-  for (const { panel } of app.findings) panel.append(make("p", { class: "quiet empty" }, "Looking for them. Of a large table this takes minutes."));
   if (app.facts.has_pictures) new FullSize(app);
   if (app.facts.model) app.dropped = new Dropped(app);
   app.tagging = new Tagging(app);

@@ -9,8 +9,8 @@ An ASGI application of plain callables: whoever makes it knows tables, indexes a
 
 Decisions a reader would question:
 - Rows are numbers everywhere: no name of a file is ever taken from a request.
-- What takes long runs in threads that do not keep the process alive, a few at a time: a server that is told to stop
-  does not wait for minutes of looking for outliers.
+- What takes long runs in threads, a few for each kind of answer (pages/explorer/threads.py): the page, its columns and
+  tags are answered while an index is built or findings are looked for.
 - Answers of several parts are parts with their length before them (4 bytes, little-endian): a picture is not made a
   third larger to stand in JSON.
 """
@@ -18,10 +18,8 @@ Decisions a reader would question:
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import struct
-import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -38,6 +36,7 @@ from pages.explorer.answers import Answers, Landing, Near, TagColumn
 from pages.explorer.data import Categories, ExplorerData
 from pages.explorer.guard import App, Guard
 from pages.explorer.page import frame, policy, script
+from pages.explorer.threads import Threads, WorkedOutOnce
 from pages.explorer.writer import column_block, json_block, page_facts
 
 SERVED_SCRIPTS = ("served.js", "dropped.js", "tagging.js")
@@ -46,7 +45,8 @@ _MOST_TAG_BYTES = 32 * 2**20
 """Of the row numbers of a selection of three million rows."""
 _UPLOAD_S = 60.0
 _UPLOADS = 4
-_THREADS = 8
+_THREADS = 4
+"""For each kind of answer."""
 _BINARY = "application/octet-stream"
 
 
@@ -69,7 +69,10 @@ class _Explorer:
     def __init__(self, answers: Answers, report: Callable[[str], None]) -> None:
         self._answers, self._report = answers, report
         self._page, self._policy = _page_of(answers)
-        self._threads, self._uploads = asyncio.Semaphore(_THREADS), asyncio.Semaphore(_UPLOADS)
+        self._findings = WorkedOutOnce(lambda name: json_block(answers.finding(name)))
+        kinds = ("blocks", "neighbours", "thumbnails", "pictures", "embed", "tags")
+        self._threads = {kind: Threads(_THREADS) for kind in kinds}
+        self._uploads = {kind: asyncio.Semaphore(_UPLOADS) for kind in ("embed", "tags")}
         routes = {
             "/": self._get_page,
             "/blocks/{name}": self._get_block,
@@ -106,29 +109,25 @@ class _Explorer:
 
         return answer
 
-    async def _in_thread(self, act: Callable[..., Any], *arguments: Any) -> Any:
-        async with self._threads:
-            return await _in_daemon(act, *arguments)
-
     async def _get_page(self, request: Request) -> Response:
         return Response(
             self._page, media_type="text/html; charset=utf-8", headers={"content-security-policy": self._policy}
         )
 
     async def _get_block(self, request: Request) -> Response:
-        found = await self._in_thread(_block, self._answers.data, request.path_params["name"])
+        name = request.path_params["name"]
+        found = await self._threads["blocks"].answer(request, _block, self._answers.data, name)
         return Response(found, media_type=_BINARY)
 
     async def _get_finding(self, request: Request) -> Response:
         name = request.path_params["name"]
         if name not in dict(self._answers.tabs):
             raise _RefusedError(404, "no such tab")
-        found = await self._in_thread(self._answers.finding, name)
-        return Response(json_block(found), media_type="application/json")
+        return Response(await self._findings.of(name), media_type="application/json")
 
     async def _get_neighbours(self, request: Request) -> Response:
         row = self._row(request.path_params["row"])
-        return JSONResponse(_near(await self._in_thread(self._answers.neighbours, row)))
+        return JSONResponse(_near(await self._threads["neighbours"].answer(request, self._answers.neighbours, row)))
 
     async def _get_thumbnails(self, request: Request) -> Response:
         if self._answers.thumbnails is None:
@@ -136,39 +135,39 @@ class _Explorer:
         rows = [self._row(text) for text in request.query_params.get("rows", "").split(".")]
         if len(rows) > MOST_THUMBNAILS:
             raise _RefusedError(400, f"more than {MOST_THUMBNAILS} rows")
-        found = await self._in_thread(self._answers.thumbnails, rows)
+        found = await self._threads["thumbnails"].answer(request, self._answers.thumbnails, rows)
         return Response(_framed([each or b"" for each in found]), media_type=_BINARY)
 
     async def _get_picture(self, request: Request) -> Response:
         if self._answers.picture is None:
             raise _RefusedError(404, "no pictures")
-        kind, content = await self._in_thread(self._answers.picture, self._row(request.path_params["row"]))
+        row = self._row(request.path_params["row"])
+        kind, content = await self._threads["pictures"].answer(request, self._answers.picture, row)
         return Response(content, media_type=kind)
 
     async def _post_embed(self, request: Request) -> Response:
         if self._answers.embed is None:
             raise _RefusedError(404, "no model: start with --model")
-        async with self._uploads:
+        async with self._uploads["embed"]:
             content = await _body(request, self._answers.max_upload_bytes)
             if not content:
                 raise _RefusedError(422, "an empty file, no picture")
-            found: Landing = await self._in_thread(self._answers.embed, content)
+            found: Landing = await self._threads["embed"].answer(request, self._answers.embed, content)
         return JSONResponse({"x": found.x, "y": found.y, "neighbours": _near(found.neighbours)})
 
     async def _get_tags(self, request: Request) -> Response:
         return await self._tags()
 
     async def _post_tags(self, request: Request) -> Response:
-        async with self._uploads:
+        async with self._uploads["tags"]:
             content = await _body(request, _MOST_TAG_BYTES)
-            rows, tag, take = await self._in_thread(_asked_tags, content, self._answers.data.num_rows)
-        await self._in_thread(self._answers.tag, rows, tag, take)
-        return await self._tags()
+            rows, tag, take = await self._threads["tags"].run(_asked_tags, content, self._answers.data.num_rows)
+        return await self._tags(await self._threads["tags"].run(self._answers.tag, rows, tag, take))
 
-    async def _tags(self) -> Response:
-        found: TagColumn = await self._in_thread(self._answers.tags)
+    async def _tags(self, *changed: int) -> Response:
+        found: TagColumn = await self._threads["tags"].run(self._answers.tags)
         codes = np.ascontiguousarray(found.codes, "<u4").tobytes()
-        parts = [json_block(list(found.names)), json_block(list(found.tags)), codes]
+        parts = [json_block(list(found.names)), json_block(list(found.tags)), codes, *map(json_block, changed)]
         return Response(_framed(parts), media_type=_BINARY)
 
     def _row(self, text: str) -> int:
@@ -262,29 +261,3 @@ def _asked_tags(content: bytes, num_rows: int) -> tuple[list[int], str, bool]:
     if not all(type(row) is int and 0 <= row < num_rows for row in rows):
         raise _RefusedError(400, f"expected rows of 0 to {num_rows - 1}")
     return rows, tag, take
-
-
-async def _in_daemon(act: Callable[..., Any], *arguments: Any) -> Any:
-    """What a function gives that runs in a thread which does not keep the process alive."""
-    loop = asyncio.get_running_loop()
-    told: asyncio.Future[Any] = loop.create_future()
-
-    def tell(result: Any, error: BaseException | None) -> None:
-        if told.done():
-            return
-        if error is not None:
-            told.set_exception(error)
-        else:
-            told.set_result(result)
-
-    def work() -> None:
-        result, error = None, None
-        try:
-            result = act(*arguments)
-        except BaseException as raised:
-            error = raised
-        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(tell, result, error)
-
-    threading.Thread(target=work, name="lookalike-explorer", daemon=True).start()
-    return await told

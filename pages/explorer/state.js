@@ -8,7 +8,7 @@ class State extends EventTarget {
     super();
     this.numRows = numRows;
     this.columns = columns;
-    this.filters = new Map(); // column number -> {hidden: Set of codes} or {low, high}
+    this.filters = new Map(); // column number -> {hidden: Set of codes} or {low, high}: finite or null
     this.query = "";
     this.matches = null;
     this.shown = new Uint8Array(numRows).fill(1);
@@ -37,10 +37,21 @@ class State extends EventTarget {
 
   // Columns that are filtered must be loaded.
   setFilter(number, filter) {
+    this.putFilter(number, filter);
+    this.refilter();
+  }
+
+  // These filters and no others: {hidden} or {low, high} by column number.
+  setFilters(filters) {
+    this.filters.clear();
+    for (const [number, filter] of filters) this.putFilter(number, filter);
+    this.refilter();
+  }
+
+  putFilter(number, filter) {
     const isOpen = !filter || (filter.hidden ? !filter.hidden.size : filter.low === null && filter.high === null);
     if (isOpen) this.filters.delete(number);
     else this.filters.set(number, filter);
-    this.refilter();
   }
 
   setMatches(query, matches) {
@@ -60,7 +71,7 @@ class State extends EventTarget {
         for (const code of filter.hidden) open[code] = 0;
         for (let row = 0; row < shown.length; row++) shown[row] &= open[column.codes[row]];
       } else {
-        const [low, high] = [filter.low ?? -Infinity, filter.high ?? Infinity];
+        const [low, high] = [filter.low ?? -Number.MAX_VALUE, filter.high ?? Number.MAX_VALUE];
         for (let row = 0; row < shown.length; row++) {
           const value = column.values[row];
           shown[row] &= value >= low && value <= high ? 1 : 0;
@@ -96,6 +107,7 @@ class State extends EventTarget {
   }
 
   clearSelection() {
+    if (!this.numSelected) return;
     this.selected.fill(0);
     this.afterSelection();
   }

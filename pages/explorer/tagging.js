@@ -33,8 +33,9 @@ class Tagging {
     const rows = Array.from(this.state.chosenRows());
     try {
       const answer = await ask("tags", { method: "POST", body: JSON.stringify({ rows, tag, take }), headers: { "content-type": "application/json" } });
-      await this.renew(await this.source.tagsFrom(answer));
-      this.say(take ? `“${tag}” taken from ${counted(rows.length, "row")}` : `${counted(rows.length, "row")} tagged “${tag}”`);
+      const found = await this.source.tagsFrom(answer);
+      await this.renew(found);
+      this.say(take ? `“${tag}” taken from ${counted(found.changed, "row")}` : `${counted(found.changed, "row")} tagged “${tag}”`);
     } catch (error) {
       this.say(`Not tagged: ${error.message}`);
     }

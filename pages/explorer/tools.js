@@ -10,7 +10,7 @@ class Tools {
     Object.assign(this, { places, camera, state, overlay, redraw });
     this.tool = "pan";
     this.how = "replace";
-    for (const button of document.querySelectorAll("[data-tool]")) {
+    for (const button of document.querySelectorAll("button[data-tool]")) {
       button.addEventListener("click", () => this.choose(button.dataset.tool));
     }
     for (const button of document.querySelectorAll("[data-how]")) {
@@ -21,7 +21,7 @@ class Tools {
   choose(tool) {
     this.tool = tool;
     document.body.dataset.tool = tool;
-    for (const button of document.querySelectorAll("[data-tool]")) {
+    for (const button of document.querySelectorAll("button[data-tool]")) {
       button.setAttribute("aria-pressed", String(button.dataset.tool === tool));
     }
   }

@@ -33,6 +33,7 @@ def facts(*, num_regions: int = 30, num_classes: int = 60, differ: bool | None =
         "shared": 77,
         "regions": [{**region, "region": n, "typical_b": []} for n in range(num_regions)],
         "label": "class",
+        "untested_classes": 0,
         "classes": classes,
         "distance": "cosine",
         "dims": 64,
@@ -68,6 +69,8 @@ def test_the_page_has_the_numbers_that_were_handed_in(tmp_path: Path) -> None:
     assert ("and 10 more regions" in page, "and 10 more classes" in page) == (True, True)
     assert 'src="data:image/png;base64,AA" alt="&lt;b&gt;"' in page
     assert "no &lt;i&gt;" in page
+    assert "smaller ones" not in page
+    assert "nor have 1,234 smaller ones" in write(tmp_path / "c.html", facts() | {"untested_classes": 1234})
 
 
 def test_verdicts_are_three(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ FACTS: dict[str, Any] = {
     "num_rows": 1234,
     "num_suspected": 5,
     "expected": 6.4,
+    "note": None,
     "planted": 1000,
     "planted_suspected": 0.8,
     "proposed_right": 0.7,
@@ -54,6 +55,18 @@ def test_page_shows_suspects_with_both_classes(tmp_path: Path) -> None:
     ):
         assert part in text, part
     assert "<b>cat" not in text
+
+
+def test_page_of_labels_that_cannot_be_judged_says_so(tmp_path: Path) -> None:
+    """The note stands in place of the figures."""
+    page = tmp_path / "p.html"
+    facts = FACTS | {"num_suspected": 0, "expected": None, "note": "no label is suspected: <why>"}
+    write_label_errors_page(page, [], [], facts=facts)
+    text = page.read_text(encoding="utf-8")
+    assert "Which of 1,234 labels are wrong is not known" in text
+    assert "No label is suspected: &lt;why&gt;." in text
+    assert "planted to see" not in text
+    assert "by their confidences" not in text
 
 
 def test_page_of_no_suspects_says_none(tmp_path: Path) -> None:

@@ -73,7 +73,14 @@ class Pages:
         self._contexts: list[Any] = []
 
     def open(
-        self, address: str | Path, *, fragment: str = "", width: int = 1280, height: int = 800, **context: Any
+        self,
+        address: str | Path,
+        *,
+        fragment: str = "",
+        width: int = 1280,
+        height: int = 800,
+        before: str = "",
+        **context: Any,
     ) -> Any:
         """A `playwright.sync_api.Page` at a file or an http:// address of this machine, in a context of its own.
 
@@ -83,11 +90,14 @@ class Pages:
             address: path of an HTML file, or a URL.
             fragment: what follows the `#` of its address.
             width, height: of the window, in pixels.
+            before: a script that runs before those of the page.
             context: more of `Browser.new_context`: color_scheme, has_touch, accept_downloads ...
         """
         opened = self.browser.new_context(viewport={"width": width, "height": height}, **context)
         self._contexts.append(opened)
         opened.set_default_timeout(TIMEOUT_MS)
+        if before:
+            opened.add_init_script(before)
         page = opened.new_page()
         page.on("console", lambda message: self._complain(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self._complain(str(error)))

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from artifact.errors import UsageError
-from artifact.images.limits import Limits
-from artifact.limit_options import require_limits
 from lookalike.commands import connecting
 from lookalike.commands.options import COLUMN, DIMS, DISTANCE, JSON
-from lookalike.commands.pictures import IMAGE_COLUMN, IMAGE_ID_COLUMN, named_images
-from lookalike.commands.tables import COLUMNS_FROM, left_out_facts, open_vectors
+from lookalike.commands.pictures import IMAGE_COLUMN, IMAGE_ID_COLUMN, image_limits, named_images
+from lookalike.commands.tables import COLUMNS_FROM, left_out_facts, open_vectors, require_no_method, require_own_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +36,9 @@ def explore(
     serve: Annotated[
         bool, typer.Option("--serve", help="Serve the page to a browser of this machine; --model implies it.")
     ] = False,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to serve on; 0 chooses a free one.")] = 0,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port to serve on; 0 chooses a free one. [default: 0]")
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(help="Model that gave the vectors: pictures can be dropped on the page.", metavar="NAME"),
@@ -46,7 +46,9 @@ def explore(
     url: connecting.Url = None,
     repository: connecting.Repository = None,
     version: connecting.Version = None,
-    method: Annotated[str, typer.Option(help="How the map is laid out: pca, umap or pacmap.")] = "pca",
+    method: Annotated[
+        str | None, typer.Option(help="How the map is laid out: pca, umap or pacmap. [default: pca, or the layout's]")
+    ] = None,
     layout: Annotated[
         Path | None,
         typer.Option(help="Map that `lookalike map` saved: rows are placed on it.", metavar="FILE.parquet"),
@@ -94,45 +96,56 @@ def explore(
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Write or serve a page to look around in vectors: a map with pictures, search, selection, and what was found."""
-    from analysis.datasets.maps.methods import require_method
+    from analysis.datasets.maps.layout import Layout
+    from analysis.datasets.maps.methods import PCA, require_method
     from lookalike.exploring.assembly import Wanted
     from rows.pictures.sprites import require_cell
-    from rows.vectors.parts import require_not_input
 
-    require_method(method)
+    require_method(method or PCA)
+    if layout is not None:
+        require_no_method(layout, {"--method": method})
     is_served = serve or model is not None
     if is_served == (output is not None):
         raise UsageError("where the page goes", expected="one of --output FILE.html and --serve (or --model)")
-    if model is None and (url is not None or repository is not None):
-        raise UsageError("--url, --repository", expected="--model NAME, of which they say where it runs", got="none")
+    if port is not None and not is_served:
+        raise UsageError("--port", expected="--serve or --model NAME, which take one", got="--output")
+    places = {"--url": url, "--repository": repository, "--version": version, "--tls": tls or None, "--tls-ca": tls_ca}
+    places |= {"--tls-certificate": tls_certificate, "--tls-key": tls_key, "--token-file": token_file}
+    for name, value in places.items():
+        if model is None and value is not None:
+            raise UsageError(name, expected="--model NAME, of which it says where it runs", got="none")
     if model is not None:
         connecting.require_one_place(url, repository)
-    require_limits(max_megapixels, max_image_mb)
+    limits = image_limits(max_megapixels, max_image_mb)
     if thumbnails:
         require_cell(thumbnails)
+    elif images:
+        raise UsageError("--images", expected="--thumbnails PX of 32 to 256, which are of them", got="--thumbnails 0")
     if images and len(images) not in (1, len(vectors)):
         raise UsageError("--images", expected=f"1 or {len(vectors)}, one for each VECTORS", got=str(len(images)))
     for source in images or ():
         named_images(source, image_column, image_id_column)
     if not images:
         named_images(None, image_column, image_id_column)
-    for file in (*vectors, *(columns_from or ()), *([layout] if layout else [])):
-        if output is not None:
-            require_not_input(output, file)
+    require_own_files({"--output": output}, reads=(*vectors, *(columns_from or ()), layout), images=images or ())
     beside: list[Path | None] = [*columns_from] if columns_from else [None] * len(vectors)
     if len(beside) != len(vectors):
         raise UsageError("--columns-from", expected=f"{len(vectors)}, one for each VECTORS", got=str(len(beside)))
+    placed_on = None if layout is None else Layout.open(layout)
+    if placed_on is not None and placed_on.vectors is not None:
+        require_own_files({"--output": output}, reads=(Path(placed_on.vectors.source),))
     tables = [
         open_vectors(table, column, columns_from=each, dims=dims) for table, each in zip(vectors, beside, strict=True)
     ]
     wanted = Wanted(
-        method=method,
-        layout=layout,
+        method=method or PCA,
+        layout=placed_on,
         neighbours=neighbours,
         thumbnails_px=thumbnails,
         images=images or (),
         image_column=image_column,
         image_id_column=image_id_column,
+        limits=limits,
         label=label or ("label" if any("label" in table.columns for table in tables) else None),
         colour=color,
         title=title,
@@ -146,10 +159,9 @@ def explore(
     _serve(
         tables,
         wanted,
-        port=port,
+        port=port or 0,
         model=model,
         connection=connecting.given_connection(context) | {"dims": None},
-        limits=Limits.of(max_megapixels=max_megapixels, max_image_mb=max_image_mb),
         as_json=as_json,
     )
 
@@ -175,7 +187,6 @@ def _serve(
     port: int,
     model: str | None,
     connection: dict[str, Any],
-    limits: Limits,
     as_json: bool,
 ) -> None:
     """Serve the page until a signal comes. What can be wrong is looked at first: port, model, then the table."""
@@ -197,7 +208,7 @@ def _serve(
             scorer = stack.enter_context(connecting.open_scorer(model, **connection | {"dims": dims}))
             require_scorer(scorer, tables[0], vouched=wanted.distance is not None)
         with EventProgress() as progress:
-            served, notes = open_served(tables, wanted, scorer=scorer, limits=limits, report=progress.report)
+            served, notes = open_served(tables, wanted, scorer=scorer, report=progress.report)
         token, answers = new_token(), served.answers()
         address = f"http://{HOST}:{server.port}/{token}/"
 

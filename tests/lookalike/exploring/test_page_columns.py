@@ -41,6 +41,56 @@ def test_many_whole_numbers_are_numbers_unless_they_are_labels() -> None:
     assert _categories(cells, is_label=True)[1] == [str(value) for value in cells]
 
 
+@pytest.mark.parametrize(
+    "kind", [pa.int64(), pa.uint64(), pa.decimal128(25, 0), pa.decimal128(30, 5), pa.dictionary(pa.int32(), pa.int64())]
+)
+def test_numbers_that_float64_would_change_are_texts(kind: pa.DataType) -> None:
+    """Ids beyond 2^53 and decimals of many digits stay what they are, one different from the other."""
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    cells = pa.array([2**53 + row for row in range(120)], plain)
+    column, _ = page_column("c", pa.chunked_array([cells.cast(kind) if plain is kind else cells.dictionary_encode()]))
+    assert isinstance(column, Texts)
+    told = column.cells.decode().split("\0")
+    assert [int(Decimal(cell)) for cell in told] == [2**53 + row for row in range(120)]
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.decimal128(20, 0)])
+def test_numbers_that_float64_would_change_are_categories_where_they_repeat(kind: pa.DataType) -> None:
+    """As texts are, in the order of numbers."""
+    cells = [-(2**60) - 1, 5, 2**53 + 1, None, *(2**60 + row for row in range(FEW))] * 3
+    names = sorted({value for value in cells if value is not None})
+    assert _categories(cells, kind)[1] == [str(value) for value in names]
+
+
+def test_numbers_up_to_2_53_are_numbers() -> None:
+    """The last that float64 tells from their neighbours, and decimals as they are written."""
+    for cells in ([2**53 - row for row in range(30)], [-(2**53) + row for row in range(30)]):
+        column, _ = page_column("c", pa.chunked_array([pa.array(cells)]))
+        assert isinstance(column, Measures)
+        assert [int(value) for value in column.values] == cells
+    prices = [f"{row}.{row % 100:02d}" for row in range(1, 3000)]
+    column, _ = page_column("c", pa.chunked_array([pa.array(map(Decimal, prices), pa.decimal128(12, 2))]))
+    assert isinstance(column, Measures)
+    assert column.values.tolist() == [float(price) for price in prices]
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        ([2.0, float("nan"), 1.0, None, float("nan"), 10.0], ["2.0", None, "1.0", None, None, "10.0"]),
+        (["b", "", "a", None], ["b", None, "a", None]),
+        ([float("nan"), None], [None, None]),
+    ],
+)
+def test_labels_that_name_no_class_are_empty(cells: list[object], expected: list[str | None]) -> None:
+    """NaN and an empty text are none of the classes; the others keep their order."""
+    found, names = _categories(cells, is_label=True)
+    assert found == expected
+    assert names == sorted(
+        {name for name in expected if name is not None}, key=lambda name: cells[expected.index(name)]
+    )
+
+
 def test_texts_that_are_all_different_are_texts() -> None:
     """They are one string with NUL between the cells, and a mark for an empty one."""
     column, _ = page_column("c", pa.chunked_array([pa.array([f"caption {row}" for row in range(50)] + [None])]))

@@ -9,6 +9,7 @@ import pytest
 from lookalike.cli import main
 from tests.shared.browser import Pages
 from tests.shared.explored_digits import ExplorerPage, digits_table
+from tests.shared.served_digits import Asked, scored_digits, serving
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +37,10 @@ def opened(page_of_digits: tuple[Pages, ExplorerPage]) -> Iterator[ExplorerPage]
     page.reset()
     yield page
     pages.check()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
+    """A server of digits with a model."""
+    with serving(scored_digits(tmp_path_factory.mktemp("served"))) as asked:
+        yield asked

@@ -122,13 +122,20 @@ def test_explorer_filters_of_two_columns_hold_together(opened: ExplorerPage, dig
         ("עולם", lambda row: "עולם" in row["note"]),
         ("手書き", lambda row: "手書き" in row["note"]),
         ("nowhere:at", lambda row: False),
+        ('"" label:3', lambda row: row["label"] == "3"),
+        ('label:3 ""', lambda row: row["label"] == "3"),
+        ('ink:""', lambda row: row["ink"] is None),
+        ('label:""', lambda row: False),
+        ('note:"" ', lambda row: False),
+        ('id:""', lambda row: False),
+        ('nowhere:""', lambda row: False),
         ("c:/x", lambda row: False),
     ],
 )
 def test_explorer_search_finds_as_a_plain_loop_does(
     opened: ExplorerPage, digits: Path, query: str, holds: object
 ) -> None:
-    """Words in ids and columns, one column by its name, numbers and dates compared, all terms together."""
+    """Words in ids and columns, one column by its name, numbers and dates compared, empty cells, all terms together."""
     opened.page.fill("#search", query)
     opened.page.wait_for_selector("#found:has-text('match')")
     expected = [at for at, row in enumerate(_rows(digits)) if holds(row)]
@@ -146,3 +153,14 @@ def test_explorer_search_selects_with_enter_and_empties(opened: ExplorerPage) ->
     opened.settle()
     opened.page.wait_for_selector("#found:not(:has-text('match'))", state="attached")
     assert len(opened.shown()) == 240
+
+
+@pytest.mark.parametrize("query", ['""', '"" ""', " "])
+def test_explorer_search_for_nothing_shows_everything(opened: ExplorerPage, query: str) -> None:
+    """Words without a letter let every row through, typed as in an address."""
+    opened.page.fill("#search", "label:7")
+    opened.page.wait_for_selector("#found:has-text('match')")
+    opened.page.fill("#search", query)
+    opened.page.wait_for_selector("#found:not(:has-text('match'))", state="attached")
+    assert len(opened.shown()) == 240
+    assert opened.page.input_value("#search") == query

@@ -134,38 +134,6 @@ def test_explorer_two_fingers_pinch(pages: Pages, digits: Path) -> None:
     assert opened.ask("a.state.pinned") == row
 
 
-def test_explorer_keys_walk_neighbours_and_leave(opened: ExplorerPage) -> None:
-    """Arrows go to a neighbour in their direction, Enter selects it, Esc unpins and then clears."""
-    opened.page.locator("#overlay").focus()
-    opened.page.keyboard.press("ArrowRight")
-    first = opened.ask("a.state.pinned")
-    assert first >= 0
-    assert opened.page.locator("#panel-point").is_visible()
-    opened.page.wait_for_selector("#panel-point .neighbour")
-    neighbours = opened.ask("a.overlay.neighbours.map((near) => near.row)")
-    x, _ = opened.at(first)
-    to_the_right = [row for row in neighbours if opened.at(row)[0] > x]
-    opened.page.keyboard.press("ArrowRight")
-    opened.settle()
-    second = opened.ask("a.state.pinned")
-    if to_the_right:
-        assert second in neighbours or second == first
-    assert opened.at(second)[0] >= opened.at(first)[0]
-    opened.page.keyboard.press("Enter")
-    assert opened.selected() == [second]
-    opened.page.keyboard.press("Escape")
-    assert opened.ask("a.state.pinned") == -1
-    opened.page.keyboard.press("Escape")
-    assert opened.selected() == []
-    opened.page.keyboard.press("/")
-    assert opened.ask("document.activeElement.id") == "search"
-    opened.page.keyboard.press("Escape")
-    opened.page.keyboard.press("?")
-    assert opened.page.locator("#help").is_visible()
-    opened.page.keyboard.press("Escape")
-    assert not opened.page.locator("#help").is_visible()
-
-
 def test_explorer_pictures_stand_on_the_map_and_do_not_overlap(opened: ExplorerPage) -> None:
     """Every picture on the map is one of a shown row, and no two of them overlap."""
     opened.page.click("#show-pictures")

@@ -1,6 +1,5 @@
 """The explorer's page of data that is odd: hostile, tiny, equal, empty, of very many classes."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +8,6 @@ import pytest
 from pages.explorer.data import (
     MAX_CELL,
     Categories,
-    Column,
-    ExplorerData,
     Finding,
     FindingTab,
     Measures,
@@ -18,28 +15,9 @@ from pages.explorer.data import (
     Texts,
     texts,
 )
-from pages.explorer.writer import write_explorer
 from tests.shared.browser import Pages, firefox_picture
 from tests.shared.explored_digits import HOSTILE, ExplorerPage
-
-
-def _page(folder: Path, ids: Sequence[str], columns: Sequence[Column] = (), **more: object) -> Path:
-    page = folder / "page.html"
-    count = len(ids)
-    angles = np.linspace(0, 2 * np.pi, count, endpoint=False)
-    values: dict[str, object] = {
-        "title": "odd",
-        "about": "odd rows",
-        "file_stem": "odd",
-        "ids": texts(ids)[0],
-        "places": np.column_stack([np.cos(angles), np.sin(angles)]).astype(np.float32),
-        "digest": "cd" * 32,
-        "columns": columns,
-        "colour": 0 if columns else -1,
-        "no_pictures": "There are no pictures in this page.",
-    }
-    write_explorer(page, ExplorerData(**(values | more)))
-    return page
+from tests.shared.small_explorer import small_page
 
 
 def test_explorer_never_runs_what_stands_in_data(pages: Pages, tmp_path: Path) -> None:
@@ -58,7 +36,7 @@ def test_explorer_never_runs_what_stands_in_data(pages: Pages, tmp_path: Path) -
         facts=[(HOSTILE[0], HOSTILE[1])],
     )
     more = {"title": HOSTILE[0], "about": HOSTILE[1], "notes": HOSTILE[0], "no_pictures": HOSTILE[1], "findings": [tab]}
-    page = _page(tmp_path, names, columns, **more)
+    page = small_page(tmp_path, names, columns, **more)
     opened = ExplorerPage(pages, page)
     opened.ask("a.go(0)")
     opened.page.wait_for_selector("#panel-point .id")
@@ -79,7 +57,7 @@ def test_explorer_never_runs_what_stands_in_data(pages: Pages, tmp_path: Path) -
 
 def test_explorer_forbids_scripts_and_connections(pages: Pages, tmp_path: Path) -> None:
     """The page's policy stops a script that is added to it, and every request."""
-    opened = ExplorerPage(pages, _page(tmp_path, ["a", "b"]))
+    opened = ExplorerPage(pages, small_page(tmp_path, ["a", "b"]))
     opened.page.evaluate(
         """() => {
             const script = document.createElement("script");
@@ -99,17 +77,17 @@ def test_explorer_of_one_or_two_rows(pages: Pages, tmp_path: Path, count: int) -
     """So few rows are in the middle of the map and can be pinned."""
     near = Neighbours(rows=np.array([[1], [0]]), distances=np.ones((2, 1), np.float32)) if count == 2 else None
     places = np.zeros((1, 2), np.float32) if count == 1 else np.array([[-1, 0], [1, 0]], np.float32)
-    opened = ExplorerPage(pages, _page(tmp_path, ["a", "b"][:count], places=places, neighbours=near))
+    opened = ExplorerPage(pages, small_page(tmp_path, ["a", "b"][:count], places=places, neighbours=near))
     opened.page.mouse.click(*opened.at(count - 1))
     assert opened.ask("a.state.pinned") == count - 1
-    opened.page.wait_for_selector("#panel-point .id")
+    opened.page.wait_for_selector("#panel-point h2")
     assert opened.page.locator("#panel-point .neighbour").count() == count - 1
     assert "There are no pictures" in opened.page.locator("#panel-point").inner_text()
 
 
 def test_explorer_of_equal_places(pages: Pages, tmp_path: Path) -> None:
     """Rows at one place are all in the lasso around it."""
-    opened = ExplorerPage(pages, _page(tmp_path, list("abcde"), places=np.zeros((5, 2), np.float32)))
+    opened = ExplorerPage(pages, small_page(tmp_path, list("abcde"), places=np.zeros((5, 2), np.float32)))
     x, y = opened.at(0)
     opened.page.keyboard.press("r")
     opened.page.mouse.move(x - 30, y - 30)
@@ -127,7 +105,7 @@ def test_explorer_of_numbers_that_are_missing_equal_or_infinite(pages: Pages, tm
         Measures(name="wild", values=np.array([np.inf, -np.inf, np.nan, 1e300, -1e300, 0.0])),
         Measures(name="when", values=np.array([0, 1e12, np.nan, -1e15, 5e11, 1]), kind="date"),
     ]
-    opened = ExplorerPage(pages, _page(tmp_path, list("abcdef"), columns))
+    opened = ExplorerPage(pages, small_page(tmp_path, list("abcdef"), columns))
     for name in ("one", "wild", "when", "none"):
         opened.page.select_option("#colour", label=name)
         opened.settle()
@@ -146,7 +124,7 @@ def test_explorer_of_one_class_and_of_five_thousand(pages: Pages, tmp_path: Path
     codes = np.concatenate([np.arange(5000), np.repeat(np.arange(40, 50), 700)]).astype(np.uint16)
     many = Categories(name="many", codes=codes, names=[f"class {code}" for code in range(5000)])
     one = Categories(name="one", codes=np.zeros(count, np.uint8), names=["all of them"])
-    opened = ExplorerPage(pages, _page(tmp_path, [f"row {row}" for row in range(count)], [many, one]))
+    opened = ExplorerPage(pages, small_page(tmp_path, [f"row {row}" for row in range(count)], [many, one]))
     colours = np.array(opened.ask("Array.from(a.scatter.colours)")).reshape(-1, 4)[:, :3]
     grey = (colours == opened.ask("a.palette.rest")).all(axis=1)
     assert np.array_equal(grey, ~np.isin(codes, np.arange(40, 50)))
@@ -167,7 +145,7 @@ def test_explorer_cuts_long_cells_and_says_where(pages: Pages, tmp_path: Path) -
     whole, long = "ä" * MAX_CELL, "b" * (MAX_CELL + 1)
     cells, is_cut = texts([whole, long, None])
     assert is_cut
-    opened = ExplorerPage(pages, _page(tmp_path, list("abc"), [Texts(name="long", cells=cells)], colour=-1))
+    opened = ExplorerPage(pages, small_page(tmp_path, list("abc"), [Texts(name="long", cells=cells)], colour=-1))
     opened.ask("a.columns.load(0).then(() => true)")
     found = opened.ask("[0, 1, 2].map((row) => a.columns.text(0, row))")
     assert found == [whole, "b" * (MAX_CELL - 1) + "…", ""]

@@ -1,11 +1,13 @@
 """Who may ask the page's server: the token, the names of this machine, pages of its own origin; by raw requests."""
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pages.explorer.guard import Guard, Message, Receive, Scope, Send
 from tests.shared.served_digits import Asked, scored_digits, serving
 
 
@@ -68,6 +70,55 @@ def test_guard_refuses_other_names(server: Asked, host: str) -> None:
 def test_guard_knows_the_names_of_this_machine(server: Asked, host: str) -> None:
     """All names that this machine has for itself are good."""
     assert server.get("blocks/ids", Host=host.replace("PORT", str(server.port))).status == 200
+
+
+async def _ok(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _status(port: int, host: str, origin: str | None) -> int:
+    """What a guard at a port answers to a POST, or a GET where there is no origin."""
+    headers = [(b"host", host.encode()), *([(b"origin", origin.encode())] if origin else [])]
+    method = "POST" if origin else "GET"
+    scope = {"type": "http", "method": method, "path": "/t/tags", "server": ("127.0.0.1", port), "headers": headers}
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    asyncio.run(Guard(_ok, "t")(scope, receive, send))
+    status: int = sent[0]["status"]
+    return status
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LocalHost", "[::1]", "127.0.0.1:80"])
+def test_guard_knows_the_port_that_browsers_leave_out(host: str) -> None:
+    """At port 80 neither Host nor Origin has it, and any of the two may."""
+    name = host.lower().removesuffix(":80")
+    assert _status(80, host, None) == 200
+    assert _status(80, host, f"http://{name}") == _status(80, host, f"http://{name}:80") == 200
+    assert _status(80, host, "http://evil.example") == _status(80, host, f"https://{name}") == 403
+
+
+@pytest.mark.parametrize(
+    ("port", "host", "origin"),
+    [
+        (8000, "127.0.0.1", "http://127.0.0.1"),
+        (8000, "127.0.0.1:8000", "http://127.0.0.1"),
+        (8000, "127.0.0.1:80", None),
+        (80, "127.0.0.1:8000", None),
+        (80, "evil.example", "http://evil.example"),
+        (80, "127.0.0.1", "http://localhost"),
+        (443, "127.0.0.1", None),
+    ],
+)
+def test_guard_refuses_another_port(port: int, host: str, origin: str | None) -> None:
+    """A name without a port is one with port 80, at which another program may answer."""
+    assert _status(port, host, origin) == 403
 
 
 def test_guard_refuses_two_hosts(server: Asked) -> None:

@@ -1,6 +1,5 @@
 """The served page in a real browser: one's own pictures dropped, pasted and chosen, tags, full-size pictures."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from pyarrow import parquet
 
 from tests.shared.browser import Pages
 from tests.shared.explored_digits import ExplorerPage
-from tests.shared.served_digits import Asked, scored_digits, serving
+from tests.shared.served_digits import Asked
 
 DROP = """async ({ names, contents }) => {
     const data = new DataTransfer();
@@ -31,45 +30,38 @@ COPY = """async (content) => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
-    """A server of digits with a model."""
-    with serving(scored_digits(tmp_path_factory.mktemp("page"))) as asked:
-        yield asked
-
-
 @pytest.fixture
-def opened(pages: Pages, server: Asked) -> ExplorerPage:
+def opened(pages: Pages, served: Asked) -> ExplorerPage:
     """The served page, opened."""
-    return ExplorerPage(pages, server.address, permissions=["clipboard-read", "clipboard-write"])
+    return ExplorerPage(pages, served.address, permissions=["clipboard-read", "clipboard-write"])
 
 
-def _file(server: Asked, row: int) -> Path:
-    return Path(server.table.source).parent / "images" / server.table.ids[row]
+def _file(served: Asked, row: int) -> Path:
+    return Path(served.table.source).parent / "images" / served.table.ids[row]
 
 
 def _landed(opened: ExplorerPage) -> Any:
     return opened.page.locator("#dropped .landed:has(.neighbour)")
 
 
-def test_served_page_shows_what_the_file_shows(opened: ExplorerPage, server: Asked) -> None:
-    """Points, labels, pictures and neighbours come from the server."""
+def test_served_page_shows_what_the_file_shows(opened: ExplorerPage, served: Asked) -> None:
+    """Points, labels, pictures and neighbours come from the served."""
     row = opened.lone_row()
     opened.page.mouse.click(*opened.at(row))
     opened.page.wait_for_selector("#panel-point .neighbour canvas:not(.missing)")
-    assert opened.page.locator("#panel-point .id").first.text_content() == server.table.ids[row]
+    assert opened.page.locator("#panel-point .id").first.text_content() == served.table.ids[row]
     assert opened.page.locator("#panel-point .neighbour").count() == 10
     opened.page.click("#tab-outliers")
     opened.page.wait_for_selector("#panel-outliers .finding canvas:not(.missing)")
     opened.page.fill("#search", "label:3")
     opened.page.wait_for_selector("#found:has-text('match')")
-    assert opened.shown() == [at for at, label in enumerate(server.table.column("label").to_pylist()) if label == "3"]
+    assert opened.shown() == [at for at, label in enumerate(served.table.column("label").to_pylist()) if label == "3"]
 
 
-def test_served_page_places_dropped_pictures(opened: ExplorerPage, server: Asked) -> None:
+def test_served_page_places_dropped_pictures(opened: ExplorerPage, served: Asked) -> None:
     """Several pictures that are dropped at once land where their rows are, each with its nearest first."""
     rows = (4, 30)
-    contents = [list(_file(server, row).read_bytes()) for row in rows]
+    contents = [list(_file(served, row).read_bytes()) for row in rows]
     assert opened.page.evaluate(DROP, {"names": ["four.png", "thirty.png"], "contents": contents})
     opened.page.wait_for_selector("#dropped .landed:nth-child(2) .neighbour")
     opened.page.wait_for_selector("#dropped .landed:nth-child(1) .neighbour")
@@ -87,20 +79,20 @@ def test_served_page_places_dropped_pictures(opened: ExplorerPage, server: Asked
     assert opened.ask("a.overlay.drop.length") == 0
 
 
-def test_served_page_takes_a_pasted_picture(opened: ExplorerPage, server: Asked) -> None:
+def test_served_page_takes_a_pasted_picture(opened: ExplorerPage, served: Asked) -> None:
     """A picture from the clipboard lands by the keys that paste."""
-    opened.page.evaluate(COPY, list(_file(server, 7).read_bytes()))
+    opened.page.evaluate(COPY, list(_file(served, 7).read_bytes()))
     opened.page.keyboard.press("Control+V")
     _landed(opened).wait_for()
     assert int(_landed(opened).locator(".neighbour").first.get_attribute("data-row")) == 7
 
 
 def test_served_page_takes_chosen_files_and_says_what_is_none(
-    opened: ExplorerPage, server: Asked, pages: Pages
+    opened: ExplorerPage, served: Asked, pages: Pages
 ) -> None:
     """The button opens a choice of files; one that is no picture is told in its place, the others land."""
     bad = {"name": "no.png", "mimeType": "image/png", "buffer": b"no picture"}
-    good = {"name": "good.png", "mimeType": "image/png", "buffer": _file(server, 9).read_bytes()}
+    good = {"name": "good.png", "mimeType": "image/png", "buffer": _file(served, 9).read_bytes()}
     with opened.page.expect_file_chooser() as choosing:
         opened.page.click("#add-pictures")
     choosing.value.set_files([bad, good])
@@ -112,23 +104,31 @@ def test_served_page_takes_chosen_files_and_says_what_is_none(
     assert "422" in complaints[0]
 
 
-def test_served_page_shows_a_picture_in_full_size(opened: ExplorerPage, server: Asked) -> None:
-    """The file as it is, in its own size; a click closes it."""
+def test_served_page_shows_a_picture_in_full_size(opened: ExplorerPage, served: Asked) -> None:
+    """The file as it is, in its own size; a click closes it, and so does Esc, which changes nothing behind it."""
     opened.ask("a.go(v)", 11)
     opened.page.click("#open-full-size")
     opened.page.wait_for_selector("#full-size[open] img")
     size = opened.page.evaluate(
         "() => { const i = document.querySelector('#full-size img'); return [i.naturalWidth, i.naturalHeight]; }"
     )
-    with Image.open(_file(server, 11)) as original:
+    with Image.open(_file(served, 11)) as original:
         assert tuple(size) == original.size
     opened.page.click("#full-size img")
     opened.page.wait_for_selector("#full-size:not([open])", state="attached")
-    assert not opened.ask("document.getElementById('full-size').open")
+    opened.ask("a.state.select([1, 2])")
+    opened.page.click("#open-full-size")
+    opened.page.wait_for_selector("#full-size[open] img")
+    opened.page.keyboard.press("i")
+    opened.page.keyboard.press("Escape")
+    opened.page.wait_for_selector("#full-size:not([open])", state="attached")
+    assert opened.ask("a.state.pinned") == 11
+    assert opened.selected() == [1, 2]
 
 
-def test_served_page_tags_the_selection(opened: ExplorerPage, server: Asked, pages: Pages) -> None:
-    """A tag of the selected rows is kept, coloured by, filtered by and there again in a page opened later."""
+def test_served_page_tags_the_selection(opened: ExplorerPage, served: Asked, pages: Pages) -> None:
+    """A tag of the selected rows is kept, coloured by, filtered by and there again in a page opened later; it is
+    said how many rows got or lost it."""
     assert opened.page.locator("#give-tag").is_disabled()
     opened.ask("a.state.select(v)", [1, 2, 3])
     opened.page.fill("#tag", "odd <b>")
@@ -137,22 +137,32 @@ def test_served_page_tags_the_selection(opened: ExplorerPage, server: Asked, pag
     number = opened.ask("a.facts.tags_column")
     opened.page.select_option("#colour", str(number))
     opened.page.wait_for_selector("#legend .label:has-text('odd <b>')")
-    assert opened.page.locator("#legend .label .count").all_text_contents() == ["3", str(server.table.num_rows - 3)]
+    assert opened.page.locator("#legend .label .count").all_text_contents() == ["3", str(served.table.num_rows - 3)]
     opened.ask("a.state.select(v)", [3])
     opened.page.fill("#tag", "odd <b>")
     opened.page.click("#take-tag")
+    opened.page.wait_for_selector("#status:has-text('taken from 1 row')")
     opened.page.wait_for_selector("#legend .label:has-text('odd <b>') .count:text-is('2')")
+    opened.ask("a.state.select(v)", [1, 2, 3, 4, 5])
+    opened.page.fill("#tag", "odd <b>")
+    opened.page.click("#give-tag")
+    opened.page.wait_for_selector("#status:has-text('3 rows tagged')")
+    opened.ask("a.state.select(v)", [3, 4, 5, 6, 7])
+    opened.page.click("#take-tag")
+    opened.page.wait_for_selector("#status:has-text('taken from 3 rows')")
+    opened.page.click("#take-tag")
+    opened.page.wait_for_selector("#status:has-text('taken from 0 rows')")
     opened.ask("a.state.select(v)", [2])
     opened.page.fill("#tag", "more")
     opened.page.keyboard.press("Enter")
     opened.page.wait_for_selector("#legend .label:has-text('odd <b>, more')")
-    kept = parquet.read_table(Path(server.table.source) / "tags.parquet")
+    kept = parquet.read_table(Path(served.table.source) / "tags.parquet")
     assert list(zip(kept["id"].to_pylist(), kept["tag"].to_pylist(), strict=True)) == [
-        (server.table.ids[1], "odd <b>"),
-        (server.table.ids[2], "odd <b>"),
-        (server.table.ids[2], "more"),
+        (served.table.ids[1], "odd <b>"),
+        (served.table.ids[2], "odd <b>"),
+        (served.table.ids[2], "more"),
     ]
-    later = ExplorerPage(pages, server.address)
+    later = ExplorerPage(pages, served.address)
     later.page.fill("#search", "tags:more")
     later.page.wait_for_selector("#found:has-text('1 match')")
     assert later.shown() == [2]

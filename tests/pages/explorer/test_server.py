@@ -16,6 +16,7 @@ from PIL import Image
 from pyarrow import parquet
 
 from analysis.datasets.maps.laying_out import lay_out, vectors_used
+from analysis.datasets.maps.layout import Layout
 from artifact.images.limits import Limits
 from artifact.images.preprocessing import Preprocessing, load_pixels
 from rows.vectors.table import VectorTable
@@ -197,7 +198,7 @@ def test_server_places_a_picture_among_its_neighbours(folder: Path, tmp_path: Pa
     table = VectorTable.open(folder / "v")
     by_neighbours = {"axes": None, "method": "umap", "distance": "euclidean", "recall": 1.0}
     replace(lay_out(table), vectors=vectors_used(table), **by_neighbours).save(tmp_path / "map.parquet")
-    with serving(folder, layout=tmp_path / "map.parquet") as server:
+    with serving(folder, layout=Layout.open(tmp_path / "map.parquet")) as server:
         places = np.frombuffer(server.get("blocks/places").body, "<f4").reshape(-1, 2)
         own = server.post("embed", (folder / "images" / table.ids[4]).read_bytes()).json
         np.testing.assert_allclose([own["x"], own["y"]], places[4], atol=1e-5)
