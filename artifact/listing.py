@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 
 def listed(names: Sequence[str], *, limit: int = 5, separator: str = ", ", total: int | None = None) -> str:
-    """`a, b and 12 more`; with "; " between them, for clauses, `a; b; and 12 more`.
+    """`a, b and 12 more`; with "; " between them, for clauses, `a; b; and 12 more`, and for
+    sums `a + b + and 12 more`.
 
     Args:
         names: all of them, or the first where `total` says how many there are.
@@ -14,7 +15,7 @@ def listed(names: Sequence[str], *, limit: int = 5, separator: str = ", ", total
     """
     shown = names[:limit]
     more = (len(names) if total is None else total) - len(shown)
-    last = f"{separator.strip() if separator != ', ' else ''} and {more:,} more" if more else ""
+    last = f"{separator.rstrip() if separator != ', ' else ''} and {more:,} more" if more else ""
     return separator.join(shown) + last
 
 

@@ -1,4 +1,4 @@
-"""Locks between processes, on files and folders: exclusive or shared, waited for or not, or waited for with patience.
+"""Locks between processes, on files and folders: exclusive or shared, waited for or not, with patience, or in passing.
 
 The system drops them with the process that holds them, however it ends, so none is ever left behind. They are those of
 flock: they bind only who asks for them, and two in one process exclude each other as well.
@@ -61,6 +61,47 @@ class FileLock:
 
 
 @contextmanager
+def passing_lock(file: Path, *, say_waiting: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lock of a file that is there only as long as somebody holds it; waits for as long as that takes.
+
+    Decision a reader would question: a file that is removed may be locked by somebody who opened it before, while a new
+    one of its name is locked by another. So who has locked one looks whether it is still the one of that name. After a
+    kill it stays behind, and stands in nobody's way.
+
+    Args:
+        file: in a folder that is there; a name that nothing else has.
+        say_waiting: called once when this takes seconds, with the holder as it calls itself ("process 123").
+
+    Raises:
+        OSError: it cannot be made, or lies on a file system without locks.
+    """
+    while True:
+        handle = _handle_of(file)
+        try:
+            _wait_for(handle, say_waiting)
+            if _is_of_name(handle, file):
+                break
+        except OSError:
+            with suppress(OSError):
+                file.unlink()  # a file system without locks: it never was one
+            os.close(handle)
+            raise
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+    try:
+        with suppress(OSError):
+            os.truncate(handle, 0)
+            os.pwrite(handle, f"process {os.getpid()}".encode(), 0)
+        yield
+    finally:
+        with suppress(OSError):
+            file.unlink()
+        os.close(handle)
+
+
+@contextmanager
 def patient_lock(file: Path, *, say_waiting: Callable[[], None]) -> Iterator[bool]:
     """Hold the lock of a file, which is made; True where it is held, False where nobody could be kept out.
 
@@ -87,6 +128,38 @@ def keep_alive(file: Path) -> None:
     """Tell those who wait for a patient lock that this process, its holder, moves."""
     with suppress(OSError):
         os.utime(file)
+
+
+def _handle_of(file: Path) -> int:
+    try:
+        return os.open(file, os.O_CREAT | os.O_RDWR, 0o666)
+    except PermissionError:  # left behind by another user: it can be locked all the same
+        if not file.exists():
+            raise
+        return os.open(file, os.O_RDONLY)
+
+
+def _wait_for(handle: int, say_waiting: Callable[[str], None]) -> None:
+    """Lock a file, however long that takes."""
+    started = time.monotonic()
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() - started >= _SAID_AFTER_S:
+                break
+        time.sleep(_POLL_S)
+    holder = os.pread(handle, 100, 0).decode("utf-8", "replace")
+    say_waiting(holder if holder.isprintable() and holder else "another process")
+    fcntl.flock(handle, fcntl.LOCK_EX)
+
+
+def _is_of_name(handle: int, file: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(file))
+    except FileNotFoundError:
+        return False
 
 
 def _acquire(handle: int, say_waiting: Callable[[], None]) -> bool:

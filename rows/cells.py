@@ -79,6 +79,17 @@ def is_unmistakable(kind: pa.DataType) -> bool:
     return bool(given) and all(known[name](fields[name]) or pa.types.is_null(fields[name]) for name in given)
 
 
+def holds_bytes(kind: pa.DataType) -> bool:
+    """True for images in the cells themselves and for bytes, also within structs, lists and maps; not for paths."""
+    kind, types = values_type(kind), pa.types
+    if types.is_struct(kind):
+        return any(holds_bytes(field.type) for field in kind)
+    if types.is_map(kind):
+        return holds_bytes(kind.key_type) or holds_bytes(kind.item_type)
+    inner = getattr(kind, "value_type", None) if types.is_nested(kind) else None
+    return is_bytes(kind) or is_tensor(kind) or (inner is not None and holds_bytes(inner))
+
+
 def kind_name(kind: pa.DataType) -> str:
     """The type as messages show it."""
     if isinstance(kind, pa.FixedShapeTensorType):

@@ -7,10 +7,12 @@ become text beside fractions, and so do those beyond 64 bits with a sign: half o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from rows.cells import is_text, values_type
 
@@ -70,13 +72,37 @@ def as_text(kinds: Iterable[pa.DataType]) -> pa.DataType | None:
 
 
 def retyped(column: pa.ChunkedArray[Any], kind: pa.DataType) -> pa.ChunkedArray[Any]:
-    """A column as another type; raises ArrowException or ValueError for a value that does not go into it."""
+    """A column as another type; raises ArrowException or ValueError for a value that does not go into it.
+
+    A decimal goes into a fraction that is written alike: 19.99 does, twenty digits do not.
+    """
     if column.type.equals(kind):
         return column
     if column.null_count == len(column):
         nulls: Any = pa.nulls
         return pa.chunked_array([nulls(len(column), kind)])
-    return column.cast(kind)
+    if pa.types.is_floating(column.type) and is_text(kind):  # NaN is no word
+        column = pc.if_else(pc.is_nan(column), None, column)
+    if not (pa.types.is_decimal(column.type) and pa.types.is_floating(kind)):
+        return column.cast(kind)
+    found = column.cast(pa.string()).cast(kind)  # the nearest fraction, which a plain cast does not give
+    if not found.cast(column.type).equals(column):
+        raise ValueError(f"expected {column.type} that {kind} holds")
+    return found
+
+
+def in_one_type(columns: Sequence[pa.ChunkedArray[Any]]) -> list[pa.ChunkedArray[Any]] | None:
+    """Columns of one name in several tables as one type that changes no value: as text where no other does.
+
+    None where there is none: lists and text, say. A column without a value has its type by chance (pandas calls it
+    float64), so it does not count.
+    """
+    kinds = [column.type for column in columns if column.null_count < len(column)]
+    for kind in (widest(kinds or [column.type for column in columns]), as_text(kinds)):
+        if kind is not None:
+            with suppress(pa.ArrowException, ValueError):
+                return [retyped(column, kind) for column in columns]
+    return None
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:

@@ -27,6 +27,7 @@ from artifact.arrays import Numbers, Vectors
 from artifact.distances import DISTANCES
 from artifact.distances.cosine import unit_vectors
 from artifact.errors import DataError
+from artifact.listing import listed
 
 AWAY = 0.5
 """How far beyond p the query lies, in distances from m to p."""
@@ -87,7 +88,7 @@ def read_combined(
             means.append(mean)
             parts += told[:_MOST_PARTS]
     vector = combine(means[0].value(), means[1].value() if away else None, distance=index.distance)
-    name = " - ".join([" + ".join(towards), *away])
+    name = " - ".join([listed(towards, separator=" + "), *([listed(away, separator=" - ")] if away else [])])
     block = QueryBlock(ids=[name], vectors=vector[None])
     return Queries(num_queries=1, blocks=iter([block]), notes=list(dict.fromkeys(notes)), parts=parts)
 

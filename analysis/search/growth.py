@@ -4,7 +4,7 @@ Decisions a reader would question:
 - An id stands for one row from here on. Rows whose ids are there already are refused, all of them, or take the place of
   the old ones where that is asked for; of ids that are not there none is removed. Either way a command that went wrong
   has changed nothing. An index may hold an id twice from before: it is removed, and replaced, with all its rows.
-- Ids are compared as text: 7 in one table is "7" in another, as in lists of ids, which are text.
+- Ids are compared as text: 7 in one table is "7" in another and 7.0 in a third, as in lists of ids, which are text.
 - New rows stand behind the others, those that replace others too. Among rows at one distance the lower is named first.
 """
 
@@ -24,12 +24,12 @@ from analysis.neighbours.nearest import prepare
 from analysis.search.growing_kinds import cost_of, remove_numbers, require_growing, settled
 from analysis.search.growing_rows import of_one_type, require_one_each
 from analysis.search.index import Index
-from analysis.search.index_files import locked
+from analysis.search.index_files import SayWaiting, locked
 from analysis.search.index_kinds import FLAT_VALUES
-from analysis.search.placed_rows import ids_as_text
 from artifact.arrays import Flags
 from artifact.errors import DataError, SpaceError, UsageError
 from artifact.listing import listed
+from rows.ids import ids_as_text, named_ids
 from rows.vectors.column import no_column
 from rows.vectors.lineage import require_same_space, table_distance
 from rows.vectors.table import VectorTable
@@ -55,12 +55,20 @@ class Change:
     notes: list[str] = field(default_factory=list)
 
 
-def add_to_file(file: Path, table: VectorTable, *, replace: bool = False, distance: str | None = None) -> Change:
-    """Add the rows of a table to the index in a file; arguments and errors are those of `add_rows`.
+def add_to_file(
+    file: Path,
+    table: VectorTable,
+    *,
+    replace: bool = False,
+    distance: str | None = None,
+    say_waiting: SayWaiting | None = None,
+) -> Change:
+    """Add the rows of a table to the index in a file; further arguments and errors are those of `add_rows`.
 
-    A kill at any moment leaves the old index or the new one; of two at once the second adds to what the first left.
+    A kill at any moment leaves the old index or the new one; of two at once the second adds to what the first left, and
+    `say_waiting` is told in one line that it waits.
     """
-    with locked(file):
+    with locked(file, say_waiting=say_waiting):
         try:
             index = Index.open(file, is_mapped=False)
         except DataError as error:
@@ -72,9 +80,9 @@ def add_to_file(file: Path, table: VectorTable, *, replace: bool = False, distan
     return change
 
 
-def remove_from_file(file: Path, ids: Sequence[str]) -> Change:
-    """Remove rows from the index in a file; arguments and errors are those of `remove_rows`."""
-    with locked(file):
+def remove_from_file(file: Path, ids: Sequence[str], *, say_waiting: SayWaiting | None = None) -> Change:
+    """Remove rows from the index in a file, as `add_to_file`; errors are those of `remove_rows`."""
+    with locked(file, say_waiting=say_waiting):
         change = remove_rows(Index.open(file, is_mapped=False), ids)
         change.index.write(file)
     return change
@@ -124,8 +132,9 @@ def add_rows(index: Index, table: VectorTable, *, replace: bool = False, distanc
     left_out = [each.name for each in table.other_fields if each.name not in names]
     if left_out:
         notes.append(f"columns that the index does not have are left out: {listed(left_out)}")
-    if table.images is not None and index.images is not None and not table.images.is_same(index.images):
-        notes.append(f"the index looks for pictures in {index.images.source}, and not in {table.images.source}")
+    images = table.images
+    if images is not None and index.images is not None and not images.is_same(index.images):
+        notes.append(f"the index looks for pictures in {index.images.source}, and not in {images.source}")
     if index.is_exact and index.num_rows * index.dim <= FLAT_VALUES < (index.num_rows + table.num_rows) * index.dim:
         notes.append("an exact index of so many rows is slow to search; built again it has lists")
     return _changed(index, rows, there, (table, coming), notes=notes, is_replaced=True)
@@ -141,7 +150,8 @@ def remove_rows(index: Index, ids: Sequence[str]) -> Change:
     require_growing(index.kind)
     if not ids:
         raise UsageError("ids to remove", expected="at least one", got="none")
-    there, named = ids_as_text(index.rows["id"]), pa.array(ids, pa.large_string())
+    there = ids_as_text(index.rows["id"])
+    named = pa.array(named_ids(ids, index.rows["id"].type), pa.large_string())
     unknown = pc.invert(pc.is_in(named, value_set=there))
     if pc.any(unknown).as_py():
         unknown_ids = pc.unique(named.filter(unknown))
@@ -193,7 +203,7 @@ def _changed(
         lineage=index.lineage,
         kind=index.kind,
         parameters=parameters,
-        images=index.images,
+        images=index.images.also_of(coming[0].images if coming is not None else None) if index.images else None,
     )
     return Change(
         index=changed,

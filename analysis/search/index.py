@@ -26,7 +26,7 @@ from analysis.neighbours.nearest import search_index
 from analysis.neighbours.samples import check_seed
 from analysis.search.coded import CodedIndex
 from analysis.search.conditions.matching import matching_rows
-from analysis.search.index_files import locked, read_files, rows_file, write_files
+from analysis.search.index_files import SayWaiting, locked, read_files, rows_file, write_files
 from analysis.search.index_kinds import AUTO, INDEX_KINDS, choose_kind
 from analysis.search.list_training import RECALL
 from analysis.search.placed_rows import PlacedRows
@@ -88,7 +88,7 @@ class Index:
             kind: "auto" (by size), or one of analysis.search.index_kinds.INDEX_KINDS.
             recall: what recall@10 of an approximate kind must reach, in (0, 1].
             seed: the same seed gives the same index.
-            copy: the columns to keep beside `id`; None: all that hold no vectors.
+            copy: the columns to keep beside `id`; None: all without vectors, images and bytes.
 
         Raises:
             UsageError: no distance known, no such kind, a recall out of range, a negative seed.
@@ -254,15 +254,19 @@ class Index:
         taken, self._faiss = self._faiss, None
         return taken, self.parameters
 
-    def save(self, file: str | Path) -> None:
-        """Write FILE and what stands beside it; raises OutputError where that cannot be done."""
-        with locked(Path(file)):
+    def save(self, file: str | Path, *, say_waiting: SayWaiting | None = None) -> None:
+        """Write FILE and what stands beside it, in folders that are made; `say_waiting` is told as by `locked`.
+
+        Raises:
+            OutputError: that cannot be done. UsageError: it is a selection.
+        """
+        self._require_whole()
+        with locked(Path(file), say_waiting=say_waiting, makes_folder=True):
             self.write(Path(file))
 
     def write(self, file: Path) -> None:
-        """`save` for who has locked the folder."""
-        if isinstance(self._faiss, SelectedRows):
-            raise UsageError("index", expected="a whole one to write", got="selected rows of one")
+        """`save` for who has locked the file."""
+        self._require_whole()
         facts = {
             "kind": self.kind,
             "parameters": self.parameters,
@@ -272,6 +276,10 @@ class Index:
         }
         rows = self.rows.replace_schema_metadata(self.lineage.to_metadata() if self.lineage else None)
         write_files(file, self._faiss, rows, facts)
+
+    def _require_whole(self) -> None:
+        if isinstance(self._faiss, SelectedRows):
+            raise UsageError("index", expected="a whole one to write", got="selected rows of one")
 
     @classmethod
     def open(cls, file: str | Path, *, is_mapped: bool = True) -> Index:

@@ -7,9 +7,12 @@ Decisions a reader would question:
 - Two files cannot be renamed at once. The rows come first, as FILE.rows.next.parquet; FILE renamed over the old one
   makes the new pair the index; then the rows take their name. Who opens takes the rows that name FILE's own hash, so a
   kill at any moment leaves the old index or the new one, and a pair that was copied in half is refused.
-- Whoever changes an index locks its folder, from before it is read until it is written: of two who add at once, the
-  second waits and adds to what the first left. A file of locks would stay behind, and FILE itself is replaced. Where
-  a file system locks no folders there is no such waiting, and of two at once one may be lost.
+- After a kill between the last two, FILE.rows.next.parquet holds the only rows of FILE. So whoever writes next gives
+  them their name before anything else, and removes nothing that it has not written.
+- Whoever changes an index locks .FILE.lock, from before the index is read until it is written: of two who add at once,
+  the second waits and adds to what the first left. FILE itself is replaced, and its folder may be locked by a training
+  or a job whose output it is. Where a file system has no locks there is no such waiting, and of two at once one may be
+  lost.
 """
 
 from __future__ import annotations
@@ -18,8 +21,8 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +39,17 @@ from analysis.search.exact_vectors import (
 )
 from artifact.atomic import staged_file, sync_folder
 from artifact.errors import DataError, OutputError
-from artifact.locks import FileLock
+from artifact.locks import passing_lock
 from rows.vectors.parts import write_part
 
 ROWS_SUFFIX = ".rows.parquet"
 _METADATA_KEY = b"lookalike.index"
 _NEXT_SUFFIX = ".rows.next.parquet"
 _WITHOUT_LOCKS = (errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
-"""What file systems say that lock no folders, NFS among them."""
+"""What file systems say that have no locks."""
+
+SayWaiting = Callable[[str], None]
+"""Tells who is waited for, in one line."""
 _TRIES = 3
 """An index may be replaced while it is opened; then nobody may for a moment."""
 
@@ -64,23 +70,42 @@ def _coming(file: Path) -> Path:
 
 
 @contextmanager
-def locked(file: Path) -> Iterator[None]:
-    """Keep others from changing an index, waiting for one who does; raises OutputError where that is not possible."""
-    folder = Path(os.path.realpath(file)).parent
-    lock = None
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder, wait=True)
-    except OSError as error:
-        if error.errno not in _WITHOUT_LOCKS:
-            got = error.strerror or str(error)
-            raise OutputError("cannot lock the folder", got=got, where=folder) from None
-    with lock or nullcontext():
+def locked(file: Path, *, say_waiting: SayWaiting | None = None, makes_folder: bool = False) -> Iterator[None]:
+    """Keep others from changing an index, waiting for one who does.
+
+    Args:
+        say_waiting: called once when this takes seconds; None: nobody is told.
+        makes_folder: for an index that is to be written; where there is no folder there is none to be changed.
+
+    Raises:
+        OutputError: the folder cannot be made, or the lock.
+    """
+    target = Path(os.path.realpath(file))
+
+    def say(holder: str) -> None:
+        if say_waiting is not None:
+            say_waiting(f"{file} is being changed by {holder}, which is waited for")
+
+    with ExitStack() as stack:
+        try:
+            if makes_folder:
+                target.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(passing_lock(target.with_name(f".{target.name}.lock"), say_waiting=say))
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if makes_folder:
+                raise _cannot_lock(error, target.parent) from None
+        except OSError as error:
+            if error.errno not in _WITHOUT_LOCKS:
+                raise _cannot_lock(error, target.parent) from None
         yield
 
 
+def _cannot_lock(error: OSError, folder: Path) -> OutputError:
+    return OutputError("cannot lock the index", got=error.strerror or str(error), where=folder)
+
+
 def write_files(file: Path, faiss_index: Any, rows: pa.Table, facts: dict[str, Any]) -> None:
-    """Write an index in the place of the one that may be there. Call it with the folder locked.
+    """Write an index in the place of the one that may be there. Call it while it is `locked`.
 
     Args:
         rows: with its lineage in the schema metadata.
@@ -92,6 +117,7 @@ def write_files(file: Path, faiss_index: Any, rows: pa.Table, facts: dict[str, A
     faiss = load_faiss()
 
     beside, coming = Path(os.path.realpath(rows_file(file))), _coming(file)
+    _name_rows(file, beside, coming)
     written, vectors, before = None, None, vectors_files(file)
     try:
         if isinstance(faiss_index, CodedIndex):
@@ -112,10 +138,34 @@ def write_files(file: Path, faiss_index: Any, rows: pa.Table, facts: dict[str, A
         remove_other_vectors(file, vectors)
     except BaseException:
         if written is None or not os.path.exists(file) or file.stat().st_ino != written:
+            # of an index that did not come; rows that were there before it are of none either, else they had their name
             for left in (coming, *(each for each in vectors_files(file) if each not in before)):
                 with suppress(OSError):
-                    left.unlink()  # of an index that did not come
+                    left.unlink()
         raise
+
+
+def _name_rows(file: Path, beside: Path, coming: Path) -> None:
+    """Finish what was killed: give the rows of FILE their name, where they wait for it still."""
+    if not coming.is_file() or not file.is_file():
+        return
+    digest = _sha256(file)
+    if digest == _named_digest(beside) or digest != _named_digest(coming):
+        return
+    try:
+        os.replace(coming, beside)
+        sync_folder(beside.parent)
+    except OSError as error:
+        raise OutputError("cannot write the index", got=error.strerror or str(error), where=beside) from None
+
+
+def _named_digest(path: Path) -> str | None:
+    """The SHA-256 of the faiss file that rows belong to; None where they are not there, or are none."""
+    try:
+        digest: str = _read_rows(path)[1]["sha256"]
+        return digest
+    except (FileNotFoundError, DataError):
+        return None
 
 
 def read_files(file: Path, *, is_mapped: bool) -> tuple[Any, pa.Table, dict[str, Any]]:
@@ -131,7 +181,9 @@ def read_files(file: Path, *, is_mapped: bool) -> tuple[Any, pa.Table, dict[str,
         found = _read_pair(file, is_mapped=is_mapped)
         if found is not None:
             return found
-    with locked(file):
+    with ExitStack() as stack:
+        with suppress(OutputError):  # in a folder where nobody may write, nobody changes it
+            stack.enter_context(locked(file))
         found = _read_pair(file, is_mapped=is_mapped)
     if found is None:
         raise DataError("index", expected="files that stay as they are for a moment", got="changing ones", where=file)

@@ -6,14 +6,12 @@ together first, at every search.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from artifact.arrays import Indices
-from rows.cells import is_text, values_type
+from rows.ids import ids_as_text, named_ids
 
 
 class PlacedRows:
@@ -40,14 +38,7 @@ class PlacedRows:
 
     def of_id(self, name: str) -> Indices:
         """int64 [m]: numbers of the rows with an id, which is compared as text."""
-        same = pc.equal(ids_as_text(self._rows["id"]), pa.scalar(name, pa.large_string()))
+        ids = self._rows["id"]
+        same = pc.equal(ids_as_text(ids), pa.scalar(named_ids([name], ids.type)[0], pa.large_string()))
         found: Indices = np.flatnonzero(np.asarray(pc.fill_null(same, False)))
         return found
-
-
-def ids_as_text(ids: Any) -> Any:
-    """A column of ids as large_string; what is neither text nor a whole number as Python writes it."""
-    kind = values_type(ids.type)
-    if not is_text(kind) and not pa.types.is_integer(kind):
-        return pa.array([None if each is None else str(each) for each in ids.to_pylist()], pa.large_string())
-    return pc.cast(ids.cast(kind) if not ids.type.equals(kind) else ids, pa.large_string()).combine_chunks()

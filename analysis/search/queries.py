@@ -21,6 +21,7 @@ from artifact.errors import DataError, SpaceError, UsageError
 from artifact.images.limits import DEFAULT_LIMITS, Limits
 from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
 from artifact.prefixes import cut
+from rows.ids import id_as_text
 from rows.images import ImageRef
 from rows.vectors.lineage import Lineage, require_same_space
 from rows.vectors.named_images import NamedImages
@@ -220,7 +221,7 @@ def _vector_blocks(table: VectorTable, size: int) -> Iterator[QueryBlock]:
     named = ["id"] if "id" in table.columns else []
     for batch in checked_batches(table, named, num_rows=size):
         rows: Iterable[Any] = numbers[batch.first_row : batch.first_row + len(batch)].tolist()
-        ids = [str(each) for each in (batch.columns["id"].to_pylist() if named else rows)]
+        ids = [id_as_text(each) for each in (batch.columns["id"].to_pylist() if named else rows)]
         yield QueryBlock(ids=ids, vectors=batch.vectors)
 
 

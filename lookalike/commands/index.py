@@ -9,7 +9,7 @@ import typer
 
 from artifact.errors import UsageError
 from lookalike.commands.options import COLUMN, DIMS, DISTANCE, JSON
-from lookalike.commands.tables import ColumnsFrom, left_out_facts, open_vectors, require_no_input
+from lookalike.commands.tables import ColumnsFrom, left_out_facts, open_vectors, require_own_files
 
 _OF_BUILDING = ("kind", "recall", "seed", "copy")
 _OF_VECTORS = ("output", "add", "replace", "dims", "column", "columns_from", "distance", *_OF_BUILDING)
@@ -34,7 +34,8 @@ def index(
         Path | None, typer.Option(help="Remove the rows with these ids: a text file, an id a line.", metavar="IDS.txt")
     ] = None,
     copy: Annotated[
-        str | None, typer.Option(help="Columns to keep beside id. [default: all without vectors]", metavar="C,D")
+        str | None,
+        typer.Option(help="Columns to keep beside id. [default: all without vectors, images and bytes]", metavar="C,D"),
     ] = None,
     kind: Annotated[
         str, typer.Option(help="flat (exact), ivf (lists), rabitq or int8 (lists of codes), or auto: by size.")
@@ -55,29 +56,30 @@ def index(
     from analysis.search.growth import add_to_file, remove_from_file
     from analysis.search.index import Index
     from analysis.search.index_files import index_files
+    from lookalike import console
     from lookalike.results.indexes import show_built, show_changed
 
     if remove is not None:
         _require_not_given(context, _OF_VECTORS, "--remove takes rows out of the index that it is given")
-        show_changed(remove_from_file(vectors, read_ids(remove)), vectors, as_json=as_json)
+        change = remove_from_file(vectors, read_ids(remove), say_waiting=console.note)
+        show_changed(change, vectors, as_json=as_json)
         return
     if output is None:
         raise UsageError("--output", expected="an index file to write", got="none")
     if replace and not add:
         raise UsageError("--replace", expected="--add with it", got="none", mend="without --add all rows are new")
-    for file in index_files(output):
-        require_no_input(file, vectors, columns_from)
+    require_own_files({"--output": index_files(output)}, reads=(vectors, columns_from))
     if add:
         _require_not_given(context, _OF_BUILDING, "the index that is there has its own")
-    table = open_vectors(vectors, column, columns_from=columns_from, dims=dims)
+    table = open_vectors(vectors, column, columns_from=columns_from, dims=dims, copies=copy is None and not add)
     left_out = left_out_facts(table)
     if add:
-        change = add_to_file(output, table, replace=replace, distance=distance)
+        change = add_to_file(output, table, replace=replace, distance=distance, say_waiting=console.note)
         show_changed(change, output, left_out=left_out, as_json=as_json)
         return
     names = copy.split(",") if copy else None
     built = Index.build(table, distance=distance, kind=kind, recall=recall, seed=seed, copy=names)
-    built.save(output)
+    built.save(output, say_waiting=console.note)
     show_built(built, output, left_out=left_out, as_json=as_json)
 
 

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from artifact.errors import UsageError
-from artifact.images.limits import Limits
-from artifact.limit_options import require_limits, require_read_timeout
+from artifact.limit_options import require_read_timeout
 from lookalike.commands import connecting
 from lookalike.commands.options import COLUMN, JSON
-from lookalike.commands.pictures import IMAGE_COLUMN, IMAGE_ID_COLUMN, IMAGES, named_images
-from lookalike.commands.tables import ColumnsFrom
+from lookalike.commands.pictures import IMAGE_COLUMN, IMAGE_ID_COLUMN, IMAGES, image_limits, named_images, require_shown
+from lookalike.commands.tables import ColumnsFrom, require_own_files
 
 if TYPE_CHECKING:
     from analysis.search.index import Index
@@ -87,19 +86,24 @@ def search(
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Find the nearest vectors to an image, to each image or vector of a table, or to several together."""
-    from analysis.search.combined import is_combined, read_combined
+    from analysis.search.combined import ID_PREFIX, is_combined, read_combined
     from analysis.search.conditions.matching import matching_rows
     from analysis.search.index import Index
+    from analysis.search.index_files import index_files
     from analysis.search.queries import read_queries
     from lookalike import console
     from lookalike.commands.search_page import write_page
     from pages.gallery import MAX_QUERIES
 
+    require_shown(gallery is not None, "--gallery FILE.html", images, image_column, image_id_column)
     named = named_images(images, image_column, image_id_column)
-    require_limits(max_megapixels, max_image_mb)
+    limits = image_limits(max_megapixels, max_image_mb)
     require_read_timeout(read_timeout_s)
-    limits = Limits.of(max_megapixels=max_megapixels, max_image_mb=max_image_mb)
     opened = Index.open(index)
+    asked = [each for each in (*query, *(minus or ())) if not each.startswith(ID_PREFIX)]
+    own = [opened.images.source] if opened.images is not None else []
+    reads = (*index_files(index), *(Path(each) for each in asked), columns_from)
+    require_own_files({"--gallery": gallery}, reads=reads, images=(images, *own, *asked))
     if distance not in (None, opened.distance):
         expected = f"{opened.distance}, as the index was built"
         raise UsageError("--distance", expected=expected, got=str(distance), where=index)

@@ -6,7 +6,6 @@ has all of it, and the answers to a million queries are gigabytes.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -29,7 +28,7 @@ class JsonAnswers:
     def add(self, ids: Sequence[str], found: Found) -> None:
         """Print some queries with what was found for each."""
         for query, rows in zip(ids, found, strict=True):
-            text = json.dumps({"query": query, "neighbours": rows}, indent=2, default=str)
+            text = console.json_text({"query": query, "neighbours": rows})
             sys.stdout.write(self._before + "  " + text.replace("\n", "\n  "))
             self._before = ",\n"
 
@@ -43,8 +42,10 @@ class TableAnswers:
 
     def add(self, ids: Sequence[str], found: Found) -> None:
         """Print some queries with what was found for each."""
+        from rows.ids import id_as_text
+
         lines = [
-            {"query": query, "rank": rank} | row
+            {"query": query, "rank": rank} | row | {"id": id_as_text(row["id"])}
             for query, rows in zip(ids, found, strict=True)
             for rank, row in enumerate(rows, start=1)
         ]

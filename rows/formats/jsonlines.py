@@ -64,7 +64,13 @@ class JsonLinesSource(Source):
         names = list(dict.fromkeys(key for _, row in first for key in row))
         if not self._is_known and LABEL not in names and self._is_later(LABEL):
             names.append(LABEL)
-        self.schema = pa.schema([(name, _type_of([row.get(name) for _, row in first])) for name in names])
+        columns = {name: [row.get(name) for _, row in first] for name in names}
+        self.schema = pa.schema([(name, _type_of(values)) for name, values in columns.items()])
+        self.mixed = {
+            name: any(map(_is_numbers, values))
+            for name, values in columns.items()
+            if self.schema.field(name).type == pa.string() and not _is_text(values)
+        }
 
     def allow_images(self, max_bytes: int) -> None:
         self._longest_line = longest_line(max_bytes)
@@ -79,7 +85,7 @@ class JsonLinesSource(Source):
             field.name: pa.null() for field in schema if not self._is_known and field.type != pa.string()
         }
         rows = self._objects(list(kinds)) if kinds else iter(())
-        open_names = set(kinds)
+        open_names, mixed = set(kinds), dict(self.mixed)
         is_damaged = False
         while open_names and not is_damaged:
             chunk: list[Row] = []
@@ -90,9 +96,12 @@ class JsonLinesSource(Source):
             if not chunk:
                 break
             for name in open_names:
-                found = _type_of([row[name] for _, row in chunk])
-                kinds[name] = wider(kinds[name], found) or pa.string()
+                values = [row[name] for _, row in chunk]
+                before, kinds[name] = kinds[name], wider(kinds[name], _type_of(values)) or pa.string()
+                if kinds[name] == pa.string() and not (pa.types.is_null(before) and _is_text(values)):
+                    mixed[name] = pa.types.is_list(before) or any(map(_is_numbers, values))
             open_names = {name for name in open_names if kinds[name] != pa.string()}
+        self.mixed = mixed
         self.schema = pa.schema([field.with_type(kinds.get(field.name, field.type)) for field in self.schema])
         return picked(self.schema, columns)
 
@@ -214,6 +223,14 @@ def _type_of(values: list[Any]) -> pa.DataType:
     except _MISFITS:
         return pa.string()
     return kind
+
+
+def _is_text(values: list[Any]) -> bool:
+    return all(value is None or isinstance(value, str) for value in values)
+
+
+def _is_numbers(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(type(each) in (int, float) for each in value)
 
 
 def _written(value: Any) -> str | None:

@@ -124,7 +124,7 @@ def table_files(folder: Location) -> list[Location]:
             continue
         if is_nested or has_image_suffix(name):
             return []
-        if _suffix(name) not in (None, *_NOT_IN_FOLDERS):
+        if is_part_of_folder(name):
             names.append(name)
     files = [folder / name for name in sorted(names)]
     _opener(files)
@@ -134,6 +134,17 @@ def table_files(folder: Location) -> list[Location]:
 def is_table_file(name: str) -> bool:
     """Whether a file of this name is opened as a table."""
     return _suffix(name) is not None
+
+
+def is_part_of_folder(name: str) -> bool:
+    """Whether a file of this name, in a folder that is a table, is a part of it."""
+    return _suffix(name) not in (None, *_NOT_IN_FOLDERS)
+
+
+def matching_places(name: str) -> list[Location]:
+    """The files that a pattern means, or the one place that is named; raises as open_source."""
+    found = _matches(name)
+    return [locate(name)] if found is None else found
 
 
 def _is_web_file(place: Location) -> bool:

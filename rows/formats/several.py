@@ -20,10 +20,9 @@ from typing import NoReturn
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from artifact.errors import DataError
-from rows.cells import is_text, kind_name
+from rows.cells import kind_name
 from rows.formats.passed_over import passed_over_line
 from rows.formats.source import LABEL, Source, files_fingerprint, picked
 from rows.images import ImageRef
@@ -169,11 +168,8 @@ class SeveralFiles(Source):
             if field.name not in table.column_names:
                 arrays.append(retyped(pa.chunked_array([pa.nulls(table.num_rows)]), field.type))
                 continue
-            column = table[field.name]
-            if pa.types.is_floating(column.type) and is_text(field.type):  # NaN is no word
-                column = pc.if_else(pc.is_nan(column), None, column)
             try:
-                arrays.append(retyped(column, field.type))
+                arrays.append(retyped(table[field.name], field.type))
             except (pa.ArrowException, ValueError) as error:
                 raise self._other_type(field.name, kind_name(field.type), str(error), self.files[number]) from None
         arrays.append(pa.chunked_array([np.full(table.num_rows, number, np.int32)]))

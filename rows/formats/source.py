@@ -6,7 +6,8 @@ import hashlib
 import os
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import pyarrow as pa
 
@@ -25,9 +26,12 @@ class Source(ABC):
     Attributes:
         schema: the columns.
         files: of the table, which must not change while it is read; not the images that it names.
+        mixed: columns that are text because their values are of several types, once they are settled; of each whether
+            lists of numbers are among them.
     """
 
     schema: pa.Schema
+    mixed: Mapping[str, bool] = MappingProxyType({})
     files: Sequence[Location] = ()
 
     @property

@@ -78,7 +78,7 @@ def open_pictures(
         except DataError:
             if images is not None or not is_default:
                 raise
-    written = WrittenThumbnails.of(table) if is_job and is_default else None
+    written = WrittenThumbnails.of(Path(table.source)) if is_job and is_default else None
     if opened is None and written is None:
         return None
     return Pictures(table.ids, opened, written=written, limits=limits, read_timeout_s=read_timeout_s)
@@ -113,7 +113,7 @@ class Pictures:
         self.source = str(images.source) if images is not None else f"the thumbnails of {written and written.folder}"
         if images is not None:
             images.allow_images(limits.max_bytes)
-        self._lock = threading.Lock()
+        self._images_lock, self._written_lock = threading.Lock(), threading.Lock()
         self._tally: Tally | None = None
         self._hashes: list[str | None] | None = None
         self._places: Indices | None = None  # of each row's image in its table
@@ -136,7 +136,7 @@ class Pictures:
             UsageError: px out of range. DataError: the table is broken further down.
         """
         require_px(px)
-        if self._uses_written(px):
+        if self.has_written(px):
             yield from self._read_written(px)
             return
 
@@ -187,7 +187,7 @@ class Pictures:
         """
         if self._images is None:
             raise ImageError(f"not there: there are only {self.source}")
-        with self._lock:
+        with self._images_lock:
             if self._places is None:
                 for _ in self._found(Tally(self._rows, self.source)):
                     pass
@@ -208,9 +208,9 @@ class Pictures:
     def thumbnail(self, row: int, px: int) -> Thumbnail:
         """The thumbnail of one row; raises as `image`, and UsageError where px is out of range."""
         require_px(px)
-        if self._uses_written(px):
+        if self.has_written(px):
             assert self._written is not None
-            with self._lock:
+            with self._written_lock:
                 if self._written_places is None:
                     self._written_places = self._written.places(self._rows)
             place = int(self._written_places[row])
@@ -221,6 +221,12 @@ class Pictures:
                 raise ImageError(_NONE_MADE)
             return found.within(px)
         return self._reader.thumbnail(self.image(row), px)
+
+    def of_rows(self, rows: Sequence[int]) -> Pictures:
+        """The pictures of some of the rows, of the same table; nothing is known of them yet."""
+        ids = [self._rows.ids[row] for row in rows]
+        reader = self._reader
+        return Pictures(ids, self._images, written=self._written, limits=reader.limits, read_timeout_s=reader.timeout_s)
 
     @property
     def can_read_any(self) -> bool:
@@ -241,7 +247,8 @@ class Pictures:
         """What is odd about the pictures, a line each; none before a pass."""
         return self._tally.notes if self._tally is not None else []
 
-    def _uses_written(self, px: int) -> bool:
+    def has_written(self, px: int) -> bool:
+        """Whether thumbnails of so many pixels are those that scoring wrote, of which any is found in no time."""
         return self._written is not None and (self._images is None or self._written.px >= px)
 
     def _found(self, tally: Tally) -> Iterator[tuple[Sequence[int], ImageRef]]:

@@ -21,11 +21,9 @@ from artifact.arrays import Indices
 from artifact.atomic import staged_file
 from rows.pictures.tally import RowIds
 from rows.pictures.thumbnail import Thumbnail
+from rows.vectors.named_images import THUMBNAILS
 from rows.vectors.parts import job_facts, part_batches, unreadable
-from rows.vectors.table import VectorTable
 
-THUMBNAILS = "thumbnails"
-"""Of a job in its manifest: the side of its thumbnails in pixels; not there where it has none."""
 _ROWS_PER_GROUP = 1024
 _FACTS = ("id", "thumbnail", "width", "height", "sha256")
 
@@ -90,9 +88,8 @@ class WrittenThumbnails:
         self.folder, self.px, self._files = folder, px, files
 
     @classmethod
-    def of(cls, table: VectorTable) -> WrittenThumbnails | None:
-        """Those beside the parts of a table; None where its job made none, or a file of them is gone."""
-        folder = Path(table.source)
+    def of(cls, folder: Path) -> WrittenThumbnails | None:
+        """Those beside the parts of a job; None where it made none, it is no job, or a file of them is gone."""
         facts = job_facts(folder)
         job, parts = facts.get("job"), facts.get("parts")
         px = job.get(THUMBNAILS) if isinstance(job, dict) else None

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from artifact.errors import DataError, LookalikeError, OutputError, ServerError, UnavailableError, UsageError
 from artifact.events import Report
+from rows.ids import id_as_text
 from rows.stores.label import Label
 from rows.stores.place import Place, parse_place
 from rows.stores.programs import load_store, missing_package
@@ -183,7 +184,7 @@ def _how_far(done: int, num_rows: int) -> str:
 def _columns(table: VectorTable) -> pa.Schema:
     """The columns that go along: the id, int64 or string, then all that are no vectors."""
     found = table.schema.field("id").type if "id" in table.schema.names else pa.int64()
-    others = [field for field in table.other_fields if field.name != "id"]
+    others = [field for field in table.fields_beside if field.name != "id"]
     fits = pa.types.is_integer(found) and not pa.types.is_uint64(found)
     return pa.schema([pa.field("id", pa.int64() if fits else pa.string()), *others])
 
@@ -201,7 +202,7 @@ def _batches(table: VectorTable, columns: pa.Schema, batch_size: int) -> Iterato
         if None in ids:
             raise DataError('column "id"', expected="an id in every row", got="null", where=table.source)
         if pa.types.is_string(columns.field("id").type):
-            ids = [str(each) for each in ids]
+            ids = list(map(id_as_text, ids))
         others = {name: batch.columns[name] for name in columns.names[1:]}
         yield PushedRows(
             vectors=batch.vectors, columns=pa.table({"id": pa.array(ids, columns.field("id").type), **others})

@@ -21,6 +21,7 @@ import pyarrow as pa
 from artifact.arrays import Flags, Indices
 from artifact.errors import DataError
 from artifact.listing import listed
+from rows.ids import id_as_text
 from rows.vectors.column import as_float32, cell_lengths, stored_cells
 from rows.vectors.stored import Numbered, StoredRows
 
@@ -188,7 +189,7 @@ def _named(rows: StoredRows, reasons: dict[int, str]) -> Iterator[LeftOutRow]:
                 break
     for row, reason in reasons.items():
         found = ids.get(row)
-        yield LeftOutRow(row=row, id=None if found is None else str(found), reason=reason)
+        yield LeftOutRow(row=row, id=None if found is None else id_as_text(found), reason=reason)
 
 
 def _kept(num_rows: int, bad: Indices) -> pa.Array[Any]:

@@ -179,3 +179,23 @@ def table_distance(lineage: Lineage | None, distance: str | None, *, where: str)
             "distance", expected=f"{lineage.distance}, as {lineage.artifact} was trained", got=distance, where=where
         )
     return lineage.distance
+
+
+def distance_of_two(
+    a: Lineage | None, b: Lineage | None, distance: str | None, *, names: tuple[str, str] = ("the first", "the second")
+) -> str:
+    """The distance to compare the vectors of two tables by: that of either lineage, or the one named where none is.
+
+    A distance that is named vouches for a table without a lineage: its vectors are of the other's space.
+
+    Args:
+        a, b: lineage of each table.
+        names: what to call the tables in messages, such as their paths.
+
+    Raises:
+        SpaceError: vectors of two spaces, or of one that is known and one that is not with no distance named.
+        UsageError: as `table_distance`, of the table that has a lineage.
+    """
+    require_same_space(a, b, names=names, vouched=distance is not None)
+    known, where = (b, names[1]) if a is None and b is not None else (a, names[0])
+    return table_distance(known, distance, where=where)

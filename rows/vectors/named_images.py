@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +13,38 @@ from rows.location import is_url
 
 ID_COLUMN = "id_column"
 """Of a job's manifest: the column of ids that somebody named; not there where the table's own was taken."""
+_JOBS = "jobs"
+
+THUMBNAILS = "thumbnails"
+"""Of a job in its manifest: the side of its thumbnails in pixels; not there where it has none."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NamedImages:
-    """A table of images, as rows.tables.open_table takes it.
+    """A table of images, as rows.tables.open_table takes it, and jobs that left thumbnails of it.
 
     Attributes:
         source: path, pattern or URL.
         columns: {"image": column}; empty for the default.
         id_column: None for the default.
+        jobs: folders of scoring jobs that read it, those that made thumbnails; they say nothing of which table it is.
     """
 
     source: str
     columns: Mapping[str, str] = field(default_factory=dict)
     id_column: str | None = None
+    jobs: Sequence[str] = field(default=(), compare=False)
 
     @classmethod
-    def of_job(cls, facts: Mapping[str, Any], vector_column: str) -> NamedImages | None:
+    def of_job(cls, facts: Mapping[str, Any], vector_column: str, folder: Path) -> NamedImages | None:
         """From the manifest of a job, the images of one vector column; None where it names none.
 
         Args:
             facts: what rows.vectors.parts.job_facts gives.
             vector_column: `embedding`, or `embedding_<stream>` of a table of tuples.
+            folder: of the job.
         """
+        job = facts.get("job")
         source, streams, id_column = facts.get("source"), facts.get("streams"), facts.get(ID_COLUMN)
         if not isinstance(source, str) or not source:
             return None
@@ -50,7 +58,14 @@ class NamedImages:
             source=source,
             columns={BRANCH_INPUT: str(column)} if column else {},
             id_column=id_column if isinstance(id_column, str) else None,
+            jobs=[str(folder.resolve())] if isinstance(job, Mapping) and THUMBNAILS in job else [],
         )
+
+    def also_of(self, other: NamedImages | None) -> NamedImages:
+        """The same with the jobs of another that is the same table; of any other as it is."""
+        if other is None or not self.is_same(other):
+            return self
+        return replace(self, jobs=list(dict.fromkeys([*self.jobs, *other.jobs])))
 
     @property
     def folder(self) -> Path | None:
@@ -71,10 +86,11 @@ class NamedImages:
 
     def to_value(self) -> str | dict[str, Any]:
         """What `from_value` reads; plain JSON: the source alone where there is no more to say."""
-        if self.folder is not None and self.id_column is None:
+        if self.folder is not None and self.id_column is None and not self.jobs:
             return str(self.folder)
         named = {ID_COLUMN: self.id_column} if self.id_column else {}
-        return {"source": self.source, "columns": dict(self.columns), **named}
+        jobs = {_JOBS: list(self.jobs)} if self.jobs else {}
+        return {"source": str(self.folder or self.source), "columns": dict(self.columns), **named, **jobs}
 
     @classmethod
     def from_value(cls, value: object) -> NamedImages | None:
@@ -82,10 +98,11 @@ class NamedImages:
         if isinstance(value, str) and value:
             return cls(source=value)
         if isinstance(value, Mapping) and isinstance(value.get("source"), str):
-            columns = value.get("columns")
+            columns, jobs = value.get("columns"), value.get(_JOBS)
             return cls(
                 source=value["source"],
                 columns={str(key): str(name) for key, name in columns.items()} if isinstance(columns, Mapping) else {},
                 id_column=value.get(ID_COLUMN),
+                jobs=list(map(str, jobs)) if isinstance(jobs, list) else [],
             )
         return None

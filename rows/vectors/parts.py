@@ -18,6 +18,12 @@ from artifact.errors import DataError, UsageError
 
 MANIFEST = "manifest.json"
 
+TAGS = "tags.parquet"
+"""In a folder of vectors, or FILE.tags.parquet beside a file: see tags.py."""
+
+_OF_JOBS = ("part-*.parquet", "thumbnails-*.parquet", TAGS, MANIFEST)
+"""What is read of a folder of vectors."""
+
 _READ_BYTES = 1 << 20
 
 
@@ -56,14 +62,14 @@ def folder_parts(folder: Path) -> list[Path]:
 
 
 def require_not_input(output: str | Path, table: str | Path) -> None:
-    """See that a file to be written is neither the table that it is made from nor one of its parts.
+    """See that a file to be written is neither the table that it is made from nor one of its files.
 
     Raises:
-        UsageError: it is, by whatever path or link, or would be taken for a part.
+        UsageError: it is, by whatever path or link, or would be taken for one.
     """
     target, source = Path(output).resolve(), Path(table).resolve()
-    own = target.match("part-*.parquet") or target.name == MANIFEST
-    if target == source or (target.parent == source and own):
+    own = any(target.match(each) for each in _OF_JOBS)
+    if target in (source, source.with_name(f"{source.name}.{TAGS}")) or (target.parent == source and own):
         raise UsageError("output", expected="another file than those of the table", got=str(output))
 
 

@@ -20,6 +20,8 @@ import pyarrow as pa
 from artifact.arrays import Indices, Vectors
 from artifact.dims import as_dims
 from artifact.errors import DataError, UsageError
+from rows.cells import holds_bytes
+from rows.ids import id_as_text
 from rows.vectors.batch import VectorBatch
 from rows.vectors.column import find_column, first_length, is_left_out, no_column, to_matrix
 from rows.vectors.cut_vectors import CutVectors
@@ -134,7 +136,7 @@ class VectorTable:
         """Column `id` as text; where there is none, row numbers from 0 in the file."""
         if "id" not in self.schema.names:
             return list(map(str, self.row_numbers.tolist()))
-        return [str(value) for value in self.column("id").to_pylist()]
+        return list(map(id_as_text, self.column("id").to_pylist()))
 
     @property
     def row_numbers(self) -> Indices:
@@ -217,9 +219,10 @@ class VectorTable:
 
     @property
     def images(self) -> NamedImages | None:
-        """The table of images that was scored, where the job says so and it is not known to be gone."""
-        named = NamedImages.of_job(job_facts(Path(self.source)), self.vector_column)
-        return None if named is None or named.is_gone else named
+        """The table of images that was scored, where the job says so and it is not gone, or left thumbnails."""
+        folder = Path(self.source)
+        named = NamedImages.of_job(job_facts(folder), self.vector_column, folder)
+        return None if named is None or (named.is_gone and not named.jobs) else named
 
     def column(self, name: str) -> pa.ChunkedArray[Any]:
         """One column of all rows, in table order; raises DataError where there is none of that name."""
@@ -259,13 +262,18 @@ class VectorTable:
 
     @property
     def other_fields(self) -> list[pa.Field[Any]]:
+        """Every column that holds no vectors, and no images or bytes either, besides the id."""
+        return [field for field in self.fields_beside if field.name == "id" or not holds_bytes(field.type)]
+
+    @property
+    def fields_beside(self) -> list[pa.Field[Any]]:
         """Every column that holds no vectors."""
         return [field for field in self.schema if not is_left_out(field, self.vector_column)]
 
     def copied(self, names: Sequence[str] | None = None) -> pa.Table:
-        """Every column that holds no vectors, or those of these names, with the lineage in the schema metadata."""
-        wanted = [field.name for field in self.other_fields if names is None or field.name in names]
-        table = pa.table({name: self.column(name) for name in wanted})
+        """`other_fields`, or those of `fields_beside` with these names, with the lineage in the schema metadata."""
+        fields = self.other_fields if names is None else [field for field in self.fields_beside if field.name in names]
+        table = pa.table({field.name: self.column(field.name) for field in fields})
         return table.replace_schema_metadata(self.lineage.to_metadata() if self.lineage else None)
 
     @property

@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 from artifact.errors import DataError, OutputError, UsageError
 from artifact.locks import FileLock
 from rows.vectors.lineage import Lineage
-from rows.vectors.parts import unreadable, write_part
+from rows.vectors.parts import TAGS, unreadable, write_part
 
 MOST_CHARACTERS = 200
 _WHEN: pa.DataType = pa.timestamp("ms", tz="UTC")
@@ -36,7 +36,7 @@ _POLL_S = 0.02
 def tags_file(vectors: str | Path) -> Path:
     """Where the tags of a folder or file of vectors lie."""
     path = Path(vectors)
-    return path / "tags.parquet" if path.is_dir() else path.with_name(f"{path.name}.tags.parquet")
+    return path / TAGS if path.is_dir() else path.with_name(f"{path.name}.{TAGS}")
 
 
 class Tags:
@@ -105,8 +105,11 @@ class Tags:
         tag = checked_tag(tag)
         with self._locked():
             found = self.read()
-            gone = pc.field("id").isin(list(ids)) & (pc.field("tag") == tag)
-            kept = found.filter(~gone)
+            rows = zip(found["id"].to_pylist(), found["tag"].to_pylist(), strict=True)
+            wanted = {(name, tag) for name in ids}
+            kept = found.filter(
+                pa.array([row not in wanted for row in rows])
+            )  # an expression is null of nulls, and drops them
             if len(kept) < len(found):
                 self._write(kept)
         return len(found) - len(kept)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from artifact import locks
-from artifact.locks import FileLock, keep_alive, patient_lock
+from artifact.locks import FileLock, keep_alive, passing_lock, patient_lock
 
 WAIT_S = 30.0
 
@@ -100,3 +100,34 @@ def test_patience_ends_with_a_holder_that_does_not_move(file: Path, monkeypatch:
     assert said == [1]
     with patient_lock(file / "no folder", say_waiting=lambda: None) as is_held:
         assert not is_held
+
+
+def test_passing_lock_is_held_by_one_at_a_time_and_gone_afterwards(tmp_path: Path) -> None:
+    """Threads that come together, again and again, while the file is made and removed under them."""
+    file, inside, most, turns = tmp_path / "lock", [0], [0], [0]
+
+    def work() -> None:
+        for _ in range(40):
+            with passing_lock(file, say_waiting=lambda holder: None):
+                inside[0] += 1
+                most[0] = max(most[0], inside[0])
+                turns[0] += 1
+                inside[0] -= 1
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert (most, turns) == ([1], [160])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_passing_lock_that_a_kill_left_behind_stands_in_nobodys_way(tmp_path: Path) -> None:
+    """Also where it is of somebody who lets nobody else write to it."""
+    file = tmp_path / "lock"
+    file.write_text("process 1")
+    file.chmod(0o444)
+    with passing_lock(file, say_waiting=lambda holder: pytest.fail("nobody holds it")), pytest.raises(BlockingIOError):
+        FileLock(file, shared=True)
+    assert list(tmp_path.iterdir()) == []

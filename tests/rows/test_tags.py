@@ -114,3 +114,13 @@ def test_tags_of_a_folder_that_is_gone_are_told(tmp_path: Path) -> None:
     """Where nothing can be written, that is one line."""
     with pytest.raises(OutputError, match="cannot write the tags"):
         Tags(tmp_path / "gone" / "t.parquet").add(["a"], "x")
+
+
+def test_taking_a_tag_leaves_rows_that_lack_something(tmp_path: Path) -> None:
+    """A row without a tag, without an id or without both is not the one that is taken, whoever's it is."""
+    file = tmp_path / "t.parquet"
+    rows = {"id": ["a", "a", None, "b", None, "a"], "tag": ["x", None, "x", None, None, "y"]}
+    parquet.write_table(pa.table(rows | {"when": pa.nulls(6, pa.timestamp("ms"))}), file)
+    assert Tags(file).remove(["a", "z"], "x") == 1
+    left = parquet.read_table(file)
+    assert left.select(["id", "tag"]).to_pydict() == {name: values[1:] for name, values in rows.items()}

@@ -2,7 +2,8 @@
 
 Decisions a reader would question:
 - Nothing is converted behind the reader's back. A column of text is compared with text, also where the text is digits:
-  `label = 7` is refused in one line, for in SQL it depends on the database what that means.
+  `label = 7` is refused in one line, for in SQL it depends on the database what that means. Quotes mend that; beside <
+  they would compare letters ('9' above '50'), so there the line says CAST.
 - A whole number in a column is compared exactly with any number: 9007199254740993 is not 9007199254740992.0, `< 2.5`
   is `<= 2`, and 1e30 is above all. Dates and times are whole numbers too, of days or of what their unit is.
 - A plain number beside a column of float32 is rounded to float32, as the values of the column were: `price = 0.1` finds
@@ -17,7 +18,7 @@ import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any
 
@@ -25,7 +26,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analysis.search.conditions.text import refused
+from analysis.search.conditions.text import named, refused
 from analysis.search.conditions.times import in_units, of_text, seconds
 from rows.cells import is_text, values_type
 
@@ -40,9 +41,10 @@ _PLAIN = {
     "greater": operator.gt,
     "greater_equal": operator.ge,
 }
+_SIGNS = {"less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">="}
 _TURNED = {"less": "greater", "less_equal": "greater_equal", "greater": "less", "greater_equal": "less_equal"}
 _LARGEST_EXPONENT = 400
-"""Above it a number is beyond float64 as well, and as a whole number it would fill the memory."""
+"""Beyond it, either way, a number is beyond float64 as well, and as whole numbers it would fill the memory."""
 
 _LONGEST_PATTERN = 1000
 """Characters: the time of a match is that of the pattern times that of the text."""
@@ -93,9 +95,12 @@ def of_column(name: str, column: Any) -> Operand:
 
 
 def literal_number(text: str) -> Operand:
-    """A number that was written; raises UsageError where it is beyond float64."""
-    number = Decimal(text)
-    if number.adjusted() > _LARGEST_EXPONENT or math.isinf(float(number)):
+    """A number that was written; raises UsageError where it is none (1e), or beyond float64."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise refused(text, expected="a number such as 50, 0.5 or 1e3, within float64") from None
+    if abs(number.adjusted()) > _LARGEST_EXPONENT or math.isinf(float(number)):
         raise refused(text, expected="numbers within float64")
     return Operand(NUMBER, number)
 
@@ -105,11 +110,20 @@ def time_of_text(text: str, kind: str) -> Operand:
     return Operand(kind, of_text(text, is_date=kind == DATE))
 
 
-def compare(name: str, left: Operand, right: Operand) -> Any:
-    """Truth values of a comparison, named as in pyarrow.compute ("less_equal"); raises UsageError for two kinds."""
+def compare(name: str, left: Operand, right: Operand, *, written: str | None = None) -> Any:
+    """Truth values of a comparison, named as in pyarrow.compute ("less_equal").
+
+    Args:
+        written: what stands behind `left`, where that is not this comparison but BETWEEN.
+
+    Raises:
+        UsageError: two kinds.
+    """
     if left.is_plain and not right.is_plain:
         left, right, name = right, left, _TURNED.get(name, name)
-    left, right = _alike(left, right)
+    if name in _SIGNS and written is None:
+        written = f"{_SIGNS[name]} {right.value}" if right.is_plain else _SIGNS[name]
+    left, right = _alike(left, right, ordered=written if name in _SIGNS else None)
     if left.kind == NOTHING or right.kind == NOTHING:
         size = len((left if left.kind == NOTHING else right).value)
         return pa.nulls(size, pa.bool_())
@@ -183,7 +197,7 @@ def arithmetic(sign: str, left: Operand, right: Operand) -> Operand:
     sides = []
     for side in (left, right):
         if side.kind not in (NUMBER, NOTHING):
-            raise refused(str(side), expected=f"numbers beside {sign}")
+            raise refused(str(side), expected=f"numbers beside {sign}", mend=_as_number(side))
         value = pa.scalar(float(side.value)) if side.is_plain else pc.cast(side.value, pa.float64(), safe=False)
         sides.append(value)
     if sign == "/":
@@ -193,8 +207,19 @@ def arithmetic(sign: str, left: Operand, right: Operand) -> Operand:
     return Operand(NUMBER, functions[sign](*sides))
 
 
-def _alike(left: Operand, right: Operand) -> tuple[Operand, Operand]:
-    """Both as one kind, text beside a date or a time read as one; raises UsageError where they are of two."""
+def _as_number(side: Operand, behind: str = "") -> str | None:
+    """What to write where a column of text is to be numbers; None of anything else."""
+    if side.kind != TEXT or side.name is None:
+        return None
+    return f"{named(side.name)} is text; write CAST({named(side.name)} AS DOUBLE) {behind}".rstrip()
+
+
+def _alike(left: Operand, right: Operand, *, ordered: str | None = None) -> tuple[Operand, Operand]:
+    """Both as one kind, text beside a date or a time read as one; raises UsageError where they are of two.
+
+    Args:
+        ordered: what stands behind `left`, where that asks for an order and not for the same.
+    """
     for side in (left, right):
         if side.kind == OTHER:
             raise refused(str(side), expected="text, numbers, dates, times and truth values in comparisons")
@@ -205,7 +230,9 @@ def _alike(left: Operand, right: Operand) -> tuple[Operand, Operand]:
     if left.kind == right.kind or NOTHING in (left.kind, right.kind) or (left.kind in times and right.kind in times):
         return left, right
     mend = None
-    if left.kind == TEXT and right.kind == NUMBER and right.is_plain:
+    if NUMBER in (left.kind, right.kind) and (ordered is not None or not right.is_plain):
+        mend = _as_number(left, ordered if right.is_plain and ordered else "") or _as_number(right)
+    elif left.kind == TEXT and right.kind == NUMBER:
         mend = f"write '{right.value}'"
     elif left.kind == TEXT:
         mend = "text stands in single quotes"

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from analysis.search.conditions.comparisons import (
     DATE,
     NOTHING,
+    NUMBER,
     TEXT,
     TIMESTAMP,
     TRUTH,
@@ -32,8 +33,11 @@ from analysis.search.conditions.comparisons import (
     of_column,
     time_of_text,
 )
-from analysis.search.conditions.text import EXAMPLE, parse_condition, refused
+from analysis.search.conditions.numbers import numbers_of
+from analysis.search.conditions.text import CAST_TYPES, EXAMPLE, parse_condition, refused
 from artifact.arrays import Indices
+
+_TIMES = {"DATE": DATE, "TIMESTAMP": TIMESTAMP}
 
 
 def matching_rows(rows: pa.Table, condition: str) -> Indices:
@@ -43,7 +47,8 @@ def matching_rows(rows: pa.Table, condition: str) -> Indices:
         rows: N rows.
         condition: comparisons (=, <>, !=, <, <=, >, >=), BETWEEN, IN, LIKE, ILIKE, IS NULL and IS TRUE, joined by AND,
             OR and NOT, of columns with plain values or each other. Text stands in single quotes, a name that is no
-            plain word in double ones. +, -, *, / of numbers are those of float64, and / 0 is null.
+            plain word in double ones. +, -, *, / of numbers are those of float64, and / 0 is null. CAST(column AS
+            DOUBLE), BIGINT or INTEGER, and TRY_CAST, read numbers out of text.
 
     Raises:
         UsageError: no condition, one with anything else in it, a column that is not there, or values that cannot be
@@ -52,7 +57,7 @@ def matching_rows(rows: pa.Table, condition: str) -> Indices:
     tree = parse_condition(condition, rows.schema.names)
     try:
         truth = _Reader(rows).truth(tree)
-    except (pa.ArrowException, ValueError, OverflowError) as error:
+    except (pa.ArrowException, ValueError, ArithmeticError) as error:
         raise refused(condition, mend=" ".join(str(error).split())[:200]) from None
     if isinstance(truth, pa.Scalar):
         return np.arange(rows.num_rows) if truth.as_py() else np.arange(0)
@@ -68,6 +73,7 @@ class _Reader:
 
         self._rows, self._null = rows, exp.Null
         self._columns: dict[str, Operand] = {}
+        self._casts: dict[tuple[Any, ...], Any] = {}
         self._truths: dict[type, Callable[[Any], Any]] = {
             exp.And: lambda node: self._joined(node, pc.and_kleene),
             exp.Or: lambda node: self._joined(node, pc.or_kleene),
@@ -93,7 +99,8 @@ class _Reader:
             exp.Boolean: lambda node: Operand(TRUTH, bool(node.this)),
             exp.Paren: lambda node: self.value(node.this),
             exp.Neg: lambda node: negated(self.value(node.this)),
-            exp.Cast: self._time,
+            exp.Cast: self._cast,
+            exp.TryCast: self._cast,
             exp.Add: self._calculated("+"),
             exp.Sub: self._calculated("-"),
             exp.Mul: self._calculated("*"),
@@ -134,9 +141,10 @@ class _Reader:
     def _between(self, node: Any) -> Any:
         if node.args.get("symmetric"):
             raise refused(_shown(node))
-        value = self.value(node.this)
-        above = compare("greater_equal", value, self.value(node.args["low"]))
-        return pc.and_kleene(above, compare("less_equal", value, self.value(node.args["high"])))
+        value, low, high = (self.value(each) for each in (node.this, node.args["low"], node.args["high"]))
+        written = f"BETWEEN {_shown(node.args['low'])} AND {_shown(node.args['high'])}"
+        above = compare("greater_equal", value, low, written=written)
+        return pc.and_kleene(above, compare("less_equal", value, high, written=written))
 
     def _in(self, node: Any) -> Any:
         members = [self.value(each) for each in node.expressions]
@@ -175,14 +183,25 @@ class _Reader:
             self._columns[name] = of_column(name, self._rows[name])
         return self._columns[name]
 
-    def _time(self, node: Any) -> Operand:
+    def _cast(self, node: Any) -> Operand:
+        """DATE '2020-01-31', which the parser takes for a cast of the text, or numbers of a column."""
         from sqlglot import exp
 
-        kinds = {exp.DataType.Type.DATE: DATE, exp.DataType.Type.TIMESTAMP: TIMESTAMP}
-        kind = kinds.get(node.to.this)
-        if kind is None or not isinstance(node.this, exp.Literal):
+        kind = "INTEGER" if node.to.this == exp.DataType.Type.INT else _shown(node.to)
+        if isinstance(node.this, exp.Literal) and kind in _TIMES:
+            return time_of_text(node.this.this, _TIMES[kind])
+        if not isinstance(node.this, exp.Column) or kind not in CAST_TYPES:
             raise refused(_shown(node), expected="DATE 'YYYY-MM-DD' or TIMESTAMP 'YYYY-MM-DD hh:mm:ss'")
-        return time_of_text(node.this.this, kind)
+        operand = self._column(node.this)
+        if operand.kind == NOTHING:
+            return operand
+        if operand.kind not in (TEXT, NUMBER):
+            raise refused(str(operand), expected="a column of text or numbers in CAST")
+        key = (node.this.name, kind, type(node))
+        if key not in self._casts:
+            is_strict = not isinstance(node, exp.TryCast)
+            self._casts[key] = numbers_of(operand.value, node.this.name, kind, is_strict=is_strict)
+        return Operand(NUMBER, self._casts[key])
 
 
 def _shown(node: Any) -> str:

@@ -2,8 +2,9 @@
 
 Decisions a reader would question:
 - Words are looked at before the parser sees them. Nothing gets there but comparisons, AND, OR, NOT, brackets, plain
-  values, arithmetic and names of columns, so no function, subquery or statement is parsed, and none of the parser's
-  ways to look ahead into one. What the tree is made of is checked once more when it is read (matching.py).
+  values, arithmetic, names of columns and CAST(column AS DOUBLE) to the letter, so no other function, subquery or
+  statement is parsed, and none of the parser's ways to look ahead into one. What the tree is made of is checked once
+  more when it is read (matching.py).
 - A column may have a name that SQL keeps for itself (date, index, format). Where it is one of the table's, it is one.
 - Bounds on length and depth stand above what anybody writes by hand: a parser that calls itself has a stack.
 """
@@ -33,6 +34,9 @@ _OPERATORS = {
 """Names of the token types that a condition is made of, besides names of columns."""
 _TIMES = ("DATE", "TIMESTAMP")
 """Words that say of the text behind them what it is."""
+CAST_TYPES = {"DOUBLE": False, "BIGINT": True, "INTEGER": True}
+"""What text can be read as, and whether those are whole numbers."""
+_CASTS = ("CAST", "TRY_CAST")
 
 
 def parse_condition(text: str, columns: Sequence[str]) -> Any:
@@ -74,20 +78,33 @@ def refused(got: str, *, expected: str = f"a condition such as {EXAMPLE}", mend:
     return UsageError("where", expected=expected, got=got if len(got) <= 200 else f"{got[:200]} ...", mend=mend)
 
 
+def named(name: str) -> str:
+    """A column as a condition names it."""
+    return name if name.isascii() and name.isidentifier() else '"' + name.replace('"', '""') + '"'
+
+
 def _checked(tokens: list[Any], columns: Sequence[str]) -> list[Any]:
     """The tokens, names of columns marked as such; raises UsageError for what is no part of a condition."""
-    depth, checked = 0, []
-    for token, after in zip(tokens, [*tokens[1:], None], strict=True):
+    depth, checked, num_cast = 0, [], 0
+    for at, (token, after) in enumerate(zip(tokens, [*tokens[1:], None], strict=True)):
         if token.comments:
             raise refused("a comment")
         kind, follows = token.token_type.name, after.token_type.name if after is not None else ""
         depth += (kind == "L_PAREN") - (kind == "R_PAREN")
         if depth > DEEPEST:
             raise _too_deep()
+        if _is_cast(tokens[at : at + 6]):
+            num_cast = 6
+        num_cast -= 1
+        if num_cast >= 0 and num_cast != 3:  # all of it but the name
+            checked.append(token)
+            continue
         is_word = kind != "STRING" and kind != "NUMBER" and (kind == "IDENTIFIER" or token.text[:1].isidentifier())
         is_operator = kind in _OPERATORS and kind != "IDENTIFIER"
         if is_word and not is_operator and follows == "L_PAREN":
-            raise refused(f"the function {token.text}", mend="functions are not taken")
+            is_cast = token.text.upper() in _CASTS
+            how = f"it is CAST(column AS TYPE), with {', '.join(CAST_TYPES)} for TYPE" if is_cast else None
+            raise refused(f"the function {token.text}", mend=how or "functions are not taken")
         if kind in _TIMES and follows == "STRING":
             checked.append(token)
         elif is_word and not is_operator:
@@ -100,6 +117,18 @@ def _checked(tokens: list[Any], columns: Sequence[str]) -> list[Any]:
             )
             raise refused(token.text, expected=f"only comparisons of columns, such as {EXAMPLE}", mend=mend)
     return checked
+
+
+def _is_cast(tokens: Sequence[Any]) -> bool:
+    """Whether six tokens are CAST(column AS TYPE)."""
+    words = [token.text.upper() for token in tokens]
+    kinds = [token.token_type.name for token in tokens]
+    return (
+        len(tokens) == 6
+        and (words[0] in _CASTS and kinds[0] == "VAR" and kinds[1] == "L_PAREN")
+        and (kinds[2] not in ("STRING", "NUMBER") and words[3] == "AS" and kinds[3] == "ALIAS")
+        and (words[4] in CAST_TYPES and kinds[4] != "IDENTIFIER" and kinds[5] == "R_PAREN")
+    )
 
 
 def _name_of_column(token: Any, columns: Sequence[str]) -> Any:

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from artifact.arrays import Indices
 from artifact.errors import DataError
+from rows.ids import id_as_text
 from rows.vectors.column import EMBEDDING, is_left_out
 from rows.vectors.own.spool import spooled
 from rows.vectors.own.tables import ARROW, TEXT_ROWS, TEXTS, ArrowRows, open_text, source_batches, suffix_of
@@ -127,4 +128,4 @@ def _order_by_id(rows: StoredRows, table: pa.Table, *, path: Path) -> Indices | 
 
 
 def _ids(column: pa.ChunkedArray[Any]) -> list[str | None]:
-    return [None if each is None else str(each) for each in column.to_pylist()]
+    return [None if each is None else id_as_text(each) for each in column.to_pylist()]

@@ -5,9 +5,10 @@ A new format is one line in TEXTS or ARROW (tables.py) where rows/formats reads 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import pyarrow as pa
 
@@ -140,7 +141,7 @@ def _of_table(rows: StoredRows, column: str | None, *, where: str) -> OpenedRows
 def _of_text(path: Path, suffix: str, column: str | None) -> OpenedRows:
     """Text, which is read once."""
     source, schema = open_text(path, suffix)
-    made, notes = _made(schema, column, of_text=suffix in UNTYPED, where=str(path))
+    made, notes = _made(schema, column, of_text=suffix in UNTYPED, mixed=source.mixed, where=str(path))
     batches = source_batches(source, schema.names, TEXT_ROWS)
     if made is not None:
         schema = made.schema(schema)
@@ -152,9 +153,22 @@ def _of_text(path: Path, suffix: str, column: str | None) -> OpenedRows:
 
 
 def _made(
-    schema: pa.Schema, column: str | None, *, of_text: bool, where: str
+    schema: pa.Schema,
+    column: str | None,
+    *,
+    of_text: bool,
+    where: str,
+    mixed: Mapping[str, bool] = MappingProxyType({}),
 ) -> tuple[MadeColumn | None, Sequence[str]]:
-    """What makes the column of vectors where none stands in the table, and what is to be told of it."""
+    """What makes the column of vectors where none stands in the table, and what is to be told of it.
+
+    Args:
+        mixed: of a source. A column of vectors or of numbers in which some rows hold something else is read as what it
+            is in the others, so that the first row that does not fit is named.
+    """
+    spoiled = [name for name, holds_lists in mixed.items() if holds_lists]
+    if column is None and spoiled and (EMBEDDING in spoiled or EMBEDDING not in schema.names):
+        column = EMBEDDING if EMBEDDING in spoiled else spoiled[0]
     if column is not None and column in schema.names:
         if not is_text(schema.field(column).type):
             return None, ()
@@ -163,7 +177,8 @@ def _made(
         return WrittenLists(column, where=where, mend=mend), ()
     if column is None and (EMBEDDING in schema.names or any(is_vectors(field.type) for field in schema)):
         return None, ()
-    group = choose_group(find_groups(schema, of_text=of_text), column, where=where)
+    numbers = [field.with_type(pa.float32()) if field.name in mixed else field for field in schema]
+    group = choose_group(find_groups(pa.schema(numbers), of_text=of_text), column, where=where)
     if group is None:
         return None, ()
     made = NumberedColumns(group, schema, where=where)

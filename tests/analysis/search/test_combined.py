@@ -61,6 +61,15 @@ def test_query_is_beyond_the_mean_away_from_the_others(distance: str, tmp_path: 
     ]  # fmt: skip
 
 
+def test_query_of_many_is_named_by_its_first_words() -> None:
+    """The name stands in every line of the answer: five words of each side, and how many more there are."""
+    towards = [f"id:r{row}" for row in (0, 1, 2, 3, 4, 5, 6, 7)]
+    _, block = asked(towards, towards[:7], "euclidean")
+    assert block.ids == [
+        "id:r0 + id:r1 + id:r2 + id:r3 + id:r4 + and 3 more - id:r0 - id:r1 - id:r2 - id:r3 - id:r4 - and 2 more"
+    ]
+
+
 def test_euclidean_query_does_not_depend_on_the_origin() -> None:
     """All vectors moved: the query is moved as well."""
 

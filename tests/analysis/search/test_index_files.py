@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 from analysis.search import index_files
-from analysis.search.growth import add_to_file
+from analysis.search.growth import add_to_file, remove_from_file
 from analysis.search.index import Index
 from analysis.search.index_files import rows_file
-from artifact.errors import OutputError
+from artifact import locks
+from artifact.errors import DataError, OutputError, UsageError
+from artifact.locks import FileLock
 from rows.vectors.table import VectorTable
 
 
@@ -26,10 +28,6 @@ def table(first: int, count: int) -> VectorTable:
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
-
-
-class Killed(BaseException):
-    """As if the process ended there."""
 
 
 @pytest.mark.parametrize("is_first", [True, False])
@@ -80,12 +78,12 @@ def test_a_failure_leaves_no_files_behind(tmp_path: Path, monkeypatch: pytest.Mo
     file = tmp_path / "i"
     Index.build(table(0, 5), distance="euclidean").save(file)
 
-    def interrupted(*arguments: Any) -> None:
+    def interrupt(*arguments: Any) -> None:
         raise KeyboardInterrupt
 
     for name in ("write_part", "_sha256"):
         with monkeypatch.context() as patch:
-            patch.setattr(index_files, name, interrupted)
+            patch.setattr(index_files, name, interrupt)
             with pytest.raises(KeyboardInterrupt):
                 add_to_file(file, table(5, 4))
         assert names(tmp_path) == ["i", "i.rows.parquet"]
@@ -150,21 +148,67 @@ def test_links_are_followed(tmp_path: Path) -> None:
     assert Index.open(file).num_rows == 7
 
 
-def test_folders_that_cannot_be_locked_are_written_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """NFS locks no folders; any other failure is one line."""
+def test_file_systems_without_locks_are_written_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some know none; any other failure is one line. Nothing is left of the lock."""
     built = Index.build(table(0, 5), distance="euclidean")
 
     def refuses(number: int) -> Any:
-        def lock(*arguments: Any, **options: Any) -> Any:
+        def lock(*arguments: Any) -> Any:
             raise OSError(number, os.strerror(number))
 
         return lock
 
-    monkeypatch.setattr(index_files, "FileLock", refuses(errno.EBADF))
+    monkeypatch.setattr("artifact.locks.fcntl.flock", refuses(errno.ENOLCK))
     built.save(tmp_path / "i")
     assert Index.open(tmp_path / "i").num_rows == 5
-    monkeypatch.setattr(index_files, "FileLock", refuses(errno.EACCES))
-    with pytest.raises(OutputError, match=r"^cannot lock the folder: got Permission denied "):
+    monkeypatch.setattr("artifact.locks.fcntl.flock", refuses(errno.EACCES))
+    with pytest.raises(OutputError, match=r"^cannot lock the index: got Permission denied "):
         built.save(tmp_path / "j")
+    assert names(tmp_path) == ["i", "i.rows.parquet"]
+
+
+@pytest.mark.parametrize("write", [None, b"process 7", bytes(range(256))])
+def test_who_waits_for_another_change_says_for_whom(
+    write: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line, and then it goes on as soon as the other is done; the lock is gone afterwards."""
+    file, said = tmp_path / "i", []
+    Index.build(table(0, 5), distance="euclidean").save(file)
+    monkeypatch.setattr(locks, "_SAID_AFTER_S", 0.0)
+    other = FileLock(tmp_path / ".i.lock", create=True)
+    if write is not None:
+        os.write(other.handle, write)
+
+    def say(line: str) -> None:
+        said.append(line)
+        other.close()
+
+    add_to_file(file, table(5, 4), say_waiting=say)
+    assert Index.open(file).num_rows == 9
+    who = "process 7" if write == b"process 7" else "another process"
+    assert said == [f"{file} is being changed by {who}, which is waited for"]
+    assert names(tmp_path) == ["i", "i.rows.parquet"]
+
+
+def test_a_folder_that_somebody_locks_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """A training locks its folder for hours, and an index may lie in it."""
+    with FileLock(tmp_path):
+        Index.build(table(0, 5), distance="euclidean").save(tmp_path / "i")
+        add_to_file(tmp_path / "i", table(5, 4))
+    assert Index.open(tmp_path / "i").num_rows == 9
+
+
+def test_refused_changes_make_nothing(tmp_path: Path) -> None:
+    """Of an index that is not there no folder is made and no lock is left, whichever change it is."""
+    missing = tmp_path / "no" / "deep" / "i"
+    selected = Index.build(table(0, 5), distance="euclidean").of_rows(np.arange(2))
+    for change in (
+        lambda: add_to_file(missing, table(0, 5)),
+        lambda: remove_from_file(missing, ["1"]),
+        lambda: Index.open(missing),
+        lambda: selected.save(missing),
+        lambda: remove_from_file(tmp_path / "i", ["1"]),
+    ):
+        with pytest.raises((DataError, UsageError)):
+            change()
+        assert names(tmp_path) == []

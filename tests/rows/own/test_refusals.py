@@ -163,6 +163,40 @@ TABLES: dict[str, tuple[str, bytes, str]] = {
     "text in a list of JSON": (
         "v.jsonl",
         b'{"embedding": [1, 2]}\n{"embedding": [1, "x"]}\n',
+        'vector column "embedding": expected a JSON list of numbers in every row, such as [0.1, 0.2], got '
+        "'[1, \"x\"]' in row 1 (FILE)",
+    ),
+    "text among the lists of JSON": (
+        "v.jsonl",
+        b'{"embedding": [1, 2]}\n{"embedding": null}\n' * 1000 + b'{"embedding": "oops"}\n{"embedding": [3, 4]}\n',
+        'vector column "embedding": expected a JSON list of numbers in every row, such as [0.1, 0.2], got '
+        "'oops' in row 2000 (FILE)",
+    ),
+    "text before the lists of JSON, under another name": (
+        "v.jsonl",
+        b'{"id": 1, "v": "oops", "more": [1, 2]}\n{"id": "a", "v": [1, 2], "more": [1, 2]}\n',
+        'vector column "v": expected a JSON list of numbers in every row, such as [0.1, 0.2], got '
+        "'oops' in row 0 (FILE); name one with --column more",
+    ),
+    "a number among the lists of JSON": (
+        "v.jsonl",
+        b'{"embedding": [1, 2]}\n{"embedding": 5}\n',
+        'vector column "embedding": expected a JSON list of numbers in every row, such as [0.1, 0.2], got '
+        "'5' in row 1 (FILE)",
+    ),
+    "text among the numbered columns of JSON": (
+        "v.jsonl",
+        b'{"e0": 1.5, "e1": 2, "e2": 3}\n' * 1500 + b'{"e0": 1, "e1": 2, "e2": "oops"}\n',
+        "column \"e2\": expected numbers, got 'oops' in row 1500 (FILE)",
+    ),
+    "text in the first of the numbered columns of JSON": (
+        "v.jsonl",
+        b'{"e0": "oops", "e1": 2, "e2": 3}\n{"e0": 1, "e1": 2, "e2": 3}\n',
+        "column \"e0\": expected numbers, got 'oops' in row 0 (FILE)",
+    ),
+    "text alone in a column of JSON": (
+        "v.jsonl",
+        b'{"embedding": null}\n' * 1001 + b'{"embedding": "[1, 2]"}\n',
         'vector column "embedding": expected lists of numbers, all of one length, got string (FILE); write the text '
         "as lists of numbers, or say --column embedding: then it is read as JSON lists",
     ),
