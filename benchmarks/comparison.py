@@ -252,8 +252,12 @@ def write_large(folder: Path) -> None:
 
 def large(folder: Path) -> dict[str, Any]:
     from analysis.datasets.comparison.comparing import compare_tables
+    from analysis.datasets.comparison.rows_of_both import write_rows
+    from rows.vectors.table import VectorTable
 
-    found = compare_tables(folder / "a", folder / "b", label="label", output=folder / "rows.parquet")
+    a, b = (VectorTable.open(folder / name) for name in "ab")
+    found = compare_tables(a, b, label="label")
+    write_rows(a, b, found, folder / "rows.parquet")
     first = found.regions[0]
     assert found.classifier is not None
     return {

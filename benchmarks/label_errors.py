@@ -62,7 +62,7 @@ def precision(name: str, peer: str) -> dict[str, Any]:
     result: dict[str, Any] = {"rows": len(true), "classes": int(true.max()) + 1, "flipped": round(SHARE * len(true))}
     for kind in KINDS:
         trials = np.stack([flipped(table.matrix, true, kind, seed) for seed in range(SEEDS)])
-        ours: dict[str, list[float]] = {"precision": [], "right_class": [], "suspected": [], "at_most": []}
+        ours: dict[str, list[float]] = {"precision": [], "right_class": [], "suspected": [], "by_planted": []}
         for labels in trials:
             trial = VectorTable.from_arrays(table.matrix, {"label": labels})
             errors = find_label_errors(trial, "label", distance=table.lineage.distance)
@@ -72,7 +72,7 @@ def precision(name: str, peer: str) -> dict[str, Any]:
             ours["precision"].append(float(hits.mean()))
             ours["right_class"].append(float((proposed == true[first])[hits].mean()))
             ours["suspected"].append(float(errors.suspected.sum()))
-            ours["at_most"].append(errors.at_most)
+            ours["by_planted"].append(np.nan if errors.by_planted is None else errors.by_planted)
         theirs = cleanlab_precision(table.matrix, trials, true, peer)
         result[kind] = {
             **{key: round(float(np.mean(values)), 3) for key, values in ours.items()},

@@ -9,7 +9,6 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -22,10 +21,13 @@ from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
 from artifact.listing import listed
 from pages.page import write_page
 from pages.pictures import Picture, PictureRow, small_picture
+from rows.ids import id_as_text
 from rows.images import ImageRef
 from rows.pictures.folders import image_inside, is_image_folder
 from rows.pictures.joined import Pictures, Thumbnail
-from rows.tables import open_table
+from rows.pictures.some_rows import thumbnails_of
+from rows.pictures.written import WrittenThumbnails
+from rows.tables import ImageTable, open_table
 from rows.vectors.named_images import NamedImages
 
 PICTURE_PX = 128
@@ -59,7 +61,7 @@ def write_search_gallery(
     """
 
     def near(row: dict[str, Any]) -> Picture:
-        name = str(row["id"])
+        name = id_as_text(row["id"])
         caption = f"{row['distance']:.4g}"
         return Picture(name=name, data=pictures.get(name), kind="near", title=name, captions=[(caption, "")])
 
@@ -101,7 +103,7 @@ def pictures_of_ids(
 
     Args:
         images: a folder that the ids are paths in, or a table, which is read once up to the last of them; None where
-            nobody knows.
+            nobody knows. Thumbnails of its jobs are taken where they are large enough, and where it is gone.
         limits, read_timeout_s: larger images, and later remote ones, have none.
         side_px: longest side of the pictures at most.
 
@@ -111,44 +113,70 @@ def pictures_of_ids(
     wanted = list(dict.fromkeys(ids))
     if images is None or not wanted:
         return {}, ()
-    found: dict[str, str | None]
-    notes: Sequence[str] = ()
-    folder = images.folder
-    if folder is not None and images.id_column is None and is_image_folder(folder):
-        reading: dict[str, Any] = {"timeout_s": read_timeout_s, "side_px": side_px}
-        found = {name: thumbnail(image_inside(folder, name), limits, **reading) for name in wanted}
-        lacking = [repr(name) for name, data in found.items() if data is None]
-        if lacking:
-            notes = [f"{len(lacking):,} of {len(wanted):,} ids have no picture in {folder}: {listed(lacking, limit=3)}"]
+    jobs = [each for each in map(WrittenThumbnails.of, map(Path, images.jobs)) if each is not None]
+    found = _written_pictures(wanted, [each for each in jobs if each.px >= side_px], side_px)
+    rest = [name for name in wanted if name not in found]
+    if not rest:
+        return found, ()
+    notes: Sequence[str]
+    try:
+        table = _table_of(images)
+    except DataError as error:  # that of a job long ago, say; who names one is told before the search
+        notes = [f"no pictures: {error}"]
     else:
-        try:
-            table = open_table(images.source, columns=images.columns, id_column=images.id_column)
-        except DataError as error:  # that of a job long ago, say; who names one is told before the search
-            return {}, [f"no pictures: {error}"]
-        pictures = Pictures(wanted, table, limits=limits, read_timeout_s=read_timeout_s)
-        found = {wanted[row]: _data_url(small, side_px) for row, small in pictures.thumbnails(side_px)}
-        notes = pictures.notes
+        more, notes = _read_pictures(rest, images, table, limits, read_timeout_s, side_px)
+        found |= more
+    rest = [name for name in rest if name not in found]
+    small = _written_pictures(rest, [each for each in jobs if each.px < side_px], side_px)
+    return found | small, notes if len(small) < len(rest) else ()
+
+
+def _written_pictures(ids: Sequence[str], jobs: Iterable[WrittenThumbnails], side_px: int) -> dict[str, str]:
+    """{id: data URL} of those of which jobs have thumbnails."""
+    found: dict[str, str] = {}
+    for job in jobs:
+        rest = [name for name in ids if name not in found]
+        made = Pictures(rest, None, written=job).thumbnails(side_px) if rest else ()
+        found |= {rest[row]: _data_url(small, side_px) for row, small in made}
+    return found
+
+
+def _table_of(images: NamedImages) -> ImageTable | None:
+    """The table; None where it is a folder that the ids are paths in. Raises DataError where it cannot be opened."""
+    if images.folder is not None and images.id_column is None and is_image_folder(images.folder):
+        return None
+    return open_table(images.source, columns=images.columns, id_column=images.id_column)
+
+
+def _read_pictures(
+    ids: Sequence[str],
+    images: NamedImages,
+    table: ImageTable | None,
+    limits: Limits,
+    read_timeout_s: float,
+    side_px: int,
+) -> tuple[dict[str, str], Sequence[str]]:
+    """As `pictures_of_ids`, from the images themselves."""
+    if table is not None:
+        pictures = Pictures(ids, table, limits=limits, read_timeout_s=read_timeout_s)
+        return {ids[row]: _data_url(small, side_px) for row, small in pictures.thumbnails(side_px)}, pictures.notes
+    folder = images.folder
+    assert folder is not None
+    reading: dict[str, Any] = {"timeout_s": read_timeout_s, "side_px": side_px}
+    found = {name: thumbnail(image_inside(folder, name), limits, **reading) for name in ids}
+    lacking = [repr(name) for name, data in found.items() if data is None]
+    named = listed(lacking, limit=3)
+    notes = [f"{len(lacking):,} of {len(ids):,} ids have no picture in {folder}: {named}"] if lacking else ()
     return {name: data for name, data in found.items() if data is not None}, notes
 
 
 def pictures_of_rows(pictures: Pictures | None, rows: Iterable[int]) -> dict[int, str]:
-    """{row: data URL} of those rows of a table that have a picture.
-
-    Where the table of images can be entered at any row only those are read, else all of it, once.
-
-    Raises:
-        DataError: the table is broken further down.
-    """
-    wanted = set(rows)
+    """{row: data URL} of those rows of a table that have a picture; raises DataError as thumbnails_of."""
+    wanted = sorted(set(rows))
     if pictures is None or not wanted:
         return {}
-    if not pictures.can_read_any:
-        return {row: _data_url(small, PICTURE_PX) for row, small in pictures.thumbnails(PICTURE_PX) if row in wanted}
-    found = {}
-    for row in sorted(wanted):
-        with contextlib.suppress(ImageError):
-            found[row] = _data_url(pictures.thumbnail(row, PICTURE_PX), PICTURE_PX)
-    return found
+    made = thumbnails_of(pictures, wanted, PICTURE_PX)
+    return {row: _data_url(small, PICTURE_PX) for row, small in made if not isinstance(small, str)}
 
 
 def _data_url(small: Thumbnail, side_px: int) -> str:

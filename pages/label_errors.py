@@ -51,8 +51,9 @@ def write_label_errors_page(
     Args:
         suspects: MAX_SUSPECTS at most, the most doubtful first.
         pairs: (given, proposed, how many) of the most frequent pairs.
-        facts: "source", "label", "num_rows", "num_suspected", "expected", "planted", "planted_suspected" and
-            "proposed_right" (shares), "lineage" (text or None), "has_pictures".
+        facts: "source", "label", "num_rows", "num_suspected", "expected" (None with a note), "note" (why nothing
+            is told, or None), "planted", "planted_suspected" and "proposed_right" (shares), "lineage" (text or None),
+            "has_pictures".
 
     Raises:
         OutputError: the page cannot be written.

@@ -27,6 +27,7 @@ from analysis.neighbours.samples import check_seed, sample_rows
 from artifact.arrays import Indices, Numbers, Vectors
 from artifact.distances import DISTANCES
 from artifact.errors import UsageError
+from rows.ids import id_as_text
 from rows.vectors.lineage import table_distance
 from rows.vectors.parts import require_not_input, write_part
 from rows.vectors.table import VectorTable
@@ -124,7 +125,7 @@ def cluster_table(
         inertia=inertia,
         sizes=sizes,
         medoids=medoids,
-        medoid_ids=[str(copied["id"][row].as_py()) if row >= 0 else None for row in medoids.tolist()],
+        medoid_ids=[id_as_text(copied["id"][row].as_py()) if row >= 0 else None for row in medoids.tolist()],
         mean_distances=np.bincount(assignments, weights=apart, minlength=k) / np.where(sizes, sizes, np.nan),
         silhouette=compared.overall,
         silhouettes=compared.clusters,

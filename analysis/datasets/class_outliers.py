@@ -2,6 +2,8 @@
 
 Decisions a reader would question:
 - A ratio within the class, for classes are of different width. Whether a class as a whole is loose, it does not say.
+- Copies are no nearer than LEAST_SHARE of what is usual in the whole set. Else whatever is no copy would be infinitely
+  far out of a class of copies, and of several such rows none the furthest.
 - Classes of fewer than MIN_ROWS rows have none: of two rows neither is the odd one. Rows without a label have none.
 - Of a large class MOST rows, drawn by the seed, are what its rows are compared with.
 """
@@ -23,6 +25,9 @@ from rows.vectors.table import VectorTable
 
 MIN_ROWS, MOST_ROWS = 4, 1000
 NEAREST = 10
+
+LEAST_SHARE = 1e-2
+"""Of the median over all rows in classes, copies left out."""
 
 CLASS_MEASURE = "how many times further from the nearest rows of its class than the median row of it is"
 """What `class_outlier` is, for messages and pages."""
@@ -47,14 +52,18 @@ def outliers_of_classes(
     for batch in checked_batches(table):
         vectors[batch.first_row : batch.first_row + len(batch)] = whitened(prepare(batch.vectors, distance, origin))
     order = np.argsort(codes, kind="stable")
-    scores = np.full(table.num_rows, np.nan)
+    apart: Numbers = np.full(table.num_rows, np.nan)
+    members = []
     for rows in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
         if codes[rows[0]] >= 0 and len(rows) >= MIN_ROWS:
             chosen = sample_rows(len(rows), MOST_ROWS, np.random.default_rng(seed))
-            apart = _mean_distances(vectors[rows], chosen)
-            typical = np.median(apart)
-            scores[rows] = apart / typical if typical > 0 else np.where(apart > 0, np.inf, 1.0)
-    return scores
+            apart[rows] = _mean_distances(vectors[rows], chosen)
+            members.append(rows)
+    least = LEAST_SHARE * float(np.median(apart[apart > 0])) if (apart > 0).any() else 1.0
+    np.maximum(apart, least, out=apart)
+    for rows in members:
+        apart[rows] /= np.median(apart[rows])
+    return apart
 
 
 def _mean_distances(members: Vectors, chosen: Any) -> Numbers:

@@ -52,7 +52,7 @@ class Duplicates:
         distances: float32 [N], to it; 0 of the kept row itself.
         exact: bool [N], whether it is another row of the same content as the kept one.
         threshold: the largest distance of a group, and where it comes from.
-        content: exact_copies.PICTURES or VECTORS.
+        content: what exact copies were compared by: exact_copies.PICTURES, VECTORS or BOTH.
         distance: a name in artifact.distances.DISTANCES.
         recall: recall@10 of the search in [0, 1]; 1 where it was exact.
         kind: of the index.

@@ -1,9 +1,10 @@
 """Exact copies: rows of the same content, by the SHA-256 of their pictures' files, or by their vectors.
 
 Decisions a reader would question:
-- Content comes before distance: two files of the same bytes are copies whatever the threshold is. Where no picture is
-  known, equal vectors stand for equal pictures; 0 and -0 are equal.
-- A picture that cannot be read is a copy of nothing.
+- Content comes before distance: two files of the same bytes are copies whatever the threshold is. Where a table has no
+  picture that is known, equal vectors stand for equal pictures in all tables; 0 and -0 are equal.
+- Where a row has none and others have, it is a copy of the first row of its vector whose picture is known, or of all
+  such rows like itself: to be a copy of nothing would say more of it than anybody knows.
 - Contents are compared by 128 bits of their BLAKE2 hash, so a million of them take 16 MB.
 """
 
@@ -20,8 +21,8 @@ from artifact.arrays import Indices, Vectors
 from artifact.errors import DataError
 from rows.vectors.table import VectorTable
 
-PICTURES, VECTORS = "pictures", "vectors"
-"""What exact copies are compared by."""
+PICTURES, VECTORS, BOTH = "pictures", "vectors", "pictures and vectors"
+"""What exact copies are compared by; BOTH: by vectors where a row has no picture."""
 
 _HASH_BYTES = 16
 
@@ -33,30 +34,32 @@ def content_codes(sides: Sequence[tuple[VectorTable, Content | None]]) -> tuple[
     """Number the contents of some tables: equal numbers iff exact copies, in one table or across them.
 
     Args:
-        sides: each table with its content; where one has none, all are compared by their vectors.
+        sides: each table with its content; where one has none of any row, all are compared by their vectors.
 
     Returns:
-        (int64 [N] of each table, PICTURES or VECTORS).
+        (int64 [N] of each table, PICTURES, VECTORS or BOTH).
 
     Raises:
         DataError: not one content a row, or vectors with numbers that are not finite.
     """
-    contents = [content for _, content in sides if content is not None]
-    by_pictures = len(contents) == len(sides)
+    contents: list[str | None] = []
     for table, content in sides:
         if content is not None and len(content) != table.num_rows:
             raise DataError("content", expected=f"one for each of {table.num_rows} rows", got=str(len(content)))
-    hashes = [_of_pictures(content) for content in contents] if by_pictures else [_of_vectors(t) for t, _ in sides]
-    both = np.concatenate(hashes)
-    order = np.lexsort((both[:, 1], both[:, 0]))
-    is_new = np.concatenate([[False], (np.diff(both[order], axis=0) != 0).any(axis=1)])
-    codes = np.empty(len(both), np.int64)
-    codes[order] = np.cumsum(is_new)
-    if by_pictures:
-        unknown = np.array([each is None for content in contents for each in content], bool)
-        codes[unknown] = len(both) + np.arange(int(unknown.sum()))
-    ends = np.cumsum([len(each) for each in hashes])[:-1]
-    return list(np.split(codes, ends)), PICTURES if by_pictures else VECTORS
+        contents += content if content is not None and any(content) else [None] * table.num_rows
+    unknown = np.array([content is None for content in contents], bool)
+    ends = np.cumsum([table.num_rows for table, _ in sides])[:-1]
+    if any(each.all() for each in np.split(unknown, ends)):
+        return np.split(_of_vectors(sides), ends), VECTORS
+    codes = _numbered(_hashes(b"" if content is None else content.encode() for content in contents))
+    if not unknown.any():
+        return np.split(codes, ends), PICTURES
+    vectors = _of_vectors(sides)
+    code_of = len(codes) + np.arange(len(codes))  # of each vector
+    seen, firsts = np.unique(vectors[~unknown], return_index=True)
+    code_of[seen] = codes[~unknown][firsts]
+    codes[unknown] = code_of[vectors[unknown]]
+    return np.split(codes, ends), BOTH
 
 
 def distinct_vectors(vectors: Vectors) -> tuple[Indices, Indices]:
@@ -73,13 +76,20 @@ def distinct_vectors(vectors: Vectors) -> tuple[Indices, Indices]:
     return firsts[order], place[numbers]
 
 
-def _of_pictures(content: Content) -> npt.NDArray[np.uint64]:
-    return _hashes(b"" if each is None else each.encode() for each in content)
-
-
-def _of_vectors(table: VectorTable) -> npt.NDArray[np.uint64]:
+def _of_vectors(sides: Sequence[tuple[VectorTable, object]]) -> Indices:
+    """int64 [N], of all tables: from 0, equal iff the vectors are."""
     zero = np.float32(0)  # -0 + 0 is 0
-    return np.concatenate([_hashes(map(bytes, batch.vectors + zero)) for batch in checked_batches(table)])
+    batches = (batch.vectors + zero for table, _ in sides for batch in checked_batches(table))
+    return _numbered(_hashes(bytes(vector) for vectors in batches for vector in vectors))
+
+
+def _numbered(hashes: npt.NDArray[np.uint64]) -> Indices:
+    """int64 [N] of uint64 [N, 2]: from 0, equal iff the hashes are."""
+    order = np.lexsort((hashes[:, 1], hashes[:, 0]))
+    is_new = np.concatenate([[False], (np.diff(hashes[order], axis=0) != 0).any(axis=1)])
+    codes = np.empty(len(hashes), np.int64)
+    codes[order] = np.cumsum(is_new)
+    return codes
 
 
 def _hashes(values: Iterable[bytes]) -> npt.NDArray[np.uint64]:

@@ -48,7 +48,7 @@ def _rank_of_ids(table: VectorTable) -> Indices:
     rank = np.arange(table.num_rows)
     ids = table.column("id") if "id" in table.schema.names else None
     if ids is not None:
-        if not pa.types.is_integer(ids.type):
+        if not pa.types.is_integer(ids.type) and not pa.types.is_floating(ids.type):
             ids = pa.chunked_array([pa.array(table.ids)])
         order = np.asarray(
             pc.sort_indices(pa.table({"id": ids, "row": rank}), [("id", "ascending"), ("row", "ascending")])

@@ -7,6 +7,7 @@ itself or by a copy of itself.
 Decisions a reader would question:
 - All labelled rows are in the answer, ranked, not the suspects alone: where to stop looking is the reader's choice.
 - A label of which no other picture is known cannot be judged. Such rows come last, without a confidence.
+- Where the planted errors do not stand out no label has a confidence: the ranking stays, for what little it knows.
 """
 
 from __future__ import annotations
@@ -33,6 +34,11 @@ from artifact.errors import DataError, UsageError
 from rows.vectors.lineage import table_distance
 from rows.vectors.table import VectorTable
 
+UNTOLD = (
+    "no label is suspected: errors planted among them hardly stand out, so these vectors cannot tell which are wrong"
+)
+"""Said where nothing is told of the labels of a table."""
+
 OUTPUT_COLUMNS = ("proposed", "confidence", "suspected", "copies_disagree")
 
 
@@ -44,11 +50,12 @@ class LabelErrors:
         rows: int64 [L], numbers of the labelled rows in the table, the most doubtful first.
         given: int64 [L], their classes, numbers into `classes`.
         proposed: int64 [L], the class that each may be instead; -1 where its label could not be judged.
-        confidence: float64 [L], probability that the label is wrong; NaN where it could not be judged.
+        confidence: float64 [L], probability that the label is wrong; NaN where it could not be judged, and of all where
+            `note` says so.
         disagreeing: bool [L], whether a row of the same vector carries another label.
         classes: labels as they stand in the table, in order of first appearance.
         num_rows, num_vectors: N, and how many different vectors the labelled rows have.
-        at_most: errors that there are at most, about; and `expected` the sum of all confidences.
+        by_planted: how many labels are wrong, about, were the errors like the planted ones; None with a `note`.
         recall: of the planted errors, the share that would be suspected.
         proposed_right: of the planted errors, the share whose class before would be proposed.
         planted: how many errors were planted.
@@ -65,7 +72,7 @@ class LabelErrors:
     classes: list[Any]
     num_rows: int
     num_vectors: int
-    at_most: float
+    by_planted: float | None
     recall: float
     proposed_right: float
     planted: int
@@ -80,14 +87,19 @@ class LabelErrors:
         return found
 
     @property
-    def expected(self) -> float:
-        """How many labels are wrong, by the sum of all confidences."""
-        return float(np.nansum(self.confidence))
+    def expected(self) -> float | None:
+        """How many labels are wrong, by the sum of all confidences; None with a `note`."""
+        return float(np.nansum(self.confidence)) if self.note is None else None
+
+    @property
+    def note(self) -> str | None:
+        """Why nothing is told of these labels: UNTOLD, or None."""
+        return UNTOLD if self.by_planted is None else None
 
     @property
     def num_unjudged(self) -> int:
         """Labels of which no other vector is known."""
-        return int(np.isnan(self.confidence).sum())
+        return int((self.proposed < 0).sum())
 
     def pairs(self) -> list[dict[str, Any]]:
         """{"given", "proposed", "suspected"} of suspected rows, the most frequent pair first."""
@@ -107,7 +119,7 @@ class LabelErrors:
         """{"class", "num_rows", "suspected", "expected", "proposed"} of every class, the worst first.
 
         `suspected` and `expected` count rows that carry the label and may be wrong, `proposed` suspects of other labels
-        that may belong here.
+        that may belong here. With a `note`, `expected` is None.
         """
         num = len(self.classes)
         sizes = np.bincount(self.given, minlength=num)
@@ -120,7 +132,7 @@ class LabelErrors:
                 "class": self.classes[code],
                 "num_rows": int(sizes[code]),
                 "suspected": int(suspected[code]),
-                "expected": float(expected[code]),
+                "expected": float(expected[code]) if self.note is None else None,
                 "proposed": int(gained[code]),
             }
             for code in order.tolist()
@@ -194,7 +206,7 @@ def write_label_errors(table: VectorTable, label: str, errors: LabelErrors, outp
     at: Any = pa.array(firsts[errors.proposed], mask=~is_judged)
     ours: dict[str, Any] = {
         "proposed": table.column(label).take(at),
-        "confidence": pa.array(errors.confidence.astype(np.float32), mask=~is_judged),
+        "confidence": pa.array(errors.confidence.astype(np.float32), mask=np.isnan(errors.confidence)),
         "suspected": pa.array(errors.suspected),
         "copies_disagree": pa.array(errors.disagreeing),
     }
@@ -219,7 +231,7 @@ def _ranked(
     proposed[judged.cases] = judged.proposed
     order = np.lexsort((-log_odds[of_row], -confidence[of_row]))  # NaN comes last
     case = of_row[order]
-    num_judged = int(np.isfinite(confidence[of_row]).sum())
+    num_judged = int((proposed[of_row] >= 0).sum())
     mix = judged.mix
     return {
         "rows": labelled[order],
@@ -228,7 +240,7 @@ def _ranked(
         "confidence": confidence[case],
         "disagreeing": disagreeing[case],
         "classes": classes,
-        "at_most": judged.share_wrong * num_judged,
+        "by_planted": None if judged.share_wrong is None else judged.share_wrong * num_judged,
         "recall": judged.planted_suspected,
         "proposed_right": float(mix.right[: len(PROPOSERS)].max()),
         "planted": mix.num_planted,

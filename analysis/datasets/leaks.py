@@ -24,7 +24,7 @@ from analysis.search.graph import row_index
 from artifact.arrays import Flags, Indices, Vectors
 from artifact.distances import DISTANCES
 from artifact.errors import DataError
-from rows.vectors.lineage import require_same_space, table_distance
+from rows.vectors.lineage import distance_of_two
 from rows.vectors.parts import require_not_input
 from rows.vectors.table import VectorTable
 
@@ -78,7 +78,8 @@ def find_leaks(
     Args:
         table: N rows.
         other: M rows of the same space.
-        threshold, share, distance, seed: as find_duplicates has them; the share is one of the other set's rows.
+        threshold, share, seed: as find_duplicates has them; the share is one of the other set's rows.
+        distance: for vectors without lineage; beside a lineage it vouches for the table that has none.
         content: of the pictures of both; None: exact copies are equal vectors.
         report: called with (rows of the other looked up, rows of it).
 
@@ -86,8 +87,7 @@ def find_leaks(
         SpaceError: vectors of two spaces. UsageError, DataError: as find_duplicates, and vectors of another length.
     """
     table, other = VectorTable.of(table), VectorTable.of(other)
-    require_same_space(table.lineage, other.lineage, names=(table.source, other.source))
-    distance = table_distance(table.lineage, distance, where=table.source)
+    distance = distance_of_two(table.lineage, other.lineage, distance, names=(table.source, other.source))
     if table.dim != other.dim:
         raise DataError(
             "vectors", expected=f"{table.dim} numbers, as {table.source} has", got=str(other.dim), where=other.source
@@ -134,7 +134,7 @@ def write_leaks(table: VectorTable, other: VectorTable, found: Leaks, output: st
     Returns, Raises: as analysis.datasets.duplicates.write_duplicates.
     """
     require_not_input(output, table.source)
-    ids: Any = rows_with_ids(table)["id"]
+    ids: Any = rows_with_ids(table, [])["id"]
     at = pa.array(found.rows, mask=found.keep)
     ours: dict[str, Any] = {
         "nearest": ids.take(at),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.neighbours.checks import require_near
 from analysis.neighbours.faiss_library import load_faiss
 from artifact.arrays import Indices, Numbers, Vectors
 
@@ -103,7 +104,11 @@ class LocalOutliers:
 
 
 def _whitened(vectors: Vectors, centre: Vectors, whitening: Vectors) -> Vectors:
-    return np.asarray((vectors - centre) @ whitening, np.float32)
+    """Raises DataError where whitening makes single rows so large that squared distances are infinite in float32."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        whitened = np.asarray((vectors - centre) @ whitening, np.float32)
+    require_near(whitened)
+    return whitened
 
 
 def _whitening(vectors: Vectors) -> tuple[Vectors, Vectors]:

@@ -1,6 +1,7 @@
 """Outliers: rows that are unlike the rest of their set, ranked by how far they stand out.
 
-The measure is the larger of two. In each the median row has 0, and 1 is where the furthest tenth of the rows begins:
+The measure is the larger of two, each in units in which the median row has 0 and 1 is where the furthest tenth of the
+rows begins, and then in such units again, for the larger of two has others:
 - apart: how far a row is from its k-th nearest rows, and how much further than those are from theirs (the local outlier
   factor), the mean of both over many k, as logarithms in robust deviations. Distances are of whitened vectors.
 - remote: how far a row is from the ten nearest landmarks. Landmarks are rows so spread out that each stands for all
@@ -35,6 +36,7 @@ from analysis.datasets.landmarks import Landmarks
 from analysis.datasets.local_outliers import LocalOutliers
 from analysis.datasets.output_columns import write_with_columns
 from analysis.neighbours.batches import checked_batches, checked_rows
+from analysis.neighbours.checks import require_near
 from analysis.neighbours.nearest import prepare
 from analysis.neighbours.samples import check_seed, sample_rows
 from artifact.arrays import Indices, Numbers
@@ -66,7 +68,7 @@ class Outliers:
     Attributes:
         scores: float64 [N], see MEASURE; the median row has about 0.
         order: int64 [N], the row that stands out most first, the lower row first of equals.
-        apart, remote: float64 [N], the two measures that the score is the larger of.
+        apart, remote: float64 [N], the two measures that the larger is taken of, each in units of its own.
         class_scores: float64 [N] where labels were given: see analysis.datasets.class_outliers; NaN where not known.
         distance: a name in artifact.distances.DISTANCES.
         references: rows that every row was compared with.
@@ -91,7 +93,7 @@ class Outliers:
     def class_order(self) -> Indices:
         """The rows that stand out of their class, most first; those of which it is not known are left out."""
         assert self.class_scores is not None
-        known = np.flatnonzero(np.isfinite(self.class_scores))
+        known = np.flatnonzero(~np.isnan(self.class_scores))
         return known[np.argsort(-self.class_scores[known], kind="stable")]
 
 
@@ -114,7 +116,7 @@ def find_outliers(
 
     Raises:
         UsageError: no distance known, a negative seed. DataError: fewer than MIN_ROWS rows, numbers that are not
-            finite, no such column.
+            finite or so large that squared distances are not, no such column.
     """
     table = VectorTable.of(table)
     distance = table_distance(table.lineage, distance, where=table.source)
@@ -127,18 +129,20 @@ def find_outliers(
     own = sample_rows(table.num_rows, REFERENCES, rng)
     origin = np.zeros(table.dim, np.float32)
     references = prepare(checked_rows(table, own), distance, origin)
+    require_near(references)
     local, landmarks = LocalOutliers.of(references, own), Landmarks.of(references, rng)
     apart = np.empty((table.num_rows, local.num_columns), np.float32)
     remote = np.empty(table.num_rows, np.float32)
     for batch in checked_batches(table):
         vectors = prepare(batch.vectors, distance, origin)
+        require_near(vectors)
         part = slice(batch.first_row, batch.first_row + len(batch))
         apart[part] = local.measures(vectors, batch.first_row)
         remote[part] = landmarks.distances(vectors)
         if report is not None:
             report(part.stop, table.num_rows)
     both = _above_median(np.mean([_deviations(column) for column in apart.T], axis=0)), _above_median(remote)
-    scores = np.maximum(*both)
+    scores = _above_median(np.maximum(*both))
     class_scores = None
     if labels is not None:
         class_scores = outliers_of_classes(table, labels, local.whitened, distance=distance, seed=seed)
@@ -167,7 +171,7 @@ def write_outliers(table: VectorTable, found: Outliers, output: str | Path) -> l
     """
     ours: dict[str, Any] = {"outlier": pa.array(found.scores.astype(np.float32)), "rank": pa.array(found.ranks)}
     if found.class_scores is not None:
-        unknown = ~np.isfinite(found.class_scores)
+        unknown = np.isnan(found.class_scores)
         ours["class_outlier"] = pa.array(found.class_scores.astype(np.float32), mask=unknown)
     return write_with_columns(table, ours, output)
 
@@ -182,7 +186,10 @@ def _deviations(values: npt.NDArray[np.floating]) -> Numbers:
 
 
 def _above_median(values: npt.NDArray[np.floating]) -> Numbers:
-    """float64 [N]: 0 at the median, 1 where the furthest tenth begins; 0 where all are equal."""
+    """float64 [N]: 0 at the median, 1 where the furthest tenth begins; 0 where all are equal.
+
+    Where nine in ten are hardly above the median, 1 is a fifth of the mean deviation.
+    """
     wide = values.astype(np.float64)
     wide -= np.median(wide)
     unit = max(float(np.quantile(wide, 1 - TENTH)), _SMALLEST_SHARE * float(np.abs(wide).mean()))

@@ -26,7 +26,7 @@ from analysis.neighbours.labels import has_label
 from analysis.neighbours.samples import check_seed, sample_rows
 from artifact.arrays import Flags, Indices, Vectors
 from artifact.errors import DataError, UsageError
-from rows.vectors.lineage import require_same_space, table_distance
+from rows.vectors.lineage import distance_of_two, table_distance
 from rows.vectors.table import VectorTable
 
 METHODS: dict[str, Callable[[Pool, int], Indices]] = {
@@ -84,7 +84,7 @@ def select_rows(
         method: one of METHODS.
         label: a column of the table; rows where it is not null, empty or NaN are labelled already.
         labelled: another table, all rows of which are labelled already.
-        distance: for vectors without lineage.
+        distance: for vectors without lineage; beside a lineage it vouches for the table that has none.
         seed: of the sample that is chosen from where the table is large, and of the one that coverage is told of.
 
     Raises:
@@ -99,10 +99,10 @@ def select_rows(
     check_seed(seed)
     table = VectorTable.of(table)
     others = None if labelled is None else VectorTable.of(labelled)
-    if others is not None:
-        names = (table.source, others.source)
-        require_same_space(table.lineage, others.lineage, names=names, vouched=distance is not None)
-    distance = table_distance(table.lineage, distance, where=table.source)
+    if others is None:
+        distance = table_distance(table.lineage, distance, where=table.source)
+    else:
+        distance = distance_of_two(table.lineage, others.lineage, distance, names=(table.source, others.source))
     is_labelled = _labelled_rows(table, label)
     pool, candidates = _pool(table, others, is_labelled, distance, seed)
     if not len(candidates):

@@ -8,11 +8,10 @@ asked whether there is a difference at all, this one's variance is that of the r
 from __future__ import annotations
 
 import math
-from statistics import NormalDist
 
 import numpy as np
 
-from analysis.measures.intervals import CONFIDENCE
+from analysis.measures.intervals import ALPHA, normal_limit
 from artifact.arrays import Numbers
 from artifact.errors import UsageError
 
@@ -30,7 +29,7 @@ def area_under_curve(low: Numbers, high: Numbers) -> float:
     return float(below.sum(dtype=np.float64) / (2.0 * len(low) * len(high)))
 
 
-def auc_interval(auc: float, num_low: float, num_high: float, *, confidence: float = CONFIDENCE) -> tuple[float, float]:
+def auc_interval(auc: float, num_low: float, num_high: float, *, alpha: float = ALPHA) -> tuple[float, float]:
     """Confidence interval of an area under the curve.
 
     R. Newcombe, "Confidence intervals for an effect size measure based on the Mann-Whitney statistic", part 2 (2006),
@@ -41,7 +40,7 @@ def auc_interval(auc: float, num_low: float, num_high: float, *, confidence: flo
     """
     if not 0.0 <= auc <= 1.0 or min(num_low, num_high) < 1:
         raise UsageError("area", expected="one in [0, 1] of two samples", got=f"{auc} of {num_low} and {num_high}")
-    limit = NormalDist().inv_cdf(0.5 + confidence / 2)
+    limit = normal_limit(alpha)
     half = (num_low + num_high) / 2 - 1
 
     def too_far(area: float) -> bool:

@@ -11,6 +11,7 @@ Decisions a reader would question:
 from __future__ import annotations
 
 import math
+import sys
 from statistics import NormalDist
 
 import numpy as np
@@ -21,8 +22,10 @@ from artifact.errors import UsageError
 
 MIN_CLASSES = 5
 
-CONFIDENCE = 0.95
-"""Of every interval: it holds the truth in so many of a hundred cases."""
+ALPHA = 0.05
+"""Of every interval: how often it leaves the truth out."""
+
+CONFIDENCE = 1 - ALPHA
 
 _MOST_INFORMATION = 10.0
 """A number counts as this many yes-or-no answers at most: a sample that saw no failure has not proven that none is."""
@@ -58,24 +61,32 @@ def mean_interval(values: Numbers, *, population: int | None = None) -> tuple[fl
     return score_interval(mean, effective)
 
 
-def score_interval(mean: float, size: float, *, confidence: float = CONFIDENCE) -> tuple[float, float]:
+def normal_limit(alpha: float) -> float:
+    """What the size of a standard normal number exceeds with probability alpha, in (0, 1].
+
+    From the tail: 1 - alpha is 1 where alpha is below 1e-16, which that of one interval among many may well be.
+    """
+    return -NormalDist().inv_cdf(max(alpha / 2, sys.float_info.min))
+
+
+def score_interval(mean: float, size: float, *, alpha: float = ALPHA) -> tuple[float, float]:
     """Wilson's interval of a share in [0, 1] of so many yes-or-no answers, more than none."""
-    squared = NormalDist().inv_cdf(0.5 + confidence / 2) ** 2
+    squared = normal_limit(alpha) ** 2
     middle = (mean + squared / (2 * size)) / (1 + squared / size)
     half = math.sqrt(squared * (mean * (1.0 - mean) / size + squared / (4 * size**2))) / (1 + squared / size)
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def difference_interval(
-    first: float, num_first: float, second: float, num_second: float, *, confidence: float = CONFIDENCE
+    first: float, num_first: float, second: float, num_second: float, *, alpha: float = ALPHA
 ) -> tuple[float, float]:
     """Confidence interval of first - second, shares in [0, 1] of so many yes-or-no answers of two samples.
 
     R. Newcombe, "Interval estimation for the difference between independent proportions" (1998), method 10: the score
     intervals of both shares, put together.
     """
-    first_low, first_high = score_interval(first, num_first, confidence=confidence)
-    second_low, second_high = score_interval(second, num_second, confidence=confidence)
+    first_low, first_high = score_interval(first, num_first, alpha=alpha)
+    second_low, second_high = score_interval(second, num_second, alpha=alpha)
     middle = first - second
     low = middle - math.hypot(first - first_low, second_high - second)
     high = middle + math.hypot(first_high - first, second - second_low)

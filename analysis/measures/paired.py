@@ -10,9 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import NormalDist
 
-from analysis.measures.intervals import CONFIDENCE
+from analysis.measures.intervals import ALPHA, normal_limit
 from analysis.measures.ranking import rank_within
 from analysis.neighbours.labels import Labels, label_codes
 from artifact.arrays import Vectors
@@ -86,7 +85,7 @@ def paired_interval(only_first: int, only_second: int, total: int) -> tuple[floa
     """
     if min(only_first, only_second) < 0 or total < 1 or only_first + only_second > total:
         raise UsageError("counts", expected="two that fit in the total", got=f"{only_first}, {only_second} of {total}")
-    limit = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
+    limit = normal_limit(ALPHA)
     middle = (only_first - only_second) / total
 
     def score(difference: float) -> float:

@@ -40,7 +40,7 @@ def checked_matrix(table: VectorTable) -> Vectors:
 
 def require_columns(table: VectorTable, names: Sequence[str] | None) -> None:
     """Raise DataError where a table lacks one of these columns, `id` apart, or holds vectors in it."""
-    fields = [field.name for field in table.other_fields]
+    fields = [field.name for field in table.fields_beside]
     for name in names or ():
         if name not in fields and name != "id":
             if name in table.columns:
@@ -49,7 +49,7 @@ def require_columns(table: VectorTable, names: Sequence[str] | None) -> None:
 
 
 def rows_with_ids(table: VectorTable, columns: Sequence[str] | None = None) -> pa.Table:
-    """`id` (row numbers as text where the table has none) and the columns asked for; None: all that hold no vectors."""
+    """`id` (row numbers as text where the table has none) and the columns asked for; None: VectorTable.other_fields."""
     copied = table.copied(columns if columns is None else ["id", *columns])
     if "id" in copied.schema.names:
         return copied

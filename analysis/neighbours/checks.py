@@ -20,6 +20,18 @@ def check_vectors(vectors: npt.ArrayLike, name: str = "vectors") -> Vectors:
     return array
 
 
+def require_near(vectors: Vectors) -> None:
+    """Raise DataError where squared distances of such vectors, or of them less their mean, could overflow float32."""
+    with np.errstate(over="ignore"):
+        squares = np.einsum("ij,ij->i", vectors, vectors)
+    if not (squares < np.finfo(np.float32).max / 16).all():  # less their mean twice as long, and twice that apart
+        raise too_far()
+
+
+def too_far() -> DataError:
+    return DataError("vectors", expected="squared distances within float32", got="larger ones")
+
+
 def check_dims(queries: Vectors, references: Vectors) -> None:
     """Raise DataError unless both have the same n."""
     if queries.shape[1] != references.shape[1]:

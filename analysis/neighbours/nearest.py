@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.neighbours.checks import check_vectors
+from analysis.neighbours.checks import check_vectors, too_far
 from analysis.neighbours.faiss_library import load_faiss
 from analysis.neighbours.pairwise import distance_chunks
 from artifact.arrays import Indices, Vectors
@@ -182,5 +182,5 @@ def _candidates(index: Any, queries: Vectors, wanted: int, needed: int) -> Indic
         _, rows[short] = search(queries[short], wanted, params=parameters)
         short = short[rows[short, needed - 1] < 0]
     if short.size:  # faiss finds nothing at an infinite distance
-        raise DataError("vectors", expected="squared distances within float32", got="larger ones")
+        raise too_far()
     return rows

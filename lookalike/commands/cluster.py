@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lookalike.commands.options import COLUMN, DISTANCE, JSON, VECTORS
-from lookalike.commands.tables import ColumnsFrom, left_out_facts, open_vectors, require_no_input
+from lookalike.commands.tables import ColumnsFrom, left_out_facts, open_vectors, require_own_files
 
 
 def cluster(
@@ -25,7 +25,7 @@ def cluster(
     from analysis.clusters.table_clusters import cluster_table
     from lookalike.results.clusters import print_clusters
 
-    require_no_input(output, vectors, columns_from)
+    require_own_files({"--output": output}, reads=(vectors, columns_from))
     table = open_vectors(vectors, column, columns_from=columns_from)
     clusters = cluster_table(table, k, output, seed=seed, distance=distance)
     print_clusters(clusters, output, as_json=as_json, more=left_out_facts(table))

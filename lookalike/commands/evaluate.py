@@ -52,10 +52,10 @@ def evaluate(
         from analysis.evaluation.tuple_tables import evaluate_tuples, open_tuples
 
         table = open_tuples(vectors, columns_from=columns_from).cut(dims)
-        tell(table)
+        tell(table, copies=False)
         facts = evaluate_tuples(table)
     else:
-        table = open_vectors(vectors, column, columns_from=columns_from, dims=dims)
+        table = open_vectors(vectors, column, columns_from=columns_from, dims=dims, copies=False)
         facts = measure(
             table,
             label,

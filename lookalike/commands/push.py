@@ -30,7 +30,7 @@ def push(
     from rows.stores.push import push as push_table
 
     require_store(url)
-    table = open_vectors(vectors, column, columns_from=columns_from)
+    table = open_vectors(vectors, column, columns_from=columns_from, copies=False)
     with EventProgress() as progress:
         result = push_table(
             table,

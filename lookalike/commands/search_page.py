@@ -37,12 +37,13 @@ def write_page(
     """
     from lookalike import console
     from pages.gallery import MAX_QUERIES, thumbnail, write_search_gallery
+    from rows.ids import id_as_text
 
     of_index = images or index.images
     of_queries = queries.named or images
     asked = _Asked(limits=limits, read_timeout_s=read_timeout_s)
     for row in (row for rows in found[:MAX_QUERIES] for row in rows):
-        asked.add(of_index, str(row["id"]))
+        asked.add(of_index, id_as_text(row["id"]))
     ids = list(first.ids[:MAX_QUERIES])
     if not first.images and not queries.parts:
         for each in ids:
@@ -124,6 +125,7 @@ class _Asked:
             return -1
         for number, each in enumerate(self._tables):
             if each.is_same(named):
+                self._tables[number] = each.also_of(named)
                 return number
         self._tables.append(named)
         return len(self._tables) - 1

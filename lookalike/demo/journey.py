@@ -5,7 +5,6 @@ Each step runs the command that is printed, as a process of its own, so the prin
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +107,7 @@ def _journey(data: DataSet, output: Path, steps: Steps) -> dict[str, Any]:
     with steps.step("explore", "9. A page to look around in"):
         steps.run("explore", vectors, "--title", f"held-out {data.name}", "--output", output / "explorer.html")
     summary["seconds"] = steps.seconds
-    write_atomically(output / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
+    write_atomically(output / "summary.json", (console.json_text(summary) + "\n").encode())
     _print_summary(summary, output, data.unseen, titles)
     return summary
 

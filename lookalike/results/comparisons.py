@@ -79,6 +79,7 @@ def _odd(facts: Mapping[str, Any]) -> list[str]:
         found.append(f"so few vectors cannot give a p-value below {least}, and the level is {alpha}")
     if facts["auc"] is None:
         found.append("too few different vectors in a set to learn from: p_other is empty, neighbours_other is not")
+    found += _odd_classes(facts)
     for name, each in (("A", facts["a"]), ("B", facts["b"])):
         if each["counted"] < each["rows"]:
             copies = each["rows"] - each["counted"]
@@ -86,6 +87,22 @@ def _odd(facts: Mapping[str, Any]) -> list[str]:
                 f"{name}: {copies} of {each['rows']} rows are copies of another and do not count (one vector is there "
                 f"{each['most_copied']} times); --every-row counts them"
             )
+    return found
+
+
+def _odd_classes(facts: Mapping[str, Any]) -> list[str]:
+    least = [each["least_p_value"] for each in facts["classes"] or () if each["least_p_value"] is not None]
+    found = []
+    if facts["untested_classes"]:
+        found.append(
+            f"the p-values of classes are those of the {len(least):,} with most rows; {facts['untested_classes']:,} "
+            "more have rows enough, but so many tests would take too long"
+        )
+    if least and min(least) > facts["alpha"]:
+        shown, alpha = console.show(min(least)), console.show(facts["alpha"])
+        found.append(
+            f"no class can get a p-value below {shown}, corrected for {len(least):,} of them, and the level is {alpha}"
+        )
     return found
 
 

@@ -60,6 +60,7 @@ def page_of_label_errors(
             "num_rows": len(errors.rows),
             "num_suspected": int(errors.suspected.sum()),
             "expected": errors.expected,
+            "note": errors.note,
             "planted": errors.planted,
             "planted_suspected": errors.recall,
             "proposed_right": errors.proposed_right,

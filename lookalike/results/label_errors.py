@@ -49,8 +49,9 @@ def print_label_errors(
         "num_classes": len(errors.classes),
         "num_unjudged": errors.num_unjudged,
         "suspected": int(errors.suspected.sum()),
-        "expected": round(errors.expected, 1),
-        "at_most": round(errors.at_most, 1),
+        "expected": _rounded(errors.expected),
+        "by_planted": _rounded(errors.by_planted),
+        "note": errors.note,
         "copies_disagree": int(errors.disagreeing.sum()),
         "planted": errors.planted,
         "planted_suspected": errors.recall,
@@ -68,15 +69,22 @@ def print_label_errors(
         console.print_table(list(suspects[0]), [list(row.values()) for row in suspects])
         left = facts["suspected"] - len(suspects)
         sys.stdout.write(f"and {left:,} more\n\n" if left else "\n")
+    if pairs:
         _print_first(pairs, _PAIRS, "pairs")
         _print_first([row for row in classes if row["suspected"]], _CLASSES, "classes")
     shown = facts | {
         "planted_suspected": f"{errors.recall:.1%} of {errors.planted:,} errors planted to see what is found",
         "proposed_right": f"{errors.proposed_right:.1%} of them",
     }
+    if errors.note is not None:
+        shown |= {"planted_suspected": None, "proposed_right": None, "note": None}
     console.print_facts("labels", {name: value for name, value in shown.items() if value != 0})
-    if not suspects:
-        console.note("no label is more likely wrong than right")
+    if not facts["suspected"]:
+        console.note(errors.note or "no label is more likely wrong than right")
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)
 
 
 def _print_first(rows: Sequence[dict[str, Any]], most: int, what: str) -> None:

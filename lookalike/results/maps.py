@@ -10,13 +10,13 @@ from typing import Any
 import pyarrow as pa
 
 from analysis.datasets.maps.layout import Layout
-from artifact.images.image_error import ImageError
 from artifact.listing import listed
 from lookalike import console
 from pages.colouring import by_column, plain
 from pages.map import PICTURE_PX, Map, picture_rows
 from pages.scatter import MAX_CIRCLES
 from rows.pictures.joined import Pictures
+from rows.pictures.some_rows import thumbnails_of
 
 
 def print_map(layout: Layout, outputs: Sequence[Path], *, left_out: dict[str, Any], as_json: bool) -> None:
@@ -63,11 +63,11 @@ def map_of(
 def with_pictures(drawn: Map, pictures: Pictures, *, say: Callable[[str], None]) -> Map:
     """The same map with the pictures of the rows that have room for theirs; those that cannot be read are told."""
     found, bad = {}, []
-    for row in picture_rows(drawn).tolist():
-        try:
-            found[row] = pictures.thumbnail(row, PICTURE_PX).pixels
-        except ImageError as error:
-            bad.append(str(error))
+    for row, small in thumbnails_of(pictures, picture_rows(drawn).tolist(), PICTURE_PX):
+        if isinstance(small, str):
+            bad.append(small)
+        else:
+            found[row] = small.pixels
     if bad:
         say(f"{len(bad):,} of {len(bad) + len(found):,} pictures are not drawn: {listed(sorted(set(bad)), limit=3)}")
     return replace(drawn, pictures=found)

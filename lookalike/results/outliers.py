@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -72,7 +73,7 @@ def _row(found: Outliers, table: VectorTable, labels: Sequence[Any] | None, row:
     }
     if labels is not None and found.class_scores is not None:
         value = float(found.class_scores[row])
-        facts |= {"label": labels[row], "class_outlier": None if value != value else value}
+        facts |= {"label": labels[row], "class_outlier": None if math.isnan(value) else value}
     return facts
 
 

@@ -1,4 +1,4 @@
-"""Columns of ours in the file of a table's rows, as they are told."""
+"""Columns of the table that are not in the file of its rows, as they are told."""
 
 from __future__ import annotations
 
@@ -11,3 +11,9 @@ def tell_replaced(names: Sequence[str]) -> None:
     """Note columns of the table that gave way to ours."""
     if names:
         console.note(f"in the output {', '.join(names)} stand for ours and not for the table's columns of these names")
+
+
+def tell_unlike(names: Sequence[str]) -> None:
+    """Note columns of two tables that one file cannot hold."""
+    if names:
+        console.note(f"the output is without {', '.join(names)}: no type holds what the two tables have there")

@@ -15,9 +15,8 @@ import pyarrow as pa
 
 from artifact.errors import UsageError
 from rows.pictures.thumbnail import require_px
-from rows.pictures.written import THUMBNAILS
 from rows.tables import ImageTable
-from rows.vectors.named_images import ID_COLUMN
+from rows.vectors.named_images import ID_COLUMN, THUMBNAILS
 from serving.client.scorer import Scorer
 from serving.jobs.loss_column import LossColumn
 from serving.jobs.part_scoring import part_schema

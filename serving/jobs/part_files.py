@@ -19,7 +19,8 @@ import pyarrow as pa
 
 from artifact.atomic import sync_folder
 from artifact.errors import OutputError
-from rows.pictures.written import THUMBNAILS, thumbnails_file, write_thumbnails
+from rows.pictures.written import thumbnails_file, write_thumbnails
+from rows.vectors.named_images import THUMBNAILS
 from rows.vectors.parts import write_part
 from serving.jobs.part_scoring import ScoredPart
 

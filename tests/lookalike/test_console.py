@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import math
+
+import numpy as np
 import pytest
 
 from lookalike import console
 from lookalike.cli import main
+from lookalike.results.answers import JsonAnswers
 
 HOSTILE = "a\nb\x1b[2J\u202e[red]"
 SHOWN = "a b\\x1b[2J\\u202e[red]"
@@ -31,3 +36,16 @@ def test_refusals_of_the_command_are_printable(capsys: pytest.CaptureFixture[str
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert lines[0].isprintable()
+
+
+def test_numbers_that_are_not_finite_are_null_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """JSON has no word for them, so readers other than Python's refuse the whole document; depth is no matter."""
+    odd = {"a": math.nan, "b": [1.5, (math.inf, {"c": -math.inf})], "d": "NaN", "e": np.float64("nan"), 7: None}
+    expected = {"a": None, "b": [1.5, [None, {"c": None}]], "d": "NaN", "e": None, "7": None}
+    console.print_json(odd)
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == expected
+    answers = JsonAnswers()
+    answers.add(["q"], [[odd]])
+    answers.end()
+    found = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert found == [{"query": "q", "neighbours": [expected]}]

@@ -107,7 +107,7 @@ def serving(
         server = stack.enter_context(page_server(0, report=reports.append))
         scorer = stack.enter_context(open_scorer("tiny", repository=folder / "models")) if has_model else None
         options: dict[str, Any] = {"label": "label", "findings": ("duplicates", "outliers", "labels", "comparison")}
-        served, _ = open_served(opened, Wanted(**options | wanted), scorer=scorer, limits=limits)
+        served, _ = open_served(opened, Wanted(limits=limits, **options | wanted), scorer=scorer)
         token = new_token()
         server.start(explorer_app(served.answers(), token, report=reports.append))
         yield Asked(server.port, token, opened[0])

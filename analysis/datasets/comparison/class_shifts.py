@@ -3,8 +3,7 @@
 Decisions a reader would question:
 - A class that looks different is told by the same test as the sets, within the class, and how far by the distance of
   its two means over its own spread: 0 is no shift, 1 as far as a picture of the class usually is from its mean.
-- p-values are corrected by Holm's rule over the classes that were tested. With many classes so few relabellings as the
-  sets get could never reach the level, so there are more of them, on fewer rows of each class.
+- Of many classes only those with most rows have a p-value: see class_tests.py. How far one has moved is told of all.
 """
 
 from __future__ import annotations
@@ -16,25 +15,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from analysis.datasets.comparison.difference_test import SCALES, difference_test
-from analysis.datasets.comparison.landmarks import choose_landmarks
+from analysis.datasets.comparison.class_tests import ClassTest, run_class_tests
 from analysis.datasets.comparison.two_sets import TwoSets
 from analysis.measures.intervals import difference_interval
 from analysis.neighbours.labels import has_label, label_codes
-from analysis.neighbours.samples import sample_rows
 from artifact.arrays import Indices, Vectors
 from artifact.errors import DataError
 from rows.vectors.table import VectorTable
 
 MIN_ROWS = 5
 """Of a class in each set, so that its shift is tested."""
-
-_LANDMARKS = 256
-_MOST_ROWS, _LEAST_ROWS = 1000, 50
-_PRODUCTS = 10**11
-"""Of all tests of classes together: some five seconds of two cores."""
-
-_RELABELLINGS_PER_CLASS = 40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +38,8 @@ class ClassShift:
         difference, low, high: share_b - share_a, and its interval, which holds for all classes at once.
         shift: distance of the means of both sets over the spread of the class, less what chance alone gives, not below
             0; None where a set has fewer than MIN_ROWS, or the class has no spread.
-        p_value: of the shift, corrected for all classes; None where it was not tested.
+        p_value: of the shift, corrected for all classes that were tested; None where it was not.
+        least_p_value: the least that it could have been, with these rows, so many relabellings and so many classes.
     """
 
     name: str
@@ -61,6 +52,12 @@ class ClassShift:
     high: float
     shift: float | None
     p_value: float | None
+    least_p_value: float | None
+
+    @property
+    def is_left_untested(self) -> bool:
+        """Whether it has rows enough, and there was no time for its test."""
+        return self.p_value is None and min(self.count_a, self.count_b) >= MIN_ROWS
 
     def facts(self) -> dict[str, Any]:
         """For JSON."""
@@ -102,41 +99,33 @@ def _name(value: Any) -> str | None:
 
 
 def class_shifts(
-    sets: TwoSets, codes: Indices, names: list[str], *, confidence: float, count: int, seed: int
+    sets: TwoSets, codes: Indices, names: list[str], *, alpha: float, count: int, seed: int
 ) -> list[ClassShift]:
     """Shares and shifts of all classes, the most different first: by shift, then by share.
 
     Args:
         codes: int64 [N], the class of each row, or -1.
         names: of the classes.
-        confidence: of all intervals together, in (0, 1).
+        alpha: level of the tests, and how often any of the intervals may leave the truth out, in (0, 1).
         count: relabellings of a test, at least.
     """
     members = [np.flatnonzero(sets.counted & (sets.is_b == side) & (codes >= 0)) for side in (False, True)]
     counts = [np.bincount(codes[rows], minlength=len(names)) for rows in members]
     totals = [max(1, len(rows)) for rows in members]
-    tested = np.flatnonzero((counts[0] >= MIN_ROWS) & (counts[1] >= MIN_ROWS)).tolist()
-    count = max(count, _RELABELLINGS_PER_CLASS * len(tested))
-    most = _PRODUCTS // (2 * len(SCALES) * _LANDMARKS * count * max(1, len(tested)))
-    most = min(_MOST_ROWS, max(_LEAST_ROWS, most))
     members = [rows[np.argsort(codes[rows], kind="stable")] for rows in members]
     starts = [np.cumsum(each) - each for each in counts]
-    shifts: dict[int, float | None] = {}
-    p_values: dict[int, float] = {}
-    for code in tested:
-        rows_a, rows_b = (
-            members[side][starts[side][code] : starts[side][code] + counts[side][code]] for side in (0, 1)
-        )
-        shifts[code] = _shift(sets.vectors[rows_a], sets.vectors[rows_b])
-        rng = np.random.default_rng([seed, code])
-        p_values[code] = _p_value(sets, np.sort(rows_a), np.sort(rows_b), most, count, rng)
-    corrected = _holm(p_values)
-    single = 1 - (1 - confidence) / max(1, len(names))
+    rows_of: dict[int, tuple[Indices, Indices]] = {}
+    for code in np.flatnonzero((counts[0] >= MIN_ROWS) & (counts[1] >= MIN_ROWS)).tolist():
+        of_a, of_b = (members[side][starts[side][code] : starts[side][code] + counts[side][code]] for side in (0, 1))
+        rows_of[code] = of_a, of_b
+    shifts = {code: _shift(*(sets.vectors[rows] for rows in both)) for code, both in rows_of.items()}
+    tests = run_class_tests(sets, rows_of, alpha=alpha, count=count, seed=seed)
     found = []
     for code, name in enumerate(names):
         count_a, count_b = int(counts[0][code]), int(counts[1][code])
         share_a, share_b = count_a / totals[0], count_b / totals[1]
-        low, high = difference_interval(share_b, totals[1], share_a, totals[0], confidence=single)
+        low, high = difference_interval(share_b, totals[1], share_a, totals[0], alpha=alpha / len(names))
+        test = tests.get(code, ClassTest())
         found.append(
             ClassShift(
                 name=name,
@@ -148,7 +137,8 @@ def class_shifts(
                 low=low,
                 high=high,
                 shift=shifts.get(code),
-                p_value=corrected.get(code),
+                p_value=test.p_value,
+                least_p_value=test.least_p_value,
             )
         )
     return sorted(found, key=_most_different)
@@ -169,24 +159,3 @@ def _shift(of_a: Vectors, of_b: Vectors) -> float | None:
     squared = float(np.square(means[0] - means[1]).sum()) - spreads[0] / len(of_a) - spreads[1] / len(of_b)
     spread = (spreads[0] * (len(of_a) - 1) + spreads[1] * (len(of_b) - 1)) / (len(of_a) + len(of_b) - 2)
     return None if spread <= 0 else math.sqrt(max(0.0, squared) / spread)
-
-
-def _p_value(sets: TwoSets, rows_a: Indices, rows_b: Indices, most: int, count: int, rng: np.random.Generator) -> float:
-    """Of the difference within a class, on `most` rows of each set at most."""
-    rows_a, rows_b = (rows[sample_rows(len(rows), most, rng)] for rows in (rows_a, rows_b))
-    units = np.unique(sets.units[np.concatenate([rows_a, rows_b])])
-    if len(units) < 2:
-        return 1.0
-    vectors = sets.unit_vectors(units)
-    in_a, in_b = (np.isin(units, sets.units[rows]) for rows in (rows_a, rows_b))
-    landmarks = choose_landmarks(vectors, rng, count=_LANDMARKS, all_up_to=_LANDMARKS)
-    return difference_test(vectors.__getitem__, in_a, in_b, landmarks=landmarks, count=count, rng=rng).p_value
-
-
-def _holm(p_values: dict[int, float]) -> dict[int, float]:
-    """S. Holm, "A simple sequentially rejective multiple test procedure" (1979)."""
-    corrected, largest = {}, 0.0
-    for place, (code, value) in enumerate(sorted(p_values.items(), key=lambda item: (item[1], item[0]))):
-        largest = max(largest, min(1.0, value * (len(p_values) - place)))
-        corrected[code] = largest
-    return corrected

@@ -1,4 +1,4 @@
-"""Two tables of vectors compared: one answer with all figures, and a file with what is known of every row.
+"""Two tables of vectors compared: one answer with all figures. rows_of_both.py writes what is known of every row.
 
 Decision a reader would question: nothing here reads the labels but the part on classes. Whether the sets differ, in
 which pictures and where is asked of the vectors alone, so train and production can be compared before anybody labelled
@@ -8,10 +8,8 @@ the second.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from analysis.datasets.comparison.class_shifts import class_shifts, read_labels
 from analysis.datasets.comparison.comparison import Comparison
@@ -20,13 +18,11 @@ from analysis.datasets.comparison.domain_classifier import classify_domains
 from analysis.datasets.comparison.landmarks import landmarks_of
 from analysis.datasets.comparison.neighbour_shares import neighbour_shares
 from analysis.datasets.comparison.regions import find_regions, region_shares
-from analysis.datasets.comparison.rows_of_both import write_rows
 from analysis.datasets.comparison.two_sets import TwoSets, join_sets
 from analysis.neighbours.samples import check_seed
 from artifact.arrays import Indices, Numbers
 from artifact.errors import UsageError
-from rows.vectors.lineage import require_same_space, table_distance
-from rows.vectors.parts import require_not_input
+from rows.vectors.lineage import distance_of_two
 from rows.vectors.table import VectorTable
 
 RELABELLINGS = 999
@@ -41,7 +37,6 @@ def compare_tables(
     *,
     label: str | None = None,
     distance: str | None = None,
-    output: str | Path | None = None,
     num_regions: int | None = None,
     every_row: bool = False,
     alpha: float = ALPHA,
@@ -50,14 +45,10 @@ def compare_tables(
 ) -> Comparison:
     """Compare two tables of vectors of one space.
 
-    The file has the rows of A, then those of B: `id`, `set` (A or B), the copied columns of both, `p_other` and
-    `neighbours_other` (float64), `region` (int32); the lineage is kept in its schema metadata.
-
     Args:
         a, b: tables, or paths of some.
         label: a column of both that holds the class; None: classes are not asked about.
         distance: for vectors without lineage.
-        output: a Parquet file; None: none is written.
         num_regions: None: by the number of rows.
         every_row: copies within a set count, each of them.
         alpha: level of the verdict and of the corrections, in (0, 1).
@@ -65,10 +56,9 @@ def compare_tables(
         seed: the same seed gives the same answer.
 
     Raises:
-        UsageError: no distance known, an option out of range, or an output that is one of the tables.
+        UsageError: no distance known, or an option out of range.
         SpaceError: vectors of two spaces.
         DataError: numbers that are not finite, no such column, or fewer than two different vectors in a set.
-        OutputError: the file cannot be written.
     """
     if not 0.0 < alpha < 1.0:
         raise UsageError("alpha", expected="a level in (0, 1)", got=str(alpha))
@@ -76,15 +66,10 @@ def compare_tables(
         raise UsageError("relabellings", expected="at least 19, for a p-value of .05", got=str(relabellings))
     check_seed(seed)
     a, b = VectorTable.of(a), VectorTable.of(b)
-    require_same_space(a.lineage, b.lineage, names=(a.source, b.source), vouched=distance is not None)
-    known = a if a.lineage is not None else b
-    distance = table_distance(known.lineage, distance, where=known.source)
-    if output is not None:
-        for table in (a, b):
-            require_not_input(output, table.source)
+    distance = distance_of_two(a.lineage, b.lineage, distance, names=(a.source, b.source))
     labels = read_labels(a, b, label) if label is not None else None
     sets = join_sets(a, b, distance=distance, every_row=every_row)
-    found = _compare(
+    return _compare(
         sets,
         (a.source, b.source),
         a.ids + b.ids,
@@ -96,14 +81,6 @@ def compare_tables(
         relabellings=relabellings,
         seed=seed,
     )
-    if output is not None:
-        answers: dict[str, pa.Array[Any]] = {
-            "p_other": pa.array(found.p_other, from_pandas=True),  # null where there is no classifier
-            "neighbours_other": pa.array(found.neighbours_other),
-            "region": pa.array(found.region, pa.int32()),
-        }
-        write_rows(output, a, b, answers)
-    return found
 
 
 def _compare(
@@ -136,7 +113,7 @@ def _compare(
         sets.in_b,
         sets.groups,
         landmarks=landmarks,
-        confidence=1 - alpha,
+        alpha=alpha,
         rng=np.random.default_rng([seed, 2]),
     )
     neighbours = neighbour_shares(sets, seed=seed)
@@ -156,8 +133,8 @@ def _compare(
         test=test,
         classifier=classifier,
         neighbours=neighbours,
-        regions=region_shares(sets, regions, test.region_p_values, confidence=1 - alpha),
-        classes=class_shifts(sets, *labels, confidence=1 - alpha, count=relabellings, seed=seed) if labels else None,
+        regions=region_shares(sets, regions, test.region_p_values, alpha=alpha),
+        classes=class_shifts(sets, *labels, alpha=alpha, count=relabellings, seed=seed) if labels else None,
         p_other=p_other,
         neighbours_other=neighbours_other,
         region=regions.of_rows.astype(np.int64),

@@ -113,6 +113,7 @@ class Comparison:
             "shared": self.num_shared,
             "regions": [region.facts(self.ids) for region in self.regions],
             "label": self.label,
+            "untested_classes": sum(each.is_left_untested for each in self.classes or ()),
             "classes": None if self.classes is None else [each.facts() for each in self.classes],
             "distance": self.distance,
             "dims": self.dim,

@@ -120,8 +120,13 @@ def _p_values(statistics: Numbers) -> Numbers:
 
 
 def _num_labellings(in_a: Flags, in_b: Flags) -> float:
-    """Ways to deal the patterns among the units; inf beyond what a float holds."""
+    """Ways to deal the patterns among the units that the statistics tell apart; inf beyond what a float holds.
+
+    Of sets of one size A and B can be swapped: no statistic asks which is which.
+    """
     shared = int((in_a & in_b).sum())
     only_a, only_b = int(in_a.sum()) - shared, int(in_b.sum()) - shared
     logarithm = math.lgamma(len(in_a) + 1) - sum(math.lgamma(each + 1) for each in (only_a, only_b, shared))
-    return math.exp(logarithm) if logarithm < 700 else math.inf
+    if only_a == only_b:
+        logarithm -= math.log(2)
+    return max(1, round(math.exp(logarithm))) if logarithm < 700 else math.inf

@@ -77,7 +77,7 @@ def classify_domains(
     groups: Indices,
     *,
     landmarks: Landmarks,
-    confidence: float,
+    alpha: float,
     rng: np.random.Generator,
 ) -> DomainClassifier | None:
     """Cross-fit the classifier; None where a set has fewer than MIN_UNITS different vectors.
@@ -87,7 +87,7 @@ def classify_domains(
         in_a, in_b: bool [U].
         groups: int64 [U], from 0, the same for units of equal vectors.
         landmarks: chosen without looking at the sets.
-        confidence: of the intervals, in (0, 1).
+        alpha: how often each interval may leave the truth out, in (0, 1).
     """
     num_a, num_b = int(in_a.sum()), int(in_b.sum())
     group_in_a, group_in_b = (np.bincount(groups[each], minlength=int(groups.max()) + 1) > 0 for each in (in_a, in_b))
@@ -103,12 +103,12 @@ def classify_domains(
             aucs.append(area_under_curve(of_a, of_b))
             weights.append(len(of_a) * len(of_b))
     auc = float(np.average(aucs, weights=weights))
-    low, high = auc_interval(auc, num_a / _TIMES_JUDGED, num_b / _TIMES_JUDGED, confidence=confidence)
+    low, high = auc_interval(auc, num_a / _TIMES_JUDGED, num_b / _TIMES_JUDGED, alpha=alpha)
     probability = _probabilities(scores, in_a / num_a, in_b / num_b, folds)
     taken = probability > 0.5
     shares = (float(taken[in_b].mean()), float(taken[in_a].mean()))
     apart_low, apart_high = difference_interval(
-        shares[0], num_b / _TIMES_JUDGED, shares[1], num_a / _TIMES_JUDGED, confidence=confidence
+        shares[0], num_b / _TIMES_JUDGED, shares[1], num_a / _TIMES_JUDGED, alpha=alpha
     )
     return DomainClassifier(
         auc=auc,

@@ -112,25 +112,24 @@ def find_regions(sets: TwoSets, count: int | None, *, seed: int) -> Regions:
     return Regions(of_rows=of_units[sets.units], of_units=of_units, apart=apart[sets.units], count=count)
 
 
-def region_shares(sets: TwoSets, regions: Regions, p_values: Numbers, *, confidence: float) -> list[RegionShare]:
+def region_shares(sets: TwoSets, regions: Regions, p_values: Numbers, *, alpha: float) -> list[RegionShare]:
     """What each region has of each set, the most different first; empty regions are left out.
 
     Args:
         p_values: float64 [up to k], of DifferenceTest.
-        confidence: of all intervals together, in (0, 1).
+        alpha: how often any of the intervals may leave the truth out, in (0, 1).
     """
     num_a, num_b = sets.num_counted
     counts = [
         np.bincount(regions.of_rows[sets.counted & side], minlength=regions.count) for side in (~sets.is_b, sets.is_b)
     ]
     present = np.flatnonzero(counts[0] + counts[1])
-    single = 1 - (1 - confidence) / len(present)
     nearest = _nearest(sets, regions)
     found = []
     for region in present.tolist():
         count_a, count_b = int(counts[0][region]), int(counts[1][region])
         share_a, share_b = count_a / num_a, count_b / num_b
-        low, high = difference_interval(share_b, num_b, share_a, num_a, confidence=single)
+        low, high = difference_interval(share_b, num_b, share_a, num_a, alpha=alpha / len(present))
         of_a, of_b = ([int(row) for row in nearest[region] if sets.is_b[row] == side] for side in (False, True))
         found.append(
             RegionShare(

@@ -61,8 +61,8 @@ class TwoSets:
 
     @property
     def num_shared(self) -> int:
-        """Distinct vectors that both sets have."""
-        return int((self.in_a & self.in_b).sum())
+        """Distinct vectors that both sets have, whether or not every row counts."""
+        return len(np.intersect1d(self.groups[self.in_a], self.groups[self.in_b]))
 
     def unit_vectors(self, units: Indices | slice) -> Vectors:
         """float32 [m, n] of some units; without a copy where every row is one and a slice is asked for."""

@@ -23,6 +23,7 @@ from analysis.datasets.projection import PrincipalAxes
 from analysis.neighbours.batches import checked_batches
 from artifact.arrays import Flags, Vectors
 from artifact.errors import DataError
+from rows.ids import id_as_text
 from rows.vectors.lineage import Lineage
 from rows.vectors.parts import part_facts, unreadable, write_part
 from rows.vectors.table import VectorTable
@@ -91,7 +92,7 @@ class Layout:
     @property
     def ids(self) -> list[str]:
         """Column `id` as text."""
-        return [str(value) for value in self.rows["id"].to_pylist()]
+        return list(map(id_as_text, self.rows["id"].to_pylist()))
 
     @property
     def lineage(self) -> Lineage | None:

@@ -18,9 +18,9 @@ from analysis.datasets.maps.laying_out import rows_of, vectors_used
 from analysis.datasets.maps.layout import Layout, fingerprint
 from analysis.neighbours.batches import checked_batches
 from artifact.arrays import Flags, Indices, Vectors
-from artifact.errors import DataError
+from artifact.errors import DataError, UsageError
 from artifact.events import Report
-from rows.vectors.lineage import require_same_space
+from rows.vectors.lineage import distance_of_two
 from rows.vectors.table import VectorTable
 
 
@@ -40,20 +40,19 @@ def place(
         layout: the old map.
         table: M rows of the same space and n, or the path of such.
         vectors: the old map's vectors, where they do not lie any more where they lay.
-        distance: the layout's: vouches that a table without a lineage is of its space.
+        distance: the layout's: vouches that a table or a layout without a lineage is of the other's space.
         report: gets notes.
 
     Returns:
         The M rows, by the old map's method. They can be placed among in turn.
 
     Raises:
-        SpaceError: vectors of another space. DataError: of another n, not finite, or the old vectors are not to be
-        found or have changed.
+        SpaceError: vectors of another space. UsageError: another distance than the layout's.
+        DataError: vectors of another n, not finite, or the old ones are not to be found or have changed.
     """
     table = VectorTable.of(table)
     say = report or (lambda event: None)
-    names = ("the layout", table.source)
-    require_same_space(layout.lineage, table.lineage, names=names, vouched=distance is not None)
+    _require_same_space(layout, table, distance)
     if table.dim != layout.dim:
         raise DataError(
             "vectors", expected=f"{layout.dim} dims as the layout's", got=str(table.dim), where=table.source
@@ -78,6 +77,17 @@ def place(
         axes=layout.axes,
         vectors=None if layout.vectors is None else vectors_used(table),
     )
+
+
+def _require_same_space(layout: Layout, table: VectorTable, distance: str | None) -> None:
+    """See that a table's vectors are like a layout's. A projection of vectors of unknown origin has no distance."""
+    if layout.lineage is None and table.lineage is None:
+        distance = distance or layout.distance
+        if distance is None:
+            return
+    known = distance_of_two(layout.lineage, table.lineage, distance, names=("the layout", table.source))
+    if layout.distance not in (None, known):
+        raise UsageError("distance", expected=f"{layout.distance}, as the layout was made", got=known)
 
 
 def old_vectors(layout: Layout, vectors: VectorTable | None = None) -> VectorTable:

@@ -2,5 +2,6 @@
 
 cases, class_sums               distinct vectors with their labels, copies once; what each class adds up to
 neighbour_views, class_views    votes and distances of neighbours; a ridge classifier and centres without the row
-planting, mixing, confidence    planted errors tell what each view counts, how sure one may be, how many there are
+planting, mixing                errors are planted, and tell what each view counts
+share_wrong, confidence         how many labels are wrong, and how sure one may be of each
 """

@@ -16,7 +16,7 @@ from artifact.arrays import Numbers
 CONFIDENT = 0.5
 """A label is suspected where it is more likely wrong than right."""
 
-_STEPS = 50
+_STEPS = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,20 +45,28 @@ class Curve:
         odds = np.concatenate([planted, others])
         is_planted = np.arange(len(odds)) < len(planted)
         most = len(planted) / (len(planted) + max(share_wrong, 1 / (1 + len(others))) * len(others))
-        inputs = np.column_stack([odds, np.ones(len(odds))])
-        weights = np.array([1.0, 0.0])
-        for _ in range(_STEPS):  # Fisher scoring
-            error = sigmoid(inputs @ weights)
+        centre, spread = float(odds.mean()), float(odds.std()) or 1.0
+        inputs = np.column_stack([(odds - centre) / spread, np.ones(len(odds))])
+        weights, likelihood = np.zeros(2), -np.inf
+        step = np.array([1.0, 0.0])
+        for _ in range(_STEPS):  # Fisher scoring; a step that leads down is halved
+            error = sigmoid(inputs @ (weights + step))
             chance = np.minimum(most * error, 1 - 1e-9)
+            reached = float(np.log(np.where(is_planted, chance, 1 - chance)).sum())
+            if reached < likelihood and np.abs(step).max() > 1e-8:
+                step = step / 2
+                continue
+            weights, likelihood = weights + step, reached
             steep = most * error * (1 - error)  # d chance / d (inputs @ weights)
             information = steep**2 / np.maximum(chance * (1 - chance), 1e-12)
             slope = inputs.T @ (steep * (is_planted - chance) / np.maximum(chance * (1 - chance), 1e-12))
             step = np.linalg.solve((inputs * information[:, None]).T @ inputs + 1e-6 * np.eye(2), slope)
-            weights = weights + np.clip(step, -1, 1)
             if np.abs(step).max() < 1e-8:
                 break
+        steepness = max(0.0, float(weights[0]) / spread)
         # the same curve where nothing is planted: of all errors only the real ones are left
-        return cls(slope=max(0.0, float(weights[0])), offset=float(weights[1] + np.log(max(1 - most, 1e-12))))
+        offset = float(weights[1]) - steepness * centre + float(np.log(max(1 - most, 1e-12)))
+        return cls(slope=steepness, offset=offset)
 
 
 def sigmoid(values: Numbers) -> Numbers:

@@ -34,10 +34,10 @@ class Judged:
     Attributes:
         cases: int64 [J], those that could be judged: their class has another vector. Rising.
         log_odds: float64 [J], rising with the doubt.
-        confidence: float64 [J], probability that the label is wrong.
+        confidence: float64 [J], probability that the label is wrong; NaN where the planted errors do not stand out.
         proposed: int64 [J], the class that it may be instead.
         mix: of the views.
-        share_wrong: of the cases, at most.
+        share_wrong: of the cases, about, were the errors like the planted ones; None where those do not stand out.
         planted_suspected: share of the planted errors that would be suspected.
         recall: of the neighbour graph.
     """
@@ -47,7 +47,7 @@ class Judged:
     confidence: Numbers
     proposed: Indices
     mix: Mix
-    share_wrong: float
+    share_wrong: float | None
     planted_suspected: float
     recall: float
 
@@ -117,16 +117,20 @@ def judge_labels(
     taken_for[asked] = proposals[:, PROPOSERS.index("centres")]
     mix = _learn(bench, classes, asked, plain, taken_for, rng)
     log_odds = mix.log_odds(views)
-    share_wrong = mix.share_wrong(log_odds)
-    curve = mix.curve(share_wrong)
+    share_wrong, confidence, planted_suspected = None, np.full(len(asked), np.nan), 0.0
+    told = mix.share_and_curve(log_odds)
+    if told is not None:
+        share_wrong, curve = told
+        confidence = _where_copies_disagree(curve.confidence(log_odds), cases, asked)
+        planted_suspected = mix.recall(curve)
     return Judged(
         cases=asked,
         log_odds=log_odds,
-        confidence=_where_copies_disagree(curve.confidence(log_odds), cases, asked),
+        confidence=confidence,
         proposed=_first_named(proposals[:, np.argsort(-mix.right, kind="stable")]),
         mix=mix,
         share_wrong=share_wrong,
-        planted_suspected=mix.recall(curve),
+        planted_suspected=planted_suspected,
         recall=graph.recall,
     )
 

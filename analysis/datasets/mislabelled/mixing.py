@@ -7,10 +7,9 @@ rest holds the real errors too, which changes the odds and not the order.
 
 Decisions a reader would question:
 - No view has a negative weight: more doubt never makes a label better.
-- How many errors there are is read off the same odds. Where E_p of the planted errors and E_u of all labels lie above
-  some threshold, a share of E_u / E_p at most is wrong, and the least of these is taken (Blanchard, Lee, Scott 2010,
-  "Semi-supervised novelty detection"): once for each half of the planted ones, for nobody knows of which kind the real
-  ones are, and the larger counts. Where planted errors are hard to find it is too high: a bound, and called one.
+- How many errors there are is read off the same odds (share_wrong.py), once for each half of the planted ones, for
+  nobody knows of which kind the real ones are, and the larger counts. A half that does not stand out counts nothing:
+  what cannot be seen where it was planted cannot be counted where it was not. Where neither does, nothing is told.
 - A class is proposed by the view that named the right one of most planted errors.
 """
 
@@ -22,13 +21,13 @@ import numpy as np
 
 from analysis.datasets.mislabelled.confidence import CONFIDENT, Curve, sigmoid
 from analysis.datasets.mislabelled.planting import ALIKE, ANY, LEFT
+from analysis.datasets.mislabelled.share_wrong import share_wrong, stand_out
 from artifact.arrays import Flags, Indices, Numbers
 
 _PENALTY = 0.1
 """Of squared weights, for each planted error: twenty of them then decide little, a thousand much."""
 
 _STEPS = 50
-_QUANTILES = np.linspace(0.2, 0.9, 15)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,14 +76,13 @@ class Mix:
         odds: Numbers = ((views - self.centre) / self.spread) @ self.weights + self.offset
         return odds
 
-    def share_wrong(self, log_odds: Numbers) -> float:
-        """The share of the cases with these odds that is wrong, at most."""
-        return max(_bound(log_odds, planted) for planted in self.planted_odds.values() if len(planted))
-
-    def curve(self, share_wrong: float) -> Curve:
-        """How likely an error is by its log odds, where that share of all labels is wrong."""
-        planted = np.concatenate(list(self.planted_odds.values()))
-        return Curve.fitted(planted, self.other_odds, share_wrong)
+    def share_and_curve(self, log_odds: Numbers) -> tuple[float, Curve] | None:
+        """The share of the labels with these odds that is wrong, about, and how likely each is; None if not known."""
+        seen = [planted for planted in self.planted_odds.values() if stand_out(log_odds, planted)]
+        if not seen:
+            return None
+        share = max(share_wrong(log_odds, planted) for planted in seen)
+        return share, Curve.fitted(np.concatenate(seen), self.other_odds, share)
 
     def recall(self, curve: Curve) -> float:
         """Share of the planted errors that would be suspected."""
@@ -118,15 +116,6 @@ def learn_mix(judged: list[Judgement]) -> Mix:
         other_odds=log_odds[kinds == LEFT],
         right=np.concatenate([each.right for each in judged]).mean(axis=0),
     )
-
-
-def _bound(log_odds: Numbers, planted: Numbers) -> float:
-    """See the module's text: the least ratio of the shares above any threshold that most planted errors tell."""
-    thresholds = np.quantile(planted, _QUANTILES)
-    found = (planted[:, None] >= thresholds).mean(axis=0)
-    num_above = len(log_odds) - np.searchsorted(np.sort(log_odds), thresholds, side="left")
-    above = (num_above + 1) / (len(log_odds) + 1)  # none of a hundred above it does not tell that none ever is
-    return float(min(1.0, (above / found).min()))
 
 
 def _logistic(views: Numbers, truth: Flags) -> Numbers:

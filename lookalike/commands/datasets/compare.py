@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from artifact.errors import UsageError
+from lookalike.commands import connecting
 from lookalike.commands.options import COLUMN, DIMS, DISTANCE, JSON, VECTORS
-from lookalike.commands.pictures import IMAGE_COLUMN, IMAGE_ID_COLUMN, IMAGES, NO_PICTURES, named_images
-from lookalike.commands.tables import ColumnsFrom, OtherColumnsFrom, left_out_facts, open_vectors
+from lookalike.commands.pictures import (
+    IMAGE_COLUMN,
+    IMAGE_ID_COLUMN,
+    IMAGES,
+    NO_PICTURES,
+    named_images,
+    of_both,
+    reading_options,
+    require_shown,
+)
+from lookalike.commands.tables import ColumnsFrom, OtherColumnsFrom, left_out_facts, open_vectors, require_own_files
 
 if TYPE_CHECKING:
     from analysis.datasets.comparison.comparison import Comparison
@@ -52,47 +61,49 @@ def compare(
     columns_from: ColumnsFrom = None,
     other_columns_from: OtherColumnsFrom = None,
     distance: Annotated[str | None, DISTANCE] = None,
+    max_megapixels: connecting.MaxMegapixels = connecting.DEFAULT_MAX_MEGAPIXELS,
+    max_image_mb: connecting.MaxImageMb = connecting.DEFAULT_MAX_IMAGE_MB,
+    read_timeout_s: connecting.ReadTimeoutS = connecting.DEFAULT_READ_TIMEOUT_S,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Compare two sets without labels: do they differ, in which pictures, in which regions."""
     from analysis.datasets.comparison.comparing import compare_tables
+    from analysis.datasets.comparison.rows_of_both import write_rows
     from lookalike.results.comparisons import print_comparison
-    from rows.vectors.parts import require_not_input
+    from lookalike.results.output_columns import tell_replaced, tell_unlike
 
-    if output is not None and page is not None and output.resolve() == page.resolve():
-        raise UsageError("--page", expected="another file than --output", got=str(page))
-    if page is None and (images or other_images):
-        raise UsageError("images", expected="--page FILE.html, which shows them", got="none")
-    columns = (image_column, image_id_column)
-    named = (
-        named_images(images, *(columns if images or not other_images else ())),
-        named_images(other_images, *(columns if other_images else ())),
-    )
+    reads = (a, b, columns_from, other_columns_from)
+    require_own_files({"--output": output, "--page": page}, reads=reads, images=(images, other_images))
+    shown_by = "--page FILE.html"
+    require_shown(page is not None, shown_by, images, image_column, image_id_column, other_images=other_images)
+    reading = reading_options(max_megapixels, max_image_mb, read_timeout_s)
+    named = [named_images(*each) for each in of_both(images, other_images, image_column, image_id_column)]
     first = open_vectors(a, column, columns_from=columns_from, dims=dims)
     second = open_vectors(b, column, columns_from=other_columns_from, dims=dims)
-    for table in (first, second):
-        if page is not None:
-            require_not_input(page, table.source)
     found = compare_tables(
         first,
         second,
         label=label,
         distance=distance,
-        output=output,
         num_regions=regions,
         every_row=every_row,
         alpha=alpha,
         relabellings=relabellings,
         seed=seed,
     )
+    if output is not None:
+        lost = write_rows(first, second, found, output)
+        tell_replaced(lost.replaced)
+        tell_unlike(lost.unlike)
     if page is not None:
-        _write_page(page, found, (named[0] or first.images, named[1] or second.images))
+        _write_page(page, found, (named[0] or first.images, named[1] or second.images), reading)
     outputs = {name: str(file) for name, file in (("output", output), ("page", page)) if file is not None}
-    left_out = [left_out_facts(each)["left_out"] for each in (first, second)]
-    print_comparison(found.facts(), outputs, left_out={"left_out": left_out}, as_json=as_json)
+    print_comparison(found.facts(), outputs, left_out=left_out_facts(first, second), as_json=as_json)
 
 
-def _write_page(page: Path, found: Comparison, images: tuple[NamedImages | None, NamedImages | None]) -> None:
+def _write_page(
+    page: Path, found: Comparison, images: tuple[NamedImages | None, NamedImages | None], reading: dict[str, Any]
+) -> None:
     from lookalike import console
     from pages.comparison import PICTURE_PX, shown_ids, write_comparison
     from pages.gallery import pictures_of_ids
@@ -100,7 +111,7 @@ def _write_page(page: Path, found: Comparison, images: tuple[NamedImages | None,
     facts = found.facts()
     pictures, missing = [], []
     for name, ids, named in zip("AB", shown_ids(facts), images, strict=True):
-        shown, notes = pictures_of_ids(ids, named, side_px=PICTURE_PX)
+        shown, notes = pictures_of_ids(ids, named, side_px=PICTURE_PX, **reading)
         option = "--images" if name == "A" else "--other-images"
         lines = list(notes) if named is not None else [NO_PICTURES.replace("--images", option)]
         missing += [f"{name}: {line}" for line in lines]

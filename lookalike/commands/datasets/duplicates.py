@@ -10,9 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from artifact.errors import UsageError
+from lookalike.commands import connecting
 from lookalike.commands.options import COLUMN, DIMS, DISTANCE, JSON, VECTORS
-from lookalike.commands.pictures import IMAGE_COLUMN, IMAGE_ID_COLUMN, IMAGES, NO_PICTURES, open_table_pictures
-from lookalike.commands.tables import ColumnsFrom, OtherColumnsFrom, left_out_facts, open_vectors
+from lookalike.commands.pictures import (
+    IMAGE_COLUMN,
+    IMAGE_ID_COLUMN,
+    IMAGES,
+    NO_PICTURES,
+    of_both,
+    open_table_pictures,
+    reading_options,
+)
+from lookalike.commands.tables import ColumnsFrom, OtherColumnsFrom, left_out_facts, open_vectors, require_own_files
 
 if TYPE_CHECKING:
     from artifact.arrays import Numbers
@@ -78,12 +87,21 @@ def duplicates(
     columns_from: ColumnsFrom = None,
     other_columns_from: OtherColumnsFrom = None,
     distance: Annotated[str | None, DISTANCE] = None,
+    max_megapixels: connecting.MaxMegapixels = connecting.DEFAULT_MAX_MEGAPIXELS,
+    max_image_mb: connecting.MaxImageMb = connecting.DEFAULT_MAX_IMAGE_MB,
+    read_timeout_s: connecting.ReadTimeoutS = connecting.DEFAULT_READ_TIMEOUT_S,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Find exact and near copies in a set, or of one set in another, and say which rows to keep."""
-    _require_files((vectors, other, columns_from, other_columns_from), output, list_keep, list_drop, page)
+    writes = {"--output": output, "--list": list_keep, "--list-drop": list_drop, "--page": page}
+    reads = (vectors, other, columns_from, other_columns_from)
+    require_own_files(writes, reads=reads, images=(images, other_images))
+    if by_vectors and (images is not None or other_images is not None):
+        given = "--images" if images is not None else "--other-images"
+        raise UsageError(given, expected="none with --by-vectors, which reads no pictures")
+    named = of_both(images, other_images, image_column, image_id_column)
+    reading = reading_options(max_megapixels, max_image_mb, read_timeout_s)
     table = open_vectors(vectors, column, columns_from=columns_from, dims=dims)
-    asked = (images, image_column, image_id_column)
     options: dict[str, Any] = {"threshold": threshold, "share": share, "distance": distance, "seed": seed}
     outputs = Outputs(output=output, list_keep=list_keep, list_drop=list_drop, page=page, as_json=as_json)
     if other is None:
@@ -91,17 +109,21 @@ def duplicates(
             raise UsageError("--other-columns-from", expected="a table OTHER that it is of", got="none")
         if other_images is not None:
             raise UsageError("--other-images", expected="a table OTHER that they are of", got="none")
-        _find_groups(table, asked, keep or CENTRAL, by_vectors, options, outputs)
+        _require_rule(keep or CENTRAL)
+        pictures = None if by_vectors else open_table_pictures(table, *named[0], **reading)
+        _find_groups(table, pictures, keep or CENTRAL, by_vectors, options, outputs)
         return
     if keep is not None:
         raise UsageError("--keep", expected="none with OTHER, whose rows are kept or dropped", got=keep)
     others = open_vectors(other, column, columns_from=other_columns_from, dims=dims)
-    _find_leaks(table, others, asked, other_images, by_vectors, options, outputs)
+    tables = zip((table, others), named, strict=True)
+    both = [None if by_vectors else open_table_pictures(each, *images_of, **reading) for each, images_of in tables]
+    _find_leaks(table, others, (both[0], both[1]), by_vectors, options, outputs)
 
 
 def _find_groups(
     table: VectorTable,
-    asked: tuple[str | None, str | None, str | None],
+    pictures: Pictures | None,
     keep: str,
     by_vectors: bool,
     options: dict[str, Any],
@@ -112,8 +134,6 @@ def _find_groups(
     from lookalike.results.duplicates import page_of_groups, print_duplicates, write_list
     from lookalike.results.output_columns import tell_replaced
 
-    _require_rule(keep)
-    pictures = None if by_vectors else open_table_pictures(table, *asked)
     with EventProgress() as progress:
         worth = _worth(table, keep, pictures)
         found = find_duplicates(
@@ -123,6 +143,7 @@ def _find_groups(
             report=progress.neighbours,
             **options,
         )
+    _tell_content(found.content, pictures)
     tell_replaced(write_duplicates(table, found, outputs.output))
     for file, flags in ((outputs.list_keep, found.keep), (outputs.list_drop, ~found.keep)):
         write_list(file, table, flags)
@@ -134,8 +155,7 @@ def _find_groups(
 def _find_leaks(
     table: VectorTable,
     other: VectorTable,
-    asked: tuple[str | None, str | None, str | None],
-    other_images: str | None,
+    both: tuple[Pictures | None, Pictures | None],
     by_vectors: bool,
     options: dict[str, Any],
     outputs: Outputs,
@@ -145,10 +165,6 @@ def _find_leaks(
     from lookalike.results.duplicates import page_of_leaks, print_leaks, write_list
     from lookalike.results.output_columns import tell_replaced
 
-    both = (
-        None if by_vectors else open_table_pictures(table, *asked),
-        None if by_vectors else open_table_pictures(other, other_images, *(asked[1:] if other_images else ())),
-    )
     with EventProgress() as progress:
         hashes = [_hashes(each, by_vectors) for each in both]
         found = find_leaks(
@@ -158,12 +174,13 @@ def _find_leaks(
             report=progress.neighbours,
             **options,
         )
+    _tell_content(found.content, *both)
     tell_replaced(write_leaks(table, other, found, outputs.output))
     for file, flags in ((outputs.list_keep, found.keep), (outputs.list_drop, ~found.keep)):
         write_list(file, other, flags)
     if outputs.page is not None:
         page_of_leaks(outputs.page, table, other, found, both)
-    print_leaks(found, table, other, outputs.output, left_out=left_out_facts(other), as_json=outputs.as_json)
+    print_leaks(found, table, other, outputs.output, left_out=left_out_facts(table, other), as_json=outputs.as_json)
 
 
 def _hashes(pictures: Pictures | None, by_vectors: bool) -> Sequence[str | None] | None:
@@ -179,6 +196,17 @@ def _hashes(pictures: Pictures | None, by_vectors: bool) -> Sequence[str | None]
     for line in pictures_notes(pictures):
         console.note(line)
     return hashes
+
+
+def _tell_content(compared_by: str, *pictures: Pictures | None) -> None:
+    """Note where pictures are known and yet exact copies are found by vectors, all of them or some."""
+    from analysis.datasets.exact_copies import BOTH, VECTORS
+    from lookalike import console
+
+    if compared_by == VECTORS and all(each is not None for each in pictures):
+        console.note("no picture of a table can be read; exact copies are equal vectors")
+    if compared_by == BOTH:
+        console.note("rows without a picture are exact copies of rows with equal vectors")
 
 
 def _require_rule(rule: str) -> None:
@@ -209,17 +237,3 @@ def _worth(table: VectorTable, rule: str, pictures: Pictures | None) -> Numbers 
     for row, small in pictures.thumbnails(LEAST_PX):
         worth[row] = small.width * small.height
     return worth
-
-
-def _require_files(inputs: Sequence[Path | None], *outputs: Path | None) -> None:
-    """Nothing is written over what is read, and no file twice; raises UsageError."""
-    from rows.vectors.parts import require_not_input
-
-    given = [file for file in outputs if file is not None]
-    for file in given:
-        for read in inputs:
-            if read is not None:
-                require_not_input(file, read)
-    twice = next((file for at, file in enumerate(given) if file.resolve() in [x.resolve() for x in given[:at]]), None)
-    if twice is not None:
-        raise UsageError("output", expected="a file of its own for each", got=f"{twice} twice")

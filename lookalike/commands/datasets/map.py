@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from artifact.errors import UsageError
+from lookalike.commands import connecting
 from lookalike.commands.options import COLUMN, DIMS, DISTANCE, JSON, VECTORS
 from lookalike.commands.pictures import (
     IMAGE_COLUMN,
@@ -15,8 +16,10 @@ from lookalike.commands.pictures import (
     IMAGES,
     named_images,
     pictures_or_note,
+    reading_options,
+    require_shown,
 )
-from lookalike.commands.tables import ColumnsFrom, left_out_facts, open_vectors
+from lookalike.commands.tables import ColumnsFrom, left_out_facts, open_vectors, require_no_method, require_own_files
 
 TABLE_SUFFIX = ".parquet"
 
@@ -62,6 +65,9 @@ def map(  # noqa: A001 - the command's name
     column: Annotated[str | None, COLUMN] = None,
     columns_from: ColumnsFrom = None,
     distance: Annotated[str | None, DISTANCE] = None,
+    max_megapixels: connecting.MaxMegapixels = connecting.DEFAULT_MAX_MEGAPIXELS,
+    max_image_mb: connecting.MaxImageMb = connecting.DEFAULT_MAX_IMAGE_MB,
+    read_timeout_s: connecting.ReadTimeoutS = connecting.DEFAULT_READ_TIMEOUT_S,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Lay vectors out in the plane by PCA, UMAP or PaCMAP, draw them, and put new ones on an old map."""
@@ -74,25 +80,23 @@ def map(  # noqa: A001 - the command's name
     from lookalike.results.maps import map_of, print_map, with_pictures
     from pages.colouring import by_column
     from pages.map import write_map
-    from rows.vectors.parts import require_not_input
 
+    reading = reading_options(max_megapixels, max_image_mb, read_timeout_s)
     for file in output:
         _require_suffix(file)
-        for read in (vectors, layout, layout_vectors, columns_from):
-            if read is not None:
-                require_not_input(file, read)
+    reads = (vectors, layout, layout_vectors, columns_from)
+    require_own_files({"--output": output}, reads=reads, images=(images,))
     if layout is not None:
         given = {"--method": method, "--neighbours": neighbours, "--seed": seed, "--fit": fit}
-        for name, value in given.items():
-            if value is not None:
-                raise UsageError(name, expected="none: a layout says how it was made", got=str(value), where=layout)
+        require_no_method(layout, given)
     elif layout_vectors is not None:
         raise UsageError("--layout-vectors", expected="a map to put vectors on, with --layout", got="none")
     require_method(method or PCA)
-    if images is not None and not pictures:
-        raise UsageError("--images", expected="--pictures, which they are for", got="none")
+    require_shown(pictures, "--pictures", images, image_column, image_id_column)
     named_images(images, image_column, image_id_column)  # there is such a table, and its columns
     old = None if layout is None else Layout.open(layout)
+    if old is not None and old.vectors is not None:
+        require_own_files({"--output": output}, reads=(Path(old.vectors.source),))
     table = open_vectors(vectors, column, columns_from=columns_from, dims=dims)
     values = None if color is None else table.column(color)
     if values is not None and color is not None:
@@ -113,7 +117,7 @@ def map(  # noqa: A001 - the command's name
             )
     drawn = map_of(found, vectors.name, old=old, values=values, color=color)
     if pictures:
-        opened = pictures_or_note(table, images, image_column, image_id_column)
+        opened = pictures_or_note(table, images, image_column, image_id_column, **reading)
         if opened is not None:
             drawn = with_pictures(drawn, opened, say=console.note)
     for file in output:

@@ -7,9 +7,17 @@ from typing import Annotated
 
 import typer
 
+from lookalike.commands import connecting
 from lookalike.commands.options import COLUMN, DIMS, DISTANCE, JSON, VECTORS
-from lookalike.commands.pictures import IMAGE_COLUMN, IMAGE_ID_COLUMN, IMAGES, pictures_or_note
-from lookalike.commands.tables import ColumnsFrom, left_out_facts, open_vectors, require_no_input
+from lookalike.commands.pictures import (
+    IMAGE_COLUMN,
+    IMAGE_ID_COLUMN,
+    IMAGES,
+    pictures_or_note,
+    reading_options,
+    require_shown,
+)
+from lookalike.commands.tables import ColumnsFrom, left_out_facts, open_vectors, require_own_files
 
 
 def outliers(
@@ -29,6 +37,9 @@ def outliers(
     column: Annotated[str | None, COLUMN] = None,
     columns_from: ColumnsFrom = None,
     distance: Annotated[str | None, DISTANCE] = None,
+    max_megapixels: connecting.MaxMegapixels = connecting.DEFAULT_MAX_MEGAPIXELS,
+    max_image_mb: connecting.MaxImageMb = connecting.DEFAULT_MAX_IMAGE_MB,
+    read_timeout_s: connecting.ReadTimeoutS = connecting.DEFAULT_READ_TIMEOUT_S,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Rank the rows of a set by how unlike the rest they are, and with --label how unlike their class."""
@@ -37,13 +48,13 @@ def outliers(
     from lookalike.results.outliers import page_of_outliers, print_outliers
     from lookalike.results.output_columns import tell_replaced
 
-    for file in (output, page):
-        if file is not None:
-            require_no_input(file, vectors, columns_from)
+    require_own_files({"--output": output, "--page": page}, reads=(vectors, columns_from), images=(images,))
+    reading = reading_options(max_megapixels, max_image_mb, read_timeout_s)
+    require_shown(page is not None, "--page FILE.html", images, image_column, image_id_column)
     table = open_vectors(vectors, column, columns_from=columns_from, dims=dims)
     pictures = None
     if page is not None:
-        pictures = pictures_or_note(table, images, image_column, image_id_column)
+        pictures = pictures_or_note(table, images, image_column, image_id_column, **reading)
     with EventProgress() as progress:
         found = find_outliers(
             table,

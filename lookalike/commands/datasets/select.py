@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from artifact.errors import UsageError
 from lookalike.commands.options import COLUMN, DIMS, DISTANCE, JSON, VECTORS
-from lookalike.commands.tables import ColumnsFrom, left_out_facts, open_vectors
+from lookalike.commands.tables import ColumnsFrom, left_out_facts, open_vectors, require_own_files
 
 
 def select(
@@ -48,14 +47,8 @@ def select(
     from analysis.datasets.selection import select_rows, write_selection
     from lookalike.results.output_columns import tell_replaced
     from lookalike.results.selections import print_selection, write_id_list
-    from rows.vectors.parts import require_not_input
 
-    if id_list is not None and output is not None and id_list.resolve() == output.resolve():
-        raise UsageError("--list", expected="another file than --output", got=str(id_list))
-    for written in (output, id_list):
-        for read in (vectors, labelled, columns_from):
-            if written is not None and read is not None:
-                require_not_input(written, read)
+    require_own_files({"--output": output, "--list": id_list}, reads=(vectors, labelled, columns_from))
     table = open_vectors(vectors, column, columns_from=columns_from, dims=dims)
     others = open_vectors(labelled, column, dims=dims) if labelled is not None else None
     selection = select_rows(table, count, method=method, label=label, labelled=others, distance=distance, seed=seed)
@@ -65,5 +58,11 @@ def select(
     if output is not None:
         tell_replaced(write_selection(table, selection, output))
     print_selection(
-        selection, ids, asked=count, output=output, id_list=id_list, left_out=left_out_facts(table), as_json=as_json
+        selection,
+        ids,
+        asked=count,
+        output=output,
+        id_list=id_list,
+        left_out=left_out_facts(table, others),
+        as_json=as_json,
     )

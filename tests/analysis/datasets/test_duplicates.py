@@ -141,9 +141,9 @@ def test_exact_copies_are_equal_vectors_where_no_picture_is_known() -> None:
 
 
 def test_content_of_pictures_comes_before_the_distance() -> None:
-    """Equal files are copies however far apart, equal vectors of other files are not, and unread files are alone."""
+    """Equal files are copies however far apart, equal vectors of other files are not."""
     vectors = np.float32([[0, 0], [9, 9], [5, 0], [5, 0], [7, 7], [7, 7.5]])
-    content = [hashlib.sha256(text).hexdigest() if text else None for text in (b"a", b"a", b"b", b"c", None, None)]
+    content = [hashlib.sha256(text).hexdigest() for text in (b"a", b"a", b"b", b"c", b"d", b"e")]
     found = find_duplicates(_table(vectors), threshold=0.0, distance="euclidean", content=content)
     assert found.content == "pictures"
     assert found.exact.tolist() == [False, True, False, False, False, False]

@@ -55,7 +55,7 @@ def test_picture_of_the_same_content_comes_before_a_nearer_one() -> None:
     ours, theirs = (
         [hashlib.sha256(text).hexdigest() for text in texts] for texts in ((b"a", b"b"), (b"b", b"c", b"d"))
     )
-    found = find_leaks(_table(train, "a"), _table(test, "b"), threshold=0.2, content=(ours, [*theirs[:2], None]))
+    found = find_leaks(_table(train, "a"), _table(test, "b"), threshold=0.2, content=(ours, theirs))
     assert found.rows.tolist() == [1, 1, 1]
     assert found.exact.tolist() == [True, False, False]
     assert found.keep.tolist() == [False, False, True]
@@ -92,6 +92,13 @@ def test_sets_that_cannot_be_compared_are_refused() -> None:
     train, test = _sets()
     with pytest.raises(SpaceError, match="two spaces"):
         find_leaks(_table(train, "a"), _table(test, "b", replace(LINEAGE_OF, space="other")))
+    ours, lost = _table(train, "a"), _table(test, "b", None)
+    for sides in ((ours, lost), (lost, ours)):
+        with pytest.raises(SpaceError, match="unknown origin"):
+            find_leaks(*sides)
+        with pytest.raises(UsageError, match="expected euclidean, as a was trained, got cosine"):
+            find_leaks(*sides, distance="cosine")
+        assert find_leaks(*sides, distance="euclidean").threshold.origin == LINEAGE
     with pytest.raises(DataError, match="expected 5 numbers, as a has, got 4"):
         find_leaks(_table(train, "a"), _table(test[:, :4], "b"))
     with pytest.raises(UsageError, match="have their nearest other"):

@@ -96,12 +96,13 @@ def test_landmarks_are_apart_and_stand_for_all() -> None:
 
 
 def test_units_are_the_median_and_the_furthest_tenth() -> None:
-    """Each measure is 0 at the median row and 1 where a tenth of the rows lies above."""
+    """Each measure, and the score too, is 0 at the median row and 1 where a tenth of the rows lies above."""
     found = find_outliers(VectorTable.from_arrays(_classes(5)), distance="euclidean")
-    for measure in (found.apart, found.remote):
+    for measure in (found.apart, found.remote, found.scores):
         assert np.median(measure) == pytest.approx(0, abs=1e-9)
         assert np.quantile(measure, 0.9) == pytest.approx(1)
-    np.testing.assert_array_equal(found.scores, np.maximum(found.apart, found.remote))
+    larger = np.maximum(found.apart, found.remote)
+    np.testing.assert_array_equal(np.argsort(-larger, kind="stable"), found.order)
     assert (np.diff(found.scores[found.order]) <= 0).all()
     assert found.ranks[found.order].tolist() == list(range(1, len(found.scores) + 1))
 
@@ -171,6 +172,47 @@ def test_equal_rows_are_no_outliers() -> None:
     found = find_outliers(VectorTable.from_arrays(copies), distance="euclidean")
     assert np.isfinite(found.scores).all()
     assert found.order[0] == 7
+
+
+@pytest.mark.parametrize("place", [0.0, 40.0])
+def test_rows_in_a_class_of_copies_are_ranked(place: float) -> None:
+    """Eleven placeholders and two others: these are the first of their class, the further one before the nearer."""
+    ours = _classes(num_classes=3)
+    copies = np.full((13, 24), place, np.float32)
+    copies[3] += 4
+    copies[8] += 9
+    table = VectorTable.from_arrays(np.concatenate([ours, copies]), {"c": [*np.repeat([0, 1, 2], 40), *[7] * 13]})
+    found = find_outliers(table, label="c", distance="euclidean")
+    assert found.class_scores is not None
+    assert np.isfinite(found.class_scores).all()
+    assert found.class_order[:2].tolist() == [128, 123]
+    np.testing.assert_allclose(np.delete(found.class_scores[120:], [3, 8]), 1)
+
+
+def test_classes_of_nothing_but_copies_have_no_outliers() -> None:
+    """All rows of each class are equal."""
+    table = VectorTable.from_arrays(np.repeat(_classes()[:3], 10, axis=0), {"c": np.repeat([0, 1, 2], 10)})
+    scores = find_outliers(table, label="c", distance="euclidean").class_scores
+    assert scores is not None
+    np.testing.assert_array_equal(scores, 1)
+
+
+@pytest.mark.parametrize("size", [1e19, 1e20, 3e38])
+@pytest.mark.parametrize("rows", [[7], [*range(480)]])
+def test_vectors_whose_squares_are_infinite_are_refused(size: float, rows: list[int]) -> None:
+    """One row or all: one line, as from a search, and no warning."""
+    vectors = _classes()
+    vectors[rows] = size * np.sign(vectors[rows])
+    with pytest.raises(DataError, match=r"^vectors: expected squared distances within float32, got larger ones$"):
+        find_outliers(VectorTable.from_arrays(vectors, {"c": [1] * 480}), label="c", distance="euclidean")
+
+
+def test_a_row_that_is_infinite_once_whitened_is_refused() -> None:
+    """Its own square fits into float32, but not beside what the others hardly vary."""
+    vectors = _classes() * np.float32(1e-6)
+    vectors[7] = 1e17
+    with pytest.raises(DataError, match="squared distances within float32"):
+        find_outliers(VectorTable.from_arrays(vectors), distance="euclidean")
 
 
 def test_file_has_the_scores_beside_the_columns(tmp_path: Path) -> None:

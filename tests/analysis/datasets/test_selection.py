@@ -136,6 +136,11 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
         select_rows(table, 3, label="label", distance="euclidean")
     with pytest.raises(SpaceError):
         select_rows(VectorTable.from_arrays(_vectors(), lineage=LINEAGE), 3, labelled=table)
+    ours = VectorTable.from_arrays(_vectors() + 1, lineage=LINEAGE)
+    for sides in ((table, ours), (ours, table)):
+        assert select_rows(sides[0], 3, labelled=sides[1], distance="euclidean").distance == "euclidean"
+        with pytest.raises(UsageError, match=r"^distance: expected euclidean, as a was trained, got cosine"):
+            select_rows(sides[0], 3, labelled=sides[1], distance="cosine")
     narrow = VectorTable.from_arrays(_vectors()[:, :3])
     with pytest.raises(DataError, match=r"^labelled vectors: expected 4 dims as the table has, got 3 dims"):
         select_rows(table, 3, labelled=narrow, distance="euclidean")

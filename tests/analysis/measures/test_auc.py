@@ -38,7 +38,7 @@ def test_interval_has_a_width_where_no_pair_is_wrong() -> None:
     assert 0.6 < low < 0.95
     assert high == pytest.approx(1.0)
     assert auc_interval(0.0, 10, 10) == (pytest.approx(0.0), pytest.approx(1 - low))
-    assert auc_interval(0.7, 10, 10, confidence=0.99)[0] < auc_interval(0.7, 10, 10)[0]
+    assert auc_interval(0.7, 10, 10, alpha=0.01)[0] < auc_interval(0.7, 10, 10)[0]
 
 
 def test_no_area_is_refused() -> None:

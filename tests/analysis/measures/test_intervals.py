@@ -118,4 +118,4 @@ def test_difference_interval_is_newcombes(
     assert found == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
     turned = difference_interval(second, num_second, first, num_first)
     assert turned == (pytest.approx(-high, abs=5e-5), pytest.approx(-low, abs=5e-5))
-    assert difference_interval(first, num_first, second, num_second, confidence=0.99)[0] < low
+    assert difference_interval(first, num_first, second, num_second, alpha=0.01)[0] < low

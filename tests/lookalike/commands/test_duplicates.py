@@ -132,7 +132,11 @@ def test_leaks_of_one_set_in_another(copied_cli: Cli) -> None:
         (("nothing", "--output", "d.parquet"), 1, "table of vectors: expected a folder or"),
         (("v", "--output", "v/part-00000.parquet"), 2, "expected another file than those of the table"),
         (("v", "w", "--output", "w/part-00000.parquet"), 2, "expected another file than those of the table"),
-        (("v", "--output", "d.parquet", "--list", "d.parquet"), 2, "a file of its own for each, got d.parquet twice"),
+        (
+            ("v", "--output", "d.parquet", "--list", "d.parquet"),
+            2,
+            "--list: expected another file than --output, got d.parquet",
+        ),
         (("v", "--output", "d.parquet", "--page", "v/manifest.json"), 2, "another file than those of the table"),
         (("v", "--output", "d.parquet", "--keep", "best"), 2, "--keep: expected central, first, largest, highest:COLU"),
         (("v", "--output", "d.parquet", "--keep", "highest:"), 2, "got highest:"),
@@ -189,3 +193,38 @@ def test_an_id_with_a_line_break_is_refused_for_a_list(cli: Cli) -> None:
     assert code == 1
     assert "no line break, for a list" in one_line(err)
     assert not Path("keep.txt").exists()
+
+
+def test_rows_of_both_sets_that_were_left_out_are_told(cli: Cli) -> None:
+    """In the order of the sets."""
+    for name, gaps in (("a.parquet", [3]), ("b.parquet", [1, 2])):
+        vectors = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
+        vectors[gaps] = np.nan
+        _own(name, vectors, id=list(range(20)))
+    options = ("--output", "l.parquet", "--distance", "euclidean", "--threshold", 0.1, "--json")
+    facts = json.loads(cli("duplicates", "a.parquet", "b.parquet", *options)[1])
+    assert [(each["num_rows"], each["first"][0]["row"]) for each in facts["left_out"]] == [(1, 3), (2, 1)]
+    facts = json.loads(cli("duplicates", "b.parquet", *options)[1])
+    assert facts["left_out"]["num_rows"] == 2
+    words = ("select", "a.parquet", "--count", 2, "--distance", "euclidean", "--json")
+    facts = json.loads(cli(*words, "--labelled", "b.parquet")[1])
+    assert [each["num_rows"] for each in facts["left_out"]] == [1, 2]
+    assert json.loads(cli(*words)[1])["left_out"]["num_rows"] == 1
+
+
+def test_pictures_that_cannot_be_read_leave_it_to_the_vectors(copied_cli: Cli) -> None:
+    """Of all rows, or of those that have none; both are told."""
+    arguments = ("duplicates", "c", "--output", "d.parquet", "--threshold", 0.0, "--json")
+    assert json.loads(copied_cli(*arguments)[1])["num_exact"] == 1
+    Path("images/c1/copy of ü.png").unlink()
+    code, out, err = copied_cli(*arguments, "--images", "images")
+    assert (code, json.loads(out)["exact_by"], json.loads(out)["num_exact"]) == (0, "pictures and vectors", 1), err
+    assert "rows without a picture are exact copies of rows with equal vectors" in err
+    Path("none.csv").write_text("id,image\n" + "".join(f"{row},gone/{row}.png\n" for row in range(3)))
+    code, out, err = copied_cli(*arguments, "--images", "none.csv")
+    assert (code, json.loads(out)["exact_by"], json.loads(out)["num_exact"]) == (
+        0,
+        "vectors",
+        2,
+    )  # and `near`, twice as large
+    assert "no picture of a table can be read; exact copies are equal vectors" in err

@@ -95,3 +95,16 @@ def test_a_constant_label_is_one_class(cli: Cli) -> None:
     code, out, _ = cli("outliers", "own.parquet", "--distance", "euclidean", "--label", "c", "--json")
     facts = json.loads(out)
     assert (code, facts["outliers"][0]["id"], facts["class_outliers"][0]["id"]) == (0, "7", "7")
+
+
+def test_a_class_of_copies_gives_numbers(cli: Cli) -> None:
+    """Twelve equal placeholders and a foreign row, which is the first of its class in JSON that any reader takes."""
+    matrix = np.random.default_rng(0).normal(size=(43, 4)).astype(np.float32)
+    matrix[30:42] = 0.5
+    classes = ["a"] * 30 + ["placeholder"] * 13
+    pq.write_table(pa.table({"id": list(range(43)), "c": classes, "embedding": vector_array(matrix)}), "own.parquet")
+    options = ("own.parquet", "--distance", "euclidean", "--label", "c", "--output", "o.parquet")
+    code, out, _ = cli("outliers", *options, "--json")
+    facts = json.loads(out, parse_constant=pytest.fail)
+    assert (code, facts["class_outliers"][0]["id"], facts["num_in_classes"]) == (0, "42", 43)
+    assert pq.read_table("o.parquet")["class_outlier"].null_count == 0

@@ -145,3 +145,23 @@ def test_a_table_of_images_with_lists_beside_them_stays_one(scored_cli: Cli) -> 
         parquet.write_table(pa.table({column: values, "box": boxes}), "queries.parquet")
         code, _, err = scored_cli("search", "i", "queries.parquet", *MODEL)
         assert code == 0, err
+
+
+def test_columns_of_images_are_named_where_columns_are_copied(own: Cli) -> None:
+    """Once, in one line; not where --copy names the columns, nor where none are copied."""
+    frame = pd.DataFrame({"id": range(NUM_ROWS), "label": list("abcd") * 10, "embedding": list(VECTORS)})
+    image = [{"bytes": b"x" * 9, "path": "a.png"}] * NUM_ROWS
+    frame.assign(image=image, raw=b"\0").to_parquet("heavy.parquet")
+    line = "columns of images or bytes are not copied from heavy.parquet: image, raw"
+    for options, is_told in (
+        (("index", "heavy.parquet", "--output", "i"), True),
+        (("cluster", "heavy.parquet", "-k", 2, "--output", "c.parquet"), True),
+        (("outliers", "heavy.parquet", "--output", "o.parquet"), True),
+        (("index", "heavy.parquet", "--output", "j", "--copy", "raw"), False),
+        (("evaluate", "heavy.parquet", "--label", "label"), False),
+    ):
+        code, _, err = own(*options, "--distance", "euclidean")
+        assert (code, err.splitlines().count(line)) == (0, is_told), err
+    assert parquet.read_schema("i.rows.parquet").names == ["id", "label"]
+    assert parquet.read_schema("j.rows.parquet").names == ["id", "raw"]
+    assert parquet.read_schema("o.parquet").names[:2] == ["id", "label"]

@@ -19,13 +19,21 @@ from tests.shared.scored_folder import MODEL
         ),
         (("index", "v", "--output", "j", "--recall", "2"), 2, "recall: expected a share in (0, 1], got 2.0"),
         (("search", "i", "images"), 2, "an image needs a model"),
-        (("search", "i", "v", "--images", "nowhere"), 1, "expected a file or a folder, got nothing there (nowhere)"),
         (
-            ("search", "i", "v", "--images", "v/part-00000.parquet", "--image-column", "lable"),
+            ("search", "i", "v", "--gallery", "g", "--images", "nowhere"),
+            1,
+            "expected a file or a folder, got nothing there (nowhere)",
+        ),
+        (
+            ("search", "i", "v", "--gallery", "g", "--images", "v/part-00000.parquet", "--image-column", "lable"),
             1,
             "(part-00000.parquet); name the right column with --image-column",
         ),
-        (("search", "i", "v", "--image-column", "photo"), 2, "column of images: expected --images TABLE"),
+        (
+            ("search", "i", "v", "--gallery", "g", "--image-column", "photo"),
+            2,
+            "column of images: expected --images TABLE",
+        ),
         (
             ("search", "i", "models/tiny/config.pbtxt", *MODEL),
             1,

@@ -17,7 +17,7 @@ def labelled(vectors: np.ndarray, labels: list[Any]) -> VectorTable:
 
 def shifts_of(a: VectorTable, b: VectorTable) -> dict[str, ClassShift]:
     sets = join_sets(a, b, distance="euclidean")
-    found = class_shifts(sets, *read_labels(a, b, "label"), confidence=0.95, count=199, seed=0)
+    found = class_shifts(sets, *read_labels(a, b, "label"), alpha=0.05, count=199, seed=0)
     return {each.name: each for each in found}
 
 

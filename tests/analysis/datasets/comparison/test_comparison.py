@@ -10,6 +10,7 @@ import pytest
 from pyarrow import parquet
 
 from analysis.datasets.comparison.comparing import compare_tables
+from analysis.datasets.comparison.rows_of_both import LostColumns, write_rows
 from artifact.errors import SpaceError, UsageError
 from rows.vectors.lineage import Lineage
 from rows.vectors.table import VectorTable
@@ -34,7 +35,8 @@ def sets(num: int = 60, foreign: int = 10, **columns: Any) -> tuple[VectorTable,
 def test_every_row_is_written_with_what_is_known_of_it(tmp_path: Path) -> None:
     """Rows of A then of B, columns of both (text and numbers as text), and the foreign thirty least like A."""
     a, b = sets(200, 30, region=["old"] * 200, price=[1.5] * 200)
-    found = compare_tables(a, b, output=tmp_path / "rows.parquet", relabellings=99)
+    found = compare_tables(a, b, relabellings=99)
+    assert write_rows(a, b, found, tmp_path / "rows.parquet") == LostColumns(replaced=["region"], unlike=[])
     written = parquet.read_table(tmp_path / "rows.parquet")
     assert written.schema.names == ["id", "set", "kind", "price", "p_other", "neighbours_other", "region"]
     assert written["id"].to_pylist()[198:202] == ["ä198", "ä199", "0", "1"]
@@ -65,7 +67,8 @@ def test_facts_are_json_and_the_same_for_the_same_seed() -> None:
 def test_two_and_two_rows_give_an_answer_that_says_how_little_it_is(tmp_path: Path) -> None:
     """Neither a verdict nor a classifier, and p_other is empty in the file; neighbours and regions are there."""
     a, b = (VectorTable.from_arrays(np.eye(2, dtype=np.float32) + shift) for shift in (0, 5))
-    found = compare_tables(a, b, distance="euclidean", output=tmp_path / "rows.parquet")
+    found = compare_tables(a, b, distance="euclidean")
+    write_rows(a, b, found, tmp_path / "rows.parquet")
     assert (found.differ, found.classifier, found.like_b) == (None, None, None)
     written = parquet.read_table(tmp_path / "rows.parquet")
     assert written["id"].to_pylist() == ["0", "1", "0", "1"]
@@ -73,12 +76,34 @@ def test_two_and_two_rows_give_an_answer_that_says_how_little_it_is(tmp_path: Pa
     assert json.dumps(found.facts(), allow_nan=False)
 
 
-def test_ids_that_no_type_holds_are_text_and_other_such_columns_are_left_out(tmp_path: Path) -> None:
-    """Bytes beside numbers."""
+@pytest.mark.parametrize(
+    ("one", "other", "written"),
+    [
+        (pa.array([2**60 + 1] * 3), pa.array([0.5] * 3), [str(2**60 + 1), "0.5"]),
+        (pa.array([10**20 + 1] * 3, pa.decimal128(30, 0)), pa.array([0.5] * 3), [str(10**20 + 1), "0.5"]),
+        (pa.array([1] * 3, pa.uint64()), pa.array([2**63] * 3, pa.uint64()), [1, 2**63]),
+        (pa.array([1] * 3, pa.int64()), pa.array([2**63] * 3, pa.uint64()), ["1", str(2**63)]),
+        (pa.array([1] * 3, pa.int32()), pa.array([2**40] * 3), [1, 2**40]),
+        (pa.array([7] * 3), pa.array([None] * 3, pa.float64()), [7, None]),
+    ],
+)
+def test_columns_of_two_types_of_numbers_keep_every_value(
+    one: Any, other: Any, written: list[Any], tmp_path: Path
+) -> None:
+    """As numbers where a type holds both, else as text."""
     rng = np.random.default_rng(0)
-    columns = ({"id": pa.array([b"a", b"b", b"c"]), "x": [[1]] * 3}, {"id": [1, 2, 3], "x": ["t"] * 3})
+    a, b = (VectorTable.from_arrays(rng.normal(size=(3, 2)).astype("f4"), {"x": each}) for each in (one, other))
+    write_rows(a, b, compare_tables(a, b, distance="cosine", relabellings=19), tmp_path / "rows.parquet")
+    assert parquet.read_table(tmp_path / "rows.parquet")["x"].to_pylist()[2:4] == written
+
+
+def test_ids_that_no_type_holds_are_text_and_other_such_columns_are_left_out(tmp_path: Path) -> None:
+    """Bytes beside numbers; which columns are not there is given back, for who wants to tell it."""
+    rng = np.random.default_rng(0)
+    columns = ({"id": pa.array([b"a", b"b", b"c"]), "x": [[1]] * 3}, {"id": [1, 2, 3], "x": ["t"] * 3, "set": [1] * 3})
     a, b = (VectorTable.from_arrays(rng.normal(size=(3, 2)).astype("f4"), each) for each in columns)
-    compare_tables(a, b, distance="cosine", output=tmp_path / "rows.parquet")
+    found = compare_tables(a, b, distance="cosine")
+    assert write_rows(a, b, found, tmp_path / "rows.parquet") == LostColumns(replaced=["set"], unlike=["x"])
     written = parquet.read_table(tmp_path / "rows.parquet")
     assert "x" not in written.schema.names
     assert written["id"].to_pylist()[2:4] == ["b'c'", "1"]

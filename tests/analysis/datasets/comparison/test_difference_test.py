@@ -153,11 +153,20 @@ def test_equal_sets_do_not_differ() -> None:
 
 
 def test_few_rows_say_how_small_a_p_value_they_could_give() -> None:
-    """Two and two can be dealt in six ways; three and three far apart reach their least, one in twenty."""
-    assert ask(np.eye(2), np.eye(2) + 9).least_p_value == pytest.approx(1 / 6)
+    """Three and three, far apart, reach their least: one in ten, since A and B turned around are as far apart.
+
+    Sets of unequal size have no such twin, and a vector of both stays in both.
+    """
+    assert ask(np.eye(2), np.eye(2) + 9).least_p_value == pytest.approx(1 / 3)
     found = ask(np.eye(3), np.eye(3) + 50, count=999)
-    assert found.least_p_value == pytest.approx(1 / 20)
-    assert found.p_value == pytest.approx(0.1, abs=0.04)  # A and B turned around are as far apart
+    assert found.least_p_value == pytest.approx(1 / 10)
+    assert found.p_value == pytest.approx(0.1, abs=0.04)
+    unequal = ask(np.eye(3)[:2], np.eye(3) + 50, count=999)
+    assert unequal.least_p_value == pytest.approx(1 / 10)
+    assert unequal.p_value == pytest.approx(0.1, abs=0.04)
+    both = np.eye(4)[3:]
+    shared = ask(np.concatenate([np.eye(4)[:3], both]), np.concatenate([np.eye(4)[:3] + 50, both]))
+    assert shared.least_p_value == pytest.approx(1 / 70)  # 7 of which 3, 3 and 1: 140 ways, of which half are twins
 
 
 def test_landmarks_follow_the_kernel_of_all_pairs() -> None:

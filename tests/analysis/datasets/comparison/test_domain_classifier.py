@@ -19,7 +19,7 @@ def learn(a: np.ndarray, b: np.ndarray, *, groups: np.ndarray | None = None, see
         is_b,
         np.arange(len(vectors)) if groups is None else groups,
         landmarks=choose_landmarks(vectors, rng),
-        confidence=0.95,
+        alpha=0.05,
         rng=rng,
     )
 

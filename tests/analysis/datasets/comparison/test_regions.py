@@ -27,12 +27,12 @@ def test_shares_of_regions_are_those_of_the_clusters() -> None:
     p_values = np.array([0.5, 0.5, 0.5])
     p_values[regions.of_rows[70]] = 0.001
     p_values[regions.of_rows[90]] = 0.01
-    found = region_shares(sets, regions, p_values, confidence=0.95)
+    found = region_shares(sets, regions, p_values, alpha=0.05)
     assert [(each.count_a, each.count_b) for each in found] == [(20, 60), (20, 0), (60, 40)]
     assert [each.ratio for each in found] == pytest.approx([3, 0, 2 / 3])
     assert [each.p_value for each in found] == [0.001, 0.01, 0.5]
     first = found[0]
-    assert (first.low, first.high) == difference_interval(0.6, 100, 0.2, 100, confidence=1 - 0.05 / 3)
+    assert (first.low, first.high) == difference_interval(0.6, 100, 0.2, 100, alpha=0.05 / 3)
     members = np.flatnonzero(regions.of_rows == first.region)
     centre = sets.vectors[members].mean(axis=0)
     nearest = members[np.argsort(np.square(sets.vectors[members] - centre).sum(axis=1))]
@@ -50,7 +50,7 @@ def test_copies_lie_in_the_region_of_their_vector_and_are_not_named_twice() -> N
     regions = find_regions(sets, 2, seed=0)
     assert (regions.of_rows[:6] == regions.of_rows[12]).all()
     assert (regions.of_rows[6:12] != regions.of_rows[0]).all()
-    found = region_shares(sets, regions, np.ones(2), confidence=0.95)
+    found = region_shares(sets, regions, np.ones(2), alpha=0.05)
     assert sorted((each.count_a, each.count_b) for each in found) == [(2, 0), (2, 2)]
     assert sorted(each.typical_a for each in found) == [[0, 3], [6, 9]]
 

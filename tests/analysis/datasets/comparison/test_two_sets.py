@@ -46,7 +46,7 @@ def test_copies_count_once_in_each_set() -> None:
     assert sets.counted.tolist() == [True, False, True, True, True]
     assert (sets.in_a.tolist(), sets.in_b.tolist()) == ([True, True, False], [False, True, True])
     every = join_sets(a, b, distance="euclidean", every_row=True)
-    assert (every.num_counted, every.num_shared, every.groups.tolist()) == ((3, 2), 0, [0, 0, 1, 1, 2])
+    assert (every.num_counted, every.num_shared, every.groups.tolist()) == ((3, 2), 1, [0, 0, 1, 1, 2])
 
 
 def test_vectors_are_prepared_for_their_distance() -> None:

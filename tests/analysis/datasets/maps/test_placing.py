@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 from analysis.datasets.maps.laying_out import lay_out
 from analysis.datasets.maps.layout import Layout
 from analysis.datasets.maps.placing import place
-from artifact.errors import DataError, SpaceError
+from artifact.errors import DataError, SpaceError, UsageError
 from rows.vectors.lineage import Lineage
 from rows.vectors.parts import write_part
 from rows.vectors.schema import vector_array
@@ -97,8 +97,29 @@ def test_vectors_of_another_space_are_refused(maps: dict[str, Layout], method: s
     with pytest.raises(SpaceError, match="unknown origin"):
         place(maps[method], plain)
     assert place(maps[method], plain, distance="euclidean").num_rows == NUM_ALL - NUM_OLD
+    for other in ("cosine", "far"):
+        with pytest.raises(UsageError, match=f"^distance: expected .*got '?{other}"):
+            place(maps[method], plain, distance=other)
     with pytest.raises(DataError, match="expected 64 dims as the layout's, got 32"):
         place(maps[method], _write(tmp_path / "d.parquet", new, dim=32))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_map_of_unknown_origin_keeps_its_distance(method: str, tmp_path: Path) -> None:
+    """Of vectors without lineage: only a map by neighbours has a distance, and beside it no other is taken."""
+    old = _write(tmp_path / "old.parquet", slice(NUM_OLD), lineage=None)
+    layout = lay_out(old, method, distance="euclidean")
+    new = slice(NUM_OLD, NUM_ALL)
+    plain, ours = (_write(tmp_path / f"{n}.parquet", new, lineage=each) for n, each in enumerate((None, LINEAGE)))
+    assert place(layout, plain).num_rows == place(layout, plain, distance="euclidean").num_rows
+    with pytest.raises(SpaceError, match="unknown origin"):
+        place(layout, ours)
+    assert place(layout, ours, distance="euclidean").num_rows == NUM_ALL - NUM_OLD
+    with pytest.raises(UsageError, match="got 'far'"):
+        place(layout, plain, distance="far")
+    if layout.distance is not None:
+        with pytest.raises(UsageError, match=r"^distance: expected euclidean, as the layout was made, got cosine$"):
+            place(layout, plain, distance="cosine")
 
 
 def test_the_old_vectors_must_be_there_and_be_the_same(maps: dict[str, Layout], tmp_path: Path) -> None:

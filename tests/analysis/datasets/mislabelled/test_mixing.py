@@ -36,18 +36,43 @@ def test_weights_are_those_of_a_logistic_regression_without_negative_ones() -> N
 
 @pytest.mark.parametrize("errors", [0.02, 0.1])
 def test_confidence_is_about_the_share_that_is_wrong(errors: float) -> None:
-    """Unseen cases by confidence: of each band about that share is wrong; and the bound is above the truth, not far."""
+    """Unseen cases by confidence: of each band about that share is wrong; and how many there are is about right."""
     judged, _ = _judgement(np.random.default_rng(0), errors=errors)
     fresh, wrong = _judgement(np.random.default_rng(1), errors=errors, num=100_000)
     unplanted = fresh.kinds == LEFT
     mix = learn_mix([judged])
     log_odds, wrong = mix.log_odds(fresh.views[unplanted]), wrong[unplanted]
-    share = mix.share_wrong(log_odds)
+    told = mix.share_and_curve(log_odds)
+    assert told is not None
+    share, curve = told
     assert 0.9 * wrong.mean() <= share <= 2 * wrong.mean()
-    confidence = mix.curve(share).confidence(log_odds)
+    confidence = curve.confidence(log_odds)
     for low, high in ((0.1, 0.3), (0.3, 0.6), (0.6, 1.01)):
         band = (confidence >= low) & (confidence < high)
         assert wrong[band].mean() == pytest.approx(confidence[band].mean(), abs=0.2)
+
+
+def test_views_that_see_nothing_tell_nothing() -> None:
+    """No weight above 0, or a little by chance: neither a share nor a confidence."""
+    judged, _ = _judgement(np.random.default_rng(0), errors=0.0)
+    for seen in (np.zeros_like(judged.views), np.random.default_rng(1).normal(size=judged.views.shape)):
+        mix = learn_mix([Judgement(views=seen, kinds=judged.kinds, right=judged.right)])
+        assert mix.share_and_curve(mix.log_odds(seen)) is None
+
+
+def test_errors_of_the_kind_that_is_not_seen_are_not_counted() -> None:
+    """Planted errors of classes alike look like right labels: the others alone tell how many there are."""
+    judged, _ = _judgement(np.random.default_rng(0), errors=0.0)
+    views = judged.views + np.where(judged.kinds == ALIKE, -1, 0)[:, None] * np.array([2.0, 1.0, 0.0, -1.0])
+    views[judged.kinds == ANY] += np.array([4.0, 0.0, 0.0, 0.0])
+    mix = learn_mix([Judgement(views=views, kinds=judged.kinds, right=judged.right)])
+    log_odds = mix.log_odds(views[judged.kinds == LEFT])
+    told = mix.share_and_curve(log_odds)
+    assert told is not None
+    share, curve = told
+    assert share < 0.01
+    assert (curve.confidence(log_odds) >= 0.5).mean() < 0.01
+    assert mix.recall(curve) == pytest.approx(0.5, abs=0.1)
 
 
 def test_planted_labels_are_wrong_and_of_both_kinds() -> None:

@@ -87,6 +87,62 @@ def test_copies_are_told_and_counted_where_that_is_asked_for(own: Cli) -> None:
     assert json.loads(own("compare", "a.parquet", "twice.parquet", *options)[1])["b"]["counted"] == 120
 
 
+def test_a_table_beside_itself_is_the_same_however_rows_count(own: Cli) -> None:
+    """Vectors that both sets have are counted by what they are, also where each row counts."""
+    for options in ((), ("--every-row",)):
+        code, out, err = own("compare", "a.parquet", "a.parquet", "--distance", "euclidean", *options, "--json")
+        facts = json.loads(out)
+        assert (code, facts["differ"], facts["shared"], facts["p_value"]) == (0, False, 60, 1.0)
+        assert "both sets have the same vectors" in err
+
+
+def test_three_beside_three_are_too_few(own: Cli) -> None:
+    """However far apart: with A and B turned around the sets are as far apart, so one in ten deals is as extreme."""
+    table = parquet.read_table("a.parquet")
+    for name, rows in (("few.parquet", table[:3]), ("far.parquet", parquet.read_table("moved.parquet")[:3])):
+        parquet.write_table(rows, name)
+    code, out, err = own("compare", "few.parquet", "far.parquet", "--distance", "euclidean")
+    assert (code, out.splitlines()[0]) == (0, "too few vectors to tell whether the sets differ")
+    assert "so few vectors cannot give a p-value below 0.1, and the level is 0.05" in err
+
+
+def test_columns_that_the_file_is_without_are_told(own: Cli) -> None:
+    """Those that gave way to ours, and those of two types that no type holds."""
+    table = parquet.read_table("a.parquet").append_column("set", pa.array(["mine"] * 60))
+    wide = table.append_column("region", pa.array([1] * 60)).append_column("size", pa.array([[1, 2]] * 60))
+    parquet.write_table(wide, "wide.parquet")
+    other = parquet.read_table("same.parquet").append_column("size", pa.array(["large"] * 60))
+    parquet.write_table(other, "other.parquet")
+    words = ("compare", "wide.parquet", "other.parquet", "--distance", "euclidean", "--output", "o.parquet")
+    code, _, err = own(*words)
+    assert code == 0
+    assert "in the output set, region stand for ours and not for the table's columns of these names" in err
+    assert "the output is without size: no type holds what the two tables have there" in err
+    assert set(parquet.read_table("o.parquet")["set"].to_pylist()) == {"A", "B"}
+
+
+def test_any_level_between_none_and_one_is_taken(own: Cli) -> None:
+    """Also one that 1 - ALPHA cannot tell from 1."""
+    for alpha in ("1e-17", "1e-300", "0.999"):
+        words = ("compare", "a.parquet", "moved.parquet", "--distance", "euclidean", "--label", "label")
+        code, out, err = own(*words, "--alpha", alpha, "--json")
+        assert code == 0, err
+        facts = json.loads(out)
+        assert 0 <= facts["auc_low"] <= facts["auc"] <= facts["auc_high"] <= 1
+        assert all(each["low"] <= each["difference"] <= each["high"] for each in facts["regions"] + facts["classes"])
+        assert ("no class can get a p-value below" in err) is (alpha != "0.999")
+
+
+def test_classes_that_there_is_no_time_for_are_told(own: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On stderr, in JSON and on the page."""
+    monkeypatch.setattr("analysis.datasets.comparison.class_tests._STEPS", 1)
+    words = ("compare", "a.parquet", "moved.parquet", "--distance", "euclidean", "--label", "label")
+    code, out, err = own(*words, "--json", "--page", "c.html")
+    assert (code, json.loads(out)["untested_classes"]) == (0, 2)
+    assert "the p-values of classes are those of the 1 with most rows; 2 more have rows enough" in err
+    assert "nor have 2 smaller ones" in Path("c.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("options", "code", "text"),
     [
@@ -102,7 +158,7 @@ def test_copies_are_told_and_counted_where_that_is_asked_for(own: Cli) -> None:
         ),
         (("same.parquet", "--distance", "cosine", "--page", "same.parquet"), 2, "another file than those of the table"),
         (("same.parquet", "--output", "x", "--page", "./x"), 2, "--page: expected another file than --output, got x"),
-        (("same.parquet", "--images", "i"), 2, "images: expected --page FILE.html, which shows them, got none"),
+        (("same.parquet", "--images", "i"), 2, "--images: expected --page FILE.html, which shows them, got none"),
         (("same.parquet", "--distance", "cosine", "--alpha", "5"), 2, "alpha: expected a level in (0, 1), got 5.0"),
     ],
 )

@@ -131,13 +131,26 @@ def test_explore_places_rows_on_a_saved_map(cli: Cli) -> None:
         (("t.parquet", "--output", "p.html", *FEW, "--image-column", "c"), 2, "--images"),
         (("t.parquet", "--output", "p.html", "--tabs", "duplicate", "--distance", "cosine"), 2, "duplicates"),
         (("t.parquet", "--output", "p.html", *FEW, "--layout", "t.parquet"), 1, "lookalike map"),
+        (("gone.parquet", "--output", "p.html", *FEW, "--layout", "t.parquet"), 1, "lookalike map"),
+        (("gone.parquet", "--output", "p.html", "--layout", "t.parquet", "--method", "umap"), 2, "a layout says how"),
+        (("gone.parquet", "--output", "p.html", "--layout", "t.parquet", "--method", "pca"), 2, "a layout says how"),
+        (("t.parquet", "--output", "p.html", *FEW, "--color", "note"), 1, "classes, numbers or dates"),
+        (("t.parquet", "--output", "p.html", *FEW, "--color", "lists"), 1, "classes, numbers or dates"),
+        (("t.parquet", "--output", "p.html", *FEW, "--color", "void"), 1, "'void', empty"),
+        (("gone.parquet", "--output", "p.html", *FEW, "--port", "0"), 2, "--serve"),
+        (("gone.parquet", "--output", "p.html", *FEW, "--version", "1"), 2, "--model NAME"),
+        (("gone.parquet", "--output", "p.html", *FEW, "--token-file", "t"), 2, "--model NAME"),
+        (("gone.parquet", "--output", "p.html", "--images", "t", "--thumbnails", "0"), 2, "--thumbnails PX"),
+        (("gone.parquet", "--output", "p.html", *FEW, "--max-megapixels", "0"), 2, "more than 0"),
         (("t.parquet", "other.parquet", "--output", "p.html", *FEW), 1, "5 numbers"),
         (("t.parquet", "--output", "folder", *FEW), 1, "a folder"),
     ],
 )
 def test_explore_refuses_in_one_line(cli: Cli, arguments: tuple[str, ...], code: int, said: str) -> None:
     """What cannot be shown is told in one line, and no page is written."""
-    _table("t.parquet", _vectors(9), id=list("abcdefghi"), label=list("xyzxyzxyz"))
+    notes = [f"note {row}" for row in range(30)]
+    columns = {"note": notes, "lists": [[1]] * 30, "void": pa.nulls(30, pa.string())}
+    _table("t.parquet", _vectors(30), id=[f"row {row}" for row in range(30)], label=list("xyz") * 10, **columns)
     _table("other.parquet", _vectors(9, dim=4), id=list("abcdefghi"))
     Path("folder").mkdir()
     found, out, err = cli("explore", *arguments)

@@ -52,6 +52,10 @@ def test_labels_prints_suspects_pairs_and_classes(own: Path, cli: Cli) -> None:
     assert "bild 3 ü" in lines[1] + lines[2]
     code, out, _ = cli(*options, "--count", 1)
     assert "and 1 more" in out
+    code, out, err = cli(*options, "--count", 0)
+    assert (code, err) == (0, "")
+    assert [line.split()[0] for line in out.splitlines()[:7:4]] == ["given", "class"]
+    assert "bild 3 ü" not in out
 
 
 def test_labels_says_so_where_none_is_suspected(own: Path, cli: Cli) -> None:
@@ -63,6 +67,26 @@ def test_labels_says_so_where_none_is_suspected(own: Path, cli: Cli) -> None:
     assert code == 0
     assert "no label is more likely wrong than right" in err
     assert out.startswith("labels")
+
+
+def test_labels_that_vectors_say_nothing_of_are_told_as_such(own: Path, cli: Cli) -> None:
+    """In words, as JSON without a number that is none, and on the page."""
+    table = parquet.read_table("own.parquet")
+    names = pa.array([f"n{code}" for code in np.random.default_rng(0).integers(0, 3, 121)])
+    parquet.write_table(table.set_column(1, "label", names), "random.parquet")
+    options = ("random.parquet", "--label", "label", "--distance", "euclidean")
+    code, out, err = cli("labels", *options, "--page", "p.html")
+    assert code == 0
+    assert "no label is suspected: errors planted among them hardly stand out" in err
+    assert "more likely wrong" not in err
+    assert not {"suspected", "expected", "by_planted"} & {line.split()[0] for line in out.splitlines()}
+    assert "No label is suspected: errors planted" in Path("p.html").read_text()
+    code, out, err = cli("labels", *options, "--json")
+    assert (code, err) == (0, "")
+    facts = json.loads(out, parse_constant=pytest.fail)
+    assert (facts["suspected"], facts["expected"], facts["by_planted"]) == (0, None, None)
+    assert facts["note"].startswith("no label is suspected")
+    assert [row["expected"] for row in facts["classes"]] == [None] * 3
 
 
 def test_labels_refuses_in_one_line(own: Path, cli: Cli) -> None:

@@ -187,7 +187,7 @@ def test_pictures_are_drawn_where_they_are_found(scored_cli: Cli) -> None:
     assert code == 0
     assert "pictures are not drawn: " in err
     code, _, err = scored_cli("map", "v", "--output", "n.svg", "--images", "moved")
-    assert (code, one_line(err)) == (2, "--images: expected --pictures, which they are for, got none")
+    assert (code, one_line(err)) == (2, "--images: expected --pictures, which shows them, got none")
     code, _, err = scored_cli("map", "v", "--output", "n.svg", "--pictures", "--images", "nowhere")
     assert code == 1
     assert "nowhere" in one_line(err)
