@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 
 from analysis.datasets.comparison.class_tests import ClassTest, run_class_tests
+from analysis.datasets.comparison.share_difference import ShareDifference, share_difference
 from analysis.datasets.comparison.two_sets import TwoSets
-from analysis.measures.intervals import difference_interval
 from analysis.neighbours.labels import has_label, label_codes
 from artifact.arrays import Indices, Vectors
 from artifact.errors import DataError
@@ -28,14 +28,11 @@ MIN_ROWS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassShift:
-    """One class.
+class ClassShift(ShareDifference):
+    """One class, of the labelled rows that count.
 
     Attributes:
         name: the label.
-        count_a, count_b: rows that count and have it.
-        share_a, share_b: of the labelled rows that count, in [0, 1].
-        difference, low, high: share_b - share_a, and its interval, which holds for all classes at once.
         shift: distance of the means of both sets over the spread of the class, less what chance alone gives, not below
             0; None where a set has fewer than MIN_ROWS, or the class has no spread.
         p_value: of the shift, corrected for all classes that were tested; None where it was not.
@@ -43,13 +40,6 @@ class ClassShift:
     """
 
     name: str
-    count_a: int
-    count_b: int
-    share_a: float
-    share_b: float
-    difference: float
-    low: float
-    high: float
     shift: float | None
     p_value: float | None
     least_p_value: float | None
@@ -111,7 +101,7 @@ def class_shifts(
     """
     members = [np.flatnonzero(sets.counted & (sets.is_b == side) & (codes >= 0)) for side in (False, True)]
     counts = [np.bincount(codes[rows], minlength=len(names)) for rows in members]
-    totals = [max(1, len(rows)) for rows in members]
+    totals = len(members[0]), len(members[1])
     members = [rows[np.argsort(codes[rows], kind="stable")] for rows in members]
     starts = [np.cumsum(each) - each for each in counts]
     rows_of: dict[int, tuple[Indices, Indices]] = {}
@@ -122,20 +112,13 @@ def class_shifts(
     tests = run_class_tests(sets, rows_of, alpha=alpha, count=count, seed=seed)
     found = []
     for code, name in enumerate(names):
-        count_a, count_b = int(counts[0][code]), int(counts[1][code])
-        share_a, share_b = count_a / totals[0], count_b / totals[1]
-        low, high = difference_interval(share_b, totals[1], share_a, totals[0], alpha=alpha / len(names))
+        both = int(counts[0][code]), int(counts[1][code])
+        share = share_difference(both, totals, alpha=alpha / len(names))
         test = tests.get(code, ClassTest())
         found.append(
             ClassShift(
+                **vars(share),
                 name=name,
-                count_a=count_a,
-                count_b=count_b,
-                share_a=share_a,
-                share_b=share_b,
-                difference=share_b - share_a,
-                low=low,
-                high=high,
                 shift=shifts.get(code),
                 p_value=test.p_value,
                 least_p_value=test.least_p_value,

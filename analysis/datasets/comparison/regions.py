@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.clusters.kmeans import assign, kmeans
+from analysis.datasets.comparison.share_difference import ShareDifference, share_difference
 from analysis.datasets.comparison.two_sets import TwoSets
-from analysis.measures.intervals import difference_interval
 from analysis.neighbours.samples import sample_rows
 from artifact.arrays import Indices, Numbers, Vectors
 from artifact.errors import UsageError
@@ -52,14 +52,11 @@ class Regions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegionShare:
+class RegionShare(ShareDifference):
     """One region.
 
     Attributes:
         region: its number, as in the written table.
-        count_a, count_b: rows that count, of A and of B.
-        share_a, share_b: of those of the set, in [0, 1].
-        difference, low, high: share_b - share_a, and its interval, which holds for all regions at once.
         ratio: share_b / share_a; None where A has none.
         p_value: corrected for all regions.
         medoid: the row nearest to the centre.
@@ -67,13 +64,6 @@ class RegionShare:
     """
 
     region: int
-    count_a: int
-    count_b: int
-    share_a: float
-    share_b: float
-    difference: float
-    low: float
-    high: float
     ratio: float | None
     p_value: float
     medoid: int
@@ -119,7 +109,6 @@ def region_shares(sets: TwoSets, regions: Regions, p_values: Numbers, *, alpha: 
         p_values: float64 [up to k], of DifferenceTest.
         alpha: how often any of the intervals may leave the truth out, in (0, 1).
     """
-    num_a, num_b = sets.num_counted
     counts = [
         np.bincount(regions.of_rows[sets.counted & side], minlength=regions.count) for side in (~sets.is_b, sets.is_b)
     ]
@@ -127,21 +116,14 @@ def region_shares(sets: TwoSets, regions: Regions, p_values: Numbers, *, alpha: 
     nearest = _nearest(sets, regions)
     found = []
     for region in present.tolist():
-        count_a, count_b = int(counts[0][region]), int(counts[1][region])
-        share_a, share_b = count_a / num_a, count_b / num_b
-        low, high = difference_interval(share_b, num_b, share_a, num_a, alpha=alpha / len(present))
+        both = int(counts[0][region]), int(counts[1][region])
+        share = share_difference(both, sets.num_counted, alpha=alpha / len(present))
         of_a, of_b = ([int(row) for row in nearest[region] if sets.is_b[row] == side] for side in (False, True))
         found.append(
             RegionShare(
+                **vars(share),
                 region=region,
-                count_a=count_a,
-                count_b=count_b,
-                share_a=share_a,
-                share_b=share_b,
-                difference=share_b - share_a,
-                low=low,
-                high=high,
-                ratio=share_b / share_a if share_a else None,
+                ratio=share.share_b / share.share_a if share.share_a else None,
                 p_value=float(p_values[region]),
                 medoid=min(of_a[:1] + of_b[:1], key=lambda row: float(regions.apart[row])),
                 typical_a=of_a,
