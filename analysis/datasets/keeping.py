@@ -31,11 +31,16 @@ def best_first(table: VectorTable, graph: NeighbourGraph, threshold: float, wort
 
 
 def worth_by_column(table: VectorTable, name: str) -> Numbers:
-    """A column of numbers, dates or flags as float64 [N], NaN where null; raises DataError for any other."""
+    """The order of a column of numbers, dates or flags as float64 [N], NaN where null; DataError for any other.
+
+    Whole numbers, decimals and dates are told by their rank: as float64 two of 18 digits may be one.
+    """
     column = table.column(name)
     try:
-        if pa.types.is_temporal(column.type):
-            column = column.cast(pa.int64() if column.type.bit_width == 64 else pa.int32())
+        if pa.types.is_integer(column.type) or pa.types.is_decimal(column.type) or pa.types.is_temporal(column.type):
+            rank = pc.rank(column, "ascending", tiebreaker="dense")
+            has_none = column.is_null().to_numpy()
+            return np.where(has_none, np.nan, rank.to_numpy(zero_copy_only=False))
         return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), np.float64)
     except (pa.ArrowException, TypeError, ValueError, AttributeError):
         raise DataError(

@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from artifact.arrays import Vectors
 from artifact.errors import DataError
+from rows import widening
 from rows.vectors.column import fixed_length, is_vectors
 from rows.vectors.lineage import Lineage
-from rows.widening import wider
 
 
 def vector_schema(
@@ -70,7 +70,7 @@ def joined_schema(schema: pa.Schema, other: pa.Schema) -> pa.Schema | None:
                 return None
             fields.append(field)
             continue
-        found = field.type if field.type.equals(there.type) else wider(field.type, there.type)
+        found = field.type if field.type.equals(there.type) else widening.wider(field.type, there.type)
         if found is None:
             return None
         fields.append(pa.field(field.name, found))
@@ -79,8 +79,11 @@ def joined_schema(schema: pa.Schema, other: pa.Schema) -> pa.Schema | None:
 
 def retyped(table: pa.Table, schema: pa.Schema, *, where: object) -> pa.Table:
     """Columns of one part with the types of the whole table; raises DataError where a value does not fit."""
+    if table.schema.equals(schema):
+        return table
     try:
-        return table.cast(schema)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        columns = [widening.retyped(table[field.name], field.type) for field in schema]
+        return pa.Table.from_arrays(columns, schema=schema)
+    except (pa.ArrowException, ValueError) as error:
         expected = f"values that fit in {', '.join(f'{field.name} ({field.type})' for field in schema)}"
         raise DataError("part", expected=expected, got=" ".join(str(error).split())[:200], where=where) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +130,25 @@ def test_types_of_two_parts_become_one_as_those_of_two_files_do(tmp_path: Path) 
     parquet.write_table(table.set_column(0, "id", pa.array([[row] for row in range(12)])), part)
     with pytest.raises(DataError, match=r"^part: expected the columns of the first part, got other columns"):
         VectorTable.open(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (pa.array([np.nan] * 12), pa.array(["x"] * 18), [None] * 12 + ["x"] * 18),
+        (pa.array([Decimal("19.99")] * 12), pa.array([0.5] * 18), [19.99] * 12 + [0.5] * 18),
+    ],
+    ids=["nan beside words", "decimals beside fractions"],
+)
+def test_values_of_two_parts_become_what_those_of_two_files_do(
+    first: pa.Array[Any], second: pa.Array[Any], expected: list[Any], tmp_path: Path
+) -> None:
+    """NaN is no word, and a decimal is the fraction that is written alike."""
+    scored_parts(tmp_path)
+    for number, values in enumerate((first, second)):
+        part = tmp_path / f"part-{number:05d}.parquet"
+        table = parquet.read_table(part)
+        parquet.write_table(table.set_column(2, "note", values), part)
+    found = VectorTable.open(tmp_path)
+    assert found.column("note").to_pylist() == expected
+    assert [each for batch in found.batches(["note"]) for each in batch.columns["note"].to_pylist()] == expected
