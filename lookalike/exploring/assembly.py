@@ -121,7 +121,7 @@ def assemble(tables: Sequence[VectorTable], wanted: Wanted, *, report: Report | 
         names=set_names(tables),
         together=table,
         label=wanted.label,
-        distance=None if table.lineage else distance,
+        distance=distance,
         seed=wanted.seed,
     )
     findings, more = find_all(question, wanted.findings)
@@ -184,14 +184,14 @@ def unit_places(places: Vectors) -> Vectors:
 def _layout(table: VectorTable, wanted: Wanted, distance: str, report: Report | None) -> Layout:
     if wanted.layout is not None:
         return place(wanted.layout, table, distance=wanted.distance, report=report)
-    needs = None if wanted.method == PCA else distance if table.lineage is None else None
+    needs = None if wanted.method == PCA else distance
     return lay_out(table, wanted.method, seed=wanted.seed, distance=needs, report=report)
 
 
 def _graph(table: VectorTable, wanted: Wanted, distance: str) -> NeighbourGraph | None:
     if not wanted.neighbours or table.num_rows < 2:
         return None
-    return neighbour_graph(table, wanted.neighbours, distance=None if table.lineage else distance, seed=wanted.seed)
+    return neighbour_graph(table, wanted.neighbours, distance=distance, seed=wanted.seed)
 
 
 def _columns(tables: Sequence[VectorTable], names: Sequence[str], wanted: Wanted) -> tuple[list[Column], list[str]]:

@@ -20,7 +20,7 @@ class Question:
         names: of the tables.
         together: all their rows, those of one after those of the other.
         label: column of classes, or None.
-        distance: named by the user, for tables without lineage; else None.
+        distance: a name in artifact.distances.DISTANCES; that of the lineage where any table has one.
         seed: of whatever draws.
     """
 
@@ -28,7 +28,7 @@ class Question:
     names: Sequence[str]
     together: VectorTable
     label: str | None
-    distance: str | None
+    distance: str
     seed: int
 
     @property

@@ -7,9 +7,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from lookalike.exploring.assembly import Wanted, assemble
 from lookalike.exploring.columns import page_column
+from lookalike.exploring.findings import FINDERS
 from lookalike.exploring.together import joined, joined_column
 from pages.explorer.data import Categories
+from rows.vectors.lineage import Lineage
 from rows.vectors.table import VectorTable
 
 BIG = 2**60 + 1
@@ -60,3 +63,19 @@ def test_joined_columns_of_classes_stay_classes() -> None:
     assert column.names == ["1", "2", "3"]
     assert column.codes.tolist() == [0, 1] * 5 + [1, 2] * 5 + [3, 3]
     assert joined(tables, "c").column("c").to_pylist() == [1, 2] * 5 + [2, 3] * 5 + [None, None]
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_table_that_lost_its_lineage_is_compared_where_somebody_vouches(lost: int) -> None:
+    """Every tab takes the distance that was named, which is that of the other table."""
+    lineage = Lineage(artifact="a", version=1, digest="d", space="s", distance="cosine", normalized=False)
+    rng = np.random.default_rng(0)
+    tables = [
+        VectorTable.from_arrays(
+            rng.normal(size=(40, 4)).astype(np.float32), lineage=None if number == lost else lineage
+        )
+        for number in (0, 1)
+    ]
+    found = assemble(tables, Wanted(distance="cosine", thumbnails_px=0, findings=list(FINDERS)))
+    assert {tab.name for tab in found.data.findings} == {"duplicates", "outliers", "comparison"}
+    assert not [note for note in found.notes if "comparison" in note]
