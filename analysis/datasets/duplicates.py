@@ -21,11 +21,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from analysis.datasets.copy_search import CopySearch
 from analysis.datasets.exact_copies import Content, content_codes
 from analysis.datasets.keeping import best_first
 from analysis.datasets.leaders import group_by_leaders
 from analysis.datasets.output_columns import write_with_columns
-from analysis.datasets.thresholds import Threshold, choose_threshold, quantiles
+from analysis.datasets.thresholds import choose_threshold, quantiles
 from analysis.search.graph import NeighbourGraph, RowIndex, neighbour_graph, row_index
 from artifact.arrays import Flags, Indices, Numbers, Vectors
 from artifact.distances import DISTANCES
@@ -43,7 +44,7 @@ _ROWS_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Duplicates:
+class Duplicates(CopySearch):
     """Groups of N rows, the largest first.
 
     Attributes:
@@ -51,24 +52,12 @@ class Duplicates:
         kept: int64 [N], the row that is kept of its group; its own number of a row that is kept.
         distances: float32 [N], to it; 0 of the kept row itself.
         exact: bool [N], whether it is another row of the same content as the kept one.
-        threshold: the largest distance of a group, and where it comes from.
-        content: what exact copies were compared by: exact_copies.PICTURES, VECTORS or BOTH.
-        distance: a name in artifact.distances.DISTANCES.
-        recall: recall@10 of the search in [0, 1]; 1 where it was exact.
-        kind: of the index.
-        nearest: {share: the distance within which this share of the rows have their nearest other of other content}.
     """
 
     groups: Indices
     kept: Indices
     distances: Vectors
     exact: Flags
-    threshold: Threshold
-    content: str
-    distance: str
-    recall: float
-    kind: str
-    nearest: dict[str, float]
 
     @property
     def keep(self) -> Flags:

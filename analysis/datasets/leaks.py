@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from analysis.datasets.copy_search import CopySearch
 from analysis.datasets.exact_copies import Content, content_codes
 from analysis.datasets.output_columns import write_with_columns
-from analysis.datasets.thresholds import Threshold, choose_threshold, quantiles
+from analysis.datasets.thresholds import choose_threshold, quantiles
 from analysis.neighbours.batches import checked_batches, rows_with_ids
 from analysis.search.graph import row_index
 from artifact.arrays import Flags, Indices, Vectors
@@ -33,7 +34,7 @@ LEAK_COLUMNS = ("nearest", "distance", "exact", "keep")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Leaks:
+class Leaks(CopySearch):
     """The nearest row of a set, of each of M rows of another.
 
     Attributes:
@@ -41,19 +42,12 @@ class Leaks:
         distances: float32 [M], to it.
         exact: bool [M], whether it has the same content.
         keep: bool [M], rows that are neither exact copies nor within the threshold.
-        threshold, content, distance, recall, kind, nearest: see analysis.datasets.duplicates.Duplicates.
     """
 
     rows: Indices
     distances: Vectors
     exact: Flags
     keep: Flags
-    threshold: Threshold
-    content: str
-    distance: str
-    recall: float
-    kind: str
-    nearest: dict[str, float]
 
     @property
     def leaks(self) -> Indices:
