@@ -1,4 +1,4 @@
-"""The three kinds of embedding model: their streams and the pairs of streams whose distance is an output.
+"""The three kinds of embedding model: their streams, and the pairs of streams whose distance a full artifact gives.
 
 A new kind is one line in KINDS.
 """
@@ -8,11 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-BRANCH = "branch"
-FULL = "full"
-MODES = (BRANCH, FULL)
-FULL_SUFFIX = "_full"
-"""Behind the name of a run, in the name of its full artifact."""
 BRANCH_INPUT = "image"
 BRANCH_OUTPUT = "embedding"
 
@@ -45,16 +40,3 @@ def embedding_name(stream: str) -> str:
 def distance_name(pair: Sequence[str]) -> str:
     """Output name of the distance between two streams."""
     return f"distance_{pair[0]}_{pair[1]}"
-
-
-def input_names(kind: str, mode: str) -> tuple[str, ...]:
-    """Names of the image inputs: `image` for a branch artifact, the kind's streams for a full one."""
-    return (BRANCH_INPUT,) if mode == BRANCH else KINDS[kind].streams
-
-
-def output_widths(kind: str, mode: str, embedding_dim: int) -> dict[str, int]:
-    """Output names in graph order with their width: {name: columns}."""
-    if mode == BRANCH:
-        return {BRANCH_OUTPUT: embedding_dim}
-    widths = {embedding_name(stream): embedding_dim for stream in KINDS[kind].streams}
-    return widths | {distance_name(pair): 1 for pair in KINDS[kind].pairs}

@@ -15,11 +15,12 @@ import torch
 from artifact.errors import UsageError
 from artifact.events import Report
 from artifact.images.preprocessing import load_pixels
-from artifact.kinds import FULL, KINDS, MODES
+from artifact.kinds import KINDS
 from artifact.losses import LOSSES
 from artifact.model.file import append_manifest, content_hash
 from artifact.model.golden import golden_images, make_golden
 from artifact.model.manifest import OPSET, Content, Golden, Manifest, Prefix, canonical_json
+from artifact.modes import FULL, MODES
 from artifact.repository.publishing import publish, require_model_name
 from artifact.repository.reading import PublishedModel
 from export.deployment import default_name, deployed_names, served_limits
@@ -80,7 +81,7 @@ def build(
         ParityError: the graph does not give the network's vectors, or int8 is too far from them.
     """
     if mode not in MODES:
-        raise ValueError(f"mode: expected one of {MODES}, got {mode!r}")
+        raise ValueError(f"mode: expected one of {', '.join(MODES)}, got {mode!r}")
     if precision not in PRECISIONS:
         raise UsageError("precision", expected=f"one of {', '.join(PRECISIONS)}", got=repr(precision))
     name = name or default_name(run.path, mode, precision)

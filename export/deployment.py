@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from artifact.kinds import BRANCH, FULL, FULL_SUFFIX, MODES
+from artifact.modes import BRANCH, FULL, MODES
 from artifact.repository.publishing import require_model_name, require_publishable, to_model_name
 from export.precision import FP32, precision_suffix
 from trainer.config.config import TrainConfig
+
+DEPLOYED = (BRANCH, FULL)
+"""The modes that a run is published in."""
 
 
 def default_name(run: Path, mode: str, precision: str = FP32) -> str:
     """A model name from a run folder's name; those of both modes differ in `_full` alone."""
     suffix = precision_suffix(precision)
-    stem = to_model_name(run.resolve().name, room=len(suffix + FULL_SUFFIX))
-    return stem + suffix + (FULL_SUFFIX if mode == FULL else "")
+    longest = max(len(each.suffix) for each in MODES.values())
+    stem = to_model_name(run.resolve().name, room=len(suffix) + longest)
+    return stem + suffix + MODES[mode].suffix
 
 
 def deployed_names(run: Path, name: str | None) -> dict[str, str]:
@@ -23,10 +27,7 @@ def deployed_names(run: Path, name: str | None) -> dict[str, str]:
     Args:
         name: of the branch; None: the run folder's.
     """
-    if name is None:
-        names = {mode: default_name(run, mode) for mode in MODES}
-    else:
-        names = {BRANCH: name, FULL: name + FULL_SUFFIX}
+    names = {mode: default_name(run, mode) if name is None else name + MODES[mode].suffix for mode in DEPLOYED}
     for each in names.values():
         require_model_name(each)
     return names

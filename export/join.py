@@ -11,16 +11,8 @@ import onnx
 from onnx import compose, helper
 
 from artifact.distances import DISTANCES
-from artifact.kinds import (
-    BRANCH_INPUT,
-    BRANCH_OUTPUT,
-    FULL,
-    KINDS,
-    distance_name,
-    embedding_name,
-    input_names,
-    output_widths,
-)
+from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT, KINDS, distance_name, embedding_name
+from artifact.modes import FULL, MODES, Widths
 from export.graph_values import VALUES, Nodes
 
 _INNER, _HEADS = "branch_", "heads_"
@@ -36,7 +28,7 @@ def join_streams(branch: onnx.ModelProto, *, kind: str, distance: str, embedding
     """
     inner = compose.add_prefix(branch, _INNER)
     heads = _heads(_INNER + BRANCH_OUTPUT, kind=kind, distance=distance, embedding_dim=embedding_dim)
-    streams = list(input_names(kind, FULL))
+    streams, widths = list(KINDS[kind].streams), Widths(kind=kind, embedding_dim=embedding_dim)
     shape = [dim.dim_value or "N" for dim in branch.graph.input[0].type.tensor_type.shape.dim]
     graph = helper.make_graph(
         [
@@ -47,8 +39,8 @@ def join_streams(branch: onnx.ModelProto, *, kind: str, distance: str, embedding
         branch.graph.name,
         [helper.make_tensor_value_info(name, onnx.TensorProto.UINT8, shape) for name in streams],
         [
-            helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["N", width])
-            for name, width in output_widths(kind, FULL, embedding_dim).items()
+            helper.make_tensor_value_info(output.name, onnx.TensorProto.FLOAT, ["N", *output.row_shape])
+            for output in MODES[FULL].outputs(widths)
         ],
         [*inner.graph.initializer, *heads.constants],
     )

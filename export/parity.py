@@ -20,7 +20,8 @@ from artifact.distances import DISTANCES
 from artifact.errors import ParityError
 from artifact.images.cores import available_cores
 from artifact.images.preprocessing import Preprocessing
-from artifact.kinds import BRANCH, BRANCH_OUTPUT, KINDS, distance_name, embedding_name, input_names
+from artifact.kinds import BRANCH_OUTPUT, KINDS, distance_name, embedding_name
+from artifact.modes import BRANCH, image_names
 from export.precision import FP32, PRECISIONS, Precision
 from serving.probe import BATCHES, plain_pixels, probe_pixels
 
@@ -66,7 +67,7 @@ def check_parity(
     worst = limit = 0.0
     for size in BATCHES:
         height, width = preprocessing.height, preprocessing.width
-        feeds = {name: probe_pixels(random, size, height, width) for name in input_names(kind, mode)}
+        feeds = {name: probe_pixels(random, size, height, width) for name in image_names(kind, mode)}
         expected = reference_outputs(branch, feeds, kind=kind, mode=mode, distance=distance)
         try:
             got = dict(zip(expected, session.run(list(expected), feeds), strict=True))
@@ -86,7 +87,7 @@ def check_parity(
                 )
             worst, limit = max(worst, difference), max(limit, allowed)
     plain = plain_pixels(preprocessing.height, preprocessing.width)
-    feeds = dict.fromkeys(input_names(kind, mode), plain)
+    feeds = dict.fromkeys(image_names(kind, mode), plain)
     expected = reference_outputs(branch, feeds, kind=kind, mode=mode, distance=distance)
     _require_as_finite(dict(zip(expected, session.run(list(expected), feeds), strict=True)), expected, precision)
     return Parity(worst, limit)

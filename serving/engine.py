@@ -14,7 +14,10 @@ from artifact.errors import ArtifactError, InvalidRequestError
 from artifact.images.cores import available_cores
 from artifact.model.file import read_manifest, verify_artifact
 from artifact.model.manifest import Manifest
+from artifact.modes import FP32, UINT8
 from serving.sessions import SessionSettings, make_session
+
+_TYPES = {UINT8: "tensor(uint8)", FP32: "tensor(float)"}
 
 
 class Engine:
@@ -42,13 +45,13 @@ class Engine:
         )
         self._session = make_session(path, settings)
         _require_signature(self._session, self.manifest, path)
-        self._outputs = list(self.manifest.outputs)
+        self._outputs = list(self.manifest.output_names)
 
     def run(self, feeds: Mapping[str, AnyArray]) -> dict[str, npt.NDArray[np.float32]]:
         """Run a batch.
 
         Args:
-            feeds: {input: uint8 [N, H, W, 3]} for every input of the manifest.
+            feeds: {input: uint8 [N, H, W, 3]} for every image input of the manifest, and its other inputs.
 
         Returns:
             {output: float32 [N, width]} in the manifest's order.
@@ -64,11 +67,10 @@ class Engine:
 
 
 def _require_signature(session: Any, manifest: Manifest, path: Path) -> None:
-    size = manifest.pixels
-    shape = [size.height, size.width, 3]
-    expected = [(name, "tensor(uint8)", shape) for name in manifest.inputs]
-    expected += [(name, "tensor(float)", [width]) for name, width in manifest.outputs.items()]
-    got = [(node.name, node.type, list(node.shape[1:])) for node in [*session.get_inputs(), *session.get_outputs()]]
+    tensors = (*manifest.inputs, *manifest.outputs)
+    expected = [(tensor.name, _TYPES[tensor.datatype], list(tensor.row_shape)) for tensor in tensors]
+    nodes = [*session.get_inputs(), *session.get_outputs()]
+    got = [(node.name, node.type, [_length(each) for each in node.shape[1:]]) for node in nodes]
     if got != expected:
         raise ArtifactError(
             "the graph does not have the signature of its manifest",
@@ -76,6 +78,11 @@ def _require_signature(session: Any, manifest: Manifest, path: Path) -> None:
             got=_signature_text(got),
             where=path,
         )
+
+
+def _length(said: object) -> int | None:
+    """Of an axis as onnxruntime says it; None where it may have any length."""
+    return said if isinstance(said, int) else None
 
 
 def _signature_text(nodes: Sequence[tuple[str, str, Sequence[object]]]) -> str:

@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from artifact.kinds import BRANCH_OUTPUT, KINDS, distance_name, embedding_name
 from artifact.model.file import read_manifest
 from artifact.model.int8_scheme import older_scheme_note
 from artifact.model.manifest import ENGINE, Manifest
+from artifact.modes import Tensor
 
 
 @dataclass(frozen=True)
@@ -44,17 +44,15 @@ def describe_manifest(manifest: Manifest) -> dict[str, Any]:
 
 
 def inputs_of(manifest: Manifest) -> list[Variable]:
-    """The image inputs, in graph order."""
-    height, width, color = (manifest.preprocessing.get(key) for key in ("height", "width", "color"))
-    shape, label = f"[N, {height}, {width}, 3]", f"{color} pixels"
-    streams = [label] if manifest.is_branch else [f"{label} of the {name}" for name in manifest.inputs]
-    return [Variable(name, shape, "UINT8", each) for name, each in zip(manifest.inputs, streams, strict=True)]
+    """What it takes, in graph order."""
+    return [_variable(tensor) for tensor in manifest.inputs]
 
 
 def outputs_of(manifest: Manifest) -> list[Variable]:
     """The vectors and distances, in graph order."""
-    kind = KINDS[manifest.kind]
-    labels = {BRANCH_OUTPUT: "vector of the image"}
-    labels |= {embedding_name(stream): f"vector of the {stream}" for stream in kind.streams}
-    labels |= {distance_name((a, b)): f"{manifest.distance} distance of {a} and {b}" for a, b in kind.pairs}
-    return [Variable(name, f"[N, {width}]", "FP32", labels[name]) for name, width in manifest.outputs.items()]
+    return [_variable(tensor) for tensor in manifest.outputs]
+
+
+def _variable(tensor: Tensor) -> Variable:
+    shape = ", ".join("any" if length is None else str(length) for length in tensor.row_shape)
+    return Variable(tensor.name, f"[N, {shape}]", tensor.datatype, tensor.label)

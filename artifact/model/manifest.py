@@ -27,7 +27,8 @@ from artifact.dims import as_dims
 from artifact.distances import DISTANCES
 from artifact.errors import ArtifactError
 from artifact.images.preprocessing import Preprocessing
-from artifact.kinds import BRANCH, KINDS, MODES, input_names, output_widths
+from artifact.kinds import KINDS
+from artifact.modes import BRANCH, MODES, Tensor, Widths, image_names
 from artifact.prefixes import require_promised
 
 FORMAT_VERSION = 1
@@ -204,14 +205,29 @@ class Manifest(BaseModel):
         return signature
 
     @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the image inputs, in graph order."""
-        return input_names(self.kind, self.mode)
+    def image_inputs(self) -> tuple[str, ...]:
+        """Names of the inputs that take images, in graph order."""
+        return image_names(self.kind, self.mode)
 
     @property
-    def outputs(self) -> dict[str, int]:
-        """Names of the outputs in graph order, with their width."""
-        return output_widths(self.kind, self.mode, self.embedding_dim)
+    def inputs(self) -> tuple[Tensor, ...]:
+        """What the graph takes, in its order."""
+        return MODES[self.mode].inputs(self._widths)
+
+    @property
+    def outputs(self) -> tuple[Tensor, ...]:
+        """What the graph gives, in its order."""
+        return tuple(MODES[self.mode].outputs(self._widths))
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the outputs, in graph order."""
+        return tuple(tensor.name for tensor in self.outputs)
+
+    @property
+    def _widths(self) -> Widths:
+        size = {key: self.preprocessing[key] for key in ("height", "width", "color") if key in self.preprocessing}
+        return Widths(kind=self.kind, embedding_dim=self.embedding_dim, distance=self.distance, **size)
 
     @property
     def created(self) -> str:

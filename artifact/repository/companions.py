@@ -116,7 +116,7 @@ def decode_files(manifest: Manifest, limits: Limits = SERVER_LIMITS) -> dict[str
     spec = {
         "preprocessing": manifest.preprocessing,
         "limits": limits.to_dict(),
-        "streams": list(manifest.inputs),
+        "streams": list(manifest.image_inputs),
     }
     hashes = {_hash_key(file): hashlib.sha256(data).hexdigest() for file, data in sources.items()}
     return sources | {

@@ -207,8 +207,10 @@ def _decode_problems(version: Path, manifest: Manifest) -> Iterator[Problem]:
     for key, value in manifest.signature.items():
         if spoken.get(key) != value:
             yield Problem(version / SPEC_FILE, f"{key}={spoken.get(key)}, the network needs {value}", mend, False)
-    if list(manifest.inputs) != spec.get("streams"):
-        yield Problem(version / SPEC_FILE, f"streams {spec.get('streams')}, not {list(manifest.inputs)}", mend, True)
+    if list(manifest.image_inputs) != spec.get("streams"):
+        yield Problem(
+            version / SPEC_FILE, f"streams {spec.get('streams')}, not {list(manifest.image_inputs)}", mend, True
+        )
 
 
 def _network_of(companion: Path) -> Path:

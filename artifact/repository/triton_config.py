@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
@@ -15,6 +17,7 @@ from tritonclient.grpc import model_config_pb2
 from artifact.atomic import write_atomically
 from artifact.errors import RepositoryError
 from artifact.model.manifest import Manifest, manifest_from_fields
+from artifact.modes import FP32, UINT8, Tensor
 from artifact.repository.tuning import ModelConfig as ModelConfig
 from artifact.repository.variants import CONFIGS_FOLDER, config_variants
 
@@ -24,6 +27,7 @@ MANIFEST_PARAMETER = "lookalike.manifest."
 MAX_BATCH_SIZE = 64
 DECODE_SUFFIX = "_decode"
 ENCODED_SUFFIX = "_encoded"
+_DATA_TYPES = {UINT8: model_config_pb2.TYPE_UINT8, FP32: model_config_pb2.TYPE_FP32}
 
 
 def read_config(path: Path) -> ModelConfig:
@@ -126,10 +130,8 @@ def pixels_name(stream: str) -> str:
 def network_config(name: str, manifest: Manifest) -> ModelConfig:
     """NAME: onnxruntime, uint8 pixels to vectors."""
     config = model_config_pb2.ModelConfig(name=name, backend="onnxruntime", max_batch_size=MAX_BATCH_SIZE)
-    size = manifest.pixels
-    for stream in manifest.inputs:
-        config.input.add(name=stream, data_type=model_config_pb2.TYPE_UINT8, dims=[size.height, size.width, 3])
-    _add_outputs(config, manifest)
+    _add(config.input, manifest.inputs)
+    _add(config.output, manifest.outputs)
     config.instance_group.add(count=1, kind=model_config_pb2.ModelInstanceGroup.KIND_AUTO)  # the CPU default is 2
     config.dynamic_batching.SetInParent()
     serve_latest(config)
@@ -141,7 +143,7 @@ def decode_config(name: str, manifest: Manifest) -> ModelConfig:
     every bad row and stream."""
     config = model_config_pb2.ModelConfig(name=name + DECODE_SUFFIX, backend="python", max_batch_size=MAX_BATCH_SIZE)
     size = manifest.pixels
-    for stream in manifest.inputs:
+    for stream in manifest.image_inputs:
         config.input.add(name=stream, data_type=model_config_pb2.TYPE_STRING, dims=[1])
         config.output.add(
             name=pixels_name(stream), data_type=model_config_pb2.TYPE_UINT8, dims=[size.height, size.width, 3]
@@ -156,20 +158,21 @@ def encoded_config(name: str, manifest: Manifest) -> ModelConfig:
     config = model_config_pb2.ModelConfig(
         name=name + ENCODED_SUFFIX, platform="ensemble", max_batch_size=MAX_BATCH_SIZE
     )
-    for stream in manifest.inputs:
+    for stream in manifest.image_inputs:
         config.input.add(name=stream, data_type=model_config_pb2.TYPE_STRING, dims=[1])
-    _add_outputs(config, manifest)
+    _add(config.output, manifest.outputs)
     decode = config.ensemble_scheduling.step.add(model_name=name + DECODE_SUFFIX, model_version=-1)
     network = config.ensemble_scheduling.step.add(model_name=name, model_version=-1)
-    for stream in manifest.inputs:
+    for stream in manifest.image_inputs:
         decode.input_map[stream] = stream
         decode.output_map[pixels_name(stream)] = pixels_name(stream)
         network.input_map[stream] = pixels_name(stream)
     for output in manifest.outputs:
-        network.output_map[output] = output
+        network.output_map[output.name] = output.name
     return config
 
 
-def _add_outputs(config: ModelConfig, manifest: Manifest) -> None:
-    for output, width in manifest.outputs.items():
-        config.output.add(name=output, data_type=model_config_pb2.TYPE_FP32, dims=[width])
+def _add(entries: Any, tensors: Iterable[Tensor]) -> None:
+    for tensor in tensors:
+        dims = [-1 if length is None else length for length in tensor.row_shape]
+        entries.add(name=tensor.name, data_type=_DATA_TYPES[tensor.datatype], dims=dims)

@@ -20,11 +20,12 @@ from artifact.atomic import write_atomically
 from artifact.distances import DISTANCES
 from artifact.errors import ArtifactError, UsageError
 from artifact.images.preprocessing import Preprocessing, load_pixels
-from artifact.kinds import BRANCH, KINDS
+from artifact.kinds import KINDS
 from artifact.model.file import append_manifest, content_hash
 from artifact.model.golden import golden_images, make_golden
 from artifact.model.int8_scheme import LARGEST_WEIGHT_KEY, largest_int8_weight
 from artifact.model.manifest import Content, Golden, Manifest, canonical_json
+from artifact.modes import BRANCH
 from artifact.repository.publishing import publish, require_model_name, to_model_name
 from artifact.repository.reading import PublishedModel
 from export.adoption.batch import AdoptedParity, with_dynamic_batch

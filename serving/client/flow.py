@@ -123,7 +123,7 @@ class Flow:
                 self._uncut.appendleft((window, at + len(images)))
 
     def _size(self, num_images: int) -> int:
-        num_slots = len(self._manifest.inputs)
+        num_slots = len(self._manifest.image_inputs)
         most = max(1, self._batch_size.size // num_slots) * num_slots
         share = max(_LEAST_IMAGES, -(-num_images // self._shares))
         return min(most, -(-share // num_slots) * num_slots)

@@ -243,7 +243,7 @@ def _choose_sending(send: str, connection: Connection) -> Sending:
 
 
 def _choose_batch_size(options: ScorerOptions, connection: Connection) -> BatchSize:
-    slots, pixels = len(connection.manifest.inputs), connection.manifest.pixels
+    slots, pixels = len(connection.manifest.image_inputs), connection.manifest.pixels
     most = connection.max_rows * slots if connection.max_rows else None
     asked = options.batch_size
     if asked is None and connection.is_local:

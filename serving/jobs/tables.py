@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from artifact.errors import DataError, UsageError
-from artifact.kinds import BRANCH_INPUT, FULL_SUFFIX, KINDS
+from artifact.kinds import BRANCH_INPUT, KINDS
 from artifact.model.manifest import Manifest
+from artifact.modes import FULL, MODES
 from rows.formats.opening import open_source
 from rows.pair_target import TARGET_ROLES
 from rows.tables import ImageTable, table_of_source
@@ -62,7 +63,7 @@ def open_scored_table(
     except DataError as error:
         if manifest.is_branch or error.got != "an image folder":
             raise
-        branch = model.removesuffix(FULL_SUFFIX)
+        branch = model.removesuffix(MODES[FULL].suffix)
         named = f"model {branch!r}" if branch != model else "model of the same run"
         raise error.but(mend=f"score single images with the branch {named}") from None
     return opened, target

@@ -59,7 +59,7 @@ def test_a_manifest_gives_the_facts_of_a_prefix(tmp_path: Path) -> None:
     assert manifest.promised == (2, 4)
     assert manifest.cut(None) is manifest.cut(8) is manifest
     two, four = manifest.cut(2), manifest.cut(4)
-    assert (two.embedding_dim, two.promised, two.outputs) == (2, (), {"embedding": 2})
+    assert (two.embedding_dim, two.promised, [each.row_shape for each in two.outputs]) == (2, (), [(2,)])
     assert two.threshold is not None
     assert two.threshold["value"] == 0.5
     assert (four.embedding_dim, four.promised, four.threshold, four.digest) == (4, (2,), None, manifest.digest)

@@ -16,8 +16,9 @@ from torch import nn
 import export.graph as graph_module
 from artifact.errors import ArtifactError, ParityError, UsageError
 from artifact.images.preprocessing import Preprocessing
-from artifact.kinds import KINDS, output_widths
+from artifact.kinds import KINDS
 from artifact.model.file import read_manifest
+from artifact.modes import MODES, Widths
 from artifact.repository.reading import open_repository
 from export.build import Built, build, deploy, publish_built
 from export.deployment import default_name
@@ -104,7 +105,8 @@ def test_full_graph_gives_every_vector_and_distance(kind: str, distance: str) ->
     random = np.random.default_rng(1)
     feeds = {stream: random.integers(0, 256, (3, SIZE, SIZE, 3), dtype=np.uint8) for stream in KINDS[kind].streams}
     expected = reference_outputs(branch, feeds, kind=kind, mode="full", distance=distance)
-    assert [node.name for node in session.get_outputs()] == list(output_widths(kind, "full", 6)) == list(expected)
+    promised = [each.name for each in MODES["full"].outputs(Widths(kind=kind, embedding_dim=6))]
+    assert [node.name for node in session.get_outputs()] == promised == list(expected)
     for name, got in zip(expected, session.run(None, feeds), strict=True):
         np.testing.assert_allclose(got, expected[name], atol=2e-5, err_msg=name)
 

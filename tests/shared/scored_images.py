@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from artifact.images.preprocessing import Preprocessing, load_pixels
-from artifact.kinds import KINDS, MODES
+from artifact.kinds import KINDS
+from artifact.modes import BRANCH, FULL
 from artifact.repository.publishing import publish
 from tests.shared.tiny_artifact import linear_vectors, write_tiny_artifact
 
@@ -17,7 +18,7 @@ SIZE, DIM = 8, 4
 HALF = (0.5, 0.5, 0.5)
 PREPROCESSING = Preprocessing(height=SIZE, width=SIZE, mean=HALF, std=HALF)
 BAD = b"this is no image"
-MODELS = [f"{kind}_{mode}" for kind in KINDS for mode in MODES]
+MODELS = [f"{kind}_{mode}" for kind in KINDS for mode in (BRANCH, FULL)]
 
 
 def publish_models(root: Path, files: Path, *, seed: int = 0, models: Sequence[str] = MODELS) -> Path:

@@ -16,10 +16,11 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from artifact.images.preprocessing import Preprocessing, load_pixels
-from artifact.kinds import KINDS, distance_name, embedding_name, input_names
+from artifact.kinds import KINDS, distance_name, embedding_name
 from artifact.model.file import append_manifest, content_hash
 from artifact.model.golden import golden_images, make_golden
 from artifact.model.manifest import Content, Manifest, Prefix
+from artifact.modes import image_names
 from artifact.repository.publishing import publish
 
 
@@ -110,7 +111,7 @@ def write_tiny_artifact(
 
 def tiny_model(*, kind: str, mode: str, size: int, dim: int, seed: int, normalized: bool = False) -> onnx.ModelProto:
     """uint8 streams -> concat -> flatten -> matmul -> one vector per stream and the distances of the kind's pairs."""
-    names = input_names(kind, mode)
+    names = image_names(kind, mode)
     constants = {
         "scale": np.float32(255),
         "flat": np.array([-1, size * size * 3], np.int64),

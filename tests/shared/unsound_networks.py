@@ -8,9 +8,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from artifact.kinds import BRANCH, FULL
 from artifact.model.file import append_manifest, content_hash
 from artifact.model.manifest import Content
+from artifact.modes import BRANCH, FULL
 from artifact.repository.publishing import publish
 from export.adoption.adopt import adopt
 from export.join import join_streams

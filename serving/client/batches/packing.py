@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from artifact.arrays import Vectors
-from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT, embedding_name
+from artifact.modes import vector_names
 
 Item = TypeVar("Item")
 
@@ -26,8 +26,7 @@ def pack(items: Sequence[Item], inputs: Sequence[str]) -> dict[str, list[Item]]:
 
 def unpack(outputs: Mapping[str, Vectors], inputs: Sequence[str], num_items: int) -> Vectors:
     """The vectors of the packed images in their order: float32 [K, n]."""
-    names = [BRANCH_OUTPUT if name == BRANCH_INPUT else embedding_name(name) for name in inputs]
-    return np.concatenate([outputs[name] for name in names])[:num_items]
+    return np.concatenate([outputs[name] for name in vector_names(inputs)])[:num_items]
 
 
 def place_of(row: int, stream: str, inputs: Sequence[str], num_items: int) -> int:

@@ -78,7 +78,7 @@ class BatchRunner:
         self._turn = nullcontext() if cores is None else threading.BoundedSemaphore(cores)
         self._limits, self._dims = limits, dims
         self._reader = Reader(limits.max_bytes, timeout_s=read_timeout_s)
-        self._inputs = connection.manifest.inputs
+        self._inputs = connection.manifest.image_inputs
 
     def run(self, pictures: list[ImageRef], thumbnailing: Thumbnailing | None = None) -> list[Vectors | ImageError]:
         """The vector of each picture, or why there is none: it cannot be read, or its vector is not finite.

@@ -17,8 +17,8 @@ from tritonclient.grpc import service_pb2
 
 from artifact.errors import LookalikeError, ModelNotFoundError, ServerError, UsageError
 from artifact.images.decoding import Pixels
-from artifact.kinds import BRANCH_OUTPUT, embedding_name
 from artifact.model.manifest import Manifest, manifest_from_fields
+from artifact.modes import vector_names
 from artifact.repository.triton_config import DECODE_SUFFIX, DIGEST_PARAMETER, ENCODED_SUFFIX, MANIFEST_PARAMETER
 from serving.client.connection import Outputs
 from serving.client.connections.absence import absent
@@ -77,8 +77,7 @@ class GrpcConnection:
         self.max_rows: int | None = max(1, config.max_batch_size)
         instances = sum(group.count for group in config.instance_group)
         self.in_flight = min(max(_MIN_IN_FLIGHT, instances + 1), _MAX_IN_FLIGHT)  # a server never splits a request
-        names = [BRANCH_OUTPUT] if self.manifest.is_branch else [embedding_name(s) for s in self.manifest.inputs]
-        self._outputs = names
+        self._outputs = vector_names(self.manifest.image_inputs)
 
     def takes_encoded(self) -> bool:
         """See Connection."""

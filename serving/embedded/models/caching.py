@@ -5,14 +5,18 @@ Decisions a reader would question:
   says that its outputs are a function of the row.
 - NAME and NAME_encoded keep rows apart, by what was sent: a file is looked up before it is decoded.
 - A config may say no (`response_cache {}`), and need not say yes: who gives the server a cache wants it used.
+- A model that takes more than pixels has none: its vectors are not a function of the picture alone.
 - A model that must keep the order of its answers (`preserve_ordering`) has none: a hit would overtake what waits.
 """
 
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Mapping
+
+from tritonclient.grpc.model_config_pb2 import TYPE_UINT8
 
 from artifact.arrays import AnyArray
 from artifact.images.limits import Limits
@@ -61,7 +65,7 @@ def network_vectors(
     """The vectors of NAME, kept by their pixels; None where they are not kept."""
     if cache is None or not manifest.digest or not _is_kept(cache, config, config):
         return None
-    rows = cache.rows_of({"row": "pixels", "digest": manifest.digest}, manifest.outputs)
+    rows = cache.rows_of({"row": "pixels", "digest": manifest.digest}, _widths(manifest))
     return KeptVectors(rows, statistics, counts_runs=False)
 
 
@@ -82,7 +86,7 @@ def encoded_vectors(
     if cache is None or not manifest.digest or not _is_kept(cache, config, of_network):
         return None
     facts = {"row": "encoded", "digest": manifest.digest, "limits": limits.to_dict()}
-    return KeptVectors(cache.rows_of(facts, manifest.outputs), statistics, counts_runs=True)
+    return KeptVectors(cache.rows_of(facts, _widths(manifest)), statistics, counts_runs=True)
 
 
 def as_served(cache: RowCache | None, config: ModelConfig, of_network: ModelConfig) -> ModelConfig:
@@ -103,4 +107,10 @@ def unused_wish(cache: RowCache | None, name: str, config: ModelConfig) -> str:
 
 def _is_kept(cache: RowCache | None, config: ModelConfig, of_network: ModelConfig) -> bool:
     says_no = config.HasField("response_cache") and not config.response_cache.enable
-    return cache is not None and not says_no and not of_network.dynamic_batching.preserve_ordering
+    pixels_alone = all(each.data_type == TYPE_UINT8 for each in of_network.input)
+    return cache is not None and pixels_alone and not says_no and not of_network.dynamic_batching.preserve_ordering
+
+
+def _widths(manifest: Manifest) -> dict[str, int]:
+    """{output: float32 numbers of a row}."""
+    return {tensor.name: math.prod(tensor.shape(1)) for tensor in manifest.outputs}

@@ -187,7 +187,7 @@ class Decode:
         self.version, self.statistics = version, Statistics()
         self.signature = signature_of(name, config, max_rows=network.signature.max_rows)
         self._network, self._decoder = network, decoder
-        self.images_a_row = len(network.manifest.inputs)
+        self.images_a_row = len(network.manifest.image_inputs)
 
     def lease(self) -> Any:
         return self._network.lease()
@@ -250,7 +250,7 @@ class Encoded:
 
     def _run(self, inputs: Any, num_rows: int, *, caller: Caller) -> Arrays:
         with self._decode.decoded(inputs, num_rows, caller=caller) as pixels:
-            feeds = {stream: pixels[stream] for stream in self._network.manifest.inputs}
+            feeds = {stream: pixels[stream] for stream in self._network.manifest.image_inputs}
             return self._network.run(feeds, num_rows, caller=caller)
 
 

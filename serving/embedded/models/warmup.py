@@ -31,11 +31,10 @@ _MOST_ROWS, _MOST_RUNS = 4096, 1000
 
 def warm_up_network(pool: Pool, manifest: Manifest, preferred_rows: int) -> None:
     """Run every session of an artifact on zeros, one row and `preferred_rows` of them."""
-    size = manifest.pixels
     for num_rows in sorted({1, preferred_rows}):
-        zeros = np.zeros((num_rows, size.height, size.width, 3), np.uint8)
+        feeds = {each.name: np.zeros(each.shape(num_rows), DTYPES[each.datatype]) for each in manifest.inputs}
         for session in pool.all:
-            session.run(dict.fromkeys(manifest.inputs, zeros))
+            session.run(feeds)
 
 
 def warm_up_plain(pool: Pool, config: Any, signature: Signature, folder: Path) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from artifact.arrays import AnyArray
 from artifact.model.manifest import Manifest
+from artifact.modes import UINT8, Tensor
 from artifact.repository.triton_config import MAX_BATCH_SIZE
 from artifact.repository.tuning import Tuning
 from serving.embedded.models.instances import Instances
@@ -36,13 +38,11 @@ class Runner:
         max_rows: int = MAX_BATCH_SIZE,
     ) -> None:
         draw = np.random.default_rng(0)
-        size = manifest.pixels
-        shape = (max_rows, size.height, size.width, 3)
-        self._pixels = {name: draw.integers(0, 256, shape, np.uint8) for name in manifest.inputs}
+        self._rows = {tensor.name: _drawn(tensor, max_rows, draw) for tensor in manifest.inputs}
         self._sessions, self._goes_on = sessions, goes_on
 
     def __call__(self, layout: Layout, batch_size: int, slice_s: float) -> tuple[float, float]:
-        feeds = {name: rows[:batch_size] for name, rows in self._pixels.items()}
+        feeds = {name: rows[:batch_size] for name, rows in self._rows.items()}
         sessions, together = self._sessions[layout], threading.Barrier(layout.instances)
 
         def run_until_over(_: int) -> tuple[int, float]:
@@ -58,6 +58,12 @@ class Runner:
         with ThreadPoolExecutor(layout.instances) as pool:
             done = list(pool.map(run_until_over, range(layout.instances)))
         return sum(runs * batch_size / passed_s for runs, passed_s in done), max(s / runs for runs, s in done)
+
+
+def _drawn(tensor: Tensor, num_rows: int, draw: np.random.Generator) -> AnyArray:
+    """Rows of an input at random."""
+    shape = tensor.shape(num_rows)
+    return draw.integers(0, 256, shape, np.uint8) if tensor.datatype == UINT8 else draw.random(shape, np.float32)
 
 
 def tuning_of(chosen: Measured, measured: Sequence[Measured], device: str, facts: dict[str, Any]) -> Tuning:

@@ -212,7 +212,7 @@ def model_config_carries_the_manifest(served: Served) -> None:
         assert [(one.name, list(one.dims)) for one in config.input] == [
             (stream, [model.size, model.size, 3]) for stream in model.streams
         ]
-        assert [one.name for one in config.output] == list(manifest.outputs)
+        assert [one.name for one in config.output] == list(manifest.output_names)
         assert config.WhichOneof("scheduling_choice") == "dynamic_batching"
         assert config.parameters["lookalike.digest.1"].string_value == manifest.digest
         carried = manifests_in(config, where=served.url)[1]

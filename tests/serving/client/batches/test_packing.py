@@ -7,12 +7,13 @@ import weakref
 import numpy as np
 import pytest
 
-from artifact.kinds import KINDS, embedding_name, input_names
+from artifact.kinds import KINDS, embedding_name
+from artifact.modes import image_names
 from rows.images import ImageRef
 from serving.client.batches.packing import pack, place_of, unpack
 from serving.client.windows import Seen, Window
 
-INPUTS = [input_names(kind, mode) for kind in KINDS for mode in ("branch", "full")]
+INPUTS = [image_names(kind, mode) for kind in KINDS for mode in ("branch", "full")]
 
 
 @pytest.mark.parametrize("inputs", INPUTS)
