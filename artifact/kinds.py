@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 BRANCH_INPUT = "image"
 BRANCH_OUTPUT = "embedding"
+ATTRIBUTES = "attributes"
+"""The input of an attribute tower, and the mode of its artifact."""
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,12 @@ class Preprocessing:
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise ValueError("mean and std: expected three numbers each, std above 0")
 
+    @property
+    def fill(self) -> tuple[int, int, int]:
+        """The mean as a colour, RGB from 0 to 255: what is around a picture that is padded."""
+        red, green, blue = (min(255, max(0, round(value * 255))) for value in self.mean)
+        return red, green, blue
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
         """Read the mapping that `to_dict` wrote; keys of a later version are left alone."""
@@ -105,9 +111,8 @@ def resize_pixels(pixels: Pixels, preprocessing: Preprocessing) -> Pixels:
         inner_height = max(1, min(to_height, round(height * scale)))
         inner_width = max(1, min(to_width, round(width * scale)))
         inner = _resize(pixels, inner_height, inner_width, None)
-        fill = np.array([round(value * 255) for value in preprocessing.mean]).clip(0, 255).astype(np.uint8)
         canvas = np.empty((to_height, to_width, 3), np.uint8)
-        canvas[:] = fill
+        canvas[:] = np.array(preprocessing.fill, np.uint8)
         top, left = round((to_height - inner_height) / 2), round((to_width - inner_width) / 2)
         canvas[top : top + inner_height, left : left + inner_width] = inner
         return canvas

@@ -10,18 +10,32 @@ distance is chosen apart from the loss: FaceNet's triplet loss is `triplet` with
 quadruplet loss, published with squared distances, is `quadruplet` with the same.
 """
 
+from collections import ChainMap
+from collections.abc import Mapping
+
 from artifact.losses.contrastive import CONTRASTIVE
 from artifact.losses.contrastive_linear import CONTRASTIVE_LINEAR
 from artifact.losses.dlpy import DLPY
 from artifact.losses.loss import Loss
 from artifact.losses.quadruplet import QUADRUPLET
+from artifact.losses.softmax import SOFTMAX
 from artifact.losses.triplet import TRIPLET_LOSS
+from artifact.losses.triplet_capped import TRIPLET_CAPPED
 from artifact.losses.triplet_soft import TRIPLET_SOFT
 from artifact.registry import registry
 
-__all__ = ["DEFAULT_LOSSES", "LOSSES", "MARGIN_LOSSES", "Loss"]
+__all__ = ["DEFAULT_LOSSES", "DEFAULT_TOWER_LOSSES", "LOSSES", "MARGIN_LOSSES", "TOWER_LOSSES", "Loss"]
 
-LOSSES: dict[str, Loss] = registry(CONTRASTIVE, CONTRASTIVE_LINEAR, TRIPLET_LOSS, TRIPLET_SOFT, QUADRUPLET, DLPY)
+LOSSES: dict[str, Loss] = registry(
+    CONTRASTIVE, CONTRASTIVE_LINEAR, TRIPLET_LOSS, TRIPLET_SOFT, TRIPLET_CAPPED, QUADRUPLET, DLPY
+)
+
+TOWER_LOSSES: Mapping[str, Loss] = ChainMap(LOSSES, registry(SOFTMAX))
+"""The losses of a run with two towers: softmax takes whole batches, in which nothing is mined. One more entry in LOSSES
+is one here."""
+
+DEFAULT_TOWER_LOSSES: dict[str, str] = {"siamese": "contrastive_linear", "triplet": "softmax"}
+"""The loss of a kind with two towers when none is asked for (docs/decisions/0051-two-towers.md)."""
 
 DEFAULT_LOSSES: dict[str, str] = {
     "siamese": "contrastive_linear",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -33,7 +34,7 @@ class Loss:
         free_margin: default margin where distances have no bound.
         mining: default miner.
         unit_length: whether vectors are put on the unit sphere unless the user says otherwise.
-        margin_names: the margins that the formula takes, `margin` and maybe `margin2`.
+        margin_names: the margins that the formula takes, `margin` and maybe `margin2`; and `cap`, its largest value.
         needs_margin: whether it teaches nothing with a margin of 0.
         needs_smaller_margin2: whether its second margin must be below the first.
         second_negative: of quartets, OTHER_CLASS (the formula takes negative-negative2) or SAME_CLASS (it takes
@@ -70,9 +71,9 @@ class Loss:
         bound = distance.largest(normalized=normalized)
         return self.free_margin if bound is None else self.unit_margin * bound / 2
 
-    def margins(self, *, margin: float, margin2: float) -> dict[str, float]:
-        """Those of the two that the formula takes, by name."""
-        values = {"margin": margin, "margin2": margin2}
+    def margins(self, *, margin: float, margin2: float, cap: float = math.inf) -> dict[str, float]:
+        """Those of the three that the formula takes, by name."""
+        values = {"margin": margin, "margin2": margin2, "cap": cap}
         return {name: values[name] for name in self.margin_names}
 
     def resting_value(self, margins: Mapping[str, float]) -> float:

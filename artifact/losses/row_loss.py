@@ -74,13 +74,21 @@ class RowLoss:
         return np.asarray(LOSSES[self.name].formula(NUMPY, *terms, **self.margins), dtype=np.float32)
 
 
-def row_loss(name: str | None, *, kind: str, margin: float | None, margin2: float | None, where: str) -> RowLoss:
+def row_loss(
+    name: str | None,
+    *,
+    kind: str,
+    margin: float | None,
+    margin2: float | None,
+    cap: float | None = None,
+    where: str,
+) -> RowLoss:
     """The loss of an artifact's training.
 
     Args:
         name: as the artifact says it.
         kind: a key of artifact.kinds.KINDS.
-        margin, margin2: as the artifact says them, in units of its distance.
+        margin, margin2, cap: as the artifact says them, in units of its distance.
         where: the artifact, for messages.
 
     Raises:
@@ -99,7 +107,7 @@ def row_loss(name: str | None, *, kind: str, margin: float | None, margin2: floa
             where=where,
             mend="score without --loss and compute it from the distances",
         )
-    told = {"margin": margin, "margin2": margin2}
+    told = {"margin": margin, "margin2": margin2, "cap": cap}
     margins = {key: value for key in LOSSES[name].margin_names if (value := told[key]) is not None}
     missing = [key for key in LOSSES[name].margin_names if key not in margins]
     if missing:

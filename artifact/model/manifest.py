@@ -23,12 +23,13 @@ from pydantic import (
     model_validator,
 )
 
+from artifact.attributes import Attributes
 from artifact.dims import as_dims
 from artifact.distances import DISTANCES
 from artifact.errors import ArtifactError
 from artifact.images.preprocessing import Preprocessing
-from artifact.kinds import KINDS
-from artifact.modes import BRANCH, MODES, Tensor, Widths, image_names
+from artifact.kinds import BRANCH_INPUT, KINDS
+from artifact.modes import BRANCH, DETECTIONS, MODES, OF_ATTRIBUTES, TOWERS, Tensor, Widths, image_names
 from artifact.prefixes import require_promised
 
 FORMAT_VERSION = 1
@@ -67,17 +68,34 @@ class Content(BaseModel):
 
 
 class Golden(BaseModel):
-    """Example images and the vectors that they must give.
+    """Example images or rows of attributes and the vectors that they must give.
 
     `images` are base64 PNG files, `vectors` is base64 of little-endian float32 [images, embedding_dim]; a value may be
     off by `tolerance` x max(1, largest |value|). Stream s of a full artifact takes the images rotated by s places.
+
+    `rows`, base64 of little-endian float32 [rows, A], stand in the place of the images where an artifact takes
+    attributes; of one that takes both there are as many of each, and `row_vectors` are those of the rows.
+
+    Of a region artifact `boxes` is base64 of little-endian float32 [images, R, 4], and vectors are [images, R, n]; of
+    one of detections they are those that it must find, with `scores` [images, R].
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    images: list[str]
+    images: list[str] = Field(default_factory=list)
+    rows: str | None = None
+    boxes: str | None = None
     vectors: str
+    row_vectors: str | None = None
+    scores: str | None = None
     tolerance: float
+
+    @model_serializer(mode="wrap")
+    def _without_what_it_lacks(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Golden images alone are written as they were before there was anything else."""
+        absent = {name for name in ("rows", "row_vectors", "boxes", "scores") if getattr(self, name) is None}
+        absent |= {"images"} if self.rows is not None and not self.images else set()
+        return {name: value for name, value in dump(self).items() if name not in absent}
 
 
 class Prefix(BaseModel):
@@ -121,15 +139,16 @@ class Manifest(BaseModel):
     content: Content
     golden: Golden | None = None
     prefixes: list[Prefix] = Field(default_factory=list)
+    attributes: list[dict[str, Any]] = Field(default_factory=list)
+    detections: int | None = None
     digest: str = ""
 
     @model_serializer(mode="wrap")
-    def _without_no_prefixes(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """An artifact that promises none says nothing of them, to the byte as before there were any."""
-        fields: dict[str, Any] = dump(self)
-        if not self.prefixes:
-            fields.pop("prefixes", None)
-        return fields
+    def _without_what_it_lacks(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What an artifact has none of it does not name, to the byte as before there were any."""
+        absent = {name for name in ("prefixes", "attributes") if not getattr(self, name)}
+        absent |= {"detections"} if self.detections is None else set()
+        return {name: value for name, value in dump(self).items() if name not in absent}
 
     @model_validator(mode="after")
     def _known_words(self) -> Manifest:
@@ -143,8 +162,12 @@ class Manifest(BaseModel):
         if tuple(self.streams) != KINDS[self.kind].streams:
             raise ValueError(f"streams of a {self.kind}: expected {', '.join(KINDS[self.kind].streams)}")
         sizes = [self.preprocessing.get(side) for side in ("height", "width")]
-        if not all(isinstance(size, int) and size > 0 for size in sizes):
+        if self.image_inputs and not all(isinstance(size, int) and size > 0 for size in sizes):
             raise ValueError("preprocessing: expected height and width in pixels")
+        if self.attribute_set is None and self.mode in OF_ATTRIBUTES:
+            raise ValueError(f"attributes: expected at least one in mode {self.mode}")
+        if (self.mode == DETECTIONS) != (self.detections is not None) or (self.detections or 1) < 1:
+            raise ValueError(f"detections: {self.detections!r} in mode {self.mode}")
         dims = self.promised
         if list(dims) != sorted(set(dims)) or any(each >= self.embedding_dim for each in dims):
             raise ValueError(f"prefixes: expected ascending dims below {self.embedding_dim}, got {list(dims)}")
@@ -176,12 +199,29 @@ class Manifest(BaseModel):
         return self.model_copy(update={**changed, "golden": None})
 
     @property
+    def attribute_set(self) -> Attributes | None:
+        """The attributes of the run's attribute tower, also where this is the artifact of its images; None without one.
+
+        Raises:
+            ValueError: what stands there is none; a manifest that was read holds sound ones.
+        """
+        if not self.attributes:
+            return None
+        try:
+            return Attributes.from_dict(self.attributes)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"attributes: {error!r}") from None
+
+    @property
     def pixels(self) -> Preprocessing:
         """The preprocessing as the object that `load_pixels` takes.
 
         Raises:
-            ArtifactError: a way of preprocessing that this version cannot reproduce.
+            ArtifactError: a way of preprocessing that this version cannot reproduce, or an artifact that takes none.
         """
+        if not self.image_inputs:
+            expected, mend = "images as its input", "its rows are encoded by the attributes in its manifest"
+            raise ArtifactError("preprocessing", expected=expected, got=self.mode, where=self.name, mend=mend)
         try:
             return Preprocessing.from_dict(self.preprocessing)
         except (TypeError, ValueError) as error:
@@ -196,12 +236,19 @@ class Manifest(BaseModel):
         The colour that fit="pad" fills with follows from the mean, which is otherwise a version's own affair: it is
         applied inside the graph. With another colour, NAME_decode would feed a rolled-back version other pixels.
         """
+        signature: dict[str, Any] = {"kind": self.kind, "mode": self.mode, "embedding_dim": self.embedding_dim}
+        signature |= {"distance": self.distance}
+        if self.mode in OF_ATTRIBUTES and self.attribute_set is not None:
+            signature |= {"attributes": self.attribute_set.signature}
+        if not self.image_inputs:
+            return signature
         pixels = self.pixels
-        signature = {"kind": self.kind, "mode": self.mode, "embedding_dim": self.embedding_dim}
-        signature |= {"distance": self.distance, "height": pixels.height, "width": pixels.width, "fit": pixels.fit}
+        signature |= {"height": pixels.height, "width": pixels.width, "fit": pixels.fit}
         signature |= {"resize": pixels.resize, "color": pixels.color}
         if pixels.fit == "pad":
             signature["padding"] = [round(value * 255) for value in pixels.mean]
+        if self.detections is not None:
+            signature["detections"] = self.detections
         return signature
 
     @property
@@ -227,7 +274,14 @@ class Manifest(BaseModel):
     @property
     def _widths(self) -> Widths:
         size = {key: self.preprocessing[key] for key in ("height", "width", "color") if key in self.preprocessing}
-        return Widths(kind=self.kind, embedding_dim=self.embedding_dim, distance=self.distance, **size)
+        return Widths(
+            kind=self.kind,
+            embedding_dim=self.embedding_dim,
+            distance=self.distance,
+            attributes=0 if self.attribute_set is None else self.attribute_set.width,
+            detections=self.detections or 0,
+            **size,
+        )
 
     @property
     def created(self) -> str:
@@ -250,12 +304,30 @@ class Manifest(BaseModel):
     @property
     def margin2(self) -> float | None:
         """Second margin of the loss, where it takes one; it stands in `training`, for format 1 has no field for it."""
-        margin2 = self.training.get("margin2")
-        return float(margin2) if isinstance(margin2, int | float) else None
+        return self._of_training("margin2")
+
+    @property
+    def cap(self) -> float | None:
+        """Largest value of the loss, where it has one; it stands beside the second margin."""
+        return self._of_training("cap")
+
+    def _of_training(self, name: str) -> float | None:
+        value = self.training.get(name)
+        return float(value) if isinstance(value, int | float) else None
 
     @property
     def is_branch(self) -> bool:
         return self.mode == BRANCH
+
+    @property
+    def has_companions(self) -> bool:
+        """Whether NAME_decode and NAME_encoded stand beside it."""
+        return MODES[self.mode].has_companions
+
+    @property
+    def takes_single_images(self) -> bool:
+        """Whether a row of it is one image: a branch's, a detector's, and with boxes in it a region artifact's."""
+        return self.mode != TOWERS and self.image_inputs == (BRANCH_INPUT,)
 
 
 def is_plain_name(name: str) -> bool:

@@ -153,7 +153,8 @@ def _model_problems(model: PublishedModel) -> Iterator[Problem]:
         return
     manifest = model.manifests[max(model.manifests)]
     yield from _tensor_problems(model.folder, model.config, network_config(model.name, manifest))
-    for suffix, expected in ((DECODE_SUFFIX, decode_config), (ENCODED_SUFFIX, encoded_config)):
+    companions = ((DECODE_SUFFIX, decode_config), (ENCODED_SUFFIX, encoded_config))
+    for suffix, expected in companions if manifest.has_companions else ():
         folder = model.folder.with_name(model.name + suffix)
         if not (folder / CONFIG_FILE).is_file():
             mend = f"publish {model.name!r} again, if encoded images are to be sent"

@@ -19,6 +19,7 @@ from artifact.errors import RepositoryError, UsageError
 from artifact.limit_options import require_limits
 from artifact.model.file import verify_artifact, verify_content
 from artifact.model.manifest import MODEL_FILE, Manifest
+from artifact.modes import BRANCH, MODES
 from artifact.repository.changes import Change, changing
 from artifact.repository.companions import COMPANIONS, MARK, stage_decode, stage_encoded
 from artifact.repository.layout import require_no_strays
@@ -75,15 +76,17 @@ def publish(
     with changing(root) as change:
         require_no_strays(root)
         is_new = not (root / name / CONFIG_FILE).is_file()
-        _require_free_name(root, name, COMPANIONS if is_new else ())
+        _require_free_name(root, name, COMPANIONS if is_new and manifest.has_companions else ())
         if is_new:
             _take_leftovers(change, name)
-        stage_decode(change, name, manifest, max_megapixels=max_megapixels, max_image_mb=max_image_mb)
+        if manifest.has_companions:
+            stage_decode(change, name, manifest, max_megapixels=max_megapixels, max_image_mb=max_image_mb)
         if is_new:
             _stage_model(change, file, manifest, name)
         else:
             _stage_version(change, file, manifest, open_repository(root).model(name))
-        stage_encoded(change, name, manifest)
+        if manifest.has_companions:
+            stage_encoded(change, name, manifest)
         change.commit()
     return open_repository(root).model(name)
 
@@ -181,7 +184,8 @@ def require_publishable(root: Path, name: str, signature: Mapping[str, Any]) -> 
         return
     require_no_strays(root)
     is_new = not (root / name / CONFIG_FILE).is_file()
-    _require_free_name(root, name, COMPANIONS if is_new else ())
+    has_companions = is_new and MODES[signature.get("mode", BRANCH)].has_companions
+    _require_free_name(root, name, COMPANIONS if has_companions else ())
     if not is_new:
         _require_same_signature(signature, open_repository(root).model(name))
 

@@ -160,6 +160,8 @@ def encoded_config(name: str, manifest: Manifest) -> ModelConfig:
     )
     for stream in manifest.image_inputs:
         config.input.add(name=stream, data_type=model_config_pb2.TYPE_STRING, dims=[1])
+    others = [tensor for tensor in manifest.inputs if tensor.name not in manifest.image_inputs]
+    _add(config.input, others)
     _add(config.output, manifest.outputs)
     decode = config.ensemble_scheduling.step.add(model_name=name + DECODE_SUFFIX, model_version=-1)
     network = config.ensemble_scheduling.step.add(model_name=name, model_version=-1)
@@ -167,6 +169,8 @@ def encoded_config(name: str, manifest: Manifest) -> ModelConfig:
         decode.input_map[stream] = stream
         decode.output_map[pixels_name(stream)] = pixels_name(stream)
         network.input_map[stream] = pixels_name(stream)
+    for tensor in others:
+        network.input_map[tensor.name] = tensor.name
     for output in manifest.outputs:
         network.output_map[output.name] = output.name
     return config

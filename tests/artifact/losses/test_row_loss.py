@@ -30,7 +30,9 @@ def test_each_row_has_the_loss_that_training_gives_its_tuple(
 ) -> None:
     """Default margins, squared forms and cosine; tuples within and beyond the margin, and one of a single image."""
     margin = LOSSES[name].default_margin(DISTANCES[distance], normalized=normalized)
-    objective = Objective(loss=LOSSES[name], distance=distance, mining="all", margin=margin, margin2=margin / 2)
+    objective = Objective(
+        loss=LOSSES[name], distance=distance, mining="all", margin=margin, margin2=margin / 2, cap=3 * margin
+    )
     streams, num_rows = KINDS[kind].streams, 60
     random = np.random.default_rng(5)
     points = random.standard_normal((len(streams), num_rows, 6)).astype(np.float32)
@@ -41,7 +43,7 @@ def test_each_row_has_the_loss_that_training_gives_its_tuple(
     vectors = dict(zip(streams, points, strict=True))
     different = random.random(num_rows) < 0.5 if kind == "siamese" else None
 
-    loss = row_loss(name, kind=kind, margin=margin, margin2=margin / 2, where="here")
+    loss = row_loss(name, kind=kind, margin=margin, margin2=margin / 2, cap=3 * margin, where="here")
     assert loss.needs_target == (kind == "siamese")
     distances = {distance_name((a, b)): DISTANCES[distance](vectors[a], vectors[b]) for a, b in KINDS[kind].pairs}
     got = loss(distances, different)
@@ -78,10 +80,16 @@ def test_a_soft_loss_far_beyond_its_margin_is_finite() -> None:
             "the artifact does not say the margin2 of its loss quadruplet (artifact tiny); export its run again",
         ),
         (
+            "triplet_capped",
+            "triplet",
+            "the artifact does not say the cap of its loss triplet_capped (artifact tiny); export its run again",
+        ),
+        (
             "mine:hinge",
             "triplet",
             "loss of each row: expected an artifact trained with one of contrastive, contrastive_linear, triplet, "
-            "triplet_soft, got mine:hinge (artifact tiny); score without --loss and compute it from the distances",
+            "triplet_soft, triplet_capped, "
+            "got mine:hinge (artifact tiny); score without --loss and compute it from the distances",
         ),
         (
             "triplet",
@@ -90,7 +98,7 @@ def test_a_soft_loss_far_beyond_its_margin_is_finite() -> None:
             "(artifact tiny); score without --loss and compute it from the distances",
         ),
     ],
-    ids=["none", "an older export", "a user's own", "another kind's"],
+    ids=["none", "an older export", "without its cap", "a user's own", "another kind's"],
 )
 def test_a_loss_that_cannot_be_computed_is_one_line(name: str | None, kind: str, message: str) -> None:
     """Instead of a column that means something else."""
