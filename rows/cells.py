@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from rows.images import ImageRef
 from rows.location import Location
+from rows.picture_arrays import CHANNELS
 from rows.text_images import SHORTEST_BASE64, written_image
 
 IMAGE_KINDS = "string paths, binary, {bytes, path} or uint8 [h, w, 3]"
@@ -56,11 +57,11 @@ def tensor_type(dtype: np.dtype[Any], shape: tuple[int, ...]) -> pa.DataType:
 
 
 def is_pixels(kind: pa.DataType) -> bool:
-    """Tensors of uint8 [h, w], [h, w, 1] or [h, w, 3], in row-major order."""
+    """Tensors of uint8 [h, w], [h, w, 1], [h, w, 3] or [h, w, 4], in row-major order."""
     if not isinstance(kind, pa.FixedShapeTensorType) or kind.value_type != pa.uint8() or 0 in kind.shape:
         return False
     in_order = kind.permutation is None or list(kind.permutation) == sorted(kind.permutation)
-    return in_order and (len(kind.shape) == 2 or (len(kind.shape) == 3 and kind.shape[2] in (1, 3)))
+    return in_order and (len(kind.shape) == 2 or (len(kind.shape) == 3 and kind.shape[2] in CHANNELS))
 
 
 def is_image_column(kind: pa.DataType) -> bool:

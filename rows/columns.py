@@ -90,12 +90,14 @@ def find_columns(
     id_column: str | None,
     where: str,
     settle: Callable[[Sequence[str]], pa.Schema],
+    also: Sequence[str] = (),
 ) -> Columns:
     """Resolve names against a schema; see rows.tables.open_table for the rules and the errors.
 
     Args:
         where: name of the table, for messages.
         settle: gives the types of the columns that will be read: those of others do not matter.
+        also: columns that are read besides, for others.
     """
     _check_mapping(streams, columns)
     found: dict[str, str] = {}
@@ -111,7 +113,7 @@ def find_columns(
     others = [name for name in dict.fromkeys(others) if name != "id"]
     for name in others:
         _require(schema, name, f'copied column "{name}"', where, None)
-    used = tuple(dict.fromkeys([*found.values(), *([identity] if identity else []), *others]))
+    used = tuple(dict.fromkeys([*found.values(), *([identity] if identity else []), *others, *also]))
     settled = settle(used)
     for stream, name in found.items():
         require_images(settled.field(name).type, stream, name, where)
@@ -145,7 +147,7 @@ def require_images(kind: pa.DataType, stream: str, name: str, where: str) -> Non
 
 
 def _check_mapping(streams: Sequence[str], columns: Mapping[str, str]) -> None:
-    if not streams or len(set(streams)) != len(streams):
+    if len(set(streams)) != len(streams):
         raise ValueError(f"expected streams, each once, got {list(streams)}")
     for stream in columns:
         if stream not in streams:

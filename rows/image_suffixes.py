@@ -3,7 +3,8 @@
 Decision a reader would question: phones, chat programs and web pages give a JPEG the suffix of another format. So a
 file that is called as some other picture is looked into, and its first bytes decide. Real HEIC, JPEG XL and camera raws
 are passed over and told by suffix, not made a bad row each (docs/decisions/0017-folders.md). TIFF is not looked for
-there, since most camera raws begin as a TIFF does, and what that decodes to is their thumbnail.
+there, since most camera raws begin as a TIFF does, and what that decodes to is their thumbnail. Arrays are looked into
+too: class folders of .npy files are common, and so are tables and labels of that suffix among images.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from artifact.images.limits import DEFAULT_LIMITS
 from artifact.images.signatures import picture_format
+from rows.picture_arrays import begins_one_picture
 
 _SUFFIXES_OF = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
@@ -39,8 +41,11 @@ _SCIENCE = ".dcm .fits .nii .pfm .emf .wmf"
 OTHER_PICTURES = frozenset(" ".join((_RENAMED, _CONTAINERS, _RAWS, _DRAWINGS, _SCIENCE)).split())
 """Suffixes of pictures that are looked into."""
 
-HEAD_BYTES = 64
-"""What `holds_image` looks at."""
+ARRAYS = frozenset((".npy",))
+"""Suffixes of arrays that are looked into: those of one picture are images (rows/picture_arrays.py)."""
+
+HEAD_BYTES = 128
+"""What `looks_like_image` looks at: the header of an array with room to spare."""
 
 _LOOKED_FOR = {"JPEG", "PNG", "GIF", "WEBP", "AVIF"} & set(DEFAULT_LIMITS.formats)
 _SUFFIX = re.compile(r"\.[a-z0-9][a-z0-9_~+-]{0,11}")
@@ -62,17 +67,27 @@ def is_other_picture(name: str) -> bool:
     return suffix_of(name) in OTHER_PICTURES
 
 
+def is_looked_into(name: str) -> bool:
+    """True for a file name of what may be an image: its first bytes decide."""
+    return is_other_picture(name) or suffix_of(name) in ARRAYS
+
+
+def looks_like_image(name: str, head: bytes) -> bool:
+    """Whether a file that is looked into is an image, by its first bytes."""
+    return begins_one_picture(head) if suffix_of(name) in ARRAYS else holds_image(head)
+
+
 def holds_image(head: bytes) -> bool:
     """Whether a file that begins with these bytes is a JPEG, PNG, GIF, WebP or, where it is decoded, AVIF."""
     return picture_format(head) in _LOOKED_FOR
 
 
 def file_holds_image(path: str | Path) -> bool:
-    """`holds_image` of a local file; False for one that cannot be read."""
+    """`looks_like_image` of a local file; False for one that cannot be read."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would block for ever
             return False
         with open(path, "rb") as file:
-            return holds_image(file.read(HEAD_BYTES))
+            return looks_like_image(os.fspath(path), file.read(HEAD_BYTES))
     except (OSError, ValueError):
         return False

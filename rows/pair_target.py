@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from artifact.errors import DataError
+from artifact.yes_no import yes_or_no
 
 DIFFERENT, SAME = "different", "same"
 TARGET_ROLES = (DIFFERENT, SAME)
 """Roles that the column may have: what its 1 means."""
 
 _MEND = "name it with --columns different=COLUMN or same=COLUMN"
-_YES, _NO = frozenset(("1", "1.0", "true", "yes")), frozenset(("0", "0.0", "false", "no"))
 
 
 def find_target(roles: Mapping[str, str], names: Sequence[str], *, what: str, where: str) -> tuple[str, str]:
@@ -60,10 +60,10 @@ def is_different(
         DataError: anything else.
     """
     role, column = target
-    text = "" if value is None else str(value).strip().lower()
-    if text in _YES or text in _NO:
-        return (text in _YES) == (role == DIFFERENT)
-    if may_be_empty and text in ("", "nan"):
+    says = yes_or_no(value)
+    if says is not None:
+        return says == (role == DIFFERENT)
+    if may_be_empty and (value is None or str(value).strip().lower() in ("", "nan")):
         return None
     got = "nothing" if value is None else repr(value)
     raise DataError(f'column "{column}", row {row}', expected=f"1 ({role}) or 0", got=got, where=where)

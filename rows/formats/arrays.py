@@ -1,4 +1,6 @@
-"""NumPy files of images: .npy is one array [N, h, w], [N, h, w, 1] or [N, h, w, 3]; .npz several of the same N.
+"""NumPy files of images: .npy is one array [N, h, w] or [N, h, w, 1, 3 or 4]; .npz several of the same N.
+
+A file of one picture (rows/picture_arrays.py) is a table of one row, whose image is the file.
 
 Arrays are read, and not mapped into memory: a mapped file that is cut short kills the process, and one in object
 storage or inside an .npz cannot be mapped at all. Pickles are refused.
@@ -17,11 +19,13 @@ import numpy as np
 import pyarrow as pa
 
 from artifact.errors import DataError
+from artifact.listing import quoted
+from rows.array_header import BROKEN, ArrayHeader, member_names, read_header
 from rows.cells import image_refs, tensor_type
-from rows.formats.array_header import BROKEN, ArrayHeader, member_names, read_header
 from rows.formats.source import Source, files_fingerprint, picked
 from rows.images import ImageRef
 from rows.location import Location, opened
+from rows.picture_arrays import is_one_picture, only_picture
 
 
 class NumpySource(Source):
@@ -35,18 +39,38 @@ class NumpySource(Source):
         self.path = path
         self.files = (path,)
         self._headers: dict[str, ArrayHeader] = {}
+        self._picture: ArrayHeader | None = None
         try:
-            for name in self._members():
-                header = self._header(name)
+            headers = {name: self._header(name) for name in self._members()}
+            only = only_picture(headers)
+            if only is not None:
+                self._picture = headers[only]
+                self.schema = pa.schema({"image": pa.string(), "id": pa.string()})
+                return
+            for name, header in headers.items():
                 if _is_images(header) or len(header.shape) == 1:
                     self._headers[name] = header
             self.schema = pa.schema({name: _column_type(header) for name, header in self._headers.items()})
         except BROKEN as error:
             raise self._unreadable(error) from None
         if not any(_is_images(header) for header in self._headers.values()):
-            raise DataError("array", expected="uint8 [N, h, w, 3]", got="no array of images", where=path.name)
+            pictures = [name for name, header in headers.items() if is_one_picture(header)]
+            got = f"{len(pictures)} pictures: {quoted(pictures)}" if pictures else "no array of images"
+            expected = "uint8 [N, h, w, 3], or one picture [h, w, 3]"
+            raise DataError("array", expected=expected, got=got, where=path.name)
+
+    @property
+    def notes(self) -> list[str]:
+        """That three axes are those of one picture, where they could be meant otherwise."""
+        shape = self._picture.shape if self._picture is not None else ()
+        if len(shape) != 3:
+            return []
+        many = f"{shape[0]} pictures of {shape[1]} x {shape[2]} px are saved as [{shape[0]}, {shape[1]}, {shape[2]}, 1]"
+        return [f"{self.path.name}: an array {list(shape)} is one picture; {many}"]
 
     def count_rows(self, columns: Sequence[str]) -> int | None:
+        if self._picture is not None:
+            return 1
         counts = {name: self._headers[name].shape[0] for name in columns}
         if len(set(counts.values())) > 1:
             raise DataError(
@@ -64,6 +88,10 @@ class NumpySource(Source):
         return files_fingerprint(self.files)
 
     def chunks(self, columns: Sequence[str], *, start_row: int, max_rows: int, max_bytes: int) -> Iterator[pa.Table]:
+        if self._picture is not None:
+            if start_row == 0:
+                yield pa.table([[self.path.name] for _ in columns], schema=picked(self.schema, columns))
+            return
         num_rows = self.count_rows(columns) or 0
         row_bytes = sum(max(1, self._headers[name].row_bytes) for name in columns)
         step = max(1, min(max_rows, max_bytes // row_bytes))

@@ -52,7 +52,7 @@ class BuiltPaths(Source):
 
     def __init__(self, source: Source, templates: dict[str, _Template], *, where: str) -> None:
         self._source, self._templates, self._where = source, templates, where
-        self.files = source.files
+        self.files, self.boxes = source.files, source.boxes
         self.schema = pa.schema([*source.schema, *((text, pa.string()) for text in templates)])
 
     @property

@@ -24,13 +24,17 @@ from rows.formats.delimited import DelimitedSource
 from rows.formats.filelist import FileListSource
 from rows.formats.folder import open_folder
 from rows.formats.jsonlines import JsonLinesSource
+from rows.formats.objects.coco import CocoSource
+from rows.formats.objects.yolo import YoloSource
+from rows.formats.objects.yolo_folder import is_yolo_folder
 from rows.formats.parquet import ParquetSource
 from rows.formats.passed_over import counted
+from rows.formats.reading import COCO, PLAIN, YOLO, Reading
 from rows.formats.several import SeveralFiles
 from rows.formats.source import Source
 from rows.formats.tar import TarSource
 from rows.formats.walk import is_folder, kind_of_junk
-from rows.image_suffixes import has_image_suffix
+from rows.image_suffixes import ARRAYS, file_holds_image, has_image_suffix, suffix_of
 from rows.location import Location, from_elsewhere, is_url, locate, readable_name
 
 if TYPE_CHECKING:
@@ -60,11 +64,17 @@ FORMATS: dict[str, Opener] = {
     ".feather": IpcSource,
     ".txt": FileListSource,
     ".lst": FileListSource,
+    ".json": CocoSource,
+    ".yaml": YoloSource,
+    ".yml": YoloSource,
 }
 """File suffix -> how to open it."""
 
-_NOT_IN_FOLDERS = (".txt", ".lst")
-"""Notes and listings lie beside all kinds of files, so a folder is no table of them."""
+BY_NAME: dict[str, Opener] = {COCO: CocoSource, YOLO: YoloSource}
+"""Format that somebody names -> how to open whatever file or folder it is."""
+
+_NOT_IN_FOLDERS = (".txt", ".lst", ".json", ".yaml", ".yml")
+"""Notes, listings and settings lie beside all kinds of files, so a folder is no table of them."""
 
 _FILES_AT_ONCE = 16
 
@@ -72,44 +82,54 @@ FileLike: TypeAlias = "str | os.PathLike[str] | UPath"
 TableLike: TypeAlias = "FileLike | list[FileLike] | tuple[FileLike, ...] | pa.Table | pa.RecordBatchReader"
 
 
-def open_source(table: TableLike) -> tuple[Source, str]:
+def open_source(table: TableLike, reading: Reading = PLAIN) -> tuple[Source, str]:
     """Open a table of any format.
 
     Args:
         table: a file, a folder, a pattern such as "shards/*.tar" or "train-{000..009}.tar", a list of files, a
             pa.Table, or a pa.RecordBatchReader.
+        reading: its format where the name does not say it, and what a row is where it has objects.
 
     Returns:
         The source, and the name of the table for messages.
 
     Raises:
         DataError: nothing there, no such format, several formats, files that differ, or no rows.
+        UsageError: a folder of images for a table that has its own.
     """
     if isinstance(table, pa.Table):
-        return _with_rows(TableSource(table), "table in memory"), "table in memory"
+        return _with_rows(TableSource(table).seen_as(reading), "table in memory"), "table in memory"
     if isinstance(table, pa.RecordBatchReader):
-        return StreamSource(table), "stream of record batches"
+        return StreamSource(table).seen_as(reading), "stream of record batches"
     with from_elsewhere(*(table if isinstance(table, (list, tuple)) else [table])):
-        source, name = _open_places(table)
+        source, name = _open_places(table, reading)
     source.allow_images(DEFAULT_LIMITS.max_bytes)  # until somebody says another limit
     return source, name
 
 
-def _open_places(table: Any) -> tuple[Source, str]:
+def _open_places(table: Any, reading: Reading) -> tuple[Source, str]:
     if isinstance(table, (list, tuple)):
         places = [locate(place) for place in table]
         if not places:
             raise DataError("table of images", expected="files", got="an empty list")
         name = listed([place.name for place in places], limit=1)
-        return _with_rows(_open_files(places), name), name
+        return _with_rows(_open_files(places, reading), name), name
     if isinstance(table, (str, os.PathLike)) and (found := _matches(os.fspath(table))) is not None:
-        return _with_rows(_open_files(found), str(table)), str(table)
+        return _with_rows(_open_files(found, reading), str(table)), str(table)
     place = locate(table)
     if not _is_web_file(place) and place.is_dir():
-        files = table_files(place)
-        source = _open_files(files) if files else open_folder(place)
-        return _with_rows(source, place.name), place.name
-    return _with_rows(_open_files([place]), place.name), place.name
+        return _with_rows(_open_folder(place, reading), place.name), place.name
+    return _with_rows(_open_files([place], reading), place.name), place.name
+
+
+def _open_folder(folder: Location, reading: Reading) -> Source:
+    """A folder of table files, of images, or where somebody wants its objects one that is laid out as YOLO's."""
+    if reading.format is not None:
+        return BY_NAME[reading.format](folder, None).seen_as(reading)
+    if reading.objects and is_yolo_folder(folder):
+        return YoloSource(folder).seen_as(reading)
+    files = table_files(folder)
+    return _open_files(files, reading) if files else open_folder(folder).seen_as(reading)
 
 
 def table_files(folder: Location) -> list[Location]:
@@ -122,13 +142,18 @@ def table_files(folder: Location) -> list[Location]:
     for name, is_nested in _entries(folder):
         if name.startswith("_") or kind_of_junk(name) is not None:
             continue
-        if is_nested or has_image_suffix(name):
+        if is_nested or has_image_suffix(name) or _is_picture_array(folder, name):
             return []
         if is_part_of_folder(name):
             names.append(name)
     files = [folder / name for name in sorted(names)]
     _opener(files)
     return files
+
+
+def _is_picture_array(folder: Location, name: str) -> bool:
+    """Whether a file here is an array of one picture; in object storage arrays are tables, as they always were."""
+    return isinstance(folder, Path) and suffix_of(name) in ARRAYS and file_holds_image(folder / name)
 
 
 def is_table_file(name: str) -> bool:
@@ -167,8 +192,8 @@ def _entries(folder: Location) -> Iterator[tuple[str, bool]]:
             yield facts["name"].rstrip("/").rpartition("/")[2], facts["type"] == "directory"
 
 
-def _open_files(files: Sequence[Location]) -> Source:
-    opener = _opener(files)
+def _open_files(files: Sequence[Location], reading: Reading) -> Source:
+    opener = _opener(files) if reading.format is None else BY_NAME[reading.format]
     for file in files:
         if isinstance(file, Path) and not file.exists():
             raise DataError("table of images", expected="a file or a folder", got="nothing there", where=file)
@@ -179,11 +204,11 @@ def _open_files(files: Sequence[Location]) -> Source:
                 got=readable_name(file.name),
             )
     assert opener is not None
-    first = opener(files[0], None)
+    first = opener(files[0], None).seen_as(reading)
     if len(files) == 1:
         return first
     with ThreadPoolExecutor(_FILES_AT_ONCE) as pool:  # object stores answer slowly, and many at once
-        return SeveralFiles([first, *pool.map(lambda file: opener(file, first.schema), files[1:])])
+        return SeveralFiles([first, *pool.map(lambda file: opener(file, first.schema).seen_as(reading), files[1:])])
 
 
 def _opener(files: Sequence[Location]) -> Opener | None:

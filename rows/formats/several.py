@@ -41,7 +41,7 @@ class SeveralFiles(Source):
         self._sources = list(sources)
         self._counts: dict[int, int] = {}  # of files that cannot count their rows, once they have been read
         self.files: tuple[Location, ...] = tuple(file for source in sources for file in source.files)
-        self.schema = sources[0].schema
+        self.schema, self.boxes = sources[0].schema, sources[0].boxes
         labels = [source.schema.field(LABEL) for source in sources if source.schema.names.count(LABEL) == 1]
         if LABEL not in self.schema.names and labels:
             self.schema = self.schema.append(labels[0])

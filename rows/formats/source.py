@@ -11,8 +11,11 @@ from types import MappingProxyType
 
 import pyarrow as pa
 
+from artifact.errors import UsageError
+from rows.box_columns import BoxColumns
 from rows.cells import row_bytes
 from rows.cutting import cut
+from rows.formats.reading import Reading
 from rows.images import ImageRef
 from rows.location import Location, stamps
 
@@ -26,6 +29,7 @@ class Source(ABC):
     Attributes:
         schema: the columns.
         files: of the table, which must not change while it is read; not the images that it names.
+        boxes: where the boxes of its objects are, where the format has them.
         mixed: columns that are text because their values are of several types, once they are settled; of each whether
             lists of numbers are among them.
     """
@@ -33,6 +37,21 @@ class Source(ABC):
     schema: pa.Schema
     mixed: Mapping[str, bool] = MappingProxyType({})
     files: Sequence[Location] = ()
+    boxes: BoxColumns | None = None
+
+    def seen_as(self, reading: Reading) -> Source:
+        """The same table with a row for each object or each image, where the format knows them apart; before rows are
+        read. Raises UsageError where the format has no folder of images that could be another."""
+        if reading.images is not None:
+            raise UsageError(
+                "--images", expected="none: the table says where its images are", got=reading.images, where=self.name
+            )
+        return self
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self.files[0].name if self.files else "image folder"
 
     @property
     def passed_over(self) -> Counter[str]:

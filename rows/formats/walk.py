@@ -27,8 +27,8 @@ from rows.image_suffixes import (
     HEAD_BYTES,
     file_holds_image,
     has_image_suffix,
-    holds_image,
-    is_other_picture,
+    is_looked_into,
+    looks_like_image,
     suffix_of,
 )
 from rows.location import Location, readable_name
@@ -151,7 +151,7 @@ def _walk_local(root: Path, found: Walked) -> None:
                     ways[real] += is_link
                     found.passed_over.setdefault(name.partition("/")[0], Counter())
                     waiting.append((entry.path, f"{name}/", (*above, real)))
-            elif has_image_suffix(entry.name) or (is_other_picture(entry.name) and file_holds_image(entry.path)):
+            elif has_image_suffix(entry.name) or (is_looked_into(entry.name) and file_holds_image(entry.path)):
                 found.add(name)
             else:
                 found.pass_over(name, suffix_of(entry.name))
@@ -181,7 +181,7 @@ def _walk_remote(folder: Any, found: Walked) -> None:
                 found.pass_over(top, kind)
         elif has_image_suffix(parts[-1]):
             found.add(name)
-        elif is_other_picture(parts[-1]):
+        elif is_looked_into(parts[-1]):
             unsure.append(name)
         else:
             found.pass_over(name, suffix_of(parts[-1]))
@@ -198,4 +198,4 @@ def _heads_of_images(folder: Any, root: str, names: list[str]) -> list[bool]:
         return []
     paths = [f"{root}/{name}" for name in names]
     heads = folder.fs.cat_ranges(paths, [0] * len(paths), [HEAD_BYTES] * len(paths), on_error="return")
-    return [isinstance(head, bytes) and holds_image(head) for head in heads]
+    return [isinstance(head, bytes) and looks_like_image(name, head) for name, head in zip(names, heads, strict=True)]

@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ from rows.pictures.reading import IsWanted, PictureReader, Unread
 from rows.pictures.tally import BadPicture, RowIds, Tally
 from rows.pictures.thumbnail import Thumbnail, require_px
 from rows.pictures.written import WrittenThumbnails
-from rows.tables import ImageTable, open_table
+from rows.tables import ImageTable, open_read_as
 from rows.vectors.named_images import NamedImages
 from rows.vectors.table import VectorTable
 
@@ -72,9 +73,9 @@ def open_pictures(
     asked = named if is_job else NamedImages(source=os.fspath(images or ""))
     is_default, opened = columns is None and id_column is None, None
     if asked is not None:
-        own = asked if is_default else NamedImages(source=asked.source, columns=columns or {}, id_column=id_column)
+        own = asked if is_default else replace(asked, columns=columns or {}, id_column=id_column, jobs=())
         try:
-            opened = open_table(own.source, columns=own.columns, id_column=own.id_column)
+            opened = open_read_as(own.source, own.read_as, columns=own.columns, id_column=own.id_column)
         except DataError:
             if images is not None or not is_default:
                 raise

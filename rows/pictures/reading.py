@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from artifact.images.image_error import ImageError
 from artifact.images.limits import Limits
 from rows.images import ImageRef
-from rows.pictures.thumbnail import Thumbnail, content_hash, hash_of_bytes
+from rows.pictures.thumbnail import Thumbnail, content_hash, hash_of_bytes, region_pixels
 from rows.remote import always_wanted
 
 IsWanted = Callable[[], bool]
@@ -37,10 +37,12 @@ class PictureReader:
 
     def read(self, image: ImageRef, is_wanted: IsWanted = always_wanted) -> bytes:
         """The encoded image, of an array of pixels a PNG; raises ImageError."""
-        return image.read(self.limits.max_bytes, timeout_s=self.timeout_s, is_wanted=is_wanted)
+        limits = self.limits
+        return image.read(limits.max_bytes, max_pixels=limits.max_pixels, timeout_s=self.timeout_s, is_wanted=is_wanted)
 
     def thumbnail(self, image: ImageRef, px: int) -> Thumbnail:
         """Raises ImageError."""
+        image = region_pixels(image, self.limits, timeout_s=self.timeout_s)
         if image.pixels is not None:
             return Thumbnail.of_pixels(image.pixels, px, sha256=content_hash(image))
         return Thumbnail.of_bytes(self.read(image), px, self.limits)
@@ -54,6 +56,10 @@ class PictureReader:
             if image.pixels is not None:
                 with turn:
                     return self.thumbnail(image, px)
+            if image.region is not None:
+                data = self.read(image.whole, is_wanted)
+                with turn:
+                    return self.thumbnail(replace(image, path=None, span=None, data=data), px)
             data = self.read(image, is_wanted)
             digest = hash_of_bytes(data)
             with turn:

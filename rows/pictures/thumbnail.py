@@ -104,13 +104,31 @@ def content_hash(
     timeout_s: float = DEFAULT_READ_TIMEOUT_S,
     is_wanted: Callable[[], bool] = always_wanted,
 ) -> str:
-    """SHA-256 in hex of the file's bytes; of an image that is an array of pixels, of its shape and pixels.
+    """SHA-256 in hex of the file's bytes; of an array of pixels, and of a region's, of their shape and pixels.
 
-    Raises ImageError where the file cannot be read; whether it is an image is not asked.
+    Raises ImageError where the file cannot be read; whether it is an image is asked of regions alone.
     """
+    if image.region is not None:
+        image = region_pixels(image, limits, timeout_s=timeout_s, is_wanted=is_wanted)
     if image.digest is not None:
         return image.digest.hex()
     return hash_of_bytes(image.read(limits.max_bytes, timeout_s=timeout_s, is_wanted=is_wanted))
+
+
+def region_pixels(
+    image: ImageRef,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    timeout_s: float = DEFAULT_READ_TIMEOUT_S,
+    is_wanted: Callable[[], bool] = always_wanted,
+) -> ImageRef:
+    """The crop of a region as an array of pixels; any other image as it is. Raises ImageError."""
+    if image.region is None:
+        return image
+    crop = image.own_pixels()
+    if crop is None:
+        crop = image.decode(image.whole.read(limits.max_bytes, timeout_s=timeout_s, is_wanted=is_wanted), limits)
+    return ImageRef.of_pixels(crop)
 
 
 def _jpeg(pixels: Pixels) -> bytes:

@@ -13,6 +13,8 @@ from rows.location import is_url
 
 ID_COLUMN = "id_column"
 """Of a job's manifest: the column of ids that somebody named; not there where the table's own was taken."""
+READ_AS = "read_as"
+"""Of a job's manifest: what its command said of the table besides, as ImageTable.read_as; not there where nothing."""
 _JOBS = "jobs"
 
 THUMBNAILS = "thumbnails"
@@ -27,12 +29,14 @@ class NamedImages:
         source: path, pattern or URL.
         columns: {"image": column}; empty for the default.
         id_column: None for the default.
+        read_as: what rows.tables.open_table is told besides, as ImageTable.read_as; of regions these are their crops.
         jobs: folders of scoring jobs that read it, those that made thumbnails; they say nothing of which table it is.
     """
 
     source: str
     columns: Mapping[str, str] = field(default_factory=dict)
     id_column: str | None = None
+    read_as: Mapping[str, Any] = field(default_factory=dict)
     jobs: Sequence[str] = field(default=(), compare=False)
 
     @classmethod
@@ -58,6 +62,7 @@ class NamedImages:
             source=source,
             columns={BRANCH_INPUT: str(column)} if column else {},
             id_column=id_column if isinstance(id_column, str) else None,
+            read_as=_mapping(facts.get(READ_AS)),
             jobs=[str(folder.resolve())] if isinstance(job, Mapping) and THUMBNAILS in job else [],
         )
 
@@ -71,6 +76,8 @@ class NamedImages:
     def folder(self) -> Path | None:
         """The local folder of images that it is, where it is one; its ids are paths in there."""
         path = Path(self.source)
+        if self.read_as:
+            return None
         return path.resolve() if path.is_dir() and self.columns.get(BRANCH_INPUT, "path") == "path" else None
 
     def is_same(self, other: NamedImages | None) -> bool:
@@ -88,7 +95,8 @@ class NamedImages:
         """What `from_value` reads; plain JSON: the source alone where there is no more to say."""
         if self.folder is not None and self.id_column is None and not self.jobs:
             return str(self.folder)
-        named = {ID_COLUMN: self.id_column} if self.id_column else {}
+        named: dict[str, Any] = {ID_COLUMN: self.id_column} if self.id_column else {}
+        named |= {READ_AS: dict(self.read_as)} if self.read_as else {}
         jobs = {_JOBS: list(self.jobs)} if self.jobs else {}
         return {"source": str(self.folder or self.source), "columns": dict(self.columns), **named, **jobs}
 
@@ -103,6 +111,11 @@ class NamedImages:
                 source=value["source"],
                 columns={str(key): str(name) for key, name in columns.items()} if isinstance(columns, Mapping) else {},
                 id_column=value.get(ID_COLUMN),
+                read_as=_mapping(value.get(READ_AS)),
                 jobs=list(map(str, jobs)) if isinstance(jobs, list) else [],
             )
         return None
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return {str(key): each for key, each in value.items()} if isinstance(value, Mapping) else {}

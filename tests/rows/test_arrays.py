@@ -102,7 +102,10 @@ def test_arrays_that_are_no_images_are_one_line(tmp_path: Path) -> None:
             "np.ascontiguousarray mends that (t.npy)",
         ),
         (np.array([None, "x"]), "table: expected arrays that can be read, got pickled objects (t.npy)"),
-        (np.zeros((3, 4), np.uint8), "array: expected uint8 [N, h, w, 3], got no array of images (t.npy)"),
+        (
+            np.zeros((3, 4), np.float32),
+            "array: expected uint8 [N, h, w, 3], or one picture [h, w, 3], got no array of images (t.npy)",
+        ),
         (images[:0], "table: expected rows, got none (t.npy)"),
     ]
     for array, text in cases:

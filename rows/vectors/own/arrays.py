@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from artifact.arrays import Indices
 from artifact.errors import DataError
-from rows.formats.array_header import BROKEN, ArrayHeader, member_names, read_header
+from rows.array_header import BROKEN, ArrayHeader, member_names, read_header
 from rows.vectors.column import EMBEDDING, find_column
 from rows.vectors.own.spool import copied
 from rows.vectors.stored import Numbered, StoredRows

@@ -1,0 +1,144 @@
+"""What is kept of a COCO file: numbers of its annotations and their places in it, names of images and categories."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from artifact.arrays import Indices
+from artifact.errors import DataError, bounded
+from rows.formats.objects.json_elements import array_elements
+from rows.location import Location, opened
+
+_IMAGES, _ANNOTATIONS, _CATEGORIES = "images", "annotations", "categories"
+
+
+@dataclass(frozen=True, eq=False)
+class CocoContent:
+    """What is kept of a file.
+
+    Attributes:
+        names, sizes: of each image: its file name, and int32 [images, 2] width and height, 0 where they are not said.
+        categories: id -> name.
+        image: int64 [objects], which image; -1: none, and `image_id` says which was meant.
+        number: int64 [objects], of an object in its image, from 0.
+        object_id, category: of each object.
+        box: float64 [objects, 4], corners in pixels; NaN where there is none.
+        area: float64 [objects]; NaN where it is not said.
+        is_crowd: bool [objects].
+        place: int64 [objects, 2], first byte and size of the annotation in the file.
+        image_id: of objects of no image.
+    """
+
+    names: list[str]
+    sizes: npt.NDArray[np.int32]
+    categories: dict[Any, str]
+    image: Indices
+    number: Indices
+    object_id: Indices
+    category: list[Any]
+    box: npt.NDArray[np.float64]
+    area: npt.NDArray[np.float64]
+    is_crowd: npt.NDArray[np.bool_]
+    place: Indices
+    image_id: dict[int, Any]
+
+
+def read_content(path: Location) -> CocoContent:
+    """Read a file once; raises DataError where it is none, or damaged, with the place."""
+    names: list[str] = []
+    sizes: list[tuple[int, int]] = []
+    numbers: dict[Any, int] = {}
+    categories: dict[Any, str] = {}
+    of: list[Any] = []
+    category: list[Any] = []
+    ids, numeric, places = array("q"), array("d"), array("q")
+    known: dict[Any, Any] = {}  # an id that stands in many annotations is one object, not as many
+    seen: set[str] = set()
+    with opened(path) as file:
+        for key, value, start, size in array_elements(file, where=path.name):
+            seen.add(key)
+            if key not in (_IMAGES, _ANNOTATIONS, _CATEGORIES):
+                continue
+            if not isinstance(value, dict):
+                raise _misfit(f"{key}, byte {start}", "an object", type(value).__name__, path)
+            if key == _IMAGES:
+                name = value.get("file_name")
+                if not isinstance(name, str) or not name or not _is_key(value.get("id")):
+                    raise _misfit(f"image, byte {start}", "id and file_name", bounded(repr(value), 100), path)
+                if numbers.setdefault(value["id"], len(names)) != len(names):
+                    raise _misfit(f"image, byte {start}", "an id of its own", f"a second {value['id']!r}", path)
+                names.append(name)
+                sizes.append((_side(value.get("width")), _side(value.get("height"))))
+            elif key == _CATEGORIES:
+                if _is_key(value.get("id")):
+                    categories[value["id"]] = str(value.get("name", value["id"]))
+            else:
+                image, kind, own = value.get("image_id"), value.get("category_id"), value.get("id")
+                image = image if _is_key(image) else repr(image)
+                of.append(known.setdefault(image, image))
+                category.append(known.setdefault(kind, kind) if _is_key(kind) else None)
+                ids.append(own if isinstance(own, int) and abs(own) < 2**63 else len(ids))
+                is_crowd = float(value.get("iscrowd") == 1)
+                numeric.extend((*_corners(value.get("bbox")), _number(value.get("area")), is_crowd))
+                places.extend((start, size))
+    if not names:
+        raise _misfit(
+            "table of objects",
+            "a COCO file with images and annotations",
+            f"arrays {', '.join(sorted(seen))}" if seen else "none",
+            path,
+        )
+    image = np.array([numbers.get(each, -1) for each in of], np.int64)
+    order = np.argsort(np.where(image < 0, len(names), image), kind="stable")
+    image = image[order]
+    firsts = np.flatnonzero(np.diff(image, prepend=-2))
+    number = np.arange(len(image)) - np.repeat(firsts, np.diff([*firsts, len(image)])) if len(image) else image
+    values = np.array(numeric, np.float64).reshape(-1, 6)[order]
+    return CocoContent(
+        names=names,
+        sizes=np.array(sizes, np.int32).reshape(-1, 2),
+        categories=categories,
+        image=image,
+        number=number,
+        object_id=np.array(ids, np.int64)[order],
+        category=[category[row] for row in order.tolist()],
+        box=values[:, :4],
+        area=values[:, 4],
+        is_crowd=values[:, 5] == 1,
+        place=np.array(places, np.int64).reshape(-1, 2)[order],
+        image_id={row: of[order[row]] for row in np.flatnonzero(image < 0).tolist()},
+    )
+
+
+def _misfit(what: str, expected: str, got: str, path: Location) -> DataError:
+    return DataError(what, expected=expected, got=got, where=path.name)
+
+
+def _is_key(value: Any) -> bool:
+    return isinstance(value, (int, str))
+
+
+def _side(value: Any) -> int:
+    return value if isinstance(value, int) and 0 < value < 2**31 else 0
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value) if isinstance(value, (int, float)) else math.nan
+    except OverflowError:
+        return math.nan
+
+
+def _corners(box: Any) -> tuple[float, float, float, float]:
+    """x1, y1, x2, y2 of a COCO bbox; NaN where it is none."""
+    if not isinstance(box, Sequence) or isinstance(box, str) or len(box) != 4:
+        return (math.nan,) * 4
+    x, y, width, height = map(_number, box)
+    return x, y, x + width, y + height
