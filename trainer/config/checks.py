@@ -37,6 +37,29 @@ def check_names(config: TrainConfig) -> None:
     check_choice("distance", config.distance, list(DISTANCES), where="--distance")
 
 
+def nothing_to_train_on() -> UsageError:
+    """The refusal to train without images."""
+    expected = "a folder of images or a table to train on"
+    mend = "with --epochs 0 the network is taken as it is, without images"
+    return UsageError("IMAGES|TABLE", expected=expected, got="nothing", mend=mend)
+
+
+def check_without_images(config: TrainConfig) -> None:
+    """Images may be left out where nothing is trained, fitted or measured; raises UsageError."""
+    if config.images is not None:
+        return
+    if config.is_trained:
+        raise nothing_to_train_on()
+    if config.head != "none":
+        mend = "name images, or use --head none, which fits nothing"
+        got = f"nothing, with --head {config.head}"
+        raise UsageError("IMAGES|TABLE", expected="images to fit the head on", got=got, mend=mend)
+    for name, value in (("validation", config.validation), ("columns", config.columns), ("regions", config.regions.by)):
+        if value:
+            expected = "none, for there are no images"
+            raise UsageError(f"{name} without IMAGES", expected=expected, got=str(value), where=f"--{name}")
+
+
 def check_choices(config: TrainConfig, loss: Loss, *, miners: Sequence[str], takers: Sequence[str]) -> None:
     """Combinations of names, of settings that are filled in, must make sense; raises UsageError."""
     name, mining = str(config.loss), str(config.mining)
@@ -56,6 +79,10 @@ def check_choices(config: TrainConfig, loss: Loss, *, miners: Sequence[str], tak
             got=str(config.sampling.classes_per_batch),
             where="--set sampling.classes_per_batch=...",
         )
+    for name in ("catalogue_path", "catalogue_id"):
+        if config.catalogue is None and getattr(config, name) is not None:
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(option, expected="--catalogue FILE beside it", got=repr(getattr(config, name)))
     if config.pretrained and config.weights is not None:
         raise UsageError("start weights", expected="--pretrained or weights, not both", got="both")
 
@@ -104,6 +131,7 @@ def check_margins(config: TrainConfig, loss: Loss) -> None:
     """Margins that no network could meet, or that mean nothing, are refused with their bound; raises UsageError."""
     bound = DISTANCES[config.distance].largest(normalized=bool(config.normalize))
     has_second = "margin2" in loss.margin_names
+    _check_cap(config, loss)
     for name, value in (("margin", config.margin), ("margin2", config.margin2 if has_second else None)):
         if value is None:
             continue
@@ -124,3 +152,23 @@ def check_margins(config: TrainConfig, loss: Loss) -> None:
             got=f"{margin2:g}",
             where="--set margin2=...",
         )
+
+
+def _check_cap(config: TrainConfig, loss: Loss) -> None:
+    """Refuse a cap that the loss does not have, or that leaves equal vectors without a gradient; raises UsageError."""
+    if config.cap is None:
+        return
+    where = "--set cap=..."
+    if "cap" not in loss.margin_names:
+        takers = " or ".join(name for name, each in LOSSES.items() if "cap" in each.margin_names)
+        expected = "none, for it has no largest value"
+        raise UsageError(
+            f"cap of the loss {loss.name}",
+            expected=expected,
+            got=f"{config.cap:g}",
+            where=where,
+            mend=f"use --loss {takers}",
+        )
+    if config.margin is not None and not config.cap > config.margin:
+        expected = f"above margin ({config.margin:g}), which is the loss of equal vectors"
+        raise UsageError(f"cap of the {loss.name} loss", expected=expected, got=f"{config.cap:g}", where=where)

@@ -11,14 +11,16 @@ import difflib
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from artifact.errors import UsageError
 from artifact.images.limits import DEFAULT_MAX_IMAGE_MB, DEFAULT_MAX_MEGAPIXELS, MAX_LIMIT, Limits
 from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
+from artifact.losses import Loss
 from trainer.config.complaints import complaint, setting_keys
 from trainer.config.settings import (
     AugmentConfig,
@@ -26,8 +28,10 @@ from trainer.config.settings import (
     LoopConfig,
     OptimizerConfig,
     ProgressiveConfig,
+    RegionsConfig,
     SamplingConfig,
     Settings,
+    TowersConfig,
 )
 
 MAX_DIM = 4096
@@ -43,16 +47,26 @@ class TrainConfig(Settings):
 
     Attributes:
         images: folder with one folder of images per class, or a table (CSV, JSON lines, Parquet) of images with their
-            classes, or of tuples with one column per stream.
+            classes, or of tuples with one column per stream; may be left out where nothing is fitted (`epochs` 0,
+            `head` `none`).
         kind: `siamese`, `triplet` or `quartet`; may be left out where `epochs` is 0, and is then `triplet`.
         columns: {role: column of the table}; roles are `image` and `label`, or the kind's streams and for siamese
             tables `different` or `same`. A role that is left out is looked for under its own name.
-        base: `conv4`, a timm name, or the user's own `module:function`; None: `conv4`, and with `pretrained`
-            `tf_efficientnet_lite0`.
-        cut: number of stages of the base network that are kept, from the input; None: all.
+        attributes: columns of the table with what is known of each image; then an attribute tower is trained beside the
+            image tower, in one space with it.
+        negatives: of two towers, the rows of attributes that an image is told from: `other`, those of the other images
+            of a batch; `flipped:K`, also its own with K attributes changed; `mined`, of the others the nearest.
+        flipped_share: of the rows of attributes in a batch, those with attributes changed.
+        catalogue: table of images, whose rows are what the cells of a table of tuples name; None: they are the images.
+        catalogue_path: its image column; None: `image`, `path`, `file`, `filename` or `file_name`.
+        catalogue_id: its column of what the cells say; None: these are row numbers from 0, or paths as it has them.
+        base: `conv4`, a timm name, the user's own `module:function`, or `deep_ranking`, with one of these behind a
+            colon; None: `conv4`, and with `pretrained` `tf_efficientnet_lite0`.
+        cut: number of stages of the base network that are kept, from the input; or a layer by its name or number
+            (`layer2.0.bn1`, `@17`) as `lookalike layers` lists them, behind which it ends; None: all.
         pooling: how the last feature map becomes features: `avg`, `max`, `gem` or `flatten`; None: as the network does,
             but a last map of convolutions of at most 4 x 4 is flattened where weights are random.
-        dim: neurons of the embedding layer.
+        dim: neurons of the embedding layer; with `head` `none` there is none, and it is the number of features.
         size: side of the square input in pixels; None: from random weights that of the images, up to what the base
             network was made for; else what it was made for.
         fit: how an image that is not square becomes so: `stretch`, `crop` or `pad`.
@@ -69,14 +83,16 @@ class TrainConfig(Settings):
             any distance there.
         margin: in units of the distance; None: the loss's default for that distance and normalisation.
         margin2: the quadruplet loss's second margin; None: half of `margin`.
+        cap: the largest value of `triplet_capped`; None: `margin` and half of the largest distance, or twice `margin`.
         mining: a miner by name, that is, which tuples of a batch count; None: the loss's.
-        validation: `images:SHARE`, `classes:SHARE`, a folder of class folders, a table, or `none`: then there is no
-            threshold. None: `images:0.1`, or where most classes have fewer than four images as many whole classes as
-            the figures take.
+        validation: `images:SHARE`, `classes:SHARE`, with attributes `combinations:SHARE`, a folder of class folders, a
+            table, or `none`: then there is no threshold. None: `images:0.1`, or where most classes have fewer than four
+            images as many whole classes as the figures take.
         pretrained: start from the base network's published weights: an installed package's, else timm's hub.
         weights: start from a local .safetensors, or .pt of plain tensors.
         head: the embedding layer after training: `trained`, `lda` or `pca` (set by a formula from features of the
-            training images, trainer/head), or `auto`: lda where it is better on training classes set aside for that.
+            training images, trainer/head), or `auto`: lda where it is better on training classes set aside for that;
+            with `epochs` 0 also `none`: features as they are, which is what is done without images.
         head_classes: training classes that are set aside from training to choose the head on, with `auto` and `lda`;
             0: none. None: a tenth of them, 8 to 60, where there are 40 or more.
         first_head: the embedding layer before training: `random`, or `lda` of the features that the network has then.
@@ -97,11 +113,17 @@ class TrainConfig(Settings):
         workers: threads that read and decode; None: one per core, up to 16.
     """
 
-    images: Path
+    images: Path | None = None
     kind: str
     columns: dict[str, str] = Field(default_factory=dict)
+    attributes: tuple[str, ...] = ()
+    negatives: str | None = None
+    flipped_share: float | None = Field(default=None, gt=0, lt=1)
+    catalogue: Path | None = None
+    catalogue_path: str | None = None
+    catalogue_id: str | None = None
     base: str | None = None
-    cut: int | None = Field(default=None, ge=1)
+    cut: int | str | None = None
     pooling: Literal["avg", "max", "gem", "flatten"] | None = None
     dim: int = Field(default=128, ge=1, le=MAX_DIM)
     size: int | None = Field(default=None, ge=8, le=MAX_SIZE_PX)
@@ -114,11 +136,12 @@ class TrainConfig(Settings):
     normalize: bool | None = None
     margin: float | None = None
     margin2: float | None = None
+    cap: float | None = None
     mining: str | None = None
     validation: str | None = None
     pretrained: bool = False
     weights: Path | None = None
-    head: Literal["trained", "lda", "pca", "auto"] = "auto"
+    head: Literal["trained", "lda", "pca", "auto", "none"] = "auto"
     head_classes: int | None = Field(default=None, ge=0)
     first_head: Literal["random", "lda"] | None = None
     seed: int = Field(default=0, ge=0, lt=2**32)
@@ -132,19 +155,46 @@ class TrainConfig(Settings):
     cache: Path | None = None
     workers: int | None = Field(default=None, ge=1, le=256)
     sampling: SamplingConfig = SamplingConfig()
+    towers: TowersConfig = TowersConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     freeze: FreezeConfig = FreezeConfig()
     augment: AugmentConfig = AugmentConfig()
+    regions: RegionsConfig = RegionsConfig()
     progressive: ProgressiveConfig = ProgressiveConfig()
     loop: LoopConfig = LoopConfig()
 
     @model_validator(mode="before")
     @classmethod
-    def _kind_without_training(cls, values: Any) -> Any:
-        """Where nothing is trained, the kind says no more than which streams a full model takes."""
-        if isinstance(values, Mapping) and values.get("epochs") == 0 and values.get("kind") is None:
-            return {**values, "kind": UNTRAINED_KIND}
-        return values
+    def _without_training(cls, values: Any) -> Any:
+        """Where nothing is trained, the kind says no more than which streams a full model takes; without images nothing
+        is fitted either."""
+        if not isinstance(values, Mapping) or values.get("epochs") != 0:
+            return values
+        kind = {} if values.get("kind") is not None else {"kind": UNTRAINED_KIND}
+        head = {"head": "none"} if values.get("images") is None and values.get("head") is None else {}
+        return {**values, **kind, **head}
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _dim_of_features(cls, values: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        """The bound of `dim` is the embedding layer's; of a run without one it is what its network gives."""
+        many = values.get("dim") if isinstance(values, Mapping) and values.get("head") == "none" else None
+        if not isinstance(many, int) or many <= MAX_DIM:
+            return read(values)
+        config = read({key: value for key, value in values.items() if key != "dim"})
+        return config.model_copy(update={"dim": many})
+
+    @field_validator("cut", mode="before")
+    @classmethod
+    def _stages_or_layer(cls, value: Any) -> Any:
+        """Digits are a number of stages, wherever they were written."""
+        digits = isinstance(value, str) and value.isascii() and value.isdigit()
+        cut = int(value) if digits else value
+        if isinstance(cut, bool) or not isinstance(cut, int | str | None) or cut == "":
+            raise PydanticCustomError("cut_type", "a number of stages, or a layer by its name or number")
+        if isinstance(cut, int) and cut < 1:
+            raise PydanticCustomError("greater_than_equal", "at least 1", {"ge": 1})
+        return cut
 
     @property
     def is_trained(self) -> bool:
@@ -152,10 +202,19 @@ class TrainConfig(Settings):
         return self.epochs != 0
 
     @property
+    def has_towers(self) -> bool:
+        """Whether an attribute tower is trained beside the image tower."""
+        return bool(self.attributes)
+
+    @property
     def network(self) -> str:
         """Name of the base network of a configuration whose first step is done."""
         assert self.base is not None, "settings are resolved before a network is built"
         return self.base
+
+    def margins_of(self, loss: Loss) -> dict[str, float]:
+        """The margins that the loss takes, by name, of a resolved configuration."""
+        return loss.margins(margin=self.margin or 0.0, margin2=self.margin2 or 0.0, cap=self.cap or math.inf)
 
     @property
     def limits(self) -> Limits:

@@ -14,7 +14,7 @@ from typing import Any
 from trainer.config.config import TrainConfig
 from trainer.config.settings import Settings
 
-_OF_THE_LOSS = ("mining", "margin", "margin2", "normalize")
+_OF_THE_LOSS = ("mining", "margin", "margin2", "cap", "normalize")
 
 
 def continued(given: TrainConfig, written: TrainConfig) -> TrainConfig:

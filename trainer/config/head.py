@@ -16,7 +16,7 @@ MIN_CLASSES = 40
 
 _SHARE = 0.1
 _FEWEST, _MOST = 8, 60
-TRAINED, LDA, PCA, AUTO = "trained", "lda", "pca", "auto"
+TRAINED, LDA, PCA, AUTO, NONE = "trained", "lda", "pca", "auto", "none"
 
 
 MIN_LDA_CLASSES = 8
@@ -46,12 +46,30 @@ def check_first_head(config: TrainConfig, *, num_classes: int) -> None:
         raise UsageError("first_head lda", expected="two classes or more to be trained on", got=got, where=where)
 
 
+def check_no_head(given: TrainConfig) -> None:
+    """Refuse a width of vectors beside features that stay as they are; raises UsageError.
+
+    Args:
+        given: as the user wrote it.
+    """
+    if given.head == NONE and "dim" in given.model_fields_set:
+        expected = "none, for vectors are the network's features"
+        mend = "leave --dim away, or use --head pca"
+        raise UsageError("dim with --head none", expected=expected, got=str(given.dim), where="--dim", mend=mend)
+
+
 def check_untrained_head(config: TrainConfig) -> None:
-    """Refuse to keep a layer that nothing has trained; raises UsageError."""
+    """Refuse to keep a layer that nothing has trained, or to train without one; raises UsageError."""
+    if config.is_trained and config.head == NONE:
+        expected = "trained, lda, pca or auto"
+        got = "none, which takes features as they are"
+        raise UsageError(
+            "head where something is trained", expected=expected, got=got, where="--head", mend="add --epochs 0"
+        )
     if not config.is_trained and config.head == TRAINED:
         raise UsageError(
             "head where nothing is trained",
-            expected="pca, lda or auto",
+            expected="pca, lda, auto or none",
             got="trained, whose random weights would stay",
             where="--head",
         )

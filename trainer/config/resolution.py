@@ -17,12 +17,13 @@ from pathlib import Path
 
 from artifact.distances import DISTANCES, Distance
 from artifact.errors import UsageError
-from artifact.losses import DEFAULT_LOSSES, MARGIN_LOSSES, Loss
-from trainer.config.checks import check_choices, check_margins, check_second_margin
+from artifact.losses import DEFAULT_LOSSES, DEFAULT_TOWER_LOSSES, MARGIN_LOSSES, Loss
+from trainer.config.checks import check_choices, check_margins, check_second_margin, check_without_images
 from trainer.config.config import TrainConfig
-from trainer.config.head import check_first_head, check_head, check_untrained_head, usual_first_head
+from trainer.config.head import NONE, check_first_head, check_head, check_untrained_head, usual_first_head
 from trainer.config.rates import Rates
 from trainer.config.settings import BALANCED, ROUNDS, TUPLES, FreezeConfig, OptimizerConfig
+from trainer.config.towers import COMBINATIONS, with_towers
 
 Share = tuple[str, float]
 """(`images`, `classes`, `small_classes` or OPEN, share of them that is held out)."""
@@ -45,7 +46,8 @@ def loss_name(config: TrainConfig) -> str:
     A margin of 0.2 would leave the default loss of triplets, which is one of pairs, with hardly a gradient.
     """
     has_margin = config.margin is not None or config.margin2 is not None
-    return config.loss or (MARGIN_LOSSES if has_margin else DEFAULT_LOSSES)[config.kind]
+    usual = DEFAULT_TOWER_LOSSES if config.has_towers else DEFAULT_LOSSES
+    return config.loss or (MARGIN_LOSSES if has_margin else usual)[config.kind]
 
 
 def resolve_settings(
@@ -64,7 +66,9 @@ def resolve_settings(
     """
     check_second_margin(config, loss)
     distance = DISTANCES[config.distance]
-    normalize = _normalize(config, loss, distance) if config.normalize is None else config.normalize
+    normalize = config.normalize
+    if normalize is None:
+        normalize = config.has_towers or _normalize(config, loss, distance)
     margin = loss.default_margin(distance, normalized=normalize) if config.margin is None else config.margin
     filled = {
         "base": config.base or (PRETRAINED_BASE if config.pretrained else RANDOM_BASE),
@@ -72,20 +76,31 @@ def resolve_settings(
         "mining": config.mining or loss.mining,
         "margin": margin,
         "margin2": margin / 2 if config.margin2 is None else config.margin2,
+        "cap": _cap(distance, margin, normalize) if config.cap is None and "cap" in loss.margin_names else config.cap,
         "normalize": normalize,
     }
     config = config.model_copy(update=filled)
+    check_without_images(config)
     check_choices(config, loss, miners=miners, takers=takers)
     check_untrained_head(config)
     check_margins(config, loss)
-    return config
+    return with_towers(config)
+
+
+def _cap(distance: Distance, margin: float, normalize: bool) -> float:
+    """What leaves triplets without a pull that are wrong by half of the largest distance; by the margin without one."""
+    bound = distance.largest(normalized=normalize)
+    return margin + (margin if bound is None else bound / 2)
 
 
 def _normalize(config: TrainConfig, loss: Loss, distance: Distance) -> bool:
     """Whether vectors are normalised where that was left open: as the loss wants, if unit vectors can meet the margin.
 
-    DLPy's recipe asks for a margin of 3, and unit vectors are 2 apart at most.
+    DLPy's recipe asks for a margin of 3, and unit vectors are 2 apart at most. Features without a head stay as they
+    are.
     """
+    if config.head == NONE:
+        return False
     bound = distance.largest(normalized=True)
     return loss.unit_length and (bound is None or config.margin is None or config.margin <= bound)
 
@@ -107,7 +122,7 @@ def read_validation(text: str | None) -> Share | Path | None:
         value = float(share)
     except ValueError:
         value = math.nan
-    if not colon or mode not in ("images", "classes", "small_classes"):
+    if not colon or mode not in ("images", "classes", "small_classes", COMBINATIONS):
         if colon and not math.isnan(value):  # image:0.1 is no folder that anybody meant
             expected = "images:SHARE, classes:SHARE, none or a folder"
             raise UsageError("validation", expected=expected, got=repr(text), where="--validation")
@@ -160,7 +175,9 @@ def resolve(
     *,
     strategy: str,
     size: int,
+    cut: int | str | None,
     pooling: str | None,
+    num_features: int,
     rates: Rates,
     num_classes: int,
     metrics: Sequence[str],
@@ -173,7 +190,9 @@ def resolve(
         settings: from `resolve_settings`.
         strategy: from `choose_strategy`.
         size: side of the base network's input in pixels.
+        cut: its stages, or the layer that it ends behind, by its name where that is enough; None: whole.
         pooling: of its last map, None: its own.
+        num_features: of it, which are the vectors where there is no head.
         rates: what such a network moves by.
         num_classes: classes that are trained on, turned and mirrored ones included.
         metrics: names of what will be measured on held-out images.
@@ -199,7 +218,9 @@ def resolve(
     return settings.model_copy(
         update={
             "size": size,
+            "cut": cut,
             "pooling": pooling,
+            "dim": num_features if settings.head == NONE else settings.dim,
             "first_head": first_head,
             "optimizer": _optimizer(settings.optimizer, rates),
             "freeze": _freeze(settings.freeze, rates),

@@ -10,6 +10,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rows.formats.reading import Reading
+from rows.regions import RegionOptions
+
 BALANCED: Literal["balanced"] = "balanced"
 ROUNDS: Literal["rounds"] = "rounds"
 TUPLES: Literal["tuples"] = "tuples"
@@ -44,6 +47,24 @@ class SamplingConfig(Settings):
     tuples_per_batch: int = Field(default=32, ge=1, le=65_536)
     tuples_per_round: int = Field(default=512, ge=1)
     epochs_per_round: int = Field(default=1, ge=1)
+
+
+class TowersConfig(Settings):
+    """Settings of a run with an attribute tower beside the image tower; they mean nothing in another.
+
+    Attributes:
+        width: neurons of each of the attribute tower's two hidden layers.
+        images_per_batch: images of a batch, each with its row of attributes.
+        temperature: of the softmax loss, in units of the distance; None: a twentieth of the largest distance.
+        partial_share: of the images' rows in a batch, those that tell only some of their attributes, as people ask.
+        both_ways: rows of attributes are anchors too, and images their positives and negatives.
+    """
+
+    width: int = Field(default=256, ge=1, le=65_536)
+    images_per_batch: int = Field(default=128, ge=2, le=65_536)
+    temperature: float | None = Field(default=None, gt=0)
+    partial_share: float = Field(default=0.5, ge=0, le=1)
+    both_ways: bool = True
 
 
 class OptimizerConfig(Settings):
@@ -148,6 +169,51 @@ class AugmentConfig(Settings):
         return self != quiet
 
 
+class RegionsConfig(Settings):
+    """Settings of tables whose images are objects: COCO and YOLO data sets, and columns of boxes.
+
+    Attributes:
+        by: `crop`: every object is an image, cut out of its picture; None: the images are whole.
+        padding: of the surroundings, as a share of the object's larger side.
+        edge: what a crop takes beyond the picture: `clip` leaves it out, `fill` fills it.
+        background: what is outside an object's mask: `fill` it with the mean colour, or `keep` it.
+        boxes: columns of boxes, with commas; None: those of the format, or found by their names.
+        box_format: `xywh`, `xyxy` or `cxcywh`; None: as the names of the columns say it.
+        box_unit: `px`, or `share` of the picture; None: pixels.
+        format: of the table: `coco` or `yolo`; None: by what it is.
+        images: folder of a COCO file's images; None: looked for beside it.
+    """
+
+    by: Literal["crop"] | None = None
+    padding: float = Field(default=0.0, ge=0, le=1)
+    edge: Literal["clip", "fill"] = "clip"
+    background: Literal["fill", "keep"] = "fill"
+    boxes: str | None = None
+    box_format: Literal["xywh", "xyxy", "cxcywh"] | None = None
+    box_unit: Literal["px", "share"] | None = None
+    format: Literal["coco", "yolo"] | None = None
+    images: str | None = None
+
+    @property
+    def options(self) -> RegionOptions | None:
+        """How regions are cut out; None where images are whole."""
+        if self.by is None:
+            return None
+        return RegionOptions(
+            columns=None if self.boxes is None else tuple(self.boxes.split(",")),
+            format=self.box_format,
+            unit=self.box_unit,
+            padding=self.padding,
+            edge=self.edge,
+            background=self.background,
+        )
+
+    @property
+    def reading(self) -> Reading:
+        """How the table is read."""
+        return Reading(format=self.format, images=self.images, objects=self.by is not None)
+
+
 class ProgressiveConfig(Settings):
     """Settings of progressive resizing: smaller images first, of which the same time takes more.
 
@@ -174,7 +240,8 @@ class LoopConfig(Settings):
             None: the weights themselves.
         keep: `last` or `best` checkpoint, the best by `metric` on the held-out images; None: `best` with `patience`,
             else `last`.
-        metric: `recall@1` or `mAP@R`; for tables of tuples `held_out_pct_correct`. None: the first that is measured.
+        metric: `recall@1` or `mAP@R`; for tables of tuples `held_out_pct_correct`, of two towers
+            `attribute_mAP`, `attribute_P@10`, `pct_correct_easy` or `pct_correct_hard`. None: the first measured.
         patience: stop after so many epochs without a better `metric`; None: never.
         validate_every: epochs between two looks at the held-out images; the last epoch always has one. None: a 20th of
             the run, and with `patience` no more than a fifth of that.
@@ -191,7 +258,18 @@ class LoopConfig(Settings):
     accumulate: int = Field(default=1, ge=1, le=4096)
     average: float | None = Field(default=None, gt=0, lt=1)
     keep: Literal["last", "best"] | None = None
-    metric: Literal["recall@1", "mAP@R", "held_out_pct_correct"] | None = None
+    metric: (
+        Literal[
+            "recall@1",
+            "mAP@R",
+            "held_out_pct_correct",
+            "attribute_mAP",
+            "attribute_P@10",
+            "pct_correct_easy",
+            "pct_correct_hard",
+        ]
+        | None
+    ) = None
     patience: int | None = Field(default=None, ge=1)
     validate_every: int | None = Field(default=None, ge=1)
     save_every_s: float = Field(default=300.0, gt=0)

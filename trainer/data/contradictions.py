@@ -97,10 +97,10 @@ def _told(groups: Sequence[Sequence[int]], images: Images) -> str | None:
 def _pairs(tuples: TupleRows, streams: Sequence[str]) -> tuple[Indices, np.ndarray, Indices]:
     """int64 [P, 2] of images, bool [P] whether a row says that they are different, and int64 [P] the rows."""
     if tuples.different is not None:
-        return tuples.images, tuples.different, tuples.rows
+        return tuples.images.astype(np.int64), tuples.different, tuples.rows
     sides, different = [], []
     for position, stream in enumerate(streams):
         if stream in _SAME_AS_FIRST or stream in _OTHER_THAN_FIRST:
-            sides.append(tuples.images[:, [0, position]])
+            sides.append(tuples.images[:, [0, position]].astype(np.int64))
             different.append(np.full(len(tuples), stream in _OTHER_THAN_FIRST))
     return np.concatenate(sides), np.concatenate(different), np.tile(tuples.rows, len(sides))

@@ -13,6 +13,8 @@ import numpy as np
 from artifact.errors import DataError, UsageError
 from artifact.events import Report
 from trainer.config.resolution import OPEN
+from trainer.config.towers import COMBINATIONS
+from trainer.data.attribute_table import AttributeFiles, Columns, combinations, taken
 from trainer.data.contradictions import two_classes_across
 from trainer.data.dataset import Dataset, DatasetFiles, files_of
 from trainer.data.images import Images
@@ -22,6 +24,8 @@ from trainer.data.split import (
     num_different,
     num_held_out_classes,
     split_classes,
+    split_combinations,
+    split_contents,
     split_images,
     split_tuples,
     without_copies,
@@ -35,6 +39,7 @@ class DataSplit:
 
     Attributes:
         validation: what was held out where that was open, as `--validation` says it; else None.
+        columns, held_out_columns: the attributes of images that have such, else None.
     """
 
     train: Images
@@ -42,6 +47,8 @@ class DataSplit:
     held_out: Images | None = None
     held_out_tuples: TupleRows | None = None
     validation: str | None = None
+    columns: Columns | None = None
+    held_out_columns: Columns | None = None
 
 
 def can_validate(images: Images | None) -> bool:
@@ -62,7 +69,7 @@ def share_of(opened: DatasetFiles, share: tuple[str, float] | None, *, given: st
     Raises:
         UsageError: a share of classes where there are none, or of images where nothing can be measured on them.
     """
-    if files_of(opened).classes:
+    if files_of(opened).classes or isinstance(opened, AttributeFiles):
         return share
     is_tuples = isinstance(opened, TupleFiles)
     if share is not None and share[0] != OPEN and not (is_tuples and share[0] == "images"):
@@ -90,6 +97,8 @@ def split_dataset(
     Raises:
         DataError: classes that cannot be split, or a set of its own that nothing can be measured on.
     """
+    if dataset.columns is not None:
+        return _split_columns(dataset.images, dataset.columns, validation, seed, report)
     if validation is None:
         return DataSplit(train=dataset.images, tuples=dataset.tuples, validation="none")
     if isinstance(validation, Dataset):
@@ -184,6 +193,38 @@ def _split_tuples(images: Images, tuples: TupleRows, share: float, seed: int, re
     train, train_tuples = only_used(images, tuples.take(rows))
     held_out, held_out_tuples = only_used(images, tuples.take(held))
     return DataSplit(train=train, tuples=train_tuples, held_out=held_out, held_out_tuples=held_out_tuples)
+
+
+def _split_columns(
+    images: Images, columns: Columns, validation: Dataset | tuple[str, float] | None, seed: int, report: Report
+) -> DataSplit:
+    """Images with attributes: a share of the images or of the combinations, or a table of its own."""
+    if validation is None:
+        return DataSplit(train=images, columns=columns, validation="none")
+    if isinstance(validation, Dataset):
+        kept = np.flatnonzero(~np.isin(validation.images.hashes, images.hashes))
+        if not len(kept):
+            expected, where = "images that are not trained on", validation.images.files.root
+            raise DataError("validation table", expected=expected, got="none", where=where)
+        if dropped := len(validation.images) - len(kept):
+            warn(report, f"{dropped} held-out images are copies of training images and were left out")
+        held_out, of_held_out = validation.images.take(kept), taken(validation.columns, kept)
+        return DataSplit(train=images, columns=columns, held_out=held_out, held_out_columns=of_held_out)
+    mode, share = validation
+    if mode == COMBINATIONS:
+        rows, held = split_combinations(combinations(columns), images.hashes, share, seed=seed)
+    else:
+        rows, held = split_contents(images.hashes, share, seed=seed)
+    if not len(held) or not len(rows):
+        warn(report, "nothing was held out, so there are no held-out metrics: there are too few images")
+        return DataSplit(train=images, columns=columns)
+    return DataSplit(
+        train=images.take(rows),
+        columns=taken(columns, rows),
+        held_out=images.take(held),
+        held_out_columns=taken(columns, held),
+        validation=_as_setting("images", share) if mode == OPEN else None,
+    )
 
 
 def _without_copies(held_out: Images, train: Images, report: Report) -> Images:

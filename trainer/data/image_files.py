@@ -13,6 +13,7 @@ from artifact.arrays import Indices
 from rows.image_suffixes import OTHER_PICTURES, suffix_of
 from rows.images import ImageRef
 from trainer.data.notices import Notice
+from trainer.data.texts import Texts
 
 _FARTHEST_ROW = 4096
 """A table is not read to its end for a few of its images."""
@@ -37,7 +38,7 @@ class ImageFiles:
     """
 
     root: Path
-    names: tuple[str, ...]
+    names: Sequence[str]
     labels: Indices
     classes: tuple[str, ...]
     images: Iterable[ImageRef] = ()
@@ -58,11 +59,15 @@ class ImageFiles:
 
     def take(self, rows: Indices) -> ImageFiles:
         """Names and classes of some of the images; classes without an image are forgotten and labels renumbered."""
-        names, labels, classes = tuple(self.names[row] for row in rows), self.labels[rows], self.classes
+        names, labels, classes = _taken(self.names, rows), self.labels[rows], self.classes
         if classes:
             kept, labels = np.unique(labels, return_inverse=True)
             classes = tuple(classes[index] for index in kept)
         return ImageFiles(self.root, names, labels.astype(np.int64), classes, is_folder=self.is_folder)
+
+
+def _taken(names: Sequence[str], rows: Indices) -> Texts:
+    return (names if isinstance(names, Texts) else Texts(names)).take(rows)
 
 
 def newly_read(files: ImageFiles) -> str | None:

@@ -4,7 +4,6 @@ Decisions a reader would question:
 - One pass reads every file once: the hash of its content (for the split and the run's data hash) and its pixels come
   from the same bytes. It happens before the run folder exists, so bad images leave nothing behind.
 - What the pixel cache holds from an earlier run is neither read nor decoded again (trainer/pixels/cache.py).
-- Threads, not processes: decoding and resizing release the interpreter lock.
 - Turned and mirrored images are a view: their pixels are turned as they are fetched, nothing is stored twice.
 """
 
@@ -12,12 +11,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
 import os
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -25,19 +22,18 @@ import numpy.typing as npt
 from artifact.arrays import Indices
 from artifact.errors import DataError
 from artifact.images.decoding import Pixels
-from artifact.images.image_error import ImageError
 from artifact.images.limits import DEFAULT_LIMITS, Limits
-from artifact.images.preprocessing import Preprocessing, load_pixels
+from artifact.images.preprocessing import Preprocessing
 from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
 from artifact.listing import listed
-from rows.images import ImageRef
 from trainer.data.image_files import ImageFiles
+from trainer.data.image_reading import read_all
 from trainer.data.notices import Notice, left_out
+from trainer.data.texts import Texts
 from trainer.pixels.cache import FILES, PixelCache
 from trainer.pixels.file_hashes import FileHashes
 from trainer.pixels.store import PixelStore, StoreBuilder, default_workers
 
-_FILES_AT_ONCE = 256
 _PROGRESS_EVERY = 64
 
 
@@ -55,7 +51,7 @@ class Images:
     """
 
     files: ImageFiles
-    hashes: tuple[str, ...]
+    hashes: Texts
     rows: Indices
     store: PixelStore
     turns: npt.NDArray[np.uint8] | None = None
@@ -71,7 +67,7 @@ class Images:
         """Some of the images, with labels renumbered; the pixels are shared."""
         return Images(
             files=self.files.take(rows),
-            hashes=tuple(self.hashes[row] for row in rows),
+            hashes=self.hashes.take(rows),
             rows=self.rows[rows],
             store=self.store,
             turns=None if self.turns is None else self.turns[rows],
@@ -88,13 +84,13 @@ class Images:
         count, num_classes = len(self), len(self.files.classes)
         files = ImageFiles(
             self.files.root,
-            self.files.names * len(ways),
+            Texts([*self.files.names] * len(ways)),
             np.concatenate([self.labels + position * num_classes for position in range(len(ways))]),
             tuple(name + _way_name(way) for way in ways for name in self.files.classes),
         )
         return Images(
             files=files,
-            hashes=self.hashes * len(ways),
+            hashes=Texts([*self.hashes] * len(ways)),
             rows=np.tile(self.rows, len(ways)),
             store=self.store,
             turns=np.repeat(np.array(ways, np.uint8), count),
@@ -120,16 +116,6 @@ class BadImage:
     name: str
     reason: str
     index: int = -1
-
-
-@dataclass(frozen=True)
-class _Read:
-    """One file read: its content's hash and, where nobody has them yet, its pixels; or the reason against it."""
-
-    ref: ImageRef
-    digest: bytes = b""
-    pixels: Pixels | None = None
-    reason: str | None = None
 
 
 def read_images(
@@ -181,7 +167,7 @@ def read_images(
             workers=workers,
         )
         known = _open_hashes(files, cache)
-        reads = _read_all(files, preprocessing, limits, read_timeout_s, builder, known, workers)
+        reads = read_all(files.images, preprocessing, limits, read_timeout_s, builder, known, workers)
         for index, read in enumerate(reads):
             if read.reason is None:
                 good.append(index)
@@ -200,7 +186,22 @@ def read_images(
     if bad and (not good or (max_bad_images is not None and len(bad) > max_bad_images)):
         _refuse(bad, files, max_bad_images if good else None)
     kept = files.take(np.array(good, np.int64))
-    return Images(files=kept, hashes=tuple(hashes), rows=np.array(rows, np.int64), store=store), bad
+    return Images(files=kept, hashes=Texts(hashes), rows=np.array(rows, np.int64), store=store), bad
+
+
+def no_images(preprocessing: Preprocessing) -> Images:
+    """The images of a run that was given none."""
+    store = PixelStore(
+        blocks=(),
+        block=np.empty(0, np.int32),
+        row=np.empty(0, np.int64),
+        refs={},
+        preprocessing=preprocessing,
+        limits=DEFAULT_LIMITS,
+        workers=1,
+    )
+    files = ImageFiles(Path(), (), np.empty(0, np.int64), ())
+    return Images(files=files, hashes=Texts(()), rows=np.empty(0, np.int64), store=store)
 
 
 def images_left_out(bad: Sequence[BadImage], num_images: int, also: str = "", **others: int) -> Notice:
@@ -218,46 +219,6 @@ def _open_hashes(files: ImageFiles, cache: PixelCache | None) -> FileHashes | No
     for digest in known.digests():
         cache.find(digest)
     return known
-
-
-def _read_all(
-    files: ImageFiles,
-    preprocessing: Preprocessing,
-    limits: Limits,
-    timeout_s: float,
-    builder: StoreBuilder,
-    known: FileHashes | None,
-    workers: int,
-) -> Iterator[_Read]:
-    """Every file in order; a bounded number in flight."""
-
-    def read(ref: ImageRef) -> _Read:
-        path = str(ref.file) if ref.file is not None and known is not None else None
-        facts = None
-        if path is not None and known is not None:
-            facts, digest = known.find(path)
-            if digest is not None and builder.knows(digest):
-                return _Read(ref, digest)
-        try:
-            content = ref.read(limits.max_bytes, timeout_s=timeout_s)
-            digest = hashlib.sha256(content).digest()
-            pixels = None if builder.knows(digest) else load_pixels(content, preprocessing, limits)
-        except ImageError as error:
-            return _Read(ref, reason=str(error))
-        if path is not None and known is not None and facts is not None:
-            known.record(path, facts, digest)
-        return _Read(ref, digest, pixels)
-
-    refs = iter(files.images)
-    with ThreadPoolExecutor(workers, thread_name_prefix="read") as pool:
-        waiting: deque[Future[_Read]] = deque(pool.submit(read, ref) for ref in itertools.islice(refs, _FILES_AT_ONCE))
-        try:
-            while waiting:
-                yield waiting.popleft().result()
-                waiting.extend(pool.submit(read, ref) for ref in itertools.islice(refs, 1))
-        finally:
-            for future in waiting:
-                future.cancel()
 
 
 def _way_name(way: int) -> str:

@@ -37,6 +37,8 @@ MAX_SHARE = 1 / 3
 MIN_SMALL_CLASSES = 25
 """Enough classes for a figure that means something."""
 
+_AT_ONCE = 65_536
+
 
 def split_images(images: Images, share: float, *, seed: int) -> tuple[Indices, Indices]:
     """Hold out `share` of the different images; int64 indices (train, held out), sorted."""
@@ -60,6 +62,34 @@ def split_images(images: Images, share: float, *, seed: int) -> tuple[Indices, I
     for ordered in sorted(small, key=lambda digests: _order("".join(digests), seed))[:pairs]:
         chosen += ordered[:2]
     return _train_and_held_out([index for digest in chosen for index in groups[digest]], len(images))
+
+
+def split_contents(hashes: Sequence[str], share: float, *, seed: int) -> tuple[Indices, Indices]:
+    """Hold out `share` of the different images, whatever they are called: int64 indices (train, held out), sorted.
+
+    Args:
+        hashes: of the content of each image; copies stay on one side.
+    """
+    order = sorted(set(hashes), key=lambda digest: _order(digest, seed))
+    chosen = set(order[: min(max(1, round(share * len(order))), len(order) - 1)])
+    return _train_and_held_out([row for row, digest in enumerate(hashes) if digest in chosen], len(hashes))
+
+
+def split_combinations(
+    combinations: Sequence[str], hashes: Sequence[str], share: float, *, seed: int
+) -> tuple[Indices, Indices]:
+    """Hold out `share` of the combinations of attributes with their images: int64 indices (train, held out), sorted.
+
+    Args:
+        combinations: that of each image, as text.
+        hashes: of the content of each image; one that shows combinations of both sides is on neither.
+    """
+    order = sorted(set(combinations), key=lambda text: _order(text, seed))
+    chosen = set(order[: min(max(1, round(share * len(order))), len(order) - 1)])
+    held = np.array([text in chosen for text in combinations], bool)
+    trained = {digest for digest, is_held in zip(hashes, held, strict=True) if not is_held}
+    is_seen = np.array([digest in trained for digest in hashes], bool)
+    return np.flatnonzero(~held), np.flatnonzero(held & ~is_seen)
 
 
 def split_classes(
@@ -139,13 +169,13 @@ def split_tuples(tuples: TupleRows, hashes: Sequence[str], share: float, *, seed
         int64 indices (train, held out), sorted, and whether no image stands on both sides.
     """
     goal = min(max(1, round(share * len(tuples))), len(tuples) - 1)
-    keys = [_order(",".join(hashes[image] for image in row), seed) for row in tuples.images.tolist()]
-    held = _fill(_components(tuples.images, len(hashes)), keys, goal)
+    ranks = _ranks(tuples, hashes, seed)
+    held = _fill(_components(tuples.images.astype(np.int64), len(hashes)), ranks, goal)
     apart = 2 * len(held) >= goal and goal > 0
     if not apart:  # copies of a row still stay on one side
-        held = _fill(np.unique(np.array(keys), return_inverse=True)[1].astype(np.int64), keys, goal)
+        held = _fill(ranks, ranks, goal)
         if not held and goal > 0:
-            held = [min(range(len(keys)), key=keys.__getitem__)]
+            held = [int(ranks.argmin())]
     train, held_out = _train_and_held_out(held, len(tuples))
     return train, held_out, apart
 
@@ -167,29 +197,48 @@ def _train_and_held_out(held: list[int], total: int) -> tuple[Indices, Indices]:
     return np.flatnonzero(~mask), np.flatnonzero(mask)
 
 
+def _ranks(tuples: TupleRows, hashes: Sequence[str], seed: int) -> Indices:
+    """int64 [T], the order in which tuples are held out, by content and seed; equal ones have one rank."""
+    keys = []
+    for start in range(0, len(tuples), _AT_ONCE):
+        images = tuples.images[start : start + _AT_ONCE]
+        used, places = np.unique(images, return_inverse=True)
+        texts = [hashes[image] for image in used.tolist()]
+        rows = (",".join([texts[place] for place in row.tolist()]) for row in places.reshape(images.shape))
+        keys += [bytes.fromhex(_order(row, seed)) for row in rows]
+    digests = np.frombuffer(b"".join(keys), ">u8").reshape(-1, 4)  # compared as the digits are
+    order = np.lexsort(digests.T[::-1])
+    is_new = np.r_[False, (digests[order[1:]] != digests[order[:-1]]).any(axis=1)]
+    ranks = np.empty(len(order), np.int64)
+    ranks[order] = np.cumsum(is_new)
+    return ranks
+
+
 def _components(tuples: Indices, num_images: int) -> Indices:
-    """Component of every tuple: int64 [T]; two tuples are in one where a chain of shared images joins them."""
-    parent = np.arange(num_images)
+    """Component of every tuple: int64 [T]; two tuples are in one where a chain of shared images joins them.
 
-    def root(image: int) -> int:
-        while parent[image] != image:
-            parent[image] = parent[parent[image]]
-            image = int(parent[image])
-        return image
+    Every image takes the smallest number in reach, and each round doubles the reach.
+    """
+    lowest = np.arange(num_images)
+    while True:
+        of_tuple = lowest[tuples].min(axis=1)
+        found = lowest.copy()
+        for stream in range(tuples.shape[1]):
+            np.minimum.at(found, tuples[:, stream], of_tuple)
+            np.minimum.at(found, lowest[tuples[:, stream]], of_tuple)  # and whoever follows the same image
+        found = found[found]
+        if (found == lowest).all():
+            return np.asarray(of_tuple)
+        lowest = found
 
-    for first, *others in tuples.tolist():
-        for other in others:
-            parent[root(other)] = root(first)
-    return np.array([root(first) for first in tuples[:, 0].tolist()], np.int64)
 
-
-def _fill(groups: Indices, keys: list[str], goal: int) -> list[int]:
-    """Whole groups in the order of their smallest key, each that still fits into `goal` tuples."""
-    members: dict[int, list[int]] = {}
-    for index, group in enumerate(groups.tolist()):
-        members.setdefault(group, []).append(index)
+def _fill(groups: Indices, ranks: Indices, goal: int) -> list[int]:
+    """Whole groups in the order of their lowest rank, each that still fits into `goal` tuples."""
+    members = np.lexsort((np.arange(len(groups)), groups))
+    starts = np.flatnonzero(np.r_[True, np.diff(groups[members]) != 0]) if len(groups) else np.zeros(0, np.int64)
+    sizes = np.diff(np.r_[starts, len(groups)])
     held: list[int] = []
-    for group in sorted(members.values(), key=lambda group: min(keys[index] for index in group)):
-        if len(held) + len(group) <= goal:
-            held += group
+    for group in np.argsort(np.minimum.reduceat(ranks[members], starts), kind="stable").tolist():
+        if len(held) + sizes[group] <= goal:
+            held += members[starts[group] : starts[group] + sizes[group]].tolist()
     return held

@@ -2,6 +2,8 @@
 
 Decisions a reader would question:
 - Columns are found by the name of their role, or named by the user. A table with both shapes is refused, not guessed.
+- Triplets have other names too: q, p, n and query, positive, negative. They count where a table has neither shape by
+  the roles' own names, and all of a kind's streams by one of these.
 - The target of siamese pairs is `different` or `same`, and never `label` (rows/pair_target.py).
 """
 
@@ -18,8 +20,18 @@ from artifact.listing import joined
 from rows.cells import is_text
 from rows.columns import SINGLE_STREAM_NAMES, require_images
 from rows.pair_target import TARGET_ROLES, find_target
+from trainer.data.catalogue import check_cells
 
 IMAGE, LABEL = "image", "label"
+
+OTHER_NAMES: dict[str, tuple[str, ...]] = {
+    "anchor": ("query", "q"),
+    "positive": ("p",),
+    "negative": ("n",),
+    "negative2": ("n2",),
+}
+"""{stream: what else its column is called}, after Wang et al. 2014."""
+
 CLASSES, TUPLES = "classes", "tuples"
 
 
@@ -82,6 +94,7 @@ def find_roles(
     where: str,
     settle: Callable[[Sequence[str]], pa.Schema],
     needs_classes: bool = True,
+    of_catalogue: bool = False,
 ) -> TableColumns:
     """Find the columns that are trained on.
 
@@ -93,6 +106,7 @@ def find_roles(
         where: name of the table, for messages.
         settle: gives the types of the columns that are trained on: those of others do not matter.
         needs_classes: an image column alone is no shape; False: it is one of images without classes.
+        of_catalogue: cells of tuples name rows of a catalogue, so they are numbers or texts.
 
     Raises:
         UsageError: a role that is none, or two shapes at once.
@@ -117,7 +131,7 @@ def find_roles(
     for column in read:
         if schema.names.count(column) > 1:
             raise DataError(f'column "{column}"', expected="one column of that name", got="several", where=where)
-    _check_types(settle(list(dict.fromkeys(read))), found, where)
+    _check_types(settle(list(dict.fromkeys(read))), found, where, of_catalogue=of_catalogue)
     return found
 
 
@@ -127,6 +141,10 @@ def _find_shape(
     """The columns by role, of one of the two shapes; their types are not looked at."""
     names = _by_name(schema, kind) | dict(columns)
     streams = KINDS[kind].streams
+    if not (IMAGE in names and LABEL in names):
+        others = {stream: _other_name(stream, schema) for stream in streams if stream not in names}
+        if all(others.values()):
+            names = {stream: str(name) for stream, name in others.items()} | names
     has_classes, has_streams = IMAGE in names and LABEL in names, all(stream in names for stream in streams)
     if columns:  # a column that is named says which shape is meant
         has_classes = has_classes and any(role in columns for role in (IMAGE, LABEL))
@@ -164,14 +182,19 @@ def _by_name(schema: pa.Schema, kind: str) -> dict[str, str]:
     return found
 
 
+def _other_name(stream: str, schema: pa.Schema) -> str | None:
+    return next((name for name in OTHER_NAMES.get(stream, ()) if name in schema.names), None)
+
+
 def _target(names: Mapping[str, str], columns: Mapping[str, str], schema: pa.Schema, where: str) -> tuple[str, str]:
     named = {role: columns[role] for role in TARGET_ROLES if role in columns}  # goes before what is called so
     return find_target(named or names, schema.names, what="target of siamese pairs", where=where)
 
 
-def _check_types(schema: pa.Schema, found: TableColumns, where: str) -> None:
+def _check_types(schema: pa.Schema, found: TableColumns, where: str, *, of_catalogue: bool) -> None:
     for role, column in found.images.items():
-        require_images(schema.field(column).type, role, column, where)
+        check = check_cells if of_catalogue and found.shape == TUPLES else require_images
+        check(schema.field(column).type, role, column, where)
     if found.label is not None:
         kind = schema.field(found.label).type
         types = pa.types

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import islice
 from typing import Any
+
+import numpy as np
+import pyarrow as pa
 
 from artifact.arrays import Indices
 from artifact.errors import DataError
@@ -15,7 +18,7 @@ from rows.formats.source import Source
 from rows.images import ImageRef
 from rows.text_images import is_written_image
 
-_ROWS_PER_READ, _BYTES_PER_READ = 256, 1 << 24
+_ROWS_PER_READ, _TEXTS_PER_READ, _BYTES_PER_READ = 256, 8192, 1 << 24
 
 
 @dataclass(frozen=True)
@@ -32,20 +35,45 @@ class TableImages:
     wanted: Indices | None = None
 
     def __iter__(self) -> Iterator[ImageRef]:
-        refs = (ref for row in self.by_row() for ref in row)
-        if self.wanted is None:
-            yield from refs
-            return
-        position = 0
-        for wanted in self.wanted.tolist():
-            yield from islice(refs, wanted - position, wanted - position + 1)
-            position = wanted + 1
+        first_row = 0
+        for table in self._tables():
+            if self.wanted is None:
+                yield from _row_by_row([self.source.images(table, name) for name in self.columns])
+            else:
+                yield from self._wanted_of(table, first_row)
+            first_row += table.num_rows
+            if self.wanted is not None and (not len(self.wanted) or first_row * len(self.columns) > self.wanted[-1]):
+                return
 
-    def by_row(self) -> Iterator[tuple[ImageRef, ...]]:
-        """The images of each row."""
+    def by_table(self) -> Iterator[list[ImageRef]]:
+        """All images of some rows at once, row by row."""
+        for table in self._tables():
+            yield list(_row_by_row([self.source.images(table, name) for name in self.columns]))
+
+    def _tables(self) -> Iterator[pa.Table]:
         names = list(dict.fromkeys(self.columns))
-        for table in self.source.chunks(names, start_row=0, max_rows=_ROWS_PER_READ, max_bytes=_BYTES_PER_READ):
-            yield from zip(*(self.source.images(table, name) for name in self.columns), strict=True)
+        are_texts = all(is_text(self.source.schema.field(name).type) for name in names)
+        most = _TEXTS_PER_READ if are_texts else _ROWS_PER_READ
+        return self.source.chunks(names, start_row=0, max_rows=most, max_bytes=_BYTES_PER_READ)
+
+    def _wanted_of(self, table: pa.Table, first_row: int) -> list[ImageRef]:
+        """Those of a table whose first row is that one of all; nothing is made of the cells in between."""
+        assert self.wanted is not None
+        width = len(self.columns)
+        bounds = np.searchsorted(self.wanted, [first_row * width, (first_row + table.num_rows) * width])
+        rows, positions = np.divmod(self.wanted[slice(*bounds.tolist())] - first_row * width, width)
+        found: list[ImageRef] = [ImageRef()] * len(rows)
+        for position, name in enumerate(self.columns):
+            places = np.flatnonzero(positions == position)
+            if len(places):
+                refs = self.source.images(table.take(rows[places]), name)
+                for place, ref in zip(places.tolist(), refs, strict=True):
+                    found[place] = ref
+        return found
+
+
+def _row_by_row(columns: Sequence[list[ImageRef]]) -> Iterator[ImageRef]:
+    return itertools.chain.from_iterable(zip(*columns, strict=True))
 
 
 def column_values(source: Source, column: str) -> list[Any]:
@@ -55,7 +83,9 @@ def column_values(source: Source, column: str) -> list[Any]:
 
 
 def image_names(source: Source, column: str) -> tuple[str, ...]:
-    """What messages call the image of each row: its path as it stands in the table, else its row."""
+    """What messages call the image of each row: its path as the table has it, else its row; objects by their id."""
+    if source.boxes is not None and "id" in source.schema.names:
+        return tuple(map(str, column_values(source, "id")))
     if is_text(source.schema.field(column).type):
         cells = column_values(source, column)
     else:

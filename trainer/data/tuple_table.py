@@ -11,7 +11,6 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,13 +21,14 @@ from artifact.arrays import Flags, Indices
 from artifact.errors import DataError
 from artifact.listing import listed
 from rows.formats.source import Source
-from rows.images import ImageRef
 from rows.pair_target import is_different
+from trainer.data.catalogue import Catalogue
 from trainer.data.image_files import ImageFiles
 from trainer.data.images import BadImage, Images
+from trainer.data.named_images import AnyIndices, catalogued_images, first_places, named_images
 from trainer.data.notices import Notice, left_out, listed_rows
 from trainer.data.table_columns import TableColumns
-from trainer.data.table_images import TableImages, column_values
+from trainer.data.table_images import column_values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +36,12 @@ class TupleRows:
     """Tuples of images.
 
     Attributes:
-        images: int64 [T, streams], indices into Images.
+        images: int32 [T, streams], indices into Images; int64 of tuples that are drawn.
         different: bool [T], of siamese pairs: True where the two are different; else None.
         rows: int64 [T], where each stood in its table, from 0.
     """
 
-    images: Indices
+    images: AnyIndices
     different: Flags | None = None
     rows: Indices
 
@@ -53,8 +53,8 @@ class TupleRows:
         different = None if self.different is None else self.different[chosen]
         return TupleRows(images=self.images[chosen], different=different, rows=self.rows[chosen])
 
-    def with_images(self, numbers: Indices) -> TupleRows:
-        """The same tuples where image i is now called numbers[i]: int64 [images]."""
+    def with_images(self, numbers: AnyIndices) -> TupleRows:
+        """The same tuples where image i is now called numbers[i]: integers [images]."""
         return TupleRows(images=numbers[self.images], different=self.different, rows=self.rows)
 
 
@@ -75,36 +75,28 @@ class TupleFiles:
     notices: tuple[Notice, ...] = ()
 
 
-def open_tuple_table(path: Path, columns: TableColumns, source: Source) -> TupleFiles:
+def open_tuple_table(
+    path: Path, columns: TableColumns, source: Source, catalogue: Catalogue | None = None
+) -> TupleFiles:
     """The tuples of a table and the images they name; no image is decoded yet.
 
+    Args:
+        catalogue: the table whose rows the cells name; None: the cells are images themselves.
+
     Raises:
-        DataError: a table that cannot be read further down, or a target that is neither 0 nor 1 in most rows.
+        DataError: a table that cannot be read further down, a target that is neither 0 nor 1 in most rows, or no row
+            whose images are all in the catalogue.
     """
-    names: list[str] = []
-    wanted: list[int] = []
-    numbers: dict[object, int] = {}
-    rows: list[list[int]] = []
-    images = TableImages(source, tuple(columns.images.values()))
-    for row, refs in enumerate(images.by_row()):
-        found = []
-        for position, (stream, ref) in enumerate(zip(columns.images, refs, strict=True)):
-            key = _key(ref, row, stream)
-            if key not in numbers:
-                numbers[key] = len(names)
-                names.append(_name(ref, row, stream, path))
-                wanted.append(row * len(refs) + position)
-            found.append(numbers[key])
-        rows.append(found)
-    tuples = TupleRows(
-        images=np.array(rows, np.int64).reshape(-1, len(columns.images)), rows=np.arange(len(rows), dtype=np.int64)
+    named = (
+        named_images(source, columns, path)
+        if catalogue is None
+        else catalogued_images(source, columns, path, catalogue)
     )
-    warnings: list[Notice] = []
+    tuples, warnings = TupleRows(images=named.images, rows=named.rows), list(named.notices)
     if columns.target is not None:
-        tuples, warnings = _with_targets(tuples, source, columns.target, path)
-    chosen = TableImages(source, images.columns, np.array(wanted, np.int64))
-    files = ImageFiles(path, tuple(names), np.zeros(len(names), np.int64), (), chosen)
-    return TupleFiles(files=files, tuples=tuples, streams=tuple(columns.images), notices=tuple(warnings))
+        tuples, others = _with_targets(tuples, source, columns.target, path)
+        warnings += others
+    return TupleFiles(files=named.files, tuples=tuples, streams=tuple(columns.images), notices=tuple(warnings))
 
 
 def usable_tuples(
@@ -124,27 +116,26 @@ def usable_tuples(
     """
     is_good = np.ones(len(opened.files), bool)
     is_good[[image.index for image in bad]] = False
-    first: dict[str, int] = {}
-    for index, digest in enumerate(images.hashes):
-        first.setdefault(digest, index)
-    order = {digest: number for number, digest in enumerate(first)}
-    numbers = np.full(len(opened.files), -1, np.int64)
-    numbers[is_good] = [order[digest] for digest in images.hashes]
+    contents: AnyIndices = (
+        images.hashes.array.dictionary_encode().indices.to_numpy()
+    )  # in the order in which they first come
+    numbers = np.full(len(opened.files), -1, np.int32)
+    numbers[is_good] = contents
     complete = np.flatnonzero(is_good[opened.tuples.images].all(axis=1))
     tuples = opened.tuples.take(complete).with_images(numbers)
     if not len(tuples):
         raise DataError(
             "table of tuples", expected="a tuple whose images can all be read", got="none", where=opened.files.root
         )
-    distinct = images.take(np.array(list(first.values()), np.int64))
+    distinct = images.take(first_places(contents))
     tuples, warnings = _without_repeated(tuples, distinct, opened)
     return distinct, tuples, warnings
 
 
 def only_used(images: Images, tuples: TupleRows) -> tuple[Images, TupleRows]:
     """The images that the tuples need, and the tuples over these."""
-    used = np.unique(tuples.images)
-    numbers = np.full(len(images), -1, np.int64)
+    used = np.unique(tuples.images).astype(np.int64)
+    numbers = np.full(len(images), -1, np.int32)
     numbers[used] = np.arange(len(used))
     return images.take(used), tuples.with_images(numbers)
 
@@ -171,19 +162,6 @@ def _without_repeated(tuples: TupleRows, images: Images, opened: TupleFiles) -> 
             where=opened.files.root,
         )
     return tuples.take(np.flatnonzero(is_sound)), warnings
-
-
-def _key(ref: ImageRef, row: int, stream: str) -> object:
-    if ref.data is not None:
-        return hashlib.sha256(ref.data).digest()
-    return ref.digest if ref.digest is not None else (row, stream) if ref.is_empty else (str(ref.path), ref.span)
-
-
-def _name(ref: ImageRef, row: int, stream: str, path: Path) -> str:
-    if ref.file is None:
-        return f"row {row}, {stream}" if ref.path is None or ref.span is not None else str(ref.path)
-    folder = path if path.is_dir() else path.parent
-    return ref.file.relative_to(folder).as_posix() if ref.file.is_relative_to(folder) else str(ref.file)
 
 
 def _with_targets(

@@ -104,7 +104,7 @@ def training_features(
     labels = train.labels
     if set_aside is not None:
         labels = np.concatenate([labels, set_aside.labels + len(train.files.classes)])
-    room = max(2, min(max_images, _MAX_BYTES // (4 * branch.embedding.in_features)))
+    room = max(2, min(max_images, _MAX_BYTES // (4 * branch.num_features)))
     rows = sample_by_class(labels, room, seed=seed)
     num_trained = int(np.searchsorted(rows, len(train)))
     if set_aside is not None and len(rows) < len(labels):

@@ -13,6 +13,7 @@ from analysis.measures.threshold import threshold_of_pairs, why_none
 from artifact.arrays import Vectors
 from trainer.data.images import Images
 from trainer.loop.assessed import Assessed
+from trainer.loop.attribute_measures import attribute_metrics, measure_attributes
 from trainer.loop.training import Training
 from trainer.networks.branch import Branch, evaluating
 
@@ -32,14 +33,20 @@ def embed(branch: Branch, images: Images) -> Vectors:
 
 def assess(training: Training) -> dict[str, float]:
     """Metrics of the weights that would be kept, on what is held out, and of how many; empty where nothing is."""
-    held_out = training.prepared.held_out
-    return {} if held_out is None else measure(training, embed(training.kept_branch, held_out))
+    held_out, branch = training.prepared.held_out, training.kept_branch
+    return {} if held_out is None else measure(training, embed(branch, held_out), branch=branch)
 
 
-def measure(run: Assessed, vectors: Vectors) -> dict[str, float]:
-    """Metrics of vectors of the held-out images, float32 [N, n], and of how many queries or tuples."""
+def measure(run: Assessed, vectors: Vectors, *, branch: Branch | None = None) -> dict[str, float]:
+    """Metrics of vectors of the held-out images, float32 [N, n], and of how many queries or tuples.
+
+    Args:
+        branch: that gave them; None: the run's own.
+    """
     prepared = run.prepared
     assert prepared.held_out is not None
+    if prepared.rows is not None:
+        return attribute_metrics(measure_attributes(run, branch or run.branch, vectors))
     if prepared.held_out_tuples is not None:
         tuples = prepared.held_out_tuples
         different = None if tuples.different is None else torch.from_numpy(tuples.different)
@@ -57,7 +64,7 @@ def held_out_pairs(run: Assessed, vectors: Vectors | None) -> Pairs | None:
         vectors: float32 [N, n] of the held-out images, or None; where they are not finite there are no pairs.
     """
     prepared, config = run.prepared, run.config
-    if vectors is None or prepared.held_out is None or prepared.held_out_tuples is not None:
+    if vectors is None or prepared.held_out is None or not prepared.has_classes:
         return None
     if not np.isfinite(vectors).all():  # the run ends all the same, and its page says so
         return None
@@ -89,10 +96,14 @@ def held_out_classes(run: Assessed) -> dict[str, int]:
 def why_no_threshold(run: Assessed, pairs: Pairs | None) -> str | None:
     """Why a run has no decision threshold; None where it has one."""
     prepared = run.prepared
+    if not prepared.num_images:
+        return "there were no images to measure one on"
     if prepared.held_out is None:
-        if prepared.tuples is None and not prepared.train.files.classes:
+        if prepared.has_classes and not prepared.train.files.classes:
             return "the images have no classes"
         return "nothing was held out"
     if prepared.held_out_tuples is not None:
         return "held-out tuples have no classes"
+    if prepared.rows is not None:
+        return "images with attributes have no classes"
     return "the vectors hold NaN or infinity" if pairs is None else why_none(pairs)

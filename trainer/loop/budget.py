@@ -81,7 +81,8 @@ def settle_length(prepared: Prepared, ranks: Ranks, folder: Path, *, started: fl
     if not prepared.config.is_trained:
         return prepared, None
     config, rates = prepared.config, usual_rates(prepared.base.family, trained=prepared.base.trained)
-    per_epoch = make_batches(config, prepared.train, prepared.tuples, loss=prepared.loss).per_epoch
+    batches = make_batches(config, prepared.train, prepared.tuples, loss=prepared.loss, rows=prepared.rows)
+    per_epoch = batches.per_epoch
     if config.minutes is None:
         config = with_frozen(with_length(config, per_epoch=per_epoch), rates, per_epoch=per_epoch)
         return replace(prepared, config=config), None

@@ -19,10 +19,11 @@ from analysis.evaluation.counts import training_counts
 from analysis.measures.support import as_facts
 from artifact.arrays import Vectors
 from artifact.events import Report
-from trainer.config.head import TRAINED
+from trainer.config.head import NONE, TRAINED
 from trainer.head.final import find_head, put_head
 from trainer.loop.assessed import Assessed
 from trainer.loop.assessment import embed, find_threshold, held_out_pairs, measure, why_no_threshold
+from trainer.loop.attribute_measures import measure_attributes
 from trainer.loop.prefixes import measure_prefixes
 from trainer.loop.run_report import report_run
 from trainer.loop.training import Training
@@ -31,6 +32,8 @@ from trainer.run.facts import final_facts
 from trainer.run.folder import CHECKPOINT, STATE, write_facts
 from trainer.run.saved_run import load_weights, read_facts
 from trainer.watch.selection import kept_line
+
+_RESAMPLES = 200
 
 
 def finish(training: Training, output: Path, say: Report, started: float) -> None:
@@ -89,9 +92,11 @@ def write_end(
         threshold=find_threshold(run, pairs),
         why_no_threshold=why_no_threshold(run, pairs),
         head=head,
-        prefixes=[] if head["name"] == TRAINED else measure_prefixes(run, vectors, head),
+        prefixes=[] if head["name"] in (TRAINED, NONE) else measure_prefixes(run, vectors, head),
         seconds=time.monotonic() - started,
     )
+    if vectors is not None and run.prepared.rows is not None:
+        facts |= {"attribute_retrieval": measure_attributes(run, run.branch, vectors, bootstrap=_RESAMPLES)}
     report_run(run, facts, vectors, pairs, say)
     write_facts(run.folder, facts)
     return facts
@@ -105,7 +110,7 @@ def _decide_head(training: Training, output: Path, say: Report) -> Mapping[str, 
         training.config,
         prepared.train,
         prepared.set_aside,
-        has_classes=prepared.tuples is None,
+        has_classes=prepared.has_classes,
         folder=output,
     )
     facts = found.to_dict()

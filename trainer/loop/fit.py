@@ -29,6 +29,7 @@ from artifact.images.cores import granted_threads
 from trainer.config.begun import as_begun
 from trainer.config.config import TrainConfig
 from trainer.config.continuing import continued
+from trainer.config.head import check_no_head
 from trainer.config.length import check_length, num_epochs
 from trainer.config.objective_facts import objective_facts
 from trainer.loop.assessment import assess
@@ -47,6 +48,7 @@ from trainer.loop.saving import Saves
 from trainer.loop.second_look import BeginsAgain, SecondLook
 from trainer.loop.training import Training, make_training
 from trainer.loop.untrained import fit_untrained
+from trainer.loop.without_images import prepare_without_images
 from trainer.run.claim import claimed_begun, claimed_new
 from trainer.run.facts import first_facts
 from trainer.run.folder import begin_run, create_run
@@ -85,6 +87,7 @@ def fit(
     started = time.monotonic()
     output = Path(output)
     check_length(config)
+    check_no_head(config)
     with joined(config.loop.device) as ranks, _granted_threads(), ExitStack() as held:
         say: Report = report if report is not None and ranks.is_first else lambda event: None
         if resume:
@@ -97,7 +100,8 @@ def fit(
             require_tensorboard()  # before any image is read
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(config.seed)
-            prepared = prepare(config, report=say, device=ranks.device, resuming=resume)
+            ready = prepare if config.images is not None else prepare_without_images
+            prepared = ready(config, report=say, device=ranks.device, resuming=resume)
             _require_same_images(prepared, ranks)
             still_open = prepared
             settle = partial(settle_length, prepared, ranks, output, started=started)

@@ -9,28 +9,34 @@ Decisions a reader would question:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from artifact.attributes import Attributes
 from artifact.errors import DataError
 from artifact.events import Report
 from artifact.images.preprocessing import Preprocessing
-from artifact.losses import Loss
+from artifact.losses import LOSSES, Loss
+from artifact.losses.loss import PAIR
 from trainer.config.checks import check_names
 from trainer.config.config import TrainConfig
+from trainer.config.head import NONE
 from trainer.config.progressive import is_usual, with_progressive
 from trainer.config.rates import usual_rates
 from trainer.config.resolution import Share, choose_strategy, loss_name, read_validation, resolve, resolve_settings
+from trainer.config.towers import TOWER_METRICS, check_towers
+from trainer.data.attribute_table import AttributeFiles, TowerRows, encode_rows
+from trainer.data.catalogue import Catalogue, open_catalogue
 from trainer.data.contradictions import same_and_different, two_classes
 from trainer.data.dataset import Dataset, DatasetFiles, files_of, open_cache, open_dataset, read_dataset, tell_opened
 from trainer.data.held_out import DataSplit, share_of, split_dataset
 from trainer.data.image_files import ImageFiles, newly_read
 from trainer.data.image_sides import median_side
 from trainer.data.images import Images
-from trainer.data.notices import NoticeLog, warn
+from trainer.data.notices import Notice, NoticeLog, warn
 from trainer.data.tuple_table import TupleFiles, TupleRows
 from trainer.data.usable_classes import check_classes, hint_at_inner_classes, usable_classes
 from trainer.head.set_aside import set_aside, set_aside_facts
@@ -63,8 +69,10 @@ class Prepared:
         set_aside: images of classes that only the head is chosen on, not turned, or None.
         tuples: over `train`, of a table of tuples; else None.
         held_out_tuples: over `held_out`, which then has no classes; None where it has, or where nothing is held out.
-        data_sha256: hash over the sorted content hashes of the images, and over the tuples of a table.
+        data_sha256: hash over the sorted content hashes of the images, and over the tuples of a table; None where there
+            are no images.
         num_images, num_classes: of the folder or table, held-out ones included; no classes where there are tuples.
+        rows: attributes of `train` and `held_out`, which then have no classes; None where there is one tower.
         told: what was passed over and left out, and all warnings (trainer/data/notices.py).
     """
 
@@ -76,10 +84,21 @@ class Prepared:
     set_aside: Images | None = None
     tuples: TupleRows | None = None
     held_out_tuples: TupleRows | None = None
-    data_sha256: str
+    rows: TowerRows | None = None
+    data_sha256: str | None
     num_images: int
     num_classes: int
     told: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def attributes(self) -> Attributes | None:
+        """Those of a run with two towers."""
+        return None if self.rows is None else self.rows.attributes
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether the images are of classes, and neither in tuples nor with attributes."""
+        return self.tuples is None and self.rows is None
 
     def data_facts(self) -> dict[str, Any]:
         """Hash and counts of the images, and what was left out, as facts.json has them."""
@@ -93,6 +112,7 @@ class Prepared:
             **set_aside_facts(self.set_aside),
             "num_validation_images": len(held_out) if held_out is not None else 0,
             "num_validation_classes": len(held_out.files.classes) if held_out is not None else 0,
+            **({} if self.attributes is None else {"attributes": self.attributes.to_dict()}),
             **self.told,
         }
 
@@ -114,18 +134,17 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU,
     log = NoticeLog(report)
     report = log.report
     opened, validation = _open(config, report, has_begun=resuming)
-    strategy = choose_strategy(
-        given, is_tuples=isinstance(opened, TupleFiles), has_classes=bool(files_of(opened).classes)
-    )
-    if not isinstance(opened, TupleFiles):
+    is_tuples = isinstance(opened, TupleFiles | AttributeFiles)
+    strategy = choose_strategy(given, is_tuples=is_tuples, has_classes=bool(files_of(opened).classes))
+    if not is_tuples:
         if config.is_trained:
-            check_classes(opened, kind=config.kind)
+            check_classes(files_of(opened), kind=config.kind)
         else:
-            hint_at_inner_classes(opened, report=report)
-    base = _base_network(config, files_of(opened), fresh=not resuming)
-    for note in base.notes if config.is_trained else (*base.notes, *base.untrained_notes):
-        warn(report, note)
+            hint_at_inner_classes(files_of(opened), report=report)
+    base = base_network(config, files_of(opened), fresh=not resuming)
+    tell_notes(config, base, report=report)
     dataset, split = _read(config, opened, validation, make_preprocessing(config, base), report=report)
+    split, rows = _encoded(config, split, report=report)
     config, train, aside = set_aside(config, split)
     if config.augment.turns or config.augment.mirrors:
         train = train.with_turns(turns=config.augment.turns, mirrors=config.augment.mirrors)
@@ -136,7 +155,9 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU,
         config,
         strategy=strategy,
         size=base.size,
+        cut=base.cut,
         pooling=base.pooling,
+        num_features=base.num_features,
         rates=usual_rates(base.family, trained=base.trained),
         num_classes=len(train.files.classes),
         metrics=_measured_metrics(split),
@@ -153,11 +174,20 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU,
         set_aside=aside,
         tuples=split.tuples,
         held_out_tuples=split.held_out_tuples,
+        rows=rows,
         data_sha256=dataset.sha256,
         num_images=len(dataset.images),
         num_classes=len(dataset.images.files.classes),
         told=log.facts(),
     )
+
+
+def tell_notes(config: TrainConfig, base: BaseNetwork, *, report: Report) -> None:
+    """What is to be known of a base network before it is used; of many features only where a layer reads them."""
+    for note in () if config.head == NONE else base.notes:
+        warn(report, note)
+    for note in () if config.is_trained else base.untrained_notes:
+        warn(report, note)
 
 
 def settle(config: TrainConfig) -> tuple[TrainConfig, Loss]:
@@ -167,6 +197,7 @@ def settle(config: TrainConfig) -> tuple[TrainConfig, Loss]:
         UsageError: an unknown name, a user's loss that cannot serve as one, settings that make no sense together.
     """
     check_names(config)
+    check_towers(config)
     loss = find_loss(loss_name(config))
     takers = losses_of_miner(config.mining, kind=config.kind)
     return resolve_settings(config, loss, miners=MINERS[loss.form], takers=takers), loss
@@ -186,10 +217,10 @@ def read_split(run: Run, *, report: Report) -> tuple[Images, Images | None]:
     return split.train, split.held_out
 
 
-def _base_network(config: TrainConfig, files: ImageFiles, *, fresh: bool) -> BaseNetwork:
-    """The base network with its first weights; what a fresh one leaves open follows from the images."""
+def base_network(config: TrainConfig, files: ImageFiles | None, *, fresh: bool) -> BaseNetwork:
+    """The base network with its first weights; what a fresh one leaves open follows from the images, if any."""
     images_px = None
-    if fresh and config.size is None and source_of(config.network).sized_by_images:
+    if fresh and files is not None and config.size is None and source_of(config.network).sized_by_images:
         images_px = median_side(files, config.limits, read_timeout_s=config.read_timeout_s)
     return build_base(
         config.network,
@@ -209,15 +240,21 @@ def _open(config: TrainConfig, report: Report, *, has_begun: bool) -> tuple[Data
     A run that has begun goes on with what older versions took for classes.
     """
     split_folders = config.split_folders and not has_begun
+    if config.images is None:
+        raise DataError("images of the run", expected="some", got="none, it was made without images")
     validation = read_validation(config.validation)
     most = config.limits.max_bytes
+    catalogue = _open_catalogue(config)
     opened = open_dataset(
         config.images,
         kind=config.kind,
         columns=config.columns,
+        attributes=config.attributes,
         split_folders=split_folders,
         needs_classes=config.is_trained,
+        regions=config.regions,
         max_image_bytes=most,
+        catalogue=catalogue,
     )
     tell_opened(opened, report)
     if isinstance(validation, Path):
@@ -226,21 +263,52 @@ def _open(config: TrainConfig, report: Report, *, has_begun: bool) -> tuple[Data
             validation,
             kind=config.kind,
             columns=config.columns,
+            attributes=config.attributes,
             what=what,
             folder_has_columns=True,
             split_folders=split_folders,
+            regions=config.regions,
             max_image_bytes=most,
+            catalogue=catalogue,
         )
         tell_opened(apart, report, what=what if validation.is_dir() else "validation table")
         return opened, apart
     return opened, share_of(opened, validation, given=str(config.validation))
 
 
+def _open_catalogue(config: TrainConfig) -> Catalogue | None:
+    if config.catalogue is None:
+        return None
+    return open_catalogue(
+        config.catalogue,
+        column=config.catalogue_path,
+        id_column=config.catalogue_id,
+        max_image_bytes=config.limits.max_bytes,
+    )
+
+
 def _measured_metrics(split: DataSplit) -> tuple[str, ...]:
     """Names of what trainer/loop/assessment.py measures after an epoch, the one to choose epochs by first."""
     if split.held_out_tuples is not None:
         return ("held_out_pct_correct",)
+    if split.columns is not None:
+        return TOWER_METRICS if split.held_out is not None else ()
     return ("recall@1", "mAP@R") if split.held_out is not None else ()
+
+
+def _encoded(config: TrainConfig, split: DataSplit, *, report: Report) -> tuple[DataSplit, TowerRows | None]:
+    """The attributes of images as their tower takes them; held-out rows that it cannot take are left out."""
+    if split.columns is None or config.images is None:
+        return split, None
+    is_apart = isinstance(read_validation(config.validation), Path)
+    rows, kept, notices = encode_rows(
+        split.columns, split.held_out_columns, where=config.images, is_of_one_table=not is_apart
+    )
+    for each in (Notice(f"attributes: {rows.attributes}", is_warning=False), *notices):
+        report(each.to_event())
+    if kept is None or split.held_out is None:
+        return split, rows
+    return replace(split, held_out=split.held_out.take(kept)), rows
 
 
 def _read(
@@ -275,9 +343,16 @@ def _read(
 
 
 def _checked(dataset: Dataset, opened: DatasetFiles, config: TrainConfig, *, report: Report) -> Dataset:
-    """Without the classes that no tuple can be drawn from, if any is; contradictions are told. Raises DataError."""
+    """Without the classes that no tuple can be drawn from, if any is; contradictions are told. Raises DataError.
+
+    A picture that is nearer than one and farther than another is no contradiction to a loss that only puts in order.
+    """
     if isinstance(opened, TupleFiles) and dataset.tuples is not None:
-        line = same_and_different(dataset.tuples, dataset.images, opened.streams)
+        loss = LOSSES.get(loss_name(config))
+        is_ranked = dataset.tuples.different is None and loss is not None and loss.form != PAIR
+        line = None if is_ranked else same_and_different(dataset.tuples, dataset.images, opened.streams)
+    elif dataset.columns is not None:
+        line = None
     else:
         line = two_classes(dataset.images)
         if config.is_trained:

@@ -112,7 +112,7 @@ def _check_resume(output: Path, prepared: Prepared, begun: TrainConfig) -> None:
     difference = first_difference(prepared.config, begun)
     if difference is not None:
         raise _other_setting(*difference, where=output)
-    if read_facts(output)["data_sha256"] != prepared.data_sha256:
+    if read_facts(output).get("data_sha256") != prepared.data_sha256:
         sides = [side.files for side in (prepared.train, prepared.held_out) if side is not None]
         also = next(filter(None, map(newly_read, sides)), None)
         mend = "train into another folder" + (f", or {also}" if also else "")

@@ -18,10 +18,11 @@ from torch.optim.swa_utils import AveragedModel
 
 from artifact.errors import TrainingError
 from artifact.images.decoding import Pixels
+from artifact.kinds import ATTRIBUTES
 from trainer.augment.augmentation import augment
 from trainer.config.length import num_epochs, steps_of_epoch
 from trainer.config.progressive import progress, side_of_step
-from trainer.loop.assessed import Assessed, make_objective
+from trainer.loop.assessed import Assessed, make_objective, make_towers_objective
 from trainer.loop.distributed import Ranks, apart
 from trainer.loop.preparation import Prepared
 from trainer.loop.shares import fill_batches
@@ -31,6 +32,7 @@ from trainer.objective.objective import Outcome
 from trainer.run.checkpoint import Position
 from trainer.sampling.batch import Batch, Batches
 from trainer.sampling.batches import make_batches
+from trainer.towers.candidates import Candidates
 from trainer.weights.averaging import make_average
 from trainer.weights.freezing import apply_freeze
 from trainer.weights.frozen_features import FrozenFeatures, features_stay
@@ -100,20 +102,39 @@ class Training(Assessed):
 
     def forward(self, batch: Batch, pixels: Pixels | None) -> Outcome:
         """Loss and statistics of the whole batch, with gradients to this rank's images."""
+        if batch.candidates is not None:
+            return self._forward_towers(batch, batch.candidates, pixels)
         if self.frozen is not None:
             vectors = self.branch.head(self.frozen.rows(batch.rows))
         else:
             assert pixels is not None
-            generator = torch.Generator().manual_seed(step_seed(self.config.seed, self.step, self.ranks.rank, 1))
-            images = torch.from_numpy(pixels).to(self.ranks.device, non_blocking=True)
-            side = side_of_step(self.config, self.step, self.num_steps)
-            images = augment(images, self.config.augment, generator=generator, side=side)
-            vectors = self.ranks.gather(self._embedded(images), len(batch.rows))
+            vectors = self.ranks.gather(self._embedded(self._augmented(pixels)), len(batch.rows))
         if batch.tuples is None:
             return self.objective(vectors, torch.from_numpy(self.prepared.train.labels[batch.rows]))
         different = None if batch.different is None else torch.from_numpy(batch.different).to(self.ranks.device)
         tuples = torch.from_numpy(batch.tuples).to(self.ranks.device)
         return self.objective(vectors, tuples=tuples, different=different)
+
+    def _forward_towers(self, batch: Batch, candidates: Candidates, pixels: Pixels | None) -> Outcome:
+        """`forward` of images and rows of attributes; every rank computes all rows, which are few numbers each."""
+        assert self.towers_objective is not None
+        device = self.ranks.device
+        rows = torch.from_numpy(candidates.rows).to(device)
+        if self.frozen is not None:
+            vectors, of_rows = self.branch.head(self.frozen.rows(batch.rows)), self.branch.towers[ATTRIBUTES](rows)
+        else:
+            assert pixels is not None
+            own, of_rows = self.module(self._augmented(pixels), rows)
+            vectors = self.ranks.gather(own, len(batch.rows))
+        fits = torch.from_numpy(candidates.fits).to(device)
+        return self.towers_objective(vectors[: candidates.num_images], of_rows, fits)
+
+    def _augmented(self, pixels: Pixels) -> Tensor:
+        """This rank's images of the step, changed at random."""
+        generator = torch.Generator().manual_seed(step_seed(self.config.seed, self.step, self.ranks.rank, 1))
+        images = torch.from_numpy(pixels).to(self.ranks.device, non_blocking=True)
+        side = side_of_step(self.config, self.step, self.num_steps)
+        return augment(images, self.config.augment, generator=generator, side=side)
 
     def _embedded(self, images: Tensor) -> Tensor:
         """Vectors of this rank's images; raises TrainingError where batch normalisation is left one value of them.
@@ -165,13 +186,13 @@ class Training(Assessed):
 def make_training(prepared: Prepared, ranks: Ranks, folder: Path) -> Training:
     """A run before its first step, in its folder; torch's global generator decides the first weights."""
     config = prepared.config
-    branch = make_branch(config, prepared.base)
+    branch = make_branch(config, prepared.base, prepared.attributes)
     branch.to(ranks.device)
     branch.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stub lacks it
     module: nn.Module = InPrecision(branch, config.loop.precision)
     if config.loop.compile:
         module.compile()
-    batches = make_batches(config, prepared.train, prepared.tuples, loss=prepared.loss)
+    batches = make_batches(config, prepared.train, prepared.tuples, loss=prepared.loss, rows=prepared.rows)
     return Training(
         prepared=prepared,
         ranks=ranks,
@@ -183,6 +204,7 @@ def make_training(prepared: Prepared, ranks: Ranks, folder: Path) -> Training:
         average=None if config.loop.average is None else make_average(branch, config.loop.average),
         batches=fill_batches(batches, branch, prepared.base, config, ranks=ranks, num_images=len(prepared.train)),
         objective=make_objective(prepared),
+        towers_objective=make_towers_objective(prepared),
     )
 
 

@@ -221,7 +221,7 @@ def _time_rest(trial: Training, *, allowance_s: float) -> tuple[float, float]:
     """Seconds of a look at what is held out, and of the end."""
     train, held_out = trial.prepared.train, trial.prepared.held_out
     image = _seconds_of_image(trial, train, allowance_s=allowance_s)
-    num_classes = len(train.files.classes) if trial.prepared.tuples is None else 0
+    num_classes = len(train.files.classes) if trial.prepared.has_classes else 0
     is_closed = why_trained(trial.config, num_classes=num_classes) is None
     features = image * len(train) if is_closed else 0.0
     stays = features_stay(0, trial.config.freeze, trial.config.augment)
@@ -229,7 +229,7 @@ def _time_rest(trial: Training, *, allowance_s: float) -> tuple[float, float]:
     if held_out is None:
         return 0.0, _PAGE_S + features + computed
     embedded = image * len(held_out)
-    if trial.prepared.held_out_tuples is not None:
+    if trial.prepared.held_out_tuples is not None or trial.prepared.rows is not None:
         return embedded, _PAGE_S + embedded + features + computed
     ranked, paired = _seconds_of_measures(held_out.labels, trial.config.dim, distance=trial.config.distance)
     return embedded + ranked, _PAGE_S + embedded + ranked + paired + features + computed
@@ -266,7 +266,7 @@ class _AnyFeatures:
     """Random numbers in the place of features that will be computed once."""
 
     def __init__(self, trial: Training) -> None:
-        self._width, self._device = trial.branch.embedding.in_features, trial.ranks.device
+        self._width, self._device = trial.branch.num_features, trial.ranks.device
 
     def rows(self, indices: Indices) -> Tensor:
         """float32 [n, num_features]."""

@@ -1,4 +1,4 @@
-"""Base networks: any image network of timm with its output layer removed, our own Conv4, or a user's own.
+"""Base networks: any image network of timm with its output layer removed, our own Conv4, a user's own, deep ranking.
 
 A new source is a subclass of SourceNetwork, a Source and one line in SOURCES. The order is always the same: the whole
 network, published or local weights into it, then the cut, then the pooling.
@@ -15,18 +15,24 @@ from typing import Any
 import torch
 from torch import nn
 
+from artifact.attributes import Attributes
 from artifact.errors import UsageError
 from artifact.images.preprocessing import Preprocessing
 from trainer.config.config import TrainConfig
+from trainer.config.head import NONE
 from trainer.config.rates import Family
-from trainer.networks.branch import Branch
+from trainer.networks.branch import Branch, FeatureBranch
 from trainer.networks.conv4 import CONV4
+from trainer.networks.deep_ranking import deep_ranking_source
+from trainer.networks.layer_cut import cut_behind
+from trainer.networks.pixels_network import PIXELS
 from trainer.networks.pooling import POOLINGS, Pooled, bind_flattening
 from trainer.networks.source_network import Source, SourceNetwork, Start, Triple, UnknownNameError
-from trainer.networks.stages import Stages, find_stages, run_once
+from trainer.networks.stages import Stages, find_stages, last_stage, run_once
 from trainer.networks.timm_networks import TIMM
 from trainer.networks.user_networks import USER
 from trainer.networks.weights_file import load_weights
+from trainer.towers.towers import make_towers
 from trainer.user_code import is_user_code
 
 MANY_FEATURES = 65_536
@@ -45,11 +51,12 @@ class BaseNetwork:
         mean, std: per channel, in units of [0, 1].
         own_pixels: whether these are those of the weights alone; then they stand in the facts.
         source: `timm VERSION`, `lookalike` or the user's `module:function`.
-        weights: where the first weights came from: `random`, `timm/NAME.TAG`, `package NAME VERSION` or `file NAME`.
+        weights: where the first weights came from: `random`, `timm/NAME.TAG`, `package NAME VERSION` or `file NAME`;
+            `none` where there are none.
         pretrained: whether these are weights that are published for it.
         licence: of those weights, where known.
         stages: what is set free, and gets its learning rate, one by one.
-        cut: number of stages that were kept, or None: the whole network.
+        cut: number of stages that were kept, or the layer behind which it was cut; None: the whole network.
         pooling: a name in POOLINGS, or None: the network's own.
         family, trained: what the rates of a fresh network go by; from weights that were trained, or random ones.
         notes: what the user should hear before training, one line each.
@@ -67,7 +74,7 @@ class BaseNetwork:
     pretrained: bool = False
     licence: str | None
     stages: Stages
-    cut: int | None = None
+    cut: int | str | None = None
     pooling: str | None = None
     family: Family = "own"
     trained: bool = False
@@ -84,7 +91,7 @@ class BaseNetwork:
     @property
     def untrained_notes(self) -> tuple[str, ...]:
         """What the user should hear where nothing is trained; a user's own network may have weights of its own."""
-        if self.weights != "random" or is_user_code(self.name):
+        if self.weights != "random" or source_of(self.name) is USER:
             return ()
         mend = "use --pretrained or --weights FILE, unless a random network is what is wanted"
         return (f"the weights of {self.name} are random and are not trained: {mend}",)
@@ -98,13 +105,13 @@ class BaseNetwork:
         return facts | ({"pooling": self.pooling} if self.pooling is not None else {})
 
 
-SOURCES: tuple[Source, ...] = (CONV4, TIMM, USER)
-
-
 def source_of(name: str) -> Source:
     """The source that has a base network of this name, or would have it."""
-    own = next((source for source in SOURCES if name in source.names), None)
+    own = next((source for source in SOURCES if source.has(name)), None)
     return own or (USER if is_user_code(name) else TIMM)
+
+
+SOURCES: tuple[Source, ...] = (CONV4, PIXELS, deep_ranking_source(source_of), TIMM, USER)
 
 
 def build_base(
@@ -113,7 +120,7 @@ def build_base(
     size: int | None = None,
     pretrained: bool = False,
     weights: Path | None = None,
-    cut: int | None = None,
+    cut: int | str | None = None,
     pooling: str | None = None,
     fresh: bool = False,
     images_px: int | None = None,
@@ -121,12 +128,14 @@ def build_base(
     """Make a base network by name.
 
     Args:
-        name: `conv4`, a model name of timm, with or without its tag (`resnet18`, `resnet18.a1_in1k`), or the user's own
-            `module:function` (trainer/networks/user_networks.py).
+        name: `conv4`, `pixels`, a model name of timm, with or without its tag (`resnet18`, `resnet18.a1_in1k`), the
+            user's own `module:function` (trainer/networks/user_networks.py), or one of these beside shallow trunks
+            (`deep_ranking:resnet18`, trainer/networks/deep_ranking.py).
         size: side of the input in pixels; None: what the network was made for, or what `images_px` says.
         pretrained: load the weights that are published for it: an installed package's, or timm's.
         weights: load a local .safetensors or .pt file of the whole network instead.
-        cut: number of stages that are kept, from the input; everything behind them is gone. None: the whole network.
+        cut: number of stages that are kept, from the input, or a layer by its name or number (`layer2.0`, `@17`);
+            everything behind is gone. None: the whole network.
         pooling: `avg`, `max`, `gem` or `flatten` of the last feature map, over patches where the network works on
             patches (its class token is then not used). None: as the network does, or the average behind a cut.
         fresh: it is about to be trained, so a pooling that was left open is chosen: a small map of random weights is
@@ -153,14 +162,22 @@ def build_base(
     family = whole.family() if fresh else "own"
     if fresh and not trained and pooling is None and cut is None and whole.has_small_map():
         pooling = "flatten"
-    module, ends = _taken_apart(whole, cut, pooling), whole.ends[:cut]
     black = torch.zeros(1, 3, whole.size, whole.size)
+    module: nn.Module
+    if isinstance(cut, str):
+        module, cut = cut_behind(whole, cut)
+        ends = whole.ends[: last_stage(find_stages(module, whole.ends, black)[0])]
+    else:
+        module, ends = _taken_apart(whole, cut, pooling), whole.ends[:cut]
     stages, features = find_stages(module, ends, black)
     if features.ndim > 2:
         module = Pooled(module, pooling or "avg")
         stages, features = find_stages(module, ends, black)
     elif pooling is not None:
         raise whole.not_pooled("one vector per image already")
+    if whole.around is not None:
+        module = whole.around(module, whole.size)
+        stages, features = find_stages(module, ends, black)
     bind_flattening(module, black)
     num_features = int(features.shape[1])
     return BaseNetwork(
@@ -184,9 +201,23 @@ def build_base(
     )
 
 
-def make_branch(config: TrainConfig, base: BaseNetwork) -> Branch:
-    """The untrained branch of a configuration; torch's global generator decides its embedding layer."""
-    return branch_of(base, embedding_dim=config.dim, normalize=bool(config.normalize))
+def make_branch(config: TrainConfig, base: BaseNetwork, attributes: Attributes | None = None) -> Branch:
+    """The untrained branch of a configuration, with its other towers; torch's global generator decides the new layers.
+
+    Args:
+        attributes: of a run with an attribute tower.
+    """
+    if config.head == NONE:
+        return FeatureBranch(
+            base.module,
+            num_features=base.num_features,
+            mean=base.mean,
+            std=base.std,
+            normalize=bool(config.normalize),
+        )
+    branch = branch_of(base, embedding_dim=config.dim, normalize=bool(config.normalize))
+    branch.towers = make_towers(config, attributes)
+    return branch
 
 
 def branch_of(base: BaseNetwork, *, embedding_dim: int, normalize: bool) -> Branch:

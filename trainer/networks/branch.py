@@ -6,12 +6,16 @@ raw uint8 pixels that it cannot normalise wrongly.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own idiom
 from torch import Tensor, nn
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class Branch(nn.Module):
@@ -37,7 +41,11 @@ class Branch(nn.Module):
     ) -> None:
         super().__init__()
         self.base = base
+        self.num_features = num_features
         self.embedding = nn.Linear(num_features, embedding_dim)
+        self.towers = nn.ModuleDict()
+        """Networks of what else is known of an image, in its space, by their input; trained and kept with the branch,
+        and no part of what it gives. Most branches have none."""
         self.normalize = normalize
         self.scale: Tensor
         self.shift: Tensor
@@ -52,16 +60,46 @@ class Branch(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """Output of the base network: uint8 [N, H, W, 3] -> float [N, num_features]."""
+        features: Tensor = self.base(self.planes(images))
+        return features
+
+    def planes(self, images: Tensor) -> Tensor:
+        """What the base network takes: uint8 [N, H, W, 3] -> float [N, 3, H, W]."""
         # The permuted view of NHWC pixels is channels_last already, the layout that convolutions like best on CPUs.
         # It comes first: onnxruntime repeats three numbers an image row by row ten times as slowly as one a plane.
-        planes = images.permute(0, 3, 1, 2).to(torch.float32) * self.scale + self.shift
-        features: Tensor = self.base(planes)
-        return features
+        return images.permute(0, 3, 1, 2).to(torch.float32) * self.scale + self.shift
 
     def head(self, features: Tensor) -> Tensor:
         """The embedding layer and what follows it: float32 [N, num_features] -> float32 [N, embedding_dim]."""
         vectors: Tensor = self.embedding(features)
         return F.normalize(vectors, dim=1) if self.normalize else vectors
+
+
+class FeatureBranch(Branch):
+    """A branch without an embedding layer: the features of its base network are the vectors.
+
+    Args:
+        base, num_features, mean, std, normalize: as those of Branch.
+    """
+
+    def __init__(
+        self, base: nn.Module, *, num_features: int, mean: Sequence[float], std: Sequence[float], normalize: bool
+    ) -> None:
+        super().__init__(base, num_features=num_features, embedding_dim=1, mean=mean, std=std, normalize=normalize)
+        del self.embedding
+
+    def head(self, features: Tensor) -> Tensor:
+        """What follows the features: float32 [N, num_features] -> the same."""
+        return F.normalize(features, dim=1) if self.normalize else features
+
+
+def without_towers(branch: Network) -> Network:
+    """The branch without the towers beside it, which are no part of what it gives; the rest of it is shared."""
+    if not getattr(branch, "towers", None):
+        return branch
+    alone = copy.copy(branch)  # its parts are shared, but not the list of them
+    alone._modules = {**branch._modules, "towers": nn.ModuleDict()}
+    return alone
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from torch import nn
 
 from artifact.errors import UsageError
 from trainer.config.rates import Family
+from trainer.networks.layer_cut import Axes
 
 Triple = tuple[float, float, float]
 Ends = list[tuple[str, nn.Module | None]]
@@ -42,9 +43,10 @@ class SourceNetwork:
         mean, std: per channel, in units of [0, 1].
         own_pixels: whether these are those of the weights alone, and cannot be told from the name.
         source: `timm VERSION`, `lookalike` or the user's `module:function`.
-        weights: `random`, `timm/NAME.TAG` or `package NAME VERSION`.
+        weights: `random`, `timm/NAME.TAG` or `package NAME VERSION`; `none` of what has none.
         licence: of those weights, where known.
         ends: name and last module of each stage, from the input.
+        around: (the network as it was cut and pooled, side of its input in pixels) -> what it becomes a part of.
     """
 
     name: str
@@ -57,6 +59,7 @@ class SourceNetwork:
     weights: str = "random"
     licence: str | None = None
     ends: Ends = field(default_factory=list)
+    around: Callable[[nn.Module, int], nn.Module] | None = None
 
     def first_stages(self, count: int) -> nn.Module:
         """The first `count` stages alone: images -> the activation behind the last of them, channels first."""
@@ -65,6 +68,19 @@ class SourceNetwork:
     def last_map(self) -> nn.Module:
         """The network without its own pooling: images -> the last feature map, channels first."""
         raise NotImplementedError
+
+    def at_side(self, side: int) -> nn.Module:
+        """The network for images of another side in pixels, as far as it takes them; weights do not matter."""
+        del side
+        return self.module
+
+    def axes_of(self, shape: Sequence[int]) -> Axes | None:
+        """The axes of an inner layer's output where the network takes one size alone; None: nothing tells them."""
+        return Axes(channels=(1,), positions=(2, 3)) if len(shape) == 4 else None
+
+    def num_other_tokens(self) -> int:
+        """How many of its tokens stand for no patch."""
+        return 0
 
     def family(self) -> Family:
         """What its learning rates go by (trainer/config/rates.py)."""
@@ -91,12 +107,18 @@ class Source:
     Attributes:
         make: (name, how it starts) -> the whole network; it raises UnknownNameError for a name that it does not have.
         names: of the networks that it alone has, where they can be listed.
+        takes_others: whether NAME:OTHER, where NAME is one of its names, is its network too: NAME made with OTHER.
         sized_by_images: whether the size of its networks, where it was left open, may follow from the images.
     """
 
     make: Callable[[str, Start], SourceNetwork]
     names: tuple[str, ...] = ()
+    takes_others: bool = False
     sized_by_images: bool = False
+
+    def has(self, name: str) -> bool:
+        """Whether a name is one of those that it alone has."""
+        return name in self.names or (self.takes_others and name.partition(":")[0] in self.names)
 
 
 class UnknownNameError(Exception):

@@ -85,6 +85,11 @@ def find_stages(
     return Stages(names=tuple(name for name, _ in ends), of_module=of_module, fixed=fixed), output
 
 
+def last_stage(stages: Stages) -> int:
+    """How many stages begin in a network that is left before its end."""
+    return max(stages.of_module.values()) + 1
+
+
 def run_once(module: nn.Module, images: Tensor) -> Any:
     """The network's output in evaluation mode, without gradients; modes are restored."""
     with evaluating(module), torch.no_grad():
@@ -103,7 +108,9 @@ def drop_unused(module: nn.Module, images: Tensor) -> None:
         with evaluating(module), torch.enable_grad():
             for parameter in before:
                 parameter.grad = None
-            module(images).sum().backward()
+            output = module(images).sum()
+            if output.requires_grad:  # where no parameter has a say in it, none is used
+                output.backward()
         used = {id(parameter) for parameter in before if parameter.grad is not None or not parameter.requires_grad}
     finally:
         for hook in hooks:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from artifact.errors import TrainingError, UsageError
 from trainer.config.rates import Family
 from trainer.networks.hub import cache_alone, hub_answers
 from trainer.networks.input_size import chosen_size, sizes_from
+from trainer.networks.layer_cut import Axes, with_input_size
 from trainer.networks.packaged_weights import OfferedWeights
 from trainer.networks.source_network import Ends, Source, SourceNetwork, Start, Triple, UnknownNameError
 from trainer.networks.stages import drop_unused, run_once
@@ -100,13 +102,30 @@ class TimmNetwork(SourceNetwork):
             shape = run_once(network, self._black()).shape
         except Exception as error:
             raise self.not_pooled(_reason(error)) from None
-        others = int(getattr(network, "num_prefix_tokens", 0) or 0)
+        others = self.num_other_tokens()
         if len(shape) == 3 and shape[1] - others != sides[0] * sides[1]:
             raise self.not_pooled(f"{shape[1]} tokens for {sides[0]} x {sides[1]} patches")
         if len(shape) not in (3, 4):
             raise self.not_pooled(f"an output of {len(shape)} axes")
         channels_last = getattr(network, "output_fmt", "NCHW") == "NHWC"
         return TimmMap(network, channels_last=channels_last, num_other_tokens=others)
+
+    def at_side(self, side: int) -> nn.Module:
+        return with_input_size(self.module, side) if hasattr(self.module, "set_input_size") else self.module
+
+    def axes_of(self, shape: Sequence[int]) -> Axes | None:
+        """As its last map has them; images are square, so a map of positions is too."""
+        if len(shape) == 4:
+            last = getattr(self.module, "output_fmt", "NCHW") == "NHWC" and shape[1] == shape[2]
+            return Axes(channels=(3,), positions=(1, 2)) if last else super().axes_of(shape)
+        others = self.num_other_tokens()
+        fitting = [number for number in (others, 0) if _is_square(shape[1] - number)]
+        if len(shape) != 3 or not fitting:
+            return None
+        return Axes(channels=(2,), positions=(1,), num_other_tokens=fitting[0])
+
+    def num_other_tokens(self) -> int:
+        return int(getattr(self.module, "num_prefix_tokens", 0) or 0)
 
     def family(self) -> Family:
         return "patches" if self._map_sides() is None else "convolutions"
@@ -240,6 +259,10 @@ def _first_that_fits(network: TimmNetwork, sizes: Sequence[int], make: Callable[
 def _is_small(sides: Sequence[int]) -> bool:
     """Whether a map has more than one position and few enough to tell them apart."""
     return 1 < max(sides) <= SMALL_MAP
+
+
+def _is_square(number: int) -> bool:
+    return number > 0 and math.isqrt(number) ** 2 == number
 
 
 def _step(module: nn.Module) -> int:

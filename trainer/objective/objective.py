@@ -7,6 +7,7 @@ until the caller reads one.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -58,7 +59,7 @@ class Objective:
         loss: one of artifact.losses, or a user's own (trainer/objective/own_loss.py).
         distance: a key of artifact.distances.DISTANCES.
         mining: a name in MINERS of the loss's form; not used for drawn tuples.
-        margin, margin2: in units of the distance; margin2 of losses that take one.
+        margin, margin2, cap: in units of the distance; margin2 and cap of losses that take one.
     """
 
     loss: Loss
@@ -66,11 +67,12 @@ class Objective:
     mining: str
     margin: float
     margin2: float
+    cap: float = math.inf
 
     @property
     def margins(self) -> dict[str, float]:
         """The margins that the loss takes, by name."""
-        return self.loss.margins(margin=self.margin, margin2=self.margin2)
+        return self.loss.margins(margin=self.margin, margin2=self.margin2, cap=self.cap)
 
     def __call__(
         self,
@@ -94,7 +96,7 @@ class Objective:
         if tuples is not None:
             paired = partial(row_by_row, DISTANCES[self.distance])
             drawn, means = lay_out_explicit(vectors, tuples, loss=self.loss, paired=paired, different=different)
-            return _outcome(self._reduce(drawn), means)
+            return outcome_of(self._reduce(drawn), means)
         if labels is None:
             raise ValueError("labels or tuples are needed")
         distances = distance_matrix(DISTANCES[self.distance], vectors)
@@ -103,14 +105,15 @@ class Objective:
             reduced = reduce_hinges(distances, masks, loss=self.loss, margins=self.margins)
         else:
             reduced = self._reduce(mine(distances, masks, loss=self.loss, miner=self.mining, margin=self.margin))
-        return _outcome(reduced, means_of_matrix(distances, masks))
+        return outcome_of(reduced, means_of_matrix(distances, masks))
 
     def _reduce(self, tuples: Tuples) -> Reduced:
         values = self.loss.formula(TENSORS, *tuples.terms, **self.margins)
         return reduce(tuples, values, margin=self.margin)
 
 
-def _outcome(reduced: Reduced, means: PairMeans) -> Outcome:
+def outcome_of(reduced: Reduced, means: PairMeans) -> Outcome:
+    """What was reduced, and the means of its pairs."""
     return Outcome(
         loss=reduced.loss,
         num_tuples=reduced.num_tuples,

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from artifact.errors import UsageError
-from artifact.losses import LOSSES, Loss
+from artifact.losses import LOSSES, TOWER_LOSSES, Loss
 from artifact.losses.loss import OTHER_CLASS, PAIR, QUARTET, SAME_CLASS, TRIPLET
 from artifact.namespace import Array, Namespace
 from trainer.objective.tensors import TENSORS
@@ -52,8 +52,8 @@ def find_loss(name: str) -> Loss:
     Raises:
         UsageError: an unknown name, or a function that cannot serve as a loss; one line each.
     """
-    if name in LOSSES:
-        return LOSSES[name]
+    if name in TOWER_LOSSES:
+        return TOWER_LOSSES[name]
     if not is_user_code(name):
         near = difflib.get_close_matches(name, LOSSES, n=1)
         mend = f"did you mean {near[0]}?" if near else None

@@ -23,10 +23,11 @@ from artifact.images.cores import available_cores
 from artifact.images.decoding import Pixels
 from artifact.images.image_error import ImageError
 from artifact.images.limits import DEFAULT_LIMITS, Limits
-from artifact.images.preprocessing import Preprocessing, load_pixels
+from artifact.images.preprocessing import Preprocessing
 from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
 from rows.images import ImageRef
 from trainer.pixels.cache import PixelCache
+from trainer.pixels.region_pixels import read_pixels
 
 _NOWHERE = -1
 _COMMIT_BYTES = 8 * 2**20
@@ -93,8 +94,7 @@ class PixelStore:
     def _decode(self, image: int) -> Pixels:
         ref = self._refs[image]
         try:
-            content = ref.read(self._limits.max_bytes, timeout_s=self._read_timeout_s)
-            return load_pixels(content, self._preprocessing, self._limits)
+            return read_pixels(ref, self._preprocessing, self._limits, timeout_s=self._read_timeout_s)
         except ImageError as error:
             where = None if str(ref.path) in str(error) else ref.path
             raise DataError("image that was readable before", got=str(error), where=where) from None
@@ -128,6 +128,7 @@ class StoreBuilder:
         capacity = min(max_images, max_memory_bytes // self._row_bytes)
         self._memory: Pixels = np.empty((capacity, *shape), np.uint8)  # no memory is taken before it is written to
         self._in_memory = 0
+        self._is_full = False
         self._images: dict[bytes, int] = {}
         self._places: list[tuple[int, int]] = []
         self._refs: dict[int, ImageRef] = {}
@@ -136,6 +137,11 @@ class StoreBuilder:
     def knows(self, digest: bytes) -> bool:
         """Whether the image need not be decoded; may be called from any thread."""
         return digest in self._images or (self._cache is not None and self._cache.find(digest) is not None)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether pixels that come now are kept nowhere; may be asked from any thread."""
+        return self._is_full
 
     def add(self, digest: bytes, pixels: Pixels | None, ref: ImageRef) -> int:
         """Number of the image with that content; pixels may be None where `knows` said so."""
@@ -191,4 +197,5 @@ class StoreBuilder:
             self._places[image] = 0, self._in_memory
             self._in_memory += 1
         else:
+            self._is_full = True
             self._refs[image] = ref

@@ -14,12 +14,14 @@ import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load
 
+from artifact.attributes import Attributes
 from artifact.errors import LookalikeError, RunError, UsageError
 from artifact.images.preprocessing import Preprocessing
 from trainer.config.begun import with_former
 from trainer.config.config import TrainConfig, make_config
 from trainer.networks.base_networks import BaseNetwork, build_base, make_branch, make_preprocessing
 from trainer.networks.branch import Branch
+from trainer.networks.stages import Stages
 from trainer.run.folder import CHECKPOINT, CONFIG, FACTS
 
 
@@ -34,6 +36,7 @@ class Run:
         preprocessing: size, fit, mean and std of its input.
         facts: the content of facts.json.
         checkpoint_sha256: hexadecimal, of the very bytes that `branch` was loaded from.
+        stages: of the base network.
     """
 
     path: Path
@@ -42,6 +45,7 @@ class Run:
     preprocessing: Preprocessing
     facts: dict[str, Any]
     checkpoint_sha256: str
+    stages: Stages
 
     @property
     def kind(self) -> str:
@@ -74,6 +78,11 @@ class Run:
         """The decision threshold on held-out pairs, or None where nothing was held out or training was cut short."""
         threshold: dict[str, Any] | None = self.facts.get("threshold")
         return threshold
+
+    @property
+    def attributes(self) -> Attributes | None:
+        """Those of a run with two towers, or None."""
+        return attributes_in(self.facts, where=self.path)
 
     @property
     def prefixes(self) -> list[dict[str, Any]]:
@@ -114,7 +123,7 @@ def open_run(path: Path, files: RunFiles) -> Run:
     config = files.config
     with torch.random.fork_rng(devices=[]):  # building draws first weights; the caller's randomness is not ours
         base = _rebuild_base(path, config, files.facts["base"])
-        branch = make_branch(config, base)
+        branch = make_branch(config, base, attributes_in(files.facts, where=path))
     return Run(
         path=path,
         config=config,
@@ -122,6 +131,7 @@ def open_run(path: Path, files: RunFiles) -> Run:
         branch=branch.eval(),
         preprocessing=make_preprocessing(config, base),
         facts=files.facts,
+        stages=base.stages,
     )
 
 
@@ -155,6 +165,16 @@ def read_facts(path: Path) -> dict[str, Any]:
     if not isinstance(facts, dict) or not isinstance(facts.get("base"), dict):
         raise RunError(f"{FACTS} of a run", expected="the facts of a run", got="something else", where=path)
     return facts
+
+
+def attributes_in(facts: Mapping[str, Any], *, where: Path) -> Attributes | None:
+    """The attributes that the facts of a run with two towers say, or None; raises RunError."""
+    if "attributes" not in facts:
+        return None
+    try:
+        return Attributes.from_dict(facts["attributes"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(f"attributes in {FACTS}", expected="those of a run", got=repr(error), where=where) from None
 
 
 def load_weights(branch: Branch, file: Path) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from artifact.arrays import Flags, Indices
+from trainer.towers.candidates import Candidates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,11 +18,13 @@ class Batch:
         rows: int64 [N], the DISTINCT images, as indices into the training images.
         tuples: int64 [T, streams], positions in `rows`, where tuples were drawn; None where the loss mines its own.
         different: bool [T], of drawn siamese pairs: True where the two images are of different classes.
+        candidates: of two towers, the rows of attributes that the images are told from.
     """
 
     rows: Indices
     tuples: Indices | None = None
     different: Flags | None = None
+    candidates: Candidates | None = None
 
 
 class Batches(Protocol):

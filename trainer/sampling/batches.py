@@ -25,10 +25,13 @@ from artifact.kinds import KINDS
 from artifact.losses.loss import SAME_CLASS, Loss
 from trainer.config.config import TrainConfig
 from trainer.config.settings import BALANCED
+from trainer.config.towers import num_flips
+from trainer.data.attribute_table import TowerRows
 from trainer.data.images import Images
 from trainer.data.tuple_table import TupleRows
 from trainer.sampling import turns
 from trainer.sampling.batch import Batch, Batches
+from trainer.sampling.tower_batches import TowerBatches
 from trainer.sampling.tuple_sampling import Rounds, TupleBatches
 
 
@@ -144,7 +147,9 @@ class BalancedBatches:
         return (Batch(rows=rows) for rows in itertools.islice(dealt, first, None))
 
 
-def make_batches(config: TrainConfig, images: Images, tuples: TupleRows | None, *, loss: Loss) -> Batches:
+def make_batches(
+    config: TrainConfig, images: Images, tuples: TupleRows | None, *, loss: Loss, rows: TowerRows | None = None
+) -> Batches:
     """Batches of the training images.
 
     Args:
@@ -152,8 +157,20 @@ def make_batches(config: TrainConfig, images: Images, tuples: TupleRows | None, 
         images: to train on.
         tuples: over them, where a table gave them.
         loss: of the configuration; of quartets it says which second negative is drawn.
+        rows: their attributes, where there are two towers.
     """
     sampling = config.sampling
+    if rows is not None:
+        return TowerBatches(
+            rows=rows.train,
+            attributes=rows.attributes,
+            size=config.towers.images_per_batch,
+            num_flips=num_flips(config.negatives),
+            flipped_share=config.flipped_share or 0.0,
+            partial_share=config.towers.partial_share,
+            seed=config.seed,
+            batches_per_epoch=sampling.batches_per_epoch,
+        )
     if sampling.strategy == BALANCED:
         assert sampling.classes_per_batch is not None
         assert sampling.images_per_class is not None

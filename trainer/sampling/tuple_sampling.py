@@ -174,4 +174,8 @@ class Rounds:
 def batch_of(tuples: TupleRows) -> Batch:
     """The batch of some tuples: each distinct image once, the tuples as positions."""
     rows, positions = np.unique(tuples.images, return_inverse=True)
-    return Batch(rows=rows, tuples=positions.reshape(tuples.images.shape).astype(np.int64), different=tuples.different)
+    return Batch(
+        rows=rows.astype(np.int64),
+        tuples=positions.reshape(tuples.images.shape).astype(np.int64),
+        different=tuples.different,
+    )

@@ -66,7 +66,7 @@ def resting_loss(config: TrainConfig) -> float | None:
     loss = LOSSES.get(str(config.loss))
     if loss is None:
         return None
-    return loss.resting_value(loss.margins(margin=config.margin or 0.0, margin2=config.margin2 or 0.0))
+    return loss.resting_value(config.margins_of(loss))
 
 
 def collapse_advice(config: TrainConfig) -> list[str]:

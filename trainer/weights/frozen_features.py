@@ -61,7 +61,7 @@ class FrozenFeatures:
 
     def __init__(self, branch: Branch, images: PixelSource, *, folder: Path) -> None:
         self._branch = branch
-        shape = (len(images), branch.embedding.in_features)
+        shape = (len(images), branch.num_features)
         self.in_memory = 4 * shape[0] * shape[1] <= MAX_MEMORY_BYTES
         self.values = np.empty(shape, np.float32) if self.in_memory else _mapped(shape, folder)
         with evaluating(branch), torch.no_grad():

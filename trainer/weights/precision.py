@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from artifact.kinds import ATTRIBUTES
 from trainer.networks.branch import Branch
 
 DTYPES: dict[str, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -45,7 +46,12 @@ class InPrecision(nn.Module):
         self.branch = branch
         self.dtype = DTYPES[precision]
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, rows: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
+        """Vectors of the images; with rows of attributes theirs too: float32 [N, A] -> float32 [N, embedding_dim]."""
+        vectors = self._of_images(images)
+        return vectors if rows is None else (vectors, self.branch.towers[ATTRIBUTES](rows))
+
+    def _of_images(self, images: Tensor) -> Tensor:
         with torch.autocast(images.device.type, dtype=self.dtype, enabled=self.dtype is not None):
             features = self.branch.features(images)
         return self.branch.head(features.float())

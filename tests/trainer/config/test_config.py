@@ -66,8 +66,8 @@ def _refusal(**values: Any) -> str:
         ({"distance": "l2"}, "distance: expected one of euclidean, squared_euclidean, cosine, got 'l2' (--distance)"),
         (
             {"loss": "quadruplet"},
-            "loss of a triplet model: expected contrastive or contrastive_linear or triplet or triplet_soft, got "
-            "quadruplet (--loss)",
+            "loss of a triplet model: expected contrastive or contrastive_linear or triplet or triplet_soft or "
+            "triplet_capped, got quadruplet (--loss)",
         ),
         (
             {"loss": "contrastive", "mining": "semihard"},
@@ -83,6 +83,16 @@ def _refusal(**values: Any) -> str:
             {"loss": "triplet_soft", "mining": "semi_hard"},
             "margin with --mining semi_hard: expected above 0, for semi-hard is less than a margin apart, got 0 "
             "(--margin)",
+        ),
+        (
+            {"loss": "triplet", "cap": 3},
+            "cap of the loss triplet: expected none, for it has no largest value, got 3 (--set cap=...); use --loss "
+            "triplet_capped",
+        ),
+        (
+            {"loss": "triplet_capped", "margin": 1, "cap": 1},
+            "cap of the triplet_capped loss: expected above margin (1), which is the loss of equal vectors, got 1 "
+            "(--set cap=...)",
         ),
         (
             {"margin": -3},
@@ -117,7 +127,8 @@ def _refusal(**values: Any) -> str:
         (
             {"mining": "nearest_semi_hard"},
             "mining for the loss contrastive_linear: expected one of all, easy, semi_hard, hard, batch_hard,"
-            " multi_similarity, got 'nearest_semi_hard' (--mining); it is for --loss triplet or triplet_soft",
+            " multi_similarity, got 'nearest_semi_hard' (--mining); it is for --loss triplet or triplet_soft or "
+            "triplet_capped",
         ),
         ({"loss": "contrastive", "margin": 0}, "margin of the contrastive loss: expected above 0, got 0 (--margin)"),
         (
@@ -142,9 +153,9 @@ def test_config_refuses_in_one_line(values: dict[str, Any], message: str) -> Non
 
 
 def test_missing_images_are_named() -> None:
-    """A configuration without its one required path."""
-    with pytest.raises(UsageError, match=r"^images: expected a value, got nothing \(--set images=\.\.\.\)$"):
-        make_config({"kind": "triplet"})
+    """A configuration without the one path that training needs, when it is settled."""
+    with pytest.raises(UsageError, match=r"^IMAGES\|TABLE: expected a folder of images or a table to train on, got"):
+        settle(make_config({"kind": "triplet"}))
 
 
 def test_config_survives_its_own_yaml() -> None:

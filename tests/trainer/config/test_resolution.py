@@ -20,7 +20,12 @@ def _config(**values: Any) -> TrainConfig:
 
 def _resolve(config: TrainConfig, **facts: Any) -> TrainConfig:
     found = {"strategy": "balanced", "size": 28, "num_classes": 10, "metrics": ("recall@1", "mAP@R")}
-    network = {"pooling": config.pooling, "rates": usual_rates("conv4", trained=False)}
+    network = {
+        "cut": config.cut,
+        "pooling": config.pooling,
+        "num_features": 128,
+        "rates": usual_rates("conv4", trained=False),
+    }
     return resolve(settle(config)[0], **(found | network | {"precision": "fp32"} | facts))
 
 

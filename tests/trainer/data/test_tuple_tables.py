@@ -109,7 +109,7 @@ def test_bad_images_take_their_tuples_with_them(tmp_path: Path, name: str) -> No
         " leave them out with --set max_bad_images=2"
     )
     prepared, warnings = prepare_table(table)
-    assert warnings == [f"2 images were left out, and 3 of 10 tuples with them: {listed}"]
+    assert warnings == [f"2 images were left out, and 3 of 10 tuples with them (rows 2, 4, 7): {listed}"]
     assert prepared.tuples is not None
     assert prepared.held_out_tuples is not None
     assert sorted([*prepared.tuples.rows, *prepared.held_out_tuples.rows]) == [0, 1, 3, 5, 6, 8, 9]

@@ -250,7 +250,11 @@ def test_heads_that_images_cannot_have_are_refused_in_one_line(patterns: Path, t
         (patterns, {"head": "pca", "head_classes": 9}, "head_classes: expected none, for with --head pca nothing"),
         (patterns, {"head_classes": 43}, "head_classes: expected 0, or 2..42 of 44 training classes, got 43"),
         (patterns, {"head_classes": 1}, "head_classes: expected 0, or 2..42"),
-        (patterns, {"head": "ica"}, "head: expected one of 'trained', 'lda', 'pca', 'auto', got 'ica' (--head)"),
+        (
+            patterns,
+            {"head": "ica"},
+            "head: expected one of 'trained', 'lda', 'pca', 'auto', 'none', got 'ica' (--head)",
+        ),
     ):
         with pytest.raises(UsageError) as caught:
             prepare(make_config({"images": images, "kind": "triplet"} | values), report=lambda event: None)

@@ -235,7 +235,7 @@ def test_random_layer_is_no_head(shapes: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         _untrained(tmp_path / "nowhere", tmp_path / "run", head="trained")
     assert str(caught.value) == (
-        "head where nothing is trained: expected pca, lda or auto, got trained, whose random weights would stay "
+        "head where nothing is trained: expected pca, lda, auto or none, got trained, whose random weights would stay "
         "(--head)"
     )
     assert not (tmp_path / "run").exists()

@@ -74,9 +74,20 @@ def test_conv4_takes_any_size(size: int) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("resnet19", "base network: expected conv4 or a name of timm, got 'resnet19' (--base); nearest: resnet18"),
-        ("conv5", "base network: expected conv4 or a name of timm, got 'conv5' (--base); nearest: conv4"),
-        ("resnet18.nonsense", "base network: expected conv4 or a name of timm, got 'resnet18.nonsense' (--base)"),
+        (
+            "resnet19",
+            "base network: expected conv4, pixels, deep_ranking or a name of timm, got 'resnet19' (--base); "
+            "nearest: resnet18",
+        ),
+        (
+            "conv5",
+            "base network: expected conv4, pixels, deep_ranking or a name of timm, got 'conv5' (--base); "
+            "nearest: conv4",
+        ),
+        (
+            "resnet18.nonsense",
+            "base network: expected conv4, pixels, deep_ranking or a name of timm, got 'resnet18.nonsense' (--base)",
+        ),
         ("qqqq", "got 'qqqq' (--base); timm.list_models() lists them"),
     ],
 )

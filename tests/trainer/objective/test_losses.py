@@ -17,6 +17,7 @@ from artifact.losses.contrastive import contrastive
 from artifact.losses.dlpy import dlpy
 from artifact.losses.quadruplet import quadruplet
 from artifact.losses.triplet import triplet
+from artifact.losses.triplet_capped import triplet_capped
 from artifact.losses.triplet_soft import triplet_soft
 from tests.shared.objectives import gradient_of, make_objective
 from trainer.objective.distances import distance_matrix
@@ -79,6 +80,15 @@ def test_triplet_losses_are_their_formulas() -> None:
     np.testing.assert_allclose(triplet(TENSORS, positive, negative, margin=1.0), [0.5, 0.0, 2.5])
     expected = [math.log1p(math.exp(x)) for x in (-0.5 + 0.2, -1.5 + 0.2, 1.5 + 0.2)]
     np.testing.assert_allclose(triplet_soft(TENSORS, positive, negative, margin=0.2), expected, rtol=1e-6)
+
+
+def test_capped_triplet_loss_is_a_clamped_hinge() -> None:
+    """On both sides of both corners; beyond the cap nothing pulls, and what is no number stays none."""
+    positive = torch.tensor([0.5, 0.5, 2.0, 0.8, math.nan], requires_grad=True)
+    negative = torch.tensor([1.0, 2.0, 0.5, 0.5, 1.0])
+    values = triplet_capped(TENSORS, positive, negative, margin=1.0, cap=1.6)
+    np.testing.assert_allclose(values.detach(), [0.5, 0.0, 1.6, 1.3, math.nan], rtol=1e-6)
+    assert torch.autograd.grad(values[:4].sum(), positive)[0][:4].tolist() == [1, 0, 0, 1]
 
 
 def test_quadruplet_is_chens_formula_with_two_margins() -> None:

@@ -141,9 +141,8 @@ def test_own_loss_with_a_root_keeps_finite_gradients() -> None:
     [
         (
             "tripel",
-            "loss: expected one of contrastive, contrastive_linear, triplet, triplet_soft, quadruplet, dlpy, or "
-            "module:function, "
-            "got 'tripel' (--loss); did you mean triplet?",
+            "loss: expected one of contrastive, contrastive_linear, triplet, triplet_soft, triplet_capped, quadruplet, "
+            "dlpy, or module:function, got 'tripel' (--loss); did you mean triplet?",
         ),
         (
             "losses/own.py:f",

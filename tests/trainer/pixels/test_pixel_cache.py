@@ -8,8 +8,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from artifact.images.limits import Limits
 from artifact.images.preprocessing import Preprocessing
-from tests.shared.pixel_caches import ROW, DecodeCounter, check_pixels, open_cache, read_cached, write_hour_old
+from tests.shared.pixel_caches import (
+    PREPROCESSING,
+    ROW,
+    DecodeCounter,
+    check_pixels,
+    open_cache,
+    read_cached,
+    write_hour_old,
+)
+from trainer.data.class_sets import open_class_folder
+from trainer.data.images import Images, read_images
 from trainer.pixels.cache_key import cache_key, default_folder
 
 
@@ -116,3 +127,28 @@ def test_default_folder_follows_the_users_cache(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert default_folder() == tmp_path / "home" / ".cache" / "lookalike" / "pixels"
+
+
+def test_what_is_kept_nowhere_is_not_decoded_at_a_later_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its header is looked at instead, so that limits hold; its pixels are those of its file all the same."""
+    monkeypatch.setattr("trainer.pixels.store._COMMIT_BYTES", 4 * ROW)
+    monkeypatch.setattr("trainer.data.images._FILES_AT_ONCE", 4)
+    monkeypatch.setattr("trainer.pixels.file_hashes._QUIET_NS", -1)  # the files are new
+    root = write_hour_old(tmp_path / "images", 40)
+    decoded = DecodeCounter(monkeypatch)
+
+    def read() -> Images:
+        return read_cached(root, open_cache(tmp_path / "cache", max_bytes=8 * (ROW + 32)), memory=2 * ROW)
+
+    first = read()
+    assert decoded.taken() == 40
+    assert first.store.num_kept <= 10
+    second = read()
+    assert decoded.taken() <= 12  # until it shows that there is no room
+    assert second.hashes == first.hashes
+    check_pixels(second, root)
+    narrow = Limits.of(max_megapixels=0.0001, max_image_mb=1)
+    cache = open_cache(tmp_path / "cache", max_bytes=8 * (ROW + 32))
+    files = open_class_folder(root)
+    _, bad = read_images(files, PREPROCESSING, limits=narrow, max_cache_bytes=2 * ROW, cache=cache)
+    assert len(bad) >= 30

@@ -177,6 +177,7 @@ LOSS_CASES = [
     ("siamese", "contrastive_linear"),
     ("triplet", "triplet"),
     ("triplet", "triplet_soft"),
+    ("triplet", "triplet_capped"),
     ("quartet", "quadruplet"),
     ("quartet", "dlpy"),
 ]
@@ -186,6 +187,7 @@ LOSS_CASES = [
 def test_resting_loss_is_the_loss_of_equal_vectors(kind: str, loss: str) -> None:
     """The objective itself, of a batch whose vectors are all one point."""
     config = make_config({"images": "x", "kind": kind, "loss": loss, "margin": 0.7, "margin2": 0.3, "mining": "all"})
+    config = config.model_copy(update={"cap": 1.4})
     objective = Objective(loss=LOSSES[loss], distance="euclidean", mining="all", margin=0.7, margin2=0.3)
     outcome = objective(torch.ones(9, 4), torch.arange(9) // 3)
     assert resting_loss(config) == pytest.approx(float(outcome.loss), rel=1e-6)
