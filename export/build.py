@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,30 +10,36 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+from torch import nn
 
 from artifact.errors import UsageError
 from artifact.events import Report
 from artifact.images.preprocessing import load_pixels
-from artifact.kinds import KINDS
-from artifact.losses import LOSSES
-from artifact.model.file import append_manifest, content_hash
-from artifact.model.golden import golden_images, make_golden
-from artifact.model.manifest import OPSET, Content, Golden, Manifest, Prefix, canonical_json
-from artifact.modes import FULL, MODES
+from artifact.kinds import ATTRIBUTES
+from artifact.model.file import append_manifest
+from artifact.model.golden import (
+    golden_attribute_rows,
+    golden_images,
+    make_golden,
+    make_golden_rows,
+    with_golden_rows,
+)
+from artifact.model.manifest import Golden, Manifest, Prefix
+from artifact.modes import FULL, MODES, OF_ATTRIBUTES, REGIONS, TOWERS
 from artifact.repository.publishing import publish, require_model_name
 from artifact.repository.reading import PublishedModel
 from export.deployment import default_name, deployed_names, served_limits
 from export.gates import Verdict
-from export.graph import export_branch
-from export.join import join_streams
+from export.graph import export_branch, export_tower
+from export.join import join_streams, join_towers
 from export.parity import EmbedTensors, Parity, check_parity
 from export.precision import FP32, INT8, PRECISIONS, scaled_tolerance
 from export.reduce import REDUCTIONS, Int8Settings, embedder
+from export.region_build import build_regions, region_space
+from export.run_manifest import manifest_of, space_of
+from rows.tables import ImageTable
 from serving.check import check_artifact
 from trainer.run.saved_run import Run
-
-NOT_IN_MANIFEST = ("base", "threshold", "prefixes", "passed_over", "left_out", "warnings")
-"""Facts of a run with a field of their own, or that name files of whoever trained it."""
 
 
 @dataclass(frozen=True)
@@ -62,20 +67,25 @@ def build(
     int8: Int8Settings | None = None,
     report: Report = lambda event: None,
     exported: onnx.ModelProto | None = None,
+    size: tuple[int, int] | None = None,
+    fit: ImageTable | None = None,
 ) -> Built:
     """Export a run in one mode and precision, and prove parity.
 
     Args:
-        mode: `branch` or `full`.
+        mode: `branch`, `full` or `regions`, or of a run with two towers `attributes`; its `full` is the mode `towers`.
         name: the artifact's name; default: the run folder's name, with `_fp16` or `_int8` behind it for another
-            precision than fp32, and `_full` for a full artifact.
+            precision than fp32, and `_full` or `_regions` for such an artifact.
         precision: `fp32`, `fp16` or `int8`.
         int8: images and limits for int8; default: the run's own images.
         report: called with events of reading images.
         exported: the run's fp32 branch graph, where it was exported already; it is left alone.
+        size, fit: of a region artifact: height and width of its pictures, and objects that its last layer is fitted to;
+            see build_regions.
 
     Raises:
-        UsageError: a name that Triton would not take, an unknown precision.
+        UsageError: a name that Triton would not take, an unknown precision, a mode or a precision that the run's towers
+            do not have.
         ArtifactError: the network cannot be exported, or has nothing to reduce.
         DataError: images for int8 that are missing, too few or unreadable.
         ParityError: the graph does not give the network's vectors, or int8 is too far from them.
@@ -84,9 +94,14 @@ def build(
         raise ValueError(f"mode: expected one of {', '.join(MODES)}, got {mode!r}")
     if precision not in PRECISIONS:
         raise UsageError("precision", expected=f"one of {', '.join(PRECISIONS)}", got=repr(precision))
-    name = name or default_name(run.path, mode, precision)
+    mode = mode_of(run, mode, precision)
+    name = name or default_name(run.path, mode, precision, has_towers=run.attributes is not None)
     require_model_name(name)
+    if mode == REGIONS:
+        return _build_regions(run, name, precision, size, fit)
     network = run.branch.eval()
+    if mode in OF_ATTRIBUTES:
+        return _build_towers(run, mode, name, exported)
     graph = exported or export_branch(network, preprocessing=run.preprocessing)
     branch: EmbedTensors = network
     reduced = None
@@ -105,35 +120,91 @@ def build(
         preprocessing=run.preprocessing,
         precision=precision,
     )
-    manifest = Manifest(
+    manifest = manifest_of(
+        run,
+        model,
         name=name,
-        kind=run.kind,
         mode=mode,
-        streams=list(KINDS[run.kind].streams),
-        embedding_dim=run.embedding_dim,
-        distance=run.distance,
-        normalized=run.normalized,
-        margin=run.margin,
-        loss=run.config.loss,
-        preprocessing=run.preprocessing.to_dict(),
-        threshold=reduced.threshold if reduced else run.threshold,
-        base=run.base,
-        training={k: v for k, v in run.facts.items() if k not in NOT_IN_MANIFEST} | _second_margin(run),
         precision=precision,
+        threshold=reduced.threshold if reduced else run.threshold,
         quantization=reduced.quantization if reduced else None,
-        opset=OPSET,
         space=space_of(run, precision, reduced.graph if reduced else None),
-        content=Content(sha256=content_hash(model), size=len(model)),
         golden=_golden(run, branch, precision),
         prefixes=[Prefix(**each) for each in (reduced.prefixes if reduced else run.prefixes)],
     )
     return Built(model, manifest, parity, reduced.verdict if reduced else None)
 
 
-def _second_margin(run: Run) -> dict[str, Any]:
-    """{"margin2": ...} where its loss takes one; a user's own loss is not loaded to find out."""
-    loss = LOSSES.get(run.config.loss or "")
-    return {"margin2": run.config.margin2} if loss is not None and "margin2" in loss.margin_names else {}
+def mode_of(run: Run, mode: str, precision: str = FP32) -> str:
+    """The mode of an artifact that is asked for as `mode`: `full` of two towers is `towers`.
+
+    Raises:
+        UsageError: attributes of a run that has none, or of a precision that their tower does not have.
+    """
+    if run.attributes is None:
+        if mode in OF_ATTRIBUTES:
+            mend = "train a table with --attributes a,b,c"
+            expected = "a run with an attribute tower"
+            raise UsageError("--as attributes", expected=expected, got="images alone", where=run.path, mend=mend)
+        return mode
+    mode = TOWERS if mode == FULL else mode
+    if mode in OF_ATTRIBUTES and precision != FP32:
+        what, mend = "precision of an attribute tower", "the branch alone takes another, in a space of its own"
+        raise UsageError(what, expected=FP32, got=precision, where="--precision", mend=mend)
+    return mode
+
+
+def _build_towers(run: Run, mode: str, name: str, exported: onnx.ModelProto | None) -> Built:
+    """The artifact of the attribute tower, or of both towers."""
+    attributes = run.attributes
+    assert attributes is not None
+    network = run.branch.eval()
+    tower: nn.Module = network.towers[ATTRIBUTES]
+    graph = export_tower(tower, num_columns=attributes.width)
+    if mode == TOWERS:
+        image = exported or export_branch(network, preprocessing=run.preprocessing)
+        graph = join_towers(image, graph, distance=run.distance)
+    model = graph.SerializeToString(deterministic=True)
+    parity = check_parity(
+        network,
+        model,
+        kind=run.kind,
+        mode=mode,
+        distance=run.distance,
+        preprocessing=run.preprocessing,
+        tower=tower,
+        num_columns=attributes.width,
+    )
+    rows = golden_attribute_rows(attributes)
+    with torch.no_grad():
+        vectors = tower(torch.from_numpy(rows)).numpy()
+    facts: dict[str, Any] = {"golden": make_golden_rows(rows, vectors), "preprocessing": {}}
+    if mode == TOWERS:
+        facts = {"golden": with_golden_rows(_golden(run, network, FP32), rows, vectors)}
+    return Built(model, manifest_of(run, model, name=name, mode=mode, **facts), parity)
+
+
+def _build_regions(run: Run, name: str, precision: str, size: tuple[int, int] | None, fit: ImageTable | None) -> Built:
+    """The region artifact: metrics and thresholds of the run are of whole pictures, so it has none but `training`'s."""
+    graph = build_regions(run, size=size, precision=precision, fit=fit)
+    unmeasured = {"metrics": None, "rests_on": None, "threshold": None, "why_no_threshold": _NOT_OF_BOXES}
+    manifest = manifest_of(
+        run,
+        graph.model,
+        name=name,
+        mode=REGIONS,
+        precision=precision,
+        preprocessing=graph.preprocessing.to_dict(),
+        threshold=None,
+        space=region_space(space_of(run, precision), graph),
+        golden=graph.golden,
+        prefixes=[Prefix(**(each | unmeasured)) for each in run.prefixes],
+    )
+    training = manifest.training | {"why_no_threshold": _NOT_OF_BOXES, REGIONS: graph.facts}
+    return Built(graph.model, manifest.model_copy(update={"training": training}), graph.parity)
+
+
+_NOT_OF_BOXES = "it was measured on whole pictures, and these are vectors of boxes"
 
 
 def _as_network(graph: onnx.ModelProto) -> EmbedTensors:
@@ -165,26 +236,13 @@ def publish_built(
 
 
 def deploy(run: Run, repository: Path, *, name: str | None = None) -> list[tuple[Built, PublishedModel]]:
-    """Publish a run in both modes, NAME and NAME_full, exported once; neither unless both pass parity.
+    """Publish a run in all its modes, NAME and NAME_full, and with two towers NAME_attributes; none unless all pass
+    parity.
 
     Raises:
         UsageError: a name that Triton would not take, before anything is exported; else as `build` and `publish`.
     """
-    names = deployed_names(run.path, name)
+    names = deployed_names(run.path, name, has_towers=run.attributes is not None)
     graph = export_branch(run.branch, preprocessing=run.preprocessing)
     built = [build(run, mode, name=each, exported=graph) for mode, each in names.items()]
     return [(each, publish_built(each, repository, **served_limits(run.config))) for each in built]
-
-
-def space_of(run: Run, precision: str = FP32, graph: onnx.ModelProto | None = None) -> str:
-    """Hash of everything that decides a vector: weights, precision, preprocessing, normalisation; of int8 the branch
-    graph too, since other images to calibrate on give other vectors."""
-    facts = {
-        "checkpoint": run.checkpoint_sha256,
-        "precision": precision,
-        "preprocessing": run.preprocessing.to_dict(),
-        "normalized": run.normalized,
-    }
-    if precision == INT8 and graph is not None:
-        facts["graph"] = content_hash(graph.SerializeToString(deterministic=True))
-    return hashlib.sha256(canonical_json(facts)).hexdigest()

@@ -4,30 +4,42 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from artifact.modes import BRANCH, FULL, MODES
+from artifact.kinds import ATTRIBUTES
+from artifact.modes import BRANCH, FULL, MODES, TOWERS
 from artifact.repository.publishing import require_model_name, require_publishable, to_model_name
 from export.precision import FP32, precision_suffix
 from trainer.config.config import TrainConfig
 
 DEPLOYED = (BRANCH, FULL)
 """The modes that a run is published in."""
+DEPLOYED_TOWERS = (BRANCH, ATTRIBUTES, TOWERS)
+"""The same of a run with two towers."""
 
 
-def default_name(run: Path, mode: str, precision: str = FP32) -> str:
-    """A model name from a run folder's name; those of both modes differ in `_full` alone."""
+def modes_of(*, has_towers: bool) -> tuple[str, ...]:
+    """The modes that a run is published in."""
+    return DEPLOYED_TOWERS if has_towers else DEPLOYED
+
+
+def default_name(run: Path, mode: str, precision: str = FP32, *, has_towers: bool = False) -> str:
+    """A model name from a run folder's name; those of the published modes differ in their suffix alone."""
     suffix = precision_suffix(precision)
-    longest = max(len(each.suffix) for each in MODES.values())
+    longest = max(len(MODES[each].suffix) for each in (*modes_of(has_towers=has_towers), mode))
     stem = to_model_name(run.resolve().name, room=len(suffix) + longest)
     return stem + suffix + MODES[mode].suffix
 
 
-def deployed_names(run: Path, name: str | None) -> dict[str, str]:
+def deployed_names(run: Path, name: str | None, *, has_towers: bool = False) -> dict[str, str]:
     """{mode: model name} of what `deploy` publishes of a run folder; raises UsageError for one Triton would not take.
 
     Args:
         name: of the branch; None: the run folder's.
+        has_towers: whether it has an attribute tower.
     """
-    names = {mode: default_name(run, mode) if name is None else name + MODES[mode].suffix for mode in DEPLOYED}
+    names = {
+        mode: default_name(run, mode, has_towers=has_towers) if name is None else name + MODES[mode].suffix
+        for mode in modes_of(has_towers=has_towers)
+    }
     for each in names.values():
         require_model_name(each)
     return names
@@ -56,5 +68,5 @@ def require_deployable(config: TrainConfig, run: Path, repository: Path, name: s
     """
     shape = {"kind": config.kind, "embedding_dim": config.dim, "distance": config.distance}
     shape |= {"height": config.size, "width": config.size, "fit": config.fit}
-    for mode, model in deployed_names(run, name).items():
+    for mode, model in deployed_names(run, name, has_towers=config.has_towers).items():
         require_publishable(repository, model, shape | {"mode": mode})

@@ -129,4 +129,4 @@ def _sample(train: Images) -> CalibrationImages:
     rows = np.linspace(0, len(train) - 1, min(len(train), MAX_IMAGES)).round().astype(np.int64)
     some = train.take(rows)
     pixels = some.pixels(np.arange(len(some), dtype=np.int64))
-    return check_calibration(CalibrationImages(pixels, some.hashes, str(train.files.root), len(train)))
+    return check_calibration(CalibrationImages(pixels, tuple(some.hashes), str(train.files.root), len(train)))

@@ -34,7 +34,7 @@ class Nodes:
         self.constants.append(numpy_helper.from_array(array, name))
         return name
 
-    def add(self, op_type: str, *inputs: str, output: str | None = None, **attributes: int) -> Value:
+    def add(self, op_type: str, *inputs: str, output: str | None = None, **attributes: int | float | str) -> Value:
         """A new node; its output's name follows from its number unless given."""
         name = f"{self._prefix}{len(self.nodes)}"
         node = helper.make_node(op_type, inputs, [output or name], name=f"{name}_{op_type}")

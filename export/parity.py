@@ -16,17 +16,22 @@ import onnxruntime
 import torch
 from torch import Tensor
 
+from artifact.arrays import AnyArray
 from artifact.distances import DISTANCES
 from artifact.errors import ParityError
 from artifact.images.cores import available_cores
 from artifact.images.preprocessing import Preprocessing
-from artifact.kinds import BRANCH_OUTPUT, KINDS, distance_name, embedding_name
-from artifact.modes import BRANCH, image_names
+from artifact.kinds import ATTRIBUTES, BRANCH_OUTPUT, KINDS, distance_name, embedding_name
+from artifact.modes import BRANCH, FULL, OF_ATTRIBUTES, TOWER_STREAMS, TOWERS, image_names
 from export.precision import FP32, PRECISIONS, Precision
-from serving.probe import BATCHES, plain_pixels, probe_pixels
+from serving.probe import BATCHES, plain_pixels, probe_pixels, probe_rows
 
 EmbedTensors = Callable[[Tensor], Tensor]
-"""uint8 [N, H, W, 3] -> float32 [N, n]; a network of torch, or anything that does the same."""
+"""Pixels, uint8 [N, H, W, 3], or rows of attributes, float32 [N, A], to vectors, float32 [N, n]; a network of torch, or
+anything that does the same."""
+
+Feeds = dict[str, AnyArray]
+"""Pixels or rows of attributes by the name of their input."""
 
 Arrays = dict[str, npt.NDArray[np.float32]]
 """Vectors and distances by the name of their output."""
@@ -50,12 +55,16 @@ def check_parity(
     distance: str,
     preprocessing: Preprocessing,
     precision: str = FP32,
+    tower: EmbedTensors | None = None,
+    num_columns: int = 0,
 ) -> Parity:
     """Compare the branch with the exported model on random pictures (serving/probe.py).
 
     Args:
         branch: what gives the vectors to reach; of int8 the branch graph itself.
         model: a serialised graph of that mode.
+        tower: what gives the vectors of rows of attributes, float32 [N, A], where the mode takes such.
+        num_columns: A.
 
     Raises:
         ParityError: a difference over the precision's tolerance times the largest |value| (fp32: times at least 1),
@@ -67,13 +76,15 @@ def check_parity(
     worst = limit = 0.0
     for size in BATCHES:
         height, width = preprocessing.height, preprocessing.width
-        feeds = {name: probe_pixels(random, size, height, width) for name in image_names(kind, mode)}
-        expected = reference_outputs(branch, feeds, kind=kind, mode=mode, distance=distance)
+        feeds: Feeds = {name: probe_pixels(random, size, height, width) for name in image_names(kind, mode)}
+        if mode in OF_ATTRIBUTES:
+            feeds[ATTRIBUTES] = probe_rows(random, size, num_columns)
+        expected = reference_outputs(branch, feeds, kind=kind, mode=mode, distance=distance, tower=tower)
         try:
             got = dict(zip(expected, session.run(list(expected), feeds), strict=True))
         except Exception as error:  # onnxruntime's exceptions share no public base class
             raise ParityError(f"the exported graph does not run on a batch of {size}", got=str(error)) from None
-        if mode != BRANCH and not exactness.is_exact:
+        if mode == FULL and not exactness.is_exact:
             expected |= _own_distances(got, kind=kind, distance=distance)
         for name, want in expected.items():
             difference = float(np.abs(got[name] - want).max()) if got[name].shape == want.shape else float("inf")
@@ -88,7 +99,9 @@ def check_parity(
             worst, limit = max(worst, difference), max(limit, allowed)
     plain = plain_pixels(preprocessing.height, preprocessing.width)
     feeds = dict.fromkeys(image_names(kind, mode), plain)
-    expected = reference_outputs(branch, feeds, kind=kind, mode=mode, distance=distance)
+    if mode in OF_ATTRIBUTES:
+        feeds[ATTRIBUTES] = np.zeros((len(plain), num_columns), np.float32)
+    expected = reference_outputs(branch, feeds, kind=kind, mode=mode, distance=distance, tower=tower)
     _require_as_finite(dict(zip(expected, session.run(list(expected), feeds), strict=True)), expected, precision)
     return Parity(worst, limit)
 
@@ -123,15 +136,25 @@ def _own_distances(got: Arrays, *, kind: str, distance: str) -> Arrays:
 
 
 def reference_outputs(
-    branch: EmbedTensors, feeds: dict[str, npt.NDArray[np.uint8]], *, kind: str, mode: str, distance: str
+    branch: EmbedTensors,
+    feeds: Feeds,
+    *,
+    kind: str,
+    mode: str,
+    distance: str,
+    tower: EmbedTensors | None = None,
 ) -> Arrays:
     """What the artifact must give: torch for the vectors, numpy for the distances."""
+    vectors = {}
     with torch.no_grad():
-        vectors = {name: branch(torch.from_numpy(pixels)).numpy() for name, pixels in feeds.items()}
-    if mode == BRANCH:
+        for name, array in feeds.items():
+            network = tower if name == ATTRIBUTES else branch
+            assert network is not None
+            vectors[name] = network(torch.from_numpy(array)).numpy()
+    if mode in (BRANCH, ATTRIBUTES):
         return {BRANCH_OUTPUT: next(iter(vectors.values()))}
     outputs = {embedding_name(stream): vector for stream, vector in vectors.items()}
-    for a, b in KINDS[kind].pairs:
+    for a, b in (TOWER_STREAMS,) if mode == TOWERS else KINDS[kind].pairs:
         outputs[distance_name((a, b))] = DISTANCES[distance](vectors[a], vectors[b])[:, None]
     return outputs
 

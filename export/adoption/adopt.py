@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ from export.adoption.batch import AdoptedParity, with_dynamic_batch
 from export.adoption.determinism import require_determined
 from export.adoption.foreign import ForeignNetwork, classifier_input, read_foreign
 from export.adoption.original import Original
+from export.adoption.pooling import parse_pooling, pooled
 from export.adoption.surgery import raise_opset
 from export.adoption.weights import require_sound_weights
 from serving.check import check_artifact
@@ -101,6 +103,8 @@ def adopt(
     distance: str = "cosine",
     name: str | None = None,
     licence: str | None = None,
+    pool: str | None = None,
+    limit: int | None = None,
 ) -> Adopted:
     """Make a branch artifact of a foreign ONNX image network.
 
@@ -112,6 +116,8 @@ def adopt(
         bgr: the network wants blue first; mean and std are red, green, blue all the same.
         name: the model's name; None: from the file's name.
         licence: of the network's weights.
+        pool: `avg`, `max` or `grid:KxK` where the value is a map [N, channels, h, w]; see pooling.py.
+        limit: numbers of a vector, at most; None: DEFAULT_LIMIT of pooled ones, any of others.
 
     Raises:
         UsageError: an option that does not fit the network.
@@ -123,24 +129,29 @@ def adopt(
             raise UsageError(f"unknown word {word!r}", expected=f"one of {', '.join(known)}")
     name = name or to_model_name(path.stem)
     require_model_name(name)
+    pooling = None if pool is None else parse_pooling(pool)
+    if limit is not None and limit < 1:
+        raise UsageError("--limit", expected="1 or more numbers", got=str(limit))
     foreign = read_foreign(path, output=output, layout=layout)
-    preprocessing = _preprocessing(foreign, size, fit, mean, std)
+    preprocessing = preprocessing_of(foreign, size, fit, mean, std)
     require_sound_weights(foreign.model, path)
     require_determined(foreign.model, path)
-    original = Original(foreign, preprocessing, bgr=bgr)
+    original = Original(foreign, preprocessing, bgr=bgr, pooling=pooling, limit=limit)
     pixels = probe_pixels(np.random.default_rng(0), sum(BATCHES), preprocessing.height, preprocessing.width)
     vectors = original.run(pixels)
-    _require_a_function_of_images(original, pixels, vectors)
+    require_a_function_of_images(original, pixels, vectors)
     golden = golden_images()
     golden_vectors = original.run(np.stack([load_pixels(image, preprocessing) for image in golden]))
 
     model = raise_opset(foreign)
     precision = precision_of(model)
+    if pooling is not None and original.map_shape is not None:
+        model = pooled(model, pooling, original.map_shape, foreign.output)
     tolerance = TOLERANCES[precision]
     data, batching, parity = with_dynamic_batch(
         original, model, pixels, vectors, precision=precision, tolerance=tolerance
     )
-    manifest = _manifest(
+    manifest = manifest_of(
         original,
         name=name,
         kind=kind,
@@ -157,7 +168,7 @@ def adopt(
     return Adopted(data, manifest, parity, batching, classifier_input(foreign.model, foreign.output))
 
 
-def _manifest(
+def manifest_of(
     original: Original,
     *,
     name: str,
@@ -171,6 +182,9 @@ def _manifest(
     content: Content,
     golden: Golden,
     vectors: Vectors,
+    mode: str = BRANCH,
+    detections: int | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> Manifest:
     """The manifest of an adopted network.
 
@@ -180,6 +194,8 @@ def _manifest(
         opset: of the adopted graph.
         golden: with the tolerance of float32, which becomes that of the precision.
         vectors: float32 [N, n], some of the network's: they show whether it normalises.
+        detections: of a picture, where the network gives them.
+        more: facts besides, which decide vectors.
     """
     foreign, path = original.foreign, original.foreign.path
     facts = {
@@ -189,6 +205,9 @@ def _manifest(
         "layout": foreign.image.layout,
         "channels": "BGR" if original.bgr else "RGB",
     }
+    if original.pooling is not None:
+        facts["pooling"] = str(original.pooling)
+    facts |= more or {}
     preprocessing = original.preprocessing.to_dict()
     norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
     tolerance = TOLERANCES[precision]
@@ -197,7 +216,7 @@ def _manifest(
     return Manifest(
         name=name,
         kind=kind,
-        mode=BRANCH,
+        mode=mode,
         streams=list(KINDS[kind].streams),
         embedding_dim=vectors.shape[1],
         distance=distance,
@@ -220,6 +239,7 @@ def _manifest(
         space=hashlib.sha256(canonical_json({"adopted": facts, "preprocessing": preprocessing})).hexdigest(),
         content=content,
         golden=golden,
+        detections=detections,
     )
 
 
@@ -236,7 +256,7 @@ def precision_of(model: onnx.ModelProto) -> str:
     return "fp16" if sizes[TensorProto.FLOAT16] > sizes[TensorProto.FLOAT] else "fp32"
 
 
-def _preprocessing(
+def preprocessing_of(
     foreign: ForeignNetwork, size: tuple[int, int] | None, fit: str, mean: Triple, std: Triple
 ) -> Preprocessing:
     fixed = (foreign.image.height, foreign.image.width)
@@ -258,7 +278,8 @@ def _preprocessing(
         raise UsageError(str(error)) from None
 
 
-def _require_a_function_of_images(original: Original, pixels: Any, vectors: Vectors) -> None:
+def require_a_function_of_images(original: Original, pixels: Any, vectors: Vectors) -> None:
+    """Raise ArtifactError for a network that gives other vectors each time, or the same for all pictures."""
     where = original.foreign.path
     again = pixels[:_AGAIN]
     if not np.array_equal(original.run(again), vectors[:_AGAIN]):

@@ -46,15 +46,28 @@ class AdoptedParity:
 
 
 def with_dynamic_batch(
-    original: Original, model: onnx.ModelProto, pixels: Any, vectors: Vectors, *, precision: str, tolerance: float
+    original: Original,
+    model: onnx.ModelProto,
+    pixels: Any,
+    vectors: Vectors,
+    *,
+    precision: str,
+    tolerance: float,
+    is_single: bool = False,
 ) -> tuple[bytes, str, AdoptedParity]:
-    """The artifact's graph in the first variant that keeps parity; ParityError with the reasons of all that do not."""
+    """The artifact's graph in the first variant that keeps parity; ParityError with the reasons of all that do not.
+
+    Args:
+        is_single: the network answers for one image only, whatever it takes.
+    """
     import onnx
 
     image, spec = original.foreign.image, original.preprocessing
     batch_wide = batch_wide_node(model, image.name)
     reasons = []
     for name, variant in VARIANTS.items():
+        if name != ONE_BY_ONE and is_single:
+            continue
         if name == ONE_BY_ONE and image.batch not in (None, 1):
             reasons.append(f"{name}: needs a network of batch 1")
             continue
@@ -145,6 +158,7 @@ def one_by_one(model: onnx.ModelProto, image: ForeignInput, height: int, width: 
     copy = _copy(model)
     set_image_shape(copy, image, "N", height, width)
     kind = copy.graph.input[0].type.tensor_type.elem_type
+    given = model.graph.output[0].type.tensor_type.elem_type or kind
     spatial = [dim.dim_value for dim in copy.graph.input[0].type.tensor_type.shape.dim[1:]]
     output, single, vector = copy.graph.output[0].name, f"{OURS}single", f"{OURS}single_vector"
     body = helper.make_graph(
@@ -155,7 +169,7 @@ def one_by_one(model: onnx.ModelProto, image: ForeignInput, height: int, width: 
         ],
         "one image",
         [helper.make_tensor_value_info(single, kind, spatial)],
-        [helper.make_tensor_value_info(vector, kind, None)],
+        [helper.make_tensor_value_info(vector, given, None)],
     )
     rename(body, {image.name: f"{OURS}batch_of_1"})  # in the branches of an If as well
     scan = helper.make_node("Scan", [image.name], [f"{OURS}scanned"], body=body, num_scan_inputs=1)

@@ -8,7 +8,7 @@ the weights and the operators are looked at.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,12 +27,15 @@ _OF_SHAPES = ("Shape", "Size", "ConstantOfShape")
 DEFAULT_DOMAINS = ("", "ai.onnx")
 
 
-def cut_to_output(model: onnx.ModelProto, name: str | None, path: Path) -> tuple[onnx.ModelProto, str]:
+def cut_to_output(
+    model: onnx.ModelProto, name: str | None, path: Path, *, others: Mapping[str, str] | None = None
+) -> tuple[onnx.ModelProto, str]:
     """The part of a network that one value needs, functions inlined, and the value's name.
 
     Args:
         name: a value or a node; None: the only output.
         path: of the network, for messages.
+        others: {option: value} of further values, which become outputs behind it.
 
     Raises:
         UsageError: no such value, with the nearest names, or several outputs and none named.
@@ -44,19 +47,23 @@ def cut_to_output(model: onnx.ModelProto, name: str | None, path: Path) -> tuple
         model = _inlined(model, path)  # the name may be that of a value inside a function
         values = _values(model.graph)
     value = _only_output(model, path) if name is None else values.get(name)
-    if value is None:
-        near = difflib.get_close_matches(str(name), values, n=5, cutoff=0.4)
-        raise UsageError(
-            f"no value {name!r} in the graph",
-            expected=f"such as {quoted(near or [each.name for each in model.graph.output])}",
-            where=path,
-            mend="name another with --output",
-        )
-    part = _part(model, value, path)
+    asked = {"--features" if others else "--output": (name, value)}
+    asked |= {option: (other, values.get(other)) for option, other in (others or {}).items()}
+    for option, (word, found) in asked.items():
+        if found is None:
+            near = difflib.get_close_matches(str(word), values, n=5, cutoff=0.4)
+            raise UsageError(
+                f"no value {word!r} in the graph",
+                expected=f"such as {quoted(near or [each.name for each in model.graph.output])}",
+                where=path,
+                mend=f"name another with {option}",
+            )
+    outputs = [str(found) for _, found in asked.values()]
+    part = _part(model, outputs, path)
     if part.functions:
-        part = _part(_inlined(part, path), value, path)  # again: a function may make more than what is needed of it
+        part = _part(_inlined(part, path), outputs, path)  # again: a function may make more than what is needed of it
     strip_notes(part)
-    return part, value
+    return part, outputs[0]
 
 
 def values_of_the_image(model: onnx.ModelProto) -> list[str]:
@@ -144,13 +151,13 @@ def _inlined(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
         raise ArtifactError("not a valid ONNX graph", got=first_line(error), where=path) from None
 
 
-def _part(model: onnx.ModelProto, output: str, path: Path) -> onnx.ModelProto:
-    """A model of the nodes, weights, inputs, functions and opsets that one value needs."""
+def _part(model: onnx.ModelProto, outputs: Sequence[str], path: Path) -> onnx.ModelProto:
+    """A model of the nodes, weights, inputs, functions and opsets that some values need."""
     import onnx
 
     graph = model.graph
-    nodes = _needed_nodes(graph, output, path)
-    needed = {output}.union(*(read_by(node) for node in nodes))
+    nodes = _needed_nodes(graph, outputs, path)
+    needed = set(outputs).union(*(read_by(node) for node in nodes))
     part = onnx.ModelProto()
     for field in ("ir_version", "producer_name", "producer_version", "domain", "model_version"):
         if model.HasField(field):
@@ -160,7 +167,8 @@ def _part(model: onnx.ModelProto, output: str, path: Path) -> onnx.ModelProto:
     part.graph.initializer.extend(tensor for tensor in graph.initializer if tensor.name in needed)
     part.graph.sparse_initializer.extend(each for each in graph.sparse_initializer if each.values.name in needed)
     part.graph.input.extend(value for value in graph.input if value.name in needed)
-    part.graph.output.add(name=output)
+    for output in dict.fromkeys(outputs):
+        part.graph.output.add(name=output)
     functions = _needed_functions(nodes, {(each.domain, each.name): each for each in model.functions})
     part.functions.extend(functions)
     domains = {node.domain for body in (nodes, *(each.node for each in functions)) for node in all_nodes(body)}
@@ -169,9 +177,9 @@ def _part(model: onnx.ModelProto, output: str, path: Path) -> onnx.ModelProto:
     return part
 
 
-def _needed_nodes(graph: onnx.GraphProto, output: str, path: Path) -> list[onnx.NodeProto]:
-    """The nodes that a value needs, makers before readers."""
-    start = [number for number, node in enumerate(graph.node) if output in node.output]
+def _needed_nodes(graph: onnx.GraphProto, outputs: Sequence[str], path: Path) -> list[onnx.NodeProto]:
+    """The nodes that some values need, makers before readers."""
+    start = [number for number, node in enumerate(graph.node) if not set(outputs).isdisjoint(node.output)]
     try:
         return _in_order(graph, _reads(graph, start))
     except CycleError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,11 +75,14 @@ class ForeignNetwork:
     external: dict[str, str]
 
 
-def read_foreign(path: Path, *, output: str | None = None, layout: str | None = None) -> ForeignNetwork:
+def read_foreign(
+    path: Path, *, output: str | None = None, layout: str | None = None, others: Mapping[str, str] | None = None
+) -> ForeignNetwork:
     """Read what a foreign ONNX network does between one float image input and a value.
 
     Args:
         output: a value or a node; None: the only output.
+        others: {option: value} of further values, which become outputs of the part behind it.
         layout: `nchw` or `nhwc`; None: seen from where the 3 channels stand.
 
     Raises:
@@ -102,7 +106,7 @@ def read_foreign(path: Path, *, output: str | None = None, layout: str | None = 
             "this is an artifact already", where=path, mend=f"`lookalike install {path.name}` publishes it"
         )
     on_image, pooled = values_of_the_image(model), pooled_values(model)
-    model, value = cut_to_output(model, output, path)
+    model, value = cut_to_output(model, output, path, others=others)
     external = load_weights(model, path)
     return ForeignNetwork(
         path=path,

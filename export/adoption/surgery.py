@@ -36,7 +36,8 @@ def raise_opset(foreign: ForeignNetwork) -> onnx.ModelProto:
     if foreign.opset >= OPSET:
         return model
     kind = model.graph.input[0].type.tensor_type.elem_type
-    model.graph.output[0].CopyFrom(onnx.helper.make_tensor_value_info(model.graph.output[0].name, kind, None))
+    for output in model.graph.output:
+        output.CopyFrom(onnx.helper.make_tensor_value_info(output.name, kind, None))
     try:
         converted = onnx.version_converter.convert_version(model, OPSET)
     except Exception as error:  # the C++ converter's exceptions share no base class

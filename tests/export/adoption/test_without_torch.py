@@ -19,7 +19,7 @@ from tests.shared.missing_packages import COMMAND_LINE, TRAINING_EXTRA, run_with
 from tests.shared.places import ROOT
 
 OPTIONS = ("--mean", ",".join(map(str, MEAN)), "--std", ",".join(map(str, STD)), "--json")
-TORCH_FREE = ("adoption", "folding")
+TORCH_FREE = ("adoption", "folding", "graph_values", "region_reference", "regions")
 REST_OF_EXPORT = tuple(
     f"export.{module.name}" for module in pkgutil.iter_modules([str(ROOT / "export")]) if module.name not in TORCH_FREE
 )

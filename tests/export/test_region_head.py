@@ -1,0 +1,78 @@
+"""The last layer of a region artifact fitted to labelled objects: LDA of what the map says of them."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+from artifact.errors import DataError
+from export.parity import make_session
+from export.region_build import build_regions
+from rows.regions import RegionOptions
+from rows.tables import ImageTable, open_table
+from tests.shared.shapes_run import SHAPES, draw_shape, small_run
+from trainer.run.saved_run import Run
+
+
+def scenes(folder: Path, *, count: int, seed: int) -> tuple[ImageTable, np.ndarray, np.ndarray, list[str]]:
+    """Pictures of 128 px with four shapes each; the table, pixels, boxes in shares and classes."""
+    random, rows, pixels, boxes, names = np.random.default_rng(seed), [], [], [], []
+    folder.mkdir()
+    for number in range(count):
+        scene = Image.fromarray(random.integers(0, 60, (128, 128, 3), np.uint8))
+        for place, name in enumerate(random.permutation(SHAPES)):
+            x, y = 64 * (place % 2) + 12, 64 * (place // 2) + 12
+            scene.paste(draw_shape(str(name), random), (x, y))
+            rows.append([f"{number}.png", x, y, 40, 40, name])
+            names.append(str(name))
+        scene.save(folder / f"{number}.png")
+        pixels.append(np.asarray(scene))
+    with (folder / "t.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["image", "x", "y", "width", "height", "label"], *rows])
+    boxes = np.array([[x, y, x + w, y + h] for _, x, y, w, h, _ in rows], np.float32).reshape(count, 4, 4) / 128
+    return open_table(str(folder / "t.csv"), regions=RegionOptions()), np.array(pixels), boxes, names
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return small_run(tmp_path_factory.mktemp("run") / "shapes", epochs=1)
+
+
+def test_a_fitted_layer_parts_classes_as_lda_does(run: Run, tmp_path: Path) -> None:
+    """Nearest class means in the new vectors are those of scikit-learn's LDA on new objects, nearly always."""
+    table, pixels, boxes, names = scenes(tmp_path / "train", count=24, seed=0)
+    _, new_pixels, new_boxes, new_names = scenes(tmp_path / "new", count=12, seed=1)
+    fitted = build_regions(run, size=(128, 128), fit=table)
+    assert {key: fitted.facts[key] for key in ("head", "objects", "classes")} == {
+        "head": "lda",
+        "objects": 96,
+        "classes": 4,
+    }
+    plain = build_regions(run, size=(128, 128))
+    assert fitted.facts != plain.facts  # so that it is a space of its own
+    session = make_session(fitted.model)
+    old, new = (
+        session.run(None, {"image": images, "boxes": each})[0].reshape(-1, 8)
+        for images, each in ((pixels, boxes), (new_pixels, new_boxes))
+    )
+    labels = np.array(names)
+    means = np.stack([old[labels == name].mean(axis=0) for name in SHAPES])
+    ours = np.array(SHAPES)[((new[:, None] - means) ** 2).sum(axis=2).argmin(axis=1)]
+    theirs = LinearDiscriminantAnalysis(solver="eigen", shrinkage=0.5).fit(old, labels).predict(new)
+    assert (ours == np.array(new_names)).mean() > 0.75
+    assert (ours == theirs).mean() > 0.85
+
+
+def test_objects_without_classes_are_refused(run: Run, tmp_path: Path) -> None:
+    """In one line that says what is wanted."""
+    table, *_ = scenes(tmp_path / "train", count=1, seed=0)
+    lines = Path(table.source).read_text().splitlines()
+    bare = tmp_path / "train" / "bare.csv"
+    bare.write_text("\n".join(line.rpartition(",")[0] for line in lines) + "\n")
+    with pytest.raises(DataError, match="objects to fit to: expected classes, in a column label, got none"):
+        build_regions(run, size=(128, 128), fit=open_table(str(bare), regions=RegionOptions()))
