@@ -12,8 +12,9 @@ import numpy as np
 from artifact.distances import DISTANCES
 from artifact.distances.cosine import cosines_of_pairs
 from artifact.model.manifest import Manifest
-from serving.check import golden_examples, golden_rows
+from artifact.modes import BRANCH, FULL
 from serving.engine import Engine
+from serving.golden_examples import golden_examples, golden_feeds
 
 ABSENT = "(absent)"
 
@@ -71,27 +72,34 @@ def compare_artifacts(a: Path, b: Path, *, device: str = "cpu") -> Difference:
     movement, reason = None, None
     if old.embedding_dim != new.embedding_dim:
         reason = f"vectors of {old.embedding_dim} and of {new.embedding_dim} numbers cannot be compared"
+    elif not _take_the_same(old, new):
+        reason = "the two do not take the same: images alone, boxes in them, or rows of the same attributes"
     elif old.golden is None:
-        reason = "the first artifact carries no golden images"
+        reason = "the first artifact carries no golden examples"
     else:
         movement = _movement(old, second, a)
-        reason = None if movement else "the second artifact gives vectors that are not finite for golden images"
+        reason = None if movement else "the second artifact gives vectors that are not finite for golden examples"
     return Difference(old, new, fields, old.space == new.space, movement, reason)
 
 
 def _movement(old: Manifest, engine: Engine, where: Path) -> Movement | None:
-    assert old.golden is not None
-    pixels, vectors = golden_examples(old, engine.manifest.pixels, where=where)
-    feeds, rotated = golden_rows(engine.manifest, pixels, vectors)
-    output = next(iter(rotated))  # the first stream, or the only one, takes the images in their order
+    new = engine.manifest
+    examples = golden_examples(old, new.pixels if new.image_inputs else None, where=where)
+    feeds, rotated = golden_feeds(new, examples)
+    vectors = examples.first_vectors
+    output = next(iter(rotated))  # the first stream, or the only one, takes the examples in their order
     moved = engine.run(feeds)[output]
+    if examples.boxes is not None:
+        is_box = ~np.isnan(examples.boxes).any(axis=2)
+        vectors, moved = vectors[is_box], moved[is_box]
     if not np.isfinite(moved).all():
         return None
     distances = DISTANCES[old.distance](vectors, moved)
     cosines = cosines_of_pairs(vectors, moved)
+    assert old.golden is not None
     limit = old.golden.tolerance * max(1.0, float(np.abs(vectors).max()))
     return Movement(
-        num_images=len(vectors),
+        num_images=len(examples),
         distance=old.distance,
         max_distance=float(distances.max()),
         mean_distance=float(distances.mean()),
@@ -101,6 +109,15 @@ def _movement(old: Manifest, engine: Engine, where: Path) -> Movement | None:
     )
 
 
+def _take_the_same(old: Manifest, new: Manifest) -> bool:
+    """Whether both take images alone and give each a vector; or are of one mode, of the same attributes and as many
+    detections."""
+    if old.mode in (BRANCH, FULL):
+        return new.mode in (BRANCH, FULL)
+    same = ("mode", "attributes", "detections")
+    return all(old.signature.get(name) == new.signature.get(name) for name in same)
+
+
 def _comparable(manifest: Manifest) -> dict[str, Any]:
     """The manifest with golden examples as their number: their bytes tell a reader nothing, `movement` does.
 
@@ -108,6 +125,8 @@ def _comparable(manifest: Manifest) -> dict[str, Any]:
     """
     golden = manifest.golden
     examples = {"images": len(golden.images), "tolerance": golden.tolerance} if golden else None
+    if golden and golden.rows is not None and examples is not None:
+        examples |= {"rows": len(golden_examples(manifest, None, where=manifest.name))}
     fields = manifest.summary() | {"golden": examples}
     if "prefixes" in fields:
         fields["prefixes"] = {str(prefix["dims"]): prefix for prefix in fields["prefixes"]}

@@ -20,6 +20,12 @@ def probe_pixels(random: np.random.Generator, count: int, height: int, width: in
     return (blocks[:, rows][:, :, columns] + noise).clip(0, 255).astype(np.uint8)
 
 
+def probe_rows(random: np.random.Generator, count: int, width: int) -> npt.NDArray[np.float32]:
+    """float32 [count, width], rows of attributes of which every other number is missing, which is 0."""
+    rows = random.standard_normal((count, width)).astype(np.float32)
+    return np.where(random.random((count, width)) < 0.5, rows, np.float32(0))
+
+
 def plain_pixels(height: int, width: int) -> npt.NDArray[np.uint8]:
     """uint8 [4, height, width, 3]: white, black, grey, and noise of the whole range; what probe pictures never are.
 

@@ -13,7 +13,7 @@ from artifact.arrays import Vectors
 from artifact.errors import InvalidRequestError
 from artifact.images.image_batch import format_bad_images
 from artifact.images.image_error import ImageError
-from artifact.kinds import BRANCH_OUTPUT
+from artifact.kinds import ATTRIBUTES, BRANCH_OUTPUT
 from artifact.model.manifest import Manifest
 from rows.vectors.lineage import Lineage
 from rows.vectors.schema import vector_array
@@ -36,7 +36,8 @@ def joined(answers: Iterable[ScoredRows], streams: Sequence[str], manifest: Mani
         num_rows += scored.num_rows
         parts.append(scored.columns)
     if bad:
-        raise InvalidRequestError(_told(bad, unembedded, num_rows * len(streams)))
+        what = "rows of attributes" if list(streams) == [ATTRIBUTES] else "images"
+        raise InvalidRequestError(_told(bad, unembedded, num_rows * len(streams), what))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -65,17 +66,17 @@ def as_table(columns: dict[str, npt.NDArray[Any]], lineage: Lineage) -> pa.Table
     return pa.table(arrays).replace_schema_metadata(lineage.to_metadata())
 
 
-def _told(bad: Sequence[tuple[int, str, str]], unembedded: Set[tuple[int, str]], num_images: int) -> str:
+def _told(bad: Sequence[tuple[int, str, str]], unembedded: Set[tuple[int, str]], num_images: int, what: str) -> str:
     """One line that names every bad image: what cannot be read, in the words of a server, then what has no vector."""
     unread = [each for each in bad if each[:2] not in unembedded]
-    lines = [format_bad_images(unread, num_images)] if unread else []
+    lines = [format_bad_images(unread, num_images).replace("images", what, 1)] if unread else []
     rows: dict[tuple[str, str], list[int]] = {}
     for row, stream, reason in bad:
         if (row, stream) in unembedded:
             rows.setdefault((stream, reason), []).append(row)
     parts = [f"[row {_numbers(places)}, {stream}] {reason}" for (stream, reason), places in rows.items()]
     if parts:
-        lines.append(f"cannot embed {len(bad) - len(unread)} of {num_images} images: " + "; ".join(parts))
+        lines.append(f"cannot embed {len(bad) - len(unread)} of {num_images} {what}: " + "; ".join(parts))
     return "; ".join(lines)
 
 

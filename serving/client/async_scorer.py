@@ -22,10 +22,11 @@ import pyarrow as pa
 from artifact.arrays import Vectors
 from artifact.errors import UsageError
 from artifact.images.image_error import ImageError
-from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
+from artifact.kinds import ATTRIBUTES, BRANCH_INPUT, BRANCH_OUTPUT
 from rows.vectors.schema import vector_array
 from serving.arguments import takes
 from serving.client.answers import as_table, joined, vectors_of
+from serving.client.attributes import AttributeColumns, AttributeStream
 from serving.client.chunks import Images
 from serving.client.flow import closed_meanwhile
 from serving.client.options import ScorerOptions
@@ -78,6 +79,7 @@ class AsyncScorer:
     async def embed(self, images: Images, *, as_arrow: bool = False) -> Vectors | pa.FixedSizeListArray[Any]:
         """The vectors of N images, float32 [N, n]; see Scorer.embed."""
         async with self._turn():
+            self.scorer.core.require_vectors()
             answers = [scored async for scored in self.stream(image_windows(images))]
         columns = await self._help(joined, answers, [BRANCH_INPUT], self.scorer.manifest)
         return vector_array(columns[BRANCH_OUTPUT]) if as_arrow else columns[BRANCH_OUTPUT]
@@ -95,6 +97,22 @@ class AsyncScorer:
         return as_table(columns, self.scorer.lineage) if as_arrow else columns
 
     @overload
+    async def score_attributes(self, attributes: AttributeColumns, *, as_arrow: Literal[False] = False) -> Vectors: ...
+    @overload
+    async def score_attributes(
+        self, attributes: AttributeColumns, *, as_arrow: Literal[True]
+    ) -> pa.FixedSizeListArray[Any]: ...
+    async def score_attributes(
+        self, attributes: AttributeColumns, *, as_arrow: bool = False
+    ) -> Vectors | pa.FixedSizeListArray[Any]:
+        """The vectors of N rows of attributes, float32 [N, n]; see Scorer.score_attributes."""
+        windows = self.scorer.core.attribute_windows(attributes)
+        async with self._turn():
+            answers = [scored async for scored in self.stream(windows)]
+        columns = await self._help(joined, answers, [ATTRIBUTES], self.scorer.manifest)
+        return vector_array(columns[BRANCH_OUTPUT]) if as_arrow else columns[BRANCH_OUTPUT]
+
+    @overload
     def embed_iter(
         self, images: Images | AsyncIterable[ImageLike], *, bad: Literal["raise"] = "raise"
     ) -> AsyncGenerator[Vectors, None]: ...
@@ -109,7 +127,8 @@ class AsyncScorer:
         return self._vectors(images, is_yield(bad))
 
     async def stream(
-        self, windows: Iterable[Window | Streams] | AsyncIterable[Window | Streams]
+        self,
+        windows: Iterable[Window | Streams | AttributeStream] | AsyncIterable[Window | Streams | AttributeStream],
     ) -> AsyncGenerator[ScoredRows, None]:
         """One answer for each window of rows, in order; see Scorer.stream. Takes an async iterable too."""
         core = self.scorer.core

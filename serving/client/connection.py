@@ -6,16 +6,24 @@ Those that there are stand in serving/client/connections/; `Scorer(..., connecti
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from artifact.images.decoding import Pixels
+from artifact.arrays import AnyArray
 from artifact.model.manifest import Manifest
 from serving.client.timings import Timings
 
 Outputs = dict[str, npt.NDArray[np.float32]]
+
+Feeds = Mapping[str, AnyArray]
+"""{input: uint8 [N, H, W, 3], or of what an artifact takes beside images or in their place float32 [N, ...]}."""
+
+
+def num_images(feeds: Mapping[str, Sequence[Any] | AnyArray], manifest: Manifest) -> int:
+    """Images in the feeds of a call, or rows of an artifact that takes none."""
+    return sum(len(feeds[name]) for name in manifest.image_inputs or feeds)
 
 
 class Connection(Protocol):
@@ -49,16 +57,19 @@ class Connection(Protocol):
         """Whether `run_encoded` can be used; False where nobody can say."""
         ...
 
-    def run_pixels(self, feeds: Mapping[str, Pixels]) -> Outputs:
+    def run_pixels(self, feeds: Feeds) -> Outputs:
         """Run {input: uint8 [N, H, W, 3]}; gives {embedding output: float32 [N, n]}, further outputs if it likes.
+
+        A region artifact takes `boxes` float32 [N, R, 4] beside, and gives float32 [N, R, n]; an artifact of attributes
+        takes `attributes` float32 [N, A] in the place of pixels; one of detections must give all its outputs.
 
         Raises:
             ServerError: not reached, too late, refused, or another version answered.
         """
         ...
 
-    def run_encoded(self, feeds: Mapping[str, Sequence[bytes]]) -> Outputs:
-        """Run {input: N encoded images}; result as `run_pixels`.
+    def run_encoded(self, feeds: Mapping[str, Any]) -> Outputs:
+        """Run {input: N encoded images}, and what goes beside them; result as `run_pixels`.
 
         Raises:
             BadImagesError: some cannot be read; nothing was run.

@@ -117,13 +117,14 @@ class Flow:
     def _submit(self) -> None:
         while self._uncut and len(self._batches) < self._ahead and not self._is_cancelled:
             window, at = self._uncut.popleft()
-            images = window.fresh[at : at + self._size(len(window.fresh))]  # nothing to run is one empty batch
+            end = self._runner.end_of_batch(window.fresh, at, self._size(self._runner.num_inputs(window.fresh)))
+            images = window.fresh[at:end]  # nothing to run is one empty batch
             self._batches.append(self._hand_over(partial(self._runner.run, images, *window.thumbnailing(at))))
             if at + len(images) < len(window.fresh):
                 self._uncut.appendleft((window, at + len(images)))
 
     def _size(self, num_images: int) -> int:
-        num_slots = len(self._manifest.image_inputs)
+        num_slots = max(1, len(self._manifest.image_inputs))
         most = max(1, self._batch_size.size // num_slots) * num_slots
         share = max(_LEAST_IMAGES, -(-num_images // self._shares))
         return min(most, -(-share // num_slots) * num_slots)

@@ -35,7 +35,17 @@ class Reader:
         self._remote = ThreadPoolExecutor(_REMOTE_THREADS, "lookalike-read")  # a thread begins with its first use
 
     def fetch(self, pictures: Sequence[ImageRef]) -> list[Fetched]:
-        """The pictures with their bytes in memory, or why there are none; some as they were, once these are many."""
+        """The pictures with their bytes in memory, or why there are none; some as they were, once these are many.
+
+        A file of several regions is read once.
+        """
+        if all(picture.region is None for picture in pictures):
+            return self._fetched_each(pictures)
+        wholes = list(dict.fromkeys(picture.whole for picture in pictures))
+        read = dict(zip(wholes, self._fetched_each(wholes), strict=True))
+        return [_part(read[picture.whole], picture) for picture in pictures]
+
+    def _fetched_each(self, pictures: Sequence[ImageRef]) -> list[Fetched]:
         if any(picture.path is not None and not isinstance(picture.path, Path) for picture in pictures):
             return list(self._remote.map(self._fetched, pictures))
         fetched: list[Fetched] = []
@@ -59,3 +69,8 @@ class Reader:
             return replace(picture, path=None, span=None, data=data)
         except ImageError as error:
             return error
+
+
+def _part(got: Fetched, picture: ImageRef) -> Fetched:
+    """The region of what was read."""
+    return got if isinstance(got, ImageError) or picture.region is None else replace(got, region=picture.region)

@@ -16,6 +16,7 @@ Decisions a reader would question:
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import islice
 from types import TracebackType
 from typing import Any, Literal, Self, overload
 
@@ -23,15 +24,19 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from artifact.arrays import Vectors
-from artifact.errors import UsageError
+from artifact.attributes import Attributes
+from artifact.errors import InvalidRequestError, UsageError
 from artifact.images.image_error import ImageError
 from artifact.images.limits import Limits
-from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
+from artifact.kinds import ATTRIBUTES, BRANCH_INPUT, BRANCH_OUTPUT
+from rows.attribute_rows import AttributeRow
 from rows.vectors.lineage import Lineage
 from rows.vectors.schema import vector_array
 from serving.arguments import takes
 from serving.client.answers import as_table, joined, vectors_of
+from serving.client.attributes import AttributeColumns, AttributeStream
 from serving.client.chunks import Images
+from serving.client.detections import Detections, detections_of_row
 from serving.client.options import ScorerOptions
 from serving.client.pickled import require_same, travelling_options
 from serving.client.scorer_core import ScorerCore, Streams, image_windows
@@ -40,7 +45,7 @@ from serving.client.windows import ScoredRows, Window
 
 
 class Scorer:
-    """Embeds images and scores tuples with one artifact; a context manager.
+    """Embeds images, scores tuples or embeds rows of attributes with one artifact; a context manager.
 
     Args:
         model: name of the model.
@@ -132,6 +137,7 @@ class Scorer:
             UsageError: something that is no image, with its row.
             ServerError: the server failed.
         """
+        self.core.require_vectors()
         answers = self.stream(image_windows(images))
         vectors: Vectors = joined(answers, [BRANCH_INPUT], self.manifest)[BRANCH_OUTPUT]
         return vector_array(vectors) if as_arrow else vectors
@@ -152,9 +158,23 @@ class Scorer:
         Raises:
             InvalidRequestError: names the image by its row. UsageError, ServerError: as `embed`.
         """
+        self.core.require_vectors()
         yield_bad = is_yield(bad)
         windows = image_windows(images, self.core.small_rows)
         return self._vectors(windows, yield_bad)
+
+    def detect(self, images: Images, *, bad: Literal["raise", "yield"] = "raise") -> Iterator[Detections | ImageError]:
+        """The objects of each image, in order, by an artifact of detections; lazily, as `embed_iter`.
+
+        Args:
+            images, bad: as `embed_iter`.
+
+        Raises:
+            UsageError: another artifact; or as `embed`.
+            InvalidRequestError: names the image by its row. ServerError: as `embed`.
+        """
+        self.core.require_vectors(several=True)
+        return self._detections(image_windows(images, self.core.small_rows), is_yield(bad))
 
     @overload
     def score(self, streams: Streams, *, as_arrow: Literal[False] = False) -> dict[str, npt.NDArray[Any]]: ...
@@ -181,11 +201,58 @@ class Scorer:
         columns = joined(self.stream(windows), names, self.manifest)
         return as_table(columns, self.lineage) if as_arrow else columns
 
-    def stream(self, windows: Iterable[Window | Streams]) -> Generator[ScoredRows, None, None]:
+    @overload
+    def score_attributes(self, attributes: AttributeColumns, *, as_arrow: Literal[False] = False) -> Vectors: ...
+    @overload
+    def score_attributes(
+        self, attributes: AttributeColumns, *, as_arrow: Literal[True]
+    ) -> pa.FixedSizeListArray[Any]: ...
+    def score_attributes(
+        self, attributes: AttributeColumns, *, as_arrow: bool = False
+    ) -> Vectors | pa.FixedSizeListArray[Any]:
+        """The vectors of N rows of attributes, in their order; of an artifact that takes them.
+
+        Args:
+            attributes: {name: N values} of some of the artifact's attributes (`manifest.attribute_set`), the others
+                missing; a value of None, NaN or "" is missing too. Or an Arrow table with such columns among others.
+            as_arrow: give an Arrow array.
+
+        Returns:
+            float32 [N, n]; or FixedSizeList<float>[n] of length N.
+
+        Raises:
+            UsageError: a model that takes images, a name that is no attribute, or columns of several lengths.
+            InvalidRequestError: names every row with a value that is none of its attribute, or without any.
+            ServerError: the server failed.
+        """
+        windows = self.core.attribute_windows(attributes)
+        vectors: Vectors = joined(self.stream(windows), [ATTRIBUTES], self.manifest)[BRANCH_OUTPUT]
+        return vector_array(vectors) if as_arrow else vectors
+
+    @property
+    def attributes(self) -> Attributes | None:
+        """Those whose rows it takes; None of an artifact that takes images."""
+        return self.manifest.attribute_set if self.manifest.mode == ATTRIBUTES else None
+
+    def embed_attributes(
+        self, rows: Iterable[AttributeRow], *, bad: Literal["raise", "yield"] = "raise"
+    ) -> Iterator[Vectors | ImageError]:
+        """The vector of each encoded row of attributes, float32 [n], in order; as `embed_iter` of images.
+
+        Raises UsageError for an artifact that takes images.
+        """
+        yield_bad = is_yield(bad)
+        self.core.require_streams([ATTRIBUTES])
+        source = iter(rows)
+        chunks = iter(lambda: list(islice(source, self.core.small_rows())), [])
+        return self._vectors(({ATTRIBUTES: chunk} for chunk in chunks), yield_bad)
+
+    def stream(self, windows: Iterable[Window | Streams | AttributeStream]) -> Generator[ScoredRows, None, None]:
         """One answer for each window of rows, in order, with several batches in flight; few windows in memory.
 
         Args:
-            windows: {stream: images}, every stream with the same number of rows; `image` alone asks for `embedding`.
+            windows: {stream: images}, every stream with the same number of rows; `image` alone asks for `embedding`,
+                as {"attributes": rows} does of an artifact that takes them.
                 Or a Window, which may share its distinct images with those before it.
         """
         flow, source = self.core.flow(), iter(windows)
@@ -227,10 +294,25 @@ class Scorer:
     ) -> None:
         self.close()
 
-    def _vectors(self, windows: Iterable[Streams], yield_bad: bool) -> Iterator[Vectors | ImageError]:
+    def _vectors(self, windows: Iterable[Streams | AttributeStream], yield_bad: bool) -> Iterator[Vectors | ImageError]:
         first_row = 0
         for scored in self.stream(windows):
             yield from vectors_of(scored, first_row, yield_bad=yield_bad)
+            first_row += scored.num_rows
+
+    def _detections(self, windows: Iterable[Streams], yield_bad: bool) -> Iterator[Detections | ImageError]:
+        first_row = 0
+        for scored in self.stream(windows):
+            reasons = {row: reason for row, _, reason in scored.bad}
+            for row in range(scored.num_rows):
+                if row not in reasons:
+                    yield detections_of_row(scored.columns, scored.rows, row)
+                elif yield_bad:
+                    yield ImageError(reasons[row])
+                else:
+                    raise InvalidRequestError(
+                        "an image that cannot be read", got=reasons[row], where=f"row {first_row + row}"
+                    )
             first_row += scored.num_rows
 
 

@@ -9,15 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
 from artifact.errors import UsageError
 from artifact.images.cores import available_cores
-from artifact.kinds import BRANCH_INPUT, KINDS
+from artifact.kinds import ATTRIBUTES, BRANCH_INPUT, KINDS
 from artifact.model.threshold import VALUE
+from artifact.modes import DETECTIONS, REGIONS
 from rows.vectors.lineage import Lineage
+from serving.client.attributes import (
+    AttributeColumns,
+    AttributeStream,
+    attribute_windows,
+    require_attributes,
+    require_images,
+)
+from serving.client.batches.attribute_runner import AttributeRunner
+from serving.client.batches.detection_runner import DetectionRunner
+from serving.client.batches.region_runner import RegionRunner
 from serving.client.batches.runner import MAX_REQUEST_BYTES, BatchRunner
 from serving.client.batches.sending import PIXELS, Sending
 from serving.client.batches.size import FIRST_SIZE, BatchSize
@@ -37,11 +48,21 @@ _LOCAL_PIXELS, _LOCAL_LEAST, _LOCAL_MOST = 8 * 224 * 224, 8, 32
 """Of a batch in this process: what a core's cache holds of a network's layers (8 images of 224 px ran 17 % faster than
 32). It follows from the artifact alone, so the same rows make the same batches, and the same vectors to the byte."""
 
+_LOCAL_ROWS = 512
+"""Of attributes, in a batch in this process: their network is small, and a window has no more."""
+
 _READING = 4
 """Batches that read their files while those in this process are decoded and run."""
 
 _LOCAL_SHARES = 8
 """Batches that the images of a window are spread over; a number of cores here would show in the vectors' last bits."""
+
+_RUNNERS: dict[str, type[BatchRunner]] = {
+    ATTRIBUTES: AttributeRunner,
+    REGIONS: RegionRunner,
+    DETECTIONS: DetectionRunner,
+}
+"""Of modes whose rows are not images with a vector each."""
 
 Streams: TypeAlias = "Mapping[str, Sequence[ImageLike] | ArrowColumn] | pa.Table"
 
@@ -121,12 +142,19 @@ class ScorerCore:
             ahead=2 * self.in_flight,
         )
 
-    def window(self, given: Window | Streams, first_row: int = 0) -> Window:
+    def attribute_windows(self, given: AttributeColumns) -> Iterator[AttributeStream]:
+        """Windows of rows of attributes; raises UsageError, see Scorer.score_attributes."""
+        return attribute_windows(given, require_attributes(self.manifest, self.connection.model))
+
+    def window(self, given: Window | Streams | AttributeStream, first_row: int = 0) -> Window:
         """The window of {stream: images}, behind so many rows; a Window as it is."""
         if isinstance(given, Window):
             return given
         names = given.column_names if isinstance(given, pa.Table) else list(given)
-        images = {name: image_list(given[name]) for name in names}
+        self._require_inputs(names)
+        images: dict[str, Any] = {name: given[name] for name in names}
+        if ATTRIBUTES not in images:
+            images = {name: image_list(rows) for name, rows in images.items()}
         return Window(images, Seen(self.manifest.embedding_dim), limits=self.limits, first_row=first_row)
 
     def small_rows(self) -> int:
@@ -146,8 +174,21 @@ class ScorerCore:
             {name: rows[at : at + ROWS_PER_WINDOW] for name, rows in columns.items()} for at in starts
         )
 
+    def require_vectors(self, *, several: bool = False) -> None:
+        """Raise UsageError unless an image has one vector, or with `several` any number of them."""
+        if (self.manifest.detections is not None) != several:
+            raise UsageError(
+                f"model {self.connection.model!r}",
+                expected="an artifact of detections" if several else "one vector an image",
+                got=f"an artifact of mode {self.manifest.mode!r}",
+                mend="ask for vectors with embed" if several else "score a table, or ask for its objects with detect",
+            )
+
     def require_streams(self, names: Sequence[str]) -> None:
-        """Raise UsageError unless `names` are the kind's streams, or `image` alone."""
+        """Raise UsageError unless `names` are the kind's streams, or `image` alone; or `attributes` of such a model."""
+        self._require_inputs(names)
+        if list(names) == [ATTRIBUTES]:
+            return
         if set(names) not in ({BRANCH_INPUT}, set(self.streams)):
             raise UsageError(
                 "streams",
@@ -155,6 +196,14 @@ class ScorerCore:
                 got=", ".join(names) or "none",
                 where=f"model {self.connection.model!r} of kind {self.manifest.kind}",
             )
+
+    def _require_inputs(self, names: Sequence[str]) -> None:
+        """Raise UsageError for rows of attributes where images are taken, and the other way round; and for tuples where
+        an image has no one vector."""
+        require = require_attributes if ATTRIBUTES in names else require_images
+        require(self.manifest, self.connection.model)
+        if self.manifest.detections is not None and list(names) != [BRANCH_INPUT]:
+            self.require_vectors()
 
     def close(self) -> None:
         """Cancel what is in flight and end the threads; may be called twice."""
@@ -194,7 +243,7 @@ class _Running:
         self.batch_size = _choose_batch_size(options, self.connection)
         self.connection.timings.listener = self._note
         cores = self.connection.in_flight if is_local else None
-        self.runner = BatchRunner(
+        self.runner = _RUNNERS.get(self.manifest.mode, BatchRunner)(
             self.connection,
             sending=self.sending,
             batch_size=self.batch_size,
@@ -233,6 +282,8 @@ def _connect(model: str, options: ScorerOptions) -> Connection:
 
 
 def _choose_sending(send: str, connection: Connection) -> Sending:
+    if connection.manifest.mode == ATTRIBUTES:
+        return Sending(PIXELS, "rows of attributes are sent as they are")
     if send != "auto":
         return Sending(send, "asked for")
     if connection.is_local:
@@ -243,9 +294,12 @@ def _choose_sending(send: str, connection: Connection) -> Sending:
 
 
 def _choose_batch_size(options: ScorerOptions, connection: Connection) -> BatchSize:
+    asked = options.batch_size
+    if connection.manifest.mode == ATTRIBUTES:
+        fitting = connection.max_rows or _LOCAL_ROWS
+        return BatchSize(min(asked or fitting, fitting), most=None if asked or connection.is_local else fitting)
     slots, pixels = len(connection.manifest.image_inputs), connection.manifest.pixels
     most = connection.max_rows * slots if connection.max_rows else None
-    asked = options.batch_size
     if asked is None and connection.is_local:
         fitting = _LOCAL_PIXELS // (pixels.height * pixels.width) if options.device == "cpu" else _LOCAL_MOST
         asked = max(_LOCAL_LEAST, min(fitting, _LOCAL_MOST))

@@ -22,11 +22,13 @@ from artifact.distances import DISTANCES
 from artifact.errors import LookalikeError
 from artifact.images.image_error import ImageError
 from artifact.images.limits import DEFAULT_LIMITS, Limits
-from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT, KINDS, distance_name, embedding_name
+from artifact.kinds import ATTRIBUTES, BRANCH_INPUT, BRANCH_OUTPUT, KINDS, distance_name, embedding_name
 from artifact.model.manifest import Manifest
+from rows.attribute_rows import AttributeRow
 from rows.images import ImageRef
 from rows.pictures.thumbnail import Thumbnail
 from rows.vectors.cut_vectors import SAME, is_same
+from serving.client.detections import detection_columns
 from serving.client.pictures import ImageLike, picture
 from serving.client.thumbnailing import Thumbnailing
 from serving.client.vector_error import VectorError
@@ -42,7 +44,9 @@ class ScoredRows:
     Attributes:
         num_rows: rows of the window.
         num_images: distinct images that were run.
-        rows: numbers, from 0, of the rows whose every image has a vector and whose distances are finite; K of them.
+        rows: numbers, from 0, of the rows whose every image has a vector and whose distances are finite; K of them. Of
+            an artifact of detections each stands there as often as its image has objects, and `columns` are those of
+            serving/client/detections.py.
         columns: one value each for those rows: `embedding` float32 [K, n]; or `embedding_<stream>`,
             `distance_<a>_<b>` float32 [K] and, where the artifact has a threshold, `same` bool [K].
         bad: (row, stream, reason) of every image that could not be read or has no finite vector, by row; and of the
@@ -58,6 +62,11 @@ class ScoredRows:
     bad: list[tuple[int, str, str]]
     unembedded: frozenset[tuple[int, str]] = frozenset()
     thumbnails: Sequence[Thumbnail | None] | None = None
+
+    @property
+    def num_errors(self) -> int:
+        """Rows with a bad image."""
+        return len({row for row, _, _ in self.bad})
 
 
 class Seen:
@@ -76,6 +85,7 @@ class Seen:
         self.numbers: dict[Hashable, int] = {}
         self.reasons: dict[int, str] = {}
         self.unembedded: set[int] = set()
+        self.detections: dict[int, Vectors] = {}
         self._num_known = 0
         self._vectors = np.zeros((64, dim), np.float32)
 
@@ -96,6 +106,8 @@ class Seen:
                 self.reasons[number] = str(result)  # not the error, which would keep all that its frames hold
                 if isinstance(result, VectorError):
                     self.unembedded.add(number)
+            elif result.ndim == 2:
+                self.detections[number] = result
             else:
                 self._vectors[number] = result
         self._num_known = end
@@ -105,7 +117,7 @@ class Window:
     """Rows of one stream or several.
 
     Args:
-        streams: {stream: images}, as many in each.
+        streams: {stream: images}, as many in each; or {"attributes": rows of attributes}.
         seen: the images of the windows before it, which are answered before it.
         limits: of PIL images, which are decoded here.
         first_row: rows before it, for those who are told of a row.
@@ -115,19 +127,19 @@ class Window:
 
     Attributes:
         num_rows: its rows.
-        fresh: the images that none of these windows has, each once, in order of first sight.
+        fresh: the images, or rows of attributes, that none of these windows has, each once, in order of first sight.
         num_bytes: of the files and pixels that they hold.
     """
 
     def __init__(
         self,
-        streams: Mapping[str, Sequence[ImageLike]],
+        streams: Mapping[str, Sequence[ImageLike | AttributeRow]],
         seen: Seen,
         *,
         limits: Limits = DEFAULT_LIMITS,
         first_row: int = 0,
     ) -> None:
-        self.fresh: list[ImageRef] = []
+        self.fresh: list[ImageRef | AttributeRow] = []
         self.num_bytes = 0
         self._seen, self._limits, self._first_row = seen, limits, first_row
         self._first_fresh = len(seen.numbers)
@@ -158,8 +170,14 @@ class Window:
         unembedded = {(row, name) for row, name, _ in bad if self._places[name][row] in seen.unembedded}
         bad.sort()
         rows = np.setdiff1d(np.arange(self.num_rows), np.array([row for row, _, _ in bad], np.int64))
-        vectors = {name: seen.vectors[places[rows]] for name, places in self._places.items()}
-        columns = columns_of(vectors, manifest)
+        if manifest.detections is not None:
+            (numbers,) = (places[rows].tolist() for places in self._places.values())
+            found = [seen.detections[number] for number in numbers]
+            vectors, columns = {}, detection_columns(found, manifest.embedding_dim)
+            rows = np.repeat(rows, [len(each) for each in found])
+        else:
+            vectors = {name: seen.vectors[places[rows]] for name, places in self._places.items()}
+            columns = columns_of(vectors, manifest)
         if too_long := _too_long(vectors, columns, manifest):
             bad = sorted([*bad, *((int(rows[row]), name, reason) for row, name, reason in too_long)])
             unembedded |= {(int(rows[row]), name) for row, name, _ in too_long}
@@ -181,9 +199,11 @@ class Window:
         (places,) = self._places.values()
         return [self._seen.thumbnails.get(number) for number in places[rows].tolist()]
 
-    def _place(self, image: ImageLike, row: int, name: str) -> int:
+    def _place(self, image: ImageLike | AttributeRow, row: int, name: str) -> int:
         """The number of the image; -1 where it can have none, and its row is bad."""
         try:
+            if isinstance(image, AttributeRow):
+                return self._number_of_row(image)
             return self._number(picture(image, self._limits))
         except ImageError as error:
             self._bad.append((row, name, str(error)))
@@ -193,24 +213,35 @@ class Window:
             raise error.but(where=where) from None
 
     def _number(self, image: ImageRef) -> int:
-        # by content where the table holds it: a part's worth of files or pixels must not stay in memory
-        key: Hashable = image
+        # by content where the table holds it: a part's worth of files, pixels or masks must not stay in memory
+        key: Hashable = image.whole
         if image.data is not None:
             key = hashlib.sha256(image.data).digest()
         elif image.digest is not None:
             key = image.digest
+        if image.region is not None:
+            key = (key, image.region.key)
+        return self._numbered(key, image)
+
+    def _number_of_row(self, row: AttributeRow) -> int:
+        if row.fault is not None:
+            raise ImageError(row.fault)
+        return self._numbered(row, row)
+
+    def _numbered(self, key: Hashable, given: ImageRef | AttributeRow) -> int:
         known = len(self._seen.numbers)
         number = self._seen.numbers.setdefault(key, known)
         if number == known:
-            self.fresh.append(image)
-            self.num_bytes += image.num_bytes
+            self.fresh.append(given)
+            self.num_bytes += given.num_bytes
         return number
 
 
 def columns_of(vectors: Mapping[str, Vectors], manifest: Manifest) -> dict[str, AnyArray]:
     """The columns of ScoredRows from {stream: float32 [K, n]}."""
-    if set(vectors) == {BRANCH_INPUT}:
-        return {BRANCH_OUTPUT: vectors[BRANCH_INPUT]}
+    if set(vectors) in ({BRANCH_INPUT}, {ATTRIBUTES}):
+        ((_, alone),) = vectors.items()
+        return {BRANCH_OUTPUT: alone}
     kind = KINDS[manifest.kind]
     columns: dict[str, AnyArray] = {embedding_name(name): vectors[name] for name in kind.streams}
     for a, b in kind.pairs:

@@ -14,9 +14,10 @@ from typing import Any
 import pyarrow as pa
 
 from artifact.errors import UsageError
+from artifact.kinds import ATTRIBUTES
 from rows.pictures.thumbnail import require_px
-from rows.tables import ImageTable
-from rows.vectors.named_images import ID_COLUMN, THUMBNAILS
+from rows.tables import REGIONS, ImageTable
+from rows.vectors.named_images import ID_COLUMN, READ_AS, THUMBNAILS
 from serving.client.scorer import Scorer
 from serving.jobs.loss_column import LossColumn
 from serving.jobs.part_scoring import part_schema
@@ -31,8 +32,8 @@ class JobIdentity:
     """A job as its folder knows it.
 
     Attributes:
-        job: table (fingerprint), artifact (digest), rows_per_part, columns, dims of prefixes, and the side of
-            thumbnails in pixels: stands in the manifest and in each part.
+        job: table (fingerprint), artifact (digest), rows_per_part, columns, dims of prefixes, how
+            regions are cut out, and the side of thumbnails in pixels: stands in the manifest and in each part.
         facts: source, streams, id_column where somebody named one, and lineage, for the manifest.
         id_type: Arrow type of `id`.
         shard: which share of the table; parts do not know of it, so that those of all shards make the whole job's.
@@ -75,12 +76,17 @@ class JobIdentity:
         }
         if scorer.lineage.dims is not None:
             job["dims"] = scorer.lineage.dims
+        read_as = table.read_as
+        if REGIONS in read_as:
+            job[REGIONS] = read_as[REGIONS]
         if thumbnails_px is not None:
             _require_thumbnails(thumbnails_px, table)
             job[THUMBNAILS] = thumbnails_px
         facts = {"source": _absolute(table.source), "streams": table.streams, "lineage": scorer.lineage.to_dict()}
         if table.id_column is not None:
             facts[ID_COLUMN] = table.id_column
+        if read_as:
+            facts[READ_AS] = read_as
         found = cls(
             job=job,
             facts=facts,
@@ -131,6 +137,8 @@ class JobIdentity:
 
 def _require_thumbnails(px: int, table: ImageTable) -> None:
     require_px(px)
+    if ATTRIBUTES in table.streams:
+        raise UsageError("thumbnails", expected="a table of images", got="rows of attributes", where=table.source)
     if len(table.streams) > 1:
         raise UsageError(
             "thumbnails",
@@ -189,6 +197,17 @@ def _sized(px: int | None) -> str:
     return "no thumbnails" if px is None else f"thumbnails of {px} px"
 
 
+def _regions(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[str, str]:
+    here, there = (side["job"].get(REGIONS) for side in (ours, theirs))
+    return _cut(here), _cut(there)
+
+
+def _cut(options: Mapping[str, Any] | None) -> str:
+    if options is None:
+        return "whole images"
+    return f"regions ({', '.join(f'{name} {value}' for name, value in options.items()) or 'as by default'})"
+
+
 def _names(job: Mapping[str, Any]) -> list[str]:
     return [str(column).partition(":")[0] for column in job.get("columns", [])]
 
@@ -207,5 +226,6 @@ _WORDS = {
     "rows_per_part": _rows_per_part,
     "columns": _columns,
     "dims": _dims,
+    REGIONS: _regions,
     THUMBNAILS: _thumbnails,
 }

@@ -107,6 +107,7 @@ def loss_column(manifest: Manifest, table: ImageTable, target: tuple[str, str] |
         kind=manifest.kind,
         margin=manifest.margin,
         margin2=manifest.margin2,
+        cap=manifest.cap,
         where=f"artifact {manifest.name}",
     )
     copied = table.copied_schema.names

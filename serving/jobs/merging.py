@@ -20,7 +20,7 @@ from artifact.atomic import staged_file, sync_folder
 from artifact.errors import DataError, OutputError, UsageError
 from artifact.locks import LOCK_FILE, FileLock
 from rows.pictures.written import thumbnails_file
-from rows.vectors.named_images import ID_COLUMN
+from rows.vectors.named_images import ID_COLUMN, READ_AS
 from serving.jobs.arrays import require_format, write_arrays
 from serving.jobs.claiming import open_job_folder
 from serving.jobs.folder import JobFolder
@@ -164,7 +164,7 @@ def _one_job(shards: Sequence[_HeldShard]) -> JobIdentity:
     """The identity of the whole job; raises DataError unless each of its shards is there once."""
     first = shards[0]
     facts = {key: first.manifest.get(key) for key in ("source", "streams", "lineage")}
-    facts |= {key: first.manifest[key] for key in (ID_COLUMN,) if key in first.manifest}
+    facts |= {key: first.manifest[key] for key in (ID_COLUMN, READ_AS) if key in first.manifest}
     identity = JobIdentity(job=first.manifest["job"], facts=facts, id_type=_id_type(shards))
     by_number: dict[int, Path] = {}
     for shard in shards:

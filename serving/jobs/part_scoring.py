@@ -19,8 +19,10 @@ import pyarrow as pa
 from rows.pictures.written import thumbnails_table
 from rows.tables import ImageTable, RowBatch
 from rows.vectors.schema import vector_array, vector_schema
+from serving.client.detections import OBJECT_ID
 from serving.client.scorer import Scorer
 from serving.client.windows import ScoredRows, Seen, Window, empty_columns
+from serving.jobs.detection_rows import detection_rows, detection_schema
 from serving.jobs.loss_column import LossColumn
 from serving.jobs.row_windows import PartWindows
 
@@ -34,7 +36,7 @@ class ScoredPart:
         first_row, num_rows: the rows of the table that it answers; 0 of them where the table has ended before it.
         table: the scored rows in table order, as `part_schema`.
         errors: the bad images by row, as `errors_schema`.
-        num_errors: rows that have bad images = num_rows - table.num_rows.
+        num_errors: rows that have bad images = num_rows - table.num_rows, but for detections.
         num_images: distinct images that were run for it.
         thumbnails: of the rows of `table`, as rows.pictures.written.thumbnails_schema; None: none were asked for.
     """
@@ -51,6 +53,8 @@ class ScoredPart:
 
 def part_schema(table: ImageTable, scorer: Scorer, loss: LossColumn | None = None) -> pa.Schema:
     """Schema of every part, the lineage in its metadata; raises DataError where a copied column has a taken name."""
+    if scorer.manifest.detections is not None:
+        return detection_schema(table.copied_schema, scorer.manifest, scorer.lineage)
     added = loss.fields if loss is not None else []
     columns = empty_columns(list(table.streams), scorer.manifest)
     dims = {name: values.shape[1] for name, values in columns.items() if values.ndim == 2}
@@ -123,7 +127,7 @@ def score_parts(
                 number = rows.first_row // rows_per_part
                 seen = Seen(scorer.manifest.embedding_dim, thumbnails_px=thumbnails_px)
             ahead.append(rows)
-            yield Window(rows.images, seen)
+            yield Window(rows.given, seen)
 
     def confirmed(part: OpenPart) -> ScoredPart:
         table.require_unchanged()
@@ -158,13 +162,16 @@ class OpenPart:
         self._tables: list[pa.Table] = [schema.empty_table()]
         self._errors: list[pa.Table] = [self._errors_schema.empty_table()]
         self._thumbnails: list[pa.Table] = []
-        self.num_rows = self._num_images = 0
+        self.num_rows = self._num_images = self._num_errors = 0
 
     def add(self, batch: RowBatch, scored: ScoredRows, numbers: npt.NDArray[np.int64]) -> None:
         """Append a window, whose rows have these numbers in the table: its good rows here, its bad images there."""
         copied = batch.copied.take(scored.rows)
-        columns = dict(zip(copied.column_names, copied.columns, strict=True))
-        columns |= {name: _arrow(values) for name, values in scored.columns.items()}
+        if OBJECT_ID in scored.columns:
+            columns = detection_rows(copied, scored.columns)
+        else:
+            columns = dict(zip(copied.column_names, copied.columns, strict=True))
+            columns |= {name: _arrow(values) for name, values in scored.columns.items()}
         if self._loss is not None:
             columns |= self._loss.columns(scored.columns, copied, numbers[scored.rows])
         self._tables.append(pa.table([columns[name] for name in self._schema.names], schema=self._schema))
@@ -173,9 +180,10 @@ class OpenPart:
         places = pa.array([row for row, _, _ in scored.bad], pa.int64())
         texts = [pa.array([error[place] for error in scored.bad], pa.string()) for place in (1, 2)]
         rows = pa.array([int(numbers[row]) for row, _, _ in scored.bad], pa.int64())
-        bad = [rows, batch.copied["id"].take(places), *texts]
+        bad = [rows, batch.copied["id"].take(places).cast(self._errors_schema.field("id").type), *texts]
         self._errors.append(pa.table(bad, schema=self._errors_schema))
         self.num_rows += scored.num_rows
+        self._num_errors += scored.num_errors
         self._num_images += scored.num_images
 
     def finish(self) -> ScoredPart:
@@ -187,7 +195,7 @@ class OpenPart:
             num_rows=self.num_rows,
             table=table,
             errors=pa.concat_tables(self._errors),
-            num_errors=self.num_rows - table.num_rows,
+            num_errors=self._num_errors,
             num_images=self._num_images,
             thumbnails=pa.concat_tables(self._thumbnails) if self._thumbnails else None,
         )

@@ -46,7 +46,7 @@ class JobProgress:
     def add(self, scored: ScoredRows) -> None:
         """Take a window, and report it (see score_table)."""
         self._done += scored.num_rows
-        self._num_errors += scored.num_rows - len(scored.rows)
+        self._num_errors += scored.num_errors
         self._num_images += scored.num_images
         now = self._clock()
         self._recent.append((now, self._done, self._num_images))

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from pyarrow import parquet
+
 from artifact.model.manifest import Manifest
 from artifact.model.threshold import resting_on
 from rows.vectors.cut_vectors import SAME
+from serving.client.detections import OBJECT_ID
 from serving.jobs.folder import JobFolder
 
 
@@ -16,8 +19,8 @@ class JobResult:
     """A finished job.
 
     Attributes:
-        num_rows: rows of the table (of the shard) = num_scored + num_errors.
-        num_scored: rows in the parts.
+        num_rows: rows of the table (of the shard) = num_scored + num_errors, but for detections.
+        num_scored: rows in the parts; of detections one for each object.
         num_errors: rows with an image that cannot be read or has no finite vector; errors.parquet has a line for each.
         parts: names of the part files, in table order.
         resumed_at: rows that were there before this call.
@@ -27,6 +30,7 @@ class JobResult:
         p50_ms, p99_ms: how long the scorer's latest batches took; None where none was run.
         num_mended: rows that were bad and are scored now, by `retry_errors`.
         num_duplicate_ids: rows whose id an earlier row has.
+        num_without_detections: images that could be read and in which nothing was found; None of other artifacts.
         arrays: names of the files that `output_format` asked for.
         passed_over: of an image folder, how many files it holds besides, by suffix or what else they are.
         table_notes: what else the reader of the table should know, such as splits that are read as one.
@@ -47,11 +51,21 @@ class JobResult:
     p99_ms: float | None
     num_mended: int
     num_duplicate_ids: int
+    num_without_detections: int | None = None
     arrays: tuple[str, ...]
     passed_over: dict[str, int] = field(default_factory=dict)
     table_notes: tuple[str, ...] = ()
     note: str | None
     warnings: tuple[str, ...]
+
+
+def num_without_detections(folder: JobFolder) -> int:
+    """Images of a job of detections that are neither bad nor in a part: each other has one object of number 0."""
+    num_with = 0
+    for part in folder.parts:
+        numbers = parquet.read_table(folder.path / part.file, columns=[OBJECT_ID], partitioning=None)[OBJECT_ID]
+        num_with += int((numbers.to_numpy() == 0).sum())
+    return folder.num_rows - folder.num_errors - num_with
 
 
 def job_note(*, was_complete: bool, resumed_at: int, num_retried: int, num_mended: int) -> str | None:

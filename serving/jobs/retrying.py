@@ -54,7 +54,7 @@ def retry_parts(
             if len(numbers):
                 some = take_rows(rows, (numbers - rows.first_row).tolist())
                 ahead.append((some, numbers))
-                yield Window(some.images, seen)
+                yield Window(some.given, seen)
 
     part: OpenPart | None = None
     number = -1

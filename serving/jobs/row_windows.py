@@ -87,6 +87,7 @@ def take_rows(batch: RowBatch, places: list[int]) -> RowBatch:
         ids=[batch.ids[place] for place in places],
         images={name: [refs[place] for place in places] for name, refs in batch.images.items()},
         copied=batch.copied.take(pa.array(places, pa.int64())),
+        attributes=[batch.attributes[place] for place in places] if batch.attributes else (),
     )
 
 
@@ -99,11 +100,12 @@ def slice_rows(batch: RowBatch, start: int, end: int) -> RowBatch:
         ids=batch.ids[start:end],
         images={name: refs[start:end] for name, refs in batch.images.items()},
         copied=batch.copied.slice(start, end - start),
+        attributes=batch.attributes[start:end],
     )
 
 
 def _bytes_per_row(batch: RowBatch) -> list[int]:
-    return [sum(image.num_bytes for image in images) for images in zip(*batch.images.values(), strict=True)]
+    return [sum(each.num_bytes for each in given) for given in zip(*batch.given.values(), strict=True)]
 
 
 def _join(batches: list[RowBatch]) -> RowBatch:
@@ -114,4 +116,5 @@ def _join(batches: list[RowBatch]) -> RowBatch:
         ids=[name for batch in batches for name in batch.ids],
         images={name: [ref for batch in batches for ref in batch.images[name]] for name in batches[0].images},
         copied=pa.concat_tables([batch.copied for batch in batches]),
+        attributes=[row for batch in batches for row in batch.attributes],
     )

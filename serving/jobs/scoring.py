@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from artifact.errors import UsageError
 from artifact.events import Report
+from artifact.kinds import BRANCH_INPUT
 from rows.tables import ImageTable
 from serving.client.scorer import Scorer
 from serving.jobs.arrays import require_format, write_arrays
@@ -20,7 +22,7 @@ from serving.jobs.loss_column import loss_column
 from serving.jobs.part_files import Part
 from serving.jobs.part_scoring import score_parts
 from serving.jobs.progress import JobProgress, latency_facts
-from serving.jobs.result import JobResult, job_note, job_warnings, threshold_warnings
+from serving.jobs.result import JobResult, job_note, job_warnings, num_without_detections, threshold_warnings
 from serving.jobs.retrying import require_same_rows, retry_parts
 from serving.jobs.row_windows import PartWindows
 from serving.jobs.shards import WHOLE, Shard
@@ -83,6 +85,8 @@ def score_table(
     """
     require_format(output_format)
     table.allow_images(scorer.limits.max_bytes)
+    if scorer.manifest.detections is not None:
+        _require_plain_images(table, loss=loss, thumbnails_px=thumbnails_px, retry_errors=retry_errors)
     column = loss_column(scorer.manifest, table, target) if loss else None
     identity, schema = JobIdentity.of(
         table, scorer, rows_per_part=rows_per_part, shard=shard, loss=column, thumbnails_px=thumbnails_px
@@ -118,6 +122,7 @@ def score_table(
             **latency_facts(scorer),
             num_mended=num_mended,
             num_duplicate_ids=int(folder.extra["num_duplicate_ids"]),
+            num_without_detections=None if scorer.manifest.detections is None else num_without_detections(folder),
             arrays=arrays,
             passed_over=table.passed_over,
             table_notes=tuple(table.notes),
@@ -129,6 +134,17 @@ def score_table(
             ),
             warnings=(*job_warnings(folder), *threshold_warnings(scorer.manifest, schema.names)),
         )
+
+
+def _require_plain_images(table: ImageTable, *, loss: bool, thumbnails_px: int | None, retry_errors: bool) -> None:
+    """Raise UsageError for what makes no sense, or cannot be done, where an image has any number of rows."""
+    if list(table.streams) != [BRANCH_INPUT] or loss:
+        raise UsageError("detections", expected="a table with one image a row", got=", ".join(table.streams))
+    for option, is_given in (("thumbnails", thumbnails_px is not None), ("retry_errors", retry_errors)):
+        if is_given:
+            raise UsageError(
+                option, expected="a model that gives one vector an image", got="one of detections", mend="leave it out"
+            )
 
 
 def _tell(table: ImageTable, folder: JobFolder, report: Report | None, told: Sequence[str] = ()) -> list[str]:

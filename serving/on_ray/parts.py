@@ -126,7 +126,7 @@ class PartScorer:
         if job.probe is not None:
             try:
                 options = ScorerOptions(**job.options)
-                job.probe.read(options.limits.max_bytes, timeout_s=options.read_timeout_s)
+                job.probe.whole.read(options.limits.max_bytes, timeout_s=options.read_timeout_s)
             except ImageError as error:
                 raise DataError(
                     "image of the table", expected="one that every node can read", got=str(error), mend=_SHARE
@@ -195,8 +195,8 @@ def first_readable(table: ImageTable, max_bytes: int, *, timeout_s: float) -> Im
     for batch in table.batches(_ROWS_PROBED):
         for ref in (ref for refs in batch.images.values() for ref in refs if ref.path is not None):
             with contextlib.suppress(ImageError):
-                ref.read(max_bytes, timeout_s=timeout_s)
-                return ref
+                ref.whole.read(max_bytes, timeout_s=timeout_s)
+                return ref.whole
         break
     return None
 

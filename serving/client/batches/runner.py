@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, TypeVar
@@ -36,6 +36,7 @@ from serving.client.batches.packing import pack, place_of, unpack
 from serving.client.batches.sending import ENCODED, PIXELS, Sending
 from serving.client.batches.size import BatchSize
 from serving.client.connection import Connection
+from serving.client.crops import cropped
 from serving.client.pictures import read_encoded, read_pixels
 from serving.client.reading import Fetched, Reader
 from serving.client.thumbnailing import Thumbnailing
@@ -80,7 +81,7 @@ class BatchRunner:
         self._reader = Reader(limits.max_bytes, timeout_s=read_timeout_s)
         self._inputs = connection.manifest.image_inputs
 
-    def run(self, pictures: list[ImageRef], thumbnailing: Thumbnailing | None = None) -> list[Vectors | ImageError]:
+    def run(self, pictures: list[Any], thumbnailing: Thumbnailing | None = None) -> list[Vectors | ImageError]:
         """The vector of each picture, or why there is none: it cannot be read, or its vector is not finite.
 
         Args:
@@ -90,11 +91,19 @@ class BatchRunner:
         with self._turn, unforked():
             return self._send(fetched, thumbnailing)
 
+    def num_inputs(self, pictures: Sequence[Any]) -> int:
+        """Images that a run of these pictures takes."""
+        return len(pictures)
+
+    def end_of_batch(self, pictures: Sequence[Any], start: int, num_inputs: int) -> int:
+        """The place behind the pictures, from `start` on, that take so many images."""
+        return min(start + num_inputs, len(pictures))
+
     def close(self) -> None:
         """Read nothing more."""
         self._reader.close()
 
-    def _send(self, pictures: list[Fetched], thumbnailing: Thumbnailing | None) -> list[Vectors | ImageError]:
+    def _send(self, pictures: list[Any], thumbnailing: Thumbnailing | None) -> list[Vectors | ImageError]:
         sent = self._sending.next(len(pictures))
         started = time.monotonic()
         try:
@@ -108,15 +117,20 @@ class BatchRunner:
         self._sending.note(sent, len(pictures), time.monotonic() - started)
         return results
 
-    def _run(self, pictures: list[Fetched], sent: str, thumbnailing: Thumbnailing | None) -> list[Vectors | ImageError]:
-        read = self._pixels if sent == PIXELS else self._encoded
+    def _run(self, pictures: list[Any], sent: str, thumbnailing: Thumbnailing | None) -> list[Vectors | ImageError]:
+        read: Callable[..., Any] = self._pixels if sent == PIXELS else self._encoded
         results: list[Any] = [
-            _caught(partial(read, thumbnailing, place), source) for place, source in enumerate(pictures)
+            _caught(partial(read, thumbnailing, place), source)
+            for place, source in enumerate(self._sources(pictures, thumbnailing))
         ]
         good = [place for place, result in enumerate(results) if not isinstance(result, ImageError)]
-        for portion in [good] if sent == PIXELS else _portions(good, [len(results[place]) for place in good]):
+        for portion in [good] if sent == PIXELS else _portions(good, [self._num_bytes(results[each]) for each in good]):
             self._fill(results, portion, sent)
         return results
+
+    def _sources(self, pictures: list[Any], thumbnailing: Thumbnailing | None) -> Iterable[Any]:
+        """What is read for each: a region is cut out of its picture here."""
+        return cropped(pictures, self._limits, with_digest=thumbnailing is not None)
 
     def _pixels(self, thumbnailing: Thumbnailing | None, place: int, picture: ImageRef) -> Pixels:
         preprocessing = self._connection.manifest.pixels
@@ -133,13 +147,15 @@ class BatchRunner:
     def _fill(self, results: list[Any], places: list[int], sent: str) -> None:
         """Put a vector, or why there is none, in the place of each image that was read."""
         while places:
-            feeds = pack([results[place] for place in places], self._inputs)
+            items = [results[place] for place in places]
+            feeds = pack([self._image_of(item) for item in items], self._inputs)
             try:
                 if sent == ENCODED:
                     _require_sendable(feeds)
-                    outputs = self._connection.run_encoded(feeds)
+                    outputs = self._connection.run_encoded(feeds | self._others(items))
                 else:
-                    outputs = self._connection.run_pixels({name: np.stack(rows) for name, rows in feeds.items()})
+                    stacked = {name: np.stack(rows) for name, rows in feeds.items()}
+                    outputs = self._connection.run_pixels(stacked | self._others(items))
             except BadImagesError as error:  # from those who decode: the others are sent again
                 bad = {place_of(row, name, self._inputs, len(places)): reason for row, name, reason in error.bad}
                 for number, reason in bad.items():
@@ -157,15 +173,34 @@ class BatchRunner:
                 self._fill(results, places[:half], sent)
                 self._fill(results, places[half:], sent)
                 return
-            vectors = unpack(outputs, self._inputs, len(places))  # whoever ran the network, its vectors come by here
-            are_finite = np.isfinite(vectors).all(axis=1)
-            if self._dims is not None:
-                vectors = prefixes.cut(vectors, self._dims, normalized=self._connection.manifest.normalized)
-            for place, vector in zip(places, vectors, strict=True):
-                results[place] = vector
-            for number in np.flatnonzero(~are_finite).tolist():
-                results[places[number]] = VectorError(NOT_FINITE)
+            for place, answer in zip(places, self._answers(outputs, items), strict=True):
+                results[place] = answer
             return
+
+    def _answers(self, outputs: Mapping[str, Vectors], items: Sequence[Any]) -> Sequence[Any]:
+        """What becomes of each item that was run: whoever ran the network, its vectors come by here."""
+        return self._kept(unpack(outputs, self._inputs, len(items)))
+
+    def _kept(self, vectors: Vectors) -> list[Vectors | ImageError]:
+        """Vectors [K, n] one by one, cut where that is asked for; an error in the place of those not finite."""
+        are_finite = np.isfinite(vectors).all(axis=1)
+        if self._dims is not None:
+            vectors = prefixes.cut(vectors, self._dims, normalized=self._connection.manifest.normalized)
+        kept: list[Vectors | ImageError] = list(vectors)
+        for number in np.flatnonzero(~are_finite).tolist():
+            kept[number] = VectorError(NOT_FINITE)
+        return kept
+
+    def _image_of(self, item: Any) -> Any:
+        """The pixels or the file of what was read."""
+        return item
+
+    def _others(self, items: Sequence[Any]) -> dict[str, Any]:
+        """What goes with the images of a request."""
+        return {}
+
+    def _num_bytes(self, item: Any) -> int:
+        return len(self._image_of(item))
 
 
 def _num_bytes(feeds: Mapping[str, list[Any]]) -> int:

@@ -14,13 +14,12 @@ What is below tries once and says what it met; what is above tries nothing again
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from artifact.errors import BusyError, UnansweredError, UnavailableError
-from artifact.images.decoding import Pixels
-from serving.client.connection import Outputs
+from serving.client.connection import Feeds, Outputs
 from serving.client.connections.channels import parse_urls
 from serving.client.connections.fleet_server import FleetServer
 from serving.client.connections.grpc_connection import GrpcConnection
@@ -86,11 +85,11 @@ class Fleet:
         """See Connection; True if all that are there do."""
         return all(connection.takes_encoded() for connection in self._servers.connections)
 
-    def run_pixels(self, feeds: Mapping[str, Pixels]) -> Outputs:
+    def run_pixels(self, feeds: Feeds) -> Outputs:
         """See Connection."""
         return self._run(lambda connection: connection.run_pixels(feeds))
 
-    def run_encoded(self, feeds: Mapping[str, Sequence[bytes]]) -> Outputs:
+    def run_encoded(self, feeds: Mapping[str, Any]) -> Outputs:
         """See Connection."""
         return self._run(lambda connection: connection.run_encoded(feeds))
 

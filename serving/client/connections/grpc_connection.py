@@ -9,18 +9,18 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from tritonclient.grpc import service_pb2
 
+from artifact.arrays import AnyArray
 from artifact.errors import LookalikeError, ModelNotFoundError, ServerError, UsageError
-from artifact.images.decoding import Pixels
 from artifact.model.manifest import Manifest, manifest_from_fields
-from artifact.modes import vector_names
+from artifact.modes import FULL, vector_names
 from artifact.repository.triton_config import DECODE_SUFFIX, DIGEST_PARAMETER, ENCODED_SUFFIX, MANIFEST_PARAMETER
-from serving.client.connection import Outputs
+from serving.client.connection import Feeds, Outputs, num_images
 from serving.client.connections.absence import absent
 from serving.client.connections.calls import Calls
 from serving.client.connections.channels import parse_urls
@@ -77,7 +77,8 @@ class GrpcConnection:
         self.max_rows: int | None = max(1, config.max_batch_size)
         instances = sum(group.count for group in config.instance_group)
         self.in_flight = min(max(_MIN_IN_FLIGHT, instances + 1), _MAX_IN_FLIGHT)  # a server never splits a request
-        self._outputs = vector_names(self.manifest.image_inputs)
+        is_full = self.manifest.mode == FULL  # distances are computed here
+        self._outputs = vector_names(self.manifest.image_inputs) if is_full else list(self.manifest.output_names)
 
     def takes_encoded(self) -> bool:
         """See Connection."""
@@ -89,17 +90,16 @@ class GrpcConnection:
         except LookalikeError:
             return False
 
-    def run_pixels(self, feeds: Mapping[str, Pixels]) -> Outputs:
+    def run_pixels(self, feeds: Feeds) -> Outputs:
         """See Connection."""
         request = self._request(self.model, self._asked)
-        for name, pixels in feeds.items():
-            request.inputs.add(name=name, datatype=UINT8, shape=pixels.shape)
-            request.raw_input_contents.append(pixels.tobytes())
+        for name, array in feeds.items():
+            _add_array(request, name, array)
         response = self._infer(request, feeds)
         self._require_same(int(response.model_version or 0))
         return self._read_outputs(response)
 
-    def run_encoded(self, feeds: Mapping[str, Sequence[bytes]]) -> Outputs:
+    def run_encoded(self, feeds: Mapping[str, Any]) -> Outputs:
         """See Connection. Which version answers is up to NAME_encoded: `confirm` between calls tells."""
         if self.version != self._newest:
             raise UsageError(
@@ -111,6 +111,9 @@ class GrpcConnection:
         self._sent_encoded = True
         request = self._request(self.model + ENCODED_SUFFIX, "")
         for name, images in feeds.items():
+            if isinstance(images, np.ndarray):
+                _add_array(request, name, images)
+                continue
             request.inputs.add(name=name, datatype=BYTES, shape=[len(images), 1])
             request.raw_input_contents.append(join_strings(images))
         return self._read_outputs(self._infer(request, feeds))
@@ -176,10 +179,10 @@ class GrpcConnection:
             request.outputs.add(name=name)
         return request
 
-    def _infer(self, request: Any, feeds: Mapping[str, Sequence[Any] | Pixels]) -> Any:
+    def _infer(self, request: Any, feeds: Mapping[str, Any]) -> Any:
         started = time.monotonic()
         response = self._ask("ModelInfer", request)
-        self.timings.note(sum(map(len, feeds.values())), time.monotonic() - started)
+        self.timings.note(num_images(feeds, self.manifest), time.monotonic() - started)
         digest = response.parameters[DIGEST_IN_ANSWER].string_param
         if digest:  # the embedded server says it in every answer, Triton does not
             self._require_same(self.version, digest)
@@ -225,3 +228,9 @@ class GrpcConnection:
                     f"the server has no model {name!r}", where=self.url, mend="send pixels instead"
                 )
         raise failure
+
+
+def _add_array(request: Any, name: str, array: AnyArray) -> None:
+    """Pixels, or numbers beside them."""
+    request.inputs.add(name=name, datatype=UINT8 if array.dtype == np.uint8 else FP32, shape=array.shape)
+    request.raw_input_contents.append(np.ascontiguousarray(array).tobytes())

@@ -7,22 +7,22 @@ busy with decoding and with the network, where one run on all cores would wait f
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from artifact.images.cores import available_cores
-from artifact.images.decoding import Pixels
 from artifact.images.image_batch import load_batch
 from artifact.repository.reading import open_repository
 from serving.check import check_engine
-from serving.client.connection import Outputs
+from serving.client.connection import Feeds, Outputs, num_images
 from serving.client.options import ScorerOptions
 from serving.client.timings import Timings
 from serving.engine import Engine
 
 
 class LocalConnection:
-    """A Connection to a version of a model in a repository folder; its golden images are checked while loading.
+    """A Connection to a version of a model in a repository folder; its golden examples are checked while loading.
 
     Args:
         model: name of the model.
@@ -58,16 +58,19 @@ class LocalConnection:
         """See Connection."""
         return True
 
-    def run_pixels(self, feeds: Mapping[str, Pixels]) -> Outputs:
+    def run_pixels(self, feeds: Feeds) -> Outputs:
         """See Connection."""
         started = time.monotonic()
         outputs = self._engine.run(feeds)
-        self.timings.note(sum(map(len, feeds.values())), time.monotonic() - started)
+        self.timings.note(num_images(feeds, self.manifest), time.monotonic() - started)
         return outputs
 
-    def run_encoded(self, feeds: Mapping[str, Sequence[bytes]]) -> Outputs:
+    def run_encoded(self, feeds: Mapping[str, Any]) -> Outputs:
         """See Connection."""
-        return self.run_pixels(load_batch(feeds, self.manifest.pixels, self._limits))
+        streams = self.manifest.image_inputs
+        encoded = {name: rows for name, rows in feeds.items() if name in streams}
+        others = {name: array for name, array in feeds.items() if name not in streams}
+        return self.run_pixels(load_batch(encoded, self.manifest.pixels, self._limits) | others)
 
     def confirm(self) -> None:
         """Nothing to ask: the verified graph is in memory, whatever is published meanwhile."""

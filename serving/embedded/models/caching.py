@@ -5,7 +5,8 @@ Decisions a reader would question:
   says that its outputs are a function of the row.
 - NAME and NAME_encoded keep rows apart, by what was sent: a file is looked up before it is decoded.
 - A config may say no (`response_cache {}`), and need not say yes: who gives the server a cache wants it used.
-- A model that takes more than pixels has none: its vectors are not a function of the picture alone.
+- A model that takes other than pixels has none: beside pixels its vectors are not a function of the picture alone, and
+  a row of attributes costs no more to run than to look up.
 - A model that must keep the order of its answers (`preserve_ordering`) has none: a hit would overtake what waits.
 """
 

@@ -134,7 +134,7 @@ def load_model(
         except Exception as error:  # a hostile file that proves itself may still raise anything: it stops itself only
             loaded.failures[published.name, version] = printable(f"{type(error).__name__}: {error}")
     loaded.servables[published.name] = dict(loaded.networks)
-    if loaded.networks:
+    if any(network.manifest.has_companions for network in loaded.networks.values()):
         _load_companions(loaded, published, options, decoder, cache)
     for name in loaded.servables:
         if line := unused_wish(cache, name, loaded.configs[name]):

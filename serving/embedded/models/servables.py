@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
-from artifact.errors import ArtifactError
+from artifact.errors import ArtifactError, InvalidRequestError
 from artifact.images.cores import available_cores
 from artifact.images.image_batch import BadImagesError
 from artifact.images.image_error import ImageError
 from artifact.images.limits import Limits
 from artifact.model.manifest import Manifest
+from artifact.modes import BOXES
 from artifact.repository.reading import PublishedModel
 from artifact.repository.triton_config import ModelConfig, network_config, pixels_name
 from artifact.repository.tuning import TUNING_PARAMETER, Tuning
@@ -40,6 +41,9 @@ from serving.embedded.models.warmup import warm_up_network
 from serving.embedded.options import ServerOptions
 from serving.embedded.requests.caller import Caller
 from serving.embedded.requests.signature import Signature
+
+MAX_BOXES = 256
+"""Of an image in one request: 64 images with so many take a gigabyte and a half of a network's last map."""
 
 
 class Servable(Protocol):
@@ -131,7 +135,19 @@ class Network(Leased):
 
     def run(self, inputs: Any, num_rows: int, *, caller: Caller) -> Arrays:
         """`infer` past the cache."""
+        self.require_runnable(inputs)
         return self._batcher.infer(inputs, num_rows, caller=caller)
+
+    def require_runnable(self, inputs: Any) -> None:
+        """Raise InvalidRequestError for more boxes an image than a run has memory for; Triton has no such bound."""
+        boxes = inputs.get(BOXES)
+        if boxes is not None and boxes.shape[1] > MAX_BOXES:
+            raise InvalidRequestError(
+                f"input {BOXES!r} of model {self.name!r}",
+                expected=f"at most {MAX_BOXES} boxes an image",
+                got=str(boxes.shape[1]),
+                mend="send the image again with the others",
+            )
 
     @property
     def is_closed(self) -> bool:
@@ -249,9 +265,13 @@ class Encoded:
             raise ImageError(f"{self.signature.step}{error}") from None
 
     def _run(self, inputs: Any, num_rows: int, *, caller: Caller) -> Arrays:
-        with self._decode.decoded(inputs, num_rows, caller=caller) as pixels:
-            feeds = {stream: pixels[stream] for stream in self._network.manifest.image_inputs}
-            return self._network.run(feeds, num_rows, caller=caller)
+        streams = self._network.manifest.image_inputs
+        others = {name: array for name, array in inputs.items() if name not in streams}
+        self._network.require_runnable(others)
+        images = {stream: inputs[stream] for stream in streams}
+        with self._decode.decoded(images, num_rows, caller=caller) as pixels:
+            feeds = {stream: pixels[stream] for stream in streams}
+            return self._network.run(feeds | others, num_rows, caller=caller)
 
 
 @contextmanager

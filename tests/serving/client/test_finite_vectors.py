@@ -131,4 +131,4 @@ def test_the_difference_to_an_artifact_with_nan_has_no_movement(
     monkeypatch.setattr(Engine, "run", lambda self, feeds: {"embedding": np.full((len(feeds["image"]), 4), np.nan)})
     spoiled = compare_artifacts(path, path)
     assert spoiled.movement is None
-    assert spoiled.reason == "the second artifact gives vectors that are not finite for golden images"
+    assert spoiled.reason == "the second artifact gives vectors that are not finite for golden examples"

@@ -14,6 +14,7 @@ import pytest
 
 from artifact.repository.reading import open_repository
 from rows.images import ImageRef
+from serving.client.batches.runner import BatchRunner
 from serving.client.batches.size import BatchSize
 from serving.client.flow import Flow
 from serving.client.windows import Seen, Window
@@ -22,14 +23,14 @@ from tests.shared.scored_images import publish_models
 DIM = 4
 
 
-class Runner:
+class Runner(BatchRunner):
     """Gives each image, a file named by a number, a vector of that number; `act` may come before."""
 
-    def __init__(self, act: Any = None) -> None:
+    def __init__(self, act: Any = None) -> None:  # of BatchRunner's no more than how a window is cut
         self.act = act
         self.batches: list[list[int]] = []
 
-    def run(self, pictures: Sequence[Any]) -> list[np.ndarray]:
+    def run(self, pictures: Sequence[Any], thumbnailing: Any = None) -> list[Any]:
         numbers = [int(str(picture.path)) for picture in pictures]
         self.batches.append(numbers)
         if self.act is not None:
@@ -48,7 +49,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def flow(runner: Runner, manifest: Any, *, threads: int = 2, ahead: int = 4, size: int = 2) -> Iterator[Flow]:
     with ThreadPoolExecutor(threads) as pool:
         options: dict[str, Any] = {"batch_size": BatchSize(size), "manifest": manifest, "shares": 1, "ahead": ahead}
-        flow = Flow(runner, pool.submit, **options)  # type: ignore[arg-type]
+        flow = Flow(runner, pool.submit, **options)
         try:
             yield flow
         finally:

@@ -16,7 +16,8 @@ from tests.shared.scored_images import publish_models, write_images
 
 def scored(num_rows: int, num_images: int, num_bad: int = 0) -> ScoredRows:
     rows = np.arange(num_rows - num_bad)
-    return ScoredRows(num_rows=num_rows, num_images=num_images, rows=rows, columns={}, bad=[])
+    bad = [(row, "image", "cannot be read") for row in range(num_rows - num_bad, num_rows)]
+    return ScoredRows(num_rows=num_rows, num_images=num_images, rows=rows, columns={}, bad=bad)
 
 
 @pytest.fixture

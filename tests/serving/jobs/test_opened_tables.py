@@ -65,9 +65,9 @@ def test_a_table_with_a_loss_is_opened_once(
     """Also where its columns decide what the target is."""
     opened: list[object] = []
 
-    def counted(table: Any) -> Any:
+    def counted(table: Any, *more: Any) -> Any:
         opened.append(table)
-        return opening.open_source(table)
+        return opening.open_source(table, *more)
 
     monkeypatch.setattr(tables, "open_source", counted)
     monkeypatch.setattr("rows.tables.open_source", counted)

@@ -1,0 +1,168 @@
+"""Tables scored by an artifact of detections: a row for each object, in this process and through a server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from artifact.errors import DataError, InvalidRequestError, UsageError
+from artifact.images.image_error import ImageError
+from rows.tables import open_table
+from rows.vectors.table import VectorTable
+from serving.client.scorer import Scorer
+from serving.embedded.server import Server
+from serving.jobs.scoring import score_table
+from tests.shared.spot_detector import found_by_loops, several, spots
+from tests.shared.spot_models import BAD, MODEL, NUM_PICTURES, publish_spots, write_pictures
+from tests.shared.triton_server import TritonServer, unavailable
+
+MOST = 8
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`models` and `pictures`."""
+    folder = tmp_path_factory.mktemp("detections")
+    publish_spots(folder)
+    write_pictures(folder / "pictures")
+    return folder
+
+
+def score(folder: Path, output: Path, **options: Any) -> Any:
+    place = options.pop("place", {"repository": folder / "models"})
+    sent = options.pop("send", "auto")
+    with Scorer(MODEL, **place, send=sent) as scorer:
+        return score_table(open_table(folder / "pictures"), scorer, output, **options)
+
+
+def expected_rows() -> list[tuple[str, str, int, np.ndarray, float, np.ndarray]]:
+    """(id, image, number, box, score, vector) of every object, by plain loops."""
+    return [
+        (f"{number}.png#{place}", f"{number}.png", place, box, sure, colour)
+        for number, pixels in enumerate(several(NUM_PICTURES))
+        for place, (box, sure, colour) in enumerate(found_by_loops(pixels)[:MOST])
+    ]
+
+
+def require_rows(table: pa.Table) -> None:
+    expected = expected_rows()
+    assert table["id"].to_pylist() == [each[0] for each in expected]
+    assert table["image"].to_pylist() == [each[1] for each in expected]
+    assert table["object_id"].to_pylist() == [each[2] for each in expected]
+    np.testing.assert_allclose(np.array(table["box"].to_pylist()), [each[3] for each in expected], atol=1e-6)
+    np.testing.assert_allclose(table["score"].to_numpy(), [each[4] for each in expected], atol=1e-6)
+    np.testing.assert_allclose(np.array(table["embedding"].to_pylist()), [each[5] for each in expected], atol=1e-5)
+
+
+@pytest.mark.parametrize("place", ["here", "pixels to a server", "files to a server"])
+def test_every_object_is_a_row_wherever_it_runs(place: str, folder: Path, tmp_path: Path) -> None:
+    """In order; the image without objects and the one that cannot be read are counted, each as what it is."""
+    if place == "here":
+        result = score(folder, tmp_path / "vectors")
+    else:
+        with Server(folder / "models", grpc_port=0) as server:
+            sent = place.split()[0].replace("files", "encoded")
+            result = score(folder, tmp_path / "vectors", place={"url": server.url}, send=sent)
+    table = parquet.read_table(tmp_path / "vectors" / "part-00000.parquet")
+    require_rows(table)
+    assert (result.num_rows, result.num_errors, result.num_without_detections) == (NUM_PICTURES + 1, 1, 1)
+    assert result.num_scored == table.num_rows == len(expected_rows())
+    errors = parquet.read_table(tmp_path / "vectors" / "errors.parquet").to_pylist()
+    assert [each["id"] for each in errors] == [BAD]
+    assert json.loads((tmp_path / "vectors" / "manifest.json").read_text())["num_rows"] == NUM_PICTURES + 1
+
+
+def test_parts_of_few_rows_give_the_same_and_a_finished_job_counts_again(folder: Path, tmp_path: Path) -> None:
+    """Two images a part; asked again, nothing is run."""
+    first = score(folder, tmp_path / "vectors", rows_per_part=2)
+    assert len(first.parts) == 5
+    tables = [parquet.read_table(tmp_path / "vectors" / part).replace_schema_metadata() for part in first.parts]
+    require_rows(pa.concat_tables(tables))
+    again = score(folder, tmp_path / "vectors", rows_per_part=2)
+    assert (again.num_images, again.num_without_detections) == (0, 1)
+
+
+def test_equal_pictures_give_their_own_rows(folder: Path, tmp_path: Path) -> None:
+    """One run for two rows of one file, and rows for each."""
+    with Scorer(MODEL, repository=folder / "models") as scorer:
+        picture = str(folder / "pictures" / "2.png")
+        table = tmp_path / "twice.csv"
+        table.write_text(f"id,image,shop\n7,{picture},a\n8,{picture},b\n")
+        score_table(open_table(table, copy=["shop"]), scorer, tmp_path / "vectors")
+    rows = parquet.read_table(tmp_path / "vectors" / "part-00000.parquet").to_pylist()
+    count = len(found_by_loops(several(NUM_PICTURES)[2]))
+    assert [(row["id"], row["shop"]) for row in rows] == [
+        (f"{number}#{place}", shop) for number, shop in ((7, "a"), (8, "b")) for place in range(count)
+    ]
+
+
+def test_vectors_of_objects_are_a_table_like_any_other(folder: Path, tmp_path: Path) -> None:
+    """Opened by its only column of that name, with the lineage of the artifact."""
+    score(folder, tmp_path / "vectors")
+    table = VectorTable.open(tmp_path / "vectors")
+    assert table.num_rows == len(expected_rows())
+    assert table.lineage is not None
+    assert table.lineage.mode == "detections"
+
+
+def test_nothing_found_anywhere_is_an_empty_table(folder: Path, tmp_path: Path) -> None:
+    """Pictures without spots: no row, no error."""
+    from PIL import Image
+
+    (tmp_path / "grey").mkdir()
+    for number in range(3):
+        Image.fromarray(spots(seed=number)).save(tmp_path / "grey" / f"{number}.png")
+    with Scorer(MODEL, repository=folder / "models") as scorer:
+        result = score_table(open_table(tmp_path / "grey"), scorer, tmp_path / "vectors")
+    assert (result.num_scored, result.num_errors, result.num_without_detections) == (0, 0, 3)
+
+
+def test_detect_gives_objects_and_embed_is_refused(folder: Path) -> None:
+    """Lazily, in order; a bad image raises with its row, or stands in its place."""
+    pixels = several(4)
+    with Scorer(MODEL, repository=folder / "models") as scorer:
+        for found, picture in zip(scorer.detect(list(pixels)), pixels, strict=True):
+            want = found_by_loops(picture)
+            assert found.boxes.shape == (len(want), 4)
+            np.testing.assert_allclose(found.scores, [score for _, score, _ in want], atol=1e-6)
+        with pytest.raises(InvalidRequestError, match="row 1"):
+            list(scorer.detect([pixels[0], b"no image"]))
+        kinds = [type(each).__name__ for each in scorer.detect([b"no image", pixels[1]], bad="yield")]
+        assert kinds == [ImageError.__name__, "Detections"]
+        for refused in (scorer.embed, scorer.embed_iter):
+            with pytest.raises(UsageError, match="expected one vector an image, got an artifact of mode 'detections'"):
+                refused([pixels[0]])
+        with pytest.raises(UsageError, match="one vector an image"):
+            scorer.score({"left": [pixels[0]], "right": [pixels[1]]})
+
+
+def test_what_has_no_meaning_for_objects_is_refused(folder: Path, tmp_path: Path) -> None:
+    """Thumbnails, a retry, several streams, a copied column of a taken name."""
+    for options, words in (({"thumbnails_px": 32}, "thumbnails"), ({"retry_errors": True}, "retry_errors")):
+        with pytest.raises(UsageError, match=words):
+            score(folder, tmp_path / "vectors", **options)
+    picture = folder / "pictures" / "1.png"
+    table = tmp_path / "table.csv"
+    table.write_text(f"left,right,score\n{picture},{picture},1\n")
+    pairs = open_table(table, streams=("left", "right"), columns={"left": "left", "right": "right"})
+    single = open_table(table, columns={"image": "left"}, copy=["score"])
+    with Scorer(MODEL, repository=folder / "models") as scorer:
+        with pytest.raises(UsageError, match="one image a row"):
+            score_table(pairs, scorer, tmp_path / "vectors")
+        with pytest.raises(DataError, match='copied column "score"'):
+            score_table(single, scorer, tmp_path / "vectors")
+
+
+@pytest.mark.skipif(unavailable() is not None, reason=str(unavailable()))
+def test_real_triton_gives_the_same_objects(folder: Path, tmp_path: Path) -> None:
+    """NAME by pixels, and NAME_encoded by files."""
+    with TritonServer(folder / "models") as triton:
+        for sent in ("pixels", "encoded"):
+            score(folder, tmp_path / sent, place={"url": triton.grpc_url}, send=sent)
+            require_rows(parquet.read_table(tmp_path / sent / "part-00000.parquet"))
