@@ -85,6 +85,8 @@ def training_counts(metrics: Mapping[str, Any]) -> dict[str, Support]:
     for names, count, what, whole in (
         (("recall@1", "mAP@R"), "num_queries", "queries", 1),
         (("held_out_pct_correct",), "num_held_out_tuples", "tuples", 100),
+        (("attribute_mAP", "attribute_P@10"), "num_attribute_queries", "queries", 1),
+        (("pct_correct_easy", "pct_correct_hard"), "num_attribute_images", "images", 100),
     ):
         for name in names:
             if metrics.get(name) is not None and count in metrics:

@@ -33,6 +33,7 @@ _ONE = {
     "queries": "query",
     "classes": "class",
     "rows": "row",
+    "images": "image",
     "tuples": "tuple",
     "same pairs": "same pair",
     "different pairs": "different pair",

@@ -8,7 +8,8 @@ on where the origin lies. Every picture counts once, whether it came alone or in
 
 Decisions a reader would question:
 - An image that cannot be read ends the search: without it the query would be another one.
-- `id:NAME` is a row of the index, and needs no model. A file of such a name is found as ./id:NAME.
+- `id:NAME` is a row of the index, and needs no model. A file of such a name is found as ./id:NAME. So it is with
+  `attributes:color=red`, for a model that takes attributes.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 
 from analysis.search.index import Index
 from analysis.search.queries import Queries, QueryBlock, QueryPart
+from analysis.search.query_attributes import PREFIX, AttributeWords
 from analysis.search.query_images import Embedder
 from artifact.arrays import Numbers, Vectors
 from artifact.distances import DISTANCES
@@ -43,11 +45,18 @@ Opener = Callable[[], AbstractContextManager[Embedder]]
 
 
 class Reader(Protocol):
-    """Reads the queries in a file or folder, such as `read_queries` with all else that it wants to know."""
+    """Reads the queries at a place, or attributes, such as `read_queries` with all else that it wants to know."""
 
-    def __call__(self, query: Path, *, open_model: Opener | None) -> Queries:
+    def __call__(self, query: Path | AttributeWords, *, open_model: Opener | None) -> Queries:
         """The queries there."""
         ...
+
+
+def place_or_attributes(word: str) -> Path | AttributeWords:
+    """What a query names that is no row of the index."""
+    if word.startswith(PREFIX):
+        return AttributeWords(word.removeprefix(PREFIX))
+    return Path(word)
 
 
 def is_combined(towards: Sequence[str], away: Sequence[str]) -> bool:
@@ -61,7 +70,7 @@ def read_combined(
     """One query of all rows of all files, folders and tables, and of rows of the index.
 
     Args:
-        towards, away: paths, or `id:NAME`; at least one of `towards`.
+        towards, away: paths, `id:NAME`, or `attributes:NAME=VALUE,...`; at least one of `towards`.
         index: its distance says how means are taken.
         open_model: opened once, where the first image needs it.
 
@@ -88,7 +97,8 @@ def read_combined(
             means.append(mean)
             parts += told[:_MOST_PARTS]
     vector = combine(means[0].value(), means[1].value() if away else None, distance=index.distance)
-    name = " - ".join([listed(towards, separator=" + "), *([listed(away, separator=" - ")] if away else [])])
+    said = [[word.removeprefix(PREFIX) for word in words] for words in (towards, away)]
+    name = " - ".join([listed(said[0], separator=" + "), *([listed(said[1], separator=" - ")] if away else [])])
     block = QueryBlock(ids=[name], vectors=vector[None])
     return Queries(num_queries=1, blocks=iter([block]), notes=list(dict.fromkeys(notes)), parts=parts)
 
@@ -140,11 +150,11 @@ class _Reading:
             name = word.removeprefix(ID_PREFIX)
             mean.add(self._index.vectors_at(self._index.places_of(name)))
             return [QueryPart(name=name, is_away=is_away)]
-        queries = self._read(Path(word), open_model=self._open_model)
+        queries = self._read(place_or_attributes(word), open_model=self._open_model)
         if queries.bad:
             (name, reason), *others = queries.bad
             of_all = f"; and {len(others)} more" if others else ""
-            raise DataError(f"query {name!r}", expected="an image that has a vector", got=reason + of_all)
+            raise DataError(f"query {name!r}", expected="one that has a vector", got=reason + of_all)
         self._notes += queries.notes
         parts: list[QueryPart] = []
         for block in queries.blocks:
@@ -152,7 +162,9 @@ class _Reading:
             if len(parts) < _MOST_PARTS:
                 images = [*block.images, *[None] * (len(block.ids) - len(block.images))]
                 parts += [
-                    QueryPart(name=name, is_away=is_away, image=image, named=queries.named)
+                    QueryPart(
+                        name=name, is_away=is_away, image=image, named=queries.named, is_pictured=queries.are_pictured
+                    )
                     for name, image in zip(block.ids, images, strict=True)
                 ]
         return parts

@@ -1,9 +1,9 @@
-"""Queries of a search: vectors of a table, or images that a model of the same space turns into vectors.
+"""Queries of a search: vectors of a table, or images or attributes that a model of the same space turns into vectors.
 
 Queries come in blocks, so that memory does not grow with a table of vectors, and with one of images only by its vectors
 and ids. Of images, those alone are kept that the caller wants to show.
 
-Images are read in query_images.py. Several queries that are one: combined.py.
+Images are read in query_images.py, attributes in query_attributes.py. Several queries that are one: combined.py.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from analysis.neighbours.batches import checked_batches
+from analysis.search.query_attributes import AttributeWords, QueryAttributes
 from analysis.search.query_images import Embedder, QueryImages
 from artifact.arrays import Vectors
 from artifact.errors import DataError, SpaceError, UsageError
 from artifact.images.limits import DEFAULT_LIMITS, Limits
 from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
 from artifact.prefixes import cut
+from rows.formats.opening import is_table_file
 from rows.ids import id_as_text
 from rows.images import ImageRef
 from rows.vectors.lineage import Lineage, require_same_space
@@ -58,12 +60,14 @@ class QueryPart:
         is_away: the query leads away from it.
         image: where it is an image.
         named: the table that its picture is in, by its id, where that is known and there is no image.
+        is_pictured: it may have a picture; attributes have none.
     """
 
     name: str
     is_away: bool
     image: ImageRef | None = None
     named: NamedImages | None = None
+    is_pictured: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +81,7 @@ class Queries:
         notes: what an image folder holds besides, and whether nothing says which model gave some of the vectors.
         bad: (id, reason) of images that cannot be read; they are no queries.
         parts: what the one query is made of, where it is made of several (combined.py).
+        are_pictured: they may have pictures; attributes have none.
     """
 
     num_queries: int
@@ -85,10 +90,11 @@ class Queries:
     notes: Sequence[str] = ()
     bad: Sequence[tuple[str, str]] = ()
     parts: Sequence[QueryPart] = ()
+    are_pictured: bool = True
 
 
 def read_queries(
-    query: Path,
+    query: Path | AttributeWords,
     *,
     k: int,
     lineage: Lineage | None,
@@ -102,9 +108,10 @@ def read_queries(
     limits: Limits = DEFAULT_LIMITS,
     read_timeout_s: float = DEFAULT_READ_TIMEOUT_S,
 ) -> Queries:
-    """Queries from an image, a folder or table of images, or a table of vectors.
+    """Queries from an image, a folder or table of images, a table of vectors, or attributes in words or in a table.
 
     Args:
+        query: a place, or attributes; a table is one of attributes where the model takes those.
         k: neighbours that each will be given: the more, the fewer queries in a block.
         lineage: of the index.
         open_model: opens what turns images into vectors; None where no model was named.
@@ -118,12 +125,13 @@ def read_queries(
         read_timeout_s: for each remote image, in seconds.
 
     Raises:
-        UsageError: images without a model; dims that are not promised, or that have to be asked for.
+        UsageError: images or attributes without a model, or with one of the other tower; dims that are not promised, or
+            that have to be asked for.
         SpaceError: another space than the index, or other dims.
         DataError: nothing to be read.
     """
     block_size = max(num_shown, min(BLOCK_QUERIES, BLOCK_ANSWERS // k))
-    if is_vectors(query, column):
+    if isinstance(query, Path) and is_vectors(query, column):
         table = VectorTable.open(query, column, columns_from=columns_from).cut(dims)
         note = _compared(lineage, table.lineage, vouched=vouched)
         _require_dims(index_dim, table.dim, table.lineage, where=query)
@@ -134,11 +142,17 @@ def read_queries(
             notes=[*table.notes, *table.left_out.notes(query.name), *([note] if note else [])],
         )
     if columns_from is not None:
-        raise UsageError("--columns-from", expected="queries that are vectors", got="images", where=query)
+        got = "attributes" if isinstance(query, AttributeWords) else "images"
+        raise UsageError("--columns-from", expected="queries that are vectors", got=got, where=_shown(query))
     if open_model is None:
-        raise UsageError("an image needs a model", expected="--model NAME and one of --url and --repository")
-    source = QueryImages(query, num_kept=num_shown, max_bytes=limits.max_bytes, timeout_s=read_timeout_s)
+        what = "attributes need" if isinstance(query, AttributeWords) else "an image needs"
+        raise UsageError(f"{what} a model", expected="--model NAME and one of --url and --repository")
+    source: QueryAttributes | QueryImages
     with open_model() as model:
+        if isinstance(query, AttributeWords) or (model.attributes is not None and is_table_file(query.name)):
+            source = QueryAttributes(query)
+        else:
+            source = QueryImages(query, num_kept=num_shown, max_bytes=limits.max_bytes, timeout_s=read_timeout_s)
         note = _compared(lineage, _fitting(model.lineage, lineage), vouched=vouched)
         vectors = source.embedded(model)
         given = model.lineage
@@ -146,14 +160,20 @@ def read_queries(
         vectors = _cut(vectors, given, lineage.dims if lineage is not None else dims, is_known=lineage is not None)
         _require_dims(index_dim, vectors.shape[1], given, where=f"model {given.artifact}")
     if not source.ids and not source.bad:
-        raise DataError("queries", expected="at least one image", got="none", where=query)
+        raise DataError("queries", expected="at least one", got="none", where=_shown(query))
     if not source.ids:
         (name, reason), *others = source.bad
         of_all = f"; and none of {len(others)} others is one" if others else ""
-        raise DataError(f"query {name!r}", expected="an image that has a vector", got=reason + of_all)
-    blocks = _image_blocks(source, vectors, block_size)
-    notes = [*source.notes, *([note] if note else [])]
-    return Queries(num_queries=len(vectors), blocks=blocks, notes=notes, bad=source.bad)
+        what = "an image" if isinstance(source, QueryImages) else "attributes"
+        verb = "has" if isinstance(source, QueryImages) else "have"
+        raise DataError(f"query {name!r}", expected=f"{what} that {verb} a vector", got=reason + of_all)
+    return Queries(
+        num_queries=len(vectors),
+        blocks=_read_blocks(source, vectors, block_size),
+        notes=[*source.notes, *([note] if note else [])],
+        bad=source.bad,
+        are_pictured=isinstance(source, QueryImages),
+    )
 
 
 def is_vectors(query: Path, column: str | None) -> bool:
@@ -225,7 +245,11 @@ def _vector_blocks(table: VectorTable, size: int) -> Iterator[QueryBlock]:
         yield QueryBlock(ids=ids, vectors=batch.vectors)
 
 
-def _image_blocks(source: QueryImages, vectors: Vectors, size: int) -> Iterator[QueryBlock]:
+def _shown(query: Path | AttributeWords) -> object:
+    return query.text if isinstance(query, AttributeWords) else query
+
+
+def _read_blocks(source: QueryImages | QueryAttributes, vectors: Vectors, size: int) -> Iterator[QueryBlock]:
     for first in range(0, len(vectors), size):
         part = slice(first, first + size)
         yield QueryBlock(ids=source.ids[part], vectors=vectors[part], images=source.kept[part])

@@ -1,7 +1,7 @@
 """Images as queries: read one after the other, and turned into vectors by a model that is handed in.
 
-Decision a reader would question: nothing of serving/ is imported, for analysis/ stands beside it. What turns images
-into vectors is an Embedder; serving.client.scorer.Scorer is one.
+Decision a reader would question: nothing of serving/ is imported, for analysis/ stands beside it. What turns images, or
+rows of attributes, into vectors is an Embedder; serving.client.scorer.Scorer is one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import Literal, Protocol
 import numpy as np
 
 from artifact.arrays import Vectors
+from artifact.attributes import Attributes
 from artifact.images.image_error import ImageError
+from rows.attribute_rows import AttributeRow
 from rows.formats.opening import is_table_file
 from rows.images import ImageRef
 from rows.tables import open_table
@@ -24,11 +26,22 @@ _ROWS_PER_READ = 256
 
 
 class Embedder(Protocol):
-    """A model that turns images into vectors of one space."""
+    """A model that turns images into vectors of one space, or rows of attributes."""
 
     @property
     def lineage(self) -> Lineage:
         """The artifact that its vectors come from."""
+        ...
+
+    @property
+    def attributes(self) -> Attributes | None:
+        """Those whose rows it turns into vectors, where it takes rows of attributes in place of images."""
+        ...
+
+    def embed_attributes(
+        self, rows: Iterator[AttributeRow], /, *, bad: Literal["yield"]
+    ) -> Iterator[Vectors | ImageError]:
+        """float32 [n] of each row, in order, or why it has none; UsageError of a model that takes images."""
         ...
 
     def embed_iter(self, images: Iterator[bytes], /, *, bad: Literal["yield"]) -> Iterator[Vectors | ImageError]:

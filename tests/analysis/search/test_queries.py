@@ -31,6 +31,7 @@ def lineage(space: str = "s") -> Lineage:
 class LinearModel:
     """The network of tiny_artifact.py, without a server or a client."""
 
+    attributes = None
     lineage = lineage()
 
     def embed_iter(self, images: Iterator[bytes], /, *, bad: Literal["yield"]) -> Iterator[Vectors | ImageError]:

@@ -31,6 +31,8 @@ TWO = replace(WHOLE, dims=2, prefixes=(), threshold=0.5)
 class LinearModel:
     """The network of tiny_artifact.py, of as many numbers as its lineage says."""
 
+    attributes = None
+
     def __init__(self, lineage: Lineage) -> None:
         self.lineage = lineage
 
