@@ -27,6 +27,7 @@ from lookalike.commands.datasets.labels import labels
 from lookalike.commands.datasets.map import map  # noqa: A004 - the command's name
 from lookalike.commands.datasets.outliers import outliers
 from lookalike.commands.datasets.select import select
+from lookalike.commands.datasets.triplets import triplets
 from lookalike.commands.demo import demo
 from lookalike.commands.describe import describe
 from lookalike.commands.diff import diff
@@ -35,6 +36,7 @@ from lookalike.commands.export import export
 from lookalike.commands.extract import extract
 from lookalike.commands.index import index
 from lookalike.commands.install import install
+from lookalike.commands.layers import layers
 from lookalike.commands.merge import merge
 from lookalike.commands.push import push
 from lookalike.commands.remove import remove
@@ -45,6 +47,7 @@ from lookalike.commands.serve import serve
 from lookalike.commands.train import train
 from lookalike.commands.tune import tune
 from lookalike.commands.versions import versions
+from lookalike.commands.why import why
 from lookalike.openmp import wait_asleep
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
@@ -98,6 +101,7 @@ COMMANDS = (
     train,
     export,
     adopt,
+    layers,
     describe,
     check,
     diff,
@@ -112,6 +116,7 @@ COMMANDS = (
     merge,
     index,
     search,
+    why,
     cluster,
     evaluate,
     map,
@@ -120,6 +125,7 @@ COMMANDS = (
     labels,
     compare,
     select,
+    triplets,
     explore,
     push,
 )

@@ -167,7 +167,7 @@ def _is_told(event: Mapping[str, Any]) -> bool:
 def objective_line(event: Mapping[str, Any]) -> str:
     """`loss triplet, margin 0.2, euclidean distance, free vectors, mining all` from an `objective` event."""
     facts = [f"loss {event['loss']}"]
-    facts += [f"{name} {event[name]:g}" for name in ("margin", "margin2") if name in event]
+    facts += [f"{name} {event[name]:g}" for name in ("margin", "margin2", "cap") if name in event]
     facts += [
         f"{event['distance']} distance",
         f"vectors {'of unit length' if event['normalized'] else 'of any length'}",

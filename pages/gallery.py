@@ -27,7 +27,7 @@ from rows.pictures.folders import image_inside, is_image_folder
 from rows.pictures.joined import Pictures, Thumbnail
 from rows.pictures.some_rows import thumbnails_of
 from rows.pictures.written import WrittenThumbnails
-from rows.tables import ImageTable, open_table
+from rows.tables import ImageTable, open_read_as
 from rows.vectors.named_images import NamedImages
 
 PICTURE_PX = 128
@@ -145,7 +145,7 @@ def _table_of(images: NamedImages) -> ImageTable | None:
     """The table; None where it is a folder that the ids are paths in. Raises DataError where it cannot be opened."""
     if images.folder is not None and images.id_column is None and is_image_folder(images.folder):
         return None
-    return open_table(images.source, columns=images.columns, id_column=images.id_column)
+    return open_read_as(images.source, images.read_as, columns=images.columns, id_column=images.id_column)
 
 
 def _read_pictures(
@@ -194,7 +194,9 @@ def thumbnail(
     """The image as a data URL, at most `side_px` wide and high, exact where it fits; None where it cannot be read."""
     try:
         return small_picture(
-            decode_image(image.read(limits.max_bytes, timeout_s=timeout_s), limits), side_px, exact=True
+            decode_image(image.read(limits.max_bytes, max_pixels=limits.max_pixels, timeout_s=timeout_s), limits),
+            side_px,
+            exact=True,
         )
     except ImageError:
         return None

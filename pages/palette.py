@@ -1,12 +1,14 @@
-"""The one palette of pages and pictures: ten colours of classes, two of right and wrong, greys, a ramp of numbers.
+"""The one palette of pages and pictures: ten colours of classes, two of right and wrong, greys, and scales of numbers.
 
 Decisions a reader would question:
 - The ten stay apart for whoever sees no red, no green or no blue: their least difference in OKLab is told by
   tests/pages/test_palette.py, seen by all, by protanopes, deuteranopes and tritanopes (Machado 2009). They were found
   by search around the hues of their names, light and dark by themselves.
+- Two sides of zero, of what makes pictures alike and what makes them differ, are the orange and the purple of
+  ColorBrewer's PuOr, the same on any paper: they lie over grey pictures.
 - The ramp is viridis without its ends, the one that fades into the paper: the larger the number, the further from it.
 
-Source of the ramp: S. van der Walt and N. Smith 2015, matplotlib's viridis.
+Sources: S. van der Walt and N. Smith 2015, matplotlib's viridis; C. Brewer 2002, colorbrewer2.org.
 """
 
 from __future__ import annotations
@@ -22,6 +24,10 @@ CLASSES = tuple(f"c{number + 1}" for number in range(NUM_CLASSES))
 STEPS = tuple(f"r{number}" for number in range(NUM_STEPS))
 MORE, ABSENT = "muted", "absent"
 """Classes that have no colour of their own, and rows without a value."""
+
+ALIKE, UNLIKE = "alike", "unlike"
+"""The two sides of zero."""
+_SIDES = {ALIKE: "#e66101", UNLIKE: "#5e3c99"}
 
 PAINTED = ("same", "other", MORE, ABSENT, *CLASSES)
 """What a page paints with, but for the ramp."""
@@ -87,6 +93,7 @@ LIGHT = _scheme(
         "other": "#d8433f",
         MORE: "#b9bdc6",
         ABSENT: "#d6d9df",
+        **_SIDES,
     },
     _LIGHT,
     (0.95, 0.0),
@@ -104,6 +111,7 @@ DARK = _scheme(
         "other": "#f26b66",
         MORE: "#5c6371",
         ABSENT: "#434a57",
+        **_SIDES,
     },
     _DARK,
     (0.15, 1.0),

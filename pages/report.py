@@ -16,6 +16,7 @@ from typing import Any
 
 from pages.findings import HeldOut
 from pages.page import write_page
+from pages.report_attributes import attribute_table
 from pages.report_figures import curves
 from pages.report_held_out import held_out_parts
 from pages.report_prefixes import prefix_table
@@ -65,6 +66,7 @@ def write_report(
         warnings=facts.get("warnings") or [],
         curves=curves(lines),
         held_out=held_out_parts(held_out, threshold),
+        attributes=attribute_table(facts),
         prefixes=prefix_table(facts, dim=settings["dim"]),
         summary=summary(settings, facts, threshold),
     )

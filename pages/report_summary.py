@@ -75,7 +75,7 @@ def summary(
         ("base network", ", ".join(str(base[key]) for key in ("name", "weights", "licence") if base.get(key))),
         ("input", ", ".join(part for part in (pixels, settings["fit"]) if part)),
         ("loss", ", ".join(part for part in (settings["loss"] or "", margins, f"mining {settings['mining']}") if part)),
-        ("images", str(settings["images"])),
+        ("images", str(settings["images"] or "none")),
         ("trained on" if settings.get("epochs") != 0 else "fitted on", count("train")),
         ("set aside", count("set_aside")),
         ("held out", count("validation")),

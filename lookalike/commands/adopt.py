@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from artifact.errors import UsageError
 from artifact.limit_options import require_limits
-from lookalike.commands.options import DEFAULT_REPOSITORY, JSON, REPOSITORY, ServedImageMb, ServedMegapixels
+from lookalike.commands.options import DEFAULT_REPOSITORY, JSON, REPOSITORY, ServedImageMb, ServedMegapixels, as_size
 
 
 class Layout(StrEnum):
@@ -38,6 +38,37 @@ def adopt(
     output: Annotated[
         str | None, typer.Option(help="Value or node to cut the network at. [default: its only output]")
     ] = None,
+    pool: Annotated[
+        str | None, typer.Option(help="Pool a map [N, channels, h, w]: avg, max or grid:KxK.", metavar="POOLING")
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Numbers of a vector, at most [default: 10000 where --pool is given]; with --boxes detections of an "
+            "image [default: 100].",
+        ),
+    ] = None,
+    regions: Annotated[
+        str | None,
+        typer.Option(help="A map [N, channels, h, w]: the artifact takes boxes, a vector for each.", metavar="VALUE"),
+    ] = None,
+    boxes: Annotated[
+        str | None, typer.Option(help="Of a detector: the value with its boxes, of each object.", metavar="VALUE")
+    ] = None,
+    scores: Annotated[str | None, typer.Option(help="The value with their scores.", metavar="VALUE")] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(help="The value with a vector of each box, or a map to take them from.", metavar="VALUE"),
+    ] = None,
+    box_unit: Annotated[str, typer.Option(help="px of the network's input, or share of it.")] = "px",
+    box_format: Annotated[str, typer.Option(help="xyxy, xywh or cxcywh.")] = "xyxy",
+    examples: Annotated[
+        Path | None,
+        typer.Option(
+            help="Pictures with objects, to prove a detector on; two are kept in the artifact.", metavar="DIR|FILE"
+        ),
+    ] = None,
     repository: Annotated[Path | None, REPOSITORY] = None,
     name: Annotated[str | None, typer.Option(help="Model name. [default: the file's name]")] = None,
     to_file: Annotated[
@@ -55,6 +86,10 @@ def adopt(
 ) -> None:
     """Adopt a foreign ONNX network as an artifact, and publish it (default: ./model_repository)."""
     from export.adoption.adopt import adopt as adopt_network
+    from export.adoption.adopt_detector import adopt_detector
+    from export.adoption.adopt_regions import adopt_regions
+    from export.adoption.detected import DetectorOutputs
+    from export.adoption.pooling import MEAN, parse_pooling
     from lookalike import console
     from lookalike.results.adoptions import adoption_facts, adoption_lines
     from lookalike.results.versions import published_facts
@@ -64,20 +99,40 @@ def adopt(
         repository = DEFAULT_REPOSITORY
     if to_file is not None and to_file.resolve() == file.resolve():
         raise UsageError("--file would overwrite the network itself", where=file, mend="name another file")
-    adopted = adopt_network(
-        file,
-        mean=_triple(mean, "--mean"),
-        std=_triple(std, "--std"),
-        size=_size(size),
-        output=output,
-        layout=layout.value if layout else None,
-        bgr=bgr,
-        fit=fit.value,
-        kind=kind,
-        distance=distance,
-        name=name,
-        licence=licence,
-    )
+    shared: dict[str, Any] = {
+        "mean": _triple(mean, "--mean"),
+        "std": _triple(std, "--std"),
+        "size": as_size(size),
+        "layout": layout.value if layout else None,
+        "bgr": bgr,
+        "kind": kind,
+        "distance": distance,
+        "name": name,
+        "licence": licence,
+    }
+    values = {"--boxes": boxes, "--scores": scores, "--features": features}
+    if any(value is not None for value in values.values()):
+        if regions is not None:
+            raise UsageError("--regions", expected="no --boxes of a detector beside it: boxes go into the artifact")
+        given = {"--output": output is not None, "--fit": fit is not Fit.stretch}
+        _require_detector(values, given)
+        asked = DetectorOutputs(
+            boxes=str(boxes),
+            scores=str(scores),
+            features=str(features),
+            unit=box_unit,
+            box_format=box_format,
+            limit=limit,
+            pooling=MEAN if pool is None else parse_pooling(pool),
+        )
+        adopted = adopt_detector(file, asked, **shared, examples=_examples(examples))
+    elif regions is not None:
+        _require_regions_alone({"--output": output, "--limit": limit, "--examples": examples}, fit.value)
+        adopted = adopt_regions(file, regions, **shared, pool=pool)
+    elif examples is not None:
+        raise UsageError("--examples is for detectors", expected="--boxes, --scores and --features with it")
+    else:
+        adopted = adopt_network(file, **shared, output=output, fit=fit.value, pool=pool, limit=limit)
     for line in adoption_lines(adopted, file):
         console.note(line)
     result = adoption_facts(adopted)
@@ -92,6 +147,41 @@ def adopt(
         console.print_facts("adopted", result)
 
 
+def _require_detector(values: dict[str, str | None], given: dict[str, bool]) -> None:
+    """Raise UsageError unless all three values are named, and nothing that a detector does not take."""
+    missing = [option for option, value in values.items() if value is None]
+    if missing:
+        raise UsageError("a detector", expected=" and ".join(values), got=f"no {' and no '.join(missing)}")
+    for option, is_given in given.items():
+        if is_given:
+            mend = "boxes are shares of the original picture, so it is stretched" if option == "--fit" else None
+            raise UsageError(f"{option} with --boxes", mend=mend or "--features names the value with the vectors")
+
+
+def _require_regions_alone(given: dict[str, Any], fit: str) -> None:
+    """Raise UsageError for what means nothing where boxes are cut out of a map."""
+    for option, value in given.items():
+        if value is not None:
+            raise UsageError(f"{option} with --regions", mend="--regions names the value that boxes are cut out of")
+    if fit != Fit.stretch.value:
+        mend = "boxes are shares of the original picture, so it is stretched; give it a --size of its shape"
+        raise UsageError("--fit with --regions", expected="stretch", got=fit, mend=mend)
+
+
+def _examples(place: Path | None) -> list[Path]:
+    """Up to twenty pictures in a folder, or the one that is named; raises UsageError where there is none."""
+    from rows.image_suffixes import SUFFIXES
+
+    if place is None:
+        return []
+    if place.is_file():
+        return [place]
+    found = sorted(each for each in place.rglob("*") if each.suffix.lower() in SUFFIXES and each.is_file())
+    if not found:
+        raise UsageError("--examples", expected="a picture or a folder of some", got="none", where=place)
+    return found[:20]
+
+
 def _triple(text: str, option: str) -> tuple[float, float, float]:
     """`R,G,B`, or one number for all three; raises UsageError."""
     try:
@@ -103,13 +193,3 @@ def _triple(text: str, option: str) -> tuple[float, float, float]:
     if len(numbers) != 3:
         raise UsageError(option, expected="one number or three, such as 0.485,0.456,0.406", got=repr(text))
     return numbers[0], numbers[1], numbers[2]
-
-
-def _size(text: str | None) -> tuple[int, int] | None:
-    """`PX` or `HEIGHTxWIDTH` as (height, width) in pixels; raises UsageError."""
-    if text is None:
-        return None
-    parts = text.lower().split("x")
-    if len(parts) > 2 or not all(part.isascii() and part.isdigit() and 0 < int(part) < 10**5 for part in parts):
-        raise UsageError("--size", expected="PX or HEIGHTxWIDTH, such as 224 or 224x320", got=repr(text))
-    return int(parts[0]), int(parts[-1])

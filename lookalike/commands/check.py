@@ -41,7 +41,7 @@ def _check_artifact(path: Path, as_json: bool) -> None:
         "ok": True,
         "file": str(path),
         "digest": result.manifest.digest,
-        "golden_images": result.num_golden,
+        "golden_images" if result.manifest.image_inputs else "golden_rows": result.num_golden,
         "golden_max_abs": result.golden_max_abs,
     } | ({"note": result.note} if result.note else {})
     if as_json:

@@ -18,6 +18,7 @@ from lookalike.commands.options import (
     TUNE_SECONDS,
     ServedImageMb,
     ServedMegapixels,
+    as_size,
 )
 
 
@@ -34,6 +35,8 @@ class Mode(StrEnum):
 
     branch = "branch"
     full = "full"
+    attributes = "attributes"
+    regions = "regions"
 
 
 def export(
@@ -41,11 +44,17 @@ def export(
     mode: Annotated[
         Mode,
         typer.Option(
-            "--as", help="branch: one image in, one vector out. full: every stream in, vectors and distances."
+            "--as",
+            help="branch: one image in, one vector out. full: every stream in, vectors and distances. "
+            "attributes: of a run with attributes, one row of them in, one vector out. "
+            "regions: an image and boxes in, a vector of each box out.",
         ),
     ] = Mode.branch,
     repository: Annotated[Path | None, REPOSITORY] = None,
-    name: Annotated[str | None, typer.Option(help="Model name. [default: the run's name (full: with _full)]")] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Model name. [default: the run's name, and _full, _attributes or _regions behind it]"),
+    ] = None,
     file: Annotated[
         Path | None, typer.Option(help="Also write the artifact to this file.", metavar="FILE.onnx")
     ] = None,
@@ -61,6 +70,16 @@ def export(
     max_recall_loss: Annotated[
         float | None, typer.Option(help="int8: points of recall@1 that may be lost. [default: 0.5]", metavar="POINTS")
     ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            help="regions: pictures' PX or HEIGHTxWIDTH. [default: 4 times that trained at, up to 512]", metavar="SIZE"
+        ),
+    ] = None,
+    fit: Annotated[
+        str | None,
+        typer.Option(help="regions: labelled objects (COCO, YOLO, boxes) to fit the last layer to.", metavar="TABLE"),
+    ] = None,
     tune: Annotated[
         bool, typer.Option("--tune", help="Measure batch sizes and threads here, and write what is fastest.")
     ] = False,
@@ -71,6 +90,11 @@ def export(
 ) -> None:
     """Export a run as one ONNX artifact and publish it into a model repository (default: ./model_repository)."""
     require_limits(max_megapixels, max_image_mb)
+    if size is not None and mode is not Mode.regions:
+        raise UsageError("--size is for --as regions", got=f"--as {mode.value}")
+    if fit is not None and mode is not Mode.regions:
+        raise UsageError("--fit is for --as regions", got=f"--as {mode.value}")
+    picture_size = as_size(size)
     if repository is None and file is None:
         repository = DEFAULT_REPOSITORY
     if tune and repository is None:
@@ -93,6 +117,8 @@ def export(
     from lookalike.progress import EventProgress
     from lookalike.results.proofs import proof_facts, proof_lines
     from lookalike.results.versions import published_facts
+    from rows.regions import RegionOptions
+    from rows.tables import open_table
     from trainer.run.saved_run import load_run
 
     limits = Gates(max_recall_loss=DEFAULT_MAX_RECALL_LOSS if max_recall_loss is None else max_recall_loss)
@@ -101,10 +127,19 @@ def export(
     settings = Int8Settings(calibration=calibration, evaluation=evaluation, limits=limits, **chosen)
     with EventProgress() as progress:
         opened = load_run(run)
-        built = build(opened, mode.value, name=name, precision=precision.value, int8=settings, report=progress.report)
+        built = build(
+            opened,
+            mode.value,
+            name=name,
+            precision=precision.value,
+            int8=settings,
+            report=progress.report,
+            size=picture_size,
+            fit=None if fit is None else open_table(fit, regions=RegionOptions(background="keep")),
+        )
     for line in proof_lines(built):
         console.note(line)
-    result: dict[str, Any] = {"name": built.manifest.name, "mode": mode.value} | proof_facts(built)
+    result: dict[str, Any] = {"name": built.manifest.name, "mode": built.manifest.mode} | proof_facts(built)
     if file is not None:
         result |= {"file": str(file), "digest": built.write(file).digest}
     if repository is not None:

@@ -68,3 +68,13 @@ def parse_columns(text: str | None) -> dict[str, str]:
             raise UsageError("--columns", expected="STREAM=COLUMN,... with each stream once", got=repr(text))
         mapping[stream] = column
     return mapping
+
+
+def as_size(text: str | None) -> tuple[int, int] | None:
+    """`PX` or `HEIGHTxWIDTH` as (height, width) in pixels; raises UsageError."""
+    if text is None:
+        return None
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isascii() and part.isdigit() and 0 < int(part) < 10**5 for part in parts):
+        raise UsageError("--size", expected="PX or HEIGHTxWIDTH, such as 224 or 224x320", got=repr(text))
+    return int(parts[0]), int(parts[-1])

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lookalike.commands import connecting, engines
+from lookalike.commands import regions as of_regions
 from lookalike.commands.options import DIMS, JSON, OUTPUT_FORMAT, parse_columns
 from lookalike.commands.stopping import EXIT_TERMINATED, Terminated, terminable
 
@@ -15,7 +16,8 @@ from lookalike.commands.stopping import EXIT_TERMINATED, Terminated, terminable
 def score(
     context: typer.Context,
     table: Annotated[
-        str, typer.Argument(help="Image folder, or a table of them: a file, a pattern, a URL.", metavar="TABLE")
+        str,
+        typer.Argument(help="Image folder, or a table of images or attributes.", metavar="TABLE"),
     ],
     model: Annotated[str, typer.Option(help="Name of a published model.", metavar="NAME")],
     output: Annotated[Path, typer.Option(help="Folder for the vectors.", metavar="DIR")],
@@ -25,13 +27,22 @@ def score(
     device: connecting.Device = "cpu",
     dims: Annotated[int | None, DIMS] = None,
     columns: Annotated[
-        str | None, typer.Option(help="Streams' columns: anchor=a,positive=b", metavar="S=C,...")
+        str | None, typer.Option(help="Columns of streams or attributes: anchor=a,positive=b", metavar="S=C,...")
     ] = None,
     loss: Annotated[
         bool, typer.Option("--loss", help="Add each tuple's loss; pairs need different=C or same=C.")
     ] = False,
     copy: Annotated[str | None, typer.Option(help="Columns to copy to the output.", metavar="C,D")] = None,
     id_column: Annotated[str | None, typer.Option(help="Column of row ids.")] = None,
+    regions: of_regions.Regions = None,
+    region_padding: of_regions.Padding = None,
+    region_edge: of_regions.Edge = None,
+    region_background: of_regions.Background = None,
+    boxes: of_regions.Boxes = None,
+    box_format: of_regions.BoxFormat = None,
+    box_unit: of_regions.BoxUnit = None,
+    table_format: of_regions.TableFormat = None,
+    images: of_regions.ImagesFolder = None,
     thumbnails_px: Annotated[
         int | None,
         typer.Option("--thumbnails", help="Write small pictures too, at most so many pixels wide.", metavar="PX"),
@@ -60,9 +71,19 @@ def score(
     token_file: connecting.TokenFile = None,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
-    """Score a table: one vector per image, or one per stream with the distances between them."""
+    """Score a table: one vector per image, object or row of attributes, or one per stream with their distances."""
     connecting.require_one_place(url, repository)
     mapping = parse_columns(columns)
+    cut = of_regions.region_options(
+        regions,
+        padding=region_padding,
+        edge=region_edge,
+        background=region_background,
+        boxes=boxes,
+        box_format=box_format,
+        box_unit=box_unit,
+    )
+    reading = of_regions.table_reading(table_format, images)
 
     from lookalike import console
     from lookalike.progress import EventProgress
@@ -100,6 +121,9 @@ def score(
                 copy=copy.split(",") if copy else (),
                 id_column=id_column,
                 loss=loss,
+                reading=reading,
+                regions=cut,
+                region_way=regions,
             )
             result = score_table(
                 rows,
@@ -120,4 +144,4 @@ def score(
         if isinstance(stop, Terminated):
             raise typer.Exit(EXIT_TERMINATED) from None
         raise
-    print_job("scored", output, result, as_json=as_json)
+    print_job("scored", output, result, as_json=as_json, what="images" if scorer.attributes is None else "attributes")

@@ -25,13 +25,19 @@ def search(
     context: typer.Context,
     index: Annotated[Path, typer.Argument(help="Index file.", metavar="INDEX")],
     query: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
-            help="An image, a folder or table of images, a table of vectors, or id:NAME of the index. Several are one "
-            "query together.",
+            help="An image, a folder or table of images, a table of vectors or of attributes, or id:NAME of the index. "
+            "Several are one query together.",
             metavar="IMAGES|VECTORS",
         ),
-    ],
+    ] = None,
+    attributes: Annotated[
+        str | None,
+        typer.Option(
+            help="Search for these, with a model that takes attributes: color=red,striped=1", metavar="NAME=VALUE,..."
+        ),
+    ] = None,
     minus: Annotated[
         list[str] | None,
         typer.Option(help="Lead away from these, named as the queries are; once for each.", metavar="IMAGES|VECTORS"),
@@ -85,22 +91,26 @@ def search(
     token_file: connecting.TokenFile = None,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
-    """Find the nearest vectors to an image, to each image or vector of a table, or to several together."""
-    from analysis.search.combined import ID_PREFIX, is_combined, read_combined
+    """Find the nearest vectors to an image, to attributes, to each row of a table, or to several together."""
+    from analysis.search.combined import ID_PREFIX, is_combined, place_or_attributes, read_combined
     from analysis.search.conditions.matching import matching_rows
     from analysis.search.index import Index
     from analysis.search.index_files import index_files
     from analysis.search.queries import read_queries
+    from analysis.search.query_attributes import PREFIX
     from lookalike import console
     from lookalike.commands.search_page import write_page
     from pages.gallery import MAX_QUERIES
 
+    words = [*(query or ()), *([PREFIX + attributes] if attributes is not None else [])]
+    if not words:
+        raise UsageError("query", expected="an image, a table, id:NAME or --attributes NAME=VALUE,...", got="none")
     require_shown(gallery is not None, "--gallery FILE.html", images, image_column, image_id_column)
     named = named_images(images, image_column, image_id_column)
     limits = image_limits(max_megapixels, max_image_mb)
     require_read_timeout(read_timeout_s)
     opened = Index.open(index)
-    asked = [each for each in (*query, *(minus or ())) if not each.startswith(ID_PREFIX)]
+    asked = [each for each in (*words, *(minus or ())) if not each.startswith((ID_PREFIX, PREFIX))]
     own = [opened.images.source] if opened.images is not None else []
     reads = (*index_files(index), *(Path(each) for each in asked), columns_from)
     require_own_files({"--gallery": gallery}, reads=reads, images=(images, *own, *asked))
@@ -127,10 +137,10 @@ def search(
         limits=limits,
         read_timeout_s=read_timeout_s,
     )
-    if is_combined(query, minus or ()):
-        queries = read_combined(query, minus or (), opened, read=read, open_model=open_model)
+    if is_combined(words, minus or ()):
+        queries = read_combined(words, minus or (), opened, read=read, open_model=open_model)
     else:
-        queries = read(Path(query[0]), open_model=open_model)
+        queries = read(place_or_attributes(words[0]), open_model=open_model)
     for line in queries.notes:
         console.note(line)
     searched = opened if places is None else opened.of_rows(places, num_queries=queries.num_queries)
@@ -197,5 +207,5 @@ def _answer(
         answers.add(block.ids, found)
     answers.end()
     if queries.bad:
-        console.note(bad_queries_line(queries.bad))
+        console.note(bad_queries_line(queries.bad, what="images" if queries.are_pictured else "attributes"))
         raise typer.Exit(EXIT_BAD_ROWS)

@@ -45,22 +45,27 @@ def write_page(
     for row in (row for rows in found[:MAX_QUERIES] for row in rows):
         asked.add(of_index, id_as_text(row["id"]))
     ids = list(first.ids[:MAX_QUERIES])
-    if not first.images and not queries.parts:
+    if not first.images and not queries.parts and queries.are_pictured:
         for each in ids:
             asked.add(of_queries, each)
     for part in queries.parts:
-        if part.image is None:
+        if part.image is None and part.is_pictured:
             asked.add(part.named or of_index, part.name)
     asked.read()
 
-    def shown(image: Any, named: NamedImages | None, each: str) -> str | None:
+    def shown(image: Any, named: NamedImages | None, each: str, *, is_pictured: bool = True) -> str | None:
+        if not is_pictured:
+            return None
         return asked.of(named, each) if image is None else thumbnail(image, limits, timeout_s=read_timeout_s)
 
     images_of_queries = [*first.images, *[None] * len(ids)]
     pictures = (
         []
         if queries.parts
-        else [shown(image, of_queries, each) for image, each in zip(images_of_queries, ids, strict=False)]
+        else [
+            shown(image, of_queries, each, is_pictured=queries.are_pictured)
+            for image, each in zip(images_of_queries, ids, strict=False)
+        ]
     )
     for line in asked.notes:
         console.note(line)
@@ -70,7 +75,12 @@ def write_page(
         found[: len(ids)],
         num_queries=queries.num_queries,
         parts=[
-            (each.name, shown(each.image, each.named or of_index, each.name), each.is_away) for each in queries.parts
+            (
+                each.name,
+                shown(each.image, each.named or of_index, each.name, is_pictured=each.is_pictured),
+                each.is_away,
+            )
+            for each in queries.parts
         ],
         pictures=asked.all_of(of_index),
         facts={

@@ -1,4 +1,4 @@
-"""train: a run from images in class folders or a table, and with --deploy two published models of it."""
+"""train: a run from images in class folders or a table, and with --deploy the published models of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 
 from artifact.errors import UsageError
 from artifact.kinds import KINDS
+from lookalike.commands import regions as of_regions
 from lookalike.commands.options import JSON, LARGEST_FILE, LARGEST_IMAGE, READ_TIMEOUT, parse_columns
 
 if TYPE_CHECKING:
@@ -22,22 +23,32 @@ Kind = StrEnum("Kind", {name: name for name in KINDS})  # type: ignore[misc]
 
 
 def train(
-    images: Annotated[
-        Path,
-        typer.Argument(help="Folder with one folder of images per class, or a table of them.", metavar="IMAGES|TABLE"),
-    ],
     output: Annotated[Path, typer.Option(help="Run folder to write.", metavar="RUN")],
+    images: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Folder with one folder of images per class, or a table of them. [may be left out with --epochs 0]",
+            metavar="IMAGES|TABLE",
+            show_default=False,
+        ),
+    ] = None,
     kind: Annotated[
         Kind | None, typer.Option(help="Streams of the model. [required; default with --epochs 0: triplet]")
     ] = None,
     base: Annotated[
         str | None,
         typer.Option(
-            help="Base network: conv4, any timm name, or your module:function. "
+            help="Base network: conv4, any timm name, pixels, your module:function, or deep_ranking[:ONE OF THESE]. "
             "[default: conv4; with --pretrained tf_efficientnet_lite0]"
         ),
     ] = None,
-    cut: Annotated[int | None, typer.Option(help="Stages of the base network that are kept. [default: all]")] = None,
+    cut: Annotated[
+        str | None,
+        typer.Option(
+            help="Stages of the base network that are kept, or the layer it is cut behind. [default: all]",
+            metavar="N|LAYER|@N",
+        ),
+    ] = None,
     pooling: Annotated[
         str | None, typer.Option(help="avg, max, gem or flatten. [default: the base network's own; small maps flatten]")
     ] = None,
@@ -73,7 +84,10 @@ def train(
     mining: Annotated[str | None, typer.Option(help="Which tuples of a batch count. [default: all]")] = None,
     validation: Annotated[
         str | None,
-        typer.Option(help="images:SHARE, classes:SHARE, none or a folder. [default: images:0.1; classes if small]"),
+        typer.Option(
+            help="images:SHARE, classes:SHARE, combinations:SHARE (of attributes), none or a folder. "
+            "[default: images:0.1; classes if small]"
+        ),
     ] = None,
     pretrained: Annotated[
         bool, typer.Option("--pretrained", help="Start from published weights: an installed package's, or timm's hub.")
@@ -81,7 +95,9 @@ def train(
     weights: Annotated[Path | None, typer.Option(help="Start from a local .safetensors or .pt file.")] = None,
     head: Annotated[
         str | None,
-        typer.Option(help="Embedding layer after training: trained, lda, pca or auto. [default: auto]"),
+        typer.Option(
+            help="Embedding layer after training: trained, lda, pca or auto; with --epochs 0 also none. [default: auto]"
+        ),
     ] = None,
     max_megapixels: Annotated[
         float | None, typer.Option(help=f"{LARGEST_IMAGE}; --deploy publishes it. [default: 128]")
@@ -97,6 +113,33 @@ def train(
         str | None,
         typer.Option(help="Columns of a table: image=a,label=b or anchor=a,positive=b,...", metavar="R=C,..."),
     ] = None,
+    attributes: Annotated[
+        str | None,
+        typer.Option(
+            help="Columns of a table with what is known of each image: a tower for them is trained too.",
+            metavar="A,B,...",
+        ),
+    ] = None,
+    negatives: Annotated[
+        str | None,
+        typer.Option(help="With --attributes: other, flipped:K or mined. [default: other]"),
+    ] = None,
+    flipped_share: Annotated[
+        float | None,
+        typer.Option(help="With flipped:K: share of a batch's rows that are changed ones. [default: 0.5]"),
+    ] = None,
+    catalogue: Annotated[
+        Path | None,
+        typer.Option(help="Table of images whose rows (or ids) the cells of TABLE's tuples are.", metavar="FILE"),
+    ] = None,
+    catalogue_path: Annotated[
+        str | None, typer.Option(help="Its image column. [default: image, path, file or filename]", metavar="COLUMN")
+    ] = None,
+    catalogue_id: Annotated[
+        str | None, typer.Option(help="Its column of ids. [default: cells are row numbers, or paths]", metavar="COLUMN")
+    ] = None,
+    regions: of_regions.Regions = None,
+    region_padding: of_regions.Padding = None,
     seed: Annotated[int | None, typer.Option(help="Decides split, weights and batches. [default: 0]")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run in RUN.")] = False,
     overrides: Annotated[
@@ -113,6 +156,7 @@ def train(
     from lookalike import console
     from lookalike.progress import EventProgress, head_line
     from lookalike.results.figures import metrics_line, threshold_line
+    from trainer.config.checks import nothing_to_train_on
     from trainer.config.config import make_config, with_overrides
 
     given = {
@@ -139,16 +183,26 @@ def train(
         "cut": cut,
         "pooling": pooling,
         "columns": parse_columns(columns) or None,
+        "attributes": None if attributes is None else [name.strip() for name in attributes.split(",")],
+        "negatives": negatives,
+        "flipped_share": flipped_share,
+        "catalogue": catalogue,
+        "catalogue_path": catalogue_path,
+        "catalogue_id": catalogue_id,
+        "regions": _regions(regions, region_padding),
     }
-    values: dict[str, Any] = {"images": images}
+    values: dict[str, Any] = {} if images is None else {"images": images}
     values |= {key: value for key, value in given.items() if value is not None}
-    config = make_config(with_overrides(values, overrides or []))
+    values = with_overrides(values, overrides or [])
+    if values.get("images") is None and values.get("epochs") != 0:
+        raise nothing_to_train_on()  # before a kind is asked for
+    config = make_config(values)
     if name is not None and deploy is None:
         raise UsageError("--name", expected="--deploy DIR beside it", got=repr(name), mend="a run is named by --output")
     if deploy is not None:
         from export.deployment import deployed_names
 
-        deployed_names(output, name)
+        deployed_names(output, name, has_towers=config.has_towers)
 
     def before(resolved: TrainConfig) -> None:
         if deploy is not None:
@@ -205,3 +259,11 @@ def train(
         console.print_facts("published", model)
     if deploy is None:
         console.note(f"next: lookalike export {output} --as branch")
+
+
+def _regions(by: str | None, padding: float | None) -> dict[str, Any] | None:
+    """The settings of objects as images; the rest of them is `--set regions.NAME=VALUE`."""
+    if by is None and padding is None:
+        return None
+    of_regions.region_options(by, padding=padding)
+    return {"by": by} | ({} if padding is None else {"padding": padding})

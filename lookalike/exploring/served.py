@@ -19,19 +19,21 @@ import numpy as np
 
 from analysis.datasets.maps.anchors import Anchors
 from analysis.search.graph import RowIndex, row_index
+from analysis.search.query_attributes import AttributeWords
 from artifact.arrays import Numbers, Vectors
 from artifact.errors import DataError, LookalikeError, SpaceError, UsageError
 from artifact.events import Report
 from artifact.images.decoding import decode_image, inspect_image
 from artifact.images.image_error import ImageError
 from artifact.images.limits import DEFAULT_LIMITS, Limits
-from artifact.kinds import BRANCH_OUTPUT
+from artifact.kinds import ATTRIBUTES, BRANCH_OUTPUT
 from lookalike.exploring.assembly import Assembled, Wanted, assemble, table_pictures
 from lookalike.exploring.findings import FINDERS
 from lookalike.exploring.pictures import TablePictures
 from lookalike.exploring.table_tags import TableTags
 from pages.explorer.answers import Answers, Landing, Near
 from pages.explorer.data import tab_title
+from rows.attribute_rows import AttributeRow
 from rows.images import ImageRef
 from rows.pictures.joined import Pictures
 from rows.vectors.lineage import require_same_space
@@ -98,6 +100,7 @@ class ServedTables:
             thumbnails=self.thumbnails if has_pictures else None,
             picture=self.picture if has_pictures else None,
             embed=self.embed if self._scorer is not None else None,
+            attributes=self._asked_for(),
             model=self._scorer.lineage.artifact if self._scorer is not None else "",
             max_upload_bytes=self._limits.max_bytes,
             tags=self._tags.column,
@@ -155,16 +158,31 @@ class ServedTables:
         return READABLE["PNG"], ImageRef.of_pixels(decode_image(data, self._limits)).read()
 
     def embed(self, data: bytes) -> Landing:
-        """Where an encoded image belongs on the map; raises ImageError where it is none."""
+        """Where an encoded image, or attributes in words, belongs on the map.
+
+        Raises:
+            ImageError: it is no image. UsageError: they are no attributes of the model.
+        """
         assert self._scorer is not None
+        attributes = self._scorer.attributes
         with self._model_lock:
-            (vector,) = self._scorer.embed_iter([data], bad="yield")
+            if attributes is None:
+                (vector,) = self._scorer.embed_iter([data], bad="yield")
+            else:
+                words = AttributeWords(data.decode("utf-8", "replace"))
+                row = AttributeRow(attributes.encode_query(words.values()).tobytes())
+                (vector,) = self._scorer.embed_attributes([row], bad="yield")
         if isinstance(vector, ImageError):
             raise vector
         vectors = np.ascontiguousarray(vector[None], np.float32)
         distances, rows = self.index.nearest(vectors, min(max(self._k, 1), self._table.num_rows))
         x, y = self._places(vectors)[0]
         return Landing(x=float(x), y=float(y), neighbours=_near(distances, rows))
+
+    def _asked_for(self) -> str:
+        """What attributes there are, with their values."""
+        attributes = self._scorer.attributes if self._scorer is not None else None
+        return "; ".join(f"{each.name}: {each.values_text}" for each in attributes.attributes) if attributes else ""
 
     def _arises(self, name: str) -> bool:
         if name == "labels":
@@ -225,11 +243,12 @@ def require_scorer(scorer: Scorer, table: VectorTable, *, vouched: bool) -> None
         vouched: the user named the distance, for vectors of which nobody knows which model gave them.
 
     Raises:
-        UsageError: a model of several streams, or one whose vectors nobody says the table's are like.
+        UsageError: a model of several inputs, or one whose vectors nobody says the table's are like.
         SpaceError: vectors of another space. DataError: of another length.
     """
-    if scorer.manifest.mode != "branch":
-        raise UsageError("--model", expected="a branch artifact, of one image", got=f"mode {scorer.manifest.mode}")
+    if scorer.manifest.mode != ATTRIBUTES and not scorer.manifest.takes_single_images:
+        expected = "a branch artifact, of one image, or one of attributes"
+        raise UsageError("--model", expected=expected, got=f"mode {scorer.manifest.mode}")
     try:
         require_same_space(table.lineage, scorer.lineage, names=(table.source, "the model"), vouched=vouched)
     except SpaceError as error:

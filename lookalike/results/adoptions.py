@@ -34,6 +34,8 @@ def adoption_facts(adopted: Adopted) -> dict[str, Any]:
         "batching": adopted.batching,
         "parity": {"max_abs": parity.max_abs, "limit": parity.limit, "batches": list(parity.batches)},
     }
+    if manifest.detections is not None:
+        facts["detections"] = manifest.detections
     if adopted.dense_input is not None:
         facts["dense_input"] = adopted.dense_input
     return facts

@@ -56,10 +56,10 @@ class TableAnswers:
         """Nothing is open."""
 
 
-def bad_queries_line(bad: Sequence[tuple[str, str]]) -> str:
-    """The news of images that were left out: (id, reason) of each."""
+def bad_queries_line(bad: Sequence[tuple[str, str]], *, what: str = "images") -> str:
+    """The news of images, or of what else the queries are, that were left out: (id, reason) of each."""
     named = listed([f"{name}: {reason}" for name, reason in bad], separator="; ")
-    return f"{len(bad):,} {'query' if len(bad) == 1 else 'queries'} with bad images left out: {named}"
+    return f"{len(bad):,} {'query' if len(bad) == 1 else 'queries'} with bad {what} left out: {named}"
 
 
 def recall_line(index: Index, *, when: str | None = None) -> str | None:

@@ -22,9 +22,11 @@ def print_difference(difference: Difference, names: tuple[str, str]) -> None:
     if moved is None:
         facts["vectors"] = difference.reason
     else:
+        examples = "images" if difference.a.image_inputs else "rows"
         facts["vectors"] = (
-            f"{moved.num_images} golden images of {a} by {b}: {moved.distance} distance max {moved.max_distance:.3g}, "
-            f"mean {moved.mean_distance:.3g}; cosine min {moved.min_cosine:.6f}, mean {moved.mean_cosine:.6f}; "
+            f"{moved.num_images} golden {examples} of {a} by {b}: {moved.distance} distance "
+            f"max {moved.max_distance:.3g}, mean {moved.mean_distance:.3g}; "
+            f"cosine min {moved.min_cosine:.6f}, mean {moved.mean_cosine:.6f}; "
             + ("the same vectors within tolerance" if moved.within_tolerance else "not the same vectors")
         )
     console.out.print()

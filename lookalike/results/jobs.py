@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 EXIT_BAD_ROWS = 3
 
 
-def print_job(title: str, output: Path, result: JobResult | MergeResult, *, as_json: bool) -> None:
+def print_job(
+    title: str, output: Path, result: JobResult | MergeResult, *, as_json: bool, what: str = "images"
+) -> None:
     """Print a job's figures to stdout, what is odd about it to stderr; raises Exit with 3 where there are bad rows."""
     for line in (result.note, *result.warnings):
         if line:
@@ -30,7 +32,7 @@ def print_job(title: str, output: Path, result: JobResult | MergeResult, *, as_j
         shown |= {"passed_over": None, "table_notes": None}  # were told before the first row
         console.print_facts(title, facts | shown)
     if result.num_errors:
-        console.note(f"{result.num_errors} rows with bad images, listed in {output / 'errors.parquet'}")
+        console.note(f"{result.num_errors} rows with bad {what}, listed in {output / 'errors.parquet'}")
         raise typer.Exit(EXIT_BAD_ROWS)
 
 

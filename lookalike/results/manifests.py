@@ -29,7 +29,8 @@ def print_manifest(manifest: Manifest) -> None:
             "distance": manifest.distance + (", on the unit sphere" if manifest.normalized else ""),
             "threshold": threshold_line(manifest.threshold, training.get("why_no_threshold")),
             "loss": f"{manifest.loss}, margin {console.show(manifest.margin)}" if manifest.loss else None,
-            "preprocessing": manifest.preprocessing,
+            "preprocessing": manifest.preprocessing or None,
+            "attributes": None if manifest.attribute_set is None else str(manifest.attribute_set),
             "base": manifest.base,
             "training": {key: value for key, value in training.items() if _is_plain(key, value)},
             "metrics": metrics_line(

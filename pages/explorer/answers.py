@@ -50,7 +50,8 @@ class Answers:
         finding: content of a tab, as FindingTab.content gives it.
         thumbnails: encoded small pictures of some rows, None for those without one; None: there are no pictures.
         picture: media type and bytes of a row's picture.
-        embed: of an encoded image; None: there is no model.
+        embed: of an encoded image, or of attributes in words, as UTF-8; None: there is no model.
+        attributes: which may be asked for, in words, where the model takes those; empty where it takes images.
         model: what it is called.
         max_upload_bytes: largest image that is taken.
         tags: of all rows.
@@ -65,6 +66,7 @@ class Answers:
     thumbnails: Callable[[Sequence[int]], Sequence[bytes | None]] | None = None
     picture: Callable[[int], tuple[str, bytes]] | None = None
     embed: Callable[[bytes], Landing] | None = None
+    attributes: str = ""
     model: str = ""
     max_upload_bytes: int = 0
     tags: Callable[[], TagColumn]

@@ -6,6 +6,12 @@ class Dropped {
   constructor(app) {
     Object.assign(this, { app, all: [] });
     this.list = byId("dropped");
+    this.listen();
+    byId("clear-pictures").addEventListener("click", () => this.clear());
+    this.tell();
+  }
+
+  listen() {
     const files = byId("choose-pictures");
     byId("add-pictures").addEventListener("click", () => files.click());
     files.addEventListener("change", () => {
@@ -32,8 +38,6 @@ class Dropped {
       event.preventDefault();
       this.add(pasted);
     });
-    byId("clear-pictures").addEventListener("click", () => this.clear());
-    this.tell();
   }
 
   // One after the other: the server has one model, and the order is that of the files.
@@ -45,13 +49,22 @@ class Dropped {
     const landed = added.filter(({ place }) => place).map(({ place }) => place);
     if (landed.length) {
       this.app.camera.reveal(landed[0].x, landed[0].y);
-      this.app.say(`${counted(landed.length, "picture")} placed`);
+      this.app.say(`${this.counted(landed.length)} placed`);
     }
+  }
+
+  counted(number) {
+    return counted(number, "picture");
+  }
+
+  picture(url) {
+    const image = make("img", { src: url, alt: "", class: "own picture", width: DROPPED_PX, height: DROPPED_PX, onerror: () => image.classList.add("missing") });
+    return image;
   }
 
   entry(file) {
     const url = URL.createObjectURL(file);
-    const image = make("img", { src: url, alt: "", class: "own picture", width: DROPPED_PX, height: DROPPED_PX, onerror: () => image.classList.add("missing") });
+    const image = this.picture(url);
     const told = make("p", { class: "quiet" }, "Looking for its place …");
     const near = make("div", { class: "neighbours" });
     const name = cell(file.name || "pasted picture", { class: "cell id" });
@@ -96,5 +109,24 @@ class Dropped {
   tell() {
     byId("no-dropped").hidden = this.all.length > 0;
     byId("clear-pictures").disabled = !this.all.length;
+  }
+}
+
+// Attributes in the place of pictures, where the model takes those: what is written lands as a picture does.
+class AskedAttributes extends Dropped {
+  listen() {
+    byId("ask-attributes").addEventListener("submit", (event) => {
+      event.preventDefault();
+      const words = byId("attribute-words").value.trim();
+      if (words) this.add([new File([words], words, { type: "text/plain" })]);
+    });
+  }
+
+  counted(number) {
+    return counted(number, "query", "queries");
+  }
+
+  picture() {
+    return null;
   }
 }

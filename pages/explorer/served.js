@@ -115,7 +115,7 @@ window.ServedSource = class {
 
 window.startServed = async (app) => {
   if (app.facts.has_pictures) new FullSize(app);
-  if (app.facts.model) app.dropped = new Dropped(app);
+  if (app.facts.model) app.dropped = app.facts.takes_attributes ? new AskedAttributes(app) : new Dropped(app);
   app.tagging = new Tagging(app);
   await app.tagging.begin();
 };

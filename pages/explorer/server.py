@@ -190,11 +190,14 @@ def _page_of(answers: Answers) -> tuple[bytes, str]:
         policy=allowed,
         served=True,
         has_model=answers.embed is not None,
+        takes_attributes=bool(answers.attributes),
+        attributes=answers.attributes,
     )
     facts = page_facts(data, served=True) | {
         "num_neighbours": answers.num_neighbours,
         "has_pictures": answers.thumbnails is not None,
         "model": answers.model if answers.embed is not None else None,
+        "takes_attributes": bool(answers.attributes),
         "max_upload_bytes": answers.max_upload_bytes,
         "findings": [{"name": name, "title": title, "count": None} for name, title in answers.tabs],
     }

@@ -62,3 +62,13 @@ def test_the_ramp_leaves_its_paper_step_by_step(scheme: str) -> None:
     steps = np.diff(lightness) * (-1 if scheme == "light" else 1)
     assert len(lightness) == NUM_STEPS
     assert (steps > 0).all()
+
+
+@pytest.mark.parametrize("who", SEEN)
+def test_the_two_sides_of_zero_are_apart_for(who: str) -> None:
+    """At full strength and over grey at half of it: a barely seen difference is .02."""
+    sides = _linear([SCHEMES["light"]["alike"], SCHEMES["light"]["unlike"]])
+    half = (sides + _linear(["#808080"])) / 2
+    for each in (sides, half):
+        seen = _oklab(np.clip(each @ np.transpose(SEEN[who]), 0, 1))
+        assert np.linalg.norm(seen[0] - seen[1]) > 0.1

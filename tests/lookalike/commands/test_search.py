@@ -246,7 +246,7 @@ def test_queries_together_that_cannot_be_are_one_line(scored_cli: Cli) -> None:
         ),
         (("id:c0/99.png",), "lookalike: id of a query: expected one that the index has, got 'c0/99.png'\n"),
         (("images/c0/2.png", "id:c0/2.png"), "lookalike: an image needs a model: expected --model NAME and one of "),
-        (("--minus", "id:c0/2.png"), "lookalike: Missing argument"),
+        (("--minus", "id:c0/2.png"), "lookalike: query: expected an image, a table, id:NAME or --attributes "),
     ):
         code, _, err = scored_cli("search", "i", *words)
         assert code in (1, 2)

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -60,7 +61,7 @@ def test_page_prints_no_metrics_where_nothing_is_held_out(cli: Cli, images: Path
         ((), ["kind", "got nothing", "--kind"]),
         (("--epochs", 0, "--minutes", 2), ["--minutes", "got 0", "--epochs"]),
         (("--epochs", 0, "--set", "steps=5"), ["steps with --epochs 0", "got 5"]),
-        (("--epochs", 0, "--head", "trained"), ["pca, lda or auto", "got trained", "--head"]),
+        (("--epochs", 0, "--head", "trained"), ["pca, lda, auto or none", "got trained", "--head"]),
         (("--epochs", 0, "--head", "lda"), ["images without classes", "pca or auto", "got lda"]),
         (("--epochs", 0, "--validation", "classes:0.2"), ["images without classes", "classes:0.2"]),
         (("--epochs", -1), ["epochs", "0..100000", "got -1"]),
@@ -78,3 +79,33 @@ def test_what_makes_no_sense_without_a_step_is_refused(
     for word in words:
         assert word in line
     assert not Path("runs").exists()
+
+
+@pytest.mark.slow
+def test_network_becomes_a_model_without_images(cli: Cli, images: Path) -> None:
+    """Cut behind a layer, published in both modes, described, checked; it scores images and a NumPy file of one."""
+    train = ("train", "--base", "conv4", "--size", 28, "--cut", "@8", "--epochs", 0, "--output", "runs/plain")
+    code, out, err = cli(*train, "--deploy", "models", "--json")
+    assert code == 0, err
+    result = json.loads(out)
+    assert (result["embedding_dim"], result["head"]["name"], result["threshold"]) == (64, "none", None)
+    assert [model["name"] for model in result["models"]] == ["plain", "plain_full"]
+    for command in ("describe", "check"):
+        code, _, err = cli(command, "plain", "--repository", "models", "--json")
+        assert code == 0, err
+    np.save("one.npy", np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8))
+    for table, rows in ((images, len([path for path in images.rglob("*") if path.is_file()])), (Path("one.npy"), 1)):
+        code, _, err = cli("score", table, "--model", "plain", "--repository", "models", "--output", f"v-{table.name}")
+        assert code == 0, err
+        assert sum(pq.read_metadata(part).num_rows for part in Path(f"v-{table.name}").glob("*.parquet")) == rows
+    assert err.count("one.npy: an array [40, 30, 3] is one picture") == 1
+
+
+def test_training_without_images_is_one_line(cli: Cli) -> None:
+    """Whatever else is missing."""
+    code, _, err = cli("train", "--output", "runs/none")
+    assert code == 2
+    assert one_line(err) == (
+        "IMAGES|TABLE: expected a folder of images or a table to train on, got nothing; "
+        "with --epochs 0 the network is taken as it is, without images"
+    )

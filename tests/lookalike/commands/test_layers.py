@@ -1,0 +1,125 @@
+"""The command `layers`: of a network, a run, an artifact, and what it answers to anything else."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from export.build import build
+from tests.shared.command_line import Cli, one_line
+from trainer.config.config import make_config
+from trainer.loop.fit import fit
+
+
+@pytest.fixture
+def run(cli: Cli) -> Path:
+    """A network that ends behind a layer, without a head, in the folder of the command."""
+    return fit(make_config({"epochs": 0, "base": "conv4", "size": 24, "cut": "blocks.6"}), Path("run")).path
+
+
+def test_network_is_listed_by_name(cli: Cli) -> None:
+    """A line a layer with its number, and all of it as JSON."""
+    code, out, _ = cli("layers", "conv4", "--size", 28)
+    assert code == 0
+    assert out.splitlines()[1].split() == ["@1", "blocks.0", "Conv2d", "32", "x", "28", "x", "28", "864"]
+    code, out, _ = cli("layers", "conv4", "--size", 28, "--json")
+    listed = json.loads(out)
+    assert code == 0
+    assert [layer["number"] for layer in listed["layers"]] == list(range(1, listed["num_layers"] + 1))
+    assert listed["layers"][-1] | {"run": 1} == {
+        "number": 17,
+        "name": "flatten",
+        "run": 1,
+        "kind": "FlattenPooling",
+        "shape": [1, 1152],
+        "num_parameters": 0,
+    }
+
+
+def test_run_is_listed_by_the_names_of_its_network(cli: Cli, run: Path) -> None:
+    """As far as it goes, then the pooling."""
+    code, out, _ = cli("layers", run, "--json")
+    assert code == 0
+    assert [layer["name"] for layer in json.loads(out)["layers"]] == [f"blocks.{index}" for index in range(7)] + [
+        "pooling"
+    ]
+
+
+def test_artifact_is_listed_by_its_values(cli: Cli, run: Path) -> None:
+    """From the pixels to the vector."""
+    from trainer.run.saved_run import load_run
+
+    build(load_run(run), "branch").write(Path("a.onnx"))
+    code, out, _ = cli("layers", "a.onnx", "--json")
+    assert code == 0
+    listed = json.loads(out)
+    assert (listed["image"], listed["layers"][-1]["name"], listed["layers"][-1]["shape"]) == (
+        "24 x 24 px",
+        "embedding",
+        [1, 64],
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (
+            ("conv5",),
+            2,
+            "base network: expected conv4, pixels, deep_ranking or a name of timm, got 'conv5' (NET|RUN|FILE.onnx)",
+        ),
+        (
+            ("runs/none",),
+            2,
+            "base network: expected conv4, pixels, deep_ranking or a name of timm, got 'runs/none' (NET|RUN|FILE.",
+        ),
+        (("none.onnx",), 1, "no such file (none.onnx)"),
+        (("text.txt",), 1, "not an ONNX file, or cut off: got "),
+        (
+            ("run", "--size", 32),
+            2,
+            "options of a run: expected none, it has its own size and weights, got --size (run)",
+        ),
+        (("pixels", "--size", 4), 2, "Invalid value for '--size'"),
+    ],
+)
+def test_what_is_nothing_to_list_is_one_line(
+    cli: Cli, run: Path, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    """A misspelt name with the nearest, a path of nothing, another file."""
+    Path("text.txt").write_text("layers")
+    got, _, err = cli("layers", *arguments)
+    assert (got, one_line(err)[: len(message)]) == (code, message)
+
+
+def test_page_shows_layers_of_pictures(cli: Cli, run: Path) -> None:
+    """Those that are named, of a run and of a network; the counts are printed."""
+    Image.new("RGB", (30, 30), "red").save("a.png")
+    code, out, err = cli("layers", run, "--image", "a.png", "--layer", "blocks.3", "--output", "p.html", "--json")
+    assert code == 0, err
+    (layer,) = json.loads(out)["layers"]
+    assert (layer["name"], layer["num_channels"], layer["shape"]) == ("blocks.3", 32, [32, 12, 12])
+    assert "@4 blocks.3" in Path("p.html").read_text()
+    code, out, err = cli("layers", "conv4", "--size", 24, "--image", "a.png", "--image", "a.png", "--output", "q.html")
+    assert code == 0, err
+    assert out.splitlines()[1].split()[:2] == ["@4", "blocks.3"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("conv4", "--image", "a.png"), "--image: expected --output FILE.html beside it, got none"),
+        (("conv4", "--output", "p.html"), "--output: expected --image FILE beside it, got none"),
+        (("conv4", "--layer", "@1"), "--layer: expected --image FILE beside it, got none; without it layers are"),
+        (("x.onnx", "--image", "a.png", "--output", "p.html"), "--image: expected a run, or a network by name, got"),
+        (
+            ("run", "--image", "a.png", "--output", "p.html", "--pretrained"),
+            "options of a run: expected none, it has its own size and weights, got --pretrained (run)",
+        ),
+    ],
+)
+def test_what_makes_no_page_is_one_line(cli: Cli, run: Path, arguments: tuple[str, ...], message: str) -> None:
+    """Options that go together, and a file that has no layers to run by themselves."""
+    code, _, err = cli("layers", *arguments)
+    assert (code, one_line(err)[: len(message)]) == (2, message)
