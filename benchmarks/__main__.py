@@ -41,9 +41,11 @@ BENCHMARKS: dict[str, str] = {
     "int8": "benchmarks.int8",
     "int8_schemes": "benchmarks.int8_schemes",
     "tuples": "benchmarks.tuples",
+    "towers": "benchmarks.towers",
     "scoring": "benchmarks.scoring",
     "pictures": "benchmarks.pictures",
     "memory": "benchmarks.memory",
+    "coco": "benchmarks.coco",
     "kills": "benchmarks.kills",
     "families": "benchmarks.families",
     "step_share": "benchmarks.step_share",
@@ -52,6 +54,7 @@ BENCHMARKS: dict[str, str] = {
     "pretrained": "benchmarks.pretrained",
     "watching": "benchmarks.watching",
     "gpu": "benchmarks.gpu",
+    "adopted": "benchmarks.adopted",
     "cache": "benchmarks.cache",
     "serving": "benchmarks.serving.figures",
     "malformed": "benchmarks.faults.malformed",
@@ -64,10 +67,15 @@ BENCHMARKS: dict[str, str] = {
     "comparison": "benchmarks.comparison",
     "label_errors": "benchmarks.label_errors",
     "selection": "benchmarks.selection",
+    "catalogue": "benchmarks.catalogue",
+    "deep_ranking": "benchmarks.deep_ranking",
+    "regions": "benchmarks.regions",
 }
 LONG = (
+    "adopted",
     "busy",
     "comparison",
+    "deep_ranking",
     "emoji",
     "families",
     "fronts",
@@ -79,8 +87,10 @@ LONG = (
     "minute",
     "omniglot",
     "pretrained",
+    "regions",
     "serving",
     "soak",
+    "towers",
 )
 """Of more than ten minutes, or for another machine: they run only where they are named."""
 DATA_VARIABLE = "LOOKALIKE_OMNIGLOT"
