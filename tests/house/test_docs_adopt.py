@@ -11,9 +11,10 @@ import pytest
 
 from artifact.repository.reading import open_repository
 from lookalike.cli import main
-from tests.shared.foreign_networks import SIZE, export, save, timm_classifier
+from tests.shared.foreign_networks import SIZE, bottlenecked, export, save, timm_classifier
 from tests.shared.places import ROOT
 from tests.shared.shapes_run import write_shapes
+from tests.shared.spot_detector import write_examples, write_spot_detector
 from tests.shared.two_towers import two_towers
 
 TEXT = (ROOT / "docs" / "adopt.md").read_text()
@@ -24,21 +25,34 @@ PYTHON = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 def test_every_command_runs_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With a small ResNet and pictures in class folders; the cut under the old name is refused, as the page says."""
+    """With small networks and pictures in class folders; the cut under the old name is refused, as the page says."""
     monkeypatch.chdir(tmp_path)
     export(timm_classifier("test_resnet"), Path("resnet.onnx"), size=SIZE, opset=17, dynamic=True)
     save(two_towers(), Path("clip.onnx"))
     write_shapes(Path("photos"), per_class=2)
     shutil.copy("photos/disc/00.png", "photos/a.jpg")  # what a file is called decides nothing
-    assert len(COMMANDS) == 11
+    save(bottlenecked(), Path("unet.onnx"))
+    write_spot_detector(Path("detector.onnx"), features="features")
+    write_examples(Path("objects"))
+    assert len(COMMANDS) == 17
     for words in COMMANDS:
         assert main(words) == 0, (words, capsys.readouterr().err)
-    cut = next(words for words in COMMANDS if words[0] == "adopt" and "--output" in words)
+    cut = next(words for words in COMMANDS if words[0] == "adopt" and "resnet_cut" in words)
     assert main(["resnet" if word == "resnet_cut" else word for word in cut]) == 1
     assert "has another signature" in capsys.readouterr().err
     for code in PYTHON:
         exec(code, {})
-    names = ["clip", "from_python", "resnet", "resnet_cropped", "resnet_cut"]
+    names = [
+        "clip",
+        "detector",
+        "from_python",
+        "resnet",
+        "resnet_cropped",
+        "resnet_cut",
+        "resnet_regions",
+        "unet_grid",
+        "unet_mean",
+    ]
     assert open_repository(Path("model_repository")).names() == names
 
 

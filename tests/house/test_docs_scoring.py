@@ -13,6 +13,7 @@ from serving.embedded.server import Server
 from tests.shared.places import ROOT
 from tests.shared.scored_images import write_images
 from tests.shared.tiny_artifact import write_tiny_artifact
+from tests.shared.tiny_attribute_tower import publish_attributes
 
 TEXT = (ROOT / "docs" / "scoring.md").read_text()
 PYTHON = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
@@ -26,6 +27,7 @@ def test_every_snippet_runs_after_the_journey(
     for name, mode in (("digits", "branch"), ("digits_full", "full")):
         write_tiny_artifact(tmp_path / f"{name}.onnx", name=name, mode=mode, dim=128)
         publish(tmp_path / f"{name}.onnx", tmp_path / "models")
+    publish_attributes(tmp_path / "models", name="shapes_attributes")
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     with Server(tmp_path / "models", grpc_port=0) as server:
@@ -33,7 +35,8 @@ def test_every_snippet_runs_after_the_journey(
             exec(code.replace("127.0.0.1:8001", server.url), names)
         printed = capsys.readouterr().out
         assert f"{{'{server.url}': 'answers'}}" in printed
-    assert len(PYTHON) == 6
+    assert len(PYTHON) == 7
+    assert names["found"].shape == (2, 4)
     assert names["vectors"].shape == (12, 128)
     assert names["distances"].shape == (4,)
     assert names["table"].num_rows == len(names["column"]) - 8 == 4

@@ -26,6 +26,8 @@ from tests.shared.tiny_artifact import write_tiny_artifact
 
 EXAMPLES = ROOT / "examples"
 NODE, PYTHON, CURL = EXAMPLES / "node", EXAMPLES / "python", EXAMPLES / "curl"
+PROGRAMS = ("objects", "two_towers", "why", "without_training")
+"""Programs of the library in the folder of the clients."""
 TIMEOUT_S = 60
 TOLERANCE = 1e-5
 
@@ -167,7 +169,7 @@ def test_the_python_client_compares_tuples(
 
 def test_the_commands_of_the_readme_work_as_printed(node: list[str], tmp_path: Path) -> None:
     """Pasted into a shell after the journey; tiny models and images have the places of the demo's here."""
-    text = (EXAMPLES / "README.md").read_text()
+    text, _, _ = (EXAMPLES / "README.md").read_text().partition("# Programs of the library")
     commands = re.findall(r"^    ((?:python|node|sh|curl) .*)$", text, re.MULTILINE)
     assert len(commands) == 6
     for name, mode in (("digits", "branch"), ("digits_full", "full")):
@@ -196,12 +198,12 @@ def test_the_commands_of_the_readme_work_as_printed(node: list[str], tmp_path: P
 def test_the_python_clients_import_tritonclient_alone() -> None:
     """An application needs nothing of Lookalike, and over HTTP nothing at all."""
     standard = {"http", "json", "pathlib", "struct", "sys"}
-    for file in PYTHON.glob("*.py"):
+    for file in sorted({*PYTHON.glob("*.py")} - {PYTHON / f"{name}.py" for name in PROGRAMS}):
         tree = ast.walk(ast.parse(file.read_text()))
         names = {alias.name for node in tree if isinstance(node, ast.Import) for alias in node.names}
         names |= {node.module for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.ImportFrom)}
         packages = {name.split(".")[0] for name in names if name is not None} - standard
-        assert packages == (set() if file.stem == "embed_http" else {"numpy", "tritonclient"})
+        assert packages == (set() if file.stem == "embed_http" else {"numpy", "tritonclient"}), file
 
 
 def test_the_proto_file_is_part_of_the_protocol() -> None:
@@ -228,3 +230,18 @@ def test_the_proto_file_is_part_of_the_protocol() -> None:
             assert (field.number, field.is_repeated, theirs) == (int(number), bool(repeated), kind), word
             num_fields += 1
     assert (path, num_fields) == ([], 14)
+
+
+@pytest.mark.slow
+def test_two_towers_finds_combinations_that_were_never_trained_on(tmp_path: Path) -> None:
+    """Eight pictures of each lie in the gallery of 192; most of the eight nearest are these."""
+    command = [sys.executable, str(PYTHON / "two_towers.py"), str(tmp_path / "made")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["asked"] for line in lines] == [
+        "shape=circle,color=red,striped=1",
+        "shape=square,color=green,striped=0",
+        "shape=triangle,color=yellow,striped=1",
+    ]
+    assert sum(line["right"] for line in lines) >= 18

@@ -111,6 +111,26 @@ def small_graph(
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
 
 
+def bottlenecked() -> onnx.ModelProto:
+    """image [N, 3, 32, 32] -> `bottleneck` [N, 8, 4, 4] -> `mask` [N, 1, 32, 32], as a network of masks has it."""
+    random = np.random.default_rng(0)
+    weights = {
+        "down": random.standard_normal((8, 3, 8, 8)).astype(np.float32),
+        "up": random.standard_normal((8, 1, 8, 8)).astype(np.float32),
+    }
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["image", "down"], ["bottleneck"], strides=[8, 8]),
+            helper.make_node("ConvTranspose", ["bottleneck", "up"], ["mask"], strides=[8, 8]),
+        ],
+        "masks",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, 32, 32])],
+        [helper.make_tensor_value_info("mask", TensorProto.FLOAT, ["N", 1, 32, 32])],
+        [numpy_helper.from_array(array, name) for name, array in weights.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
 def save(model: onnx.ModelProto, path: Path) -> Path:
     """Write a graph as it is."""
     path.write_bytes(model.SerializeToString())

@@ -3,15 +3,21 @@
 import torch
 
 from artifact.losses import LOSSES
-from tests.shared.plain_objective import MARGIN, MARGIN2
+from tests.shared.plain_objective import CAP, MARGIN, MARGIN2
 from trainer.objective.objective import Objective
 
 
 def make_objective(
-    loss: str, *, distance: str = "euclidean", mining: str = "all", margin: float = MARGIN, margin2: float = MARGIN2
+    loss: str,
+    *,
+    distance: str = "euclidean",
+    mining: str = "all",
+    margin: float = MARGIN,
+    margin2: float = MARGIN2,
+    cap: float = CAP,
 ) -> Objective:
     """The objective of one of our losses, with the margins of the plain loops."""
-    return Objective(loss=LOSSES[loss], distance=distance, mining=mining, margin=margin, margin2=margin2)
+    return Objective(loss=LOSSES[loss], distance=distance, mining=mining, margin=margin, margin2=margin2, cap=cap)
 
 
 def random_vectors(size: int = 8, *, seed: int = 0, dim: int = 3) -> torch.Tensor:

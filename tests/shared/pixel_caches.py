@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import trainer.data.images
+import trainer.data.image_reading
 from artifact.images.preprocessing import Preprocessing, load_pixels
 from trainer.data.class_sets import open_class_folder
 from trainer.data.images import Images, read_images
@@ -44,7 +44,7 @@ class DecodeCounter:
             self.count += 1
             return load_pixels(*arguments)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(trainer.data.images, "load_pixels", counted)
+        monkeypatch.setattr(trainer.data.image_reading, "load_pixels", counted)
 
     def taken(self) -> int:
         count, self.count = self.count, 0

@@ -8,7 +8,7 @@ from artifact.losses import LOSSES
 from artifact.losses.loss import PAIR
 from tests.shared.plain_mining import plain_pairs, plain_triplets
 
-MARGIN, MARGIN2 = 0.6, 0.25
+MARGIN, MARGIN2, CAP = 0.6, 0.25, 0.8
 
 
 def plain_distance(name: str, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -23,6 +23,8 @@ def plain_value(loss: str, terms: list[torch.Tensor]) -> torch.Tensor:
     zero = torch.zeros((), dtype=torch.float64)
     if loss == "triplet_soft":
         return torch.log(1 + torch.exp(terms[0] - terms[1] + MARGIN))
+    if loss == "triplet_capped":
+        return torch.clamp(terms[0] - terms[1] + MARGIN, 0, CAP)
     margins = {"triplet": [MARGIN], "quadruplet": [MARGIN, MARGIN2], "dlpy": [MARGIN, MARGIN]}[loss]
     parts = [torch.maximum(zero, terms[0] - other + m) for other, m in zip(terms[1:], margins, strict=True)]
     return sum(parts, zero)

@@ -97,6 +97,7 @@ def serving(
     *,
     tables: tuple[str, ...] = ("v",),
     has_model: bool = True,
+    model: str = "tiny",
     limits: Limits = DEFAULT_LIMITS,
     **wanted: Any,
 ) -> Iterator[Asked]:
@@ -105,7 +106,7 @@ def serving(
     reports: list[str] = []
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(page_server(0, report=reports.append))
-        scorer = stack.enter_context(open_scorer("tiny", repository=folder / "models")) if has_model else None
+        scorer = stack.enter_context(open_scorer(model, repository=folder / "models")) if has_model else None
         options: dict[str, Any] = {"label": "label", "findings": ("duplicates", "outliers", "labels", "comparison")}
         served, _ = open_served(opened, Wanted(limits=limits, **options | wanted), scorer=scorer)
         token = new_token()

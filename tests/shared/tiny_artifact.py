@@ -71,12 +71,14 @@ def write_tiny_artifact(
     prefixes: Sequence[dict[str, Any]] = (),
     precision: str = "fp32",
     slowed: bool = False,
+    attributes: Sequence[dict[str, Any]] = (),
     **training: Any,
 ) -> Manifest:
     """Write an artifact of euclidean distance; the space depends on the seed and the sizes only.
 
     Args:
         slowed: a branch whose runs last long where no pixel is dark (`slow_down`).
+        attributes: of the run's other tower, as the manifest has them.
     """
     preprocessing = Preprocessing(height=size, width=size, fit=fit, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
     network = tiny_model(kind=kind, mode=mode, size=size, dim=dim, seed=seed, normalized=normalized)
@@ -105,6 +107,7 @@ def write_tiny_artifact(
         content=Content(sha256=content_hash(model), size=len(model)),
         golden=make_golden(images, linear_vectors(pixels, seed=seed, dim=dim, normalized=normalized)),
         prefixes=[Prefix(**each) for each in prefixes],
+        attributes=list(attributes),
     )
     return append_manifest(path, model, manifest)
 

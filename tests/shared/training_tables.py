@@ -87,7 +87,7 @@ def _default(field: Any) -> str:
         return "required"
     if isinstance(value, bool) or value is None:
         return str(value).lower() if value is not None else "open"
-    if value == {}:
+    if value in ({}, ()):
         return "none"
     return f"{value:g}" if isinstance(value, float) else str(value).strip("()")
 
