@@ -132,7 +132,7 @@ def test_default_folder_follows_the_users_cache(monkeypatch: pytest.MonkeyPatch,
 def test_what_is_kept_nowhere_is_not_decoded_at_a_later_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its header is looked at instead, so that limits hold; its pixels are those of its file all the same."""
     monkeypatch.setattr("trainer.pixels.store._COMMIT_BYTES", 4 * ROW)
-    monkeypatch.setattr("trainer.data.images._FILES_AT_ONCE", 4)
+    monkeypatch.setattr("trainer.data.image_reading._AT_ONCE", 4)
     monkeypatch.setattr("trainer.pixels.file_hashes._QUIET_NS", -1)  # the files are new
     root = write_hour_old(tmp_path / "images", 40)
     decoded = DecodeCounter(monkeypatch)
