@@ -22,7 +22,7 @@ from analysis.measures.ranks import rank_values, wrong_before
 from analysis.measures.support import Support, as_facts, support_of_share
 from analysis.neighbours.checks import check_dims, check_vectors
 from analysis.neighbours.pairwise import distance_chunks
-from analysis.neighbours.samples import check_seed, sample_rows
+from analysis.neighbours.samples import check_sampling, sample_rows
 from artifact.arrays import Indices, Numbers, Vectors
 from artifact.distances import check_distance
 from artifact.errors import DataError, UsageError
@@ -75,11 +75,7 @@ def attribute_retrieval(
     check_distance(distance)
     if not ks or min(ks) < 1:
         raise UsageError("ks", expected="numbers of at least 1", got=str(list(ks)))
-    if max_queries is not None and max_queries < 1:
-        raise UsageError("max_queries", expected="at least 1", got=str(max_queries))
-    if bootstrap < 0:
-        raise UsageError("bootstrap", expected="at least 0 resamples", got=str(bootstrap))
-    check_seed(seed)
+    check_sampling(bootstrap=bootstrap, seed=seed, max_queries=max_queries)
     images, values = check_vectors(image_vectors, "image vectors"), np.asarray(image_values, np.float64)
     slack = _checked(queries, flipped, images, values, tolerances)
     rng = np.random.default_rng(seed)

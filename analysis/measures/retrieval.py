@@ -17,7 +17,7 @@ from analysis.measures.intervals import class_intervals, mean_interval
 from analysis.measures.ranking import Adjusted, Ranking, class_means, rank_queries
 from analysis.neighbours.checks import check_vectors
 from analysis.neighbours.labels import Labels, label_codes
-from analysis.neighbours.samples import check_seed, sample_rows
+from analysis.neighbours.samples import check_sampling, sample_rows
 from artifact.arrays import Indices, Numbers, Vectors
 from artifact.distances import check_distance
 from artifact.errors import DataError, UsageError
@@ -76,11 +76,7 @@ def retrieval_metrics(
     check_distance(distance)
     if not ks or min(ks) < 1:
         raise UsageError("ks", expected="numbers of at least 1", got=str(list(ks)))
-    if max_queries is not None and max_queries < 1:
-        raise UsageError("max_queries", expected="at least 1", got=str(max_queries))
-    if bootstrap < 0:
-        raise UsageError("bootstrap", expected="at least 0 resamples", got=str(bootstrap))
-    check_seed(seed)
+    check_sampling(bootstrap=bootstrap, seed=seed, max_queries=max_queries)
     array = check_vectors(vectors)
     known: dict[Hashable, int] = {}
     codes = label_codes(labels, len(array), known=known)

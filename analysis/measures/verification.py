@@ -20,7 +20,7 @@ from analysis.measures.pairs import MAX_PAIRS, Pairs, choose_pairs
 from analysis.measures.roc import RocCurve
 from analysis.measures.support import tells_false_accepts
 from analysis.neighbours.labels import Labels
-from analysis.neighbours.samples import check_seed
+from analysis.neighbours.samples import check_sampling
 from artifact.arrays import Indices, Numbers, Vectors
 from artifact.errors import UsageError
 
@@ -61,9 +61,7 @@ def verification_metrics(
     """
     if not all(0.0 < far < 1.0 for far in fars):
         raise UsageError("fars", expected="rates in (0, 1)", got=", ".join(f"{far:g}" for far in fars))
-    if bootstrap < 0:
-        raise UsageError("bootstrap", expected="at least 0 resamples", got=str(bootstrap))
-    check_seed(seed)
+    check_sampling(bootstrap=bootstrap, seed=seed)
     pairs = choose_pairs(vectors, labels, distance=distance, max_pairs=max_pairs, seed=seed)
     if not pairs.are_of_both_sorts:
         return None

@@ -7,7 +7,6 @@ braces; `{id:04}` fills with zeros from the left. A cell that is empty gives an 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +15,7 @@ import pyarrow as pa
 
 from artifact.errors import DataError, UsageError
 from rows.cells import is_text, kind_name, values_type
-from rows.formats.source import Source
-from rows.images import ImageRef
+from rows.formats.source import Source, Wrapped
 
 _PIECE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|([{}])")
 _WIDTH = re.compile(r"0?\d{1,3}")
@@ -47,35 +45,13 @@ class _Template:
         return pa.array(paths, pa.string())
 
 
-class BuiltPaths(Source):
+class BuiltPaths(Wrapped):
     """A source with a text column more for each template."""
 
     def __init__(self, source: Source, templates: dict[str, _Template], *, where: str) -> None:
-        self._source, self._templates, self._where = source, templates, where
-        self.files, self.boxes = source.files, source.boxes
+        super().__init__(source)
+        self._templates, self._where = templates, where
         self.schema = pa.schema([*source.schema, *((text, pa.string()) for text in templates)])
-
-    @property
-    def passed_over(self) -> Counter[str]:
-        return self._source.passed_over
-
-    @property
-    def notes(self) -> list[str]:
-        return self._source.notes
-
-    @property
-    def variant(self) -> str:
-        return self._source.variant
-
-    @property
-    def older_reading(self) -> str | None:
-        return self._source.older_reading
-
-    def allow_images(self, max_bytes: int) -> None:
-        self._source.allow_images(max_bytes)
-
-    def count_rows(self, columns: Sequence[str]) -> int | None:
-        return self._source.count_rows(self._needed(columns))
 
     def settle(self, columns: Sequence[str]) -> pa.Schema:
         needed = self._needed(columns)
@@ -90,9 +66,6 @@ class BuiltPaths(Source):
         known = {field.name: field for field in settled}
         return pa.schema([known.get(name, pa.field(name, pa.string())) for name in columns])
 
-    def fingerprint(self) -> str:
-        return self._source.fingerprint()
-
     def chunks(self, columns: Sequence[str], *, start_row: int, max_rows: int, max_bytes: int) -> Iterator[pa.Table]:
         needed = self._needed(columns)
         for table in self._source.chunks(needed, start_row=start_row, max_rows=max_rows, max_bytes=max_bytes):
@@ -101,9 +74,6 @@ class BuiltPaths(Source):
                 if text in self._templates:
                     built = built.append_column(text, self._templates[text].paths(table))
             yield built
-
-    def images(self, table: pa.Table, column: str) -> list[ImageRef]:
-        return self._source.images(table, column)
 
     def _needed(self, columns: Sequence[str]) -> list[str]:
         """The columns of the source for these of this one."""

@@ -103,6 +103,53 @@ class Source(ABC):
         """The image of each row of what `chunks` gave."""
 
 
+class Wrapped(Source):
+    """A source on top of another, which answers for it where it says nothing itself."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.schema, self.files, self.boxes = source.schema, source.files, source.boxes
+
+    @abstractmethod
+    def _needed(self, columns: Sequence[str]) -> list[str]:
+        """The columns of the other source for these of this one."""
+
+    @property
+    def passed_over(self) -> Counter[str]:
+        return self._source.passed_over
+
+    @property
+    def notes(self) -> list[str]:
+        return self._source.notes
+
+    @property
+    def variant(self) -> str:
+        return self._source.variant
+
+    @property
+    def older_reading(self) -> str | None:
+        return self._source.older_reading
+
+    def allow_images(self, max_bytes: int) -> None:
+        self._source.allow_images(max_bytes)
+
+    def count_rows(self, columns: Sequence[str]) -> int | None:
+        return self._source.count_rows(self._needed(columns))
+
+    def fingerprint(self) -> str:
+        return self._source.fingerprint()
+
+    def settle(self, columns: Sequence[str]) -> pa.Schema:
+        settled = self._source.settle(self._needed(columns))
+        return pa.schema([settled.field(name) for name in columns])
+
+    def chunks(self, columns: Sequence[str], *, start_row: int, max_rows: int, max_bytes: int) -> Iterator[pa.Table]:
+        return self._source.chunks(self._needed(columns), start_row=start_row, max_rows=max_rows, max_bytes=max_bytes)
+
+    def images(self, table: pa.Table, column: str) -> list[ImageRef]:
+        return self._source.images(table, column)
+
+
 def picked(schema: pa.Schema, columns: Sequence[str]) -> pa.Schema:
     """Some columns of a schema."""
     return pa.schema([schema.field(schema.names.index(name)) for name in columns])
