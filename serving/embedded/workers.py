@@ -203,6 +203,8 @@ class Workers(Executor):
                 self._num_awake -= 1
                 if self._is_closed:
                     return None
+                if self._calls:  # it was woken for one, and others that rested were back at theirs before it
+                    self._start_clock()
                 self._asleep.append(worker)
             worker.bed.acquire()
 

@@ -80,6 +80,25 @@ def test_workers_do_not_wait_for_calls_that_never_say_they_rest(workers: Workers
         future.result(WAIT_S)
 
 
+def test_no_call_waits_for_those_that_came_back_from_a_rest(workers: Workers) -> None:
+    """A thread that is woken for a call may find the places taken by threads whose rest ended meanwhile."""
+    num_resting, num_late = AWAKE + 1, AWAKE
+    for _ in range(20):
+        go, together = threading.Event(), threading.Barrier(num_resting + num_late)
+
+        def rest(go: threading.Event = go, together: threading.Barrier = together) -> None:
+            with workers.resting():
+                go.wait(WAIT_S)
+            together.wait(WAIT_S)
+
+        calls = [workers.submit(rest) for _ in range(num_resting)]
+        eventually(lambda: not workers._busy and not workers._calls, "all resting")
+        go.set()
+        calls += [workers.submit(together.wait, WAIT_S) for _ in range(num_late)]
+        for call in calls:
+            call.result(WAIT_S)
+
+
 def test_calls_that_are_started_tell_when_they_have_ended(workers: Workers) -> None:
     """Once each, whether they were asked before or after, and failed or not; the threads go on."""
     told: list[str] = []
