@@ -11,6 +11,14 @@ from pathlib import Path
 from artifact.errors import OutputError
 
 
+def require_plain(path: Path) -> None:
+    """Raise OutputError unless a file can stand there: for those who find out after long work else."""
+    target = Path(os.path.realpath(path))
+    if os.path.lexists(target) and not target.is_file():
+        found = "a folder" if target.is_dir() else "a device, pipe or socket"
+        raise OutputError("output", expected="a plain file or nothing yet", got=found, where=path)
+
+
 @contextlib.contextmanager
 def staged_file(path: Path) -> Iterator[Path]:
     """Yield an empty file beside `path` to write to; it takes the place of `path` where the block ends well.
@@ -23,9 +31,7 @@ def staged_file(path: Path) -> Iterator[Path]:
     target = Path(os.path.realpath(path))
     temporary = None
     try:
-        if os.path.lexists(target) and not target.is_file():
-            found = "a folder" if target.is_dir() else "a device, pipe or socket"
-            raise OutputError("output", expected="a plain file or nothing yet", got=found, where=path)
+        require_plain(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
         os.close(handle)

@@ -50,7 +50,7 @@ class Attribute:
     @property
     def width(self) -> int:
         """Columns of its own in an encoded row."""
-        return len(self.categories) if self.type == CATEGORY else 1
+        return len(self.categories) if self.type == CATEGORY else 2 if self.type == NUMBER else 1
 
     @property
     def values_text(self) -> str:
@@ -81,10 +81,12 @@ class Attribute:
                 raise self._not_a_value(value)
             return np.array([1.0 if says else -1.0], np.float32)
         if self.type == NUMBER:
+            if isinstance(value, str) and value.strip().lower() == "nan":  # a number where the whole column has such
+                return None
             number = as_number(value)
             if number is None or not abs(number := (number - self.mean) / self.scale) <= _LARGEST:
                 raise self._not_a_value(value)
-            return np.array([number], np.float32)
+            return np.array([number, 1.0], np.float32)
         text = as_category(value)
         if text not in self.categories:
             near = difflib.get_close_matches(text, self.categories, n=1)

@@ -2,8 +2,9 @@
 
 Decisions a reader would question:
 - A flag is -1 or 1, so that 0 is free to say that nobody knows; a number is standardised by the rows that were trained
-  on, and 0, their mean, stands for a missing one; a category has a column of its own for each value, all 0 where none
-  is given. So a query names some attributes and leaves the others out, and a cell of a table may be empty.
+  on, with a 1 beside it, for a number that is their mean is a 0 and would else be taken for a missing one; a category
+  has a column of its own for each value. What is missing is 0 in all of its columns. So a query names some attributes
+  and leaves the others out, and a cell of a table may be empty.
 - What a column is follows from all of its values, and text counts as what it says: CSV has no types. So "0" and "1" are
   a flag, "0.5" is a number, and "XL" among a few sizes makes them categories; among many numbers it is a mistake.
 - What is no value of an attribute is a bad row with its reason, and never quietly a missing value.
@@ -125,13 +126,13 @@ class Attributes:
         """Encode some attributes, the others missing: float32 [1, A].
 
         Raises:
-            UsageError: no attribute at all, an unknown name or a value that is none, with the nearest.
+            UsageError: no value at all, an unknown name or a value that is none, with the nearest.
         """
-        if not values:
-            raise UsageError("attributes", expected=f"NAME=VALUE of {listed(self.names)}", got="none")
         row, bad = self.encode({name: [value] for name, value in values.items()}, 1)
         if bad:
             raise UsageError(bad[0].reason)
+        if not row.any():
+            raise UsageError("attributes", expected=f"NAME=VALUE of {listed(self.names)}", got="none")
         return row
 
     def require(self, name: str) -> Attribute:

@@ -26,7 +26,7 @@ from artifact.model.golden import (
 )
 from artifact.model.manifest import Golden, Manifest, Prefix
 from artifact.modes import FULL, MODES, OF_ATTRIBUTES, REGIONS, TOWERS
-from artifact.repository.publishing import publish, require_model_name
+from artifact.repository.publishing import publish, require_model_name, require_publishable
 from artifact.repository.reading import PublishedModel
 from export.deployment import default_name, deployed_names, served_limits
 from export.gates import Verdict
@@ -35,7 +35,7 @@ from export.join import join_streams, join_towers
 from export.parity import EmbedTensors, Parity, check_parity
 from export.precision import FP32, INT8, PRECISIONS, scaled_tolerance
 from export.reduce import REDUCTIONS, Int8Settings, embedder
-from export.region_build import build_regions, region_space
+from export.region_build import RegionGraph, build_regions, region_space
 from export.run_manifest import manifest_of, space_of
 from rows.tables import ImageTable
 from serving.check import check_artifact
@@ -78,7 +78,7 @@ def build(
             precision than fp32, and `_full` or `_regions` for such an artifact.
         precision: `fp32`, `fp16` or `int8`.
         int8: images and limits for int8; default: the run's own images.
-        report: called with events of reading images.
+        report: called with events of reading images, and of objects that are left out of a fit.
         exported: the run's fp32 branch graph, where it was exported already; it is left alone.
         size, fit: of a region artifact: height and width of its pictures, and objects that its last layer is fitted to;
             see build_regions.
@@ -98,7 +98,8 @@ def build(
     name = name or default_name(run.path, mode, precision, has_towers=run.attributes is not None)
     require_model_name(name)
     if mode == REGIONS:
-        return _build_regions(run, name, precision, size, fit)
+        graph_of_regions = build_regions(run, size=size, precision=precision, fit=fit, report=report)
+        return _build_regions(run, name, precision, graph_of_regions)
     network = run.branch.eval()
     if mode in OF_ATTRIBUTES:
         return _build_towers(run, mode, name, exported)
@@ -184,9 +185,8 @@ def _build_towers(run: Run, mode: str, name: str, exported: onnx.ModelProto | No
     return Built(model, manifest_of(run, model, name=name, mode=mode, **facts), parity)
 
 
-def _build_regions(run: Run, name: str, precision: str, size: tuple[int, int] | None, fit: ImageTable | None) -> Built:
+def _build_regions(run: Run, name: str, precision: str, graph: RegionGraph) -> Built:
     """The region artifact: metrics and thresholds of the run are of whole pictures, so it has none but `training`'s."""
-    graph = build_regions(run, size=size, precision=precision, fit=fit)
     unmeasured = {"metrics": None, "rests_on": None, "threshold": None, "why_no_threshold": _NOT_OF_BOXES}
     manifest = manifest_of(
         run,
@@ -237,7 +237,7 @@ def publish_built(
 
 def deploy(run: Run, repository: Path, *, name: str | None = None) -> list[tuple[Built, PublishedModel]]:
     """Publish a run in all its modes, NAME and NAME_full, and with two towers NAME_attributes; none unless all pass
-    parity.
+    parity and may be published: versions of two runs side by side would be of two spaces.
 
     Raises:
         UsageError: a name that Triton would not take, before anything is exported; else as `build` and `publish`.
@@ -245,4 +245,6 @@ def deploy(run: Run, repository: Path, *, name: str | None = None) -> list[tuple
     names = deployed_names(run.path, name, has_towers=run.attributes is not None)
     graph = export_branch(run.branch, preprocessing=run.preprocessing)
     built = [build(run, mode, name=each, exported=graph) for mode, each in names.items()]
+    for each in built:
+        require_publishable(repository, each.manifest.name, each.manifest.signature)
     return [(each, publish_built(each, repository, **served_limits(run.config))) for each in built]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from artifact.attributes import Attributes
 from artifact.kinds import ATTRIBUTES
-from artifact.modes import BRANCH, FULL, MODES, TOWERS
+from artifact.modes import BRANCH, FULL, MODES, OF_ATTRIBUTES, TOWERS
 from artifact.repository.publishing import require_model_name, require_publishable, to_model_name
 from export.precision import FP32, precision_suffix
 from trainer.config.config import TrainConfig
@@ -56,11 +57,14 @@ def served_limits(config: TrainConfig) -> dict[str, float | None]:
     return {name: None if value == default[name].default else value for name, value in chosen.items()}
 
 
-def require_deployable(config: TrainConfig, run: Path, repository: Path, name: str | None) -> None:
-    """Raise what publishing both artifacts would raise.
+def require_deployable(
+    config: TrainConfig, run: Path, repository: Path, name: str | None, *, attributes: Attributes | None = None
+) -> None:
+    """Raise what publishing its artifacts would raise.
 
     Args:
         config: resolved: `dim`, `distance` and `size` are what will be trained.
+        attributes: of a run with two towers.
 
     Raises:
         UsageError: a name that Triton would not take.
@@ -69,4 +73,5 @@ def require_deployable(config: TrainConfig, run: Path, repository: Path, name: s
     shape = {"kind": config.kind, "embedding_dim": config.dim, "distance": config.distance}
     shape |= {"height": config.size, "width": config.size, "fit": config.fit}
     for mode, model in deployed_names(run, name, has_towers=config.has_towers).items():
-        require_publishable(repository, model, shape | {"mode": mode})
+        of_rows = {"attributes": attributes.signature} if attributes is not None and mode in OF_ATTRIBUTES else {}
+        require_publishable(repository, model, shape | {"mode": mode} | of_rows)

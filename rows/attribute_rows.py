@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from artifact.arrays import Vectors
-from artifact.attributes import Attributes, is_missing
+from artifact.attributes import Attributes
 
 NO_VALUE = "no attribute has a value"
 
@@ -48,17 +48,11 @@ def attribute_rows(attributes: Attributes, columns: Mapping[str, Any], num_rows:
     """
     encoded, bad = attributes.encode(columns, num_rows)
     reasons = {each.row: each.reason for each in bad}
-    for row in np.flatnonzero(~encoded.any(axis=1)).tolist():  # a number may be 0 where it is its mean
-        if row not in reasons and all(is_missing(_cell(values, row)) for values in columns.values()):
-            reasons[row] = NO_VALUE
+    for row in np.flatnonzero(~encoded.any(axis=1)).tolist():
+        reasons.setdefault(row, NO_VALUE)
     return [AttributeRow(numbers.tobytes(), reasons.get(row)) for row, numbers in enumerate(encoded)]
 
 
 def stacked(rows: list[AttributeRow]) -> Vectors:
     """float32 [N, A] of N rows, at least one."""
     return np.stack([np.frombuffer(row.data, np.float32) for row in rows])
-
-
-def _cell(values: Any, row: int) -> Any:
-    cell = values[row]
-    return cell.as_py() if hasattr(cell, "as_py") else cell

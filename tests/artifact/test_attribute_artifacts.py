@@ -11,8 +11,8 @@ import pytest
 from artifact.attributes import Attribute, Attributes
 from artifact.errors import ArtifactError, RepositoryError
 from artifact.model.description import describe
-from artifact.model.file import read_manifest
-from artifact.model.golden import golden_attribute_rows
+from artifact.model.file import append_manifest, read_manifest
+from artifact.model.golden import golden_attribute_rows, read_golden_rows, with_golden_rows
 from artifact.model.manifest import Manifest, manifest_from_fields
 from artifact.repository.extraction import extract
 from artifact.repository.layout import find_problems
@@ -29,7 +29,7 @@ def test_describe_names_what_it_takes_and_gives(tmp_path: Path) -> None:
     write_attribute_artifact(tmp_path / "a.onnx")
     said = describe(tmp_path / "a.onnx")
     assert [(each["name"], each["shape"], each["type"]) for each in said["inputs"]] == [
-        ("attributes", "[N, 5]", "FP32")
+        ("attributes", "[N, 6]", "FP32")
     ]
     assert [(each["name"], each["shape"]) for each in said["outputs"]] == [("embedding", "[N, 4]")]
     assert said["preprocessing"] == {}
@@ -42,7 +42,7 @@ def test_describe_of_both_towers_names_their_streams(tmp_path: Path) -> None:
     said = describe(tmp_path / "a.onnx")
     assert [(each["name"], each["shape"], each["type"]) for each in said["inputs"]] == [
         ("image", "[N, 8, 8, 3]", "UINT8"),
-        ("attributes", "[N, 5]", "FP32"),
+        ("attributes", "[N, 6]", "FP32"),
     ]
     outputs = ["embedding_image", "embedding_attributes", "distance_image_attributes"]
     assert [each["name"] for each in said["outputs"]] == outputs
@@ -59,8 +59,6 @@ def test_check_runs_the_golden_rows(tmp_path: Path, mode: str) -> None:
     moved = write_attribute_artifact(tmp_path / "b.onnx", mode=mode, seed=1)
     other = moved.model_copy(update={"golden": manifest.golden})
     content = (tmp_path / "b.onnx").read_bytes()[: moved.content.size]
-    from artifact.model.file import append_manifest
-
     append_manifest(tmp_path / "c.onnx", content, other)
     with pytest.raises(ArtifactError, match="do not give their golden vectors"):
         check_artifact(tmp_path / "c.onnx")
@@ -69,10 +67,11 @@ def test_check_runs_the_golden_rows(tmp_path: Path, mode: str) -> None:
 def test_golden_rows_are_rows_that_attributes_encode() -> None:
     """Every value that a column may have, one of each category at most, and missing ones in the last."""
     rows = golden_attribute_rows(TINY_ATTRIBUTES)
-    assert rows.shape == (4, 5)
+    assert rows.shape == (4, 6)
     assert len({row.tobytes() for row in rows}) == 4
     assert rows[:, :3].sum(axis=1).tolist() == [1, 1, 1, 1]
     assert rows[:, 3].tolist() == [1, -1, 1, 0]
+    assert rows[:, 5].tolist() == [1, 1, 1, 1]
 
 
 def test_publish_makes_no_companions_and_all_commands_work(tmp_path: Path) -> None:
@@ -107,6 +106,22 @@ def test_publish_refuses_other_attributes_under_the_same_name(tmp_path: Path) ->
         publish(tmp_path / "image.onnx", root)
     with pytest.raises(RepositoryError, match="has another signature"):
         require_publishable(root, "tiny_attributes", {"kind": "triplet", "mode": "attributes", "embedding_dim": 5})
+
+
+def test_difference_of_both_towers_sees_either_move(tmp_path: Path) -> None:
+    """Other vectors of the golden rows alone, the images' as they were: not what the first artifact gives."""
+    first = write_attribute_artifact(tmp_path / "a.onnx", mode="towers")
+    same = compare_artifacts(tmp_path / "a.onnx", tmp_path / "a.onnx").movement
+    assert same is not None
+    assert same.within_tolerance
+    assert first.golden is not None
+    rows, vectors = read_golden_rows(first.golden, 5, 4)
+    other = first.model_copy(update={"golden": with_golden_rows(first.golden, rows, vectors + 1)})
+    append_manifest(tmp_path / "b.onnx", (tmp_path / "a.onnx").read_bytes()[: first.content.size], other)
+    moved = compare_artifacts(tmp_path / "b.onnx", tmp_path / "a.onnx").movement
+    assert moved is not None
+    assert moved.max_distance > 0.1
+    assert not moved.within_tolerance
 
 
 def test_difference_moves_golden_rows_where_both_take_them(tmp_path: Path) -> None:
@@ -163,4 +178,4 @@ def test_pixels_of_an_attribute_tower_are_refused_with_the_reason(tmp_path: Path
     with pytest.raises(ArtifactError, match="its rows are encoded by the attributes in its manifest"):
         assert manifest.pixels
     assert manifest.image_inputs == ()
-    np.testing.assert_array_equal([len(manifest.inputs), manifest.inputs[0].row_shape[0]], [1, 5])
+    np.testing.assert_array_equal([len(manifest.inputs), manifest.inputs[0].row_shape[0]], [1, 6])

@@ -33,20 +33,20 @@ def test_fit_finds_types_categories_means_and_missing_shares(fitted: Attributes)
     assert (striped.type, striped.missing) == (FLAG, 0.25)
     assert (size.type, size.missing) == (NUMBER, 0.25)
     np.testing.assert_allclose(np.array([size.mean, size.scale]), np.array([3.0, np.std([1, 2, 6])]))
-    assert (fitted.names, fitted.width) == (("color", "striped", "size"), 5)
-    assert fitted.slices == {"color": slice(0, 3), "striped": slice(3, 4), "size": slice(4, 5)}
+    assert (fitted.names, fitted.width) == (("color", "striped", "size"), 6)
+    assert fitted.slices == {"color": slice(0, 3), "striped": slice(3, 4), "size": slice(4, 6)}
 
 
 def test_encode_gives_what_a_plain_loop_gives(fitted: Attributes) -> None:
     """Flags are -1 or 1, numbers standardised, categories one column each, and missing values 0 in all of theirs."""
     rows, bad = fitted.encode(COLUMNS, 4)
-    expected = np.zeros((4, 5))
+    expected = np.zeros((4, 6))
     for row in range(4):
         color, striped, size = COLUMNS["color"][row], COLUMNS["striped"][row], COLUMNS["size"][row]
         for column, category in enumerate(("blue", "größer", "red")):
             expected[row, column] = color == category
         expected[row, 3] = {"1": 1, "yes": 1, "0": -1, None: 0}[striped]
-        expected[row, 4] = 0 if size != size else (size - 3) / np.std([1, 2, 6])
+        expected[row, 4:] = (0, 0) if size != size else ((size - 3) / np.std([1, 2, 6]), 1)
     assert rows.dtype == np.float32
     assert bad == []
     np.testing.assert_allclose(rows, expected, rtol=1e-6)
@@ -94,7 +94,7 @@ def test_encode_names_bad_rows_with_their_reasons(fitted: Attributes) -> None:
         "attribute 'striped': expected 1 or 0, got 'maybe'; attribute 'size': expected a number, got 'big'"
     )
     assert not rows[0].any()
-    assert rows[1].tolist() == [0, 0, 1, 1, 0]
+    assert rows[1].tolist() == [0, 0, 1, 1, 0, 1]
 
 
 @pytest.mark.parametrize("value", [float("inf"), "-inf", 1e300, "12 cm", [1], b"1"])
@@ -103,6 +103,20 @@ def test_encode_refuses_what_is_no_finite_number(fitted: Attributes, value: obje
     rows, bad = fitted.encode({"size": [value]}, 1)
     assert [each.row for each in bad] == [0]
     assert np.isfinite(rows).all()
+
+
+def test_a_number_that_is_the_mean_is_not_missing(fitted: Attributes) -> None:
+    """Three sizes, as often each, have the middle one as their mean: who asks for it asks for something."""
+    assert fitted.encode_query({"size": 3}).tolist() == [[0, 0, 0, 0, 0, 1]]
+
+
+def test_nan_is_missing_as_text_too(fitted: Attributes) -> None:
+    """A column of CSV with one wrong cell is all text; a query of nothing but that asks for nothing, and is refused."""
+    rows, bad = fitted.encode({"size": [float("nan"), "nan", " NaN "]}, 3)
+    assert (bad, rows.any()) == ([], False)
+    for nothing in ({"size": "nan"}, {"color": None}, {}):
+        with pytest.raises(UsageError, match="attributes: expected NAME=VALUE of color, striped, size, got none"):
+            fitted.encode_query(nothing)
 
 
 def test_encode_of_a_whole_number_finds_its_category() -> None:
@@ -115,8 +129,8 @@ def test_encode_of_a_whole_number_finds_its_category() -> None:
 
 def test_encode_query_leaves_the_others_missing(fitted: Attributes) -> None:
     """One row, with the attributes that were named."""
-    np.testing.assert_array_equal(fitted.encode_query({"color": "red"}), np.array([[0, 0, 1, 0, 0]], np.float32))
-    assert fitted.encode_query({"striped": "0"}).tolist() == [[0, 0, 0, -1, 0]]
+    np.testing.assert_array_equal(fitted.encode_query({"color": "red"}), np.array([[0, 0, 1, 0, 0, 0]], np.float32))
+    assert fitted.encode_query({"striped": "0"}).tolist() == [[0, 0, 0, -1, 0, 0]]
 
 
 def test_encode_query_tells_the_nearest_name_and_value(fitted: Attributes) -> None:

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from artifact.distances import DISTANCES
-from artifact.errors import ParityError, RunError, UsageError
+from artifact.errors import ParityError, RepositoryError, RunError, UsageError
 from artifact.model.file import read_manifest
 from artifact.repository.layout import find_problems
 from artifact.repository.reading import open_repository
 from export.build import Built, build, deploy
-from export.deployment import default_name
+from export.deployment import default_name, require_deployable
 from export.graph import export_tower
 from export.parity import check_parity
 from serving.check import check_artifact
@@ -80,7 +80,7 @@ def test_full_artifact_gives_what_the_two_others_give(built: dict[str, Built], t
         engines[mode] = Engine(tmp_path / f"{mode}.onnx")
     random = np.random.default_rng(1)
     pixels = random.integers(0, 256, (5, 16, 16, 3), np.uint8)
-    rows = random.standard_normal((5, 5)).astype(np.float32)
+    rows = random.standard_normal((5, 6)).astype(np.float32)
     found = engines["full"].run({"image": pixels, "attributes": rows})
     image = engines["branch"].run({"image": pixels})["embedding"]
     attributes = engines["attributes"].run({"attributes": rows})["embedding"]
@@ -110,6 +110,18 @@ def test_deploy_publishes_all_three(run: Run, tmp_path: Path) -> None:
     assert folders == ["mine", "mine_attributes", "mine_decode", "mine_encoded", "mine_full"]
     deploy(run, tmp_path / "repository", name="mine")
     assert sorted(repository.model("mine_attributes").manifests) == [1]
+
+
+def test_deploy_publishes_nothing_where_the_attributes_are_others(run: Run, tmp_path: Path) -> None:
+    """Else NAME would be of the new run and NAME_attributes of the one before, in another space."""
+    repository = tmp_path / "repository"
+    deploy(run, repository, name="mine")
+    other = fit_towers(write_squares(tmp_path / "s"), tmp_path / "other", attributes=["size", "color", "framed"])
+    with pytest.raises(RepositoryError, match="'mine_attributes' has another signature: expected attributes="):
+        deploy(other, repository, name="mine")
+    assert sorted(open_repository(repository).model("mine").manifests) == [1]
+    with pytest.raises(RepositoryError, match="'mine_attributes' has another signature"):
+        require_deployable(other.config, other.path, repository, "mine", attributes=other.attributes)
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
@@ -149,13 +161,13 @@ def test_space_tells_means_and_scales_apart(run: Run, built: dict[str, Built]) -
 
 def test_parity_refuses_another_tower(run: Run, built: dict[str, Built]) -> None:
     """The check compares with torch, and not with itself."""
-    fresh = torch.nn.Sequential(torch.nn.Linear(5, 8), torch.nn.Softmax(dim=1)).eval()
+    fresh = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.Softmax(dim=1)).eval()
     signature = {"kind": "triplet", "mode": "attributes", "distance": "euclidean", "preprocessing": run.preprocessing}
     model = built["attributes"].model
     with pytest.raises(ParityError, match="torch and onnxruntime differ in 'embedding'"):
-        check_parity(run.branch, model, tower=fresh, num_columns=5, **signature)  # type: ignore[arg-type]
-    own = export_tower(fresh, num_columns=5).SerializeToString()
-    assert check_parity(run.branch, own, tower=fresh, num_columns=5, **signature).max_abs < 1e-5  # type: ignore[arg-type]
+        check_parity(run.branch, model, tower=fresh, num_columns=6, **signature)  # type: ignore[arg-type]
+    own = export_tower(fresh, num_columns=6).SerializeToString()
+    assert check_parity(run.branch, own, tower=fresh, num_columns=6, **signature).max_abs < 1e-5  # type: ignore[arg-type]
 
 
 def test_default_names_leave_room_for_every_suffix() -> None:

@@ -69,7 +69,7 @@ def test_models_answer_with_the_network_s_vectors(served: Served, run: Run, num_
     random = np.random.default_rng(num_rows)
     arrays: dict[str, Any] = {
         "image": random.integers(0, 256, (num_rows, 16, 16, 3), np.uint8),
-        "attributes": random.standard_normal((num_rows, 5)).astype(np.float32),
+        "attributes": random.standard_normal((num_rows, 6)).astype(np.float32),
     }
     expected = vectors(run, arrays)
     found = served.infer("two_attributes", {"attributes": arrays["attributes"]})
@@ -88,7 +88,7 @@ def test_a_second_run_is_a_second_version_and_is_rolled_back(run: Run, tmp_path:
     deploy(run, root, name="two")
     other = fit_towers(run.config.images, tmp_path / "other", epochs=1, seed=1)
     deploy(other, root, name="two")
-    rows = np.random.default_rng(0).standard_normal((3, 5)).astype(np.float32)
+    rows = np.random.default_rng(0).standard_normal((3, 6)).astype(np.float32)
     for which, which_run in ((2, other), (1, run)):
         if which == 1:
             rollback(root, "two_attributes")

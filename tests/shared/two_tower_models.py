@@ -33,7 +33,7 @@ def drawn_columns(num_rows: int, *, seed: int = 0) -> dict[str, list[Any]]:
 def vectors_of(columns: dict[str, list[Any]]) -> np.ndarray:
     """What the tower gives for them, by hand: float32 [N, 4]."""
     (num_rows,) = {len(values) for values in columns.values()}
-    rows = np.zeros((num_rows, 5), np.float32)
+    rows = np.zeros((num_rows, 6), np.float32)
     for row in range(num_rows):
         for name, values in columns.items():
             value = values[row]
@@ -44,7 +44,7 @@ def vectors_of(columns: dict[str, list[Any]]) -> np.ndarray:
             elif name == "striped":
                 rows[row, 3] = 1 if value else -1
             else:
-                rows[row, 4] = (float(value) - 3) / 2
+                rows[row, 4:] = (float(value) - 3) / 2, 1
     return linear_rows(rows)
 
 

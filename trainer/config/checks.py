@@ -54,10 +54,28 @@ def check_without_images(config: TrainConfig) -> None:
         mend = "name images, or use --head none, which fits nothing"
         got = f"nothing, with --head {config.head}"
         raise UsageError("IMAGES|TABLE", expected="images to fit the head on", got=got, mend=mend)
-    for name, value in (("validation", config.validation), ("columns", config.columns), ("regions", config.regions.by)):
+    given = {
+        "validation": config.validation,
+        "columns": config.columns,
+        "regions": config.regions.by,
+        "catalogue": config.catalogue,
+    }
+    for name, value in given.items():
         if value:
             expected = "none, for there are no images"
             raise UsageError(f"{name} without IMAGES", expected=expected, got=str(value), where=f"--{name}")
+
+
+def check_regions(config: TrainConfig) -> None:
+    """How objects are cut out says nothing where images are whole; raises UsageError."""
+    regions = config.regions
+    if regions.by is not None:
+        return
+    for name in ("padding", "edge", "background", "boxes", "box_format", "box_unit"):
+        value = getattr(regions, name)
+        if value != type(regions).model_fields[name].default:
+            expected = "--regions crop beside it"
+            raise UsageError(f"regions.{name}", expected=expected, got=f"{value} alone", where=f"--set regions.{name}")
 
 
 def check_choices(config: TrainConfig, loss: Loss, *, miners: Sequence[str], takers: Sequence[str]) -> None:

@@ -18,7 +18,13 @@ from pathlib import Path
 from artifact.distances import DISTANCES, Distance
 from artifact.errors import UsageError
 from artifact.losses import DEFAULT_LOSSES, DEFAULT_TOWER_LOSSES, MARGIN_LOSSES, Loss
-from trainer.config.checks import check_choices, check_margins, check_second_margin, check_without_images
+from trainer.config.checks import (
+    check_choices,
+    check_margins,
+    check_regions,
+    check_second_margin,
+    check_without_images,
+)
 from trainer.config.config import TrainConfig
 from trainer.config.head import NONE, check_first_head, check_head, check_untrained_head, usual_first_head
 from trainer.config.rates import Rates
@@ -81,6 +87,7 @@ def resolve_settings(
     }
     config = config.model_copy(update=filled)
     check_without_images(config)
+    check_regions(config)
     check_choices(config, loss, miners=miners, takers=takers)
     check_untrained_head(config)
     check_margins(config, loss)
@@ -124,7 +131,7 @@ def read_validation(text: str | None) -> Share | Path | None:
         value = math.nan
     if not colon or mode not in ("images", "classes", "small_classes", COMBINATIONS):
         if colon and not math.isnan(value):  # image:0.1 is no folder that anybody meant
-            expected = "images:SHARE, classes:SHARE, none or a folder"
+            expected = "images:SHARE, classes:SHARE, combinations:SHARE (of attributes), none or a folder"
             raise UsageError("validation", expected=expected, got=repr(text), where="--validation")
         return Path(text)
     if not 0 < value < 1:

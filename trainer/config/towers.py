@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from artifact.distances import DISTANCES
 from artifact.errors import UsageError
+from artifact.kinds import BRANCH_OUTPUT
 from artifact.losses.softmax import SOFTMAX, TEMPERATURE
 from trainer.config.checks import check_choice
 from trainer.config.head import AUTO, TRAINED
@@ -46,6 +47,9 @@ def check_towers(config: TrainConfig) -> None:
     if len(set(config.attributes)) != len(config.attributes) or not all(config.attributes):
         got = ", ".join(map(repr, config.attributes))
         raise UsageError("attributes", expected="names of columns, each once", got=got, where="--attributes")
+    if BRANCH_OUTPUT in config.attributes:
+        expected, mend = "another name than that of the vectors in scored tables", "rename the column"
+        raise UsageError("attribute", expected=expected, got=repr(BRANCH_OUTPUT), where="--attributes", mend=mend)
     if config.kind not in _KINDS:
         expected = "triplet or siamese: rows of attributes have no third class for a second negative"
         raise UsageError("kind of a model with attributes", expected=expected, got=config.kind, where="--kind")
@@ -60,6 +64,10 @@ def check_towers(config: TrainConfig) -> None:
     if config.regions.by is not None:
         expected = "whole images, each with its row of attributes"
         raise UsageError("images with attributes", expected=expected, got="objects in them", where="--regions")
+    if config.catalogue is not None:
+        mend = "leave --catalogue away: a row names its image itself"
+        got, where = "images with attributes", "--catalogue"
+        raise UsageError("what a catalogue is for", expected="a table of tuples", got=got, where=where, mend=mend)
     odd = [role for role in config.columns if role != "image"]
     if odd:
         expected, got = "image alone, the others with --attributes", f"{odd[0]}={config.columns[odd[0]]}"
@@ -111,8 +119,10 @@ def _check_negatives(config: TrainConfig) -> None:
     if config.flipped_share is not None and not num_flips(config.negatives):
         got = f"--negatives {config.negatives or DEFAULT_NEGATIVES}"
         raise UsageError("--flipped-share", expected=f"--negatives {FLIPPED}:K", got=got)
-    if config.negatives == MINED and config.loss in (None, SOFTMAX.name) and config.margin is None:
-        if config.kind == "siamese" and config.loss is None:
-            return
+    is_usual = config.loss is None and config.margin is None and config.margin2 is None
+    if config.negatives == MINED and (config.loss == SOFTMAX.name or (is_usual and config.kind == "triplet")):
         expected, mend = "a loss of tuples", "softmax looks at all rows of a batch; choose --loss triplet"
         raise UsageError("negatives mined", expected=expected, got="softmax", where="--negatives", mend=mend)
+    if config.loss == SOFTMAX.name and config.margin:  # 0 is what config.yaml has of it
+        expected, mend = "none, for it has no margin", "leave it away, or choose --loss triplet"
+        raise UsageError("margin of the loss softmax", expected=expected, got=f"{config.margin:g}", mend=mend)

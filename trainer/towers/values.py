@@ -9,7 +9,7 @@ from artifact.attributes import CATEGORY, FLAG, Attributes
 
 
 def is_known(rows: Vectors, attributes: Attributes) -> Flags:
-    """bool [N, attributes]: which have a value in each row; a number that is the very mean counts as none."""
+    """bool [N, attributes]: which have a value in each row."""
     found: Flags = np.stack([(rows[:, columns] != 0).any(axis=1) for columns in attributes.slices.values()], axis=1)
     return found
 

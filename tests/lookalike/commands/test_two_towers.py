@@ -35,7 +35,7 @@ def test_train_deploys_three_models_and_every_command_takes_them(cli: Cli, table
     assert "attribute_P@10" in trained["metrics"]
     assert json.loads(cli("check", "--repository", "r", "--json")[1])["problems"] == []
     described = json.loads(cli("describe", "run_attributes", "--repository", "r", "--json")[1])
-    assert described["inputs"][0]["shape"] == "[N, 5]"
+    assert described["inputs"][0]["shape"] == "[N, 6]"
     shown = cli("describe", "run_attributes", "--repository", "r")[1]
     assert "color (category: blue, green, red), framed (flag), size (number" in shown
     code, out, _ = cli("export", "run", "--as", "attributes", "--repository", "r", "--file", "a.onnx", "--json")

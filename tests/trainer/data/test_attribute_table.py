@@ -46,10 +46,10 @@ def test_table_gives_images_without_classes_and_their_rows(tmp_path: Path) -> No
     found = prepared(table, validation="images:0.25")
     assert found.rows is not None
     assert found.attributes is not None
-    assert (len(found.train), found.rows.train.shape) == (30, (30, 5))
+    assert (len(found.train), found.rows.train.shape) == (30, (30, 6))
     assert found.held_out is not None
     assert found.rows.held_out is not None
-    assert (len(found.held_out), found.rows.held_out.shape) == (10, (10, 5))
+    assert (len(found.held_out), found.rows.held_out.shape) == (10, (10, 6))
     assert found.train.files.classes == ()
     np.testing.assert_allclose(found.rows.train[:, 4].mean(), 0, atol=1e-6)
     np.testing.assert_allclose(found.rows.train[:, 4].std(), 1, rtol=1e-5)
@@ -102,11 +102,11 @@ def test_combinations_of_held_out_images_are_never_trained_on(tmp_path: Path) ->
     found = prepared(write_squares(tmp_path / "s", count=120), validation="combinations:0.3")
     assert found.rows is not None
     assert found.rows.held_out is not None
-    seen = {tuple(np.round(row[:4])) for row in found.rows.train}
     assert 15 < len(found.rows.held_out) < 60
-    whole = {(*row[:4], round(float(row[4]))) for row in found.rows.train.tolist()}
-    assert not whole & {(*row[:4], round(float(row[4]))) for row in found.rows.held_out.tolist()}
-    assert seen
+    every = np.concatenate([found.rows.train, found.rows.held_out])
+    sizes = np.round((every[:, 4] - every[:, 4].mean()) / every[:, 4].std())
+    whole = [(*row[:4], size) for row, size in zip(every.tolist(), sizes.tolist(), strict=True)]
+    assert not set(whole[: len(found.rows.train)]) & set(whole[len(found.rows.train) :])
     assert found.config.validation == "combinations:0.3"
 
 
@@ -196,7 +196,14 @@ def test_a_constant_attribute_and_a_folder_are_refused(tmp_path: Path) -> None:
         ({"negatives": "flip"}, "did you mean flipped"),
         ({"flipped_share": 0.5}, "--flipped-share: expected --negatives flipped:K, got --negatives other"),
         ({"negatives": "mined"}, "negatives mined: expected a loss of tuples, got softmax"),
+        ({"negatives": "mined", "loss": "softmax", "margin": 0.2}, "negatives mined: expected a loss of tuples"),
+        (
+            {"loss": "softmax", "margin": 0.2},
+            "margin of the loss softmax: expected none, for it has no margin, got 0.2",
+        ),
+        ({"catalogue": "t.csv"}, "what a catalogue is for: expected a table of tuples, got images with attributes"),
         ({"kind": "siamese", "loss": "softmax"}, "loss of a siamese model"),
+        ({"attributes": ["color", "embedding"]}, "attribute: expected another name than that of the vectors in scored"),
         ({"attributes": ["color", "color"]}, "attributes: expected names of columns, each once"),
         ({"attributes": [], "negatives": "other"}, "--negatives: expected --attributes beside it, got other"),
         ({"attributes": [], "loss": "softmax"}, "loss softmax: expected two towers, got images alone"),

@@ -65,7 +65,7 @@ def test_flipped_rows_are_their_share_of_the_batch(share: float, flips: int) -> 
     """None of them fits the image that it comes from, and every image may be told from it."""
     batch = next(iter(batches(num_flips=1, flipped_share=share).epoch(0)))
     assert batch.candidates is not None
-    assert batch.candidates.rows.shape == (16 + flips, 5)
+    assert batch.candidates.rows.shape == (16 + flips, SOME.width)
     assert batch.candidates.fits.shape == (16, 16 + flips)
     assert batch.candidates.fits[:, :16].diagonal().all()
     assert not batch.candidates.fits[:, 16:].all(axis=0).any()

@@ -20,7 +20,7 @@ MANY = Attributes(
 
 
 def rows(count: int = 400, *, missing: float = 0.0) -> np.ndarray:
-    """float32 [N, 7], every value as likely."""
+    """float32 [N, 8], every value as likely."""
     random = np.random.default_rng(0)
     columns = {
         "color": [str(random.choice(["blue", "green", "red"])) for _ in range(count)],
@@ -42,7 +42,8 @@ def test_flipped_changes_so_many_attributes(count: int) -> None:
     assert (changed.sum(axis=1) == count).all()
     assert (np.abs(changed.mean(axis=0) - count / 4) < 0.08).all()
     assert (after[:, :3].sum(axis=1) == 1).all()
-    assert (after[:, 5:].sum(axis=1) == 1).all()
+    assert (after[:, 5] == 1).all()
+    assert (after[:, 6:].sum(axis=1) == 1).all()
     assert set(np.abs(after[:, 3]).tolist()) == {1.0}
     moved = np.abs(new - old)[changed[:, 2], 2]
     assert ((moved > 0.999) & (moved < 2.001)).all()
@@ -81,7 +82,13 @@ def test_with_few_leaves_so_many_attributes() -> None:
 
 
 def test_values_of_says_what_was_encoded() -> None:
-    """Categories by their number, flags 0 or 1, numbers in deviations, NaN where nothing is said."""
-    columns = {"color": ["red", None], "striped": [0, 1], "size": [7.0, None], "place": [None, "left"]}
-    found = values_of(MANY.encode(columns, 2)[0], MANY)
-    np.testing.assert_array_equal(found, [[2, 0, 2, np.nan], [np.nan, 1, np.nan, 0]])
+    """Categories by their number, flags 0 or 1, numbers in deviations, their mean too, NaN where nothing is said."""
+    columns = {
+        "color": ["red", None, None],
+        "striped": [0, 1, None],
+        "size": [7.0, None, 3],
+        "place": [None, "left", ""],
+    }
+    found = values_of(MANY.encode(columns, 3)[0], MANY)
+    nothing = np.nan
+    np.testing.assert_array_equal(found, [[2, 0, 2, nothing], [nothing, 1, nothing, 0], [nothing, nothing, 0, nothing]])

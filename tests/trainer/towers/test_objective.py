@@ -67,7 +67,7 @@ def test_candidates_fit_where_nothing_that_both_know_differs() -> None:
         ],
         bool,
     )
-    nothing = np.zeros((0, 4), np.float32)
+    nothing = np.zeros((0, OWN.shape[1]), np.float32)
     np.testing.assert_array_equal(candidates_of(OWN, OWN, nothing, SOME).fits, expected)
     np.testing.assert_array_equal(candidates_of(OWN, red, nothing, SOME).fits[:, 0], [0, 0, 1, 1, 1])
 
