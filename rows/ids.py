@@ -33,6 +33,21 @@ def ids_as_text(ids: Any) -> Any:
     return pc.cast(ids.cast(kind) if not ids.type.equals(kind) else ids, pa.large_string()).combine_chunks()
 
 
+def repeated_id(ids: Any) -> str | None:
+    """What to say of an id that comes twice, with its first two rows; None where each comes once.
+
+    Args:
+        ids: large_string, as `ids_as_text` gives them; null is no id.
+    """
+    counts = pc.value_counts(ids.drop_null())
+    twice = counts.filter(pc.greater(counts.field("counts"), pa.scalar(1, pa.int64())))
+    if not len(twice):
+        return None
+    name = twice[0]["values"].as_py()
+    rows = pc.indices_nonzero(pc.equal(ids, pa.scalar(name, pa.large_string()))).to_pylist()
+    return f"{name!r} in rows {rows[0]} and {rows[1]}"
+
+
 def named_ids(words: Sequence[str], kind: pa.DataType) -> list[str]:
     """Ids that somebody wrote, as `ids_as_text` of a column of that type has them: of floats 7.0 too is 7."""
     if not pa.types.is_floating(kind) and not pa.types.is_decimal(kind):

@@ -5,6 +5,7 @@
 IMAGES holds one folder of pictures per class (or per product), QUERIES the pictures to search with. Triplets are drawn
 from IMAGES by how their pixels resemble each other, a deep-ranking network is trained on them, every picture becomes a
 vector, and OUTPUT/page.html shows the nearest of the catalogue beside each query. Prints each command before it runs.
+Pictures that cannot be read are left out and told.
 """
 
 import argparse
@@ -13,9 +14,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+LEFT_OUT = 3
+"""What a command exits with that has done its work, but for some rows."""
+
 
 def main() -> int:
-    """Run the whole of it; the exit code is that of the first command that fails."""
+    """Run the whole of it; the exit code is that of the first command that fails, or 3 where something is left out."""
     parser = argparse.ArgumentParser(description="Search in a folder of pictures.")
     parser.add_argument("images", type=Path)
     parser.add_argument("queries", type=Path)
@@ -34,14 +38,16 @@ def main() -> int:
         ["index", vectors, "--output", index],
         ["search", index, given.queries, *model, "-k", "5", "--images", images, "--gallery", output / "page.html"],
     ]
+    code = 0
     for words in commands:
         command = ["lookalike", *map(str, words)]
         print(shlex.join(command), flush=True)
         done = subprocess.run([sys.executable, "-m", *command], check=False, stdout=subprocess.DEVNULL)
-        if done.returncode:
+        if done.returncode not in (0, LEFT_OUT):
             return done.returncode
+        code = code or done.returncode
     print(output / "page.html")
-    return 0
+    return code
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,14 @@ from analysis.datasets.triplets.sampling import SampledTriplets
 from lookalike import console
 
 
-def print_triplets(sampled: SampledTriplets, output: Path, *, relevance: str, as_json: bool) -> None:
-    """Print where they are and what they were drawn from; on stderr what could not be used."""
+def print_triplets(
+    sampled: SampledTriplets, output: Path, *, relevance: str, catalogue: Sequence[str], as_json: bool
+) -> None:
+    """Print where they are and what they were drawn from; on stderr what could not be used.
+
+    Args:
+        catalogue: options of train that say what numbers are rows of; none where cells are paths.
+    """
     facts: dict[str, Any] = {
         "output": str(output),
         "num_triplets": len(sampled.drawn.rows),
@@ -21,6 +29,7 @@ def print_triplets(sampled: SampledTriplets, output: Path, *, relevance: str, as
         "relevance": relevance,
         "distance": sampled.distance,
         "num_without_class": sampled.without_class,
+        "num_without_vector": sampled.without_vector,
         "num_left_out": sampled.bad.num,
     }
     for name, reason in sampled.bad.first[:3]:
@@ -32,6 +41,5 @@ def print_triplets(sampled: SampledTriplets, output: Path, *, relevance: str, as
         console.print_json(facts | {"left_out": first})
         return
     console.print_facts("triplets", facts)
-    console.note(
-        f"next: lookalike train {output} --kind triplet --base deep_ranking:conv4 --loss triplet_capped --output RUN"
-    )
+    named = shlex.join([str(output), "--kind", "triplet", *catalogue])
+    console.note(f"next: lookalike train {named} --base deep_ranking:conv4 --loss triplet_capped --output RUN")

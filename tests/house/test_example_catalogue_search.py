@@ -27,11 +27,12 @@ def _run(*words: object, folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 def test_a_folder_of_pictures_becomes_a_page_of_the_nearest(tmp_path: Path) -> None:
-    """Each command is printed as it can be pasted; every query is on the page beside pictures of the catalogue."""
+    """Each command can be pasted; every query is on the page beside pictures of the catalogue; one is left out."""
     write_shapes(tmp_path / "catalogue", per_class=8)
+    (tmp_path / "catalogue" / SHAPES[0] / "broken.png").write_bytes(b"no picture")
     queries = write_shapes(tmp_path / "queries", per_class=1, seed=5)
     done = _run("catalogue", "queries", "found", "--count", "64", "--length", "--epochs 1", folder=tmp_path)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 3, done.stderr
     *commands, page = done.stdout.splitlines()
     assert [command.split()[1] for command in commands] == ["triplets", "train", "score", "index", "search"]
     html = (tmp_path / page).read_text(encoding="utf-8")

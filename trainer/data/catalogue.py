@@ -10,7 +10,7 @@ Decisions a reader would question:
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,13 +25,14 @@ from artifact.arrays import Indices
 from artifact.errors import DataError
 from rows.cells import is_text, kind_name
 from rows.columns import SINGLE_STREAM_NAMES, require_images
-from rows.formats.opening import FORMATS, is_table_file, open_source, table_files
+from rows.formats.opening import FORMATS, is_table_place, open_source
 from rows.formats.source import Source
-from rows.ids import ids_as_text
-from trainer.data.table_images import TableImages
+from rows.ids import ids_as_text, repeated_id
+from rows.text_images import is_written_image
+from trainer.data.table_images import TableImages, num_rows
 from trainer.data.texts import Texts
 
-_TEXTS_PER_READ, _BYTES_PER_READ = 65_536, 1 << 24
+_TEXTS_PER_READ, _BYTES_PER_READ = 8192, 1 << 24
 _PATH_NAMES = ("image", *SINGLE_STREAM_NAMES)
 _WHERE = "--catalogue-path"
 
@@ -57,8 +58,7 @@ class Catalogue:
         """Rows of the catalogue."""
         if self._paths is not None:
             return len(self._paths)
-        known = self.source.count_rows([self.column])
-        return len(_column(self.source, self.column)) if known is None else known
+        return num_rows(self.source, self.column)
 
     def shown(self) -> str:
         """What messages say of its rows."""
@@ -71,10 +71,11 @@ class Catalogue:
         return TableImages(self.source, (self.column,), rows)
 
     def names(self, rows: Indices) -> Texts:
-        """What messages call the images of some rows: their paths as the catalogue has them, else the rows."""
+        """What messages call the images of some rows: their paths as the catalogue has them, else their rows."""
         if self._paths is None:
             return Texts([f"row {row}" for row in rows.tolist()])
-        return Texts(pc.fill_null(self._paths.take(pa.array(rows)), "an empty cell"))
+        paths, where = self._paths.take(pa.array(rows)), [f"row {row}" for row in rows.tolist()]
+        return Texts(pc.coalesce(paths, pa.array(where, pa.large_string())) if paths.null_count else paths)
 
     def rows_of(self, cells: Any) -> npt.NDArray[np.int32]:
         """The row that each cell names: int32 [cells], -1 where it names none.
@@ -92,7 +93,7 @@ class Catalogue:
         return rows.astype(np.int32)
 
     def _rows_of_numbers(self, cells: Any) -> Any:
-        numbers = pc.fill_null(pc.cast(cells, pa.float64()), -1).to_numpy(zero_copy_only=False)
+        numbers = pc.fill_null(pc.cast(cells, pa.float64(), safe=False), -1).to_numpy(zero_copy_only=False)
         is_row = (numbers >= 0) & (numbers < self.num_rows) & (np.floor(numbers) == numbers)
         return np.where(is_row, numbers, -1)
 
@@ -110,27 +111,24 @@ class Catalogue:
 
     @cached_property
     def _paths(self) -> Any:
-        """large_string [rows], or None where the images are no texts."""
+        """large_string [rows], null where an image is written into its cell; None where the images are no texts."""
         if not is_text(self.source.schema.field(self.column).type):
             return None
-        return pc.cast(_column(self.source, self.column), pa.large_string()).combine_chunks()
+        parts: list[Any] = [pa.array([], pa.large_string())]
+        for table in _tables(self.source, [self.column]):
+            texts = table[self.column].to_pylist()
+            names = [None if text is None or is_written_image(text) else text for text in texts]
+            parts.append(pa.array(names, pa.large_string()))
+        return pa.chunked_array(parts).combine_chunks()
 
     @cached_property
     def _ids(self) -> Any:
         """large_string [rows]; DataError for one that comes twice."""
         assert self.id_column is not None
         ids = ids_as_text(_column(self.source, self.id_column))
-        counts = pc.value_counts(ids.drop_null())
-        twice = counts.filter(pc.greater(counts.field("counts"), pa.scalar(1, pa.int64())))
-        if len(twice):
-            name = twice[0]["values"].as_py()
-            rows = pc.indices_nonzero(pc.equal(ids, pa.scalar(name, pa.large_string()))).to_pylist()
-            raise DataError(
-                f'id column "{self.id_column}" of the catalogue',
-                expected="each id once",
-                got=f"{name!r} in rows {rows[0]} and {rows[1]}",
-                where=self.path.name,
-            )
+        if (got := repeated_id(ids)) is not None:
+            what = f'id column "{self.id_column}" of the catalogue'
+            raise DataError(what, expected="each id once", got=got, where=self.path.name)
         return ids
 
 
@@ -146,8 +144,7 @@ def open_catalogue(path: Path, *, column: str | None, id_column: str | None, max
     Raises:
         DataError: no table, no such column, or one of another type.
     """
-    is_table = bool(table_files(path)) if path.is_dir() else path.is_file() and is_table_file(path.name)
-    if not is_table:
+    if not is_table_place(path):
         got = "a folder" if path.is_dir() else "another file" if path.exists() else "nothing there"
         raise DataError("catalogue", expected=f"a table ({' '.join(FORMATS)})", got=got, where=path)
     source, _ = open_source(path)
@@ -196,9 +193,14 @@ def _places(texts: Any, among: Any) -> Indices:
 def whole_columns(source: Source, names: Sequence[str]) -> pa.Table:
     """Some columns with all their rows, in Arrow: of names and numbers, not of pictures."""
     names = list(dict.fromkeys(names))
-    tables = source.chunks(names, start_row=0, max_rows=_TEXTS_PER_READ, max_bytes=_BYTES_PER_READ)
-    parts = [table.select(names) for table in tables]
+    parts = list(_tables(source, names))
     return pa.concat_tables(parts) if parts else source.schema.empty_table().select(names)
+
+
+def _tables(source: Source, names: list[str]) -> Iterator[pa.Table]:
+    """Some columns, some rows at a time."""
+    for table in source.chunks(names, start_row=0, max_rows=_TEXTS_PER_READ, max_bytes=_BYTES_PER_READ):
+        yield table.select(names)
 
 
 def _column(source: Source, name: str) -> Any:

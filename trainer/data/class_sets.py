@@ -103,13 +103,13 @@ def open_class_table(path: Path, columns: TableColumns, source: Source, *, needs
         raise DataError(f'label column "{columns.label}"', expected="a class in some rows", got="none", where=path.name)
     images = TableImages(source, tuple(columns.images.values()))
     names = image_names(source, images.columns[0])
-    notices: list[Notice] = []
+    notices = [Notice(note, is_warning=False) for note in source.notes]
     if missing:
         kept = np.setdiff1d(np.arange(len(values)), missing)
         images = TableImages(source, images.columns, kept)
         names, values = tuple(names[row] for row in kept), [values[row] for row in kept]
         number = left_out(len(missing), "row without a class", "rows without a class")
-        notices = [Notice(f"{number}: {listed_rows(missing)}", {"rows": len(missing)})]
+        notices.append(Notice(f"{number}: {listed_rows(missing)}", {"rows": len(missing)}))
     labels, classes = _numbered(values)
     return ImageFiles(path, names, labels, classes, images, notices=tuple(notices))
 

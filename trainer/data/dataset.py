@@ -21,7 +21,7 @@ from artifact.images.preprocessing import Preprocessing
 from artifact.listing import listed
 from rows.formats.built_paths import with_built_paths
 from rows.formats.objects.yolo_folder import is_yolo_folder
-from rows.formats.opening import FORMATS, is_table_file, open_source, table_files
+from rows.formats.opening import FORMATS, is_table_file, is_table_place, open_source
 from rows.formats.reading import Reading
 from rows.region_source import RegionSource
 from trainer.config.config import TrainConfig
@@ -100,13 +100,14 @@ def open_dataset(
         what: names a folder in messages.
         split_folders: refuse a folder of splits, as open_class_folder does.
         needs_classes: refuse images without classes that are in no tuples either.
-        folder_has_columns: `columns` may be given although the path is a folder: they are for another path.
+        folder_has_columns: `columns` and `regions` may be given although the path is a folder: they are for another
+            path.
         regions: make the objects of a table its images, each a crop of its picture.
         max_image_bytes: of images that travel through a table.
         catalogue: whose rows the cells of a table of tuples name; None: they are the images themselves.
 
     Raises:
-        UsageError: columns of a folder, or roles that make no sense.
+        UsageError: columns or regions of a folder, or roles that make no sense.
         DataError: nothing there, or nothing that this kind can be trained on.
     """
     check_roles(columns, kind=kind)
@@ -114,6 +115,8 @@ def open_dataset(
         source, _ = open_source(path, regions.reading)
         source.allow_images(max_image_bytes)
         source = with_built_paths(source, columns.values(), where=path.name)
+        if attributes and catalogue is not None:
+            raise _no_tuples(f"{path.name}, whose rows have attributes")
         if attributes:
             return open_attribute_table(path, columns, attributes, source)
         try:
@@ -137,6 +140,8 @@ def open_dataset(
         if found.shape == CLASSES:
             return open_class_table(path, found, source, needs_classes=needs_classes or LABEL in columns)
         return open_tuple_table(path, found, source, catalogue)
+    if path.is_dir() and not folder_has_columns:
+        _require_whole_images(path, regions)
     if not path.is_dir() and (path.exists() or is_table_file(path.name)):
         folder = "with one folder of images per class" if needs_classes else "of images"
         raise DataError(
@@ -156,6 +161,15 @@ def open_dataset(
     if catalogue is not None and not folder_has_columns:
         raise _no_tuples(f"the folder {path}")
     return open_class_folder(path, what=what, split_folders=split_folders, needs_classes=needs_classes)
+
+
+def _require_whole_images(folder: Path, regions: RegionsConfig) -> None:
+    """Raise UsageError for settings of objects of a folder of images, which has none."""
+    said = {"--regions": regions.by, "--set regions.images": regions.images}
+    for flag, value in said.items():
+        if value is not None:
+            expected = "a table with boxes, or a COCO or YOLO data set"
+            raise UsageError(f"{flag} {value}", expected=expected, got="a folder of images", where=folder)
 
 
 def _no_tuples(got: str) -> UsageError:
@@ -249,8 +263,8 @@ def read_dataset(
 def _is_table(path: Path, reading: Reading) -> bool:
     """Whether the path is a table file, a folder of such files and nothing else to look into, or one of objects."""
     if path.is_dir():
-        return reading.format is not None or (reading.objects and is_yolo_folder(path)) or bool(table_files(path))
-    return path.is_file() and is_table_file(path.name)
+        return reading.format is not None or (reading.objects and is_yolo_folder(path)) or is_table_place(path)
+    return is_table_place(path)
 
 
 def _with_bad_images(opened: TupleFiles, bad: list[BadImage]) -> Flags:

@@ -82,7 +82,8 @@ def split_combinations(
 
     Args:
         combinations: that of each image, as text.
-        hashes: of the content of each image; one that shows combinations of both sides is on neither.
+        hashes: of the content of each image; one that shows combinations of both sides is trained on
+            with those of that side, and not held out.
     """
     order = sorted(set(combinations), key=lambda text: _order(text, seed))
     chosen = set(order[: min(max(1, round(share * len(order))), len(order) - 1)])

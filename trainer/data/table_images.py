@@ -89,7 +89,7 @@ def image_names(source: Source, column: str) -> tuple[str, ...]:
     if is_text(source.schema.field(column).type):
         cells = column_values(source, column)
     else:
-        cells = [None] * _num_rows(source, column)
+        cells = [None] * num_rows(source, column)
     return tuple(cell if cell and not is_written_image(cell) else f"row {row}" for row, cell in enumerate(cells))
 
 
@@ -117,7 +117,7 @@ def class_values(source: Source, column: str, *, where: str) -> list[Any]:
     return values
 
 
-def _num_rows(source: Source, column: str) -> int:
+def num_rows(source: Source, column: str) -> int:
     """Rows of a table; read where nobody has counted them."""
     known = source.count_rows([column])
     if known is not None:

@@ -169,22 +169,22 @@ def _with_targets(
 ) -> tuple[TupleRows, list[Notice]]:
     """The tuples that say whether they are different, and a line for the others; DataError where those are most."""
     cells = column_values(source, target[1])
-    found: dict[int, bool] = {}
+    says, different = np.zeros(len(tuples), bool), np.zeros(len(tuples), bool)
     empty: list[int] = []
     odd: dict[int, DataError] = {}
-    for row, value in enumerate(cells):
+    for place, row in enumerate(tuples.rows.tolist()):  # some of the table's rows, where others name no image
         try:
-            is_apart = is_different(value, target, row=row, where=path.name, may_be_empty=True)
+            is_apart = is_different(cells[row], target, row=row, where=path.name, may_be_empty=True)
         except DataError as error:
             odd[row] = error
             continue
         if is_apart is None:
             empty.append(row)
         else:
-            found[row] = is_apart
-    if odd and len(odd) >= len(found):
+            says[place], different[place] = True, is_apart
+    if odd and len(odd) >= says.sum():
         raise next(iter(odd.values()))
-    if not found:
+    if not says.any():
         raise DataError(
             f'column "{target[1]}"', expected=f"1 ({target[0]}) or 0 in some rows", got="none", where=path.name
         )
@@ -197,6 +197,5 @@ def _with_targets(
         what, values = f'with neither 1 nor 0 in "{target[1]}"', listed([repr(cells[row]) for row in odd], limit=3)
         told = f"{left_out(len(odd), f'row {what}', f'rows {what}')}: {listed_rows(list(odd))} ({values})"
         warnings.append(Notice(told, {"rows": len(odd)}))
-    kept = tuples.take(np.array(sorted(found), np.int64))
-    different = np.array([found[row] for row in kept.rows.tolist()], bool)
-    return TupleRows(images=kept.images, different=different, rows=kept.rows), warnings
+    kept = tuples.take(np.flatnonzero(says))
+    return TupleRows(images=kept.images, different=different[says], rows=kept.rows), warnings

@@ -39,8 +39,9 @@ def distances_between(queries: Vectors, references: Vectors, distance: str) -> V
 
 
 def buffer_size(num_classes: int, dim: int) -> int:
-    """Images of a class that are kept: all of them in MEMORY_BYTES, 4 to 256."""
-    return max(SMALLEST, min(LARGEST, MEMORY_BYTES // (4 * dim * max(num_classes, 1))))
+    """Images of a class that are kept: all of them and what they are measured against in MEMORY_BYTES, 4 to 256."""
+    of_class = MEMORY_BYTES // (4 * dim * max(num_classes, 1))
+    return max(SMALLEST, min(LARGEST, max(of_class - NUM_REFERENCES, of_class // 2)))
 
 
 class Buffers:

@@ -44,7 +44,7 @@ class ClassImages:
             DataError: an image that is no file.
         """
         names: list[str] = []
-        above = os.path.abspath(folder)
+        above = os.path.realpath(folder)  # of a link too: what reads the table goes up from where it leads
         for batch in self.table.batches(_ROWS_PER_READ):
             first, last = np.searchsorted(rows, [batch.first_row, batch.first_row + len(batch)])
             for row in (rows[first:last] - batch.first_row).tolist():
@@ -85,7 +85,10 @@ def read_classes(table: ImageTable, label: str) -> ClassImages:
     labels: list[Any] = [pa.array([], pa.large_string()).dictionary_encode()]
     for batch in table.batches(_ROWS_PER_READ):
         ids.append(pa.array(batch.ids, pa.large_string()))
-        values = [None if value is None or value == "" else str(value) for value in batch.copied[label].to_pylist()]
+        values = [
+            None if value is None or value == "" or value != value else str(value)  # NaN is none
+            for value in batch.copied[label].to_pylist()
+        ]
         labels.append(pa.array(values, pa.large_string()).dictionary_encode())
     whole: Any = pa.chunked_array(labels).unify_dictionaries().combine_chunks()
     if len(whole.dictionary) < 2:

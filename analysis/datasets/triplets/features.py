@@ -21,7 +21,7 @@ from artifact.images.image_error import ImageError
 from artifact.images.limits import DEFAULT_LIMITS, Limits
 from artifact.images.preprocessing import Preprocessing, load_pixels
 from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
-from rows.ids import ids_as_text
+from rows.ids import ids_as_text, repeated_id
 from rows.images import ImageRef
 from rows.pictures.ahead import in_order
 from rows.vectors.table import VectorTable
@@ -60,24 +60,28 @@ class Features:
         distance: a key of artifact.distances.DISTANCES.
         batches: gives (int64 [b] rows of the images, float32 [b, dim]); iterated once.
         bad: what was left out, filled as `batches` goes on.
+        num_without: images with a class that have no features, known at its end.
     """
 
     dim: int
     distance: str
     batches: Callable[[], Iterator[tuple[Indices, Vectors]]]
     bad: Unusable = field(default_factory=Unusable)
+    num_without: int = 0
 
 
 def features_of_vectors(images: ClassImages, table: VectorTable, *, distance: str) -> Features:
     """The vectors of a table; its rows are those of the images by their ids.
 
     Raises (as they are iterated):
-        DataError: none of its ids is one of the images.
+        DataError: none of its ids is one of the images, or one of either comes twice.
     """
     features = Features(dim=table.dim, distance=distance, batches=lambda: batches())
 
     def batches() -> Iterator[tuple[Indices, Vectors]]:
-        has_ids, found_any = "id" in table.schema.names, False
+        has_ids, is_found = "id" in table.schema.names, np.zeros(len(images.ids), bool)
+        if (got := repeated_id(images.ids)) is not None:
+            raise _not_once("images", got, images.table.source)
         for batch in table.batches(["id"] if has_ids else []):
             if has_ids:
                 ids = ids_as_text(batch.columns["id"])
@@ -85,11 +89,16 @@ def features_of_vectors(images: ClassImages, table: VectorTable, *, distance: st
                 ids = ids_as_text(pa.array(np.arange(batch.first_row, batch.first_row + len(batch))))
             rows = pc.fill_null(pc.index_in(ids, value_set=images.ids), -1).to_numpy(zero_copy_only=False)
             is_known = rows >= 0
-            found_any = found_any or bool(is_known.any())
+            known, times = np.unique(rows[is_known], return_counts=True)
+            again = known[is_found[known] | (times > 1)]
+            if len(again):
+                raise _not_once("vectors", f"{images.ids[int(again[0])].as_py()!r} in several rows", table.source)
+            is_found[known] = True
             for row in np.flatnonzero(~is_known).tolist():
                 features.bad.add(str(ids[row].as_py()), "no image has this id")
             yield rows[is_known].astype(np.int64), batch.vectors[is_known]
-        if not found_any:
+        features.num_without = int((~is_found & (images.labels >= 0)).sum())
+        if not is_found.any():
             raise DataError(
                 "vectors to measure relevance by",
                 expected=f"ids of {images.table.source}, such as {images.ids[0].as_py()!r}",
@@ -98,6 +107,10 @@ def features_of_vectors(images: ClassImages, table: VectorTable, *, distance: st
             )
 
     return features
+
+
+def _not_once(what: str, got: str, where: object) -> DataError:
+    return DataError(f"ids of {what}", expected="each once, for vectors are found by them", got=got, where=where)
 
 
 def features_of_pixels(

@@ -33,6 +33,7 @@ class SampledTriplets:
         buffer: images of a class that were kept at most.
         distance: that relevance was measured by.
         without_class: images that have none.
+        without_vector: images with a class that have none, where relevance is of vectors.
         bad: images and rows of vectors that could not be used.
     """
 
@@ -42,6 +43,7 @@ class SampledTriplets:
     buffer: int
     distance: str
     without_class: int
+    without_vector: int
     bad: Unusable
 
     @property
@@ -62,7 +64,7 @@ def sample_triplets(
 ) -> SampledTriplets:
     """Draw triplets of images with classes by their relevance to each other.
 
-    Memory is that of the ids, of at most 256 MB of features (or four images of each class), and of the triplets.
+    Memory is that of the ids, of at most 256 MB of features (or eight images of each class), and of the triplets.
 
     Args:
         images: with their classes.
@@ -110,6 +112,7 @@ def sample_triplets(
         buffer=size,
         distance=features.distance,
         without_class=int((images.labels < 0).sum()),
+        without_vector=features.num_without,
         bad=features.bad,
     )
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from artifact.errors import UsageError
+from artifact.kinds import BRANCH_INPUT
 from lookalike.commands import connecting
 from lookalike.commands.options import COLUMN, DISTANCE, JSON
 from lookalike.commands.pictures import reading_options
@@ -57,6 +58,7 @@ def triplets(
     from analysis.datasets.triplets.sampling import check_output, sample_triplets, write_triplets
     from lookalike.results.jobs import EXIT_BAD_ROWS
     from lookalike.results.triplets import print_triplets
+    from rows.formats.opening import is_table_place
     from rows.tables import open_table
     from rows.vectors.lineage import table_distance
 
@@ -65,8 +67,11 @@ def triplets(
     for option, value in (("--column", column), ("--distance", distance)):
         if vectors is None and value is not None:
             raise UsageError(option, expected="none beside --relevance pixels", got=repr(value))
+    if numbers and not is_table_place(Path(images)):
+        expected, mend = "a table of images, which train --catalogue reads", "leave it away: paths name them"
+        raise UsageError("--numbers", expected=expected, got=images, mend=mend)
     require_own_files({"--output": output}, reads=(vectors,), images=(images,))
-    columns = None if image_column is None else {"image": image_column}
+    columns = None if image_column is None else {BRANCH_INPUT: image_column}
     table = open_table(images, columns=columns, copy=[label], id_column=image_id_column)
     classes = read_classes(table, label)
     if vectors is None:
@@ -78,6 +83,7 @@ def triplets(
         )
     sampled = sample_triplets(classes, features, count=count, in_class=in_class, gap=gap, seed=seed)
     write_triplets(classes, sampled.drawn, output, as_numbers=numbers)
-    print_triplets(sampled, output, relevance=relevance, as_json=as_json)
+    catalogue = ["--catalogue", images, "--catalogue-path", table.streams[BRANCH_INPUT]] if numbers else []
+    print_triplets(sampled, output, relevance=relevance, catalogue=catalogue, as_json=as_json)
     if sampled.bad.num:
         raise typer.Exit(EXIT_BAD_ROWS)

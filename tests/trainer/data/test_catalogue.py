@@ -1,5 +1,8 @@
 """Tuples whose cells are rows, ids or paths of a catalogue: the same training as from paths, and what is left out."""
 
+import base64
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +102,50 @@ def test_cells_outside_the_catalogue_leave_their_rows_out_and_are_told(folder: P
     ]
 
 
+@pytest.mark.parametrize(("kind", "odd"), [(pa.int64(), 2**53 + 1), (pa.uint64(), 2**64 - 1), (pa.float64(), np.nan)])
+def test_numbers_of_any_size_are_rows_or_none(folder: Path, kind: pa.DataType, odd: Any) -> None:
+    """Larger than a double tells apart, and no number."""
+    columns = [pa.array([*column, odd], kind) for column in zip(*ROWS, strict=True)]
+    pq.write_table(pa.table(columns, names=["q", "p", "n"]), folder / "odd.parquet")
+    options = {"catalogue": folder / "catalogue.csv", "catalogue_path": "_name", "validation": "none"}
+    prepared, warnings = prepare_table(folder / "odd.parquet", **options)
+    assert len(warnings) == 1
+    assert warnings[0].startswith("1 row that names an image which is not in the catalogue was left out: row 4 (")
+    assert len(_named(prepared)) == 4
+
+
+def test_pictures_that_are_written_into_cells_are_called_by_their_rows(folder: Path) -> None:
+    """Base64 in JSON lines: the text of a picture is no name of it, and is not kept in memory."""
+    pictures = [(folder / "images" / f"{number:02}.png").read_bytes() for number in range(10)]
+    texts = [f"data:image/png;base64,{base64.b64encode(data).decode()}" for data in pictures]
+    texts[5] = "data:image/png;base64,AAAA"
+    (folder / "c.jsonl").write_text("".join(json.dumps({"image": text}) + "\n" for text in texts))
+    prepared, warnings = _prepared(folder, catalogue=folder / "c.jsonl", catalogue_path=None)
+    assert warnings[0].startswith("1 image was left out, and 1 of 4 tuples with them (row 0): row 5: ")
+    assert _named(prepared) == [("row 7", "row 2", "row 1"), ("row 3", "row 4", "row 6"), ("row 9", "row 8", "row 0")]
+    direct, _ = _prepared(folder, ROWS[1:])
+    assert prepared.data_sha256 == direct.data_sha256
+
+
+def test_pairs_keep_their_own_target_where_rows_before_them_are_left_out(folder: Path) -> None:
+    """A cell outside the catalogue, an empty target and one that is neither 1 nor 0 take their own rows alone."""
+    rows = [(0, 1, "1"), (99, 1, "0"), (2, 3, "0"), (4, 5, ""), (6, 7, "1"), (8, 9, "maybe"), (1, 9, "0")]
+    table = _table(folder, rows, streams=("left", "right", "different"))
+    opened = open_dataset(table, kind="siamese", columns={}, catalogue=_catalogue(folder))
+    assert isinstance(opened, TupleFiles)
+    assert opened.tuples.different is not None
+    names = opened.files.names
+    found = [
+        (row, *(int(names[image][7:9]) for image in images), is_apart)
+        for row, images, is_apart in zip(
+            opened.tuples.rows.tolist(), opened.tuples.images.tolist(), opened.tuples.different.tolist(), strict=True
+        )
+    ]
+    assert found == [(0, 0, 1, True), (2, 2, 3, False), (4, 6, 7, True), (6, 1, 9, False)]
+    told = [notice.message for notice in opened.notices]
+    assert [re.findall(r"rows? (\d+)", line)[-1] for line in told] == ["1", "3", "5"]
+
+
 def test_a_picture_that_is_missing_takes_its_tuples_with_it(folder: Path) -> None:
     """Named by the catalogue's path, with the rows that are lost."""
     (folder / "images" / "05.png").unlink()
@@ -177,6 +224,11 @@ def test_a_catalogue_of_what_has_no_tuples_is_refused(folder: Path) -> None:
             f"what a catalogue is for: expected a table of tuples, got {got} (--catalogue); leave --catalogue away, or "
             "name a table of q, p and n"
         )
+    with pytest.raises(UsageError) as error:
+        open_dataset(
+            classes, kind="triplet", columns={"image": "image"}, attributes=["label"], catalogue=_catalogue(folder)
+        )
+    assert str(error.value).startswith("what a catalogue is for: expected a table of tuples, got c.csv, whose rows ")
     assert refusal(UsageError, classes, catalogue_id="id") == (
         "--catalogue-id: expected --catalogue FILE beside it, got 'id'"
     )

@@ -12,6 +12,7 @@ from artifact.errors import DataError, UsageError
 from artifact.images.preprocessing import Preprocessing, resize_pixels
 from tests.shared.object_tables import CLASSES, coco_facts, make_scenes, write_boxes, write_coco, write_yolo
 from trainer.config.config import TrainConfig, make_config, with_overrides
+from trainer.config.settings import RegionsConfig
 from trainer.data import image_reading
 from trainer.data.dataset import open_dataset
 from trainer.data.image_files import ImageFiles
@@ -129,8 +130,34 @@ def test_tables_that_have_no_objects_are_refused_in_one_line(tmp_path: Path) -> 
         opened(tmp_path / "tuples.csv")
     with pytest.raises(DataError, match="its objects have classes: cut them out with --regions crop"):
         open_dataset(write_coco(tmp_path / "x.json", coco_facts(scenes)), kind="triplet", columns={})
+    with pytest.raises(UsageError, match=r"--regions crop: expected a table with boxes, .* got a folder of images"):
+        opened(tmp_path)
+    with pytest.raises(UsageError, match=r"--set regions.images x: expected a table with boxes, .* got a folder of"):
+        open_dataset(tmp_path, kind="triplet", columns={}, regions=RegionsConfig(images="x"))
     with pytest.raises(UsageError, match=r"regions.by: expected .*'crop'"):
         make_config(with_overrides({"images": tmp_path, "kind": "triplet"}, ["regions.by=boxes"]))
+
+
+def test_what_a_table_tells_is_told_in_training_too(tmp_path: Path) -> None:
+    """Pictures without an object, and images that a data.yaml names and are not there."""
+    scenes = make_scenes(tmp_path, (2, 0))
+    write_yolo(tmp_path, scenes, settings="train: images\nval: gone\nnames: [a, b, c]\n")
+    assert [(notice.message, notice.is_warning) for notice in opened(tmp_path / "data.yaml").notices] == [
+        ("data.yaml names images that are not there: val: gone", False),
+        ("1 of 2 images have no object", False),
+    ]
+
+
+@pytest.mark.parametrize("setting", ["padding=0.1", "edge=fill", "background=keep", "boxes=x,y,w,h", "box_unit=share"])
+def test_settings_of_objects_that_nobody_asked_for_are_refused(tmp_path: Path, setting: str) -> None:
+    """They would change nothing."""
+    name, _, value = setting.partition("=")
+    config = make_config(with_overrides({"images": tmp_path, "kind": "triplet"}, [f"regions.{setting}"]))
+    with pytest.raises(UsageError) as caught:
+        fit(config, tmp_path / "run")
+    assert str(caught.value) == (
+        f"regions.{name}: expected --regions crop beside it, got {value} alone (--set regions.{name})"
+    )
 
 
 def test_run_on_objects_trains_and_says_how_they_were_cut(tmp_path: Path) -> None:

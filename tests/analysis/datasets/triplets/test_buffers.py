@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from analysis.datasets.triplets.buffers import LARGEST, SMALLEST, Buffers, buffer_size, distances_between, relevance
+from analysis.datasets.triplets.buffers import (
+    LARGEST,
+    MEMORY_BYTES,
+    SMALLEST,
+    Buffers,
+    buffer_size,
+    distances_between,
+    relevance,
+)
 
 
 def test_buffer_keeps_everything_that_fits() -> None:
@@ -63,6 +71,14 @@ def test_distances_between_many_are_those_of_numpy(distance: str) -> None:
         "cosine": 1 - unit[:20] @ unit.T,
     }
     np.testing.assert_allclose(got, plain[distance], atol=2e-3)
+
+
+@pytest.mark.parametrize("num_classes", [300, 2000, 5000, 10_000])
+def test_buffers_and_their_references_are_in_256_mb(num_classes: int) -> None:
+    """Of few classes and of many."""
+    size = buffer_size(num_classes, 768)
+    buffers = Buffers(num_classes, 768, distance="euclidean", size=size, random=np.random.default_rng(0))
+    assert 0.8 * MEMORY_BYTES < buffers.features.nbytes + buffers._references.nbytes <= MEMORY_BYTES
 
 
 def test_buffers_of_many_classes_are_smaller() -> None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import csv
+import tracemalloc
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from analysis.datasets.triplets.buffers import distances_between
+from analysis.datasets.triplets.buffers import Buffers, distances_between
 from analysis.datasets.triplets.class_images import ClassImages, read_classes
+from analysis.datasets.triplets.drawing import draw_triplets
 from analysis.datasets.triplets.features import SIDE_PX, Features, features_of_pixels, features_of_vectors
 from analysis.datasets.triplets.sampling import SampledTriplets, sample_triplets, write_triplets
 from artifact.errors import DataError, UsageError
@@ -116,6 +121,41 @@ def test_a_seed_decides_every_triplet(images: ClassImages) -> None:
     assert (first != other).any()
 
 
+@pytest.mark.parametrize("gap", [0.0, 1e-30])
+def test_negatives_of_no_gap_are_less_relevant_all_the_same(images: ClassImages, gap: float) -> None:
+    """Never the positive itself, nor one that is as relevant to the last digit."""
+    vectors = _vectors(images)
+    sampled = _sampled(images, vectors, in_class=1.0, gap=gap)
+    query, positive, negative = sampled.drawn.rows.T
+    assert (positive != negative).all()
+    own = sampled.drawn.in_class
+    near, far = (np.linalg.norm(vectors[query[own]] - vectors[other[own]], axis=1) for other in (positive, negative))
+    assert own.any()
+    assert (near < far + 1e-5).all()
+
+
+def test_relevance_of_one_class_at_a_time_is_in_memory(tmp_path: Path) -> None:
+    """Of 600 classes of 100 it would be 140 MB for all of them at once."""
+    num_classes, per_class = 600, 100
+    vectors = np.random.default_rng(0).normal(size=(num_classes * per_class, 2)).astype(np.float32)
+    labels = np.repeat(np.arange(num_classes, dtype=np.int32), per_class)
+    random = np.random.default_rng(0)
+    buffers = Buffers(num_classes, 2, distance="euclidean", size=per_class, random=random)
+    buffers.rows[:] = np.arange(len(labels)).reshape(num_classes, per_class)
+    buffers.features[:] = vectors.reshape(num_classes, per_class, 2)
+    buffers.seen[:] = per_class
+    tracemalloc.start()
+    try:
+        drawn = draw_triplets(
+            buffers, count=500, in_class=0.5, gap=0.05, distance="euclidean", random=random, where="here"
+        )
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 40 * 2**20
+    assert (labels[drawn.rows[:, 0]] == labels[drawn.rows[:, 1]]).all()
+
+
 def test_copies_of_a_picture_are_no_positives_of_each_other(images: ClassImages) -> None:
     """They teach nothing; a class of copies asks nothing."""
     vectors = _vectors(images)
@@ -159,6 +199,53 @@ def test_vectors_are_found_by_their_ids(images: ClassImages) -> None:
     with pytest.raises(DataError) as error:
         list(features_of_vectors(images, strange, distance="euclidean").batches())
     assert str(error.value).startswith("vectors to measure relevance by: expected ids of ")
+
+
+def test_ids_that_come_twice_are_refused(images: ClassImages) -> None:
+    """Of vectors, in one batch or in two, and of images: a vector would stand for another picture."""
+    ids, vectors = [name.as_py() for name in images.ids], _vectors(images)
+    table = VectorTable.from_arrays(np.concatenate([vectors, vectors[:1] + 1]), {"id": [*ids, ids[0]]})
+    with pytest.raises(DataError) as error:
+        list(features_of_vectors(images, table, distance="euclidean").batches())
+    assert str(error.value).startswith(
+        f"ids of vectors: expected each once, for vectors are found by them, got {ids[0]!r} in several rows ("
+    )
+    twice = replace(images, ids=pa.array([*ids[:-1], ids[0]], pa.large_string()))
+    with pytest.raises(DataError) as error:
+        list(features_of_vectors(twice, table, distance="euclidean").batches())
+    assert str(error.value).startswith(
+        f"ids of images: expected each once, for vectors are found by them, got {ids[0]!r} in rows 0 and 31 ("
+    )
+
+
+def test_images_without_a_vector_are_counted(images: ClassImages) -> None:
+    """They are in no triplet."""
+    ids, vectors = [name.as_py() for name in images.ids], _vectors(images)
+    table = VectorTable.from_arrays(vectors[::2], {"id": ids[::2]})
+    sampled = sample_triplets(images, features_of_vectors(images, table, distance="euclidean"), count=500)
+    assert (sampled.num_images, sampled.without_vector) == (16, 16)
+    assert not (sampled.drawn.rows % 2).any()
+
+
+def test_a_label_that_is_no_number_is_no_class(tmp_path: Path) -> None:
+    """NaN is what pandas writes where a label of numbers is missing, and training takes it for none too."""
+    write_shapes(tmp_path / "images", per_class=2)
+    names = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png"))
+    labels = [float("nan") if row % 4 == 0 else float(row % 3) for row in range(len(names))]
+    pq.write_table(pa.table({"image": names, "label": labels}), tmp_path / "t.parquet")
+    images = read_classes(open_table(str(tmp_path / "t.parquet"), copy=["label"]), "label")
+    assert images.num_classes == 3
+    assert np.flatnonzero(images.labels < 0).tolist() == [0, 4]
+
+
+def test_paths_hold_where_the_tables_folder_is_a_link(images: ClassImages, tmp_path: Path) -> None:
+    """What opens them goes up from where the link leads."""
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "deep" / "er")
+    write_triplets(images, _sampled(images, _vectors(images), count=20).drawn, tmp_path / "link" / "t.csv")
+    with (tmp_path / "link" / "t.csv").open() as file:
+        _, *rows = csv.reader(file)
+    assert all((tmp_path / "link" / cell).is_file() for row in rows for cell in row)
 
 
 @pytest.mark.parametrize("as_numbers", [False, True])

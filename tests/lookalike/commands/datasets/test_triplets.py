@@ -51,7 +51,9 @@ def test_triplets_of_vectors_may_be_row_numbers_of_a_catalogue(
     rows = [[int(cell) for cell in row.values()] for row in csv.DictReader(output.read_text().splitlines())]
     labels = [path.split("/")[1] for path in paths]
     assert all(labels[query] == labels[positive] for query, positive, _ in rows)
-    assert "num_triplets       200" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "num_triplets        200" in told.out
+    assert f"next: lookalike train {output} --kind triplet --catalogue {table} --catalogue-path image " in told.err
 
 
 def test_a_picture_that_cannot_be_read_is_told_and_exits_with_3(
@@ -89,6 +91,7 @@ def test_what_cannot_be_done_is_one_line(images: Path, capsys: pytest.CaptureFix
         ([*_words(images, output), "--column", "x"], 2, "--column: expected none beside --relevance pixels, got 'x'"),
         ([*_words(images, output), "--label", "lable"], 1, 'copied column "lable": expected one of '),
         (_words(images / "no", output), 1, ""),
+        ([*_words(images, output), "--numbers"], 2, "--numbers: expected a table of images, which train --catalogue "),
         (_words(table, output), 1, "classes to draw triplets from: expected two or more, got 1"),
         (_words(images, output, images.parent / "v.npy"), 1, ""),
         (_words(table, table), 2, "output: expected another file than those of the table of images"),
