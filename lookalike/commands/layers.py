@@ -46,6 +46,8 @@ def layers(
     path = Path(what)
     is_file = path.suffix.lower() == ".onnx" or path.is_file()
     _require_page(images, output, chosen=bool(chosen), weights=pretrained or weights is not None, is_file=is_file)
+    if output is not None:
+        _require_another(output, [*map(Path, images or ()), *([] if weights is None else [weights])], run=path)
     if is_file:
         from export.adoption.layers import graph_layers
 
@@ -71,6 +73,14 @@ def layers(
     except UsageError as error:
         raise (error.but(where="NET|RUN|FILE.onnx") if error.where == "--base" else error) from None
     print_layers(found.network, f"{found.size} x {found.size}", found.layers, found.num_parameters, as_json=as_json)
+
+
+def _require_another(output: Path, read: list[Path], *, run: Path) -> None:
+    """See that the page is written over nothing that is read; raises UsageError."""
+    target = output.resolve()
+    if target in [file.resolve() for file in read] or (target.parent == run.resolve() and target.exists()):
+        expected = "another file than the pictures, the weights and those of the run"
+        raise UsageError("--output", expected=expected, got=str(output))
 
 
 def _require_page(images: list[str] | None, output: Path | None, *, chosen: bool, weights: bool, is_file: bool) -> None:

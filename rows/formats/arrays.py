@@ -100,6 +100,8 @@ class NumpySource(Source):
             yield pa.table(list(arrays), schema=pa.schema([self.schema.field(name) for name in columns]))
 
     def images(self, table: pa.Table, column: str) -> list[ImageRef]:
+        if self._picture is not None:  # its name is no cell, whose text may be a URL or an image
+            return [ImageRef(self.path) for _ in range(table.num_rows)]
         return image_refs(table[column], self.path.parent)
 
     def _array(self, name: str, start_row: int, num_rows: int, step: int) -> Iterator[pa.Array[Any]]:

@@ -50,6 +50,14 @@ def test_file_of_one_picture_is_a_table_of_one_row(suffix: str, shape: tuple[int
     assert len(table.notes) == (len(shape) == 3)
 
 
+@pytest.mark.parametrize("name", ["data:image,x.npy", f"{'A' * 200}.npy", "12:30.npy"])
+def test_name_of_a_file_of_one_picture_is_no_cell(name: str, tmp_path: Path) -> None:
+    """Names that in a cell would be a URL, or an image in letters."""
+    np.save(tmp_path / name, _array((5, 7, 3)))
+    ((ref,),) = [batch.images["image"] for batch in open_table(tmp_path / name).batches(4)]
+    np.testing.assert_array_equal(decode_image(ref.read()), _by_pillow(_array((5, 7, 3))))
+
+
 def test_three_axes_are_said_to_be_one_picture_once(tmp_path: Path) -> None:
     """And how so many pictures of three columns would be written."""
     np.save(tmp_path / "a.npy", _array((28, 28, 3)))

@@ -23,6 +23,7 @@ import torch
 
 from analysis.evaluation.counts import training_counts
 from analysis.measures.support import as_facts
+from artifact.attributes import Attributes
 from artifact.errors import DataError
 from artifact.events import Report
 from artifact.images.cores import granted_threads
@@ -63,7 +64,7 @@ def fit(
     *,
     report: Report | None = None,
     resume: bool = False,
-    check: Callable[[TrainConfig], None] | None = None,
+    check: Callable[[TrainConfig, Attributes | None], None] | None = None,
 ) -> Run:
     """Train a branch, or with `epochs` 0 fit its head alone (untrained.py), and write its run folder.
 
@@ -73,7 +74,8 @@ def fit(
         report: called with a dict per event: {"event": "step" | "epoch" | "warning" | ..., ...}.
         resume: continue where the state in `output` stands (or from the start where there is none yet);
             configuration and images must be the same.
-        check: called with the resolved configuration before anything is written; what it raises ends the call.
+        check: called with the resolved configuration, and the attributes of a run with two towers, before anything is
+            written; what it raises ends the call.
 
     Returns:
         The finished run, as `load_run` reads it.
@@ -107,7 +109,7 @@ def fit(
             settle = partial(settle_length, prepared, ranks, output, started=started)
             prepared, budget = settle()
             if check is not None:
-                ranks.on_first(partial(check, prepared.config))
+                ranks.on_first(partial(check, prepared.config, prepared.attributes))
             if not prepared.config.is_trained:
                 ranks.on_first(partial(fit_untrained, prepared, output, say, started, ranks.device, resume=resume))
                 return open_run(output, ranks.on_first(partial(read_run_files, output)))

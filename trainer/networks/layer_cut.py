@@ -173,10 +173,10 @@ def find_axes(whole: SourceNetwork, layer: Layer, *, where: str) -> Axes:
         return Axes(channels=(1,))
     side = 2 * whole.size if whole.size <= _LARGEST_DOUBLED else whole.size // 2
     other = _at_side(whole, layer, side)
-    if other is None or other.ndim != output.ndim:
+    if other is None or other.ndim != output.ndim or len(other) != 1:  # more windows of a larger image
         axes = whole.axes_of(tuple(output.shape))
         if axes is None:
-            got = f"{list(output.shape)} for 2 images, at the only size that it takes"
+            got = f"{list(output.shape)} for 2 images, and none that tells them for another size"
             what = f"axes of layer {layer.name} of {whole.name}"
             raise UsageError(what, expected="positions that can be told from channels", got=got, where=where)
         return axes
@@ -253,11 +253,3 @@ def _described(output: Any) -> str:
     if not isinstance(output, Tensor):
         return type(output).__name__
     return f"{str(output.dtype).removeprefix('torch.')} {list(output.shape)}"
-
-
-def with_input_size(network: Any, side: int) -> nn.Module:
-    """A copy of a network that takes images of another side, by its own `set_input_size`."""
-    resized: Any = copy.deepcopy(network)
-    resized.set_input_size(img_size=side)
-    assert isinstance(resized, nn.Module)
-    return resized

@@ -11,6 +11,7 @@ import contextlib
 import copy
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from artifact.errors import TrainingError, UsageError
 from trainer.config.rates import Family
 from trainer.networks.hub import cache_alone, hub_answers
 from trainer.networks.input_size import chosen_size, sizes_from
-from trainer.networks.layer_cut import Axes, with_input_size
+from trainer.networks.layer_cut import Axes
 from trainer.networks.packaged_weights import OfferedWeights
 from trainer.networks.source_network import Ends, Source, SourceNetwork, Start, Triple, UnknownNameError
 from trainer.networks.stages import drop_unused, run_once
@@ -111,12 +112,16 @@ class TimmNetwork(SourceNetwork):
         return TimmMap(network, channels_last=channels_last, num_other_tokens=others)
 
     def at_side(self, side: int) -> nn.Module:
-        return with_input_size(self.module, side) if hasattr(self.module, "set_input_size") else self.module
+        if not hasattr(self._own(), "set_input_size"):
+            return self.module
+        resized = replace(self, module=copy.deepcopy(self.module))
+        resized._own().set_input_size(img_size=side)
+        return resized.module
 
     def axes_of(self, shape: Sequence[int]) -> Axes | None:
         """As its last map has them; images are square, so a map of positions is too."""
         if len(shape) == 4:
-            last = getattr(self.module, "output_fmt", "NCHW") == "NHWC" and shape[1] == shape[2]
+            last = getattr(self._own(), "output_fmt", "NCHW") == "NHWC" and shape[1] == shape[2]
             return Axes(channels=(3,), positions=(1, 2)) if last else super().axes_of(shape)
         others = self.num_other_tokens()
         fitting = [number for number in (others, 0) if _is_square(shape[1] - number)]
@@ -125,7 +130,7 @@ class TimmNetwork(SourceNetwork):
         return Axes(channels=(2,), positions=(1,), num_other_tokens=fitting[0])
 
     def num_other_tokens(self) -> int:
-        return int(getattr(self.module, "num_prefix_tokens", 0) or 0)
+        return int(getattr(self._own(), "num_prefix_tokens", 0) or 0)
 
     def family(self) -> Family:
         return "patches" if self._map_sides() is None else "convolutions"
@@ -154,6 +159,10 @@ class TimmNetwork(SourceNetwork):
 
     def _network(self) -> Any:
         return self.module
+
+    def _own(self) -> Any:
+        """The network of timm in the module, which may have been cut, pooled or put beside others."""
+        return next((inner for inner in self.module.modules() if hasattr(inner, "forward_features")), self.module)
 
     def _black(self) -> Tensor:
         return torch.zeros(1, 3, self.size, self.size)

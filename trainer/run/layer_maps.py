@@ -8,7 +8,7 @@ with its shortcut, and not the last convolution in it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,8 @@ from rows.images import ImageRef
 from trainer.networks.base_networks import build_base, source_of
 from trainer.networks.branch import Branch, FeatureBranch, evaluating
 from trainer.networks.layer_cut import Axes, find_axes
-from trainer.networks.layers import Layer, layer_called
-from trainer.networks.source_network import SourceNetwork, Start
+from trainer.networks.layers import Layer, find_layers, layer_called
+from trainer.networks.source_network import Start
 from trainer.networks.stages import Stages
 from trainer.run.network_layers import layers_of_branch, network_prefix
 from trainer.run.saved_run import load_run
@@ -124,7 +124,12 @@ def show_layers(network: WatchedNetwork, images: Sequence[Pixels], wanted: Seque
     """
     branch, pixels = network.branch, torch.from_numpy(np.stack(images))
     prefix = network_prefix(branch)
-    layers = layers_of_branch(branch, pixels[:1])
+    named = layers_of_branch(branch, pixels[:1])
+    layers = [layer for _, layer in named]
+    if not layers:
+        raise UsageError(
+            f"layers of {network.name}", expected="at least one", got="none, for nothing in it runs by itself"
+        )
     if wanted:
         chosen = [layer_called(layers, name, network=network.name, where="--layer") for name in wanted]
     else:
@@ -132,11 +137,9 @@ def show_layers(network: WatchedNetwork, images: Sequence[Pixels], wanted: Seque
     if len(chosen) > MAX_LAYERS:
         expected = f"at most {MAX_LAYERS} on a page"
         raise UsageError("layers", expected=expected, got=str(len(chosen)), where="--layer")
-    with torch.random.fork_rng(devices=[]):
-        whole = source_of(network.name).make(network.name, Start(size=network.preprocessing.height))
-    modules = dict(whole.module.named_modules())
-    axes = [_axes(whole, layer, is_inner=layer.name in modules) for layer in chosen]
-    names = [_full_name(branch, layer, prefix) for layer in chosen]
+    full_names = {layer.number: name for name, layer in named}
+    names = [full_names[layer.number] for layer in chosen]
+    axes = _axes(network, names, chosen, prefix)
     outputs = _outputs(branch, [(name, layer.run) for name, layer in zip(names, chosen, strict=True)], pixels)
     return [_shown(layer, each.arranged(output)) for layer, each, output in zip(chosen, axes, outputs, strict=True)]
 
@@ -161,16 +164,31 @@ def last_of_stages(layers: Sequence[Layer], stages: Stages, prefix: str = "") ->
     return list({layer.number: layer for layer in found}.values())
 
 
-def _axes(whole: SourceNetwork, layer: Layer, *, is_inner: bool) -> Axes:
-    """Pooling and embedding layer, which stand behind the network, give vectors."""
-    return find_axes(whole, layer, where="--layer") if is_inner else Axes(channels=(1,))
+def _axes(network: WatchedNetwork, names: Sequence[str], chosen: Sequence[Layer], prefix: str) -> list[Axes]:
+    """The axes of what some layers give.
 
+    A layer is looked at in the whole network where it gives the same there, for that takes other sizes best; else in
+    the network as it stands in the branch: among other trunks, in a chain of stages, without its own pooling.
 
-def _full_name(branch: Branch, layer: Layer, prefix: str) -> str:
-    """The name of a layer's module within the branch."""
-    names = [name for name, _ in branch.named_modules()]
-    inner = prefix + layer.name
-    return inner if inner in names else next(name for name in names if name.rpartition(".")[2] == layer.name)
+    Args:
+        names: of their modules within the branch.
+        prefix: what names of the network's own modules begin with there.
+    """
+    side = network.preprocessing.height
+    with torch.random.fork_rng(devices=[]):
+        whole = source_of(network.name).make(network.name, Start(size=side))
+    here = replace(whole, module=network.branch.base)
+    shapes = {(each.name, each.run): each.shape for each in find_layers(whole.module, torch.zeros(1, 3, side, side))}
+
+    def axes_of(name: str, layer: Layer) -> Axes:
+        base, _, inner = name.partition(".")
+        if base != "base":  # the embedding layer
+            return Axes(channels=(1,))
+        if name.startswith(prefix) and shapes.get((layer.name, layer.run)) == layer.shape:
+            return find_axes(whole, layer, where="--layer")
+        return find_axes(here, replace(layer, name=inner), where="--layer")
+
+    return [axes_of(name, layer) for name, layer in zip(names, chosen, strict=True)]
 
 
 def _outputs(branch: Branch, wanted: Sequence[tuple[str, int]], pixels: Tensor) -> list[Tensor]:

@@ -67,18 +67,25 @@ def run_layers(path: Path) -> NetworkLayers:
     run = load_run(path)
     side = run.preprocessing.height
     images = torch.zeros(1, side, side, 3, dtype=torch.uint8)
-    layers = layers_of_branch(run.branch, images)
+    layers = [layer for _, layer in layers_of_branch(run.branch, images)]
     return NetworkLayers(network=run.config.network, size=side, layers=layers, num_parameters=_count(run.branch))
 
 
-def layers_of_branch(branch: Branch, images: torch.Tensor) -> list[Layer]:
-    """The layers of a branch, called as those of its whole network; images uint8 [1, H, W, 3]."""
+def layers_of_branch(branch: Branch, images: torch.Tensor) -> list[tuple[str, Layer]]:
+    """The layers of a branch, called as those of its whole network, each behind the name of its module in the branch.
+
+    Args:
+        images: uint8 [1, H, W, 3].
+    """
     prefix, wrappers = _inner_name(branch)
     shown = [layer for layer in find_layers(branch, images) if layer.name not in wrappers]
-    return [replace(layer, number=number, name=short_name(layer.name, prefix)) for number, layer in enumerate(shown, 1)]
+    return [
+        (layer.name, replace(layer, number=number, name=_short_name(layer.name, prefix)))
+        for number, layer in enumerate(shown, 1)
+    ]
 
 
-def short_name(name: str, prefix: str) -> str:
+def _short_name(name: str, prefix: str) -> str:
     """A module's name within the whole network; of what was put behind that, its last word."""
     return name.removeprefix(prefix) if name.startswith(prefix) else name.rpartition(".")[2]
 

@@ -110,6 +110,11 @@ def test_page_shows_layers_of_pictures(cli: Cli, run: Path) -> None:
     ("arguments", "message"),
     [
         (("conv4", "--image", "a.png"), "--image: expected --output FILE.html beside it, got none"),
+        (
+            ("conv4", "--image", "a.png", "--output", "./a.png"),
+            "--output: expected another file than the pictures, the weights and those of the run, got a.png",
+        ),
+        (("pixels", "--image", "b.png", "--output", "p.html"), "layers of pixels: expected at least one, got none"),
         (("conv4", "--output", "p.html"), "--output: expected --image FILE beside it, got none"),
         (("conv4", "--layer", "@1"), "--layer: expected --image FILE beside it, got none; without it layers are"),
         (("x.onnx", "--image", "a.png", "--output", "p.html"), "--image: expected a run, or a network by name, got"),
@@ -120,6 +125,21 @@ def test_page_shows_layers_of_pictures(cli: Cli, run: Path) -> None:
     ],
 )
 def test_what_makes_no_page_is_one_line(cli: Cli, run: Path, arguments: tuple[str, ...], message: str) -> None:
-    """Options that go together, and a file that has no layers to run by themselves."""
+    """Options that go together, a picture as the page, and what has no layers to run by themselves."""
+    Image.new("RGB", (30, 30), "red").save("b.png")
     code, _, err = cli("layers", *arguments)
     assert (code, one_line(err)[: len(message)]) == (2, message)
+
+
+def test_a_page_is_written_over_nothing_that_is_read(cli: Cli, run: Path) -> None:
+    """Neither a picture, by whatever path, nor weights, nor a file of the run."""
+    Image.new("RGB", (30, 30), "red").save("a.png")
+    Path("link.png").symlink_to("a.png")
+    before = {file: file.read_bytes() for file in (Path("a.png"), run / "config.yaml")}
+    for output in ("a.png", "link.png", run / "config.yaml"):
+        code, _, err = cli("layers", run, "--image", "a.png", "--output", output)
+        assert (code, one_line(err)) == (
+            2,
+            f"--output: expected another file than the pictures, the weights and those of the run, got {output}",
+        )
+    assert {file: file.read_bytes() for file in before} == before

@@ -127,8 +127,16 @@ def test_pixels_train_an_embedding_layer_alone(shapes: Path, tmp_path: Path) -> 
             "leave --dim away, or use --head pca",
         ),
         (
+            {"epochs": 0, "catalogue": Path("c.csv")},
+            "catalogue without IMAGES: expected none, for there are no images, got c.csv (--catalogue)",
+        ),
+        (
             {"epochs": 0, "validation": "images:0.1"},
             "validation without IMAGES: expected none, for there are no images, got images:0.1 (--validation)",
+        ),
+        (
+            {"epochs": 0, "catalogue": "none.csv"},
+            "catalogue without IMAGES: expected none, for there are no images, got none.csv (--catalogue)",
         ),
         (
             {"images": "photos", "kind": "triplet", "epochs": 3, "head": "none"},

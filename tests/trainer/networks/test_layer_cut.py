@@ -154,6 +154,16 @@ def test_axes_of_a_network_of_one_size_must_be_told(tmp_path: Path, monkeypatch:
         _seeded("own_layers:Fixed", size=8, cut="tokens")
 
 
+def test_only_window_of_an_image_tells_no_positions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A larger image has more windows of the same size: their positions would pass for channels."""
+    (tmp_path / "own_layers.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(
+        UsageError, match=r"^axes of layer windows of own_layers:Windows: .*got \[2, 64, 3\] for 2 images"
+    ):
+        _seeded("own_layers:Windows", size=8, cut="windows")
+
+
 def test_axes_that_change_with_the_size_are_positions() -> None:
     """Wherever they stand."""
     assert axes_of_two((2, 8, 4, 4), (1, 8, 8, 8)) == Axes((1,), (2, 3))
@@ -206,6 +216,16 @@ class Odd(nn.Module):
     def forward(self, x):
         self.whole(x), self.sum(x)
         return self.dense(self.pair(x)[0].mean((2, 3)))
+
+class Windows(nn.Module):
+    size = 8
+    def __init__(self):
+        super().__init__()
+        self.windows, self.dense = Same(), nn.Linear(3, 4)
+    def forward(self, x):
+        n, k = len(x), x.shape[2] // 8
+        windows = x.reshape(n, 3, k, 8, k, 8).permute(0, 2, 4, 3, 5, 1).reshape(n * k * k, 64, 3)
+        return self.dense(self.windows(windows).reshape(n, -1, 3).mean(1))
 
 class Fixed(nn.Module):
     size = 8

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from artifact.errors import DataError, UsageError
 from trainer.config.config import make_config
@@ -64,6 +65,60 @@ def test_layers_of_a_run_are_those_it_was_cut_to(tmp_path: Path) -> None:
     np.testing.assert_allclose(shown[-1].values, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("base", "size", "settings", "layer", "shape"),
+    [
+        ("deep_ranking:conv4", 32, {}, "trunk.blocks.3", (2, 32, 16, 16)),
+        ("deep_ranking:conv4", 32, {}, "shallow.quarter.convolution", (2, 96, 8, 8)),
+        ("own_maps:Chain", 16, {"cut": 1}, "@1", (2, 5, 14, 14)),
+        ("test_vit", 160, {"pooling": "max"}, "head", (2, 64, 10, 10)),
+    ],
+)
+def test_maps_of_a_network_that_a_run_has_changed_are_maps(
+    base: str,
+    size: int,
+    settings: dict[str, object],
+    layer: str,
+    shape: tuple[int, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Beside other trunks, as a chain of stages, without its own pooling: what is called otherwise there, or is new."""
+    (tmp_path / "own_maps.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    run = fit(make_config({"epochs": 0, "base": base, "size": size} | settings), tmp_path / "run")
+    (shown,) = show_layers(of_run(run.path), _pictures(size), [layer])
+    assert shown.values.shape == shape
+    assert show_layers(of_run(run.path), _pictures(size))[-1].values.shape[0] == 2
+
+
+def test_layers_of_one_word_are_not_mixed_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network's own `embedding` and `pooling` beside those that stand behind it."""
+    (tmp_path / "own_maps.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "photos").mkdir()
+    for number, each in enumerate(_pictures(16, 12)):
+        Image.fromarray(each).save(tmp_path / "photos" / f"{number}.png")
+    values = {
+        "images": tmp_path / "photos",
+        "normalize": False,
+        "epochs": 0,
+        "base": "own_maps:Named",
+        "size": 16,
+        "head": "pca",
+        "dim": 4,
+    }
+    run = fit(make_config(values), tmp_path / "run")
+    pictures = _pictures(16)
+    first, pooled, vector = show_layers(of_run(run.path), pictures, ["@1", "@5", "@6"])
+    with torch.no_grad():
+        pixels = torch.from_numpy(np.stack(pictures))
+        np.testing.assert_allclose(vector.values, run.branch(pixels).numpy(), atol=1e-5)
+        np.testing.assert_allclose(pooled.values, run.branch.features(pixels).numpy(), atol=1e-6)
+    assert (first.name, pooled.name, vector.name) == ("inner.embedding", "pooling", "embedding")
+    assert first.values.shape == (2, 5, 16, 16)
+
+
 def test_what_cannot_be_shown_is_one_line(tmp_path: Path) -> None:
     """An unknown layer, too many pictures, a picture that is none; no page is left."""
     network = of_network("conv4", size=24)
@@ -80,3 +135,27 @@ def test_what_cannot_be_shown_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"^picture: got not an image in any of "):
         write_maps(network, [str(tmp_path / "x.png")], page)
     assert not page.exists()
+
+
+OWN = """
+from torch import nn
+
+class Chain(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.dense = nn.Conv2d(3, 5, 3), nn.Conv2d(5, 6, 3), nn.Linear(6, 6)
+    def stages(self): return [self.first, self.second]
+    def forward(self, x): return self.dense(self.second(self.first(x)).mean((2, 3)))
+
+class Inner(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.pooling = nn.Conv2d(3, 5, 3, padding=1), nn.MaxPool2d(2)
+    def forward(self, x): return self.pooling(self.embedding(x))
+
+class Named(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner, self.last = Inner(), nn.Conv2d(5, 7, 1)
+    def forward(self, x): return self.last(self.inner(x))
+"""
