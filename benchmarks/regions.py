@@ -5,8 +5,9 @@
 Scenes (benchmarks/sets/scenes.py): photographs with ten cut-outs each; identities and photographs of those to judge
 by were never trained on. The network is EfficientNet-Lite0 with published weights and a last layer by LDA: for crops
 fitted to crops (`train --regions crop --pretrained --epochs 0`), for the region artifact also to the map's own features
-(`export --as regions --fit`). Vectors are those of the Scorer on the COCO file, in this process. Of each object its
-nearest other is looked at: recall@1, and mAP@R. Seeds make other scenes; intervals are those of the mean over seeds.
+(`export --as regions --fit`); both to all objects of the training scenes. Vectors are those of the Scorer on the COCO
+file, in this process. Of each object its nearest other is looked at: recall@1, and mAP@R. Seeds make other scenes;
+intervals are those of the mean over seeds.
 
 Seconds are those of scoring the same objects, by turns, in one process; the ratio is that of each round.
 """
@@ -74,7 +75,7 @@ def _one(folder: Path, seed: int, scenes: tuple[int, int], rounds: int) -> dict[
     for name, network in NETWORKS.items():
         values = {"images": annotations(train), "kind": "triplet", "dim": 64, "epochs": 0, "head": "lda", "seed": seed}
         regions = {"by": "crop", "background": "keep"}
-        values |= {"regions": regions, "validation": "classes:0.15", **network}
+        values |= {"regions": regions, "validation": "none", **network}
         trained = fit(make_config(values), folder / name.replace(" ", "-"))
         publish_built(build(trained, BRANCH, name=name.replace(" ", "-")), repository)
         if name == "stage 4":

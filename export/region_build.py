@@ -24,6 +24,7 @@ from torch import Tensor
 
 from artifact.arrays import Vectors
 from artifact.errors import ArtifactError, ParityError, UsageError
+from artifact.events import Report
 from artifact.images.preprocessing import Preprocessing, load_pixels
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
 from artifact.model.golden import golden_boxes, golden_images, make_golden
@@ -81,6 +82,7 @@ def build_regions(
     precision: str = FP32,
     inset: float = INSET,
     fit: ImageTable | None = None,
+    report: Report = lambda event: None,
 ) -> RegionGraph:
     """Make the region graph of a run.
 
@@ -89,6 +91,7 @@ def build_regions(
         precision: `fp32` or `fp16`.
         inset: of boxes, see Alignment.
         fit: labelled objects that the last layer is fitted to (export/region_head.py); None: it stays as trained.
+        report: gets {"event": "warning", ...} where some of them are left out.
 
     Raises:
         UsageError: a network without a map and a pooling, or that does not take such pictures; another precision.
@@ -106,7 +109,7 @@ def build_regions(
     fitted: dict[str, object] = {}
     alignment = Alignment(sides=parts.sides, samples=1, inset=inset)
     if fit is not None:
-        parts, fitted = with_fitted_head(parts, fit, spec, alignment, dim=run.embedding_dim)
+        parts, fitted = with_fitted_head(parts, fit, spec, alignment, dim=run.embedding_dim, report=report)
     graph = join_regions(
         export_module(parts.maps, black_pictures(spec), BRANCH_INPUT, MAPS),
         export_module(parts.tail, torch.zeros(2, num_channels, *parts.sides), FEATURES, VECTORS),

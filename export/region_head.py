@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ import torch
 
 from artifact.arrays import Vectors
 from artifact.errors import DataError, UsageError
+from artifact.events import Report
 from artifact.images.decoding import decoded
 from artifact.images.image_error import ImageError
 from artifact.images.preprocessing import Preprocessing, resize_pixels
@@ -44,8 +45,29 @@ class FittedParts(NamedTuple):
     facts: dict[str, Any]
 
 
+@dataclass
+class _LeftOut:
+    """Objects of the table that the layer is not fitted to: how many, and why the first."""
+
+    count: int = 0
+    first: str = ""
+
+    def add(self, reason: str, number: int = 1) -> None:
+        self.first = self.first or reason
+        self.count += number
+
+    def __str__(self) -> str:
+        return f"{self.count:,} left out, the first for {self.first}"
+
+
 def with_fitted_head(
-    parts: RegionalBranch, table: ImageTable, spec: Preprocessing, alignment: Alignment, *, dim: int
+    parts: RegionalBranch,
+    table: ImageTable,
+    spec: Preprocessing,
+    alignment: Alignment,
+    *,
+    dim: int,
+    report: Report = lambda event: None,
 ) -> FittedParts:
     """Fit the last layer to the objects of a table; `parts` stays as it is.
 
@@ -53,6 +75,7 @@ def with_fitted_head(
         table: of regions, with a column `label`: their classes.
         spec: of whole pictures.
         dim: neurons of the layer.
+        report: gets {"event": "warning", ...} where objects are left out.
 
     Raises:
         UsageError: a branch without an embedding layer.
@@ -63,9 +86,14 @@ def with_fitted_head(
         raise UsageError("objects to fit the last layer to", expected=expected, got="--head none", mend=mend)
     if _LABEL not in table.copied_schema.names:
         raise DataError("objects to fit to", expected="classes, in a column label", got="none", where=table.source)
-    found = list(_features(parts, table, spec, alignment))
+    left_out = _LeftOut()
+    found = list(_features(parts, table, spec, alignment, left_out))
     if len(found) < 2:
-        raise DataError("objects to fit to", expected="two or more", got=str(len(found)), where=table.source)
+        got = f"{len(found)}, and {left_out}" if left_out.count else str(len(found))
+        raise DataError("objects to fit to", expected="two or more", got=got, where=table.source)
+    if left_out.count:
+        message = f"the last layer is fitted to {len(found):,} objects of {table.source}; {left_out}"
+        report({"event": "warning", "message": message})
     names = {name: number for number, name in enumerate(sorted({name for name, _ in found}))}
     labels = np.array([names[name] for name, _ in found], np.int64)
     head = fit_head(np.stack([values for _, values in found]), labels, dim=dim, method=LDA)
@@ -79,19 +107,21 @@ def with_fitted_head(
 
 
 def _features(
-    parts: RegionalBranch, table: ImageTable, spec: Preprocessing, alignment: Alignment
+    parts: RegionalBranch, table: ImageTable, spec: Preprocessing, alignment: Alignment, left_out: _LeftOut
 ) -> Iterator[tuple[str, Vectors]]:
-    """The class and the pooled features of each object; what cannot be read, or is no box, is left out."""
+    """The class and the pooled features of each object; what cannot be read, or is no box, is left out and told."""
     tail: Any = parts.tail
     left = MOST_OBJECTS
-    for whole, objects in groupby(_objects(table), lambda each: each[0].whole):
+    for whole, of_one in groupby(_objects(table, left_out), lambda each: each[0].whole):
         if left <= 0:
             return
+        objects = list(of_one)
         try:
             with decoded(whole.read()) as pixels:
-                boxes, names = _boxes(list(objects), pixels.shape[1], pixels.shape[0])
+                boxes, names = _boxes(objects, pixels.shape[1], pixels.shape[0], left_out)
                 picture = np.array(resize_pixels(pixels, spec)[None])  # torch wants one that may be written to
-        except ImageError:
+        except ImageError as error:
+            left_out.add(str(error), len(objects))
             continue
         if not names:
             continue
@@ -103,21 +133,25 @@ def _features(
         yield from zip(names, features, strict=True)
 
 
-def _objects(table: ImageTable) -> Iterator[tuple[ImageRef, str]]:
+def _objects(table: ImageTable, left_out: _LeftOut) -> Iterator[tuple[ImageRef, str]]:
     (stream,) = table.streams
     for batch in table.batches(512):
         labels = batch.copied[_LABEL].to_pylist()
-        yield from (
-            (ref, str(label)) for ref, label in zip(batch.images[stream], labels, strict=True) if label is not None
-        )
+        for ref, label in zip(batch.images[stream], labels, strict=True):
+            if label is None:
+                left_out.add("want of a label")
+            else:
+                yield ref, str(label)
 
 
-def _boxes(objects: list[tuple[ImageRef, str]], width: int, height: int) -> tuple[Vectors, list[str]]:
+def _boxes(
+    objects: list[tuple[ImageRef, str]], width: int, height: int, left_out: _LeftOut
+) -> tuple[Vectors, list[str]]:
     boxes, names = [], []
     for ref, name in objects:
         try:
             boxes.append((0.0, 0.0, 1.0, 1.0) if ref.region is None else ref.region.shares(width, height))
             names.append(name)
-        except ImageError:
-            continue
+        except ImageError as error:
+            left_out.add(str(error))
     return np.array(boxes, np.float32).reshape(-1, 4), names

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from artifact.images.region import PX
 
 XYXY, XYWH, CXCYWH = "xyxy", "xywh", "cxcywh"
@@ -12,6 +14,8 @@ BOX_FORMATS = (XYWH, XYXY, CXCYWH)
 
 OBJECT_ID, BOX = "object_id", "box"
 """Columns of every table of objects."""
+BOX_TYPE = pa.list_(pa.float64(), 4)
+"""x1, y1, x2, y2."""
 
 
 @dataclass(frozen=True, kw_only=True)

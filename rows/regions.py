@@ -19,11 +19,10 @@ from artifact.errors import DataError, UsageError
 from artifact.images.preprocessing import Preprocessing
 from artifact.images.region import PX, SHARE, UNITS, Box, Colour, Region
 from rows.box_cells import as_numbers, four_numbers, mask_of
-from rows.box_columns import BOX, BOX_FORMATS, BOX_NAMES, CXCYWH, OBJECT_ID, XYXY, BoxColumns
+from rows.box_columns import BOX, BOX_FORMATS, BOX_NAMES, BOX_TYPE, CXCYWH, OBJECT_ID, XYXY, BoxColumns
 from rows.cells import is_text
 from rows.images import ImageRef
 
-_BOX_TYPE = pa.list_(pa.float64(), 4)
 FILL, KEEP = "fill", "keep"
 """What becomes of the surroundings of an object that has a mask."""
 CLIP = "clip"
@@ -107,7 +106,7 @@ class RegionColumns:
     def copied_fields(self) -> list[pa.Field[Any]]:
         """`object_id` and `box`, as they are copied."""
         kind = pa.int64() if self.object_id is None else self.object_id[1]
-        return [pa.field(OBJECT_ID, kind), pa.field(BOX, _BOX_TYPE)]
+        return [pa.field(OBJECT_ID, kind), pa.field(BOX, BOX_TYPE)]
 
     def object_ids(self, table: pa.Table, first_row: int) -> pa.Array[Any]:
         """[rows]: which object of its picture, or of the table, each row is."""
@@ -199,14 +198,14 @@ def find_regions(
         settle: gives the types of columns, as rows.formats.source.Source.settle.
 
     Raises:
-        DataError: no boxes, or a column that is not there or can hold none.
+        DataError: no boxes, or a column that is not there or can hold none; a column `object_id` of something else.
         UsageError: columns, or their format, of a table that says so itself.
     """
     boxes = own if own is not None else _named(schema, options, where)
-    if own is not None and (options.columns or options.format or options.unit):
-        raise UsageError(
-            "--boxes", expected="none, the format of the table says where they are", got="some", where=where
-        )
+    said = {"--boxes": options.columns, "--box-format": options.format, "--box-unit": options.unit}
+    flag = next((name for name, value in said.items() if value is not None), None)
+    if own is not None and flag is not None:
+        raise UsageError(flag, expected="none, the format of the table says where boxes are", got="some", where=where)
     settled = settle([*boxes.columns, *([OBJECT_ID] if OBJECT_ID in schema.names else [])])
     for name in boxes.columns:
         kind = settled.field(name).type
@@ -216,7 +215,15 @@ def find_regions(
     identity = None
     if OBJECT_ID in schema.names:
         kind = settled.field(OBJECT_ID).type
-        if pa.types.is_integer(kind) or is_text(kind):
+        if not (pa.types.is_integer(kind) or is_text(kind) or pa.types.is_null(kind)):
+            raise DataError(
+                f'column "{OBJECT_ID}"',
+                expected="whole numbers or texts",
+                got=str(kind),
+                where=where,
+                mend="write them as such, or name the column otherwise: rows are numbered then",
+            )
+        if not pa.types.is_null(kind):
             identity = (OBJECT_ID, kind.value_type if isinstance(kind, pa.DictionaryType) else kind)
     return RegionColumns(boxes=boxes, options=options, object_id=identity)
 

@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from artifact.arrays import Indices, Vectors
 from artifact.distances import DISTANCES
 from artifact.distances.cosine import cosines_of_pairs
+from artifact.kinds import BRANCH_OUTPUT, embedding_name
 from artifact.model.manifest import Manifest
-from artifact.modes import BRANCH, FULL
+from artifact.modes import BOXES, BRANCH, FULL, SCORES, TOWER_STREAMS
 from serving.engine import Engine
+from serving.found_again import found_again
 from serving.golden_examples import golden_examples, golden_feeds
 
 ABSENT = "(absent)"
@@ -77,45 +80,66 @@ def compare_artifacts(a: Path, b: Path, *, device: str = "cpu") -> Difference:
     elif old.golden is None:
         reason = "the first artifact carries no golden examples"
     else:
-        movement = _movement(old, second, a)
-        reason = None if movement else "the second artifact gives vectors that are not finite for golden examples"
+        movement, reason = _movement(old, second, a)
     return Difference(old, new, fields, old.space == new.space, movement, reason)
 
 
-def _movement(old: Manifest, engine: Engine, where: Path) -> Movement | None:
+def _movement(old: Manifest, engine: Engine, where: Path) -> tuple[Movement | None, str | None]:
+    """How far vectors of golden examples moved, or why that cannot be said."""
     new = engine.manifest
     examples = golden_examples(old, new.pixels if new.image_inputs else None, where=where)
     feeds, rotated = golden_feeds(new, examples)
+    outputs = engine.run(feeds)
     vectors = examples.first_vectors
-    output = next(iter(rotated))  # the first stream, or the only one, takes the examples in their order
-    moved = engine.run(feeds)[output]
+    moved = outputs[next(iter(rotated))]  # the first stream, or the only one, takes the examples in their order
+    if examples.row_vectors is not None and examples.vectors is not None:  # two towers
+        vectors = np.concatenate([examples.vectors, examples.row_vectors])
+        moved = np.concatenate([outputs[embedding_name(stream)] for stream in TOWER_STREAMS])
+    assert old.golden is not None
+    tolerance, are_near = old.golden.tolerance, True
     if examples.boxes is not None:
         is_box = ~np.isnan(examples.boxes).any(axis=2)
+        if examples.scores is not None:
+            places = found_again(examples.boxes, outputs[BOXES])
+            if missing := int((places[is_box] < 0).sum()):
+                return None, f"the second artifact does not find {missing} of {is_box.sum()} objects in golden examples"
+            outputs = {name: _of_places(values, places) for name, values in outputs.items()}
+            moved = outputs[BRANCH_OUTPUT]
+            are_near = all(
+                _is_near(outputs[name][is_box], want[is_box], tolerance)
+                for name, want in ((BOXES, examples.boxes), (SCORES, examples.scores))
+            )
         vectors, moved = vectors[is_box], moved[is_box]
     if not np.isfinite(moved).all():
-        return None
+        return None, "the second artifact gives vectors that are not finite for golden examples"
     distances = DISTANCES[old.distance](vectors, moved)
     cosines = cosines_of_pairs(vectors, moved)
-    assert old.golden is not None
-    limit = old.golden.tolerance * max(1.0, float(np.abs(vectors).max()))
-    return Movement(
+    movement = Movement(
         num_images=len(examples),
         distance=old.distance,
         max_distance=float(distances.max()),
         mean_distance=float(distances.mean()),
         min_cosine=float(cosines.min()),
         mean_cosine=float(cosines.mean()),
-        within_tolerance=bool(np.abs(vectors - moved).max() <= limit),
+        within_tolerance=are_near and _is_near(moved, vectors, tolerance),
     )
+    return movement, None
+
+
+def _is_near(values: Vectors, wanted: Vectors, tolerance: float) -> bool:
+    return bool(np.abs(values - wanted).max() <= tolerance * max(1.0, float(np.abs(wanted).max())))
+
+
+def _of_places(values: Vectors, places: Indices) -> Vectors:
+    """[N, S, ...] in the order of places [N, R]; what stands at -1 means nothing."""
+    return values[np.arange(len(values))[:, None], places]
 
 
 def _take_the_same(old: Manifest, new: Manifest) -> bool:
-    """Whether both take images alone and give each a vector; or are of one mode, of the same attributes and as many
-    detections."""
+    """Whether both take images alone and give each a vector; or are of one mode, and of the same attributes."""
     if old.mode in (BRANCH, FULL):
         return new.mode in (BRANCH, FULL)
-    same = ("mode", "attributes", "detections")
-    return all(old.signature.get(name) == new.signature.get(name) for name in same)
+    return all(old.signature.get(name) == new.signature.get(name) for name in ("mode", "attributes"))
 
 
 def _comparable(manifest: Manifest) -> dict[str, Any]:

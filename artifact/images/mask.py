@@ -26,6 +26,8 @@ Window: TypeAlias = tuple[int, int, int, int]
 Inside = npt.NDArray[np.bool_]
 
 _LEAST_COORDINATES = 6
+_LARGEST = 1e12
+"""Of a coordinate of a polygon, in pixels or shares: far beyond any picture, and its products are still finite."""
 _LETTERS = range(48, 112)
 _MOST_BITS = 35
 """Of one run, in groups of 5: more than any picture has pixels."""
@@ -73,8 +75,8 @@ class Mask:
             if len(polygon) < _LEAST_COORDINATES or len(polygon) % 2:
                 raise ImageError(f"its mask has a polygon of {len(polygon)} numbers, expected pairs, three or more")
             corners = np.array(polygon, np.float64).reshape(-1, 2)
-            if not np.isfinite(corners).all():
-                raise ImageError("its mask has a polygon with a number that is not finite")
+            if not (np.abs(corners) < _LARGEST).all():  # also catches NaN
+                raise ImageError("its mask has a polygon with a number that is of no picture")
             found |= fill_polygon(corners * scale - (left, top), right - left, bottom - top)
         return found
 

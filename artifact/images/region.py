@@ -32,6 +32,8 @@ Colour: TypeAlias = tuple[int, int, int]
 
 _NEARLY = 1e-3
 """Of a pixel: what a box written in shares may miss a whole number by."""
+_FAR_PX = 2.0**40
+"""Beyond any picture, and still a whole number of pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,10 +86,16 @@ class Region:
             width, height: of the picture in pixels, upright.
 
         Raises:
-            ImageError: NaN, no area, inverted, wholly outside, or of a picture of another size.
+            ImageError: NaN, no area, inverted, wholly outside, of a picture of another size, a single pixel, or so thin
+                that FP32, in which shares are sent, knows no area of it.
         """
         x1, y1, x2, y2 = self._padded(width, height)
-        return max(0.0, x1) / width, max(0.0, y1) / height, min(width, x2) / width, min(height, y2) / height
+        self._touched((x1, y1, x2, y2), width, height)
+        found = max(0.0, x1) / width, max(0.0, y1) / height, min(width, x2) / width, min(height, y2) / height
+        rounded = np.array(found, np.float32)
+        if not (rounded[:2] < rounded[2:]).all():
+            raise ImageError(f"a box without an area in single precision: {self._shown}")
+        return found
 
     def crop(self, pixels: Pixels) -> Pixels:
         """Cut it out of a picture, uint8 [h, w, 3] as decoded and upright, at its own size; C-contiguous.
@@ -100,10 +108,7 @@ class Region:
         x1, y1, x2, y2 = self._padded(width, height)
         if not self.reaches_out:
             x1, y1, x2, y2 = max(0.0, x1), max(0.0, y1), min(float(width), x2), min(float(height), y2)
-        wanted = (_floor(x1), _floor(y1), max(_ceil(x2), _floor(x1) + 1), max(_ceil(y2), _floor(y1) + 1))
-        left, top, right, bottom = max(0, wanted[0]), max(0, wanted[1]), min(width, wanted[2]), min(height, wanted[3])
-        if (right - left, bottom - top) == (1, 1):
-            raise ImageError(f"a box of a single pixel: {self._shown}{self._unit_hint(width, height)}")
+        wanted, (left, top, right, bottom) = self._touched((x1, y1, x2, y2), width, height)
         cut = np.ascontiguousarray(pixels[top:bottom, left:right])
         if self.mask is not None:
             cut = self._masked(cut, width, height, (left, top, right, bottom))
@@ -131,10 +136,22 @@ class Region:
         if x2 <= _NEARLY or y2 <= _NEARLY or x1 >= width - _NEARLY or y1 >= height - _NEARLY:
             hint = self._unit_hint(width, height)
             raise ImageError(f"a box outside the picture of {width}x{height}: {self._shown}{hint}")
-        more = self.padding * max(x2 - x1, y2 - y1)
+        more = self.padding * max(x2 - x1, y2 - y1) if self.padding else 0.0  # no share of what is beyond a double
         if self.reaches_out and max(x2 - x1, y2 - y1) + 2 * more > 4 * max(width, height):
             raise ImageError(f"a box of more than four times the picture of {width}x{height}: {self._shown}")
         return x1 - more, y1 - more, x2 + more, y2 + more
+
+    def _touched(self, box: Box, width: int, height: int) -> tuple[Window, Window]:
+        """The pixels that a padded box touches, and those of them in the picture; raises ImageError for a single one.
+
+        The first may reach far out: only who fills beyond the picture looks at more than its part inside.
+        """
+        x1, y1, x2, y2 = (min(max(value, -_FAR_PX), _FAR_PX) for value in box)
+        wanted = (_floor(x1), _floor(y1), max(_ceil(x2), _floor(x1) + 1), max(_ceil(y2), _floor(y1) + 1))
+        inside = max(0, wanted[0]), max(0, wanted[1]), min(width, wanted[2]), min(height, wanted[3])
+        if (inside[2] - inside[0], inside[3] - inside[1]) == (1, 1):
+            raise ImageError(f"a box of a single pixel: {self._shown}{self._unit_hint(width, height)}")
+        return wanted, inside
 
     def _masked(self, cut: Pixels, width: int, height: int, window: Window) -> Pixels:
         assert self.mask is not None

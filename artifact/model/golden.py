@@ -55,7 +55,7 @@ def golden_attribute_rows(attributes: Attributes) -> Vectors:
             elif attribute.type == FLAG:
                 rows[row, columns] = 1 if (row + place) % 2 else -1
             else:
-                rows[row, columns] = (-1.5, -0.25, 0.5, 2.0)[(row + place) % 4]
+                rows[row, columns] = (-1.5, -0.25, 0.5, 2.0)[(row + place) % 4], 1
     return rows
 
 

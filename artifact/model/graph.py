@@ -31,7 +31,7 @@ def verify_structure(path: Path, manifest: Manifest) -> None:
     from google.protobuf.message import DecodeError
 
     try:
-        model = onnx.load_model(os.fspath(path), load_external_data=False)
+        model = onnx.load_model(os.fspath(path), "protobuf", load_external_data=False)
     except DecodeError as error:
         raise ArtifactError("not an ONNX file", got=str(error), where=path, mend=_MEND) from None
     for tensor in all_tensors(model):

@@ -124,9 +124,7 @@ def adopt(
         ArtifactError: a network that cannot be adopted, with the reason.
         ParityError: no way to a dynamic batch keeps the network's vectors.
     """
-    for word, known in ((kind, KINDS), (distance, DISTANCES)):
-        if word not in known:
-            raise UsageError(f"unknown word {word!r}", expected=f"one of {', '.join(known)}")
+    require_words(kind, distance)
     name = name or to_model_name(path.stem)
     require_model_name(name)
     pooling = None if pool is None else parse_pooling(pool)
@@ -166,6 +164,13 @@ def adopt(
         vectors=np.concatenate([vectors, golden_vectors]),
     )
     return Adopted(data, manifest, parity, batching, classifier_input(foreign.model, foreign.output))
+
+
+def require_words(kind: str, distance: str) -> None:
+    """Raise UsageError for a kind or a distance that is none."""
+    for word, known in ((kind, KINDS), (distance, DISTANCES)):
+        if word not in known:
+            raise UsageError(f"unknown word {word!r}", expected=f"one of {', '.join(known)}")
 
 
 def manifest_of(

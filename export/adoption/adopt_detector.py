@@ -31,13 +31,29 @@ from artifact.model.int8_scheme import largest_int8_weight
 from artifact.model.manifest import Content
 from artifact.modes import BOXES, DETECTIONS, SCORES
 from artifact.repository.publishing import require_model_name, to_model_name
-from export.adoption.adopt import TOLERANCES, Adopted, Triple, manifest_of, precision_of, preprocessing_of
+from export.adoption.adopt import (
+    TOLERANCES,
+    Adopted,
+    Triple,
+    manifest_of,
+    precision_of,
+    preprocessing_of,
+    require_words,
+)
 from export.adoption.batch import with_dynamic_batch
-from export.adoption.detected import DEFAULT_DETECTIONS, DetectorOutputs, DetectorShapes, detections_of, shapes_of
+from export.adoption.detected import (
+    DEFAULT_DETECTIONS,
+    DetectorOutputs,
+    DetectorShapes,
+    detections_of,
+    require_unit,
+    shapes_of,
+)
 from export.adoption.detections import as_outputs, unpacked, with_detections
 from export.adoption.determinism import require_determined
 from export.adoption.foreign import ForeignNetwork, read_foreign
 from export.adoption.original import Original, load_session
+from export.adoption.pooling import MEAN
 from export.adoption.reasons import first_line
 from export.adoption.surgery import raise_opset
 from export.adoption.weights import require_sound_weights
@@ -47,8 +63,6 @@ NUM_KEPT = 2
 """Examples that become golden."""
 _PROBES = 3
 """Synthetic pictures among those that are tried, where examples are given."""
-_LARGEST_SHARE = 2.0
-"""What boxes of shares never reach, and boxes of pixels do."""
 _AGAIN = 3
 """Pictures that are run twice."""
 
@@ -69,14 +83,17 @@ class OriginalDetector(Original):
         asked, path = self.asked, self.foreign.path
         runs = [self._values(image[None]) for image in pixels]
         self.shapes = shapes_of(runs, asked, batch=self.foreign.image.batch or 1, where=path)
-        given = self.shapes.num_given
-        self.most = min(asked.limit or DEFAULT_DETECTIONS, given) if given else asked.limit or DEFAULT_DETECTIONS
-        found = [float(np.nanmax(np.abs(raw[asked.boxes]))) for raw in runs if raw[asked.boxes].size]
-        if found and (asked.unit == "share") != (max(found) <= _LARGEST_SHARE):
-            other = "px" if asked.unit == "share" else "share"
-            raise UsageError(
-                f"--box-unit {asked.unit}", got=f"boxes of up to {max(found):.4g}", mend=f"try --box-unit {other}"
-            )
+        require_unit(runs, asked, where=path)
+        # what the graph fixes: as many in every run may be chance, and more than these would be lost
+        fixed = next(each.shape for each in self._session.get_outputs() if each.name == asked.boxes)[-2]
+        most = asked.limit or DEFAULT_DETECTIONS
+        self.most = min(most, fixed) if isinstance(fixed, int) else most
+
+    def is_found(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+        """[N]: whether there is a detection on each of some pictures."""
+        boxes = as_outputs(self.run(pixels), self.shapes.width, self.most)[BOXES]
+        is_found: npt.NDArray[np.bool_] = ~np.isnan(boxes).any(axis=2).all(axis=1)
+        return is_found
 
     def _vector(self, pixels: npt.NDArray[np.uint8]) -> Vectors:
         spec = self.preprocessing
@@ -111,13 +128,14 @@ def adopt_detector(
     Args:
         outputs: which values are boxes, scores and features, and what they mean.
         mean, std, size, layout, bgr, kind, distance, name, licence: as for `adopt`.
-        examples: pictures with objects; two of them become golden examples.
+        examples: pictures with objects; the first two on which something is found become golden examples.
 
     Raises:
         UsageError: an option that does not fit the detector, or nothing is detected on any picture.
         DataError: an example that cannot be read. ArtifactError: a network that cannot be adopted, with the reason.
         ParityError: no way to a dynamic batch keeps the detections.
     """
+    require_words(kind, distance)
     name = name or to_model_name(path.stem)
     require_model_name(name)
     others = {"--boxes": outputs.boxes, "--scores": outputs.scores}
@@ -128,8 +146,12 @@ def adopt_detector(
     require_determined(foreign.model, path)
     original = OriginalDetector(foreign, spec, bgr=bgr, asked=outputs)
     shown = [_example(each, spec) for each in examples]
-    pixels = _pictures(shown, spec)
-    original.learn(pixels)
+    pixels = probe_pixels(np.random.default_rng(0), sum(BATCHES), spec.height, spec.width)
+    original.learn(np.stack([*shown, *(pixels[:_PROBES] if shown else pixels)]))
+    if shown:  # those with objects prove something: they come first
+        is_found = original.is_found(np.stack(shown))
+        shown = [shown[place] for place in np.argsort(~is_found, kind="stable").tolist()]
+    pixels = _with_examples(pixels, shown)
     packed = original.run(pixels)
     golden = [*golden_images(), *(_png(each) for each in shown[:NUM_KEPT])]
     packed_golden = original.run(np.stack([load_pixels(image, spec) for image in golden]))
@@ -185,18 +207,16 @@ def _facts(original: OriginalDetector) -> dict[str, Any]:
     facts |= {"format": asked.box_format, "most": original.most}
     if shapes.is_map:
         alignment = shapes.alignment
-        facts |= {"pooling": str(asked.pooling), "sides": list(alignment.sides), "samples": alignment.samples}
+        facts |= {"pooling": str(asked.pooling or MEAN), "sides": list(alignment.sides), "samples": alignment.samples}
     return facts
 
 
-def _pictures(shown: Sequence[npt.NDArray[np.uint8]], spec: Preprocessing) -> npt.NDArray[np.uint8]:
-    """As many as batches are tried with: synthetic ones, and the examples in turn where there are any."""
-    count = sum(BATCHES)
-    probes = probe_pixels(np.random.default_rng(0), count, spec.height, spec.width)
-    if shown:
-        for place in range(count - _PROBES):
-            probes[place] = shown[place % len(shown)]
-    return probes
+def _with_examples(probes: npt.NDArray[np.uint8], shown: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.uint8]:
+    """Synthetic pictures, and in the place of most of them the examples in turn, where there are any."""
+    pixels = probes.copy()
+    for place in range(len(probes) - _PROBES if shown else 0):
+        pixels[place] = shown[place % len(shown)]
+    return pixels
 
 
 def _example(path: Path, spec: Preprocessing) -> npt.NDArray[np.uint8]:

@@ -10,9 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from artifact.distances import DISTANCES
 from artifact.errors import UsageError
-from artifact.kinds import KINDS
 from artifact.model.file import content_hash
 from artifact.model.int8_scheme import largest_int8_weight
 from artifact.model.manifest import Content
@@ -26,6 +24,7 @@ from export.adoption.adopt import (
     precision_of,
     preprocessing_of,
     require_a_function_of_images,
+    require_words,
 )
 from export.adoption.batch import with_dynamic_batch
 from export.adoption.boxed_map import OriginalMap, with_boxes
@@ -65,9 +64,7 @@ def adopt_regions(
         ArtifactError: a network that cannot be adopted, with the reason.
         ParityError: no way to a dynamic batch keeps the map, or boxes in it.
     """
-    for word, known in ((kind, KINDS), (distance, DISTANCES)):
-        if word not in known:
-            raise UsageError(f"unknown word {word!r}", expected=f"one of {', '.join(known)}")
+    require_words(kind, distance)
     pooling = pool or "avg"
     if pooling not in REGION_POOLINGS:
         raise UsageError("--pool with --regions", expected=f"one of {', '.join(REGION_POOLINGS)}", got=repr(pool))

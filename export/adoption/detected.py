@@ -23,8 +23,12 @@ UNITS = ("px", "share")
 FORMATS = ("xyxy", "xywh", "cxcywh")
 DEFAULT_DETECTIONS = 100
 """Of a picture, where a detector does not fix how many it gives."""
+MOST_DETECTIONS = 10_000
+"""Of a picture: each has so many rows in every answer and golden example, whatever is found."""
 BESIDES = 6
 """Numbers of a packed detection beside its vector: the box, the score, and 1 where there is one."""
+_LARGEST_SHARE = 2.0
+"""What half of all boxes in shares never reach, and those in pixels do; single ones may be of any size."""
 Floats = npt.NDArray[np.float32]
 Raw = Mapping[str, Any]
 """{value of the graph: what a run gave for it}."""
@@ -39,7 +43,7 @@ class DetectorOutputs:
         unit: of boxes, `px` of the network's input or `share` of it.
         box_format: `xyxy`, `xywh` (corner and size) or `cxcywh` (middle and size).
         limit: detections of a picture, the surest first; None: those that the network fixes, else DEFAULT_DETECTIONS.
-        pooling: of a map's cells in a box: `avg` or `max`.
+        pooling: of a map's cells in a box: `avg` or `max`; None: `avg`, where there is a map.
     """
 
     boxes: str
@@ -48,16 +52,16 @@ class DetectorOutputs:
     unit: str = "px"
     box_format: str = "xyxy"
     limit: int | None = None
-    pooling: Pooling = MEAN
+    pooling: Pooling | None = None
 
     def __post_init__(self) -> None:
         for option, value, known in (("--box-unit", self.unit, UNITS), ("--box-format", self.box_format, FORMATS)):
             if value not in known:
                 raise UsageError(option, expected=f"one of {', '.join(known)}", got=repr(value))
-        if self.pooling.kind == "grid":
+        if self.pooling is not None and self.pooling.kind == "grid":
             raise UsageError("--pool with --boxes", expected="avg or max", got=str(self.pooling))
-        if self.limit is not None and self.limit < 1:
-            raise UsageError("--limit", expected="1 or more detections", got=str(self.limit))
+        if self.limit is not None and not 1 <= self.limit <= MOST_DETECTIONS:
+            raise UsageError("--limit", expected=f"1 to {MOST_DETECTIONS:,} detections", got=str(self.limit))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,14 +71,12 @@ class DetectorShapes:
     Attributes:
         is_batched: boxes are [N, A, 4], and not those of one picture [A, 4].
         is_map: features are a map [N, C, h, w], and not a vector for each box.
-        num_given: A where it was the same in every run, else None.
         width: n, numbers of a vector.
         map_sides: (h, w) of the map.
     """
 
     is_batched: bool
     is_map: bool
-    num_given: int | None
     width: int
     map_sides: tuple[int, int] | None
 
@@ -96,7 +98,14 @@ def shapes_of(runs: Sequence[Raw], asked: DetectorOutputs, *, batch: int, where:
     is_map = all(_is_map(raw[asked.features], batch) for raw in runs)
     for raw in runs:
         _require_shapes(raw, asked, batch=batch, is_batched=is_batched, is_map=is_map, where=where)
-    counts = {raw[asked.boxes].shape[-2] for raw in runs}
+    if asked.pooling is not None and not is_map:
+        raise UsageError(
+            f"--pool {asked.pooling}",
+            expected="a map [N, channels, height, width], whose cells in a box it pools",
+            got=f"--features {asked.features}, a vector for each box",
+            where=where,
+            mend="leave --pool out, or name a map with --features",
+        )
     features = runs[0][asked.features]
     sides = None
     if is_map:
@@ -107,10 +116,23 @@ def shapes_of(runs: Sequence[Raw], asked: DetectorOutputs, *, batch: int, where:
     return DetectorShapes(
         is_batched=is_batched,
         is_map=is_map,
-        num_given=counts.pop() if len(counts) == 1 else None,
         width=width,
         map_sides=sides,
     )
+
+
+def require_unit(runs: Sequence[Raw], asked: DetectorOutputs, *, where: object) -> None:
+    """Raise UsageError where most boxes are in the other unit; what has no size is none, and says nothing."""
+    boxes = np.concatenate([raw[asked.boxes].astype(np.float32).reshape(-1, 4) for raw in runs])
+    sides = boxes[:, 2:] - boxes[:, :2] if asked.box_format == "xyxy" else boxes[:, 2:]
+    boxes = boxes[np.isfinite(boxes).all(axis=1) & (sides > 0).all(axis=1)]
+    if not len(boxes):
+        return
+    typical = float(np.median(np.abs(boxes).max(axis=1)))
+    if (asked.unit == "share") != (typical <= _LARGEST_SHARE):
+        other = "px" if asked.unit == "share" else "share"
+        got = f"boxes up to {typical:.4g}, the median one"
+        raise UsageError(f"--box-unit {asked.unit}", got=got, where=where, mend=f"try --box-unit {other}")
 
 
 def _require_shapes(
@@ -163,7 +185,7 @@ def detections_of(raw: Raw, asked: DetectorOutputs, shapes: DetectorShapes, most
     vectors: Floats
     if shapes.is_map:
         cells, _ = regions_of(features[:1], boxes[places][None], shapes.alignment)
-        vectors = asked.pooling.of_map(cells)
+        vectors = (asked.pooling or MEAN).of_map(cells)
     else:
         of_boxes = features[0] if shapes.is_batched else _by_box(features, (len(boxes),))
         vectors = of_boxes[places].reshape(len(places), shapes.width)

@@ -16,6 +16,7 @@ import numpy as np
 from artifact.kinds import BRANCH_OUTPUT
 from artifact.modes import BOXES, SCORES
 from export.adoption.detected import BESIDES, DetectorOutputs, DetectorShapes
+from export.adoption.pooling import MEAN
 from export.adoption.surgery import OURS, rename
 from export.graph_values import Nodes
 from export.regions import align_regions, pool_regions, put_into_rows
@@ -66,7 +67,7 @@ def with_detections(
     kept = chosen(shares)
     if shapes.is_map:
         aligned = align_regions(nodes, given[2], kept, shapes.alignment)
-        pooled = pool_regions(nodes, aligned.features, asked.pooling.kind)
+        pooled = pool_regions(nodes, aligned.features, (asked.pooling or MEAN).kind)
         vectors = put_into_rows(nodes, pooled, kept, aligned.is_box, embedding_dim=shapes.width)
     else:
         vectors = chosen(nodes.add("Reshape", given[2], nodes.integers([front, -1, shapes.width])).name)

@@ -96,7 +96,7 @@ def read_foreign(
     if not path.is_file():
         raise ArtifactError("no such file", where=path)
     try:
-        model = onnx.load_model(os.fspath(path), load_external_data=False)
+        model = onnx.load_model(os.fspath(path), "protobuf", load_external_data=False)
     except DecodeError as error:
         raise ArtifactError("not an ONNX file, or cut off", got=str(error), where=path) from None
     if not model.graph.node:

@@ -99,7 +99,7 @@ def _read(path: Path) -> onnx.ModelProto:
     if not path.is_file():
         raise ArtifactError("no such file", where=path)
     try:
-        model = onnx.load_model(os.fspath(path), load_external_data=False)
+        model = onnx.load_model(os.fspath(path), "protobuf", load_external_data=False)
         if model.functions:
             model = onnx.inliner.inline_local_functions(model)
     except (DecodeError, OSError) as error:

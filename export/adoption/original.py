@@ -105,7 +105,7 @@ class Original:
                     what, mend = f"output {self.output!r}", "raise --limit, or name a layer of fewer channels"
                     require_within(value.size // batch, self.limit, what, where=self.foreign.path, mend=mend)
                 return
-            near = quoted(self.foreign.pooled[-3:])
+            near = quoted([name for name in self.foreign.pooled if name != self.output][-3:])
             mend = f"name a pooled value with --output, such as {near}" if near else "export it with its pooling"
             if value.ndim == 4:
                 mend = f"pool it with --pool {POOLINGS}" + (f", or {mend}" if near else "")

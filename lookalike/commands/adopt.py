@@ -61,8 +61,10 @@ def adopt(
         str | None,
         typer.Option(help="The value with a vector of each box, or a map to take them from.", metavar="VALUE"),
     ] = None,
-    box_unit: Annotated[str, typer.Option(help="px of the network's input, or share of it.")] = "px",
-    box_format: Annotated[str, typer.Option(help="xyxy, xywh or cxcywh.")] = "xyxy",
+    box_unit: Annotated[
+        str | None, typer.Option(help="Of a detector: px of the network's input, or share of it. [default: px]")
+    ] = None,
+    box_format: Annotated[str | None, typer.Option(help="Of a detector: xyxy, xywh or cxcywh. [default: xyxy]")] = None,
     examples: Annotated[
         Path | None,
         typer.Option(
@@ -85,14 +87,16 @@ def adopt(
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Adopt a foreign ONNX network as an artifact, and publish it (default: ./model_repository)."""
+    from artifact.images.region import PX
     from export.adoption.adopt import adopt as adopt_network
     from export.adoption.adopt_detector import adopt_detector
     from export.adoption.adopt_regions import adopt_regions
     from export.adoption.detected import DetectorOutputs
-    from export.adoption.pooling import MEAN, parse_pooling
+    from export.adoption.pooling import parse_pooling
     from lookalike import console
     from lookalike.results.adoptions import adoption_facts, adoption_lines
     from lookalike.results.versions import published_facts
+    from rows.box_columns import XYXY
 
     require_limits(max_megapixels, max_image_mb)
     if repository is None and to_file is None:
@@ -111,27 +115,25 @@ def adopt(
         "licence": licence,
     }
     values = {"--boxes": boxes, "--scores": scores, "--features": features}
-    if any(value is not None for value in values.values()):
-        if regions is not None:
-            raise UsageError("--regions", expected="no --boxes of a detector beside it: boxes go into the artifact")
+    of_detectors = {**values, "--box-unit": box_unit, "--box-format": box_format, "--examples": examples}
+    if regions is not None:
+        _require_regions_alone({"--output": output, "--limit": limit, **of_detectors}, fit.value)
+        adopted = adopt_regions(file, regions, **shared, pool=pool)
+    elif any(value is not None for value in values.values()):
         given = {"--output": output is not None, "--fit": fit is not Fit.stretch}
         _require_detector(values, given)
         asked = DetectorOutputs(
             boxes=str(boxes),
             scores=str(scores),
             features=str(features),
-            unit=box_unit,
-            box_format=box_format,
+            unit=box_unit or PX,
+            box_format=box_format or XYXY,
             limit=limit,
-            pooling=MEAN if pool is None else parse_pooling(pool),
+            pooling=None if pool is None else parse_pooling(pool),
         )
         adopted = adopt_detector(file, asked, **shared, examples=_examples(examples))
-    elif regions is not None:
-        _require_regions_alone({"--output": output, "--limit": limit, "--examples": examples}, fit.value)
-        adopted = adopt_regions(file, regions, **shared, pool=pool)
-    elif examples is not None:
-        raise UsageError("--examples is for detectors", expected="--boxes, --scores and --features with it")
     else:
+        _require_no_detector(of_detectors)
         adopted = adopt_network(file, **shared, output=output, fit=fit.value, pool=pool, limit=limit)
     for line in adoption_lines(adopted, file):
         console.note(line)
@@ -158,11 +160,22 @@ def _require_detector(values: dict[str, str | None], given: dict[str, bool]) -> 
             raise UsageError(f"{option} with --boxes", mend=mend or "--features names the value with the vectors")
 
 
+def _require_no_detector(given: dict[str, Any]) -> None:
+    """Raise UsageError for what only detectors take."""
+    for option, value in given.items():
+        if value is not None:
+            raise UsageError(f"{option} is for detectors", expected="--boxes, --scores and --features with it")
+
+
 def _require_regions_alone(given: dict[str, Any], fit: str) -> None:
     """Raise UsageError for what means nothing where boxes are cut out of a map."""
     for option, value in given.items():
         if value is not None:
-            raise UsageError(f"{option} with --regions", mend="--regions names the value that boxes are cut out of")
+            of_boxes = option in ("--boxes", "--box-unit", "--box-format")
+            mend = "boxes go into the artifact, corners as shares of the picture" if of_boxes else None
+            raise UsageError(
+                f"{option} with --regions", mend=mend or "--regions names the value that boxes are cut out of"
+            )
     if fit != Fit.stretch.value:
         mend = "boxes are shares of the original picture, so it is stretched; give it a --size of its shape"
         raise UsageError("--fit with --regions", expected="stretch", got=fit, mend=mend)

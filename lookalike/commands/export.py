@@ -94,6 +94,8 @@ def export(
         raise UsageError("--size is for --as regions", got=f"--as {mode.value}")
     if fit is not None and mode is not Mode.regions:
         raise UsageError("--fit is for --as regions", got=f"--as {mode.value}")
+    if file is not None and fit is not None and file.resolve() == Path(fit).resolve():
+        raise UsageError("--file would overwrite the objects of --fit", where=file, mend="name another file")
     picture_size = as_size(size)
     if repository is None and file is None:
         repository = DEFAULT_REPOSITORY

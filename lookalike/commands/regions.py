@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from rows.formats.reading import Reading
     from rows.regions import RegionOptions
 
-WAYS = ("crop", "boxes")
+CROP, BOXES = "crop", "boxes"
+WAYS = (CROP, BOXES)
 
 Regions: TypeAlias = Annotated[
     str | None,
@@ -80,6 +81,12 @@ def region_options(
         return None
     if regions not in WAYS:
         raise UsageError("--regions", expected=" or ".join(WAYS), got=repr(regions))
+    if regions == BOXES:
+        cut_only = {"--region-edge": edge, "--region-background": background}
+        for flag, value in cut_only.items():
+            if value is not None:
+                expected = "none with --regions boxes: nothing is cut out"
+                raise UsageError(flag, expected=expected, got=value, mend="use a branch model with --regions crop")
     return RegionOptions.from_dict({name: value for name, value in given.items() if value is not None})
 
 

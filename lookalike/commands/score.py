@@ -50,7 +50,10 @@ def score(
     shard: Annotated[
         str | None, typer.Option(help="Score the I-th of N shares; `merge` joins them.", metavar="I/N")
     ] = None,
-    rows_per_part: Annotated[int, typer.Option(min=1, max=65536, help="Rows of a part file.")] = 8192,
+    rows_per_part: Annotated[
+        int | None,
+        typer.Option(min=1, max=65536, help="Rows of the table in a part file. [default: 8192; of detections fewer]"),
+    ] = None,
     retry_errors: Annotated[bool, typer.Option("--retry-errors", help="Try the bad rows again.")] = False,
     output_format: Annotated[str, OUTPUT_FORMAT] = "parquet",
     engine: engines.EngineName = "local",

@@ -14,6 +14,7 @@ from lookalike.commands import regions as of_regions
 from lookalike.commands.options import JSON, LARGEST_FILE, LARGEST_IMAGE, READ_TIMEOUT, parse_columns
 
 if TYPE_CHECKING:
+    from artifact.attributes import Attributes
     from trainer.config.config import TrainConfig
 
 TOLD: dict[str, Any] = {"passed_over": {}, "left_out": {}, "warnings": []}
@@ -204,11 +205,11 @@ def train(
 
         deployed_names(output, name, has_towers=config.has_towers)
 
-    def before(resolved: TrainConfig) -> None:
+    def before(resolved: TrainConfig, of_tower: Attributes | None) -> None:
         if deploy is not None:
             from export.deployment import require_deployable
 
-            require_deployable(resolved, output, deploy, name)
+            require_deployable(resolved, output, deploy, name, attributes=of_tower)
 
     from trainer.loop.distributed import is_first_process
     from trainer.loop.fit import fit as train_run

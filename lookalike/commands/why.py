@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from artifact.atomic import require_plain
 from artifact.errors import UsageError
 from lookalike.commands import connecting
 from lookalike.commands.options import DIMS, JSON
@@ -44,8 +45,12 @@ def why(
     from serving.explanation.occlusion import explain, num_runs, planned_scales
 
     image_limits(max_megapixels, max_image_mb)
-    if output is not None and output.resolve() in (Path(first).resolve(), Path(second).resolve()):
-        raise UsageError("--output", expected="another file than the two pictures", got=str(output))
+    if output is not None:
+        if output.resolve() in (Path(first).resolve(), Path(second).resolve()):
+            raise UsageError("--output", expected="another file than the two pictures", got=str(output))
+        if repository is not None and repository.resolve() in output.resolve().parents:
+            raise UsageError("--output", expected="a file outside the repository", got=str(output))
+        require_plain(output)
     with connecting.open_scorer(model, **connecting.given_connection(context), send="pixels") as scorer:
         console.note(f"runs {num_runs(planned_scales(scorer, runs)):,} pictures with parts of the two hidden")
         found = explain(scorer, first, second, most_runs=runs)

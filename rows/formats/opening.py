@@ -161,6 +161,11 @@ def is_table_file(name: str) -> bool:
     return _suffix(name) is not None
 
 
+def is_table_place(path: Path) -> bool:
+    """Whether a local path is a table file, or a folder of such files and nothing else to look into."""
+    return bool(table_files(path)) if path.is_dir() else path.is_file() and is_table_file(path.name)
+
+
 def is_part_of_folder(name: str) -> bool:
     """Whether a file of this name, in a folder that is a table, is a part of it."""
     return _suffix(name) not in (None, *_NOT_IN_FOLDERS)

@@ -3,6 +3,7 @@
 Decisions a reader would question:
 - Ids are compared as text: what is a number in a CSV is text in a Parquet file as often as not. Of several images with
   one id the first counts, for every row that has it; how many there were is told.
+- The picture of a detection is the part of its image that its box says; it is joined by the id of the image.
 - Pictures come in the order of their table, which need not be that of the rows: so memory is that of the ids and of a
   few pictures. A row of which none can be had is counted and listed, and never ends the work.
 - Thumbnails that scoring wrote are taken, where they are large enough, in place of the table that they were made of.
@@ -28,6 +29,7 @@ from artifact.kinds import BRANCH_INPUT
 from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
 from rows.images import ImageRef
 from rows.pictures.ahead import in_order
+from rows.pictures.detected import DetectedParts
 from rows.pictures.reading import IsWanted, PictureReader, Unread
 from rows.pictures.tally import BadPicture, RowIds, Tally
 from rows.pictures.thumbnail import Thumbnail, require_px
@@ -82,7 +84,8 @@ def open_pictures(
     written = WrittenThumbnails.of(Path(table.source)) if is_job and is_default else None
     if opened is None and written is None:
         return None
-    return Pictures(table.ids, opened, written=written, limits=limits, read_timeout_s=read_timeout_s)
+    parts = DetectedParts.of(table)
+    return Pictures(table.ids, opened, written=written, parts=parts, limits=limits, read_timeout_s=read_timeout_s)
 
 
 class Pictures:
@@ -92,6 +95,7 @@ class Pictures:
         ids: [N], of the rows, as text.
         images: the table; None: only thumbnails are there.
         written: what scoring left of the same images.
+        parts: of which image each row is which part; None: ids are those of the images, and rows all of them.
         limits, read_timeout_s: as for `open_pictures`.
 
     Attributes:
@@ -104,12 +108,14 @@ class Pictures:
         images: ImageTable | None,
         *,
         written: WrittenThumbnails | None = None,
+        parts: DetectedParts | None = None,
         limits: Limits = DEFAULT_LIMITS,
         read_timeout_s: float = DEFAULT_READ_TIMEOUT_S,
     ) -> None:
         if images is None and written is None:
             raise ValueError("expected a table of images, or thumbnails")
-        self._rows, self._images, self._written = RowIds(ids), images, written
+        self._rows = RowIds(ids) if parts is None else RowIds(parts.image_ids, names=ids)
+        self._images, self._written, self._parts = images, written, parts
         self._reader = PictureReader(limits=limits, timeout_s=read_timeout_s)
         self.source = str(images.source) if images is not None else f"the thumbnails of {written and written.folder}"
         if images is not None:
@@ -194,13 +200,13 @@ class Pictures:
                     pass
         name, place = self._rows.ids[row], -1 if self._places is None else int(self._places[row])
         if place in self._refs:
-            return self._refs[place]
+            return self._part(row, self._refs[place])
         if place < 0:
             raise ImageError(f"not in {self.source}")
         batch = next(self._images.batches(1, place), None)
         if batch is None or batch.ids[0] != name:
             raise ImageError(f"not in {self.source} any more, which has changed")
-        return batch.images[BRANCH_INPUT][0]
+        return self._part(row, batch.images[BRANCH_INPUT][0])
 
     def read(self, row: int) -> bytes:
         """The encoded image of one row, of an array of pixels a PNG; raises as `image`."""
@@ -225,9 +231,15 @@ class Pictures:
 
     def of_rows(self, rows: Sequence[int]) -> Pictures:
         """The pictures of some of the rows, of the same table; nothing is known of them yet."""
-        ids = [self._rows.ids[row] for row in rows]
-        reader = self._reader
-        return Pictures(ids, self._images, written=self._written, limits=reader.limits, read_timeout_s=reader.timeout_s)
+        names, reader = [self._rows.names[row] for row in rows], self._reader
+        return Pictures(
+            names,
+            self._images,
+            written=self._written,
+            parts=None if self._parts is None else self._parts.of_rows(rows),
+            limits=reader.limits,
+            read_timeout_s=reader.timeout_s,
+        )
 
     @property
     def can_read_any(self) -> bool:
@@ -252,8 +264,14 @@ class Pictures:
         """Whether thumbnails of so many pixels are those that scoring wrote, of which any is found in no time."""
         return self._written is not None and (self._images is None or self._written.px >= px)
 
+    def _part(self, row: int, image: ImageRef) -> ImageRef:
+        return image if self._parts is None else self._parts.part(row, image)
+
     def _found(self, tally: Tally) -> Iterator[tuple[Sequence[int], ImageRef]]:
-        """(rows, image) of each id that rows have, from one reading of the table, which ends when all are found."""
+        """(rows, image) of each id that rows have, from one reading of the table, which ends when all are found.
+
+        Of parts of images, those of an image one after the other.
+        """
         assert self._images is not None
         places = np.full(len(self._rows), -1, np.int64)
         refs: dict[int, ImageRef] = {}
@@ -269,7 +287,10 @@ class Pictures:
                 places[list(rows)] = place
                 if keeps_refs and not image.num_bytes:
                     refs[place] = image
-                yield rows, image
+                if self._parts is None:
+                    yield rows, image
+                else:
+                    yield from (([row], self._parts.part(row, image)) for row in rows)
             if not num_left:
                 break
         self._places, self._refs = places, refs

@@ -24,11 +24,12 @@ class RowIds:
     """Ids of rows, some of which may be those of several rows.
 
     Args:
-        ids: [N], as text.
+        ids: [N], as text, by which pictures are found.
+        names: [N], the rows' own where these are others: parts of one image have its id.
     """
 
-    def __init__(self, ids: Sequence[str]) -> None:
-        self.ids = ids
+    def __init__(self, ids: Sequence[str], *, names: Sequence[str] | None = None) -> None:
+        self.ids, self.names = ids, ids if names is None else names
         self._first: dict[str, int] = {}
         self._others: dict[int, list[int]] = {}
         for row, name in enumerate(ids):
@@ -95,7 +96,7 @@ class Tally:
         """The rows without a picture, by row."""
         missing = dict.fromkeys(np.flatnonzero(~self.has_picture).tolist(), self.missing)
         reasons = missing | self.reasons
-        return [BadPicture(row=row, id=self._rows.ids[row], reason=reasons[row]) for row in sorted(reasons)]
+        return [BadPicture(row=row, id=self._rows.names[row], reason=reasons[row]) for row in sorted(reasons)]
 
     @property
     def notes(self) -> list[str]:

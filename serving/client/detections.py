@@ -9,8 +9,9 @@ import numpy as np
 
 from artifact.arrays import AnyArray, Vectors
 from artifact.kinds import BRANCH_OUTPUT
+from rows.box_columns import BOX, OBJECT_ID
 
-OBJECT_ID, SCORE, BOX = "object_id", "score", "box"
+SCORE = "score"
 _BOX_END, _SCORE_END = 4, 5
 
 

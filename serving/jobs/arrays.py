@@ -5,8 +5,8 @@ Decisions a reader would question:
   `np.load`, and are made again whenever the parts changed.
 - Files are written from start to end and not mapped into memory: a map of a file on a full disk ends the process.
 - Text becomes an array of fixed width, so that nothing is pickled. A column is left out where NumPy has no plain type
-  for it (empty cells, nested values, a text over 1024 characters), where it is one of vectors with empty places or of
-  another type than float32, or where its name is none of a plain file: the parts have it.
+  for it (empty cells, nested values, a text over 1024 characters), where it is one of vectors or boxes with empty
+  places or of another type than float32 and float64, or where its name is none of a plain file: the parts have it.
 """
 
 from __future__ import annotations
@@ -113,8 +113,9 @@ def _array(folder: JobFolder, field: pa.Field[Any]) -> _Array | None:
     if not has_array_file(field.name):
         return None
     if pa.types.is_fixed_size_list(kind):
-        is_plain = pa.types.is_float32(kind.value_type) and not any(map(_has_hole, _column(folder, field.name)))
-        return _Array(field.name, np.dtype(np.float32), (kind.list_size,)) if is_plain else None
+        if kind.value_type not in (pa.float32(), pa.float64()) or any(map(_has_hole, _column(folder, field.name))):
+            return None
+        return _Array(field.name, np.dtype(kind.value_type.to_pandas_dtype()), (kind.list_size,))
     is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
     if not (is_text or pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
         return None

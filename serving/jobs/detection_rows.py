@@ -12,21 +12,23 @@ import numpy as np
 import pyarrow as pa
 
 from artifact.arrays import AnyArray
-from artifact.kinds import BRANCH_OUTPUT
+from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
 from artifact.model.manifest import Manifest
+from rows.box_columns import BOX, BOX_TYPE, OBJECT_ID
 from rows.vectors.lineage import Lineage
 from rows.vectors.schema import vector_array, vector_schema
-from serving.client.detections import BOX, OBJECT_ID, SCORE
-
-IMAGE = "image"
-BOX_TYPE = pa.list_(pa.float64(), 4)
-"""That of tables of regions."""
+from serving.client.detections import SCORE
 
 
 def detection_schema(copied: pa.Schema, manifest: Manifest, lineage: Lineage) -> pa.Schema:
     """Schema of every part; raises DataError where a copied column has a taken name."""
     fields = [pa.field("id", pa.string()), *(field for field in copied if field.name != "id")]
-    scalars: dict[str, pa.DataType] = {IMAGE: pa.string(), OBJECT_ID: pa.int64(), SCORE: pa.float32(), BOX: BOX_TYPE}
+    scalars: dict[str, pa.DataType] = {
+        BRANCH_INPUT: pa.string(),
+        OBJECT_ID: pa.int64(),
+        SCORE: pa.float32(),
+        BOX: BOX_TYPE,
+    }
     dims = {BRANCH_OUTPUT: manifest.embedding_dim}
     return vector_schema(pa.schema(fields), dims, scalars=scalars, lineage=lineage)
 
@@ -45,7 +47,7 @@ def detection_rows(copied: pa.Table, columns: dict[str, AnyArray]) -> dict[str, 
         "id": pa.array(
             [f"{image}#{number}" for image, number in zip(images.to_pylist(), numbers.to_pylist(), strict=True)]
         ),
-        IMAGE: images,
+        BRANCH_INPUT: images,
         OBJECT_ID: numbers,
         SCORE: pa.array(columns[SCORE]),
         BOX: pa.FixedSizeListArray.from_arrays(corners, 4),

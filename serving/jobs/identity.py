@@ -160,7 +160,14 @@ def _table(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[str, str
         return f"table {here}", f"table {there}"
     if ours.get("streams") != theirs.get("streams"):
         return f"images from {_pairs(ours['streams'])}", f"images from {_pairs(theirs.get('streams', {}))}"
+    if _folder(ours) != _folder(theirs):
+        return f"images in {_folder(ours)}", f"images in {_folder(theirs)}"
     return f"table {here} as it is now", "that table before it changed (or with another id column)"
+
+
+def _folder(side: Mapping[str, Any]) -> str:
+    """Where the images of a COCO file are."""
+    return str((side.get(READ_AS) or {}).get("images", "the folder beside the table"))
 
 
 def _artifact(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[str, str]:

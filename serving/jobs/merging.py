@@ -27,7 +27,7 @@ from serving.jobs.folder import JobFolder
 from serving.jobs.identity import JobIdentity
 from serving.jobs.job_manifest import COMPLETE, read_job_manifest
 from serving.jobs.part_files import Part, read_parts
-from serving.jobs.result import job_warnings
+from serving.jobs.result import job_warnings, num_without_detections
 from serving.jobs.shards import Shard
 
 
@@ -40,6 +40,7 @@ class MergeResult:
     num_errors: int
     parts: tuple[str, ...]
     num_duplicate_ids: int
+    num_without_detections: int | None = None
     arrays: tuple[str, ...]
     note: str | None
     warnings: tuple[str, ...]
@@ -91,6 +92,7 @@ def merge_shards(shards: Sequence[str | Path], output: str | Path, *, output_for
             num_errors=folder.num_errors,
             parts=tuple(part.file for part in folder.parts),
             num_duplicate_ids=folder.extra["num_duplicate_ids"],
+            num_without_detections=num_without_detections(folder),
             arrays=arrays,
             note="the shards were merged already: nothing to do" if was_complete else None,
             warnings=job_warnings(folder),

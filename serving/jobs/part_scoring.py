@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from rows.box_columns import OBJECT_ID
 from rows.pictures.written import thumbnails_table
 from rows.tables import ImageTable, RowBatch
 from rows.vectors.schema import vector_array, vector_schema
-from serving.client.detections import OBJECT_ID
 from serving.client.scorer import Scorer
 from serving.client.windows import ScoredRows, Seen, Window, empty_columns
 from serving.jobs.detection_rows import detection_rows, detection_schema

@@ -9,8 +9,9 @@ from pyarrow import parquet
 
 from artifact.model.manifest import Manifest
 from artifact.model.threshold import resting_on
+from artifact.modes import DETECTIONS
+from rows.box_columns import OBJECT_ID
 from rows.vectors.cut_vectors import SAME
-from serving.client.detections import OBJECT_ID
 from serving.jobs.folder import JobFolder
 
 
@@ -59,8 +60,13 @@ class JobResult:
     warnings: tuple[str, ...]
 
 
-def num_without_detections(folder: JobFolder) -> int:
-    """Images of a job of detections that are neither bad nor in a part: each other has one object of number 0."""
+def num_without_detections(folder: JobFolder) -> int | None:
+    """Images of a job of detections that are neither bad nor in a part: each other has one object of number 0.
+
+    None of other jobs.
+    """
+    if (folder.identity.facts.get("lineage") or {}).get("mode") != DETECTIONS:
+        return None
     num_with = 0
     for part in folder.parts:
         numbers = parquet.read_table(folder.path / part.file, columns=[OBJECT_ID], partitioning=None)[OBJECT_ID]

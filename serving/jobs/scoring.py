@@ -11,12 +11,13 @@ import pyarrow as pa
 from artifact.errors import UsageError
 from artifact.events import Report
 from artifact.kinds import BRANCH_INPUT
+from artifact.model.manifest import Manifest
 from rows.tables import ImageTable
 from serving.client.scorer import Scorer
 from serving.jobs.arrays import require_format, write_arrays
 from serving.jobs.claiming import open_job_folder
 from serving.jobs.folder import JobFolder
-from serving.jobs.identity import JobIdentity
+from serving.jobs.identity import MAX_ROWS_PER_PART, JobIdentity
 from serving.jobs.job_manifest import COMPLETE
 from serving.jobs.loss_column import loss_column
 from serving.jobs.part_files import Part
@@ -27,9 +28,15 @@ from serving.jobs.retrying import require_same_rows, retry_parts
 from serving.jobs.row_windows import PartWindows
 from serving.jobs.shards import WHOLE, Shard
 
-__all__ = ["DEFAULT_ROWS_PER_PART", "JobResult", "PartMaker", "score_table"]
+__all__ = ["DEFAULT_ROWS_PER_PART", "JobResult", "PartMaker", "default_rows_per_part", "score_table"]
 
 DEFAULT_ROWS_PER_PART = 8192
+
+
+def default_rows_per_part(manifest: Manifest) -> int:
+    """Rows of the table in a part; of detections as many images as may give the rows of the largest part of others."""
+    return max(1, min(DEFAULT_ROWS_PER_PART, MAX_ROWS_PER_PART // (manifest.detections or 1)))
+
 
 PartMaker = Callable[[ImageTable, Scorer, JobFolder, pa.Schema, Report | None], tuple[int, int]]
 """Writes the missing parts of a job; gives the number of images run, and of rows of the table."""
@@ -40,7 +47,7 @@ def score_table(
     scorer: Scorer,
     output: str | Path,
     *,
-    rows_per_part: int = DEFAULT_ROWS_PER_PART,
+    rows_per_part: int | None = None,
     shard: Shard = WHOLE,
     loss: bool = False,
     thumbnails_px: int | None = None,
@@ -59,6 +66,7 @@ def score_table(
     Args:
         table: a table with the streams of the artifact's kind, or with `image` alone.
         rows_per_part: rows of the table that a part answers; a kill costs one part at most, memory holds one.
+            None: what default_rows_per_part gives.
         shard: answer this share of the parts only; `merge_shards` puts the folders of all together.
         loss: add the column `loss`, float32, of each tuple alone by the loss that the artifact was trained with; and of
             pairs `different`, bool, in the place of their target (serving/jobs/loss_column.py).
@@ -87,6 +95,7 @@ def score_table(
     table.allow_images(scorer.limits.max_bytes)
     if scorer.manifest.detections is not None:
         _require_plain_images(table, loss=loss, thumbnails_px=thumbnails_px, retry_errors=retry_errors)
+    rows_per_part = default_rows_per_part(scorer.manifest) if rows_per_part is None else rows_per_part
     column = loss_column(scorer.manifest, table, target) if loss else None
     identity, schema = JobIdentity.of(
         table, scorer, rows_per_part=rows_per_part, shard=shard, loss=column, thumbnails_px=thumbnails_px
@@ -122,7 +131,7 @@ def score_table(
             **latency_facts(scorer),
             num_mended=num_mended,
             num_duplicate_ids=int(folder.extra["num_duplicate_ids"]),
-            num_without_detections=None if scorer.manifest.detections is None else num_without_detections(folder),
+            num_without_detections=num_without_detections(folder),
             arrays=arrays,
             passed_over=table.passed_over,
             table_notes=tuple(table.notes),
@@ -140,6 +149,13 @@ def _require_plain_images(table: ImageTable, *, loss: bool, thumbnails_px: int |
     """Raise UsageError for what makes no sense, or cannot be done, where an image has any number of rows."""
     if list(table.streams) != [BRANCH_INPUT] or loss:
         raise UsageError("detections", expected="a table with one image a row", got=", ".join(table.streams))
+    if table.regions is not None:
+        raise UsageError(
+            "--regions",
+            expected="whole pictures, in which the model finds the objects itself",
+            got="a table of regions",
+            mend="leave it out, or take a model that gives one vector an image",
+        )
     for option, is_given in (("thumbnails", thumbnails_px is not None), ("retry_errors", retry_errors)):
         if is_given:
             raise UsageError(

@@ -156,7 +156,14 @@ def test_export_command_publishes_regions(run: Run, tmp_path: Path, capsys: pyte
         (["--size", "64"], "--size is for --as regions"),
         (["--as", "regions", "--size", "0x9"], "--size: expected PX or HEIGHTxWIDTH"),
         (["--as", "regions", "--precision", "int8"], "--precision: expected fp32 or fp16, got int8"),
+        (["--as", "regions", "--fit", "x.json", "--file", "./x.json"], "--file would overwrite the objects of --fit"),
     ):
         capsys.readouterr()
         assert main(["export", str(run.path), *wrong]) == 2
         assert text in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("name", ["r.json", "r.textproto"])
+def test_an_artifact_is_binary_whatever_its_files_name(built: Built, tmp_path: Path, name: str) -> None:
+    """onnx takes the ending of a name for the form of the file, unless it is told."""
+    assert built.write(tmp_path / name).digest == built.write(tmp_path / "r.onnx").digest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,24 @@ def test_a_fitted_layer_parts_classes_as_lda_does(run: Run, tmp_path: Path) -> N
     theirs = LinearDiscriminantAnalysis(solver="eigen", shrinkage=0.5).fit(old, labels).predict(new)
     assert (ours == np.array(new_names)).mean() > 0.75
     assert (ours == theirs).mean() > 0.85
+
+
+def test_objects_that_are_left_out_are_told(run: Run, tmp_path: Path) -> None:
+    """How many, with the first reason; in the message too where too few are left."""
+    table, *_ = scenes(tmp_path / "train", count=6, seed=0)
+    lines = Path(table.source).read_text().splitlines()
+    some = tmp_path / "train" / "some.csv"
+    cells = lines[1].split(",")
+    outside = [",".join([cells[0], *["9000"] * 4, cells[-1]]), f"nowhere.png,{','.join(cells[1:])}"]
+    some.write_text("\n".join([*lines, *outside]) + "\n")
+    told: list[Mapping[str, object]] = []
+    build_regions(run, size=(128, 128), fit=open_table(str(some), regions=RegionOptions()), report=told.append)
+    assert [event["event"] for event in told] == ["warning"]
+    assert "is fitted to 24 objects of" in str(told[0]["message"])
+    assert "; 2 left out, the first for a box outside the picture" in str(told[0]["message"])
+    some.write_text("\n".join([lines[0], *outside]) + "\n")
+    with pytest.raises(DataError, match="expected two or more, got 0, and 2 left out, the first for a box outside"):
+        build_regions(run, size=(128, 128), fit=open_table(str(some), regions=RegionOptions()))
 
 
 def test_objects_without_classes_are_refused(run: Run, tmp_path: Path) -> None:

@@ -91,6 +91,19 @@ def test_objects_that_have_ids_keep_them(tmp_path: Path) -> None:
     assert [(row["id"], row["object_id"]) for row in rows] == [(7, 0), (8, 1), (9, 2)]
 
 
+def test_object_ids_that_cannot_be_kept_are_refused(tmp_path: Path) -> None:
+    """Numbers of rows in their place would pass for them."""
+    make_scenes(tmp_path, (0,))
+    with pytest.raises(DataError) as caught:
+        open_table(table_of(tmp_path, object_id=[70.0], bbox=[[1, 1, 9, 9]]), regions=RegionOptions())
+    assert str(caught.value) == (
+        'column "object_id": expected whole numbers or texts, got double (t.parquet); write them as such, or name the '
+        "column otherwise: rows are numbered then"
+    )
+    rows, _ = rows_of(open_table(table_of(tmp_path, object_id=[None], bbox=[[1, 1, 9, 9]]), regions=RegionOptions()))
+    assert rows[0]["id"] == "images/000.png#0"
+
+
 @pytest.mark.parametrize(
     ("cell", "reason"),
     [

@@ -126,6 +126,13 @@ def test_layouts_of_data_sets_are_found(
     assert [row["label"] for row in rows] == [names[kind] for scene in scenes for kind, _ in scene.objects]
 
 
+def test_images_that_the_settings_name_and_are_not_there_are_told(tmp_path: Path) -> None:
+    """Whether its rows are images or objects: half of a data set would be missing."""
+    write_yolo(tmp_path, make_scenes(tmp_path, (1,)), settings="train: images\nval: [gone, away]\nnames: [a, b, c]\n")
+    told = ["data.yaml names images that are not there: val: gone, val: away"]
+    assert objects(tmp_path).notes == open_table(tmp_path / "data.yaml").notes == told
+
+
 def test_folder_without_settings_takes_its_classes_from_a_text(tmp_path: Path) -> None:
     """`classes.txt`, as annotation programs write it; without one the numbers are the labels."""
     (scene,) = make_scenes(tmp_path, (1,))

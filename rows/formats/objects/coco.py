@@ -15,8 +15,10 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ import pyarrow as pa
 
 from artifact.arrays import Indices
 from artifact.errors import DataError, bounded
-from rows.box_columns import BOX, OBJECT_ID, BoxColumns
+from rows.box_columns import BOX, BOX_TYPE, OBJECT_ID, BoxColumns
 from rows.cells import image_refs
 from rows.formats.objects.coco_content import read_content
 from rows.formats.reading import COCO, Reading
@@ -34,13 +36,12 @@ from rows.formats.source import LABEL, Source, files_fingerprint, picked, rechun
 from rows.images import ImageRef
 from rows.location import Location, locate, opened
 
-_BOX_TYPE = pa.list_(pa.float64(), 4)
 _OBJECTS: dict[str, pa.DataType] = {
     "id": pa.string(),
     "image": pa.string(),
     OBJECT_ID: pa.int64(),
     LABEL: pa.string(),
-    BOX: _BOX_TYPE,
+    BOX: BOX_TYPE,
     "area": pa.float64(),
     "iscrowd": pa.bool_(),
     "segmentation": pa.string(),
@@ -97,11 +98,20 @@ class CocoSource(Source):
         return picked(self.schema, columns)
 
     def fingerprint(self) -> str:
-        return files_fingerprint(self.files)
+        """Over the file and the folder of its images: the same names in another folder are other pictures."""
+        return hashlib.sha256((files_fingerprint(self.files) + self.variant).encode()).hexdigest()
 
     @property
     def variant(self) -> str:
-        return f"{COCO} {self._reading.objects} {self._folder}"
+        return f"{COCO} {self._reading.objects} {self._folder_from_file}"
+
+    @property
+    def _folder_from_file(self) -> str:
+        """Where the images are, the same from whatever working directory the file is named."""
+        folder, home = self._folder, self.path.parent
+        if isinstance(folder, Path) and isinstance(home, Path):
+            return os.path.relpath(folder.resolve(), home.resolve())
+        return str(folder)
 
     def chunks(self, columns: Sequence[str], *, start_row: int, max_rows: int, max_bytes: int) -> Iterator[pa.Table]:
         schema, end = picked(self.schema, columns), self.count_rows(columns) or 0

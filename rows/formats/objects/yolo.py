@@ -29,6 +29,7 @@ import pyarrow as pa
 from artifact.arrays import Indices
 from artifact.errors import DataError, bounded
 from artifact.images.region import SHARE
+from artifact.listing import listed
 from rows.box_columns import BOX, OBJECT_ID, BoxColumns
 from rows.formats.objects.yolo_folder import YoloFolder, open_yolo_folder
 from rows.formats.reading import YOLO, Reading
@@ -90,10 +91,13 @@ class YoloSource(Source):
 
     @property
     def notes(self) -> list[str]:
-        if not self._is_of_objects:
-            return []
-        without, total = int((self._counts == 0).sum()), len(self._found.names)
-        return [f"{without:,} of {total:,} images have no object"] if without else []
+        found = self._found
+        notes = []
+        if found.missing and found.settings is not None:
+            notes.append(f"{found.settings.name} names images that are not there: {listed(found.missing)}")
+        if self._is_of_objects and (without := int((self._counts == 0).sum())):
+            notes.append(f"{without:,} of {len(found.names):,} images have no object")
+        return notes
 
     def count_rows(self, columns: Sequence[str]) -> int | None:
         return int(self._counts.sum()) if self._is_of_objects else len(self._found.names)

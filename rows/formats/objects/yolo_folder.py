@@ -32,6 +32,7 @@ class YoloFolder:
         splits: of each image, "" where there are none.
         classes: names of the classes by their number; None: nobody says them.
         settings: the file that says so, where there is one.
+        missing: what the settings name as images and is not there, each as `split: place`.
     """
 
     root: Path
@@ -39,6 +40,7 @@ class YoloFolder:
     splits: Sequence[str]
     classes: dict[int, str] | None
     settings: Path | None
+    missing: Sequence[str] = ()
 
     def labels_of(self, name: str) -> Path:
         """The file of an image's objects, which need not be there: `labels` in the place of the last `images`."""
@@ -77,7 +79,10 @@ def open_yolo_folder(place: Location) -> YoloFolder:
     if isinstance(named, str) and (root / named).is_dir():
         root = root / named
     classes = _classes(facts, root, settings)
-    found = list(_named_images(root, facts)) or [("", folder) for folder in _image_folders(root)]
+    named_places = list(_named_images(root, facts))
+    missing = [f"{split}: {place}" for split, place, folder in named_places if folder is None]
+    found = [(split, folder) for split, _, folder in named_places if folder is not None]
+    found = found or [("", folder) for folder in _image_folders(root)]
     images = [(split, name) for split, folder in found for name in _images_in(root, folder)]
     if not images:
         got = "none" if settings is not None or found else "neither a data.yaml nor a folder images"
@@ -90,6 +95,7 @@ def open_yolo_folder(place: Location) -> YoloFolder:
         splits=[split_of[name] for name in names],
         classes=classes,
         settings=settings,
+        missing=missing,
     )
 
 
@@ -104,8 +110,8 @@ def _has_text(folder: Path) -> bool:
     return any(name.endswith(".txt") for _, _, names in os.walk(folder) for name in names)
 
 
-def _named_images(root: Path, facts: dict[str, Any]) -> Iterator[tuple[str, Path]]:
-    """(split, folder or list of images) as the settings say them and as they are there."""
+def _named_images(root: Path, facts: dict[str, Any]) -> Iterator[tuple[str, str, Path | None]]:
+    """(split, place as the settings say it, the folder or list of images that is there; None: nothing is)."""
     for split in _SPLITS:
         places = facts.get(split)
         for place in places if isinstance(places, list) else [places]:
@@ -113,9 +119,7 @@ def _named_images(root: Path, facts: dict[str, Any]) -> Iterator[tuple[str, Path
                 continue
             # some exporters write ../train/images of a folder that lies beside the file
             ways = [root / place, root / place.removeprefix("../"), root / place.removeprefix("../../")]
-            found = next((way for way in ways if way.exists()), None)
-            if found is not None:
-                yield split, found
+            yield split, place, next((way for way in ways if way.exists()), None)
 
 
 def _images_in(root: Path, place: Path) -> Iterator[str]:

@@ -117,7 +117,11 @@ def test_runs_are_what_the_program_of_coco_makes_of_them() -> None:
         (Mask(counts="o" * 40, size=(2, 2)), "its mask is not a text of run lengths"),
         (Mask(polygons=((1.0, 2.0, 3.0, 4.0),)), "its mask has a polygon of 4 numbers, expected pairs, three or more"),
         (Mask(polygons=((0.0,) * 7,)), "its mask has a polygon of 7 numbers, expected pairs, three or more"),
-        (Mask(polygons=((0.0, 0.0, 1.0, 1.0, float("nan"), 2.0),)), "its mask has a polygon with a number that is not"),
+        (
+            Mask(polygons=((0.0, 0.0, 1.0, 1.0, float("nan"), 2.0),)),
+            "its mask has a polygon with a number that is of no",
+        ),
+        (Mask(polygons=((1e308, 0.5, -1e308, 5.0, 0.0, 3.0),)), "its mask has a polygon with a number that is of no"),
     ],
 )
 def test_mask_that_is_none_says_why(mask: Mask, reason: str) -> None:

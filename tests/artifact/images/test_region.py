@@ -112,6 +112,14 @@ def test_what_lies_beyond_the_picture_is_filled_where_the_crop_reaches_out(pictu
             Region(box=(1, 1, 999, 5), reaches_out=True),
             "a box of more than four times the picture of 40x30: from 1, 1 to 999, 5 px",
         ),
+        (
+            Region(box=(-1e308, 1, 1e308, 5), reaches_out=True),
+            "a box of more than four times the picture of 40x30: from -1e+308, 1 to 1e+308, 5 px",
+        ),
+        (
+            Region(box=(-1e308, 0, 1e308, 1), unit="share", reaches_out=True),
+            "a box of more than four times the picture of 40x30: from -1e+308, 0 to 1e+308, 1 as shares",
+        ),
     ],
 )
 def test_what_is_no_box_says_why(picture: np.ndarray, region: Region, reason: str) -> None:
@@ -128,9 +136,21 @@ def test_shares_refuse_what_a_crop_refuses() -> None:
         Region(box=(5, 1, 5, 3)),
         Region(box=(40, 1, 50, 3)),
         Region(box=(1, 1, 5, 5), size=(1, 2)),
+        Region(box=(3, 3, 4, 4)),
+        Region(box=(0.1, 0.1, 0.9, 0.9)),
     ):
-        with pytest.raises(ImageError):
+        with pytest.raises(ImageError) as of_crop:
+            region.crop(np.zeros((30, 40, 3), np.uint8))
+        with pytest.raises(ImageError) as of_shares:
             region.shares(40, 30)
+        assert str(of_shares.value) == str(of_crop.value)
+
+
+def test_shares_keep_an_area_in_single_precision() -> None:
+    """A box that is a line in FP32 would be answered with zeros."""
+    with pytest.raises(ImageError, match="a box without an area in single precision: from 5, 5 to 5, 9 px"):
+        Region(box=(5, 5, 5 + 1e-9, 9)).shares(40, 30)
+    assert Region(box=(-1e308, -1e308, 1e308, 1e308)).shares(40, 30) == (0, 0, 1, 1)
 
 
 def test_equal_regions_are_one_image_and_others_are_not() -> None:

@@ -121,6 +121,10 @@ def test_adopt_command_takes_boxes(
         (["--output", "logits"], "--output with --regions"),
         (["--fit", "pad"], "boxes are shares of the original picture"),
         (["--pool", "grid:2x2"], "--pool with --regions: expected one of avg, max"),
+        (["--box-unit", "share"], "--box-unit with --regions; boxes go into the artifact"),
+        (["--box-format", "xywh"], "--box-format with --regions; boxes go into the artifact"),
+        (["--boxes", "x"], "--boxes with --regions; boxes go into the artifact"),
+        (["--scores", "x"], "--scores with --regions; --regions names the value"),
     ):
         capsys.readouterr()
         assert main(["adopt", str(resnet_file), "--regions", value, *pixels, *wrong]) == 2

@@ -12,11 +12,13 @@ import pytest
 from artifact.errors import ArtifactError, UsageError
 from artifact.images.preprocessing import load_pixels
 from artifact.model.file import read_manifest
+from artifact.model.golden import read_boxes
 from benchmarks.scene_networks import MEAN, STD
 from benchmarks.sets.scenes import annotations
-from export.adoption.adopt import Adopted
-from export.adoption.adopt_detector import adopt_detector
-from export.adoption.detected import DetectorOutputs
+from export.adoption.adopt import Adopted, preprocessing_of
+from export.adoption.adopt_detector import OriginalDetector, adopt_detector
+from export.adoption.detected import DetectorOutputs, require_unit
+from export.adoption.foreign import read_foreign
 from export.adoption.pooling import Pooling
 from export.regions import alignment_for
 from serving.check import check_artifact
@@ -173,11 +175,13 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
     "scores of everything": ({"scores": "all_scores"}, "--scores all_scores: expected one score a box"),
     "whole numbers": ({"scores": "places"}, "--scores places: expected float32 or float16, got int64"),
     "features of everything": ({"features": "all_colours"}, "--features all_colours: expected a vector a box"),
-    "shares that are pixels": ({"unit": "share"}, "--box-unit share: got boxes of up to 48; try --box-unit px"),
+    "shares that are pixels": ({"unit": "share"}, "--box-unit share: got boxes up to 32, the median one"),
     "another unit": ({"unit": "mm"}, "--box-unit: expected one of px, share, got 'mm'"),
     "another format": ({"box_format": "yxyx"}, "--box-format: expected one of xyxy, xywh, cxcywh, got 'yxyx'"),
     "a grid": ({"pooling": Pooling("grid", 2, 2)}, "--pool with --boxes: expected avg or max, got grid:2x2"),
-    "no limit": ({"limit": 0}, "--limit: expected 1 or more detections, got 0"),
+    "pooling of vectors": ({"pooling": Pooling("max")}, "--pool max: expected a map [N, channels, height, width]"),
+    "no limit": ({"limit": 0}, "--limit: expected 1 to 10,000 detections, got 0"),
+    "no end": ({"limit": 10**8}, "--limit: expected 1 to 10,000 detections, got 100000000"),
     "one value for two": ({"scores": "boxes"}, "expected three values"),
 }
 
@@ -210,6 +214,66 @@ def test_nothing_found_is_nothing_proved(tmp_path: Path) -> None:
         adopt_detector(file, outputs, **OPTIONS, examples=[tmp_path / "no such.png"])
 
 
+@pytest.mark.parametrize("options", [{"kind": "pairs"}, {"distance": "manhattan"}])
+def test_an_unknown_kind_or_distance_is_refused(options: dict[str, Any], tmp_path: Path) -> None:
+    """With those that there are."""
+    file = write_spot_detector(tmp_path / "spots.onnx")
+    with pytest.raises(UsageError, match=r"unknown word .*: expected one of"):
+        adopt_detector(file, DetectorOutputs(**VALUES), **OPTIONS, **options)
+
+
+def test_examples_with_objects_prove_wherever_they_stand(tmp_path: Path) -> None:
+    """Behind more pictures without any than are kept, and than a batch is tried with: the golden ones show objects."""
+    from PIL import Image
+
+    file = write_spot_detector(tmp_path / "spots.onnx")
+    examples = [tmp_path / f"{number}.png" for number in range(12)]
+    for number, path in enumerate(examples):
+        Image.fromarray(spots(*([(1, 2, (250, 10, 30))] if number > 9 else []), seed=number)).save(path)
+    red_alone: dict[str, Any] = {"mean": (0.6, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}  # nothing but a spot is red enough
+    adopted = adopt_detector(file, DetectorOutputs(**VALUES), **red_alone, examples=examples)
+    golden = adopted.manifest.golden
+    assert golden is not None
+    kept = read_boxes(golden)[-2:]
+    assert (~np.isnan(kept).any(axis=2)).sum(axis=1).tolist() == [1, 1]
+
+
+def test_as_many_objects_in_every_picture_are_no_limit(tmp_path: Path) -> None:
+    """One spot in each that is seen by chance: others may have more, but where the graph fixes how many there are."""
+    file = write_spot_detector(tmp_path / "spots.onnx")
+    fixed = save(batched_detector(), tmp_path / "batched.onnx")
+    shown = np.stack([spots((row, 2, (250, 10, 30)), seed=row) for row in range(3)])
+    for path, unit, limit, expected in (
+        (file, "px", None, 100),
+        (file, "px", 7, 7),
+        (fixed, "share", None, 24),
+        (fixed, "share", 1000, 24),
+    ):
+        outputs = DetectorOutputs(**VALUES, unit=unit, limit=limit)
+        foreign = read_foreign(path, output="colours", layout=None, others={"--boxes": "boxes", "--scores": "scores"})
+        spec = preprocessing_of(foreign, None, "stretch", OPTIONS["mean"], OPTIONS["std"])
+        original = OriginalDetector(foreign, spec, bgr=False, asked=outputs)
+        original.learn(shown)
+        assert original.most == expected
+
+
+@pytest.mark.parametrize(
+    ("boxes", "unit"),
+    [
+        ([[0.1, 0.1, 0.5, 0.6], [0.2, 0.0, 0.9, 1.0], [-3.0, -1.0, 4.0, 5.0]], "share"),
+        ([[0.0, 0.0, 1.5, 1.5], [3.0, 4.0, 30.0, 40.0], [9.0, 9.0, 99.0, 99.0]], "px"),
+    ],
+)
+def test_the_unit_is_that_of_most_boxes(boxes: list[list[float]], unit: str) -> None:
+    """A box that nobody keeps may be of any size; none at all, padding of zeros among them, says nothing."""
+    runs = [{"boxes": np.array(boxes, np.float32)}]
+    other = {"px": "share", "share": "px"}[unit]
+    require_unit(runs, DetectorOutputs(**VALUES, unit=unit), where="d.onnx")
+    with pytest.raises(UsageError, match=rf"--box-unit {other}.* try --box-unit {unit}"):
+        require_unit(runs, DetectorOutputs(**VALUES, unit=other), where="d.onnx")
+    require_unit([{"boxes": np.zeros((5, 4), np.float32)}], DetectorOutputs(**VALUES, unit=unit), where="d.onnx")
+
+
 def test_command_adopts_and_refuses_in_one_line(cli: Cli, tmp_path: Path) -> None:
     """Half of the options, options of other networks, no examples."""
     write_spot_detector(tmp_path / "spots.onnx")
@@ -222,12 +286,18 @@ def test_command_adopts_and_refuses_in_one_line(cli: Cli, tmp_path: Path) -> Non
         ((*full, "--fit", "pad"), "boxes are shares of the original picture, so it is stretched"),
         ((*full, "--pool", "grid:2x2"), "expected avg or max"),
         ((*words, "--examples", "examples"), "--examples is for detectors"),
+        ((*words, "--box-format", "xywh"), "--box-format is for detectors"),
+        ((*words, "--output", "cells", "--pool", "avg", "--box-unit", "share"), "--box-unit is for detectors"),
+        ((*words, "--regions", "cells", "--box-format", "xywh"), "--box-format with --regions"),
         ((*full, "--examples", "models"), "expected a picture or a folder of some"),
     ):
         Path("models").mkdir(exist_ok=True)
         code, _, err = cli(*arguments)
         assert code == 2
         assert expected in one_line(err)
+    refused = one_line(cli(*words, "--output", "cells")[2])
+    assert "pool it with --pool" in refused
+    assert "such as 'cells'" not in refused  # the very map that was named
     code, out, _ = cli(*full, "--examples", "examples", "--limit", 5, "--json")
     assert code == 0
     assert json.loads(out)["name"] == "spots"

@@ -55,6 +55,10 @@ def test_every_form_of_table_is_scored(cli: Cli, repository: Path, tmp_path: Pat
     ("options", "message"),
     [
         (["--regions", "boxes"], "--regions boxes: expected a model that takes boxes, got 'triplet_branch'"),
+        (
+            ["--regions", "boxes", "--region-background", "fill"],
+            "--region-background: expected none with --regions boxes: nothing is cut out, got fill; use a branch model",
+        ),
         (["--region-padding", "0.1"], "--region-padding: expected --regions crop beside it, got none"),
         (["--boxes", "x,y,w,h"], "--boxes: expected --regions crop beside it, got none"),
         (["--box-unit", "px"], "--box-unit: expected --regions crop beside it, got none"),

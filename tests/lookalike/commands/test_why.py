@@ -58,12 +58,14 @@ def test_why_answers_bad_input_in_one_line(cli: Cli, repository: Path, images: P
         (A, B, "--model", "tiny"): "exactly one of --url",
         (A, B, *TINY, "--runs", "9"): "runs: expected 54 or more, got 9",
         (A, B, *TINY, "--dims", "2"): "dims",
-        (A, B, *TINY, "--output", "images"): "images",
+        (A, B, *TINY, "--output", "images"): "output: expected a plain file or nothing yet, got a folder (images)",
+        (A, B, *TINY, "--output", "models/tiny/1/model.onnx"): "--output: expected a file outside the repository",
     }
     for arguments, words in cases.items():
         code, out, err = cli("why", *arguments)
         assert code in (1, 2), (arguments, err)
         assert words in one_line(err), (arguments, err)
+        assert "--output" not in arguments or "runs" not in err  # told before pictures are run
         assert out == ""
     Path("cut.png").write_bytes(Path(A).read_bytes()[:300])
     assert "the first picture: " in one_line(cli("why", "cut.png", B, *TINY)[2])

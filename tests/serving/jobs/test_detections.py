@@ -13,12 +13,16 @@ from pyarrow import parquet
 
 from artifact.errors import DataError, InvalidRequestError, UsageError
 from artifact.images.image_error import ImageError
+from rows.pictures.joined import open_pictures
+from rows.regions import RegionOptions
 from rows.tables import open_table
 from rows.vectors.table import VectorTable
 from serving.client.scorer import Scorer
 from serving.embedded.server import Server
-from serving.jobs.scoring import score_table
-from tests.shared.spot_detector import found_by_loops, several, spots
+from serving.jobs.merging import merge_shards
+from serving.jobs.scoring import default_rows_per_part, score_table
+from serving.jobs.shards import Shard
+from tests.shared.spot_detector import CELL, found_by_loops, several, spots
 from tests.shared.spot_models import BAD, MODEL, NUM_PICTURES, publish_spots, write_pictures
 from tests.shared.triton_server import TritonServer, unavailable
 
@@ -88,6 +92,45 @@ def test_parts_of_few_rows_give_the_same_and_a_finished_job_counts_again(folder:
     assert (again.num_images, again.num_without_detections) == (0, 1)
 
 
+def test_shards_are_merged_with_all_counts(folder: Path, tmp_path: Path) -> None:
+    """The rows of one job, and the image without objects is told."""
+    shards = [tmp_path / str(number) for number in (1, 2)]
+    for number, output in enumerate(shards, 1):
+        score(folder, output, rows_per_part=3, shard=Shard(number, 2))
+    merged = merge_shards(shards, tmp_path / "merged")
+    parts = [parquet.read_table(tmp_path / "merged" / part).replace_schema_metadata() for part in merged.parts]
+    require_rows(pa.concat_tables(parts))
+    assert (merged.num_rows, merged.num_errors, merged.num_without_detections) == (NUM_PICTURES + 1, 1, 1)
+
+
+@pytest.mark.parametrize(("most", "expected"), [(None, 8192), (1, 8192), (8, 8192), (100, 655), (10_000, 6)])
+def test_a_part_has_no_more_rows_than_any_other(most: int | None, expected: int, folder: Path) -> None:
+    """Memory holds a part, in which each image may have as many rows as the detector gives."""
+    with Scorer(MODEL, repository=folder / "models") as scorer:
+        assert default_rows_per_part(scorer.manifest.model_copy(update={"detections": most})) == expected
+
+
+def test_arrays_hold_the_boxes_too(folder: Path, tmp_path: Path) -> None:
+    """A row of four for each object, beside its vector."""
+    result = score(folder, tmp_path / "vectors", output_format="npy")
+    assert {"box.npy", "embedding.npy", "image.npy", "object_id.npy", "score.npy"} <= set(result.arrays)
+    boxes = np.load(tmp_path / "vectors" / "box.npy")
+    np.testing.assert_allclose(boxes, [each[3] for each in expected_rows()], atol=1e-6)
+
+
+def test_pages_show_the_part_of_each_picture_that_a_row_is(folder: Path, tmp_path: Path) -> None:
+    """Found by what the job says, with nothing asked: the cell of its spot, which is of one colour."""
+    score(folder, tmp_path / "vectors")
+    pictures = open_pictures(VectorTable.open(tmp_path / "vectors"))
+    assert pictures is not None
+    made = dict(pictures.thumbnails(48))
+    assert not pictures.bad
+    assert len(made) == len(expected_rows())
+    for row, (_, _, _, _, _, colour) in enumerate(expected_rows()):
+        assert made[row].pixels.shape == (CELL, CELL, 3)
+        np.testing.assert_allclose(made[row].pixels.mean(axis=(0, 1)) / 255, colour, atol=1e-3)
+
+
 def test_equal_pictures_give_their_own_rows(folder: Path, tmp_path: Path) -> None:
     """One run for two rows of one file, and rows for each."""
     with Scorer(MODEL, repository=folder / "models") as scorer:
@@ -152,9 +195,13 @@ def test_what_has_no_meaning_for_objects_is_refused(folder: Path, tmp_path: Path
     table.write_text(f"left,right,score\n{picture},{picture},1\n")
     pairs = open_table(table, streams=("left", "right"), columns={"left": "left", "right": "right"})
     single = open_table(table, columns={"image": "left"}, copy=["score"])
+    (tmp_path / "boxes.csv").write_text(f"image,x1,y1,x2,y2\n{picture},0,0,20,20\n")
+    regions = open_table(tmp_path / "boxes.csv", regions=RegionOptions())
     with Scorer(MODEL, repository=folder / "models") as scorer:
         with pytest.raises(UsageError, match="one image a row"):
             score_table(pairs, scorer, tmp_path / "vectors")
+        with pytest.raises(UsageError, match=r"--regions: expected whole pictures.* got a table of regions"):
+            score_table(regions, scorer, tmp_path / "vectors")
         with pytest.raises(DataError, match='copied column "score"'):
             score_table(single, scorer, tmp_path / "vectors")
 

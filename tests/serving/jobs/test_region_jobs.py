@@ -21,6 +21,7 @@ from artifact.images.decoding import decode_image
 from artifact.images.preprocessing import resize_pixels
 from artifact.images.region import Region
 from pages.gallery import pictures_of_ids
+from rows.formats.reading import Reading
 from rows.images import ImageRef
 from rows.pictures.joined import open_pictures
 from rows.regions import RegionOptions
@@ -139,6 +140,15 @@ def test_picture_of_several_objects_is_read_and_decoded_once(
     assert sum(read.values()) == len(decodings) < 8
 
 
+def test_boxes_are_an_array_too(repository: Path, table: ImageTable, tmp_path: Path) -> None:
+    """As float64 [rows, 4], as the parts have them."""
+    result = score(table, repository, tmp_path / "out", rows_per_part=3, output_format="npy")
+    assert "box.npy" in result.arrays
+    boxes = np.load(tmp_path / "out" / "box.npy")
+    assert boxes.dtype == np.float64
+    assert boxes.tolist() == read_rows(tmp_path / "out")["box"].to_pylist()
+
+
 def test_same_box_of_the_same_picture_runs_once(repository: Path, tmp_path: Path) -> None:
     """And another box of it again; the vectors are the rows' own."""
     scenes = make_scenes(tmp_path, (2,))
@@ -216,6 +226,29 @@ def test_job_goes_on_where_it_stopped_and_is_no_other(repository: Path, table: I
         score(objects(tmp_path / "instances.json", padding=0.1), repository, output, rows_per_part=3)
     with pytest.raises(OutputError, match=r"whole images, got .* regions \(as by default\)"):
         score(open_table(tmp_path / "instances.json"), repository, output, rows_per_part=3)
+
+
+@pytest.mark.parametrize("regions", [None, RegionOptions()])
+def test_job_is_of_the_folder_of_its_images(
+    repository: Path,
+    scenes: list[Scene],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    regions: RegionOptions | None,
+) -> None:
+    """The same names in another folder are another job; the same folder is the same from any working directory."""
+    file = write_coco(tmp_path / "instances.json", coco_facts(scenes))
+    (tmp_path / "copies").mkdir()
+    for scene in scenes:
+        Image.fromarray(255 - scene.pixels).save(tmp_path / "copies" / scene.name)
+    score(open_table(file, regions=regions), repository, tmp_path / "out")
+    monkeypatch.chdir(tmp_path)
+    here = Reading(images="images")
+    assert score(open_table("instances.json", regions=regions), repository, tmp_path / "out").resumed_at > 0
+    assert score(open_table("instances.json", reading=here, regions=regions), repository, tmp_path / "out").resumed_at
+    copies = open_table("instances.json", reading=Reading(images="copies"), regions=regions)
+    with pytest.raises(OutputError, match=r"expected images in .*/copies, got images in the folder beside the table"):
+        score(copies, repository, tmp_path / "out")
 
 
 def test_shards_are_those_of_one_job_and_know_their_pictures(
