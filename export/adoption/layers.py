@@ -113,13 +113,16 @@ def _read(path: Path) -> onnx.ModelProto:
 
 
 def _fix_inputs(model: onnx.ModelProto, size: int | None, path: Path) -> tuple[int, int] | None:
-    """Set every input to one image of that size, in place; its height and width, where there is an image."""
+    """Set every input to one image of that size, and one of all else, in place; the image's height and width if any."""
     sides: tuple[int, int] | None = None
     for value in model.graph.input:
         dims = value.type.tensor_type.shape.dim
         if dims and not dims[0].dim_value > 1:
             dims[0].dim_value = 1
         if len(dims) != 4:
+            for dim in dims[1:]:  # boxes of one picture, say
+                if not dim.dim_value:
+                    dim.dim_value = 1
             continue
         first = 1 if dims[3].dim_value in (1, 3, 4) else 2  # channels stand last, or first
         for dim in dims[first : first + 2]:

@@ -53,7 +53,8 @@ def layers(
 
         graph = graph_layers(path, size=size)
         sides = None if graph.height is None else f"{graph.height} x {graph.width}"
-        print_layers(path.name, sides, graph.layers, graph.num_parameters, as_json=as_json)
+        without = "not known"
+        print_layers(path.name, sides, graph.layers, graph.num_parameters, without_shape=without, as_json=as_json)
         return
     from trainer.run.network_layers import is_run, network_layers, run_layers
 
@@ -72,7 +73,8 @@ def layers(
         found = run_layers(path) if is_run(path) else network_layers(what, size=size)
     except UsageError as error:
         raise (error.but(where="NET|RUN|FILE.onnx") if error.where == "--base" else error) from None
-    print_layers(found.network, f"{found.size} x {found.size}", found.layers, found.num_parameters, as_json=as_json)
+    sides, without = f"{found.size} x {found.size}", "no tensor"
+    print_layers(found.network, sides, found.layers, found.num_parameters, without_shape=without, as_json=as_json)
 
 
 def _require_another(output: Path, read: list[Path], *, run: Path) -> None:

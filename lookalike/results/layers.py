@@ -22,6 +22,7 @@ def print_layers(
     layers: Sequence[Layer] | Sequence[GraphLayer],
     num_parameters: int,
     *,
+    without_shape: str,
     as_json: bool,
 ) -> None:
     """Print the layers of a network.
@@ -30,6 +31,7 @@ def print_layers(
         sides: of the image that shapes are for.
         layers: of a network of torch, or the values of a graph.
         num_parameters: of all.
+        without_shape: what it means that a layer has no shape.
     """
     facts = {
         "network": network,
@@ -40,16 +42,19 @@ def print_layers(
     if as_json:
         console.print_json(facts | {"layers": [asdict(layer) for layer in layers]})
         return
-    rows = [(f"@{layer.number}", layer.name, layer.kind, _shape(layer.shape), layer.num_parameters) for layer in layers]
+    rows = [
+        (f"@{layer.number}", layer.name, layer.kind, _shape(layer.shape, without=without_shape), layer.num_parameters)
+        for layer in layers
+    ]
     console.print_table(("number", "name", "kind", "output of one image", "parameters"), rows)
     sys.stdout.write("\n")
     console.print_facts("layers", facts)
 
 
-def _shape(shape: tuple[int, ...] | None) -> str:
+def _shape(shape: tuple[int, ...] | None, *, without: str) -> str:
     """Without the axis of images."""
     if shape is None:
-        return "no tensor"
+        return without
     return " x ".join(map(str, shape[1:])) if shape[:1] == (1,) and len(shape) > 1 else f"[{console.show(shape)}]"
 
 

@@ -148,7 +148,7 @@ def deep_ranking_source(find: Callable[[str], Source]) -> Source:
             network = find(trunk).make(trunk, start)
         except UnknownNameError as error:
             raise UnknownNameError([f"{NAME}:{known}" for known in error.known]) from None
-        return replace(network, name=name, around=DeepRanking)
+        return replace(network, name=name, around=DeepRanking, part="trunk.")
 
     return Source(make=make, names=(NAME,), takes_others=True, sized_by_images=True)
 

@@ -136,7 +136,7 @@ def cut_behind(whole: SourceNetwork, wanted: str) -> tuple[LayerCut, str]:
 
     Args:
         whole: with its weights; its module is changed.
-        wanted: the layer's name, or `@N`.
+        wanted: the layer's name, or `@N`; of a network that is part of another, as in the whole or as in itself.
 
     Returns:
         The network, and how that layer is written down: by its name where that is enough, for the numbers may be others
@@ -147,12 +147,19 @@ def cut_behind(whole: SourceNetwork, wanted: str) -> tuple[LayerCut, str]:
     """
     black = torch.zeros(1, 3, whole.size, whole.size)
     layers = find_layers(whole.module, black)
-    layer = layer_called(layers, wanted, network=whole.name)
+    layer = _called(whole, layers, wanted)
     axes = find_axes(whole, layer, where="--cut")
     cut = LayerCut(whole.module, layer=layer.name, run=layer.run, axes=axes)
     drop_unused(cut, black)
     is_alone = sum(each.name == layer.name for each in layers) == 1
     return cut, layer.name if is_alone else f"{NUMBER_MARK}{layer.number}"
+
+
+def _called(whole: SourceNetwork, layers: Sequence[Layer], wanted: str) -> Layer:
+    listed = [replace(layer, name=f"{whole.part}{layer.name}") for layer in layers]
+    is_own = wanted in {layer.name for layer in layers}
+    found = layer_called(listed, f"{whole.part}{wanted}" if is_own else wanted, network=whole.name)
+    return layers[found.number - 1]
 
 
 def find_axes(whole: SourceNetwork, layer: Layer, *, where: str) -> Axes:

@@ -47,6 +47,7 @@ class SourceNetwork:
         licence: of those weights, where known.
         ends: name and last module of each stage, from the input.
         around: (the network as it was cut and pooled, side of its input in pixels) -> what it becomes a part of.
+        part: what the names of its modules begin with in that.
     """
 
     name: str
@@ -60,6 +61,7 @@ class SourceNetwork:
     licence: str | None = None
     ends: Ends = field(default_factory=list)
     around: Callable[[nn.Module, int], nn.Module] | None = None
+    part: str = ""
 
     def first_stages(self, count: int) -> nn.Module:
         """The first `count` stages alone: images -> the activation behind the last of them, channels first."""

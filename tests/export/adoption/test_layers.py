@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from artifact.errors import ArtifactError, UsageError
 from export.adoption.layers import graph_layers
+from tests.shared.region_artifact import DIM, write_region_artifact
 
 
 def _write(path: Path, *, side: int | str = "S", batch: int | str = "N", nodes: Any = None, extra: Any = ()) -> Path:
@@ -51,6 +52,15 @@ def test_shape_that_depends_on_the_size_stays_open_without_one(tmp_path: Path) -
     """And what does not is told."""
     found = graph_layers(_write(tmp_path / "n.onnx"))
     assert (found.height, [each.shape for each in found.layers]) == (None, [None, None, (1, 4, 1, 1), (1, 4)])
+
+
+def test_other_inputs_are_taken_as_one_of_each(tmp_path: Path) -> None:
+    """What comes of a picture and a box has the shape for one box."""
+    write_region_artifact(tmp_path / "regions.onnx")
+    found = graph_layers(tmp_path / "regions.onnx")
+    shapes = {each.name: each.shape for each in found.layers}
+    assert None not in shapes.values()
+    assert shapes["embedding"] == (1, 1, DIM)
 
 
 def test_shapes_that_inference_cannot_tell_come_of_one_run(tmp_path: Path) -> None:

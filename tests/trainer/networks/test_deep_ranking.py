@@ -10,6 +10,7 @@ from artifact.errors import UsageError
 from trainer.networks.base_networks import BaseNetwork, branch_of, build_base
 from trainer.networks.branch import evaluating
 from trainer.networks.deep_ranking import DeepRanking, ShallowTrunk, Smaller, triangle_filter
+from trainer.networks.layers import find_layers
 
 
 def _network(name: str = "deep_ranking:conv4", **options: object) -> BaseNetwork:
@@ -100,6 +101,24 @@ def test_cut_and_pooling_are_the_deep_trunks(options: dict[str, object], feature
     base = _network("deep_ranking:resnet18", size=64, **options)
     assert base.num_features == features + 2 * 1536
     assert (base.cut, base.pooling) == (options.get("cut"), options.get("pooling"))
+
+
+@pytest.mark.parametrize("cut", ["blocks.5", "trunk.blocks.5", "@6"])
+def test_a_cut_names_a_layer_of_the_trunk_as_it_is_listed_or_as_its_own(cut: str) -> None:
+    """Both mean the same, by name and by number."""
+    whole = find_layers(_network("deep_ranking:conv4").module, torch.zeros(1, 3, 32, 32))
+    assert whole[5].name == "trunk.blocks.5"
+    base = _network("deep_ranking:conv4", cut=cut)
+    assert base.cut == "blocks.5"
+    assert base.num_features == 64 + 2 * 1536
+
+
+@pytest.mark.parametrize("cut", ["shallow.quarter", "trunk.block.5", "trunk", "@19"])
+def test_only_the_trunk_can_be_cut(cut: str) -> None:
+    """What is no layer of it is refused with names as they are listed."""
+    expected = r"@1\.\.@17" if cut == "@19" else "(such as .*trunk\\.blocks|one of its layers)"
+    with pytest.raises(UsageError, match=expected):
+        _network("deep_ranking:conv4", cut=cut)
 
 
 def test_weights_of_a_file_are_the_deep_trunks(tmp_path: object) -> None:
