@@ -26,7 +26,8 @@ from artifact.images.preprocessing import Preprocessing, load_pixels
 from artifact.kinds import KINDS
 from artifact.model.file import append_manifest, content_hash
 from artifact.model.golden import golden_images, make_golden
-from artifact.model.manifest import OPSET, Content, Manifest
+from artifact.model.manifest import OPSET, Manifest
+from artifact.model.parts import Content
 from artifact.repository.publishing import publish
 from export.graph import export_branch
 from rows.tables import open_table

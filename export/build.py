@@ -24,7 +24,8 @@ from artifact.model.golden import (
     make_golden_rows,
     with_golden_rows,
 )
-from artifact.model.manifest import Golden, Manifest, Prefix
+from artifact.model.manifest import Manifest
+from artifact.model.parts import Golden, Prefix
 from artifact.modes import FULL, MODES, OF_ATTRIBUTES, REGIONS, TOWERS
 from artifact.repository.publishing import publish, require_model_name, require_publishable
 from artifact.repository.reading import PublishedModel

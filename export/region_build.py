@@ -28,7 +28,8 @@ from artifact.events import Report
 from artifact.images.preprocessing import Preprocessing, load_pixels
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
 from artifact.model.golden import golden_boxes, golden_images, make_golden
-from artifact.model.manifest import Golden, canonical_json
+from artifact.model.manifest import canonical_json
+from artifact.model.parts import Golden
 from artifact.modes import BOXES
 from export.graph import black_pictures, export_module
 from export.half import to_half

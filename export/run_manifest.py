@@ -10,7 +10,8 @@ import onnx
 from artifact.kinds import KINDS
 from artifact.losses import LOSSES
 from artifact.model.file import content_hash
-from artifact.model.manifest import OPSET, Content, Manifest, canonical_json
+from artifact.model.manifest import OPSET, Manifest, canonical_json
+from artifact.model.parts import Content
 from export.precision import FP32, INT8
 from trainer.config.head import NONE
 from trainer.run.saved_run import Run

@@ -19,7 +19,8 @@ from artifact.images.image_error import ImageError
 from artifact.images.preprocessing import Preprocessing, load_pixels
 from artifact.kinds import ATTRIBUTES, BRANCH_INPUT, BRANCH_OUTPUT, KINDS, distance_name, embedding_name
 from artifact.model.golden import read_boxes, read_golden, read_golden_rows, read_scores
-from artifact.model.manifest import Golden, Manifest
+from artifact.model.manifest import Manifest
+from artifact.model.parts import Golden
 from artifact.modes import BOXES, DETECTIONS, FULL, OF_ATTRIBUTES, OF_BOXES, REGIONS, SCORES, TOWER_STREAMS, TOWERS
 
 

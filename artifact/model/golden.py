@@ -15,7 +15,7 @@ from PIL import Image
 
 from artifact.arrays import Vectors
 from artifact.attributes import CATEGORY, FLAG, Attributes
-from artifact.model.manifest import Golden
+from artifact.model.parts import Golden
 
 TOLERANCE = 1e-3
 """Relative to max(1, largest |value|): other processors round differently; a damaged graph is off by far more."""

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artifact.errors import ArtifactError
-from artifact.model.manifest import Manifest, is_plain_name
+from artifact.model.manifest import Manifest
+from artifact.model.parts import is_plain_name
 
 if TYPE_CHECKING:
     import onnx

@@ -17,7 +17,8 @@ from pathlib import Path
 from artifact.errors import LookalikeError, RepositoryError
 from artifact.images.preprocessing import Preprocessing
 from artifact.model.file import read_manifest
-from artifact.model.manifest import MODEL_FILE, Manifest
+from artifact.model.manifest import Manifest
+from artifact.model.parts import MODEL_FILE
 from artifact.repository.changes import staging_folders
 from artifact.repository.companions import COMPANIONS, MARK, SPEC_FILE, copied_sources
 from artifact.repository.reading import PublishedModel, is_ours, open_repository, versions_in

@@ -18,7 +18,8 @@ from typing import Any
 from artifact.errors import RepositoryError, UsageError
 from artifact.limit_options import require_limits
 from artifact.model.file import verify_artifact, verify_content
-from artifact.model.manifest import MODEL_FILE, Manifest
+from artifact.model.manifest import Manifest
+from artifact.model.parts import MODEL_FILE
 from artifact.modes import BRANCH, MODES
 from artifact.repository.changes import Change, changing
 from artifact.repository.companions import COMPANIONS, MARK, stage_decode, stage_encoded

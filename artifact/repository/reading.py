@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from artifact.errors import ModelNotFoundError, RepositoryError
-from artifact.model.manifest import MODEL_FILE, Manifest
+from artifact.model.manifest import Manifest
+from artifact.model.parts import MODEL_FILE
 from artifact.repository.triton_config import (
     CONFIG_FILE,
     DECODE_SUFFIX,

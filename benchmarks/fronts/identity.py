@@ -13,7 +13,8 @@ from artifact.images.preprocessing import Preprocessing, load_pixels
 from artifact.kinds import KINDS
 from artifact.model.file import append_manifest, content_hash
 from artifact.model.golden import golden_images, make_golden
-from artifact.model.manifest import Content, Manifest
+from artifact.model.manifest import Manifest
+from artifact.model.parts import Content
 from artifact.repository.publishing import publish
 from benchmarks.fronts.constant_model import DIM, SIZES, model_name
 from tests.shared.tiny_artifact import THRESHOLD

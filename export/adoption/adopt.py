@@ -25,7 +25,8 @@ from artifact.kinds import KINDS
 from artifact.model.file import append_manifest, content_hash
 from artifact.model.golden import golden_images, make_golden
 from artifact.model.int8_scheme import LARGEST_WEIGHT_KEY, largest_int8_weight
-from artifact.model.manifest import Content, Golden, Manifest, canonical_json
+from artifact.model.manifest import Manifest, canonical_json
+from artifact.model.parts import Content, Golden
 from artifact.modes import BRANCH
 from artifact.repository.publishing import publish, require_model_name, to_model_name
 from artifact.repository.reading import PublishedModel

@@ -28,7 +28,7 @@ from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
 from artifact.model.file import content_hash
 from artifact.model.golden import golden_images, make_golden
 from artifact.model.int8_scheme import largest_int8_weight
-from artifact.model.manifest import Content
+from artifact.model.parts import Content
 from artifact.modes import BOXES, DETECTIONS, SCORES
 from artifact.repository.publishing import require_model_name, to_model_name
 from export.adoption.adopt import (

@@ -13,7 +13,7 @@ import numpy as np
 from artifact.errors import UsageError
 from artifact.model.file import content_hash
 from artifact.model.int8_scheme import largest_int8_weight
-from artifact.model.manifest import Content
+from artifact.model.parts import Content
 from artifact.modes import MODES, REGIONS
 from artifact.repository.publishing import require_model_name, to_model_name
 from export.adoption.adopt import (

@@ -16,7 +16,7 @@ from artifact.images.decoding import Pixels
 from artifact.images.preprocessing import load_pixels
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
 from artifact.model.golden import golden_boxes, golden_images, make_golden
-from artifact.model.manifest import Golden
+from artifact.model.parts import Golden
 from artifact.modes import BOXES
 from export.adoption.batch import AdoptedParity
 from export.adoption.original import Original, load_session

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from artifact.model.manifest import Manifest, Prefix
+from artifact.model.manifest import Manifest
+from artifact.model.parts import Prefix
 from artifact.model.threshold import VALUE
 from artifact.prefixes import measured_names
 from lookalike import console

@@ -9,7 +9,8 @@ from artifact.errors import ArtifactError
 from artifact.model.description import describe
 from artifact.model.file import manifest_entry, read_manifest, verify_content
 from artifact.model.golden import golden_images, read_golden
-from artifact.model.manifest import Content, Golden, Manifest, canonical_json, digest_of, parse_manifest
+from artifact.model.manifest import Manifest, canonical_json, digest_of, parse_manifest
+from artifact.model.parts import Content, Golden
 from serving.check import check_artifact
 from tests.shared.places import DATA, ROOT
 from tests.shared.tiny_artifact import write_tiny_artifact

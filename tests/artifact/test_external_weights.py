@@ -12,7 +12,8 @@ from onnx import TensorProto, helper
 
 from artifact.errors import ArtifactError, OutputError
 from artifact.model.file import _entry, append_manifest, content_hash, read_manifest, verify_artifact, verify_content
-from artifact.model.manifest import Content, Manifest, canonical_json, digest_of
+from artifact.model.manifest import Manifest, canonical_json, digest_of
+from artifact.model.parts import Content
 from artifact.repository.extraction import extract
 from artifact.repository.publishing import publish
 from serving.check import check_artifact

@@ -16,7 +16,8 @@ from artifact.images.preprocessing import Preprocessing, load_pixels
 from artifact.kinds import KINDS
 from artifact.model.file import append_manifest, content_hash
 from artifact.model.golden import golden_boxes, golden_images, make_golden
-from artifact.model.manifest import Content, Manifest
+from artifact.model.manifest import Manifest
+from artifact.model.parts import Content
 from artifact.repository.publishing import publish
 from export.graph_values import Nodes
 from export.regions import USUAL, align_regions, pool_regions, put_into_rows

@@ -19,7 +19,8 @@ from artifact.images.preprocessing import Preprocessing, load_pixels
 from artifact.kinds import KINDS, distance_name, embedding_name
 from artifact.model.file import append_manifest, content_hash
 from artifact.model.golden import golden_images, make_golden
-from artifact.model.manifest import Content, Manifest, Prefix
+from artifact.model.manifest import Manifest
+from artifact.model.parts import Content, Prefix
 from artifact.modes import image_names
 from artifact.repository.publishing import publish
 

@@ -24,7 +24,8 @@ from artifact.model.golden import (
     make_golden_rows,
     with_golden_rows,
 )
-from artifact.model.manifest import Content, Manifest
+from artifact.model.manifest import Manifest
+from artifact.model.parts import Content
 from artifact.repository.publishing import publish
 from tests.shared.tiny_artifact import THRESHOLD, linear_vectors, weights
 

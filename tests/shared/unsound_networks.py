@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from artifact.model.file import append_manifest, content_hash
-from artifact.model.manifest import Content
+from artifact.model.parts import Content
 from artifact.modes import BRANCH, FULL
 from artifact.repository.publishing import publish
 from export.adoption.adopt import adopt

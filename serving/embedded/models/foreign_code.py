@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from artifact.errors import RepositoryError
-from artifact.model.manifest import MODEL_FILE
+from artifact.model.parts import MODEL_FILE
 from artifact.repository.triton_config import ModelConfig
 
 _PARAMETERS = ("EXECUTION_ENV_PATH", "TRITON_BATCH_STRATEGY_PATH", "OP_LIBRARY_FILENAME", "CUSTOM_OPS_LIBRARY")
