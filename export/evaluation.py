@@ -22,7 +22,7 @@ from trainer.data.dataset import tell_opened
 from trainer.data.held_out import can_validate
 from trainer.data.images import Images, images_left_out, read_images
 from trainer.data.notices import Notice
-from trainer.loop.preparation import ChangedImagesError, read_split
+from trainer.loop.reading import ChangedImagesError, read_split
 from trainer.run.saved_run import Run
 
 _MB = 2**20

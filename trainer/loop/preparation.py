@@ -9,51 +9,38 @@ Decisions a reader would question:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from artifact.attributes import Attributes
-from artifact.errors import DataError
 from artifact.events import Report
-from artifact.images.preprocessing import Preprocessing
-from artifact.losses import LOSSES, Loss
-from artifact.losses.loss import PAIR
+from artifact.losses import Loss
 from trainer.config.checks import check_names
 from trainer.config.config import TrainConfig
 from trainer.config.head import NONE
 from trainer.config.progressive import is_usual, with_progressive
 from trainer.config.rates import usual_rates
-from trainer.config.resolution import Share, choose_strategy, loss_name, read_validation, resolve, resolve_settings
+from trainer.config.resolution import choose_strategy, loss_name, resolve, resolve_settings
 from trainer.config.towers import TOWER_METRICS, check_towers
-from trainer.data.attribute_table import AttributeFiles, TowerRows, encode_rows
-from trainer.data.catalogue import Catalogue, open_catalogue
-from trainer.data.contradictions import same_and_different, two_classes
-from trainer.data.dataset import Dataset, DatasetFiles, files_of, open_cache, open_dataset, read_dataset, tell_opened
-from trainer.data.held_out import DataSplit, share_of, split_dataset
-from trainer.data.image_files import ImageFiles, newly_read
+from trainer.data.attribute_table import AttributeFiles, TowerRows
+from trainer.data.dataset import files_of
+from trainer.data.held_out import DataSplit
+from trainer.data.image_files import ImageFiles
 from trainer.data.image_sides import median_side
 from trainer.data.images import Images
-from trainer.data.notices import Notice, NoticeLog, warn
+from trainer.data.notices import NoticeLog, warn
 from trainer.data.tuple_table import TupleFiles, TupleRows
-from trainer.data.usable_classes import check_classes, hint_at_inner_classes, usable_classes
+from trainer.data.usable_classes import check_classes, hint_at_inner_classes
 from trainer.head.set_aside import set_aside, set_aside_facts
+from trainer.loop.reading import encode_attributes, open_data, read_data
 from trainer.networks.base_networks import BaseNetwork, build_base, make_preprocessing, source_of
 from trainer.objective.mining import MINERS, losses_of_miner
 from trainer.objective.own_loss import find_loss
-from trainer.run.saved_run import Run
 from trainer.weights.precision import is_slow, resolve_precision
 
-Validation = DatasetFiles | Share | None
-"""Data of its own, how much of the training data, or nothing."""
-
 _CPU = torch.device("cpu")
-
-
-class ChangedImagesError(DataError):
-    """Images of a run that are not those that it was trained on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +120,7 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU,
     given, (config, loss) = config, settle(config)
     log = NoticeLog(report)
     report = log.report
-    opened, validation = _open(config, report, has_begun=resuming)
+    opened, validation = open_data(config, report, has_begun=resuming)
     is_tuples = isinstance(opened, TupleFiles | AttributeFiles)
     strategy = choose_strategy(given, is_tuples=is_tuples, has_classes=bool(files_of(opened).classes))
     if not is_tuples:
@@ -143,8 +130,8 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU,
             hint_at_inner_classes(files_of(opened), report=report)
     base = base_network(config, files_of(opened), fresh=not resuming)
     tell_notes(config, base, report=report)
-    dataset, split = _read(config, opened, validation, make_preprocessing(config, base), report=report)
-    split, rows = _encoded(config, split, report=report)
+    dataset, split = read_data(config, opened, validation, make_preprocessing(config, base), report=report)
+    split, rows = encode_attributes(config, split, report=report)
     config, train, aside = set_aside(config, split)
     if config.augment.turns or config.augment.mirrors:
         train = train.with_turns(turns=config.augment.turns, mirrors=config.augment.mirrors)
@@ -203,20 +190,6 @@ def settle(config: TrainConfig) -> tuple[TrainConfig, Loss]:
     return resolve_settings(config, loss, miners=MINERS[loss.form], takers=takers), loss
 
 
-def read_split(run: Run, *, report: Report) -> tuple[Images, Images | None]:
-    """The images that a run was trained on, and those that it held out, as training split them.
-
-    Neither is turned or mirrored; those of a table of tuples have no classes.
-
-    Raises:
-        DataError: the images are not there any more; ChangedImagesError where they have changed.
-    """
-    opened, validation = _open(run.config, report, has_begun=True)
-    expected = str(run.facts.get("data_sha256"))
-    _, split = _read(run.config, opened, validation, run.preprocessing, report=report, expected=expected)
-    return split.train, split.held_out
-
-
 def base_network(config: TrainConfig, files: ImageFiles | None, *, fresh: bool) -> BaseNetwork:
     """The base network with its first weights; what a fresh one leaves open follows from the images, if any."""
     images_px = None
@@ -234,59 +207,6 @@ def base_network(config: TrainConfig, files: ImageFiles | None, *, fresh: bool) 
     )
 
 
-def _open(config: TrainConfig, report: Report, *, has_begun: bool) -> tuple[DatasetFiles, Validation]:
-    """What is trained on, and what is validated on, or how much of the former; what they leave out is told.
-
-    A run that has begun goes on with what older versions took for classes.
-    """
-    split_folders = config.split_folders and not has_begun
-    if config.images is None:
-        raise DataError("images of the run", expected="some", got="none, it was made without images")
-    validation = read_validation(config.validation)
-    most = config.limits.max_bytes
-    catalogue = _open_catalogue(config)
-    opened = open_dataset(
-        config.images,
-        kind=config.kind,
-        columns=config.columns,
-        attributes=config.attributes,
-        split_folders=split_folders,
-        needs_classes=config.is_trained,
-        regions=config.regions,
-        max_image_bytes=most,
-        catalogue=catalogue,
-    )
-    tell_opened(opened, report)
-    if isinstance(validation, Path):
-        what = "validation folder"
-        apart = open_dataset(
-            validation,
-            kind=config.kind,
-            columns=config.columns,
-            attributes=config.attributes,
-            what=what,
-            folder_has_columns=True,
-            split_folders=split_folders,
-            regions=config.regions,
-            max_image_bytes=most,
-            catalogue=catalogue,
-        )
-        tell_opened(apart, report, what=what if validation.is_dir() else "validation table")
-        return opened, apart
-    return opened, share_of(opened, validation, given=str(config.validation))
-
-
-def _open_catalogue(config: TrainConfig) -> Catalogue | None:
-    if config.catalogue is None:
-        return None
-    return open_catalogue(
-        config.catalogue,
-        column=config.catalogue_path,
-        id_column=config.catalogue_id,
-        max_image_bytes=config.limits.max_bytes,
-    )
-
-
 def _measured_metrics(split: DataSplit) -> tuple[str, ...]:
     """Names of what trainer/loop/assessment.py measures after an epoch, the one to choose epochs by first."""
     if split.held_out_tuples is not None:
@@ -294,69 +214,3 @@ def _measured_metrics(split: DataSplit) -> tuple[str, ...]:
     if split.columns is not None:
         return TOWER_METRICS if split.held_out is not None else ()
     return ("recall@1", "mAP@R") if split.held_out is not None else ()
-
-
-def _encoded(config: TrainConfig, split: DataSplit, *, report: Report) -> tuple[DataSplit, TowerRows | None]:
-    """The attributes of images as their tower takes them; held-out rows that it cannot take are left out."""
-    if split.columns is None or config.images is None:
-        return split, None
-    is_apart = isinstance(read_validation(config.validation), Path)
-    rows, kept, notices = encode_rows(
-        split.columns, split.held_out_columns, where=config.images, is_of_one_table=not is_apart
-    )
-    for each in (Notice(f"attributes: {rows.attributes}", is_warning=False), *notices):
-        report(each.to_event())
-    if kept is None or split.held_out is None:
-        return split, rows
-    return replace(split, held_out=split.held_out.take(kept)), rows
-
-
-def _read(
-    config: TrainConfig,
-    opened: DatasetFiles,
-    validation: Validation,
-    preprocessing: Preprocessing,
-    *,
-    report: Report,
-    expected: str | None = None,
-) -> tuple[Dataset, DataSplit]:
-    """Read all images and split them; DataError where their hash is not the expected one."""
-    total = sum(
-        len(files_of(each)) for each in (opened, validation) if each is not None and not isinstance(each, tuple)
-    )
-    cache = open_cache(config, preprocessing, num_images=total, report=report)
-    dataset = _checked(
-        read_dataset(opened, config, preprocessing, cache=cache, report=report), opened, config, report=report
-    )
-    if expected is not None and dataset.sha256 != expected:
-        where = dataset.images.files.root
-        mend = newly_read(dataset.images.files)
-        raise ChangedImagesError(
-            "images of the run", expected="as they were in training", got="changed", where=where, mend=mend
-        )
-    held_out: Dataset | Share | None
-    if validation is None or isinstance(validation, tuple):
-        held_out = validation
-    else:
-        held_out = read_dataset(validation, config, preprocessing, cache=cache, report=report)
-    return dataset, split_dataset(dataset, held_out, kind=config.kind, seed=config.seed, report=report)
-
-
-def _checked(dataset: Dataset, opened: DatasetFiles, config: TrainConfig, *, report: Report) -> Dataset:
-    """Without the classes that no tuple can be drawn from, if any is; contradictions are told. Raises DataError.
-
-    A picture that is nearer than one and farther than another is no contradiction to a loss that only puts in order.
-    """
-    if isinstance(opened, TupleFiles) and dataset.tuples is not None:
-        loss = LOSSES.get(loss_name(config))
-        is_ranked = dataset.tuples.different is None and loss is not None and loss.form != PAIR
-        line = None if is_ranked else same_and_different(dataset.tuples, dataset.images, opened.streams)
-    elif dataset.columns is not None:
-        line = None
-    else:
-        line = two_classes(dataset.images)
-        if config.is_trained:
-            dataset = Dataset(images=usable_classes(dataset.images, kind=config.kind, report=report))
-    if line is not None:
-        warn(report, line)
-    return dataset

@@ -21,7 +21,7 @@ from tests.shared.table_writers import (
 from trainer.config.config import make_config
 from trainer.data.held_out import can_validate
 from trainer.loop.fit import fit
-from trainer.loop.preparation import read_split
+from trainer.loop.reading import read_split
 
 
 @pytest.mark.parametrize("name", TABLE_WRITERS)

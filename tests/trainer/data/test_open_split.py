@@ -17,7 +17,7 @@ from trainer.data.held_out import DataSplit, split_dataset
 from trainer.data.images import Images
 from trainer.data.open_split import num_spared
 from trainer.data.split import class_order, small_class_order
-from trainer.loop.preparation import read_split
+from trainer.loop.reading import read_split
 
 
 def _nothing(event: Any) -> None:

@@ -19,7 +19,8 @@ from trainer.head.closed_form import fit_head
 from trainer.loop import finishing
 from trainer.loop.assessment import embed
 from trainer.loop.fit import fit
-from trainer.loop.preparation import prepare, read_split
+from trainer.loop.preparation import prepare
+from trainer.loop.reading import read_split
 from trainer.run.checkpoint import head_in
 from trainer.run.saved_run import Run, load_run
 from trainer.weights.frozen_features import FrozenFeatures

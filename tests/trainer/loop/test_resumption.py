@@ -20,7 +20,7 @@ from tests.shared.places import SHARED
 from tests.shared.shapes_run import fit_small, lines_of, write_shapes
 from trainer.config.config import make_config
 from trainer.loop.fit import fit
-from trainer.loop.preparation import read_split
+from trainer.loop.reading import read_split
 from trainer.run.saved_run import Run, load_run
 
 RUN_TRAINING = str(SHARED / "run_training.py")

@@ -17,7 +17,7 @@ from tests.shared.attribute_run import ATTRIBUTES, fit_towers, write_squares
 from tests.shared.ranks import run_ranks
 from tests.shared.shapes_run import lines_of
 from trainer.config.towers import TOWER_METRICS
-from trainer.loop.preparation import read_split
+from trainer.loop.reading import read_split
 from trainer.run.saved_run import load_run
 
 ROOT = Path(__file__).parents[3]

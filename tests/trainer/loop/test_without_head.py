@@ -13,7 +13,7 @@ from export.run_manifest import space_of
 from tests.shared.shapes_run import fit_small
 from trainer.config.config import MAX_DIM, make_config
 from trainer.loop.fit import fit
-from trainer.loop.preparation import read_split
+from trainer.loop.reading import read_split
 from trainer.networks.base_networks import build_base
 from trainer.run.saved_run import Run, load_run
 
