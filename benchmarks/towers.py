@@ -5,7 +5,8 @@ turn, which are numbers, to train on, 40 others to search in. Each row of all at
 of the attribute tower, and of ridge regression from the same encoded rows onto the vectors of the SAME image tower over
 the pictures trained on, its penalty the best of seven on a fifth. Beside it shapes whose attributes are categories and
 add up (benchmarks/sets/shapes.py), where ridge regression has what it needs, and emoji with their keywords
-(benchmarks/sets/emoji_keywords.py), half of the symbols never trained on. Both are also asked for one flag or category.
+(benchmarks/sets/emoji_keywords.py), half of the symbols never trained on. All are also asked for one flag, category
+or number alone. A run that was cut off goes on where it stopped.
 
 And what flipped negatives gain over those of other images, and softmax over a hinge: runs of the same seeds in pairs,
 with 95 % intervals of the difference by Student's t.
@@ -17,6 +18,7 @@ import math
 import statistics
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from analysis.measures.attribute_retrieval import attribute_retrieval
 from analysis.measures.attribute_rows import HALF_SCALE, AttributeRows
 from artifact.arrays import Numbers, Vectors
 from artifact.attributes import NUMBER, Attributes
+from benchmarks.arms import Arms
 from benchmarks.sets.emoji_keywords import prepare_emoji_keywords
 from benchmarks.sets.shapes import prepare_shapes
 from benchmarks.sets.turned_shapes import prepare_turned_shapes
@@ -39,6 +42,7 @@ from trainer.towers.values import values_of
 
 SEEDS = (0, 1, 2, 3, 4)
 EPOCHS = 20
+PARTIAL = Path("build/benchmark-towers.json")
 ARMS: dict[str, dict[str, Any]] = {
     "softmax, other": {"loss": "softmax", "negatives": "other"},
     "softmax, flipped:1": {"loss": "softmax", "negatives": "flipped:1"},
@@ -46,6 +50,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "hinge, flipped:1": {"loss": "triplet", "negatives": "flipped:1"},
     "hinge, mined": {"loss": "triplet", "negatives": "mined"},
 }
+QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0, 1000.0)
 _T = {2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 8: 2.365, 10: 2.262}
 """Student's t at 97.5 %, by the number of seeds."""
@@ -55,23 +60,28 @@ def run(seeds: Sequence[int] = SEEDS, epochs: int = EPOCHS, arms: Mapping[str, A
     """All arms on shapes of numbers, the first on shapes of categories and emoji; each seed has weights of its own, and
     of shapes pictures too."""
     chosen = ARMS if arms is None else arms
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in chosen}
-    for seed in seeds:  # seeds outside, arms inside: a machine that slows down slows all of them
-        for name, settings in chosen.items():
-            found[name].append(_trial(*prepare_turned_shapes(seed), seed=seed, epochs=epochs, settings=settings))
+    done = Arms(PARTIAL, (epochs, ARMS))
     first, *others = chosen
-    sets = {"shapes_of_categories": prepare_shapes, "emoji": lambda seed: prepare_emoji_keywords()}
-    besides = {
-        name: [_trial(*prepare(seed), seed=seed, epochs=epochs, settings=chosen[first]) for seed in seeds]
-        for name, prepare in sets.items()
-    }
+    wanted: list[tuple[str, str, Callable[[int], tuple[Path, Path]]]] = [
+        *(("shapes", name, prepare_turned_shapes) for name in chosen),
+        ("shapes_of_categories", first, prepare_shapes),
+        ("emoji", first, lambda seed: prepare_emoji_keywords()),
+    ]
+    trials: dict[tuple[str, str], list[dict[str, float]]] = {}
+    for seed in seeds:  # seeds outside, arms inside: a machine that slows down slows all of them
+        for of_set, name, prepare in wanted:
+            measure = partial(_trial, prepare, seed=seed, epochs=epochs, settings=chosen[name])
+            trials.setdefault((of_set, name), []).append(done.get(f"{of_set}, {name}, {seed}", measure))
+    done.forget()
+    found = {name: trials["shapes", name] for name in chosen}
+    besides = {of_set: trials[of_set, first] for of_set in ("shapes_of_categories", "emoji")}
     return {
         "epochs": epochs,
         "seeds": list(seeds),
-        "shapes": {name: _means(trials) for name, trials in found.items()},
+        "shapes": {name: _means(runs) for name, runs in found.items()},
         "over_ridge": {
-            name: _gain([each["P@10"] for each in trials], [each["ridge P@10"] for each in trials])
-            for name, trials in {"shapes": found[first], **besides}.items()
+            name: _gain([each["P@10"] for each in runs], [each["ridge P@10"] for each in runs])
+            for name, runs in {"shapes": found[first], **besides}.items()
         },
         "gains": {
             f"{name} over {first}": {
@@ -80,12 +90,15 @@ def run(seeds: Sequence[int] = SEEDS, epochs: int = EPOCHS, arms: Mapping[str, A
             }
             for name in others
         },
-        **{name: _means(trials) for name, trials in besides.items()},
+        **{name: _means(runs) for name, runs in besides.items()},
     }
 
 
-def _trial(train: Path, unseen: Path, *, seed: int, epochs: int, settings: Mapping[str, Any]) -> dict[str, float]:
+def _trial(
+    prepare: Callable[[int], tuple[Path, Path]], *, seed: int, epochs: int, settings: Mapping[str, Any]
+) -> dict[str, float]:
     """One run, and its figures on the pictures that it has never seen, beside those of ridge regression."""
+    train, unseen = prepare(seed)
     table = train / "table.csv"
     names = table.read_text().splitlines()[0].split(",")
     values = {
@@ -117,14 +130,16 @@ def _measured(run: Run) -> dict[str, float]:
         assert not bad
         sides[name] = (embed(run.branch, data.images), rows)
     vectors, rows = sides["unseen"]
-    alone = _asked_alone(attributes)
+    alone = {"one asked": _asked_alone(attributes), "one number asked": _numbers_alone(attributes, rows)}
     by_ridge = _ridge(*sides["train"])
     figures: dict[str, float] = {}
     for name, embedded in (("", lambda asked: embed_rows(run.branch, asked)), ("ridge ", by_ridge)):
         found = _figures(embedded(rows), rows, rows, vectors, attributes, run.distance)
         figures |= {name + figure: value for figure, value in found.items()}
-        found = _figures(embedded(alone), alone, rows, vectors, attributes, run.distance)
-        figures |= {f"{name}one asked, {figure}": found[figure] for figure in ("P@10", "mAP")}
+        for what, asked in alone.items():
+            if len(asked):
+                found = _figures(embedded(asked), asked, rows, vectors, attributes, run.distance)
+                figures |= {f"{name}{what}, {figure}": found[figure] for figure in ("P@10", "mAP", "chance")}
     return figures
 
 
@@ -137,6 +152,18 @@ def _asked_alone(attributes: Attributes) -> Vectors:
         for column in range(columns.start, columns.stop)
     ]
     return np.eye(attributes.width, dtype=np.float32)[places]
+
+
+def _numbers_alone(attributes: Attributes, rows: Vectors) -> Vectors:
+    """Rows that ask for one number, such as images have it, and leave all else open, float32 [Q, A]."""
+    asked = []
+    for each, columns in zip(attributes.attributes, attributes.slices.values(), strict=True):
+        if each.type == NUMBER:
+            for value in np.quantile(rows[:, columns.start], QUANTILES, method="nearest"):
+                row = np.zeros(attributes.width, np.float32)
+                row[columns] = value, 1
+                asked.append(row)
+    return np.array(asked, np.float32).reshape(-1, attributes.width)
 
 
 def _figures(
