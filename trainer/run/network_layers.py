@@ -18,7 +18,7 @@ from trainer.networks.branch import Branch
 from trainer.networks.layer_cut import LayerCut
 from trainer.networks.layers import Layer, find_layers
 from trainer.networks.pooling import Pooled
-from trainer.networks.timm_networks import TimmMap, TimmStages
+from trainer.networks.timm_parts import TimmMap, TimmStages
 from trainer.run.folder import CONFIG
 from trainer.run.saved_run import load_run
 
