@@ -297,5 +297,5 @@ def require_a_function_of_images(original: Original, pixels: Any, vectors: Vecto
             expected="vectors that differ between images",
             got=f"the same one for {len(pixels)} different pictures",
             where=where,
-            mend="check --mean and --std, or name another value with --output",
+            mend=f"check --mean and --std, or name another value with {original.foreign.option}",
         )

@@ -139,7 +139,7 @@ def adopt_detector(
     name = name or to_model_name(path.stem)
     require_model_name(name)
     others = {"--boxes": outputs.boxes, "--scores": outputs.scores}
-    foreign = read_foreign(path, output=outputs.features, layout=layout, others=others)
+    foreign = read_foreign(path, output=outputs.features, option="--features", layout=layout, others=others)
     outputs = _as_values(outputs, foreign)
     spec = preprocessing_of(foreign, size, "stretch", mean, std)
     require_sound_weights(foreign.model, path)

@@ -71,7 +71,7 @@ def adopt_regions(
     suffix = MODES[REGIONS].suffix
     name = name or to_model_name(path.stem, room=len(suffix)) + suffix
     require_model_name(name)
-    foreign = read_foreign(path, output=value, layout=layout)
+    foreign = read_foreign(path, output=value, option="--regions", layout=layout)
     spec = preprocessing_of(foreign, size, "stretch", mean, std)
     require_sound_weights(foreign.model, path)
     require_determined(foreign.model, path)

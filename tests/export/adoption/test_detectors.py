@@ -302,6 +302,10 @@ def test_command_adopts_and_refuses_in_one_line(cli: Cli, tmp_path: Path) -> Non
     assert code == 0
     assert json.loads(out)["name"] == "spots"
     assert cli("check", "spots", "--repository", "models")[0] == 0
+    told = "detections features=colours, boxes=boxes, format=xyxy, limit=5, scores=scores, unit=px"
+    assert told in [
+        " ".join(line.split()) for line in cli("describe", "spots", "--repository", "models")[1].splitlines()
+    ]
 
 
 @pytest.mark.slow
