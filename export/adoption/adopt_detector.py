@@ -25,21 +25,12 @@ from artifact.errors import ArtifactError, ParityError, UsageError
 from artifact.images.image_error import ImageError
 from artifact.images.preprocessing import Preprocessing, load_pixels
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
-from artifact.model.file import content_hash
 from artifact.model.golden import golden_images, make_golden
-from artifact.model.int8_scheme import largest_int8_weight
-from artifact.model.manifest import Content
 from artifact.modes import BOXES, DETECTIONS, SCORES
 from artifact.repository.publishing import require_model_name, to_model_name
-from export.adoption.adopt import (
-    TOLERANCES,
-    Adopted,
-    Triple,
-    manifest_of,
-    precision_of,
-    preprocessing_of,
-    require_words,
-)
+from export.adoption.adopt import Triple, preprocessing_of, require_words
+from export.adoption.adopted import Adopted
+from export.adoption.adopted_manifest import TOLERANCES, manifest_of, precision_of
 from export.adoption.batch import with_dynamic_batch
 from export.adoption.detected import (
     DEFAULT_DETECTIONS,
@@ -159,7 +150,6 @@ def adopt_detector(
 
     model = raise_opset(foreign)
     precision, shapes, most = precision_of(model), original.shapes, original.most
-    largest_weight = largest_int8_weight(model) if precision == "int8" else None
     whole = with_detections(model, outputs, shapes, most, (spec.height, spec.width))
     data, batching, parity = with_dynamic_batch(
         original,
@@ -175,15 +165,13 @@ def adopt_detector(
     found = as_outputs(np.concatenate([packed, packed_golden]), shapes.width, most)
     manifest = manifest_of(
         original,
+        model,
+        data,
         name=name,
         kind=kind,
         distance=distance,
         licence=licence,
-        precision=precision,
-        largest_weight=largest_weight,
-        opset=next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")),
         batching=batching,
-        content=Content(sha256=content_hash(data), size=len(data)),
         golden=make_golden(golden, expected[BRANCH_OUTPUT], expected[BOXES], expected[SCORES]),
         vectors=found[BRANCH_OUTPUT][~np.isnan(found[BOXES]).any(axis=2)],
         mode=DETECTIONS,

@@ -12,8 +12,8 @@ from torch import nn
 
 from artifact.errors import ArtifactError, UsageError
 from artifact.model.file import read_manifest
-from export.adoption.adopt import Adopted
 from export.adoption.adopt_regions import adopt_regions
+from export.adoption.adopted import Adopted
 from export.parity import make_session
 from lookalike.cli import main
 from serving.check import check_artifact

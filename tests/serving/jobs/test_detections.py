@@ -15,7 +15,7 @@ from pyarrow import parquet
 
 from artifact.errors import DataError, InvalidRequestError, UsageError
 from artifact.images.image_error import ImageError
-from rows.pictures.joined import open_pictures
+from rows.pictures.opened import open_pictures
 from rows.regions import RegionOptions
 from rows.tables import open_table
 from rows.vectors.table import VectorTable
