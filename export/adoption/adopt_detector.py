@@ -161,7 +161,7 @@ def adopt_detector(
         is_single=not shapes.is_batched,
     )
     data = _unpacked(data, original, pixels, packed, TOLERANCES[precision])
-    expected = as_outputs(packed_golden, shapes.width, most)
+    expected = _as_found(as_outputs(packed_golden, shapes.width, most))
     found = as_outputs(np.concatenate([packed, packed_golden]), shapes.width, most)
     manifest = manifest_of(
         original,
@@ -213,6 +213,12 @@ def _example(path: Path, spec: Preprocessing) -> npt.NDArray[np.uint8]:
     except (ImageError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError("--examples", expected="pictures", got=reason, where=path) from None
+
+
+def _as_found(outputs: dict[str, Vectors]) -> dict[str, Vectors]:
+    """As many rows as the picture with the most detections has; what stands behind follows from the mode."""
+    most = int((~np.isnan(outputs[BOXES]).any(axis=2)).sum(axis=1).max())
+    return {name: values[:, :most] for name, values in outputs.items()}
 
 
 def _png(pixels: npt.NDArray[np.uint8]) -> bytes:

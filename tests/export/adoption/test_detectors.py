@@ -10,7 +10,7 @@ import pytest
 
 from artifact.errors import ArtifactError
 from artifact.model.file import read_manifest
-from artifact.model.golden import read_boxes
+from artifact.model.golden import make_golden, read_boxes, read_golden, read_scores
 from export.adoption.adopt import preprocessing_of
 from export.adoption.adopt_detector import OriginalDetector, adopt_detector
 from export.adoption.adopted import Adopted
@@ -146,6 +146,36 @@ def test_manifest_tells_the_detections_and_goldens_prove_them(tmp_path: Path) ->
         )
         with pytest.raises(ArtifactError, match="golden"):
             damaged.write(tmp_path / "damaged.onnx")
+
+
+def test_goldens_are_as_long_as_what_is_found(tmp_path: Path) -> None:
+    """Whatever the limit; what stands behind is checked to be of none, and goldens of all rows hold as well."""
+    adopted = adopt_spots(tmp_path, more={"limit": 10_000})
+    golden = adopted.manifest.golden
+    assert golden is not None
+    images, vectors = read_golden(golden, 3)
+    boxes, scores = read_boxes(golden), read_scores(golden)
+    most = int((~np.isnan(boxes).any(axis=2)).sum(axis=1).max())
+    assert boxes.shape[1] == vectors.shape[1] == scores.shape[1] == most < 10
+    assert len(adopted.manifest.to_bytes()) < 20_000
+    adopted.write(tmp_path / "a.onnx")
+
+    def write(rows: int) -> None:
+        """With goldens of so many rows."""
+        more = max(0, rows - most)
+        padded = [
+            np.pad(each, [(0, 0), (0, more)] + [(0, 0)] * (each.ndim - 2))[:, :rows] for each in (vectors, scores)
+        ]
+        of_none = np.full((len(boxes), more, 4), np.nan, np.float32)
+        other = make_golden(images, padded[0], np.concatenate([boxes, of_none], axis=1)[:, :rows], padded[1])
+        manifest = adopted.manifest.model_copy(update={"golden": other})
+        Adopted(adopted.model, manifest, adopted.parity, adopted.batching, None).write(tmp_path / "b.onnx")
+
+    write(10_000)
+    with pytest.raises(ArtifactError, match="golden images do not give their golden vectors"):
+        write(most - 1)
+    with pytest.raises(ArtifactError, match="golden examples cannot be read: got 10001 detections of a picture"):
+        write(10_001)
 
 
 def test_adoption_is_the_same_to_the_byte(tmp_path: Path) -> None:
