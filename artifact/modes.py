@@ -62,7 +62,7 @@ class Mode:
 
     Attributes:
         name: as the manifest has it.
-        suffix: behind the name of a run, in the name of its artifact of this mode.
+        suffix: behind the name of a run, in the name of its artifact of this mode; "" where no run gives one.
         images: names of the image inputs of a kind, in graph order; they come first.
         others: the inputs besides, in graph order.
         outputs: in graph order.
@@ -167,7 +167,7 @@ MODES: dict[str, Mode] = {
         has_companions=False,
     ),
     REGIONS: Mode(name=REGIONS, suffix="_regions", images=_image, others=_boxes, outputs=_vector_of_each_box),
-    DETECTIONS: Mode(name=DETECTIONS, suffix="_detections", images=_image, outputs=_detections),
+    DETECTIONS: Mode(name=DETECTIONS, suffix="", images=_image, outputs=_detections),
 }
 OF_ATTRIBUTES = (ATTRIBUTES, TOWERS)
 """The modes that take encoded rows of attributes."""

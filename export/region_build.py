@@ -91,7 +91,8 @@ def build_regions(
         size: height and width of the pictures in pixels; None: SIDES times those of the branch, up to LARGEST_PX.
         precision: `fp32` or `fp16`.
         inset: of boxes, see Alignment.
-        fit: labelled objects that the last layer is fitted to (export/region_head.py); None: it stays as trained.
+        fit: labelled objects that the last layer is fitted to (export/region_head.py), of pictures within the limits
+            of the run's own; None: it stays as trained.
         report: gets {"event": "warning", ...} where some of them are left out.
 
     Raises:
@@ -110,7 +111,16 @@ def build_regions(
     fitted: dict[str, object] = {}
     alignment = Alignment(sides=parts.sides, samples=1, inset=inset)
     if fit is not None:
-        parts, fitted = with_fitted_head(parts, fit, spec, alignment, dim=run.embedding_dim, report=report)
+        parts, fitted = with_fitted_head(
+            parts,
+            fit,
+            spec,
+            alignment,
+            dim=run.embedding_dim,
+            limits=run.config.limits,
+            read_timeout_s=run.config.read_timeout_s,
+            report=report,
+        )
     graph = join_regions(
         export_module(parts.maps, black_pictures(spec), BRANCH_INPUT, MAPS),
         export_module(parts.tail, torch.zeros(2, num_channels, *parts.sides), FEATURES, VECTORS),

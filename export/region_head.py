@@ -23,7 +23,9 @@ from artifact.errors import DataError, UsageError
 from artifact.events import Report
 from artifact.images.decoding import decoded
 from artifact.images.image_error import ImageError
+from artifact.images.limits import DEFAULT_LIMITS, Limits
 from artifact.images.preprocessing import Preprocessing, resize_pixels
+from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
 from export.region_reference import regions_of
 from export.regions import Alignment
 from rows.images import ImageRef
@@ -67,6 +69,8 @@ def with_fitted_head(
     alignment: Alignment,
     *,
     dim: int,
+    limits: Limits = DEFAULT_LIMITS,
+    read_timeout_s: float = DEFAULT_READ_TIMEOUT_S,
     report: Report = lambda event: None,
 ) -> FittedParts:
     """Fit the last layer to the objects of a table; `parts` stays as it is.
@@ -75,6 +79,8 @@ def with_fitted_head(
         table: of regions, with a column `label`: their classes.
         spec: of whole pictures.
         dim: neurons of the layer.
+        limits: larger pictures are left out.
+        read_timeout_s: for each remote picture, in seconds.
         report: gets {"event": "warning", ...} where objects are left out.
 
     Raises:
@@ -87,7 +93,8 @@ def with_fitted_head(
     if _LABEL not in table.copied_schema.names:
         raise DataError("objects to fit to", expected="classes, in a column label", got="none", where=table.source)
     left_out = _LeftOut()
-    found = list(_features(parts, table, spec, alignment, left_out))
+    table.allow_images(limits.max_bytes)
+    found = list(_features(parts, table, spec, alignment, left_out, limits, read_timeout_s))
     if len(found) < 2:
         got = f"{len(found)}, and {left_out}" if left_out.count else str(len(found))
         raise DataError("objects to fit to", expected="two or more", got=got, where=table.source)
@@ -107,7 +114,13 @@ def with_fitted_head(
 
 
 def _features(
-    parts: RegionalBranch, table: ImageTable, spec: Preprocessing, alignment: Alignment, left_out: _LeftOut
+    parts: RegionalBranch,
+    table: ImageTable,
+    spec: Preprocessing,
+    alignment: Alignment,
+    left_out: _LeftOut,
+    limits: Limits,
+    read_timeout_s: float,
 ) -> Iterator[tuple[str, Vectors]]:
     """The class and the pooled features of each object; what cannot be read, or is no box, is left out and told."""
     tail: Any = parts.tail
@@ -117,7 +130,7 @@ def _features(
             return
         objects = list(of_one)
         try:
-            with decoded(whole.read()) as pixels:
+            with decoded(whole.read(limits.max_bytes, timeout_s=read_timeout_s), limits) as pixels:
                 boxes, names = _boxes(objects, pixels.shape[1], pixels.shape[0], left_out)
                 picture = np.array(resize_pixels(pixels, spec)[None])  # torch wants one that may be written to
         except ImageError as error:

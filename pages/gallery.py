@@ -23,6 +23,7 @@ from pages.page import write_page
 from pages.pictures import Picture, PictureRow, small_picture
 from rows.ids import id_as_text
 from rows.images import ImageRef
+from rows.pictures.detected import DetectedPart, DetectedParts
 from rows.pictures.folders import image_inside, is_image_folder
 from rows.pictures.joined import Pictures, Thumbnail
 from rows.pictures.some_rows import thumbnails_of
@@ -96,6 +97,7 @@ def pictures_of_ids(
     limits: Limits = DEFAULT_LIMITS,
     read_timeout_s: float = DEFAULT_READ_TIMEOUT_S,
     side_px: int = PICTURE_PX,
+    parts: Mapping[str, DetectedPart] | None = None,
 ) -> tuple[dict[str, str], Sequence[str]]:
     """({id: data URL} of those that have a picture, what is odd about the table of images, a line each).
 
@@ -106,6 +108,7 @@ def pictures_of_ids(
             nobody knows. Thumbnails of its jobs are taken where they are large enough, and where it is gone.
         limits, read_timeout_s: larger images, and later remote ones, have none.
         side_px: longest side of the pictures at most.
+        parts: of ids that are detections, {id: the part of which image}; others are those of whole images.
 
     Raises:
         DataError: the table is broken further down.
@@ -124,7 +127,7 @@ def pictures_of_ids(
     except DataError as error:  # that of a job long ago, say; who names one is told before the search
         notes = [f"no pictures: {error}"]
     else:
-        more, notes = _read_pictures(rest, images, table, limits, read_timeout_s, side_px)
+        more, notes = _read_pictures(rest, images, table, parts or {}, limits, read_timeout_s, side_px)
         found |= more
     rest = [name for name in rest if name not in found]
     small = _written_pictures(rest, [each for each in jobs if each.px < side_px], side_px)
@@ -152,18 +155,28 @@ def _read_pictures(
     ids: Sequence[str],
     images: NamedImages,
     table: ImageTable | None,
+    parts: Mapping[str, DetectedPart],
     limits: Limits,
     read_timeout_s: float,
     side_px: int,
 ) -> tuple[dict[str, str], Sequence[str]]:
     """As `pictures_of_ids`, from the images themselves."""
     if table is not None:
-        pictures = Pictures(ids, table, limits=limits, read_timeout_s=read_timeout_s)
-        return {ids[row]: _data_url(small, side_px) for row, small in pictures.thumbnails(side_px)}, pictures.notes
+        read: dict[str, str] = {}
+        told: list[str] = []
+        cut = [name for name in ids if name in parts]
+        of_cut = DetectedParts.of_each([parts[name] for name in cut])
+        for names, each in (([name for name in ids if name not in parts], None), (cut, of_cut)):
+            if names:
+                pictures = Pictures(names, table, parts=each, limits=limits, read_timeout_s=read_timeout_s)
+                read |= {names[row]: _data_url(small, side_px) for row, small in pictures.thumbnails(side_px)}
+                told += pictures.notes
+        return read, told
     folder = images.folder
     assert folder is not None
     reading: dict[str, Any] = {"timeout_s": read_timeout_s, "side_px": side_px}
-    found = {name: thumbnail(image_inside(folder, name), limits, **reading) for name in ids}
+    refs = {name: parts[name].of(image_inside(folder, parts[name].image_id)) for name in ids if name in parts}
+    found = {name: thumbnail(refs.get(name) or image_inside(folder, name), limits, **reading) for name in ids}
     lacking = [repr(name) for name, data in found.items() if data is None]
     named = listed(lacking, limit=3)
     notes = [f"{len(lacking):,} of {len(ids):,} ids have no picture in {folder}: {named}"] if lacking else ()

@@ -86,7 +86,20 @@ def _images(manifest: Manifest, golden: Golden, preprocessing: Preprocessing) ->
         if values.shape[:2] != vectors.shape[:2]:
             raise ValueError(f"other {name} than vectors")
     pixels = np.stack([load_pixels(image, preprocessing) for image in images])
-    return {"pixels": pixels, "vectors": vectors, **of_boxes}
+    read = {"vectors": vectors, **of_boxes}
+    return {"pixels": pixels, **(read if manifest.detections is None else _padded(read, manifest.detections))}
+
+
+def _padded(found: Mapping[str, Vectors], most: int) -> dict[str, Vectors]:
+    """Golden detections [N, R, ...] with the rows of none behind, [N, most, ...]; ValueError where R is more."""
+    missing = most - found["boxes"].shape[1]
+    if missing < 0:
+        raise ValueError(f"{most - missing} detections of a picture that has {most} at most")
+    none = {name: np.nan if name == "boxes" else 0.0 for name in found}
+    return {
+        name: np.pad(values, [(0, 0), (0, missing)] + [(0, 0)] * (values.ndim - 2), constant_values=none[name])
+        for name, values in found.items()
+    }
 
 
 def golden_feeds(manifest: Manifest, examples: GoldenExamples) -> tuple[dict[str, AnyArray], dict[str, Vectors]]:

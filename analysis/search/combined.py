@@ -30,6 +30,7 @@ from artifact.distances import DISTANCES
 from artifact.distances.cosine import unit_vectors
 from artifact.errors import DataError
 from artifact.listing import listed
+from rows.pictures.detected import DetectedPart
 
 AWAY = 0.5
 """How far beyond p the query lies, in distances from m to p."""
@@ -148,8 +149,10 @@ class _Reading:
         """Its first rows, for who wants to show them."""
         if word.startswith(ID_PREFIX):
             name = word.removeprefix(ID_PREFIX)
-            mean.add(self._index.vectors_at(self._index.places_of(name)))
-            return [QueryPart(name=name, is_away=is_away)]
+            places = self._index.places_of(name)
+            mean.add(self._index.vectors_at(places))
+            row = self._index.rows_at(places[:1]).to_pylist()[0]
+            return [QueryPart(name=name, is_away=is_away, part=DetectedPart.of_row(self._index.lineage, row))]
         queries = self._read(place_or_attributes(word), open_model=self._open_model)
         if queries.bad:
             (name, reason), *others = queries.bad
@@ -161,10 +164,16 @@ class _Reading:
             mean.add(block.vectors)
             if len(parts) < _MOST_PARTS:
                 images = [*block.images, *[None] * (len(block.ids) - len(block.images))]
+                cut = block.parts or [None] * len(block.ids)
                 parts += [
                     QueryPart(
-                        name=name, is_away=is_away, image=image, named=queries.named, is_pictured=queries.are_pictured
+                        name=name,
+                        is_away=is_away,
+                        image=image,
+                        named=queries.named,
+                        part=part,
+                        is_pictured=queries.are_pictured,
                     )
-                    for name, image in zip(block.ids, images, strict=True)
+                    for name, image, part in zip(block.ids, images, cut, strict=True)
                 ]
         return parts

@@ -25,6 +25,7 @@ from artifact.prefixes import cut
 from rows.formats.opening import is_table_file
 from rows.ids import id_as_text
 from rows.images import ImageRef
+from rows.pictures.detected import DetectedPart, detected_parts, part_columns
 from rows.vectors.lineage import Lineage, require_same_space
 from rows.vectors.named_images import NamedImages
 from rows.vectors.own.opening import holds_vectors
@@ -44,11 +45,13 @@ class QueryBlock:
         ids: of each.
         vectors: float32 [Q, n].
         images: of the first of them, as far as they were asked for; of a table of vectors none.
+        parts: of each that is a detection of a table of vectors, which part of which image it is.
     """
 
     ids: Sequence[str]
     vectors: Vectors
     images: Sequence[ImageRef] = ()
+    parts: Sequence[DetectedPart | None] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +63,7 @@ class QueryPart:
         is_away: the query leads away from it.
         image: where it is an image.
         named: the table that its picture is in, by its id, where that is known and there is no image.
+        part: of which image there it is which part, where it is a detection.
         is_pictured: it may have a picture; attributes have none.
     """
 
@@ -67,6 +71,7 @@ class QueryPart:
     is_away: bool
     image: ImageRef | None = None
     named: NamedImages | None = None
+    part: DetectedPart | None = None
     is_pictured: bool = True
 
 
@@ -238,11 +243,11 @@ def _require_dims(index_dim: int | None, width: int, lineage: Lineage | None, *,
 
 def _vector_blocks(table: VectorTable, size: int) -> Iterator[QueryBlock]:
     numbers = table.row_numbers
-    named = ["id"] if "id" in table.columns else []
+    named = [name for name in ("id", *part_columns(table.lineage, table.columns)) if name in table.columns]
     for batch in checked_batches(table, named, num_rows=size):
         rows: Iterable[Any] = numbers[batch.first_row : batch.first_row + len(batch)].tolist()
-        ids = [id_as_text(each) for each in (batch.columns["id"].to_pylist() if named else rows)]
-        yield QueryBlock(ids=ids, vectors=batch.vectors)
+        ids = [id_as_text(each) for each in (batch.columns["id"].to_pylist() if "id" in named else rows)]
+        yield QueryBlock(ids=ids, vectors=batch.vectors, parts=detected_parts(table.lineage, batch.columns))
 
 
 def _shown(query: Path | AttributeWords) -> object:

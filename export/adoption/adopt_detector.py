@@ -25,21 +25,12 @@ from artifact.errors import ArtifactError, ParityError, UsageError
 from artifact.images.image_error import ImageError
 from artifact.images.preprocessing import Preprocessing, load_pixels
 from artifact.kinds import BRANCH_INPUT, BRANCH_OUTPUT
-from artifact.model.file import content_hash
 from artifact.model.golden import golden_images, make_golden
-from artifact.model.int8_scheme import largest_int8_weight
-from artifact.model.parts import Content
 from artifact.modes import BOXES, DETECTIONS, SCORES
 from artifact.repository.publishing import require_model_name, to_model_name
-from export.adoption.adopt import (
-    TOLERANCES,
-    Adopted,
-    Triple,
-    manifest_of,
-    precision_of,
-    preprocessing_of,
-    require_words,
-)
+from export.adoption.adopt import Triple, preprocessing_of, require_words
+from export.adoption.adopted import Adopted
+from export.adoption.adopted_manifest import TOLERANCES, manifest_of, precision_of
 from export.adoption.batch import with_dynamic_batch
 from export.adoption.detected import (
     DEFAULT_DETECTIONS,
@@ -139,7 +130,7 @@ def adopt_detector(
     name = name or to_model_name(path.stem)
     require_model_name(name)
     others = {"--boxes": outputs.boxes, "--scores": outputs.scores}
-    foreign = read_foreign(path, output=outputs.features, layout=layout, others=others)
+    foreign = read_foreign(path, output=outputs.features, option="--features", layout=layout, others=others)
     outputs = _as_values(outputs, foreign)
     spec = preprocessing_of(foreign, size, "stretch", mean, std)
     require_sound_weights(foreign.model, path)
@@ -159,7 +150,6 @@ def adopt_detector(
 
     model = raise_opset(foreign)
     precision, shapes, most = precision_of(model), original.shapes, original.most
-    largest_weight = largest_int8_weight(model) if precision == "int8" else None
     whole = with_detections(model, outputs, shapes, most, (spec.height, spec.width))
     data, batching, parity = with_dynamic_batch(
         original,
@@ -171,19 +161,17 @@ def adopt_detector(
         is_single=not shapes.is_batched,
     )
     data = _unpacked(data, original, pixels, packed, TOLERANCES[precision])
-    expected = as_outputs(packed_golden, shapes.width, most)
+    expected = _as_found(as_outputs(packed_golden, shapes.width, most))
     found = as_outputs(np.concatenate([packed, packed_golden]), shapes.width, most)
     manifest = manifest_of(
         original,
+        model,
+        data,
         name=name,
         kind=kind,
         distance=distance,
         licence=licence,
-        precision=precision,
-        largest_weight=largest_weight,
-        opset=next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")),
         batching=batching,
-        content=Content(sha256=content_hash(data), size=len(data)),
         golden=make_golden(golden, expected[BRANCH_OUTPUT], expected[BOXES], expected[SCORES]),
         vectors=found[BRANCH_OUTPUT][~np.isnan(found[BOXES]).any(axis=2)],
         mode=DETECTIONS,
@@ -225,6 +213,12 @@ def _example(path: Path, spec: Preprocessing) -> npt.NDArray[np.uint8]:
     except (ImageError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError("--examples", expected="pictures", got=reason, where=path) from None
+
+
+def _as_found(outputs: dict[str, Vectors]) -> dict[str, Vectors]:
+    """As many rows as the picture with the most detections has; what stands behind follows from the mode."""
+    most = int((~np.isnan(outputs[BOXES]).any(axis=2)).sum(axis=1).max())
+    return {name: values[:, :most] for name, values in outputs.items()}
 
 
 def _png(pixels: npt.NDArray[np.uint8]) -> bytes:

@@ -11,21 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from artifact.errors import UsageError
-from artifact.model.file import content_hash
-from artifact.model.int8_scheme import largest_int8_weight
-from artifact.model.parts import Content
 from artifact.modes import MODES, REGIONS
 from artifact.repository.publishing import require_model_name, to_model_name
-from export.adoption.adopt import (
-    TOLERANCES,
-    Adopted,
-    Triple,
-    manifest_of,
-    precision_of,
-    preprocessing_of,
-    require_a_function_of_images,
-    require_words,
-)
+from export.adoption.adopt import Triple, preprocessing_of, require_a_function_of_images, require_words
+from export.adoption.adopted import Adopted
+from export.adoption.adopted_manifest import TOLERANCES, manifest_of, precision_of
 from export.adoption.batch import with_dynamic_batch
 from export.adoption.boxed_map import OriginalMap, with_boxes
 from export.adoption.determinism import require_determined
@@ -71,7 +61,7 @@ def adopt_regions(
     suffix = MODES[REGIONS].suffix
     name = name or to_model_name(path.stem, room=len(suffix)) + suffix
     require_model_name(name)
-    foreign = read_foreign(path, output=value, layout=layout)
+    foreign = read_foreign(path, output=value, option="--regions", layout=layout)
     spec = preprocessing_of(foreign, size, "stretch", mean, std)
     require_sound_weights(foreign.model, path)
     require_determined(foreign.model, path)
@@ -86,15 +76,13 @@ def adopt_regions(
     boxed = with_boxes(original, flat, pixels, pooling, tolerance=tolerance)
     manifest = manifest_of(
         original,
+        model,
+        boxed.data,
         name=name,
         kind=kind,
         distance=distance,
         licence=licence,
-        precision=precision,
-        largest_weight=largest_int8_weight(model) if precision == "int8" else None,
-        opset=next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")),
         batching=batching,
-        content=Content(sha256=content_hash(boxed.data), size=len(boxed.data)),
         golden=boxed.golden,
         vectors=boxed.vectors,
         mode=REGIONS,

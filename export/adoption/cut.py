@@ -25,16 +25,24 @@ if TYPE_CHECKING:
 _POOLS = ("GlobalAveragePool", "GlobalMaxPool", "AveragePool", "ReduceMean", "ReduceMax", "Flatten")
 _OF_SHAPES = ("Shape", "Size", "ConstantOfShape")
 DEFAULT_DOMAINS = ("", "ai.onnx")
+OUTPUT_OPTION = "--output"
+"""What names the value of a vector; that of a map with boxes, or of a detector, has another."""
 
 
 def cut_to_output(
-    model: onnx.ModelProto, name: str | None, path: Path, *, others: Mapping[str, str] | None = None
+    model: onnx.ModelProto,
+    name: str | None,
+    path: Path,
+    *,
+    option: str = OUTPUT_OPTION,
+    others: Mapping[str, str] | None = None,
 ) -> tuple[onnx.ModelProto, str]:
     """The part of a network that one value needs, functions inlined, and the value's name.
 
     Args:
         name: a value or a node; None: the only output.
         path: of the network, for messages.
+        option: that names the value, for messages.
         others: {option: value} of further values, which become outputs behind it.
 
     Raises:
@@ -47,16 +55,16 @@ def cut_to_output(
         model = _inlined(model, path)  # the name may be that of a value inside a function
         values = _values(model.graph)
     value = _only_output(model, path) if name is None else values.get(name)
-    asked = {"--features" if others else "--output": (name, value)}
-    asked |= {option: (other, values.get(other)) for option, other in (others or {}).items()}
-    for option, (word, found) in asked.items():
+    asked = {option: (name, value)}
+    asked |= {each: (other, values.get(other)) for each, other in (others or {}).items()}
+    for each, (word, found) in asked.items():
         if found is None:
             near = difflib.get_close_matches(str(word), values, n=5, cutoff=0.4)
             raise UsageError(
                 f"no value {word!r} in the graph",
-                expected=f"such as {quoted(near or [each.name for each in model.graph.output])}",
+                expected=f"such as {quoted(near or [output.name for output in model.graph.output])}",
                 where=path,
-                mend=f"name another with {option}",
+                mend=f"name another with {each}",
             )
     outputs = [str(found) for _, found in asked.values()]
     part = _part(model, outputs, path)

@@ -18,7 +18,7 @@ import numpy as np
 from artifact.errors import ArtifactError, UsageError
 from artifact.listing import quoted
 from artifact.model.file import MANIFEST_KEY
-from export.adoption.cut import DEFAULT_DOMAINS, cut_to_output, pooled_values, values_of_the_image
+from export.adoption.cut import DEFAULT_DOMAINS, OUTPUT_OPTION, cut_to_output, pooled_values, values_of_the_image
 from export.adoption.weights import load_weights
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class ForeignNetwork:
     Attributes:
         model: the part, its nodes as they came, with all weights inside.
         output: the value that is the vector.
+        option: that names it, for messages.
         pooled: values that are pooled, of the whole network.
         sha256, external: hashes of the file, and of the files of weights beside it that the part needs.
     """
@@ -67,6 +68,7 @@ class ForeignNetwork:
     path: Path
     model: onnx.ModelProto
     output: str
+    option: str
     image: ForeignInput
     pooled: tuple[str, ...]
     opset: int
@@ -76,12 +78,18 @@ class ForeignNetwork:
 
 
 def read_foreign(
-    path: Path, *, output: str | None = None, layout: str | None = None, others: Mapping[str, str] | None = None
+    path: Path,
+    *,
+    output: str | None = None,
+    option: str = OUTPUT_OPTION,
+    layout: str | None = None,
+    others: Mapping[str, str] | None = None,
 ) -> ForeignNetwork:
     """Read what a foreign ONNX network does between one float image input and a value.
 
     Args:
         output: a value or a node; None: the only output.
+        option: that names it, for messages.
         others: {option: value} of further values, which become outputs of the part behind it.
         layout: `nchw` or `nhwc`; None: seen from where the 3 channels stand.
 
@@ -106,13 +114,14 @@ def read_foreign(
             "this is an artifact already", where=path, mend=f"`lookalike install {path.name}` publishes it"
         )
     on_image, pooled = values_of_the_image(model), pooled_values(model)
-    model, value = cut_to_output(model, output, path, others=others)
+    model, value = cut_to_output(model, output, path, option=option, others=others)
     external = load_weights(model, path)
     return ForeignNetwork(
         path=path,
         model=model,
         output=value,
-        image=_image_input(model, value, layout, path, [name for name in on_image if name != value]),
+        option=option,
+        image=_image_input(model, value, option, layout, path, [name for name in on_image if name != value]),
         pooled=tuple(dict.fromkeys([*pooled, *pooled_values(model)])),
         opset=next((entry.version for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS), 0),
         producer=f"{model.producer_name} {model.producer_version}".strip(),
@@ -137,13 +146,13 @@ def classifier_input(model: onnx.ModelProto, output: str) -> str | None:
 
 
 def _image_input(
-    model: onnx.ModelProto, output: str, layout: str | None, path: Path, others: list[str]
+    model: onnx.ModelProto, output: str, option: str, layout: str | None, path: Path, others: list[str]
 ) -> ForeignInput:
     """The one input of the part that `output` needs; `others` are values that need an image alone."""
     import onnx
 
     inputs = list(model.graph.input)
-    mend = f"name a value that needs the image alone, such as --output {others[0]}" if others else _EXPORT_AGAIN
+    mend = f"name a value that needs the image alone, such as {option} {others[0]}" if others else _EXPORT_AGAIN
     if not inputs:
         raise ArtifactError(f"value {output!r} does not depend on the image", where=path, mend=mend if others else None)
     if len(inputs) != 1:

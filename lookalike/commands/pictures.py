@@ -117,12 +117,12 @@ def open_table_pictures(
     limits: Limits,
     read_timeout_s: float,
 ) -> Pictures | None:
-    """The pictures of a table's rows as the options name them; see rows.pictures.joined.open_pictures.
+    """The pictures of a table's rows as the options name them; see rows.pictures.opened.open_pictures.
 
     Raises:
         UsageError: columns of no table. DataError: the table cannot be opened.
     """
-    from rows.pictures.joined import open_pictures
+    from rows.pictures.opened import open_pictures
 
     with _own_words():
         return open_pictures(

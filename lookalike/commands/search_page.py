@@ -11,6 +11,7 @@ from artifact.images.limits import Limits
 if TYPE_CHECKING:
     from analysis.search.index import Index
     from analysis.search.queries import Queries, QueryBlock
+    from rows.pictures.detected import DetectedPart
     from rows.vectors.named_images import NamedImages
 
 
@@ -38,19 +39,20 @@ def write_page(
     from lookalike import console
     from pages.gallery import MAX_QUERIES, thumbnail, write_search_gallery
     from rows.ids import id_as_text
+    from rows.pictures.detected import DetectedPart
 
     of_index = images or index.images
     of_queries = queries.named or images
     asked = _Asked(limits=limits, read_timeout_s=read_timeout_s)
     for row in (row for rows in found[:MAX_QUERIES] for row in rows):
-        asked.add(of_index, id_as_text(row["id"]))
+        asked.add(of_index, id_as_text(row["id"]), DetectedPart.of_row(index.lineage, row))
     ids = list(first.ids[:MAX_QUERIES])
     if not first.images and not queries.parts and queries.are_pictured:
-        for each in ids:
-            asked.add(of_queries, each)
+        for each, cut in zip(ids, first.parts or [None] * len(first.ids), strict=False):
+            asked.add(of_queries, each, cut)
     for part in queries.parts:
         if part.image is None and part.is_pictured:
-            asked.add(part.named or of_index, part.name)
+            asked.add(part.named or of_index, part.name, part.part)
     asked.read()
 
     def shown(image: Any, named: NamedImages | None, each: str, *, is_pictured: bool = True) -> str | None:
@@ -106,12 +108,16 @@ class _Asked:
         self._reading: dict[str, Any] = {"limits": limits, "read_timeout_s": read_timeout_s}
         self._tables: list[NamedImages] = []
         self._ids: dict[int, list[str]] = defaultdict(list)
+        self._parts: dict[int, dict[str, DetectedPart]] = defaultdict(dict)
         self._found: dict[int, dict[str, str]] = {}
         self.notes: list[str] = []
 
-    def add(self, named: NamedImages | None, name: str) -> None:
-        """Ask for the picture of an id."""
-        self._ids[self._number(named)].append(name)
+    def add(self, named: NamedImages | None, name: str, part: DetectedPart | None = None) -> None:
+        """Ask for the picture of an id; of a detection, for the part of its image."""
+        number = self._number(named)
+        self._ids[number].append(name)
+        if part is not None:
+            self._parts[number].setdefault(name, part)
 
     def read(self) -> None:
         """Read all that were asked for."""
@@ -119,7 +125,8 @@ class _Asked:
 
         for number, ids in self._ids.items():
             if number >= 0:
-                self._found[number], notes = pictures_of_ids(ids, self._tables[number], **self._reading)
+                reading = self._reading | {"parts": self._parts[number]}
+                self._found[number], notes = pictures_of_ids(ids, self._tables[number], **reading)
                 self.notes += notes
 
     def of(self, named: NamedImages | None, name: str) -> str | None:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from artifact.images.limits import Limits
 from artifact.kinds import BRANCH_INPUT
-from rows.pictures.joined import Pictures, open_pictures
+from rows.pictures.joined import Pictures
+from rows.pictures.opened import open_pictures
 from rows.pictures.thumbnail import Thumbnail
 from rows.vectors.table import VectorTable
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from export.adoption.adopt import Adopted
+from export.adoption.adopted import Adopted
 
 
 def adoption_lines(adopted: Adopted, file: Path) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 from artifact.model.description import inputs_of, outputs_of
 from artifact.model.int8_scheme import older_scheme_note
 from artifact.model.manifest import Manifest
+from artifact.modes import DETECTIONS, OF_BOXES
 from lookalike import console
 from lookalike.progress import head_line
 from lookalike.results.figures import metrics_line, threshold_line
@@ -33,6 +34,7 @@ def print_manifest(manifest: Manifest) -> None:
             "attributes": None if manifest.attribute_set is None else str(manifest.attribute_set),
             "base": manifest.base,
             "training": {key: value for key, value in training.items() if _is_plain(key, value)},
+            **_boxes(manifest),
             "metrics": metrics_line(
                 training.get("metrics"),
                 training.get("rests_on"),
@@ -50,6 +52,17 @@ def print_manifest(manifest: Manifest) -> None:
     if manifest.prefixes:
         console.out.print()
         print_prefixes(manifest)
+
+
+def _boxes(manifest: Manifest) -> dict[str, Any]:
+    """How boxes are sampled, or of a detector which values they are, what they mean and how many a picture has."""
+    facts = manifest.training.get(manifest.mode)
+    if manifest.mode not in OF_BOXES or not isinstance(facts, Mapping):
+        return {}
+    told = {("limit" if name == "most" else name): value for name, value in facts.items()}
+    if manifest.mode == DETECTIONS:
+        told = {"features": manifest.training.get("output"), **told}
+    return {manifest.mode: told}
 
 
 def _is_plain(name: str, value: Any) -> bool:

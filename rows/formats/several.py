@@ -127,9 +127,13 @@ class SeveralFiles(Source):
             before = found
         raise AssertionError("types that have none in common")
 
+    @property
+    def stamp_of_others(self) -> str:
+        return " ".join(filter(None, (source.stamp_of_others for source in self._sources)))
+
     def fingerprint(self) -> str:
-        found = files_fingerprint(self.files)
-        return hashlib.sha256((found + self.variant).encode()).hexdigest() if self.variant else found
+        found, more = files_fingerprint(self.files), self.variant + self.stamp_of_others
+        return hashlib.sha256((found + more).encode()).hexdigest() if more else found
 
     def chunks(self, columns: Sequence[str], *, start_row: int, max_rows: int, max_bytes: int) -> Iterator[pa.Table]:
         for number, source in enumerate(self._sources):

@@ -69,6 +69,11 @@ class Source(ABC):
         return ""
 
     @property
+    def stamp_of_others(self) -> str:
+        """Changes with what rows come of besides `files`, such as label files that settings name; "" mostly."""
+        return ""
+
+    @property
     def older_reading(self) -> str | None:
         """How older versions read other rows of the same files, such as `without ...`; None where they did not."""
         return None
@@ -125,6 +130,10 @@ class Wrapped(Source):
     @property
     def variant(self) -> str:
         return self._source.variant
+
+    @property
+    def stamp_of_others(self) -> str:
+        return self._source.stamp_of_others
 
     @property
     def older_reading(self) -> str | None:

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 
 from artifact.arrays import Indices, Vectors
 from artifact.errors import DataError
+from rows.box_columns import BOX, BOX_TYPE
 from rows.cells import is_text
 
 EMBEDDING = "embedding"
@@ -48,12 +49,14 @@ def is_vectors(kind: pa.DataType) -> bool:
 def is_left_out(field: pa.Field[Any], column: str) -> bool:
     """Whether a column is not copied with the rows: it holds vectors, of this or of another stream.
 
-    Lists of any length that have another name are a user's own and go along.
+    Lists of any length that have another name are a user's own and go along, and so do boxes.
 
     Args:
         field: of a table whose vectors are in `column`.
     """
     if not is_vectors(field.type):
+        return False
+    if field.name == BOX and fixed_length(field.type) == BOX_TYPE.list_size and field.name != column:
         return False
     return fixed_length(field.type) is not None or field.name == column or field.name.startswith(EMBEDDING)
 

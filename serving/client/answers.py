@@ -17,6 +17,7 @@ from artifact.kinds import ATTRIBUTES, BRANCH_OUTPUT
 from artifact.model.manifest import Manifest
 from rows.vectors.lineage import Lineage
 from rows.vectors.schema import vector_array
+from serving.client.detections import Detections, detections_of_row
 from serving.client.vector_error import VectorError
 from serving.client.windows import ScoredRows, empty_columns
 
@@ -58,6 +59,18 @@ def vectors_of(scored: ScoredRows, first_row: int, *, yield_bad: bool) -> Iterat
         else:
             doing = "embed" if row in unembedded else "read"
             raise InvalidRequestError(f"cannot {doing} image {first_row + row}", got=reasons[row])
+
+
+def detections_of(scored: ScoredRows, first_row: int, *, yield_bad: bool) -> Iterator[Detections | ImageError]:
+    """The objects of each image of a window, and of each image that is bad its error; raises as `vectors_of`."""
+    reasons = {row: reason for row, _, reason in scored.bad}
+    for row in range(scored.num_rows):
+        if row not in reasons:
+            yield detections_of_row(scored.columns, scored.rows, row)
+        elif yield_bad:
+            yield ImageError(reasons[row])
+        else:
+            raise InvalidRequestError("an image that cannot be read", got=reasons[row], where=f"row {first_row + row}")
 
 
 def as_table(columns: dict[str, npt.NDArray[Any]], lineage: Lineage) -> pa.Table:

@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing
+from functools import partial
 from types import TracebackType
 from typing import Any, Literal, ParamSpec, Self, TypeVar, overload
 
@@ -25,9 +26,10 @@ from artifact.images.image_error import ImageError
 from artifact.kinds import ATTRIBUTES, BRANCH_INPUT, BRANCH_OUTPUT
 from rows.vectors.schema import vector_array
 from serving.arguments import takes
-from serving.client.answers import as_table, joined, vectors_of
+from serving.client.answers import as_table, detections_of, joined, vectors_of
 from serving.client.attributes import AttributeColumns, AttributeStream
 from serving.client.chunks import Images
+from serving.client.detections import Detections
 from serving.client.flow import closed_meanwhile
 from serving.client.options import ScorerOptions
 from serving.client.pickled import travelling_options
@@ -124,7 +126,15 @@ class AsyncScorer:
         self, images: Images | AsyncIterable[ImageLike], *, bad: str = "raise"
     ) -> AsyncGenerator[Vectors | ImageError, None]:
         """The vector of each image in order, lazily; see Scorer.embed_iter. Takes an async iterable too."""
-        return self._vectors(images, is_yield(bad))
+        self.scorer.core.require_vectors()
+        return self._rows(images, partial(vectors_of, yield_bad=is_yield(bad)))
+
+    def detect(
+        self, images: Images | AsyncIterable[ImageLike], *, bad: Literal["raise", "yield"] = "raise"
+    ) -> AsyncGenerator[Detections | ImageError, None]:
+        """The objects of each image in order, lazily; see Scorer.detect. Takes an async iterable too."""
+        self.scorer.core.require_vectors(several=True)
+        return self._rows(images, partial(detections_of, yield_bad=is_yield(bad)))
 
     async def stream(
         self,
@@ -209,15 +219,16 @@ class AsyncScorer:
         while (item := await asyncio.to_thread(next, source, _END)) is not _END:
             yield item
 
-    async def _vectors(
-        self, images: Images | AsyncIterable[ImageLike], yield_bad: bool
-    ) -> AsyncGenerator[Vectors | ImageError, None]:
+    async def _rows(
+        self, images: Images | AsyncIterable[ImageLike], of_window: Callable[[ScoredRows, int], Iterable[Result]]
+    ) -> AsyncGenerator[Result, None]:
+        """What `of_window` gives of each answered window and the number of its first row."""
         size, first_row = self.scorer.core.small_rows, 0
         windows: Any = image_windows(images, size) if not isinstance(images, AsyncIterable) else _windows(images, size)
         async with aclosing(self.stream(windows)) as answers:
             async for scored in answers:
-                for vector in vectors_of(scored, first_row, yield_bad=yield_bad):
-                    yield vector
+                for row in of_window(scored, first_row):
+                    yield row
                 first_row += scored.num_rows
 
 

@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from artifact.arrays import Vectors
 from artifact.attributes import Attributes
-from artifact.errors import InvalidRequestError, UsageError
+from artifact.errors import UsageError
 from artifact.images.image_error import ImageError
 from artifact.images.limits import Limits
 from artifact.kinds import ATTRIBUTES, BRANCH_INPUT, BRANCH_OUTPUT
@@ -33,10 +33,10 @@ from rows.attribute_rows import AttributeRow
 from rows.vectors.lineage import Lineage
 from rows.vectors.schema import vector_array
 from serving.arguments import takes
-from serving.client.answers import as_table, joined, vectors_of
+from serving.client.answers import as_table, detections_of, joined, vectors_of
 from serving.client.attributes import AttributeColumns, AttributeStream
 from serving.client.chunks import Images
-from serving.client.detections import Detections, detections_of_row
+from serving.client.detections import Detections
 from serving.client.options import ScorerOptions
 from serving.client.pickled import require_same, travelling_options
 from serving.client.scorer_core import ScorerCore, Streams, image_windows
@@ -303,16 +303,7 @@ class Scorer:
     def _detections(self, windows: Iterable[Streams], yield_bad: bool) -> Iterator[Detections | ImageError]:
         first_row = 0
         for scored in self.stream(windows):
-            reasons = {row: reason for row, _, reason in scored.bad}
-            for row in range(scored.num_rows):
-                if row not in reasons:
-                    yield detections_of_row(scored.columns, scored.rows, row)
-                elif yield_bad:
-                    yield ImageError(reasons[row])
-                else:
-                    raise InvalidRequestError(
-                        "an image that cannot be read", got=reasons[row], where=f"row {first_row + row}"
-                    )
+            yield from detections_of(scored, first_row, yield_bad=yield_bad)
             first_row += scored.num_rows
 
 

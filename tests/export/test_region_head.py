@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,28 @@ def test_objects_that_are_left_out_are_told(run: Run, tmp_path: Path) -> None:
     some.write_text("\n".join([lines[0], *outside]) + "\n")
     with pytest.raises(DataError, match="expected two or more, got 0, and 2 left out, the first for a box outside"):
         build_regions(run, size=(128, 128), fit=open_table(str(some), regions=RegionOptions()))
+
+
+@pytest.mark.parametrize(
+    ("limits", "num_objects"),
+    [({"max_megapixels": 0.01}, 0), ({"max_image_mb": 0.03}, 0), ({"max_megapixels": 500}, 28), ({}, 24)],
+)
+def test_pictures_are_held_to_the_limits_of_the_run(
+    run: Run, tmp_path: Path, limits: dict[str, float], num_objects: int
+) -> None:
+    """Six of 16,384 pixels in over 30 kB, and one of 150 million, which is read where the run took such ones."""
+    table, *_ = scenes(tmp_path / "train", count=6, seed=0)
+    lines = Path(table.source).read_text().splitlines()
+    Image.new("1", (15_000, 10_000)).save(tmp_path / "train" / "large.png")
+    more = [",".join(["large.png", *line.split(",")[1:]]) for line in lines[1:5]]
+    (tmp_path / "train" / "more.csv").write_text("\n".join([*lines, *more]) + "\n")
+    objects = open_table(str(tmp_path / "train" / "more.csv"), regions=RegionOptions())
+    own = replace(run, config=run.config.model_copy(update=limits))
+    if not num_objects:
+        with pytest.raises(DataError, match=r"expected two or more, got 0, and 28 left out, the first for .* over"):
+            build_regions(own, size=(128, 128), fit=objects)
+        return
+    assert build_regions(own, size=(128, 128), fit=objects).facts["objects"] == num_objects
 
 
 def test_objects_without_classes_are_refused(run: Run, tmp_path: Path) -> None:

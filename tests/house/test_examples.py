@@ -26,7 +26,7 @@ from tests.shared.tiny_artifact import write_tiny_artifact
 
 EXAMPLES = ROOT / "examples"
 NODE, PYTHON, CURL = EXAMPLES / "node", EXAMPLES / "python", EXAMPLES / "curl"
-PROGRAMS = ("objects", "two_towers", "why", "without_training")
+PROGRAMS = ("adopted_detector", "objects", "two_towers", "why", "without_training")
 """Programs of the library in the folder of the clients."""
 TIMEOUT_S = 60
 TOLERANCE = 1e-5

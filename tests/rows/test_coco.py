@@ -74,6 +74,28 @@ def test_rows_without_regions_are_the_images_each_once(tmp_path: Path) -> None:
     assert all(np.array_equal(decode_image(ref.read()), scene.pixels) for ref, scene in zip(refs, scenes, strict=True))
 
 
+def test_ids_are_distinct_where_images_share_a_name(tmp_path: Path) -> None:
+    """A file that lists a picture twice, with objects under either id; ids of other images are what they were."""
+    scenes = make_scenes(tmp_path, (2, 1, 3))
+    facts = coco_facts(scenes)
+    facts["images"].append({**facts["images"][0], "id": 200})
+    facts["images"].insert(1, {**facts["images"][2], "id": 300})
+    more = [{**facts["annotations"][0], "id": 90 + each, "image_id": (200, 300, 200)[each]} for each in range(3)]
+    facts["annotations"] = [*more, *facts["annotations"]]
+    rows, _ = rows_of(objects(write_coco(tmp_path / "instances.json", facts)))
+    assert [(row["id"], row["object_id"]) for row in rows] == [
+        ("000.png#0", 7),
+        ("000.png#1", 8),
+        ("002.png#0", 91),
+        ("001.png#0", 9),
+        ("002.png#1", 10),
+        ("002.png#2", 11),
+        ("002.png#3", 12),
+        ("000.png#2", 90),
+        ("000.png#3", 92),
+    ]
+
+
 @pytest.mark.parametrize("start", range(7))
 def test_reading_from_a_row_on_gives_the_same_rows(tmp_path: Path, start: int) -> None:
     """As a job does that goes on."""

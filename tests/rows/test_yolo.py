@@ -238,3 +238,15 @@ def test_labels_that_change_while_they_are_read_are_told(tmp_path: Path) -> None
         rows_of(table)
     with pytest.raises(ImageError):
         rows_of(objects(one_line(tmp_path / "one", "0 1 2")))[1][0].read()
+
+
+@pytest.mark.parametrize("changed", ["labels", "images"])
+def test_several_data_sets_are_another_table_when_one_changes(tmp_path: Path, changed: str) -> None:
+    """Labels and pictures of any of them, though the settings, which are the files of the table, are the same."""
+    for name in ("a", "b"):
+        write_yolo(tmp_path / name, make_scenes(tmp_path / name))
+    before = objects(tmp_path / "*" / "data.yaml").fingerprint
+    assert objects(tmp_path / "*" / "data.yaml").fingerprint == before
+    file = next((tmp_path / "b" / changed).iterdir())
+    file.write_bytes(file.read_bytes() + b"\n")
+    assert objects(tmp_path / "*" / "data.yaml").fingerprint != before

@@ -11,8 +11,8 @@ import pytest
 
 from artifact.errors import ArtifactError
 from artifact.model.golden import make_golden, read_boxes, read_golden, read_scores
-from export.adoption.adopt import Adopted
 from export.adoption.adopt_detector import adopt_detector
+from export.adoption.adopted import Adopted
 from export.adoption.detected import DetectorOutputs
 from serving.difference import compare_artifacts
 from serving.found_again import found_again

@@ -1,26 +1,33 @@
-"""The detector of spots in a repository, and pictures for it: with spots, without, and a file that is no picture."""
+"""The detector of spots, adopted and in a repository, and pictures for it, one of which is none."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from export.adoption.adopt_detector import adopt_detector
+from export.adoption.adopted import Adopted
 from export.adoption.detected import DetectorOutputs
 from tests.shared.spot_detector import OPTIONS, several, write_examples, write_spot_detector
 
 MODEL = "spots"
 NUM_PICTURES = 9
 BAD = "broken.png"
+VALUES: dict[str, Any] = {"boxes": "boxes", "scores": "scores", "features": "colours"}
+
+
+def adopt_spots(folder: Path, *, more: dict[str, Any] | None = None, **detector: Any) -> Adopted:
+    """The detector of spots, adopted on pictures of spots; `more` are further facts of its outputs."""
+    file = write_spot_detector(folder / "spots.onnx", **detector)
+    examples = sorted(write_examples(folder / "examples").iterdir())
+    return adopt_detector(file, DetectorOutputs(**VALUES | (more or {})), **OPTIONS, examples=examples)
 
 
 def publish_spots(folder: Path) -> Path:
     """Adopt and publish it; gives the repository."""
-    file = write_spot_detector(folder / "spots.onnx")
-    examples = sorted(write_examples(folder / "examples").iterdir())
-    outputs = DetectorOutputs(boxes="boxes", scores="scores", features="colours", limit=8)
-    adopt_detector(file, outputs, **OPTIONS, examples=examples).publish(folder / "models")
+    adopt_spots(folder, more={"limit": 8}).publish(folder / "models")
     return folder / "models"
 
 

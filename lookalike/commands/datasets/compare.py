@@ -24,6 +24,7 @@ from lookalike.commands.tables import ColumnsFrom, OtherColumnsFrom, left_out_fa
 if TYPE_CHECKING:
     from analysis.datasets.comparison.comparison import Comparison
     from rows.vectors.named_images import NamedImages
+    from rows.vectors.table import VectorTable
 
 
 def compare(
@@ -96,22 +97,29 @@ def compare(
         tell_replaced(lost.replaced)
         tell_unlike(lost.unlike)
     if page is not None:
-        _write_page(page, found, (named[0] or first.images, named[1] or second.images), reading)
+        _write_page(page, found, (first, second), (named[0] or first.images, named[1] or second.images), reading)
     outputs = {name: str(file) for name, file in (("output", output), ("page", page)) if file is not None}
     print_comparison(found.facts(), outputs, left_out=left_out_facts(first, second), as_json=as_json)
 
 
 def _write_page(
-    page: Path, found: Comparison, images: tuple[NamedImages | None, NamedImages | None], reading: dict[str, Any]
+    page: Path,
+    found: Comparison,
+    tables: tuple[VectorTable, VectorTable],
+    images: tuple[NamedImages | None, NamedImages | None],
+    reading: dict[str, Any],
 ) -> None:
     from lookalike import console
     from pages.comparison import PICTURE_PX, shown_ids, write_comparison
     from pages.gallery import pictures_of_ids
+    from rows.pictures.detected import DetectedParts
 
     facts = found.facts()
     pictures, missing = [], []
-    for name, ids, named in zip("AB", shown_ids(facts), images, strict=True):
-        shown, notes = pictures_of_ids(ids, named, side_px=PICTURE_PX, **reading)
+    for name, table, ids, named in zip("AB", tables, shown_ids(facts), images, strict=True):
+        every = DetectedParts.of(table)
+        parts = {} if every is None else every.of_names(table.ids, ids)
+        shown, notes = pictures_of_ids(ids, named, side_px=PICTURE_PX, parts=parts, **reading)
         option = "--images" if name == "A" else "--other-images"
         lines = list(notes) if named is not None else [NO_PICTURES.replace("--images", option)]
         missing += [f"{name}: {line}" for line in lines]

@@ -27,7 +27,7 @@ class CocoContent:
         names, sizes: of each image: its file name, and int32 [images, 2] width and height, 0 where they are not said.
         categories: id -> name.
         image: int64 [objects], which image; -1: none, and `image_id` says which was meant.
-        number: int64 [objects], of an object in its image, from 0.
+        number: int64 [objects], of an object among those of its image's name, from 0: ids are made of both.
         object_id, category: of each object.
         box: float64 [objects, 4], corners in pixels; NaN where there is none.
         area: float64 [objects]; NaN where it is not said.
@@ -98,15 +98,13 @@ def read_content(path: Location) -> CocoContent:
     image = np.array([numbers.get(each, -1) for each in of], np.int64)
     order = np.argsort(np.where(image < 0, len(names), image), kind="stable")
     image = image[order]
-    firsts = np.flatnonzero(np.diff(image, prepend=-2))
-    number = np.arange(len(image)) - np.repeat(firsts, np.diff([*firsts, len(image)])) if len(image) else image
     values = np.array(numeric, np.float64).reshape(-1, 6)[order]
     return CocoContent(
         names=names,
         sizes=np.array(sizes, np.int32).reshape(-1, 2),
         categories=categories,
         image=image,
-        number=number,
+        number=_counted(image, names),
         object_id=np.array(ids, np.int64)[order],
         category=[category[row] for row in order.tolist()],
         box=values[:, :4],
@@ -115,6 +113,18 @@ def read_content(path: Location) -> CocoContent:
         place=np.array(places, np.int64).reshape(-1, 2)[order],
         image_id={row: of[order[row]] for row in np.flatnonzero(image < 0).tolist()},
     )
+
+
+def _counted(image: Indices, names: Sequence[str]) -> Indices:
+    """int64 [objects]: how many of the objects before have an image of that name; images may share one."""
+    first: dict[str, int] = {}
+    named = np.array([first.setdefault(name, number) for number, name in enumerate(names)], np.int64)
+    of_name = np.where(image < 0, -1, named[image])
+    order = np.argsort(of_name, kind="stable")
+    starts = np.flatnonzero(np.diff(of_name[order], prepend=-2))
+    number = np.empty(len(image), np.int64)
+    number[order] = np.arange(len(image)) - np.repeat(starts, np.diff([*starts, len(image)]))
+    return number
 
 
 def _misfit(what: str, expected: str, got: str, path: Location) -> DataError:

@@ -115,6 +115,10 @@ class YoloSource(Source):
         digest.update(repr(found.classes).encode())
         return digest.hexdigest()
 
+    @property
+    def stamp_of_others(self) -> str:
+        return self.fingerprint()
+
     def chunks(self, columns: Sequence[str], *, start_row: int, max_rows: int, max_bytes: int) -> Iterator[pa.Table]:
         del max_bytes  # a line is short
         schema = picked(self.schema, columns)

@@ -12,7 +12,8 @@ from torch import nn
 
 from artifact.errors import LookalikeError
 from artifact.images.preprocessing import load_pixels
-from export.adoption.adopt import Adopted, adopt
+from export.adoption.adopt import adopt
+from export.adoption.adopted import Adopted
 from serving.check import check_artifact
 from serving.client.scorer import Scorer
 from serving.embedded.server import Server

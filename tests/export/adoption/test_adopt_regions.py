@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +10,16 @@ import pytest
 import torch
 from torch import nn
 
-from artifact.errors import UsageError
+from artifact.errors import ArtifactError, UsageError
 from artifact.model.file import read_manifest
-from export.adoption.adopt import Adopted
 from export.adoption.adopt_regions import adopt_regions
+from export.adoption.adopted import Adopted
 from export.parity import make_session
 from lookalike.cli import main
 from serving.check import check_artifact
-from tests.shared.foreign_networks import MEAN, SIZE, STD, export
+from tests.shared.foreign_networks import MEAN, SIZE, STD, export, save
 from tests.shared.plain_regions import plain_regions
+from tests.shared.two_towers import two_towers
 
 NAN = np.float32("nan")
 BOXES = np.array(
@@ -106,8 +108,20 @@ def test_what_is_no_map_is_refused_in_one_line(resnet_file: Path) -> None:
     """The logits, and a value that is not there, with the nearest."""
     with pytest.raises(UsageError, match=r"--regions 'logits': expected a map .* got float32 \[1, 10\]"):
         adopt_regions(resnet_file, "logits", mean=MEAN, std=STD)
-    with pytest.raises(UsageError, match="no value 'nothing' in the graph"):
+    with pytest.raises(UsageError, match=r"no value 'nothing' in the graph: .*; name another with --regions$"):
         adopt_regions(resnet_file, "nothing", mean=MEAN, std=STD)
+
+
+def test_refusals_of_a_map_name_the_option_that_was_used(tmp_path: Path) -> None:
+    """A value that needs the text too, and one that is the same for every picture."""
+    file = save(two_towers(), tmp_path / "clip.onnx")
+    with pytest.raises(ArtifactError, match="such as --regions "):
+        adopt_regions(file, "logits_per_image", mean=MEAN, std=STD, size=(SIZE, SIZE))
+    grey = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+    nn.init.zeros_(grey[0].weight)
+    file = export(grey, tmp_path / "grey.onnx", size=SIZE, opset=17)
+    with pytest.raises(ArtifactError, match=r"is constant: .*or name another value with --regions"):
+        adopt_regions(file, "/0/Conv_output_0", mean=MEAN, std=STD)
 
 
 def test_adopt_command_takes_boxes(
@@ -117,6 +131,9 @@ def test_adopt_command_takes_boxes(
     pixels = ["--mean", "0.5,0.4,0.3", "--std", "0.2,0.3,0.25", "--repository", str(tmp_path / "models")]
     assert main(["adopt", str(resnet_file), "--regions", value, *pixels, "--json"]) == 0
     assert (tmp_path / "models" / "my_net_regions_encoded").is_dir()
+    capsys.readouterr()
+    assert main(["describe", "my_net_regions", "--repository", str(tmp_path / "models")]) == 0
+    assert re.search(r"^regions +inset=0\.25, map=2, 2, pooling=avg$", capsys.readouterr().out, re.MULTILINE)
     for wrong, text in (
         (["--output", "logits"], "--output with --regions"),
         (["--fit", "pad"], "boxes are shares of the original picture"),

@@ -10,7 +10,8 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from artifact.model.int8_scheme import largest_int8_weight, older_scheme_note
-from export.adoption.adopt import Adopted, adopt
+from export.adoption.adopt import adopt
+from export.adoption.adopted import Adopted
 from lookalike.cli import main
 from serving.check import check_artifact
 from tests.shared.foreign_networks import MEAN, STD, save, small_graph

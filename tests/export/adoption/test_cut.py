@@ -11,7 +11,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from artifact.errors import LookalikeError
-from export.adoption.adopt import Adopted, adopt
+from export.adoption.adopt import adopt
+from export.adoption.adopted import Adopted
 from serving.engine import Engine
 from serving.probe import probe_pixels
 from tests.shared.command_line import Cli

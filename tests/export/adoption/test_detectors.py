@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from artifact.errors import ArtifactError, UsageError
-from artifact.images.preprocessing import load_pixels
+from artifact.errors import ArtifactError
 from artifact.model.file import read_manifest
-from artifact.model.golden import read_boxes
-from benchmarks.scene_networks import MEAN, STD
-from benchmarks.sets.scenes import annotations
-from export.adoption.adopt import Adopted, preprocessing_of
+from artifact.model.golden import make_golden, read_boxes, read_golden, read_scores
+from export.adoption.adopt import preprocessing_of
 from export.adoption.adopt_detector import OriginalDetector, adopt_detector
-from export.adoption.detected import DetectorOutputs, require_unit
+from export.adoption.adopted import Adopted
+from export.adoption.detected import DetectorOutputs
 from export.adoption.foreign import read_foreign
 from export.adoption.pooling import Pooling
 from export.regions import alignment_for
 from serving.check import check_artifact
 from serving.engine import Engine
-from tests.shared.command_line import Cli, one_line
 from tests.shared.foreign_networks import save
 from tests.shared.plain_regions import plain_regions
-from tests.shared.scene_files import SceneFiles
 from tests.shared.spot_detector import (
     COLUMNS,
     OPTIONS,
@@ -35,18 +30,9 @@ from tests.shared.spot_detector import (
     found_by_loops,
     several,
     spots,
-    write_examples,
     write_spot_detector,
 )
-
-VALUES: dict[str, Any] = {"boxes": "boxes", "scores": "scores", "features": "colours"}
-
-
-def adopt_spots(folder: Path, *, more: dict[str, Any] | None = None, **detector: Any) -> Adopted:
-    """The detector of spots, adopted on pictures of spots; `more` are further facts of its outputs."""
-    file = write_spot_detector(folder / "spots.onnx", **detector)
-    examples = sorted(write_examples(folder / "examples").iterdir())
-    return adopt_detector(file, DetectorOutputs(**VALUES | (more or {})), **OPTIONS, examples=examples)
+from tests.shared.spot_models import VALUES, adopt_spots
 
 
 def run(adopted: Adopted, file: Path, pixels: np.ndarray) -> dict[str, np.ndarray]:
@@ -162,64 +148,40 @@ def test_manifest_tells_the_detections_and_goldens_prove_them(tmp_path: Path) ->
             damaged.write(tmp_path / "damaged.onnx")
 
 
+def test_goldens_are_as_long_as_what_is_found(tmp_path: Path) -> None:
+    """Whatever the limit; what stands behind is checked to be of none, and goldens of all rows hold as well."""
+    adopted = adopt_spots(tmp_path, more={"limit": 10_000})
+    golden = adopted.manifest.golden
+    assert golden is not None
+    images, vectors = read_golden(golden, 3)
+    boxes, scores = read_boxes(golden), read_scores(golden)
+    most = int((~np.isnan(boxes).any(axis=2)).sum(axis=1).max())
+    assert boxes.shape[1] == vectors.shape[1] == scores.shape[1] == most < 10
+    assert len(adopted.manifest.to_bytes()) < 20_000
+    adopted.write(tmp_path / "a.onnx")
+
+    def write(rows: int) -> None:
+        """With goldens of so many rows."""
+        more = max(0, rows - most)
+        padded = [
+            np.pad(each, [(0, 0), (0, more)] + [(0, 0)] * (each.ndim - 2))[:, :rows] for each in (vectors, scores)
+        ]
+        of_none = np.full((len(boxes), more, 4), np.nan, np.float32)
+        other = make_golden(images, padded[0], np.concatenate([boxes, of_none], axis=1)[:, :rows], padded[1])
+        manifest = adopted.manifest.model_copy(update={"golden": other})
+        Adopted(adopted.model, manifest, adopted.parity, adopted.batching, None).write(tmp_path / "b.onnx")
+
+    write(10_000)
+    with pytest.raises(ArtifactError, match="golden images do not give their golden vectors"):
+        write(most - 1)
+    with pytest.raises(ArtifactError, match="golden examples cannot be read: got 10001 detections of a picture"):
+        write(10_001)
+
+
 def test_adoption_is_the_same_to_the_byte(tmp_path: Path) -> None:
     """The same file with the same examples."""
     first, second = (adopt_spots(tmp_path) for _ in range(2))
     assert (first.model, first.manifest.to_bytes()) == (second.model, second.manifest.to_bytes())
-
-
-REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
-    "no such value": ({"boxes": "boxs"}, "no value 'boxs' in the graph: expected such as 'boxes'"),
-    "scores of another name": ({"scores": "score"}, "name another with --scores"),
-    "boxes of two numbers": ({"boxes": "cells"}, "--boxes cells: expected [detections, 4] of one picture"),
-    "scores of everything": ({"scores": "all_scores"}, "--scores all_scores: expected one score a box"),
-    "whole numbers": ({"scores": "places"}, "--scores places: expected float32 or float16, got int64"),
-    "features of everything": ({"features": "all_colours"}, "--features all_colours: expected a vector a box"),
-    "shares that are pixels": ({"unit": "share"}, "--box-unit share: got boxes up to 32, the median one"),
-    "another unit": ({"unit": "mm"}, "--box-unit: expected one of px, share, got 'mm'"),
-    "another format": ({"box_format": "yxyx"}, "--box-format: expected one of xyxy, xywh, cxcywh, got 'yxyx'"),
-    "a grid": ({"pooling": Pooling("grid", 2, 2)}, "--pool with --boxes: expected avg or max, got grid:2x2"),
-    "pooling of vectors": ({"pooling": Pooling("max")}, "--pool max: expected a map [N, channels, height, width]"),
-    "no limit": ({"limit": 0}, "--limit: expected 1 to 10,000 detections, got 0"),
-    "no end": ({"limit": 10**8}, "--limit: expected 1 to 10,000 detections, got 100000000"),
-    "one value for two": ({"scores": "boxes"}, "expected three values"),
-}
-
-
-@pytest.mark.parametrize("case", REFUSALS)
-def test_outputs_that_do_not_fit_are_refused(case: str, tmp_path: Path) -> None:
-    """Each in one line that names the option."""
-    more, words = REFUSALS[case]
-    with pytest.raises(UsageError) as error:
-        adopt_spots(tmp_path, more=more)
-    assert words in str(error.value)
-
-
-def test_nothing_found_is_nothing_proved(tmp_path: Path) -> None:
-    """Examples without objects are refused; without examples the synthetic pictures have to show some."""
-    file = write_spot_detector(tmp_path / "spots.onnx")
-    grey = tmp_path / "grey.png"
-    from PIL import Image
-
-    Image.fromarray(spots()).save(grey)
-    outputs = DetectorOutputs(**VALUES)
-    with pytest.raises(UsageError, match="nothing is detected on the synthetic pictures of adoption"):
-        adopt_detector(file, outputs, mean=(0.0, -9.0, 0.0), std=(1.0, 1.0, 1.0))
-    with pytest.raises(UsageError, match="nothing is detected on the examples"):
-        adopt_detector(file, outputs, mean=(0.0, -9.0, 0.0), std=(1.0, 1.0, 1.0), examples=[grey])
-    with pytest.raises(
-        UsageError,
-        match=r"--examples: expected pictures, got .*no such",
-    ):
-        adopt_detector(file, outputs, **OPTIONS, examples=[tmp_path / "no such.png"])
-
-
-@pytest.mark.parametrize("options", [{"kind": "pairs"}, {"distance": "manhattan"}])
-def test_an_unknown_kind_or_distance_is_refused(options: dict[str, Any], tmp_path: Path) -> None:
-    """With those that there are."""
-    file = write_spot_detector(tmp_path / "spots.onnx")
-    with pytest.raises(UsageError, match=r"unknown word .*: expected one of"):
-        adopt_detector(file, DetectorOutputs(**VALUES), **OPTIONS, **options)
 
 
 def test_examples_with_objects_prove_wherever_they_stand(tmp_path: Path) -> None:
@@ -255,90 +217,3 @@ def test_as_many_objects_in_every_picture_are_no_limit(tmp_path: Path) -> None:
         original = OriginalDetector(foreign, spec, bgr=False, asked=outputs)
         original.learn(shown)
         assert original.most == expected
-
-
-@pytest.mark.parametrize(
-    ("boxes", "unit"),
-    [
-        ([[0.1, 0.1, 0.5, 0.6], [0.2, 0.0, 0.9, 1.0], [-3.0, -1.0, 4.0, 5.0]], "share"),
-        ([[0.0, 0.0, 1.5, 1.5], [3.0, 4.0, 30.0, 40.0], [9.0, 9.0, 99.0, 99.0]], "px"),
-    ],
-)
-def test_the_unit_is_that_of_most_boxes(boxes: list[list[float]], unit: str) -> None:
-    """A box that nobody keeps may be of any size; none at all, padding of zeros among them, says nothing."""
-    runs = [{"boxes": np.array(boxes, np.float32)}]
-    other = {"px": "share", "share": "px"}[unit]
-    require_unit(runs, DetectorOutputs(**VALUES, unit=unit), where="d.onnx")
-    with pytest.raises(UsageError, match=rf"--box-unit {other}.* try --box-unit {unit}"):
-        require_unit(runs, DetectorOutputs(**VALUES, unit=other), where="d.onnx")
-    require_unit([{"boxes": np.zeros((5, 4), np.float32)}], DetectorOutputs(**VALUES, unit=unit), where="d.onnx")
-
-
-def test_command_adopts_and_refuses_in_one_line(cli: Cli, tmp_path: Path) -> None:
-    """Half of the options, options of other networks, no examples."""
-    write_spot_detector(tmp_path / "spots.onnx")
-    write_examples(tmp_path / "examples")
-    words = ("adopt", "spots.onnx", "--mean", "0", "--std", "1", "--repository", "models")
-    full = (*words, "--boxes", "boxes", "--scores", "scores", "--features", "colours")
-    for arguments, expected in (
-        ((*words, "--boxes", "boxes"), "got no --scores and no --features"),
-        ((*full, "--output", "cells"), "--output with --boxes"),
-        ((*full, "--fit", "pad"), "boxes are shares of the original picture, so it is stretched"),
-        ((*full, "--pool", "grid:2x2"), "expected avg or max"),
-        ((*words, "--examples", "examples"), "--examples is for detectors"),
-        ((*words, "--box-format", "xywh"), "--box-format is for detectors"),
-        ((*words, "--output", "cells", "--pool", "avg", "--box-unit", "share"), "--box-unit is for detectors"),
-        ((*words, "--regions", "cells", "--box-format", "xywh"), "--box-format with --regions"),
-        ((*full, "--examples", "models"), "expected a picture or a folder of some"),
-    ):
-        Path("models").mkdir(exist_ok=True)
-        code, _, err = cli(*arguments)
-        assert code == 2
-        assert expected in one_line(err)
-    refused = one_line(cli(*words, "--output", "cells")[2])
-    assert "pool it with --pool" in refused
-    assert "such as 'cells'" not in refused  # the very map that was named
-    code, out, _ = cli(*full, "--examples", "examples", "--limit", 5, "--json")
-    assert code == 0
-    assert json.loads(out)["name"] == "spots"
-    assert cli("check", "spots", "--repository", "models")[0] == 0
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("features", ["features", "map"])
-def test_a_trained_detector_finds_objects_and_its_vectors_tell_them_apart(
-    features: str, scene_files: SceneFiles, tmp_path: Path
-) -> None:
-    """On scenes that it never saw: most objects, and an object's nearest in another scene is of its identity."""
-    examples = sorted((scene_files.scenes / "images").iterdir())
-    outputs = DetectorOutputs(boxes="boxes", scores="scores", features=features)
-    adopted = adopt_detector(scene_files.detector_file, outputs, mean=MEAN, std=STD, examples=examples[:4])
-    adopted.write(tmp_path / "a.onnx")
-    engine = Engine(tmp_path / "a.onnx")
-    pixels = np.stack([load_pixels(file.read_bytes(), engine.manifest.pixels) for file in examples])
-    found = engine.run({"image": pixels})
-    content = json.loads(annotations(scene_files.scenes).read_text())
-    vectors, identities, scenes, num_objects = [], [], [], 0
-    for one in content["annotations"]:
-        x, y, width, height = one["bbox"]
-        box = np.array([x / 640, y / 480, (x + width) / 640, (y + height) / 480])
-        num_objects += 1
-        there = found["boxes"][one["image_id"]]
-        overlaps = [0.0 if np.isnan(other).any() else _overlap(box, other) for other in there]
-        best = int(np.argmax(overlaps))
-        if overlaps[best] >= 0.5:
-            vectors.append(found["embedding"][one["image_id"], best])
-            identities.append(one["category_id"])
-            scenes.append(one["image_id"])
-    assert len(vectors) >= 0.7 * num_objects
-    unit = np.array(vectors) / np.linalg.norm(vectors, axis=1, keepdims=True)
-    near = unit @ unit.T
-    near[np.equal.outer(scenes, scenes)] = -2
-    right = np.array(identities)[near.argmax(axis=1)] == np.array(identities)
-    assert right.mean() >= 0.6  # one of six by chance; a detector without classes .22
-
-
-def _overlap(a: np.ndarray, b: np.ndarray) -> float:
-    sides = np.maximum(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0)
-    inside = float(np.prod(sides))
-    return inside / (float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - inside)

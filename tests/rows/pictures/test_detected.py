@@ -11,7 +11,8 @@ import pytest
 
 from artifact.images.decoding import decode_image
 from artifact.images.image_error import ImageError
-from rows.pictures.joined import Pictures, open_pictures
+from rows.pictures.joined import Pictures
+from rows.pictures.opened import open_pictures
 from rows.pictures.some_rows import thumbnails_of
 from rows.vectors.lineage import Lineage
 from rows.vectors.table import VectorTable

@@ -20,7 +20,8 @@ from artifact.errors import DataError, UsageError
 from artifact.images.decoding import decode_image
 from artifact.images.image_error import ImageError
 from artifact.images.limits import Limits
-from rows.pictures.joined import BadPicture, Pictures, open_pictures
+from rows.pictures.joined import BadPicture, Pictures
+from rows.pictures.opened import open_pictures
 from rows.pictures.tally import RowIds
 from rows.vectors.table import VectorTable
 from tests.shared import image_bombs

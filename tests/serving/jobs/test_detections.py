@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,12 @@ from pyarrow import parquet
 
 from artifact.errors import DataError, InvalidRequestError, UsageError
 from artifact.images.image_error import ImageError
-from rows.pictures.joined import open_pictures
+from rows.pictures.opened import open_pictures
 from rows.regions import RegionOptions
 from rows.tables import open_table
 from rows.vectors.table import VectorTable
+from serving.client.async_scorer import AsyncScorer
+from serving.client.detections import Detections
 from serving.client.scorer import Scorer
 from serving.embedded.server import Server
 from serving.jobs.merging import merge_shards
@@ -183,6 +187,35 @@ def test_detect_gives_objects_and_embed_is_refused(folder: Path) -> None:
                 refused([pixels[0]])
         with pytest.raises(UsageError, match="one vector an image"):
             scorer.score({"left": [pixels[0]], "right": [pixels[1]]})
+
+
+def test_an_event_loop_is_given_the_same_objects(folder: Path) -> None:
+    """Of a list and of an async iterable; bad images and other artifacts as the blocking form has them."""
+    pixels = several(4)
+
+    async def each() -> AsyncIterator[Any]:
+        for picture in pixels:
+            yield picture
+
+    async def main() -> list[Any]:
+        async with AsyncScorer(MODEL, repository=folder / "models") as scorer:
+            several_at_once = [[found async for found in scorer.detect(given)] for given in (list(pixels), each())]
+            with pytest.raises(InvalidRequestError, match="row 1"):
+                [found async for found in scorer.detect([pixels[0], b"no image"])]
+            kinds = [type(found) async for found in scorer.detect([b"no image", pixels[1]], bad="yield")]
+            assert kinds == [ImageError, Detections]
+            with pytest.raises(UsageError, match="expected one vector an image, got an artifact of mode 'detections'"):
+                await scorer.embed([pixels[0]])
+            with pytest.raises(UsageError, match="expected one vector an image, got an artifact of mode 'detections'"):
+                [vector async for vector in scorer.embed_iter([pixels[0]])]
+            return several_at_once
+
+    with Scorer(MODEL, repository=folder / "models") as scorer:
+        expected = list(scorer.detect(list(pixels)))
+    for found in asyncio.run(main()):
+        for one, want in zip(found, expected, strict=True):
+            for name in ("boxes", "scores", "vectors"):
+                np.testing.assert_array_equal(getattr(one, name), getattr(want, name))
 
 
 def test_what_has_no_meaning_for_objects_is_refused(folder: Path, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from artifact.images.region import Region
 from pages.gallery import pictures_of_ids
 from rows.formats.reading import Reading
 from rows.images import ImageRef
-from rows.pictures.joined import open_pictures
+from rows.pictures.opened import open_pictures
 from rows.regions import RegionOptions
 from rows.tables import ImageTable, open_table
 from rows.vectors.named_images import NamedImages

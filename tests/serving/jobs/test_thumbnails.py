@@ -20,7 +20,7 @@ from artifact.images.decoding import decode_image
 from artifact.images.image_error import ImageError
 from artifact.images.shrunk import shrink_pixels
 from rows.images import ImageRef
-from rows.pictures.joined import open_pictures
+from rows.pictures.opened import open_pictures
 from rows.tables import ImageTable, open_table
 from rows.vectors.table import VectorTable
 from serving.client.scorer import Scorer
