@@ -23,7 +23,14 @@ from artifact.errors import DataError
 from rows.cells import image_refs
 from rows.formats.packing import BROKEN, unpacked
 from rows.formats.source import LABEL, Source, files_fingerprint, picked, rechunk
-from rows.formats.text_lines import LONGEST_AT_OPENING, MEND_ENCODING, lines, longest_line, require_utf8
+from rows.formats.text_lines import (
+    LONGEST_AT_OPENING,
+    MEND_ENCODING,
+    lines,
+    lines_at,
+    longest_line,
+    require_utf8,
+)
 from rows.images import ImageRef
 from rows.location import Location
 from rows.widening import wider
@@ -127,6 +134,9 @@ class JsonLinesSource(Source):
 
     def images(self, table: pa.Table, column: str) -> list[ImageRef]:
         return image_refs(table[column], self.path.parent)
+
+    def lines(self, rows: Sequence[int]) -> list[int]:
+        return lines_at((number for number, _ in self._objects([])), rows)
 
     def _is_later(self, name: str) -> bool:
         """Whether a line has the key; writers leave out keys without a value, and nobody asks for labels by name."""
