@@ -95,6 +95,38 @@ def test_search_that_cannot_be_is_one_line(towers_cli: Cli, words: tuple[str, ..
     assert one_line(err).startswith(line)
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--column", "x"),
+        ("--columns-from", "t.csv"),
+        ("--send", "encoded"),
+        ("--max-megapixels", "3"),
+        ("--max-image-mb", "3"),
+        ("--read-timeout", "3"),
+    ],
+)
+def test_options_of_images_are_refused_beside_attributes(towers_cli: Cli, option: tuple[str, str]) -> None:
+    """In words, of rows of the index, in a table that is scored too; a gallery reads pictures by their limits."""
+    write_csv(Path("q.csv"), {"color": ["red"], "striped": [1]}, id=["a"])
+    nothing = f"{option[0]}: expected none here, got one; no image and no table of vectors is asked for"
+    for words in (("--attributes", "color=red", *ATTRIBUTES), ("id:3",), ("id:3", "--minus", "attributes:color=red")):
+        code, out, err = towers_cli("search", "i", *words, *option)
+        assert (code, out, one_line(err)) == (2, "", nothing)
+    if not option[0].startswith("--column"):
+        code, out, err = towers_cli("search", "i", "q.csv", *ATTRIBUTES, *option)
+        assert (code, out) == (2, "")
+        assert one_line(err) == f"{option[0]}: expected none here, got one; q.csv is a table of attributes"
+        code, _, err = towers_cli("score", "q.csv", *ATTRIBUTES, "--output", "b", *option)
+        assert code == 2
+        assert one_line(err) == (
+            f"{option[0]}: expected none here, got one; tiny_attributes takes rows of attributes, no images"
+        )
+        assert not Path("b").exists()
+        words = ("search", "i", "--attributes", "color=red", *ATTRIBUTES, "--gallery", "g.html", *option)
+        assert towers_cli(*words)[0] == (2 if option[0] == "--send" else 0)
+
+
 def test_score_tells_bad_rows_of_attributes(towers_cli: Cli) -> None:
     """Exit code 3, and no word of images."""
     write_csv(Path("bad.csv"), {"Farbe": ["red", "rot"]})
