@@ -21,7 +21,7 @@ from artifact.events import Report
 from artifact.images.preprocessing import Preprocessing
 from artifact.losses import LOSSES, Loss
 from artifact.losses.loss import PAIR
-from trainer.config.checks import check_names
+from trainer.config.checks import check_idle, check_idle_sampling, check_names
 from trainer.config.config import TrainConfig
 from trainer.config.head import NONE
 from trainer.config.progressive import is_usual, with_progressive
@@ -131,11 +131,15 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU,
         DataError: images that no tuple of the kind can be drawn from, or too many bad ones.
     """
     given, (config, loss) = config, settle(config)
+    if not resuming:  # a run of before may have such settings, and goes on with them
+        check_idle(given, loss=loss.name)
     log = NoticeLog(report)
     report = log.report
     opened, validation = _open(config, report, has_begun=resuming)
     is_tuples = isinstance(opened, TupleFiles | AttributeFiles)
     strategy = choose_strategy(given, is_tuples=is_tuples, has_classes=bool(files_of(opened).classes))
+    if not resuming:
+        check_idle_sampling(given, strategy=strategy)
     if not is_tuples:
         if config.is_trained:
             check_classes(files_of(opened), kind=config.kind)
