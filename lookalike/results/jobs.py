@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 EXIT_BAD_ROWS = 3
 
+_OF_ROWS = {"num_images": "num_distinct", "images_per_s": "rows_per_s"}
+"""What people are shown in the place of images, where there are none."""
+
 
 def print_job(
     title: str, output: Path, result: JobResult | MergeResult, *, as_json: bool, what: str = "images"
@@ -30,7 +33,8 @@ def print_job(
     else:
         shown = {"parts": len(result.parts), "arrays": result.arrays or None, "note": None, "warnings": None}
         shown |= {"passed_over": None, "table_notes": None}  # were told before the first row
-        console.print_facts(title, facts | shown)
+        words = {} if what == "images" else _OF_ROWS
+        console.print_facts(title, {words.get(name, name): value for name, value in (facts | shown).items()})
     if result.num_errors:
         console.note(f"{result.num_errors} rows with bad {what}, listed in {output / 'errors.parquet'}")
         raise typer.Exit(EXIT_BAD_ROWS)

@@ -85,13 +85,19 @@ def test_image_ranks_rows_of_attributes(towers_cli: Cli) -> None:
         (("--attributes", "color=red", *MODEL), "rows of attributes: expected a model that takes them, got 'tiny'"),
         (("--attributes", "color=red"), "attributes need a model: expected --model NAME"),
         (("images", *ATTRIBUTES), "images: expected a model that takes images alone, got 'tiny_attributes', which"),
+        (
+            ("plain.csv", *MODEL),
+            'image column "image": expected one of color, shape, got no such column (plain.csv); call the column of '
+            "the images image; for rows of attributes take model 'tiny_attributes'",
+        ),
         ((), "query: expected an image, a table, id:NAME or --attributes NAME=VALUE,..., got none"),
     ],
 )
 def test_search_that_cannot_be_is_one_line(towers_cli: Cli, words: tuple[str, ...], line: str) -> None:
     """Names, values, the other tower's model, no model, nothing asked."""
+    write_csv(Path("plain.csv"), {"color": ["red"], "shape": ["disc"]})
     code, out, err = towers_cli("search", "i", *words)
-    assert (code, out) == (2, "")
+    assert (code, out) == (1 if words[:1] == ("plain.csv",) else 2, "")
     assert one_line(err).startswith(line)
 
 
@@ -134,6 +140,13 @@ def test_score_tells_bad_rows_of_attributes(towers_cli: Cli) -> None:
     assert code == 3
     assert "no column for striped, size: missing in all rows" in err
     assert f"1 rows with bad attributes, listed in {Path('b/errors.parquet')}" in err
+    write_csv(Path("worse.csv"), {"color": ["red", "rot", "rouge"]})
+    code, out, err = towers_cli("score", "worse.csv", *ATTRIBUTES, "--output", "c")
+    assert code == 3
+    assert "the commonest reason, of 2 rows: " in err
+    assert "num_distinct" in out
+    assert "rows_per_s" in out
+    assert "images" not in out + err
 
 
 def test_evaluate_measures_what_attributes_find(towers_cli: Cli) -> None:
