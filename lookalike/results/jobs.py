@@ -33,8 +33,10 @@ def print_job(
     else:
         shown = {"parts": len(result.parts), "arrays": result.arrays or None, "note": None, "warnings": None}
         shown |= {"passed_over": None, "table_notes": None}  # were told before the first row
-        words = {} if what == "images" else _OF_ROWS
-        console.print_facts(title, {words.get(name, name): value for name, value in (facts | shown).items()})
+        words: dict[str, str] = {} if what == "images" else _OF_ROWS
+        console.print_facts(
+            title, {words[name] if name in words else name: value for name, value in (facts | shown).items()}
+        )
     if result.num_errors:
         console.note(f"{result.num_errors} rows with bad {what}, listed in {output / 'errors.parquet'}")
         raise typer.Exit(EXIT_BAD_ROWS)
