@@ -23,9 +23,9 @@ from artifact.listing import listed
 from rows.formats.source import Source
 from rows.pair_target import is_different
 from trainer.data.catalogue import Catalogue
+from trainer.data.cell_images import AnyIndices, catalogued_images, first_places, named_images
 from trainer.data.image_files import ImageFiles
 from trainer.data.images import BadImage, Images
-from trainer.data.named_images import AnyIndices, catalogued_images, first_places, named_images
 from trainer.data.notices import Notice, left_out, listed_rows
 from trainer.data.table_columns import TableColumns
 from trainer.data.table_images import column_values

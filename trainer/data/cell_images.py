@@ -35,7 +35,7 @@ _NO_PATH = "\0"
 
 
 @dataclass(frozen=True, kw_only=True)
-class NamedImages:
+class CellImages:
     """The images of a table of tuples.
 
     Attributes:
@@ -51,7 +51,7 @@ class NamedImages:
     notices: tuple[Notice, ...] = ()
 
 
-def named_images(source: Source, columns: TableColumns, path: Path) -> NamedImages:
+def named_images(source: Source, columns: TableColumns, path: Path) -> CellImages:
     """The images of cells that are images: paths, bytes, pixels; in the order in which they first come, row by row.
 
     Args:
@@ -80,10 +80,10 @@ def named_images(source: Source, columns: TableColumns, path: Path) -> NamedImag
         TableImages(source, images.columns, wanted),
     )
     table = codes.reshape(-1, len(streams))
-    return NamedImages(files=files, images=table, rows=np.arange(len(table), dtype=np.int64))
+    return CellImages(files=files, images=table, rows=np.arange(len(table), dtype=np.int64))
 
 
-def catalogued_images(source: Source, columns: TableColumns, path: Path, catalogue: Catalogue) -> NamedImages:
+def catalogued_images(source: Source, columns: TableColumns, path: Path, catalogue: Catalogue) -> CellImages:
     """The images of cells that name rows of a catalogue, in the order of its rows.
 
     Args:
@@ -118,7 +118,7 @@ def catalogued_images(source: Source, columns: TableColumns, path: Path, catalog
     numbers[used] = np.arange(len(used))
     images = catalogue.images(used)
     files = ImageFiles(catalogue.path, catalogue.names(used), np.zeros(len(used), np.int64), (), images)
-    return NamedImages(files=files, images=numbers[found[rows]], rows=rows, notices=tuple(notices))
+    return CellImages(files=files, images=numbers[found[rows]], rows=rows, notices=tuple(notices))
 
 
 def first_places(codes: AnyIndices) -> Indices:
