@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -33,10 +33,10 @@ def print_job(
     else:
         shown = {"parts": len(result.parts), "arrays": result.arrays or None, "note": None, "warnings": None}
         shown |= {"passed_over": None, "table_notes": None}  # were told before the first row
-        words: dict[str, str] = {} if what == "images" else _OF_ROWS
-        console.print_facts(
-            title, {words[name] if name in words else name: value for name, value in (facts | shown).items()}
-        )
+        told: dict[str, Any] = facts | shown
+        if what != "images":
+            told = {_OF_ROWS.get(name, name): value for name, value in told.items()}
+        console.print_facts(title, told)
     if result.num_errors:
         console.note(f"{result.num_errors} rows with bad {what}, listed in {output / 'errors.parquet'}")
         raise typer.Exit(EXIT_BAD_ROWS)

@@ -14,6 +14,7 @@ from artifact.distances import DISTANCES
 from artifact.errors import UsageError
 from artifact.images.preprocessing import FITS
 from artifact.kinds import KINDS
+from artifact.listing import joined
 from artifact.losses import LOSSES, Loss
 from artifact.losses.loss import OTHER_CLASS
 from artifact.losses.softmax import SOFTMAX
@@ -99,6 +100,26 @@ def check_idle(given: TrainConfig, *, loss: str) -> None:
         (given.has_towers, "--attributes beside it", "alone", "towers", of_towers),
         (loss == SOFTMAX.name, f"--loss {SOFTMAX.name} beside it", f"for --loss {loss}", "towers", ("temperature",)),
     )
+
+
+def told_untrained(given: TrainConfig) -> str | None:
+    """The warning for settings of training in a run without a step; None where there are none.
+
+    Loss and margin are left out where it follows from them whether vectors of a fitted head are normalised.
+
+    Args:
+        given: as the user wrote it.
+    """
+    if given.is_trained:
+        return None
+    decides_length = given.head != "none" and given.normalize is None
+    names = [*(() if decides_length else ("loss", "margin", "margin2", "cap")), "mining"]
+    keys = [flag(name) for name in names if getattr(given, name) is not None]
+    for name, field in type(given.augment).model_fields.items():
+        makes_classes = name in ("turns", "mirrors") and given.head != "none"  # which a head is fitted to
+        if getattr(given.augment, name) != field.default and not makes_classes:
+            keys.append(f"augment.{name}")
+    return f"with --epochs 0 nothing is trained, and no vector depends on {joined(keys)}" if keys else None
 
 
 def check_idle_sampling(given: TrainConfig, *, strategy: str) -> None:

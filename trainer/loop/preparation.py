@@ -21,7 +21,7 @@ from artifact.events import Report
 from artifact.images.preprocessing import Preprocessing
 from artifact.losses import LOSSES, Loss
 from artifact.losses.loss import PAIR
-from trainer.config.checks import check_idle, check_idle_sampling, check_names
+from trainer.config.checks import check_idle, check_idle_sampling, check_names, told_untrained
 from trainer.config.config import TrainConfig
 from trainer.config.head import NONE
 from trainer.config.progressive import is_usual, with_progressive
@@ -135,6 +135,8 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU,
         check_idle(given, loss=loss.name)
     log = NoticeLog(report)
     report = log.report
+    if not resuming:
+        tell_untrained(given, report=report)
     opened, validation = _open(config, report, has_begun=resuming)
     is_tuples = isinstance(opened, TupleFiles | AttributeFiles)
     strategy = choose_strategy(given, is_tuples=is_tuples, has_classes=bool(files_of(opened).classes))
@@ -192,6 +194,12 @@ def tell_notes(config: TrainConfig, base: BaseNetwork, *, report: Report) -> Non
         warn(report, note)
     for note in () if config.is_trained else base.untrained_notes:
         warn(report, note)
+
+
+def tell_untrained(given: TrainConfig, *, report: Report) -> None:
+    """What of the settings, as the user wrote them, says nothing where nothing is trained."""
+    if (line := told_untrained(given)) is not None:
+        warn(report, line)
 
 
 def settle(config: TrainConfig) -> tuple[TrainConfig, Loss]:

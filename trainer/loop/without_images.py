@@ -17,7 +17,7 @@ from trainer.config.resolution import resolve
 from trainer.config.settings import BALANCED
 from trainer.data.images import no_images
 from trainer.data.notices import NoticeLog
-from trainer.loop.preparation import Prepared, base_network, settle, tell_notes
+from trainer.loop.preparation import Prepared, base_network, settle, tell_notes, tell_untrained
 from trainer.networks.base_networks import make_preprocessing
 from trainer.weights.precision import resolve_precision
 
@@ -41,6 +41,8 @@ def prepare_without_images(
         check_idle(given, loss=loss.name)
     check_head(config, images=data_words(config, is_tuples=False, has_classes=False), has_classes=False)
     log = NoticeLog(report)
+    if not resuming:
+        tell_untrained(given, report=log.report)
     base = base_network(config, None, fresh=not resuming)
     tell_notes(config, base, report=log.report)
     config = resolve(

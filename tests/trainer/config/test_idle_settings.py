@@ -13,9 +13,10 @@ import pytest
 from artifact.errors import UsageError
 from tests.shared.attribute_run import fit_towers, write_squares
 from tests.shared.shapes_run import lines_of
-from trainer.config.checks import check_idle, check_idle_sampling
+from trainer.config.checks import check_idle, check_idle_sampling, told_untrained
 from trainer.config.config import TrainConfig, make_config
 from trainer.config.settings import BALANCED, ROUNDS, TUPLES
+from trainer.loop.fit import fit
 
 SAMPLING = {
     "classes_per_batch": (BALANCED,),
@@ -125,3 +126,33 @@ def test_temperature_is_filled_in_for_the_softmax_alone(tmp_path: Path) -> None:
     assert resumed.config.towers.temperature == 0.1
     assert resumed.checkpoint_sha256 == whole.checkpoint_sha256
     assert lines_of(tmp_path / "cut") == lines_of(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("values", "keys"),
+    [
+        ({}, None),
+        ({"head": "none"}, None),
+        ({"head": "none", "loss": "triplet"}, "--loss"),
+        ({"head": "none", "loss": "triplet", "margin": 0.3, "mining": "all"}, "--loss, --margin and --mining"),
+        ({"head": "none", "augment": {"flip": True, "turns": True}}, "augment.flip and augment.turns"),
+        ({"head": "pca", "loss": "triplet", "margin": 0.3}, None),
+        ({"head": "pca", "normalize": True, "loss": "triplet"}, "--loss"),
+        ({"head": "lda", "mining": "all", "augment": {"turns": True, "hue": 0.1}}, "--mining and augment.hue"),
+    ],
+)
+def test_settings_of_training_are_told_where_nothing_is_trained(values: dict[str, Any], keys: str | None) -> None:
+    """But those that decide something there all the same; with a step nothing is told."""
+    told = told_untrained(_config(epochs=0, **values))
+    assert told == (keys and f"with --epochs 0 nothing is trained, and no vector depends on {keys}")
+    assert told_untrained(_config(epochs=1, **values)) is None
+
+
+def test_a_run_without_images_tells_once_what_does_nothing(tmp_path: Path) -> None:
+    """One warning, in facts.json too."""
+    events: list[Any] = []
+    config = make_config({"epochs": 0, "base": "conv4", "size": 24, "loss": "triplet", "augment": {"flip": True}})
+    run = fit(config, tmp_path / "run", report=events.append)
+    line = "with --epochs 0 nothing is trained, and no vector depends on --loss and augment.flip"
+    assert [event["message"] for event in events if event["event"] == "warning"].count(line) == 1
+    assert run.facts["warnings"].count(line) == 1
