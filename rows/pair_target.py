@@ -46,14 +46,14 @@ def find_target(roles: Mapping[str, str], names: Sequence[str], *, what: str, wh
 
 
 def is_different(
-    value: Any, target: tuple[str, str], *, row: int, where: str | None = None, may_be_empty: bool = False
+    value: Any, target: tuple[str, str], *, place: str, where: str | None = None, may_be_empty: bool = False
 ) -> bool | None:
     """Whether a cell says that the two images are different.
 
     Args:
         value: 1, true or yes, or 0, false or no, as any type or as text.
         target: (role, column).
-        row, where: of the cell, for the message.
+        place, where: of the cell (`row 3`), for the message.
         may_be_empty: give None for null, NaN and empty text, instead of refusing them.
 
     Raises:
@@ -66,4 +66,4 @@ def is_different(
     if may_be_empty and (value is None or str(value).strip().lower() in ("", "nan")):
         return None
     got = "nothing" if value is None else repr(value)
-    raise DataError(f'column "{column}", row {row}', expected=f"1 ({role}) or 0", got=got, where=where)
+    raise DataError(f'column "{column}", {place}', expected=f"1 ({role}) or 0", got=got, where=where)

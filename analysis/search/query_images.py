@@ -15,7 +15,9 @@ import numpy as np
 
 from artifact.arrays import Vectors
 from artifact.attributes import Attributes
+from artifact.errors import DataError
 from artifact.images.image_error import ImageError
+from artifact.kinds import BRANCH_INPUT
 from rows.attribute_rows import AttributeRow
 from rows.formats.opening import is_table_file
 from rows.images import ImageRef
@@ -36,6 +38,11 @@ class Embedder(Protocol):
     @property
     def attributes(self) -> Attributes | None:
         """Those whose rows it turns into vectors, where it takes rows of attributes in place of images."""
+        ...
+
+    @property
+    def attribute_model(self) -> str | None:
+        """The model beside it that takes rows of attributes, in words, where there is one."""
         ...
 
     def embed_attributes(
@@ -74,7 +81,7 @@ class QueryImages:
     def embedded(self, model: Embedder) -> Vectors:
         """float32 [images, n] of those that can be read."""
         vectors: list[Vectors] = []
-        for answer in model.embed_iter(self._contents(), bad="yield"):
+        for answer in model.embed_iter(self._contents(model.attribute_model), bad="yield"):
             name, image = self._waiting.popleft()
             if isinstance(answer, ImageError):
                 self.bad.append((name, str(answer)))
@@ -85,8 +92,8 @@ class QueryImages:
             vectors.append(answer)
         return np.stack(vectors) if vectors else np.zeros((0, 0), np.float32)
 
-    def _contents(self) -> Iterator[bytes]:
-        for name, image in self._named_images():
+    def _contents(self, attribute_model: str | None) -> Iterator[bytes]:
+        for name, image in self._named_images(attribute_model):
             try:
                 content = image.read(self._max_bytes, timeout_s=self._timeout_s)
             except ImageError as error:
@@ -95,11 +102,17 @@ class QueryImages:
             self._waiting.append((name, image))
             yield content
 
-    def _named_images(self) -> Iterator[tuple[str, ImageRef]]:
+    def _named_images(self, attribute_model: str | None) -> Iterator[tuple[str, ImageRef]]:
         if self._query.is_file() and not is_table_file(self._query.name):
             yield str(self._query), ImageRef(path=self._query)
             return
-        table = open_table(self._query)
+        try:
+            table = open_table(self._query)
+        except DataError as error:  # a search has no such option
+            if error.mend is None or "--columns" not in error.mend:
+                raise
+            others = f"; for rows of attributes take {attribute_model}" if attribute_model is not None else ""
+            raise error.but(mend=f"call the column of the images {BRANCH_INPUT}{others}") from None
         self.notes = table.notes
         table.allow_images(self._max_bytes)
         for batch in table.batches(_ROWS_PER_READ):

@@ -55,6 +55,9 @@ TokenFile = Annotated[
 ]
 """A token itself is no option: every user of the machine could read it in the list of processes."""
 
+LIMITS = ("max_megapixels", "max_image_mb", "read_timeout_s")
+"""Parameters of images alone, and with `send` of images that are sent."""
+
 DEFAULT_TIMEOUT_S, DEFAULT_RETRY_S = ScorerOptions.timeout_s, ScorerOptions.retry_s
 DEFAULT_MAX_MEGAPIXELS, DEFAULT_MAX_IMAGE_MB = ScorerOptions.max_megapixels, ScorerOptions.max_image_mb
 DEFAULT_READ_TIMEOUT_S = ScorerOptions.read_timeout_s

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from artifact.errors import UsageError
-from lookalike.commands.options import COLUMN, DIMS, DISTANCE, JSON
+from lookalike.commands.options import COLUMN, DIMS, DISTANCE, JSON, require_not_given
 from lookalike.commands.tables import ColumnsFrom, left_out_facts, open_vectors, require_own_files
 
 _OF_BUILDING = ("kind", "recall", "seed", "copy")
@@ -60,7 +60,7 @@ def index(
     from lookalike.results.indexes import show_built, show_changed
 
     if remove is not None:
-        _require_not_given(context, _OF_VECTORS, "--remove takes rows out of the index that it is given")
+        require_not_given(context, _OF_VECTORS, "--remove takes rows out of the index that it is given")
         change = remove_from_file(vectors, read_ids(remove), say_waiting=console.note)
         show_changed(change, vectors, as_json=as_json)
         return
@@ -70,7 +70,7 @@ def index(
         raise UsageError("--replace", expected="--add with it", got="none", mend="without --add all rows are new")
     require_own_files({"--output": index_files(output)}, reads=(vectors, columns_from))
     if add:
-        _require_not_given(context, _OF_BUILDING, "the index that is there has its own")
+        require_not_given(context, _OF_BUILDING, "the index that is there has its own")
     table = open_vectors(vectors, column, columns_from=columns_from, dims=dims, copies=copy is None and not add)
     left_out = left_out_facts(table)
     if add:
@@ -81,12 +81,3 @@ def index(
     built = Index.build(table, distance=distance, kind=kind, recall=recall, seed=seed, copy=names)
     built.save(output, say_waiting=console.note)
     show_built(built, output, left_out=left_out, as_json=as_json)
-
-
-def _require_not_given(context: typer.Context, names: tuple[str, ...], why: str) -> None:
-    """Refuse options that mean nothing here; raises UsageError."""
-    for name in names:
-        source = context.get_parameter_source(name)
-        if source is not None and source.name != "DEFAULT":
-            option = name.replace("_", "-")
-            raise UsageError(f"--{option}", expected="none here", got="one", mend=why)

@@ -72,7 +72,15 @@ def layers(
             return
         found = run_layers(path) if is_run(path) else network_layers(what, size=size)
     except UsageError as error:
-        raise (error.but(where="NET|RUN|FILE.onnx") if error.where == "--base" else error) from None
+        if error.where != "--base":
+            raise
+        if path.is_dir():
+            expected, mend = (
+                "one with config.yaml, as train writes it",
+                "artifacts are listed by their files, NAME.onnx",
+            )
+            raise UsageError("run", expected=expected, got="another folder", where=path, mend=mend) from None
+        raise error.but(where="NET|RUN|FILE.onnx") from None
     sides, without = f"{found.size} x {found.size}", "no tensor"
     print_layers(found.network, sides, found.layers, found.num_parameters, without_shape=without, as_json=as_json)
 

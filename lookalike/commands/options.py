@@ -59,6 +59,20 @@ def given(context: typer.Context, options: type[Any], *more: str) -> dict[str, A
     return {name: value for name, value in context.params.items() if name in names}
 
 
+def require_not_given(context: typer.Context, names: tuple[str, ...], why: str) -> None:
+    """Refuse options that mean nothing here; raises UsageError.
+
+    Args:
+        names: of parameters of the command.
+        why: they mean nothing, in words.
+    """
+    for name in names:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name != "DEFAULT":
+            option = name.removesuffix("_s").replace("_", "-")
+            raise UsageError(f"--{option}", expected="none here", got="one", mend=why)
+
+
 def parse_columns(text: str | None) -> dict[str, str]:
     """`anchor=a,positive=b` as {stream: column}; raises UsageError."""
     mapping: dict[str, str] = {}

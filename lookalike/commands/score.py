@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from artifact.kinds import ATTRIBUTES
 from lookalike.commands import connecting, engines
 from lookalike.commands import regions as of_regions
-from lookalike.commands.options import DIMS, JSON, OUTPUT_FORMAT, parse_columns
+from lookalike.commands.options import DIMS, JSON, OUTPUT_FORMAT, parse_columns, require_not_given
 from lookalike.commands.stopping import EXIT_TERMINATED, Terminated, terminable
 
 
@@ -116,6 +117,8 @@ def score(
             connecting.open_scorer(model, **connecting.given_connection(context)) as scorer,
             EventProgress() as progress,
         ):
+            if scorer.manifest.mode == ATTRIBUTES:
+                require_not_given(context, ("send", *connecting.LIMITS), f"{model} takes rows of attributes, no images")
             rows, target = open_scored_table(
                 table,
                 scorer.manifest,

@@ -12,7 +12,7 @@ import typer
 from artifact.errors import UsageError
 from artifact.limit_options import require_read_timeout
 from lookalike.commands import connecting
-from lookalike.commands.options import COLUMN, JSON
+from lookalike.commands.options import COLUMN, JSON, require_not_given
 from lookalike.commands.pictures import IMAGE_COLUMN, IMAGE_ID_COLUMN, IMAGES, image_limits, named_images, require_shown
 from lookalike.commands.tables import ColumnsFrom, require_own_files
 
@@ -114,6 +114,9 @@ def search(
     own = [opened.images.source] if opened.images is not None else []
     reads = (*index_files(index), *(Path(each) for each in asked), columns_from)
     require_own_files({"--gallery": gallery}, reads=reads, images=(images, *own, *asked))
+    of_images = ("column", "send", *(() if gallery is not None else connecting.LIMITS))
+    if not asked:
+        require_not_given(context, (*of_images, "columns_from"), "no image and no table of vectors is asked for")
     if distance not in (None, opened.distance):
         expected = f"{opened.distance}, as the index was built"
         raise UsageError("--distance", expected=expected, got=str(distance), where=index)
@@ -141,6 +144,8 @@ def search(
         queries = read_combined(words, minus or (), opened, read=read, open_model=open_model)
     else:
         queries = read(place_or_attributes(words[0]), open_model=open_model)
+        if not queries.are_pictured:
+            require_not_given(context, of_images, f"{words[0]} is a table of attributes")
     for line in queries.notes:
         console.note(line)
     searched = opened if places is None else opened.of_rows(places, num_queries=queries.num_queries)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from serving.jobs.result import JobResult
 
 EXIT_BAD_ROWS = 3
+
+_OF_ROWS = {"num_images": "num_distinct", "images_per_s": "rows_per_s"}
+"""What people are shown in the place of images, where there are none."""
 
 
 def print_job(
@@ -30,7 +33,10 @@ def print_job(
     else:
         shown = {"parts": len(result.parts), "arrays": result.arrays or None, "note": None, "warnings": None}
         shown |= {"passed_over": None, "table_notes": None}  # were told before the first row
-        console.print_facts(title, facts | shown)
+        told: dict[str, Any] = facts | shown
+        if what != "images":
+            told = {_OF_ROWS.get(name, name): value for name, value in told.items()}
+        console.print_facts(title, told)
     if result.num_errors:
         console.note(f"{result.num_errors} rows with bad {what}, listed in {output / 'errors.parquet'}")
         raise typer.Exit(EXIT_BAD_ROWS)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import astuple
 from typing import Any
 
+from artifact.losses import TOWER_LOSSES
 from artifact.model.description import inputs_of, outputs_of
 from artifact.model.int8_scheme import older_scheme_note
 from artifact.model.manifest import Manifest
@@ -29,7 +30,7 @@ def print_manifest(manifest: Manifest) -> None:
             "embedding_dim": manifest.embedding_dim,
             "distance": manifest.distance + (", on the unit sphere" if manifest.normalized else ""),
             "threshold": threshold_line(manifest.threshold, training.get("why_no_threshold")),
-            "loss": f"{manifest.loss}, margin {console.show(manifest.margin)}" if manifest.loss else None,
+            "loss": _loss(manifest),
             "preprocessing": manifest.preprocessing or None,
             "attributes": None if manifest.attribute_set is None else str(manifest.attribute_set),
             "base": manifest.base,
@@ -63,6 +64,15 @@ def _boxes(manifest: Manifest) -> dict[str, Any]:
     if manifest.mode == DETECTIONS:
         told = {"features": manifest.training.get("output"), **told}
     return {manifest.mode: told}
+
+
+def _loss(manifest: Manifest) -> str | None:
+    """With its margin, but for one of ours that has none."""
+    if not manifest.loss:
+        return None
+    known = TOWER_LOSSES.get(manifest.loss)
+    has_margin = known is None or bool(known.margin_names)
+    return f"{manifest.loss}, margin {console.show(manifest.margin)}" if has_margin else manifest.loss
 
 
 def _is_plain(name: str, value: Any) -> bool:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import csv
 import io
+from array import array
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -27,7 +28,15 @@ from artifact.errors import DataError
 from rows.cells import image_refs
 from rows.formats.packing import BROKEN, unpacked
 from rows.formats.source import Source, files_fingerprint, picked
-from rows.formats.text_lines import LONGEST_AT_OPENING, MEND_ENCODING, lines, longest_line, require_utf8
+from rows.formats.text_lines import (
+    LONGEST_AT_OPENING,
+    MEND_ENCODING,
+    lines,
+    lines_at,
+    longest_line,
+    num_lines,
+    require_utf8,
+)
 from rows.images import ImageRef
 from rows.location import Location, readable_name
 
@@ -94,6 +103,9 @@ class DelimitedSource(Source):
     def images(self, table: pa.Table, column: str) -> list[ImageRef]:
         return image_refs(table[column], self.path.parent)
 
+    def lines(self, rows: Sequence[int]) -> list[int]:
+        return lines_at((last - max(0, num_lines(text) - 1) for last, _, text in self._rows()), rows)
+
     def _read_header(self) -> list[str]:
         """The names of the columns; finds out the delimiter and where the rows begin."""
         for line, cells, text in self._records():
@@ -120,16 +132,16 @@ class DelimitedSource(Source):
         """The records behind the header, each as long as that is."""
         width = len(self._names)
         needed = max((place + 1 for place, name in enumerate(self._names) if name), default=width)
-        num_empty = 0
+        empty = array("q")  # their lines
         for line, cells, text in self._records():
             if line <= self._header_line or (width > len(cells) == 1 and not text.strip()):  # a line of blanks
                 continue
             if not any(cells) and '"' not in text:  # rows, unless nothing but such lines follows
-                num_empty += 1
+                empty.append(line)
                 continue
-            for _ in range(num_empty):
-                yield line, [""] * width, ""
-            num_empty = 0
+            for empty_line in empty:
+                yield empty_line, [""] * width, ""
+            del empty[:]
             if len(cells) < needed or any(cells[width:]):
                 raise DataError(
                     f"line {line}",
@@ -139,7 +151,7 @@ class DelimitedSource(Source):
                     mend='a cell that holds a delimiter, a quote or a line break stands in quotes: "a, b"',
                 )
             yield line, cells[:width] + [""] * (width - len(cells)), text
-        self._num_empty = num_empty
+        self._num_empty = len(empty)
 
     def _cells(self, record: Record, places: list[int]) -> list[str | None]:
         line, cells, text = record

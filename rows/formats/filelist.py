@@ -16,7 +16,7 @@ from artifact.errors import DataError
 from rows.cells import image_of_cell, image_refs, is_text
 from rows.formats.packing import BROKEN, unpacked
 from rows.formats.source import Source, files_fingerprint, picked
-from rows.formats.text_lines import LONGEST_AT_OPENING, lines, longest_line, require_utf8
+from rows.formats.text_lines import LONGEST_AT_OPENING, lines, lines_at, longest_line, require_utf8
 from rows.images import ImageRef
 from rows.location import Location, readable_name
 from rows.text_images import is_written_image
@@ -49,7 +49,7 @@ class FileListSource(Source):
 
     def chunks(self, columns: Sequence[str], *, start_row: int, max_rows: int, max_bytes: int) -> Iterator[pa.Table]:
         del max_bytes  # a path is short
-        rows = islice(self._lines(), start_row, None)
+        rows = islice((line for _, line in self._lines()), start_row, None)
         while chunk := list(islice(rows, max_rows)):
             ids = [readable_name(os.fsdecode(line)) for line in chunk]
             for row, text in enumerate(ids):
@@ -66,14 +66,18 @@ class FileListSource(Source):
         names = [decode(line or b"") for line in table[column].to_pylist()]
         return [image_of_cell(name, folder) for name in names]
 
-    def _lines(self) -> Iterator[bytes]:
-        """Those that are not blank."""
+    def lines(self, rows: Sequence[int]) -> list[int]:
+        return lines_at((number for number, _ in self._lines()), rows)
+
+    def _lines(self) -> Iterator[tuple[int, bytes]]:
+        """Those that are not blank, with their numbers from 1."""
         try:
             with unpacked(self.path) as found:
                 require_utf8(found.head, where=self.path.name)
-                for line in lines(found.file, self._longest_line, where=self.path.name):
+                found_lines = lines(found.file, self._longest_line, where=self.path.name)
+                for number, line in enumerate(found_lines, start=1):
                     if line.strip():
-                        yield line.rstrip(b"\r\n").removeprefix(b"\xef\xbb\xbf")
+                        yield number, line.rstrip(b"\r\n").removeprefix(b"\xef\xbb\xbf")
         except BROKEN as error:
             raise DataError("table", expected="a list of files", got=str(error), where=self.path.name) from None
 

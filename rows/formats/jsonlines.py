@@ -4,7 +4,7 @@ Decisions a reader would question:
 - Columns are the keys of the first thousand rows, and `label` wherever it stands. Their types are those rows', until a
   column is asked for (`settle`). Of those that are not text by then every row is looked at, once: numbers may become
   "A17", and null anything, and the type stands in each part of a job's output. Text needs no look, for every value can
-  be written so.
+  be written so. Of these rows only outlines are held: what an image as text is made of says nothing of its type.
 - Values of several types are text, as JSON writes it; numbers that meet others with a fraction stay numbers. NaN, which
   JSON does not have and Python writes, is an empty cell among text.
 """
@@ -22,13 +22,24 @@ import pyarrow as pa
 from artifact.errors import DataError
 from rows.cells import image_refs
 from rows.formats.packing import BROKEN, unpacked
-from rows.formats.source import LABEL, Source, files_fingerprint, picked, rechunk
-from rows.formats.text_lines import LONGEST_AT_OPENING, MEND_ENCODING, lines, longest_line, require_utf8
+from rows.formats.source import LABEL, Source, files_fingerprint, picked
+from rows.formats.text_lines import (
+    LONGEST_AT_OPENING,
+    MEND_ENCODING,
+    lines,
+    lines_at,
+    longest_line,
+    require_utf8,
+)
 from rows.images import ImageRef
 from rows.location import Location
 from rows.widening import wider
 
 _ROWS_FOR_TYPES = 1000
+_BYTES_PER_TABLE = 1 << 22
+_BYTES_PER_NUMBER = 32
+"""And of whatever else is no text, in Python."""
+_LETTERS_PER_OUTLINE = 64
 _MISFITS = (pa.ArrowException, TypeError, ValueError, OverflowError)
 _MEND_LINES = "write one object a line, for example with jq -c '.[]'"
 
@@ -50,7 +61,7 @@ class JsonLinesSource(Source):
         self.path = path
         self.files = (path,)
         self._longest_line = LONGEST_AT_OPENING
-        first = list(islice(self._objects(), _ROWS_FOR_TYPES if like is None else 1))
+        first = list(_outlines(self._objects(), _ROWS_FOR_TYPES if like is None else 1))
         self._is_known = like is None and len(first) < _ROWS_FOR_TYPES
         if like is not None:
             self.schema = like
@@ -90,7 +101,7 @@ class JsonLinesSource(Source):
         while open_names and not is_damaged:
             chunk: list[Row] = []
             try:
-                chunk.extend(islice(rows, _ROWS_FOR_TYPES))
+                chunk.extend(_outlines(rows, _ROWS_FOR_TYPES))
             except DataError:
                 is_damaged = True  # whoever reads the rows comes to it, and tells behind those before it
             if not chunk:
@@ -114,19 +125,26 @@ class JsonLinesSource(Source):
         fault: DataError | None = None
         while fault is None:
             chunk: list[Row] = []
+            num_bytes = 0
             try:
-                chunk.extend(islice(rows, max_rows))
+                for row in islice(rows, max_rows):
+                    chunk.append(row)
+                    num_bytes += _held_bytes(row[1])
+                    if num_bytes >= min(max_bytes, _BYTES_PER_TABLE):
+                        break
             except DataError as error:  # told behind the rows before it
                 fault = error
             if not chunk:
                 break
-            table = pa.table([self._array(field, chunk) for field in schema], schema=schema)
-            yield from rechunk([table], max_rows, max_bytes)
+            yield pa.table([self._array(field, chunk) for field in schema], schema=schema)
         if fault is not None:
             raise fault
 
     def images(self, table: pa.Table, column: str) -> list[ImageRef]:
         return image_refs(table[column], self.path.parent)
+
+    def lines(self, rows: Sequence[int]) -> list[int]:
+        return lines_at((number for number, _ in self._objects([])), rows)
 
     def _is_later(self, name: str) -> bool:
         """Whether a line has the key; writers leave out keys without a value, and nobody asks for labels by name."""
@@ -213,6 +231,31 @@ def _whole_letters(value: Any) -> Any:
         return [_whole_letters(each) for each in value]
     if isinstance(value, dict):
         return {_whole_letters(key): _whole_letters(each) for key, each in value.items()}
+    return value
+
+
+def _held_bytes(value: Any) -> int:
+    """About how many bytes a value holds in memory."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, (dict, list)):
+        return sum(map(_held_bytes, value.values() if isinstance(value, dict) else value))
+    return _BYTES_PER_NUMBER
+
+
+def _outlines(rows: Iterator[Row], num_rows: int) -> Iterator[Row]:
+    """The next rows with values of the same types, but short."""
+    return ((number, _outline(row)) for number, row in islice(rows, num_rows))
+
+
+def _outline(value: Any) -> Any:
+    """A value of the same type: of a text its beginning, of a list of fractions its first."""
+    if isinstance(value, str):
+        return value[:_LETTERS_PER_OUTLINE]
+    if isinstance(value, dict):
+        return {name: _outline(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return value[:1] if value and set(map(type, value)) == {float} else [_outline(each) for each in value]
     return value
 
 

@@ -26,7 +26,7 @@ from rows.cells import kind_name
 from rows.formats.passed_over import passed_over_line
 from rows.formats.source import LABEL, Source, files_fingerprint, picked
 from rows.images import ImageRef
-from rows.location import Location
+from rows.location import Location, readable_name
 from rows.widening import as_text, holds, retyped, wider, widest
 
 _FILE = "\0file"
@@ -163,6 +163,31 @@ class SeveralFiles(Source):
             if start < end:
                 refs += self._sources[int(numbers[start])].images(table.slice(start, end - start), column)
         return refs
+
+    def places(self, rows: Sequence[int]) -> list[str]:
+        """Lines are those of a file, which is named; rows are counted over all files, as they are read."""
+        if self._sources[0].lines([]) is None:
+            return super().places(rows)
+        found: dict[int, str] = {}
+        first = 0
+        for number, source in enumerate(self._sources):
+            if len(found) == len(set(rows)):
+                break
+            end = first + self._num_rows(number)
+            own = [row for row in rows if first <= row < end]
+            in_file = source.places([row - first for row in own])
+            found |= {row: f"{place} of {readable_name(source.name)}" for row, place in zip(own, in_file, strict=True)}
+            first = end
+        return [found[row] for row in rows]
+
+    def _num_rows(self, number: int) -> int:
+        """Rows of a file, which is read where nobody has counted them."""
+        source, columns = self._sources[number], self._sources[number].schema.names[:1]
+        count = source.count_rows(columns)
+        if count is None and number not in self._counts:
+            tables = source.chunks(columns, start_row=0, max_rows=_ROWS_PER_LOOK, max_bytes=_BYTES_PER_LOOK)
+            self._counts[number] = sum(table.num_rows for table in tables)
+        return self._counts[number] if count is None else count
 
     def _settled(self, table: pa.Table, columns: Sequence[str], number: int) -> pa.Table:
         """The rows in the types of the whole table, with the number of their file."""

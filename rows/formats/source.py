@@ -107,6 +107,19 @@ class Source(ABC):
     def images(self, table: pa.Table, column: str) -> list[ImageRef]:
         """The image of each row of what `chunks` gave."""
 
+    def lines(self, rows: Sequence[int]) -> list[int] | None:
+        """The line of the file, from 1, on which each of these rows begins; None where the format has no lines.
+
+        Args:
+            rows: from 0, in any order. The file is read up to the last of them: ask for those that are shown.
+        """
+        return None
+
+    def places(self, rows: Sequence[int]) -> list[str]:
+        """Where rows stand, as who opens the file sees it: `line 3` of a text, `row 3`, from 0, of all others."""
+        lines = self.lines(rows)
+        return [f"row {row}" for row in rows] if lines is None else [f"line {line}" for line in lines]
+
 
 class Wrapped(Source):
     """A source on top of another, which answers for it where it says nothing itself."""
@@ -157,6 +170,12 @@ class Wrapped(Source):
 
     def images(self, table: pa.Table, column: str) -> list[ImageRef]:
         return self._source.images(table, column)
+
+    def lines(self, rows: Sequence[int]) -> list[int] | None:
+        return self._source.lines(rows)
+
+    def places(self, rows: Sequence[int]) -> list[str]:
+        return self._source.places(rows)
 
 
 def picked(schema: pa.Schema, columns: Sequence[str]) -> pa.Schema:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Any, AnyStr
 
 from artifact.errors import DataError
@@ -47,6 +48,22 @@ def lines(file: IO[AnyStr], longest: int, *, where: str) -> Iterator[AnyStr]:
             if not line.strip().strip(mark):
                 continue
         yield line
+
+
+def num_lines(text: str) -> int:
+    """Lines of a piece of a text, as `lines` counts them."""
+    return len(io.StringIO(text, newline="").readlines())
+
+
+def lines_at(numbers: Iterable[int], rows: Sequence[int]) -> list[int]:
+    """The line of each row that is asked for, of the lines of all rows in order; no more of these are read."""
+    wanted, found = set(rows), dict[int, int]()
+    for row, number in enumerate(numbers if wanted else ()):
+        if row in wanted:
+            found[row] = number
+            if len(found) == len(wanted):
+                break
+    return [found[row] for row in rows]
 
 
 def require_utf8(head: bytes, *, where: str) -> None:

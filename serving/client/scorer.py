@@ -34,7 +34,7 @@ from rows.vectors.lineage import Lineage
 from rows.vectors.schema import vector_array
 from serving.arguments import takes
 from serving.client.answers import as_table, detections_of, joined, vectors_of
-from serving.client.attributes import AttributeColumns, AttributeStream
+from serving.client.attributes import AttributeColumns, AttributeStream, attribute_model
 from serving.client.chunks import Images
 from serving.client.detections import Detections
 from serving.client.options import ScorerOptions
@@ -233,6 +233,12 @@ class Scorer:
     def attributes(self) -> Attributes | None:
         """Those whose rows it takes; None of an artifact that takes images."""
         return self.manifest.attribute_set if self.manifest.mode == ATTRIBUTES else None
+
+    @property
+    def attribute_model(self) -> str | None:
+        """Whose rows of attributes stand in the space of its images, in words; None of other artifacts."""
+        is_of_images = self.manifest.attribute_set is not None and self.manifest.mode != ATTRIBUTES
+        return attribute_model(self.manifest, self.core.connection.model) if is_of_images else None
 
     def embed_attributes(
         self, rows: Iterable[AttributeRow], *, bad: Literal["raise", "yield"] = "raise"

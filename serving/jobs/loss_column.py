@@ -84,7 +84,7 @@ class LossColumn:
         if self.target is None:
             return {LOSS: pa.chunked_array([pa.array(self.loss(distances))])}
         cells = zip(copied[self.target[1]].to_pylist(), rows, strict=True)
-        flags = [is_different(value, self.target, row=row, may_be_empty=True) for value, row in cells]
+        flags = [is_different(value, self.target, place=f"row {row}", may_be_empty=True) for value, row in cells]
         unknown = np.array([flag is None for flag in flags], np.bool_)
         different = np.array([flag is True for flag in flags], np.bool_)
         losses = self.loss(distances, different)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from pyarrow import parquet
 
+from artifact.kinds import ATTRIBUTES
 from artifact.model.manifest import Manifest
 from artifact.model.threshold import resting_on
 from artifact.modes import DETECTIONS
@@ -25,7 +26,7 @@ class JobResult:
         num_errors: rows with an image that cannot be read or has no finite vector; errors.parquet has a line for each.
         parts: names of the part files, in table order.
         resumed_at: rows that were there before this call.
-        num_images: distinct images, part by part, that this call ran.
+        num_images: distinct images, or rows of attributes, part by part, that this call ran.
         seconds: what this call took.
         images_per_s: num_images / seconds.
         p50_ms, p99_ms: how long the scorer's latest batches took; None where none was run.
@@ -93,13 +94,18 @@ def job_warnings(folder: JobFolder) -> tuple[str, ...]:
         reason, number = folder.commonest_reason()
         warnings.append(
             f"more than half of the rows are bad, {folder.num_errors} of {folder.num_rows}; "
-            f"the commonest reason, of {number} images: {reason}"
+            f"the commonest reason, of {number} {_what(folder)}: {reason}"
         )
     if number := int(folder.extra["num_duplicate_ids"]):
         have = "row has an id" if number == 1 else "rows have ids"
         example = folder.extra["duplicate_id"]
         warnings.append(f"{number} {have} that an earlier row has, such as {example!r}; all rows are scored")
     return tuple(warnings)
+
+
+def _what(folder: JobFolder) -> str:
+    """What can be bad in its table."""
+    return "rows" if (folder.identity.facts.get("lineage") or {}).get("mode") == ATTRIBUTES else "images"
 
 
 def threshold_warnings(manifest: Manifest, columns: Sequence[str]) -> tuple[str, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from artifact.errors import DataError
+from rows.formats.opening import open_source
 from rows.tables import open_table
 
 DIGITS = "7" * 5000
@@ -72,3 +75,69 @@ def test_rows_before_a_damage_come_before_the_error(damage: str, tmp_path: Path)
     with pytest.raises(DataError, match=r"^line 1201: expected "):
         found.extend(name for batch in open_table(tmp_path / "t.jsonl").batches(100) for name in batch.ids)
     assert found == [str(i) for i in range(1200)]
+
+
+def test_large_cells_are_read_a_few_at_a_time(tmp_path: Path) -> None:
+    """Opening, settling and reading hold some megabytes of 60 MB of images as text, also in structs and unread."""
+    text = base64.b64encode(bytes(30_000)).decode()
+    with (tmp_path / "t.jsonl").open("w") as stream:
+        for row in range(750):
+            cells = {"n": row, "image": text, "s": {"bytes": text, "path": None}, "late": text if row > 740 else None}
+            stream.write(json.dumps(cells) + "\n")
+    tracemalloc.start()
+    try:
+        source, _ = open_source(tmp_path / "t.jsonl")
+        kinds = source.settle(["n", "image", "s", "late"]).types
+        seen, held = 0, []
+        for table in source.chunks(["n", "image", "s"], start_row=1, max_rows=10**6, max_bytes=10**9):
+            seen += table.num_rows
+            held.append(table.nbytes)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert kinds[:2] == [pa.int64(), pa.string()]
+    assert kinds[3] == pa.string()
+    assert seen == 749
+    assert max(held) < 5 << 20
+    assert peak < 15 << 20
+
+
+@pytest.mark.parametrize(("max_rows", "max_bytes"), [(1, 10**9), (3, 10**9), (10**6, 100), (10**6, 10**9), (2, 1)])
+def test_tables_end_by_rows_or_by_bytes(tmp_path: Path, max_rows: int, max_bytes: int) -> None:
+    """Every row comes once, from any row on, and no table holds more than one row beyond its bytes."""
+    rows = [{"n": row, "image": "x" * (row % 7 * 20), "v": [0.5] * (row % 3)} for row in range(40)]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    source, _ = open_source(tmp_path / "t.jsonl")
+    source.settle(["n", "image", "v"])
+    for start in (0, 5, 39):
+        tables = list(source.chunks(["n", "image", "v"], start_row=start, max_rows=max_rows, max_bytes=max_bytes))
+        assert [row for table in tables for row in table.to_pylist()] == rows[start:]
+        for table in tables:
+            assert 0 < table.num_rows <= max_rows
+            assert sum(len(row["image"]) for row in table.to_pylist()[:-1]) < max_bytes
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["x" * 200, "y"],
+        [[0.5] * 100, [1.5]],
+        [[0.5, 1], [1.5]],
+        [[2**62, -1], [1]],
+        [[2**70]],
+        [[[0.5, 1.5], [2.5]], [[]]],
+        [{"bytes": "x" * 200, "path": None}, {"path": "y" * 200}],
+        [["x" * 200], [0.5, 1.5]],
+        [{"a": [0.5, 2.5]}, {"a": [1]}],
+        [None, "x" * 100],
+        [True, 1],
+    ],
+)
+def test_types_of_columns_do_not_depend_on_how_much_is_held(values: list[Any], tmp_path: Path) -> None:
+    """As Arrow finds them in whole values; text where it finds none."""
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps({"n": 1, "v": value}) + "\n" for value in values))
+    try:
+        expected = pa.array(values).type
+    except (pa.ArrowException, OverflowError):
+        expected = pa.string()
+    assert open_source(tmp_path / "t.jsonl")[0].schema.field("v").type == expected

@@ -37,19 +37,19 @@ def test_no_column_or_two_are_refused(names: list[str], got: str) -> None:
 @pytest.mark.parametrize(("value", "says"), [(1, True), (0.0, False), (True, True), (" YES ", True), ("false", False)])
 def test_cells_say_yes_or_no_in_many_ways(value: Any, says: bool) -> None:
     """As numbers, bools and text; of `same` the opposite is told."""
-    assert is_different(value, ("different", "x"), row=0) is says
-    assert is_different(value, ("same", "x"), row=0) is not says
+    assert is_different(value, ("different", "x"), place="row 0") is says
+    assert is_different(value, ("same", "x"), place="row 0") is not says
 
 
 @pytest.mark.parametrize("value", [None, math.nan, " "])
 def test_empty_cells_are_allowed_or_refused(value: Any) -> None:
     """None where they may be empty; else the row is named."""
-    assert is_different(value, ("same", "x"), row=3, may_be_empty=True) is None
+    assert is_different(value, ("same", "x"), place="row 3", may_be_empty=True) is None
     with pytest.raises(DataError, match=r'column "x", row 3: expected 1 \(same\) or 0, got .* \(t.csv\)'):
-        is_different(value, ("same", "x"), row=3, where="t.csv")
+        is_different(value, ("same", "x"), place="row 3", where="t.csv")
 
 
 def test_other_cells_are_refused() -> None:
     """Whether or not they may be empty."""
     with pytest.raises(DataError, match=r'column "x", row 3: expected 1 \(different\) or 0, got 2'):
-        is_different(2, ("different", "x"), row=3, may_be_empty=True)
+        is_different(2, ("different", "x"), place="row 3", may_be_empty=True)

@@ -14,11 +14,19 @@ from artifact.distances import DISTANCES
 from artifact.errors import UsageError
 from artifact.images.preprocessing import FITS
 from artifact.kinds import KINDS
+from artifact.listing import joined
 from artifact.losses import LOSSES, Loss
 from artifact.losses.loss import OTHER_CLASS
+from artifact.losses.softmax import SOFTMAX
+from trainer.config.complaints import flag
+from trainer.config.settings import BALANCED, ROUNDS, TUPLES, Settings
 
 if TYPE_CHECKING:
     from trainer.config.config import TrainConfig
+
+_OF_REGIONS = ("padding", "edge", "background", "boxes", "box_format", "box_unit")
+_OF_CLASSES = ("classes_per_batch", "images_per_class")
+_OF_ROUNDS = ("tuples_per_round", "epochs_per_round")
 
 
 def check_choice(what: str, value: str, choices: Sequence[str], *, where: str) -> None:
@@ -66,16 +74,82 @@ def check_without_images(config: TrainConfig) -> None:
             raise UsageError(f"{name} without IMAGES", expected=expected, got=str(value), where=f"--{name}")
 
 
-def check_regions(config: TrainConfig) -> None:
-    """How objects are cut out says nothing where images are whole; raises UsageError."""
-    regions = config.regions
-    if regions.by is not None:
-        return
-    for name in ("padding", "edge", "background", "boxes", "box_format", "box_unit"):
-        value = getattr(regions, name)
-        if value != type(regions).model_fields[name].default:
-            expected = "--regions crop beside it"
-            raise UsageError(f"regions.{name}", expected=expected, got=f"{value} alone", where=f"--set regions.{name}")
+def data_words(config: TrainConfig, *, is_tuples: bool, has_classes: bool = True) -> str:
+    """What is trained on, as messages call it.
+
+    Args:
+        is_tuples: whether batches are of tuples of images, or of images with their rows of attributes.
+        has_classes: whether images that are neither have classes.
+    """
+    if is_tuples:
+        return "images with attributes" if config.has_towers else "a table of tuples"
+    return "images with classes" if has_classes else "images without classes"
+
+
+def check_idle(given: TrainConfig, *, loss: str) -> None:
+    """Refuse settings that nothing would look at, with what it takes that something does; raises UsageError.
+
+    Args:
+        given: as the user wrote it; what is at its default says nothing.
+        loss: name of the one in use.
+    """
+    of_towers = tuple(type(given.towers).model_fields)
+    _refuse_idle(
+        given,
+        (given.regions.by is not None, "--regions crop beside it", "alone", "regions", _OF_REGIONS),
+        (given.has_towers, "--attributes beside it", "alone", "towers", of_towers),
+        (loss == SOFTMAX.name, f"--loss {SOFTMAX.name} beside it", f"for --loss {loss}", "towers", ("temperature",)),
+    )
+
+
+def told_untrained(given: TrainConfig) -> str | None:
+    """The warning for settings of training in a run without a step; None where there are none.
+
+    Loss and margin are left out where it follows from them whether vectors of a fitted head are normalised.
+
+    Args:
+        given: as the user wrote it.
+    """
+    if given.is_trained:
+        return None
+    decides_length = given.head != "none" and given.normalize is None
+    names = [*(() if decides_length else ("loss", "margin", "margin2", "cap")), "mining"]
+    keys = [flag(name) for name in names if getattr(given, name) is not None]
+    for name, field in type(given.augment).model_fields.items():
+        makes_classes = name in ("turns", "mirrors") and given.head != "none"  # which a head is fitted to
+        if getattr(given.augment, name) != field.default and not makes_classes:
+            keys.append(f"augment.{name}")
+    return f"with --epochs 0 nothing is trained, and no vector depends on {joined(keys)}" if keys else None
+
+
+def check_idle_sampling(given: TrainConfig, *, strategy: str) -> None:
+    """Refuse settings of batches that are made otherwise, as `check_idle` does; raises UsageError.
+
+    Args:
+        given: as the user wrote it.
+        strategy: how batches are made.
+    """
+    has_towers, of = given.has_towers, f"for sampling.strategy {strategy}"
+    if strategy == TUPLES:
+        of = f"for {data_words(given, is_tuples=True)}"
+    has_tuples, of_tuples = strategy == ROUNDS or (strategy == TUPLES and not has_towers), ("tuples_per_batch",)
+    _refuse_idle(
+        given,
+        (strategy == BALANCED, "sampling.strategy balanced", of, "sampling", _OF_CLASSES),
+        (strategy == ROUNDS, "sampling.strategy rounds", of, "sampling", _OF_ROUNDS),
+        (has_tuples, "sampling.strategy rounds, or a table of tuples", of, "sampling", of_tuples),
+    )
+
+
+def _refuse_idle(given: TrainConfig, *rules: tuple[bool, str, str, str, tuple[str, ...]]) -> None:
+    """Rules are (whether they are looked at, expected, with what they came, group, names in it)."""
+    for is_used, expected, beside, group, names in rules:
+        settings: Settings = getattr(given, group)
+        for name in () if is_used else names:
+            value = getattr(settings, name)
+            if value != type(settings).model_fields[name].default:
+                key = f"{group}.{name}"
+                raise UsageError(key, expected=expected, got=f"{value} {beside}", where=flag(key))
 
 
 def check_choices(config: TrainConfig, loss: Loss, *, miners: Sequence[str], takers: Sequence[str]) -> None:

@@ -75,16 +75,19 @@ def check_untrained_head(config: TrainConfig) -> None:
         )
 
 
-def check_head(config: TrainConfig, *, is_tuples: bool, has_classes: bool) -> None:
-    """Refuse a head that such images cannot have; raises UsageError."""
-    images = "a table of tuples" if is_tuples else "images without classes"
+def check_head(config: TrainConfig, *, images: str, has_classes: bool) -> None:
+    """Refuse a head that such images cannot have; raises UsageError.
+
+    Args:
+        images: what messages call them.
+    """
     if not has_classes and config.head == LDA:
         others = "trained, pca or auto" if config.is_trained else "pca or auto"
         raise UsageError(f"head for {images}", expected=f"{others}, for there are no classes", got=LDA, where="--head")
     if config.head_classes and (not has_classes or config.head not in (AUTO, LDA)):
         reason = f"with --head {config.head} nothing is chosen"
         if not has_classes:
-            reason = f"{images} has no classes" if is_tuples else "there are no classes"
+            reason = "there are no classes"
         raise UsageError(
             "head_classes", expected=f"none, for {reason}", got=str(config.head_classes), where="--set head_classes=..."
         )

@@ -21,9 +21,9 @@ from artifact.losses import DEFAULT_LOSSES, DEFAULT_TOWER_LOSSES, MARGIN_LOSSES,
 from trainer.config.checks import (
     check_choices,
     check_margins,
-    check_regions,
     check_second_margin,
     check_without_images,
+    data_words,
 )
 from trainer.config.config import TrainConfig
 from trainer.config.head import NONE, check_first_head, check_head, check_untrained_head, usual_first_head
@@ -87,7 +87,6 @@ def resolve_settings(
     }
     config = config.model_copy(update=filled)
     check_without_images(config)
-    check_regions(config)
     check_choices(config, loss, miners=miners, takers=takers)
     check_untrained_head(config)
     check_margins(config, loss)
@@ -153,22 +152,24 @@ def choose_strategy(given: TrainConfig, *, is_tuples: bool, has_classes: bool = 
     Raises:
         UsageError: a strategy, or another setting, that such images cannot have.
     """
-    check_head(given, is_tuples=is_tuples, has_classes=has_classes and not is_tuples)
+    has_classes = has_classes and not is_tuples
+    images = data_words(given, is_tuples=is_tuples, has_classes=has_classes)
+    check_head(given, images=images, has_classes=has_classes)
     fitting = (TUPLES,) if is_tuples else (BALANCED, ROUNDS)
     strategy = given.sampling.strategy or fitting[0]
     if strategy not in fitting:
         raise UsageError(
-            f"sampling strategy for {'a table of tuples' if is_tuples else 'images with classes'}",
+            f"sampling strategy for {images}",
             expected=" or ".join(fitting),
             got=strategy,
             where="--set sampling.strategy=...",
         )
     for name, asked in (("turns", given.augment.turns), ("mirrors", given.augment.mirrors)):
-        if (is_tuples or not has_classes) and asked:
+        if not has_classes and asked:
             raise UsageError(
                 f"augment.{name}",
                 expected="images with classes, for it makes more of them",
-                got="a table of tuples" if is_tuples else "images without classes",
+                got=images,
                 where=f"--set augment.{name}=...",
             )
     if given.mining is not None and strategy != BALANCED:

@@ -89,7 +89,7 @@ def with_towers(config: TrainConfig) -> TrainConfig:
     negatives = f"{FLIPPED}:1" if negatives == FLIPPED else negatives
     share = (config.flipped_share or DEFAULT_FLIPPED_SHARE) if num_flips(negatives) else None
     towers, bound = config.towers, DISTANCES[config.distance].largest(normalized=bool(config.normalize))
-    if towers.temperature is None:
+    if towers.temperature is None and config.loss == SOFTMAX.name:
         towers = towers.model_copy(update={"temperature": TEMPERATURE * (1.0 if bound is None else bound)})
     filled = {"negatives": negatives, "flipped_share": share, "towers": towers, "head": TRAINED}
     return config.model_copy(update=filled)

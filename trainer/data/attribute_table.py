@@ -95,7 +95,7 @@ def open_attribute_table(
         images = TableImages(source, (image,), kept)
         names, values = tuple(names[row] for row in kept), _taken(values, kept)
         told = left_out(len(empty), "row without any attribute", "rows without any attribute")
-        notices.append(Notice(f"{told}: {listed_rows(empty)}", {"rows": len(empty)}))
+        notices.append(Notice(f"{told}: {listed_rows(empty, source)}", {"rows": len(empty)}))
     files = ImageFiles(path, names, np.zeros(len(names), np.int64), (), images)
     return AttributeFiles(files=files, columns=values, notices=tuple(notices))
 

@@ -109,7 +109,7 @@ def open_class_table(path: Path, columns: TableColumns, source: Source, *, needs
         images = TableImages(source, images.columns, kept)
         names, values = tuple(names[row] for row in kept), [values[row] for row in kept]
         number = left_out(len(missing), "row without a class", "rows without a class")
-        notices.append(Notice(f"{number}: {listed_rows(missing)}", {"rows": len(missing)}))
+        notices.append(Notice(f"{number}: {listed_rows(missing, source)}", {"rows": len(missing)}))
     labels, classes = _numbered(values)
     return ImageFiles(path, names, labels, classes, images, notices=tuple(notices))
 

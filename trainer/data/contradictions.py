@@ -14,7 +14,7 @@ from artifact.arrays import Indices
 from artifact.listing import listed
 from trainer.data.images import Images
 from trainer.data.notices import listed_rows
-from trainer.data.tuple_table import TupleRows
+from trainer.data.tuple_table import TupleFiles, TupleRows
 
 _NAMED = 3
 _SAME_AS_FIRST = ("positive",)
@@ -49,14 +49,14 @@ def two_classes_across(train: Images, held_out: Images) -> str | None:
     return f"{count} another class in training than in validation: {listed(named, limit=_NAMED)}"
 
 
-def same_and_different(tuples: TupleRows, images: Images, streams: Sequence[str]) -> str | None:
+def same_and_different(tuples: TupleRows, images: Images, opened: TupleFiles) -> str | None:
     """The warning for pairs of images that are the same in one row and different in another; None without any.
 
     Args:
         tuples: over `images`, each content of which is there once.
-        streams: names of their columns.
+        opened: the table that they are of.
     """
-    pairs, are_different, rows = _pairs(tuples, streams)
+    pairs, are_different, rows = _pairs(tuples, opened.streams)
     if not len(pairs):
         return None
     keys = pairs.min(axis=1) * len(images) + pairs.max(axis=1)
@@ -67,7 +67,9 @@ def same_and_different(tuples: TupleRows, images: Images, streams: Sequence[str]
     for key in both[:_NAMED].tolist():
         first, second = divmod(key, len(images))
         of_rows = np.unique(rows[keys == key]).tolist()
-        named.append(f"{images.files.names[first]} and {images.files.names[second]} in {listed_rows(of_rows)}")
+        named.append(
+            f"{images.files.names[first]} and {images.files.names[second]} in {listed_rows(of_rows, opened.source)}"
+        )
     count = "1 pair of pictures is" if len(both) == 1 else f"{len(both):,} pairs of pictures are"
     shown = listed(named, limit=_NAMED, separator="; ", total=len(both))
     return f"{count} the same in one row and different in another: {shown}"

@@ -253,7 +253,8 @@ def read_dataset(
     images, tuples, notices = usable_tuples(opened, images, bad)
     if bad:
         rows = opened.tuples.rows[_with_bad_images(opened, bad)]
-        also = f", and {len(rows):,} of {len(opened.tuples):,} tuples with them ({listed_rows(rows.tolist())})"
+        where = listed_rows(rows.tolist(), opened.source)
+        also = f", and {len(rows):,} of {len(opened.tuples):,} tuples with them ({where})"
         report(images_left_out(bad, len(files), also, tuples=len(rows)).to_event())
     for each in notices:
         report(each.to_event())

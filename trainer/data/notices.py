@@ -9,6 +9,9 @@ from typing import Any
 
 from artifact.events import Report
 from artifact.listing import listed
+from rows.formats.source import Source
+
+_ROWS_TOLD = 5
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,10 @@ def warn(report: Report, message: str) -> None:
     report(Notice(message).to_event())
 
 
-def listed_rows(rows: Sequence[int]) -> str:
-    """ "row 3", or "rows 3, 5 and 12 more"."""
-    return f"row{'s' if len(rows) > 1 else ''} {listed(list(map(str, rows)))}"
+def listed_rows(rows: Sequence[int], source: Source) -> str:
+    """ "line 3" of a text, or "lines 3, 5 and 12 more"; "row 3" of other tables (rows/formats/source.py)."""
+    told = [place.split(" ", 1) for place in source.places(rows[:_ROWS_TOLD])]
+    return f"{told[0][0]}{'s' if len(rows) > 1 else ''} {listed([where for _, where in told], total=len(rows))}"
 
 
 def left_out(number: int, what: str, plural: str) -> str:

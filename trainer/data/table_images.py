@@ -83,14 +83,17 @@ def column_values(source: Source, column: str) -> list[Any]:
 
 
 def image_names(source: Source, column: str) -> tuple[str, ...]:
-    """What messages call the image of each row: its path as the table has it, else its row; objects by their id."""
+    """What messages call the image of each row: its path as the table has it, or where it stands; objects by id."""
     if source.boxes is not None and "id" in source.schema.names:
         return tuple(map(str, column_values(source, "id")))
     if is_text(source.schema.field(column).type):
         cells = column_values(source, column)
     else:
         cells = [None] * num_rows(source, column)
-    return tuple(cell if cell and not is_written_image(cell) else f"row {row}" for row, cell in enumerate(cells))
+    unnamed = [row for row, cell in enumerate(cells) if not cell or is_written_image(cell)]
+    for row, place in zip(unnamed, source.places(unnamed), strict=True):
+        cells[row] = place
+    return tuple(cells)
 
 
 def class_values(source: Source, column: str, *, where: str) -> list[Any]:
@@ -109,7 +112,7 @@ def class_values(source: Source, column: str, *, where: str) -> list[Any]:
                 raise DataError(
                     f'label column "{column}"',
                     expected="strings or whole numbers",
-                    got=f"{value} in row {row}",
+                    got=f"{value} in {source.places([row])[0]}",
                     where=where,
                     mend="name the right column with --columns label=...",
                 )

@@ -23,9 +23,9 @@ from artifact.listing import listed
 from rows.formats.source import Source
 from rows.pair_target import is_different
 from trainer.data.catalogue import Catalogue
+from trainer.data.cell_images import AnyIndices, catalogued_images, first_places, named_images
 from trainer.data.image_files import ImageFiles
 from trainer.data.images import BadImage, Images
-from trainer.data.named_images import AnyIndices, catalogued_images, first_places, named_images
 from trainer.data.notices import Notice, left_out, listed_rows
 from trainer.data.table_columns import TableColumns
 from trainer.data.table_images import column_values
@@ -65,12 +65,14 @@ class TupleFiles:
     Attributes:
         files: each image that the table names, once; by path, or by content where the table holds it.
         tuples: over these.
+        source: the table itself.
         streams: names of the columns of `tuples.images`.
         notices: what the user should know of rows that were left out.
     """
 
     files: ImageFiles
     tuples: TupleRows
+    source: Source
     streams: tuple[str, ...]
     notices: tuple[Notice, ...] = ()
 
@@ -96,7 +98,9 @@ def open_tuple_table(
     if columns.target is not None:
         tuples, others = _with_targets(tuples, source, columns.target, path)
         warnings += others
-    return TupleFiles(files=named.files, tuples=tuples, streams=tuple(columns.images), notices=tuple(warnings))
+    return TupleFiles(
+        files=named.files, tuples=tuples, source=source, streams=tuple(columns.images), notices=tuple(warnings)
+    )
 
 
 def usable_tuples(
@@ -151,7 +155,7 @@ def _without_repeated(tuples: TupleRows, images: Images, opened: TupleFiles) -> 
                 name = images.files.names[tuples.images[same[0], first]]
                 what = f"whose {opened.streams[first]} and {opened.streams[second]} are one image"
                 told = left_out(len(same), f"row {what}", f"rows {what}")
-                message = f"{told}: {listed_rows(tuples.rows[same].tolist())} ({name})"
+                message = f"{told}: {listed_rows(tuples.rows[same].tolist(), opened.source)} ({name})"
                 warnings.append(Notice(message, {"rows": len(same)}))
                 is_sound[same] = False
     if not is_sound.any():
@@ -171,19 +175,19 @@ def _with_targets(
     cells = column_values(source, target[1])
     says, different = np.zeros(len(tuples), bool), np.zeros(len(tuples), bool)
     empty: list[int] = []
-    odd: dict[int, DataError] = {}
+    odd: list[int] = []
     for place, row in enumerate(tuples.rows.tolist()):  # some of the table's rows, where others name no image
         try:
-            is_apart = is_different(cells[row], target, row=row, where=path.name, may_be_empty=True)
-        except DataError as error:
-            odd[row] = error
+            is_apart = is_different(cells[row], target, place=f"row {row}", where=path.name, may_be_empty=True)
+        except DataError:
+            odd.append(row)
             continue
         if is_apart is None:
             empty.append(row)
         else:
             says[place], different[place] = True, is_apart
-    if odd and len(odd) >= says.sum():
-        raise next(iter(odd.values()))
+    if odd and len(odd) >= says.sum():  # again, for the message
+        is_different(cells[odd[0]], target, place=source.places(odd[:1])[0], where=path.name, may_be_empty=True)
     if not says.any():
         raise DataError(
             f'column "{target[1]}"', expected=f"1 ({target[0]}) or 0 in some rows", got="none", where=path.name
@@ -191,11 +195,11 @@ def _with_targets(
     warnings = []
     if empty:
         what = f'with nothing in "{target[1]}"'
-        told = f"{left_out(len(empty), f'row {what}', f'rows {what}')}: {listed_rows(empty)}"
+        told = f"{left_out(len(empty), f'row {what}', f'rows {what}')}: {listed_rows(empty, source)}"
         warnings.append(Notice(told, {"rows": len(empty)}))
     if odd:
         what, values = f'with neither 1 nor 0 in "{target[1]}"', listed([repr(cells[row]) for row in odd], limit=3)
-        told = f"{left_out(len(odd), f'row {what}', f'rows {what}')}: {listed_rows(list(odd))} ({values})"
+        told = f"{left_out(len(odd), f'row {what}', f'rows {what}')}: {listed_rows(odd, source)} ({values})"
         warnings.append(Notice(told, {"rows": len(odd)}))
     kept = tuples.take(np.flatnonzero(says))
     return TupleRows(images=kept.images, different=different[says], rows=kept.rows), warnings

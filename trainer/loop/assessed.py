@@ -49,7 +49,6 @@ def make_towers_objective(prepared: Prepared) -> TowersObjective | None:
     config = prepared.config
     if prepared.rows is None:
         return None
-    assert config.towers.temperature is not None
     return TowersObjective(
         of_tuples=make_objective(prepared),
         num_streams=len(KINDS[config.kind].streams),

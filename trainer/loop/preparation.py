@@ -17,7 +17,7 @@ import torch
 from artifact.attributes import Attributes
 from artifact.events import Report
 from artifact.losses import Loss
-from trainer.config.checks import check_names
+from trainer.config.checks import check_idle, check_idle_sampling, check_names, told_untrained
 from trainer.config.config import TrainConfig
 from trainer.config.head import NONE
 from trainer.config.progressive import is_usual, with_progressive
@@ -118,11 +118,17 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU,
         DataError: images that no tuple of the kind can be drawn from, or too many bad ones.
     """
     given, (config, loss) = config, settle(config)
+    if not resuming:  # a run of before may have such settings, and goes on with them
+        check_idle(given, loss=loss.name)
     log = NoticeLog(report)
     report = log.report
+    if not resuming:
+        tell_untrained(given, report=report)
     opened, validation = open_data(config, report, has_begun=resuming)
     is_tuples = isinstance(opened, TupleFiles | AttributeFiles)
     strategy = choose_strategy(given, is_tuples=is_tuples, has_classes=bool(files_of(opened).classes))
+    if not resuming:
+        check_idle_sampling(given, strategy=strategy)
     if not is_tuples:
         if config.is_trained:
             check_classes(files_of(opened), kind=config.kind)
@@ -175,6 +181,12 @@ def tell_notes(config: TrainConfig, base: BaseNetwork, *, report: Report) -> Non
         warn(report, note)
     for note in () if config.is_trained else base.untrained_notes:
         warn(report, note)
+
+
+def tell_untrained(given: TrainConfig, *, report: Report) -> None:
+    """What of the settings, as the user wrote them, says nothing where nothing is trained."""
+    if (line := told_untrained(given)) is not None:
+        warn(report, line)
 
 
 def settle(config: TrainConfig) -> tuple[TrainConfig, Loss]:

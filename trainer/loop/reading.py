@@ -138,7 +138,7 @@ def _checked(dataset: Dataset, opened: DatasetFiles, config: TrainConfig, *, rep
     if isinstance(opened, TupleFiles) and dataset.tuples is not None:
         loss = LOSSES.get(loss_name(config))
         is_ranked = dataset.tuples.different is None and loss is not None and loss.form != PAIR
-        line = None if is_ranked else same_and_different(dataset.tuples, dataset.images, opened.streams)
+        line = None if is_ranked else same_and_different(dataset.tuples, dataset.images, opened)
     elif dataset.columns is not None:
         line = None
     else:

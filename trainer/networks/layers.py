@@ -89,7 +89,7 @@ def layer_called(layers: Sequence[Layer], wanted: str, *, network: str, where: s
         where: which option names the layer.
 
     Raises:
-        UsageError: no such layer, with the nearest names; or a name of several runs, with their numbers.
+        UsageError: no such layer, with the nearest names; or a name of several runs or modules, with their numbers.
     """
     mend = f"lookalike layers {network} lists them"
     what = f"layer of {network}"
@@ -108,6 +108,8 @@ def layer_called(layers: Sequence[Layer], wanted: str, *, network: str, where: s
         raise UsageError(what, expected=expected, got=repr(wanted), where=where, mend=mend)
     if len(found) > 1:
         numbers = " or ".join(f"{NUMBER_MARK}{layer.number}" for layer in found)
-        runs = f"{wanted!r}, which runs {len(found)} times"
-        raise UsageError(what, expected=f"one run of it, {numbers}", got=runs, where=where)
+        num_modules = sum(layer.run == 1 for layer in found)  # a network's own beside one that stands behind it
+        of = "run of it" if num_modules == 1 else "of them"
+        each = f"which runs {len(found)} times" if num_modules == 1 else f"which is {num_modules} modules"
+        raise UsageError(what, expected=f"one {of}, {numbers}", got=f"{wanted!r}, {each}", where=where)
     return found[0]

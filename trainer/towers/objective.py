@@ -39,14 +39,14 @@ class TowersObjective:
         num_streams: 2 of siamese pairs, 3 of triplets.
         is_mined: of the negatives of each anchor only the nearest.
         both_ways: rows are anchors too.
-        temperature: of the softmax loss, in units of the distance.
+        temperature: of the softmax loss, in units of the distance; None of the others.
     """
 
     of_tuples: Objective
     num_streams: int
     is_mined: bool
     both_ways: bool
-    temperature: float
+    temperature: float | None
 
     def __call__(self, images: Tensor, rows: Tensor, fits: Tensor) -> Outcome:
         """Reduce one batch.
@@ -80,6 +80,7 @@ class TowersObjective:
         return distance_matrix(DISTANCES[self.of_tuples.distance], torch.cat([images, rows]))[:count, count:]
 
     def _softmax(self, images: Tensor, rows: Tensor, fits: Tensor) -> Outcome:
+        assert self.temperature is not None
         count = len(images)
         apart = self._distances(images, rows)
         values = _cross_entropy(apart, fits, self.temperature)

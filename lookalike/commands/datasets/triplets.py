@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from artifact.errors import UsageError
+from artifact.errors import DataError, UsageError
 from artifact.kinds import BRANCH_INPUT
 from lookalike.commands import connecting
 from lookalike.commands.options import COLUMN, DISTANCE, JSON
@@ -77,7 +78,11 @@ def triplets(
     if vectors is None:
         features = features_of_pixels(classes, **reading_options(max_megapixels, max_image_mb, read_timeout_s))
     else:
-        of_images = open_vectors(vectors, column, copies=False)
+        try:
+            of_images = open_vectors(vectors, column, copies=False)
+        except DataError as error:
+            is_near = bool(difflib.get_close_matches(relevance.lower(), [PIXELS])) and not vectors.exists()
+            raise (error.but(mend=f"did you mean {PIXELS}?") if is_near else error) from None
         features = features_of_vectors(
             classes, of_images, distance=table_distance(of_images.lineage, distance, where=of_images.source)
         )

@@ -123,6 +123,7 @@ def test_the_model_is_opened_once_and_closed(tmp_path: Path) -> None:
 
     class Model:
         attributes = None
+        attribute_model = None
         lineage = Lineage(artifact="m", version=1, digest="d", space="s", distance="cosine", normalized=False)
 
         def embed_iter(self, images: Any, *, bad: str) -> Any:

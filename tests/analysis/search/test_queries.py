@@ -32,6 +32,7 @@ class LinearModel:
     """The network of tiny_artifact.py, without a server or a client."""
 
     attributes = None
+    attribute_model = None
     lineage = lineage()
 
     def embed_iter(self, images: Iterator[bytes], /, *, bad: Literal["yield"]) -> Iterator[Vectors | ImageError]:

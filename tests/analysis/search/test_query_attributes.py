@@ -34,6 +34,7 @@ class Tower:
     """The network of tiny_attribute_tower.py, without a server or a client."""
 
     attributes = TINY_ATTRIBUTES
+    attribute_model = None
     lineage = lineage()
 
     def embed_attributes(self, rows: Iterator[AttributeRow], *, bad: str) -> Iterator[Vectors | ImageError]:

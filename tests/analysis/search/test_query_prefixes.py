@@ -32,6 +32,7 @@ class LinearModel:
     """The network of tiny_artifact.py, of as many numbers as its lineage says."""
 
     attributes = None
+    attribute_model = None
 
     def __init__(self, lineage: Lineage) -> None:
         self.lineage = lineage

@@ -85,14 +85,52 @@ def test_image_ranks_rows_of_attributes(towers_cli: Cli) -> None:
         (("--attributes", "color=red", *MODEL), "rows of attributes: expected a model that takes them, got 'tiny'"),
         (("--attributes", "color=red"), "attributes need a model: expected --model NAME"),
         (("images", *ATTRIBUTES), "images: expected a model that takes images alone, got 'tiny_attributes', which"),
+        (
+            ("plain.csv", *MODEL),
+            'image column "image": expected one of color, shape, got no such column (plain.csv); call the column of '
+            "the images image; for rows of attributes take model 'tiny_attributes'",
+        ),
         ((), "query: expected an image, a table, id:NAME or --attributes NAME=VALUE,..., got none"),
     ],
 )
 def test_search_that_cannot_be_is_one_line(towers_cli: Cli, words: tuple[str, ...], line: str) -> None:
     """Names, values, the other tower's model, no model, nothing asked."""
+    write_csv(Path("plain.csv"), {"color": ["red"], "shape": ["disc"]})
     code, out, err = towers_cli("search", "i", *words)
-    assert (code, out) == (2, "")
+    assert (code, out) == (1 if words[:1] == ("plain.csv",) else 2, "")
     assert one_line(err).startswith(line)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--column", "x"),
+        ("--columns-from", "t.csv"),
+        ("--send", "encoded"),
+        ("--max-megapixels", "3"),
+        ("--max-image-mb", "3"),
+        ("--read-timeout", "3"),
+    ],
+)
+def test_options_of_images_are_refused_beside_attributes(towers_cli: Cli, option: tuple[str, str]) -> None:
+    """In words, of rows of the index, in a table that is scored too; a gallery reads pictures by their limits."""
+    write_csv(Path("q.csv"), {"color": ["red"], "striped": [1]}, id=["a"])
+    nothing = f"{option[0]}: expected none here, got one; no image and no table of vectors is asked for"
+    for words in (("--attributes", "color=red", *ATTRIBUTES), ("id:3",), ("id:3", "--minus", "attributes:color=red")):
+        code, out, err = towers_cli("search", "i", *words, *option)
+        assert (code, out, one_line(err)) == (2, "", nothing)
+    if not option[0].startswith("--column"):
+        code, out, err = towers_cli("search", "i", "q.csv", *ATTRIBUTES, *option)
+        assert (code, out) == (2, "")
+        assert one_line(err) == f"{option[0]}: expected none here, got one; q.csv is a table of attributes"
+        code, _, err = towers_cli("score", "q.csv", *ATTRIBUTES, "--output", "b", *option)
+        assert code == 2
+        assert one_line(err) == (
+            f"{option[0]}: expected none here, got one; tiny_attributes takes rows of attributes, no images"
+        )
+        assert not Path("b").exists()
+        words = ("search", "i", "--attributes", "color=red", *ATTRIBUTES, "--gallery", "g.html", *option)
+        assert towers_cli(*words)[0] == (2 if option[0] == "--send" else 0)
 
 
 def test_score_tells_bad_rows_of_attributes(towers_cli: Cli) -> None:
@@ -102,6 +140,13 @@ def test_score_tells_bad_rows_of_attributes(towers_cli: Cli) -> None:
     assert code == 3
     assert "no column for striped, size: missing in all rows" in err
     assert f"1 rows with bad attributes, listed in {Path('b/errors.parquet')}" in err
+    write_csv(Path("worse.csv"), {"color": ["red", "rot", "rouge"]})
+    code, out, err = towers_cli("score", "worse.csv", *ATTRIBUTES, "--output", "c")
+    assert code == 3
+    assert "the commonest reason, of 2 rows: " in err
+    assert "num_distinct" in out
+    assert "rows_per_s" in out
+    assert "images" not in out + err
 
 
 def test_evaluate_measures_what_attributes_find(towers_cli: Cli) -> None:

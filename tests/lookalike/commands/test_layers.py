@@ -74,6 +74,8 @@ def test_artifact_is_listed_by_its_values(cli: Cli, run: Path) -> None:
             2,
             "base network: expected conv4, pixels, deep_ranking or a name of timm, got 'runs/none' (NET|RUN|FILE.",
         ),
+        (("runs",), 2, "run: expected one with config.yaml, as train writes it, got another folder (runs); artifacts "),
+        (("runs/1",), 2, "run: expected one with config.yaml, as train writes it, got another folder (runs/1); "),
         (("none.onnx",), 1, "no such file (none.onnx)"),
         (("text.txt",), 1, "not an ONNX file, or cut off: got "),
         (
@@ -89,6 +91,7 @@ def test_what_is_nothing_to_list_is_one_line(
 ) -> None:
     """A misspelt name with the nearest, a path of nothing, another file."""
     Path("text.txt").write_text("layers")
+    Path("runs/1").mkdir(parents=True)
     got, _, err = cli("layers", *arguments)
     assert (got, one_line(err)[: len(message)]) == (code, message)
 

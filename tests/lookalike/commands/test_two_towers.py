@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,7 @@ def test_train_deploys_three_models_and_every_command_takes_them(cli: Cli, table
     assert described["inputs"][0]["shape"] == "[N, 6]"
     shown = cli("describe", "run_attributes", "--repository", "r")[1]
     assert "color (category: blue, green, red), framed (flag), size (number" in shown
+    assert re.search(r"^loss +softmax *$", shown, re.MULTILINE)  # which has no margin
     code, out, _ = cli("export", "run", "--as", "attributes", "--repository", "r", "--file", "a.onnx", "--json")
     again = json.loads(out)
     assert (code, again["mode"], again["version"]) == (0, "attributes", 1)

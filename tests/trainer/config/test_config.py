@@ -139,7 +139,8 @@ def _refusal(**values: Any) -> str:
         ({"validation": "images:1.5"}, "validation share: expected a number between 0 and 1, got '1.5' (--validation)"),
         (
             {"validation": "image:0.1"},
-            "validation: expected images:SHARE, classes:SHARE, none or a folder, got 'image:0.1' (--validation)",
+            "validation: expected images:SHARE, classes:SHARE, combinations:SHARE (of attributes), none or a folder, "
+            "got 'image:0.1' (--validation)",
         ),
         (
             {"pretrained": True, "weights": "w.safetensors"},

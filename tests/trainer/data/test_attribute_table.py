@@ -76,7 +76,7 @@ def test_rows_stay_with_their_images(tmp_path: Path) -> None:
         cells = {key: [rows[name][key]] for key in ATTRIBUTES}
         np.testing.assert_array_equal(found.attributes.encode(cells, 1)[0][0], encoded)
     messages = " ".join(event.get("message", "") for event in EVENTS)
-    assert "1 row without any attribute was left out: row 7" in messages
+    assert "1 row without any attribute was left out: line 9" in messages
     assert "1 image was left out" in messages
 
 

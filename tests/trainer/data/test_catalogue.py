@@ -87,7 +87,7 @@ def test_cells_outside_the_catalogue_leave_their_rows_out_and_are_told(folder: P
     rows = [*ROWS, (0, 10, 1), (-1, 2, 3), ("", 4, 5), (0.5, 1, 2), (1, 2, 7)]
     prepared, warnings = _prepared(folder, rows)
     assert warnings == [
-        "4 rows that name an image which is not in the catalogue were left out: rows 4, 5, 6, 7 (p '10', q "
+        "4 rows that name an image which is not in the catalogue were left out: lines 6, 7, 8, 9 (p '10', q "
         "'-1', q None; it has 10 rows of catalogue.csv, from 0)"
     ]
     assert prepared.tuples is not None
@@ -97,7 +97,7 @@ def test_cells_outside_the_catalogue_leave_their_rows_out_and_are_told(folder: P
         folder, [("sku-001", "sku-002", "sku-9"), ("sku-001", "sku-004", "sku-003")], catalogue_id="sku"
     )
     assert warnings == [
-        "1 row that names an image which is not in the catalogue was left out: row 0 (n 'sku-9'; it has 10 ids in "
+        "1 row that names an image which is not in the catalogue was left out: line 2 (n 'sku-9'; it has 10 ids in "
         '"sku" of catalogue.csv)'
     ]
 
@@ -121,7 +121,7 @@ def test_pictures_that_are_written_into_cells_are_called_by_their_rows(folder: P
     texts[5] = "data:image/png;base64,AAAA"
     (folder / "c.jsonl").write_text("".join(json.dumps({"image": text}) + "\n" for text in texts))
     prepared, warnings = _prepared(folder, catalogue=folder / "c.jsonl", catalogue_path=None)
-    assert warnings[0].startswith("1 image was left out, and 1 of 4 tuples with them (row 0): row 5: ")
+    assert warnings[0].startswith("1 image was left out, and 1 of 4 tuples with them (line 2): row 5: ")
     assert _named(prepared) == [("row 7", "row 2", "row 1"), ("row 3", "row 4", "row 6"), ("row 9", "row 8", "row 0")]
     direct, _ = _prepared(folder, ROWS[1:])
     assert prepared.data_sha256 == direct.data_sha256
@@ -143,15 +143,15 @@ def test_pairs_keep_their_own_target_where_rows_before_them_are_left_out(folder:
     ]
     assert found == [(0, 0, 1, True), (2, 2, 3, False), (4, 6, 7, True), (6, 1, 9, False)]
     told = [notice.message for notice in opened.notices]
-    assert [re.findall(r"rows? (\d+)", line)[-1] for line in told] == ["1", "3", "5"]
+    assert [re.findall(r"lines? (\d+)", line)[-1] for line in told] == ["3", "5", "7"]
 
 
 def test_a_picture_that_is_missing_takes_its_tuples_with_it(folder: Path) -> None:
-    """Named by the catalogue's path, with the rows that are lost."""
+    """Named by the catalogue's path, with the lines that are lost."""
     (folder / "images" / "05.png").unlink()
     prepared, warnings = _prepared(folder)
     assert len(warnings) == 1
-    assert warnings[0].startswith("1 image was left out, and 1 of 4 tuples with them (row 0): images/05.png: ")
+    assert warnings[0].startswith("1 image was left out, and 1 of 4 tuples with them (line 2): images/05.png: ")
     assert len(_named(prepared)) == 3
 
 

@@ -75,7 +75,7 @@ def test_pairs_that_are_same_and_different_are_told(tmp_path: Path) -> None:
     }
     prepared, warnings = prepare_table(write_csv(tmp_path / "t.csv", columns), "siamese", validation="none")
     assert warnings == [
-        f"1 pair of pictures is the same in one row and different in another: {names[0]} and {names[1]} in rows 0, 2"
+        f"1 pair of pictures is the same in one row and different in another: {names[0]} and {names[1]} in lines 2, 4"
     ]
     assert prepared.tuples is not None
     assert len(prepared.tuples) == 5
@@ -98,5 +98,5 @@ def test_positives_that_are_negatives_elsewhere_are_told(tmp_path: Path, kind: s
         columns["negative2"][2] = names[9]  # its own positive: that row is left out
     warnings = prepare_table(write_csv(tmp_path / "bad.csv", columns), kind, validation="none")[1]
     assert warnings[-1] == (
-        f"1 pair of pictures is the same in one row and different in another: {names[0]} and {names[1]} in rows 0, 1"
+        f"1 pair of pictures is the same in one row and different in another: {names[0]} and {names[1]} in lines 2, 3"
     )

@@ -73,7 +73,8 @@ def test_rows_without_a_class_are_left_out(tmp_path: Path, name: str) -> None:
         tmp_path / "rest.csv", {"image": [names[row] for row in rest], "label": [labels[row] for row in rest]}
     )
     prepared, warnings = prepare_table(table, validation="none")
-    assert warnings == ["2 rows without a class were left out: rows 3, 8"]
+    where = {"t.csv": "lines 5, 10", "t.jsonl": "lines 4, 9"}.get(name, "rows 3, 8")
+    assert warnings == [f"2 rows without a class were left out: {where}"]
     assert prepared.data_facts()["left_out"] == {"rows": 2}
     expected, _ = prepare_table(clean, validation="none")
     assert prepared.train.hashes == expected.train.hashes
@@ -162,8 +163,8 @@ def test_rows_of_one_image_twice_are_left_out(tmp_path: Path) -> None:
     }
     prepared, warnings = prepare_table(write_csv(tmp_path / "t.csv", columns), validation="none")
     assert warnings == [
-        f"1 row whose anchor and positive are one image was left out: row 1 ({names[1]})",
-        f"1 row whose positive and negative are one image was left out: row 2 ({names[6]})",
+        f"1 row whose anchor and positive are one image was left out: line 3 ({names[1]})",
+        f"1 row whose positive and negative are one image was left out: line 4 ({names[6]})",
     ]
     assert prepared.tuples is not None
     assert prepared.tuples.rows.tolist() == [0, 3]
@@ -171,7 +172,7 @@ def test_rows_of_one_image_twice_are_left_out(tmp_path: Path) -> None:
     pairs = write_csv(tmp_path / "pairs.csv", {"left": names[:2], "right": names[:2], "different": "10"})
     assert refusal(DataError, pairs, "siamese") == (
         "table of tuples: expected a tuple of different images, got none: 2 rows whose left and right are one image"
-        f" were left out: rows 0, 1 ({names[0]}) ({pairs})"
+        f" were left out: lines 2, 3 ({names[0]}) ({pairs})"
     )
 
 
@@ -182,8 +183,8 @@ def test_pairs_that_do_not_say_whether_they_differ_are_left_out(tmp_path: Path, 
     columns = {"left": names[:7], "right": names[7:], role: ["1", "", "0", "maybe", "true", "", "no"]}
     prepared, warnings = prepare_table(write_csv(tmp_path / "t.csv", columns), "siamese", validation="none")
     assert warnings == [
-        f'2 rows with nothing in "{role}" were left out: rows 1, 5',
-        f"1 row with neither 1 nor 0 in \"{role}\" was left out: row 3 ('maybe')",
+        f'2 rows with nothing in "{role}" were left out: lines 3, 7',
+        f"1 row with neither 1 nor 0 in \"{role}\" was left out: line 5 ('maybe')",
     ]
     assert prepared.tuples is not None
     assert prepared.tuples.rows.tolist() == [0, 2, 4, 6]

@@ -156,7 +156,7 @@ def test_settings_of_objects_that_nobody_asked_for_are_refused(tmp_path: Path, s
     with pytest.raises(UsageError) as caught:
         fit(config, tmp_path / "run")
     assert str(caught.value) == (
-        f"regions.{name}: expected --regions crop beside it, got {value} alone (--set regions.{name})"
+        f"regions.{name}: expected --regions crop beside it, got {value} alone (--set regions.{name}=...)"
     )
 
 

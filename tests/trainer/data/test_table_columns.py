@@ -107,7 +107,7 @@ def test_columns_that_make_no_sense_are_refused_in_one_line(tmp_path: Path) -> N
             DataError,
             write_csv(tmp_path / "maybe.csv", {"left": names, "right": names[::-1], "same": ["1", "", "x", "2"]}),
             {},
-            "column \"same\", row 2: expected 1 (same) or 0, got 'x' (maybe.csv)",
+            "column \"same\", line 4: expected 1 (same) or 0, got 'x' (maybe.csv)",
         ),
         (
             DataError,

@@ -103,13 +103,14 @@ def test_bad_images_take_their_tuples_with_them(tmp_path: Path, name: str) -> No
     table = TABLE_WRITERS[name](tmp_path / name, columns)
     bad = names[4] if name == "t.csv" else "row 4, anchor"
     reason = "not an image in any of JPEG, PNG, WEBP, GIF, BMP, TIFF, PPM (starts with b'no image')"
-    listed = f"row 2, negative: no image: the cell is empty; {bad}: {reason}"
+    empty, lost = ("line 4", "lines 4, 6, 9") if name == "t.csv" else ("row 2", "rows 2, 4, 7")
+    listed = f"{empty}, negative: no image: the cell is empty; {bad}: {reason}"
     assert refusal(DataError, table, max_bad_images=1) == (
         f"2 of 29 images cannot be used: expected at most 1 unreadable, got {listed} ({table}); mend or remove them, or"
         " leave them out with --set max_bad_images=2"
     )
     prepared, warnings = prepare_table(table)
-    assert warnings == [f"2 images were left out, and 3 of 10 tuples with them (rows 2, 4, 7): {listed}"]
+    assert warnings == [f"2 images were left out, and 3 of 10 tuples with them ({lost}): {listed}"]
     assert prepared.tuples is not None
     assert prepared.held_out_tuples is not None
     assert sorted([*prepared.tuples.rows, *prepared.held_out_tuples.rows]) == [0, 1, 3, 5, 6, 8, 9]

@@ -247,7 +247,7 @@ def test_heads_that_images_cannot_have_are_refused_in_one_line(patterns: Path, t
     table.write_text("anchor,positive,negative\n" + ",".join(names) + "\n" + ",".join(names) + "\n")
     for images, values, message in (
         (table, {"head": "lda"}, "head for a table of tuples: expected trained, pca or auto"),
-        (table, {"head_classes": 9}, "head_classes: expected none, for a table of tuples has no classes, got 9"),
+        (table, {"head_classes": 9}, "head_classes: expected none, for there are no classes, got 9"),
         (patterns, {"head": "pca", "head_classes": 9}, "head_classes: expected none, for with --head pca nothing"),
         (patterns, {"head_classes": 43}, "head_classes: expected 0, or 2..42 of 44 training classes, got 43"),
         (patterns, {"head_classes": 1}, "head_classes: expected 0, or 2..42"),

@@ -1,5 +1,7 @@
 """Layers of a network: the order in which an image leaves them, their shapes, and what their names mean."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -63,6 +65,17 @@ def test_layer_is_named_or_numbered() -> None:
     with pytest.raises(UsageError) as caught:
         layer_called(layers, "shared", network="n")
     assert str(caught.value) == "layer of n: expected one run of it, @2 or @4, got 'shared', which runs 2 times (--cut)"
+
+
+def test_two_modules_of_one_name_are_no_module_that_runs_twice() -> None:
+    """A network's own `shared` beside one that stands behind it, as in the branch of a run."""
+    layers = [layer for layer in find_layers(Twice(), torch.zeros(1, 3, 6, 6)) if layer.name == "shared"]
+    others = [replace(layers[0], number=layer.number + 4) for layer in layers[:1]]
+    with pytest.raises(UsageError) as caught:
+        layer_called([*layers[:1], *others], "shared", network="n")
+    assert str(caught.value) == "layer of n: expected one of them, @2 or @6, got 'shared', which is 2 modules (--cut)"
+    with pytest.raises(UsageError, match="expected one of them, @2 or @4 or @6, got 'shared', which is 2 modules"):
+        layer_called([*layers, *others], "shared", network="n")
 
 
 @pytest.mark.parametrize(

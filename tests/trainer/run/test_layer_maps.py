@@ -117,6 +117,11 @@ def test_layers_of_one_word_are_not_mixed_up(tmp_path: Path, monkeypatch: pytest
         np.testing.assert_allclose(pooled.values, run.branch.features(pixels).numpy(), atol=1e-6)
     assert (first.name, pooled.name, vector.name) == ("inner.embedding", "pooling", "embedding")
     assert first.values.shape == (2, 5, 16, 16)
+    run = fit(make_config(values | {"base": "own_maps:Inner"}), tmp_path / "inner")
+    with pytest.raises(
+        UsageError, match=r"expected one of them, @1 or @\d, got 'embedding', which is 2 modules \(--layer"
+    ):
+        show_layers(of_run(run.path), pictures, ["embedding"])
 
 
 def test_what_cannot_be_shown_is_one_line(tmp_path: Path) -> None:

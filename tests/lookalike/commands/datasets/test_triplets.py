@@ -82,6 +82,19 @@ def test_names_are_written_as_they_are_or_refused(images: Path, capsys: pytest.C
     assert capsys.readouterr().err.startswith("lookalike: images to name in triplets: expected names that are UTF-8")
 
 
+@pytest.mark.parametrize(("word", "is_near"), [("pixls", True), ("Pixel", True), ("PIXELS", True), ("vectors", False)])
+def test_mistyped_pixels_are_told_as_the_nearest(
+    images: Path, capsys: pytest.CaptureFixture[str], word: str, is_near: bool
+) -> None:
+    """Where nothing of that name is there; a file of that name is vectors, whatever is wrong with them."""
+    output = images.parent / "t.csv"
+    assert main(_words(images, output, word)) == 1
+    assert capsys.readouterr().err.endswith("; did you mean pixels?\n") is is_near
+    (images.parent / word).write_text("no vectors")
+    assert main(_words(images, output, images.parent / word)) == 1
+    assert "did you mean" not in capsys.readouterr().err
+
+
 def test_what_cannot_be_done_is_one_line(images: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing is written."""
     output = images.parent / "t.csv"

@@ -35,7 +35,7 @@ _NO_PATH = "\0"
 
 
 @dataclass(frozen=True, kw_only=True)
-class NamedImages:
+class CellImages:
     """The images of a table of tuples.
 
     Attributes:
@@ -51,7 +51,7 @@ class NamedImages:
     notices: tuple[Notice, ...] = ()
 
 
-def named_images(source: Source, columns: TableColumns, path: Path) -> NamedImages:
+def named_images(source: Source, columns: TableColumns, path: Path) -> CellImages:
     """The images of cells that are images: paths, bytes, pixels; in the order in which they first come, row by row.
 
     Args:
@@ -74,16 +74,16 @@ def named_images(source: Source, columns: TableColumns, path: Path) -> NamedImag
     wanted = first_places(codes)
     files = ImageFiles(
         path,
-        _names(whole.dictionary, wanted, streams, path),
+        _names(whole.dictionary, wanted, streams, path, source),
         np.zeros(len(wanted), np.int64),
         (),
         TableImages(source, images.columns, wanted),
     )
     table = codes.reshape(-1, len(streams))
-    return NamedImages(files=files, images=table, rows=np.arange(len(table), dtype=np.int64))
+    return CellImages(files=files, images=table, rows=np.arange(len(table), dtype=np.int64))
 
 
-def catalogued_images(source: Source, columns: TableColumns, path: Path, catalogue: Catalogue) -> NamedImages:
+def catalogued_images(source: Source, columns: TableColumns, path: Path, catalogue: Catalogue) -> CellImages:
     """The images of cells that name rows of a catalogue, in the order of its rows.
 
     Args:
@@ -110,7 +110,7 @@ def catalogued_images(source: Source, columns: TableColumns, path: Path, catalog
             raise DataError("table of tuples", expected=expected, got=f"none, but {shown}", where=path.name)
         what = "that names an image which is not in the catalogue"
         told = left_out(len(missing), f"row {what}", "rows that name an image which is not in the catalogue")
-        notice = f"{told}: {listed_rows(missing.tolist())} ({shown}; it has {catalogue.shown()})"
+        notice = f"{told}: {listed_rows(missing.tolist(), source)} ({shown}; it has {catalogue.shown()})"
         notices.append(Notice(notice, {"rows": len(missing)}))
     rows = np.flatnonzero(is_whole)
     used = np.unique(found[rows]).astype(np.int64)
@@ -118,7 +118,7 @@ def catalogued_images(source: Source, columns: TableColumns, path: Path, catalog
     numbers[used] = np.arange(len(used))
     images = catalogue.images(used)
     files = ImageFiles(catalogue.path, catalogue.names(used), np.zeros(len(used), np.int64), (), images)
-    return NamedImages(files=files, images=numbers[found[rows]], rows=rows, notices=tuple(notices))
+    return CellImages(files=files, images=numbers[found[rows]], rows=rows, notices=tuple(notices))
 
 
 def first_places(codes: AnyIndices) -> Indices:
@@ -138,13 +138,14 @@ def _key(ref: ImageRef, place: int) -> str:
     return str(ref.path) if ref.span is None else f"{_NO_PATH}{ref.path}{_NO_PATH}{ref.span}"
 
 
-def _names(keys: Any, wanted: Indices, streams: tuple[str, ...], path: Path) -> Texts:
+def _names(keys: Any, wanted: Indices, streams: tuple[str, ...], path: Path, source: Source) -> Texts:
     """What messages call the images: their paths below the table's folder, or where they stand."""
     folder = f"{path if path.is_dir() else path.parent}/"
     names = pc.if_else(pc.starts_with(keys, folder), pc.utf8_slice_codeunits(keys, len(folder)), keys)
     is_other = pc.starts_with(keys, _NO_PATH).to_numpy(zero_copy_only=False)
     if is_other.any():
         rows, positions = np.divmod(wanted[is_other], len(streams))
-        told = [f"row {row}, {streams[at]}" for row, at in zip(rows.tolist(), positions.tolist(), strict=True)]
+        places = source.places(rows.tolist())
+        told = [f"{place}, {streams[at]}" for place, at in zip(places, positions.tolist(), strict=True)]
         names = pc.replace_with_mask(names, pa.array(is_other), pa.array(told, pa.large_string()))
     return Texts(names)
