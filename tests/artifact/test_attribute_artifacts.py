@@ -115,7 +115,7 @@ def test_difference_of_both_towers_sees_either_move(tmp_path: Path) -> None:
     assert same is not None
     assert same.within_tolerance
     assert first.golden is not None
-    rows, vectors = read_golden_rows(first.golden, 5, 4)
+    rows, vectors = read_golden_rows(first.golden, TINY_ATTRIBUTES.width, 4)
     other = first.model_copy(update={"golden": with_golden_rows(first.golden, rows, vectors + 1)})
     append_manifest(tmp_path / "b.onnx", (tmp_path / "a.onnx").read_bytes()[: first.content.size], other)
     moved = compare_artifacts(tmp_path / "b.onnx", tmp_path / "a.onnx").movement
