@@ -9,12 +9,26 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 from artifact.events import Report
 from serving.client.scorer import Scorer
-from serving.client.windows import ScoredRows
 
 RECENT_S = 30.0
+
+
+class Counts(Protocol):
+    """What a window or a part of rows is counted by."""
+
+    @property
+    def num_rows(self) -> int: ...
+    @property
+    def num_errors(self) -> int:
+        """Rows of them that have bad images."""
+
+    @property
+    def num_images(self) -> int:
+        """Distinct images that were run."""
 
 
 class JobProgress:
@@ -43,8 +57,8 @@ class JobProgress:
         self._done, self._num_errors, self._num_images = done, num_errors, 0
         self._recent = deque([(clock(), done, 0)])  # (when, rows done, images run)
 
-    def add(self, scored: ScoredRows) -> None:
-        """Take a window, and report it (see score_table)."""
+    def add(self, scored: Counts) -> None:
+        """Take a window or a part, and report it (see score_table)."""
         self._done += scored.num_rows
         self._num_errors += scored.num_errors
         self._num_images += scored.num_images

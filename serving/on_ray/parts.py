@@ -126,7 +126,7 @@ class PartScorer:
         if job.probe is not None:
             try:
                 options = ScorerOptions(**job.options)
-                job.probe.whole.read(options.limits.max_bytes, timeout_s=options.read_timeout_s)
+                job.probe.read(options.limits.max_bytes, timeout_s=options.read_timeout_s)
             except ImageError as error:
                 raise DataError(
                     "image of the table", expected="one that every node can read", got=str(error), mend=_SHARE

@@ -14,16 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from artifact.events import Report
 from rows.tables import ImageTable
 from serving.client.options import ScorerOptions
 from serving.client.scorer import Scorer
-from serving.client.windows import ScoredRows
 from serving.jobs.folder import JobFolder
-from serving.jobs.part_scoring import ScoredPart
 from serving.jobs.progress import JobProgress
 from serving.on_ray.actors import scored_parts
 from serving.on_ray.cluster import ray_cluster
@@ -106,11 +103,5 @@ class RayEngine:
                 for part in parts:
                     folder.add_part(part)
                     num_images += part.num_images
-                    progress.add(_rows_of(part))
+                    progress.add(part)
         return num_images, table_rows
-
-
-def _rows_of(part: ScoredPart) -> ScoredRows:
-    """The part as one window, for its counts."""
-    rows = np.arange(part.table.num_rows)
-    return ScoredRows(num_rows=part.num_rows, num_images=part.num_images, rows=rows, columns={}, bad=[])
