@@ -34,9 +34,9 @@ from trainer.config.config import make_config
 from trainer.loop.fit import fit
 
 SEEDS = (1, 2, 3)
-"""The inset, the size and the stage were chosen on scenes of seed 0."""
+"""The inset, the size and the stage were chosen on scenes of seed 0; identities to judge by are the same in all."""
 TRAIN_SCENES, UNSEEN_SCENES, ROUNDS = 150, 100, 3
-SIZE = (320, 432)
+SIZE = (336, 448)
 """Of whole pictures, which have 640x480: objects are some 70 px there, and 224 px as crops."""
 NETWORKS: dict[str, dict[str, Any]] = {
     "stage 4": {"base": "tf_efficientnet_lite0", "pretrained": True, "cut": 4, "size": 224},

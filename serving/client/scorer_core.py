@@ -302,7 +302,8 @@ def _choose_batch_size(options: ScorerOptions, connection: Connection) -> BatchS
     most = connection.max_rows * slots if connection.max_rows else None
     if asked is None and connection.is_local:
         fitting = _LOCAL_PIXELS // (pixels.height * pixels.width) if options.device == "cpu" else _LOCAL_MOST
-        asked = max(_LOCAL_LEAST, min(fitting, _LOCAL_MOST))
+        least = 1 if connection.manifest.mode == REGIONS else _LOCAL_LEAST  # whole pictures are large
+        asked = max(least, min(fitting, _LOCAL_MOST))
     if asked is not None:
         return BatchSize(min(asked, most or asked))
     fitting = max(slots, MAX_REQUEST_BYTES // (pixels.height * pixels.width * 3))
