@@ -46,7 +46,8 @@ from serving.forks import PerProcess
 
 _LOCAL_PIXELS, _LOCAL_LEAST, _LOCAL_MOST = 8 * 224 * 224, 8, 32
 """Of a batch in this process: what a core's cache holds of a network's layers (8 images of 224 px ran 17 % faster than
-32). It follows from the artifact alone, so the same rows make the same batches, and the same vectors to the byte."""
+32, 2 pictures with boxes of 320x432 px 12 % faster than 8). It follows from the artifact alone, so the same rows make the
+same batches, and the same vectors to the byte."""
 
 _LOCAL_ROWS = 512
 """Of attributes, in a batch in this process: their network is small, and a window has no more."""
@@ -302,7 +303,7 @@ def _choose_batch_size(options: ScorerOptions, connection: Connection) -> BatchS
     most = connection.max_rows * slots if connection.max_rows else None
     if asked is None and connection.is_local:
         fitting = _LOCAL_PIXELS // (pixels.height * pixels.width) if options.device == "cpu" else _LOCAL_MOST
-        least = 1 if connection.manifest.mode == REGIONS else _LOCAL_LEAST  # whole pictures are large
+        least = 1 if connection.manifest.mode == REGIONS else _LOCAL_LEAST
         asked = max(least, min(fitting, _LOCAL_MOST))
     if asked is not None:
         return BatchSize(min(asked, most or asked))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,15 +35,15 @@ def weights() -> np.ndarray:
 
 
 def region_vectors(pixels: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """What the artifact gives for uint8 [N, HEIGHT, WIDTH, 3] and shares [N, R, 4]: float32 [N, R, DIM]."""
+    """What the artifact gives for uint8 [N, height, width, 3] and shares [N, R, 4]: float32 [N, R, DIM]."""
     planes = pixels.astype(np.float32).transpose(0, 3, 1, 2) / 255
-    maps = planes.reshape(len(pixels), 3, HEIGHT // 2, 2, WIDTH // 2, 2).mean(axis=(3, 5))
+    maps = planes.reshape(len(pixels), 3, pixels.shape[1] // 2, 2, pixels.shape[2] // 2, 2).mean(axis=(3, 5))
     colours = plain_regions(maps, boxes, USUAL.sides, USUAL.samples).mean(axis=(3, 4))
     return (colours @ weights()).astype(np.float32)
 
 
-def region_model() -> onnx.ModelProto:
-    """Its graph."""
+def region_model(sides: tuple[int, int] = (HEIGHT, WIDTH)) -> onnx.ModelProto:
+    """Its graph, for pictures of some height and width, even numbers."""
     nodes = Nodes("regions_")
     aligned = align_regions(nodes, "maps", "boxes", USUAL)
     colours = pool_regions(nodes, aligned.features, "avg")
@@ -58,7 +59,7 @@ def region_model() -> onnx.ModelProto:
         [*front, *nodes.nodes],
         "parts",
         [
-            helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", HEIGHT, WIDTH, 3]),
+            helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", *sides, 3]),
             helper.make_tensor_value_info("boxes", TensorProto.FLOAT, ["N", "R", 4]),
         ],
         [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["N", "R", DIM])],
@@ -73,12 +74,13 @@ def region_model() -> onnx.ModelProto:
     return model
 
 
-def write_region_artifact(path: Path, *, name: str = NAME) -> Manifest:
+def write_region_artifact(path: Path, *, name: str = NAME, sides: tuple[int, int] = (HEIGHT, WIDTH)) -> Manifest:
     """Write the artifact and give its manifest."""
-    model = region_model().SerializeToString(deterministic=True)
+    spec = replace(SPEC, height=sides[0], width=sides[1])
+    model = region_model(sides).SerializeToString(deterministic=True)
     images = golden_images()
     boxes = golden_boxes(len(images))
-    vectors = region_vectors(np.stack([load_pixels(image, SPEC) for image in images]), boxes)
+    vectors = region_vectors(np.stack([load_pixels(image, spec) for image in images]), boxes)
     manifest = Manifest(
         name=name,
         kind="siamese",
@@ -88,7 +90,7 @@ def write_region_artifact(path: Path, *, name: str = NAME) -> Manifest:
         distance="euclidean",
         normalized=False,
         margin=None,
-        preprocessing=SPEC.to_dict(),
+        preprocessing=spec.to_dict(),
         threshold=None,
         base={"name": "colours", "source": "tests", "pretrained": False, "licence": None},
         training={"end_time": "2026-01-01T00:00:00Z"},
@@ -101,9 +103,9 @@ def write_region_artifact(path: Path, *, name: str = NAME) -> Manifest:
     return append_manifest(path, model, manifest)
 
 
-def publish_regions(repository: Path) -> Path:
+def publish_regions(repository: Path, *, sides: tuple[int, int] = (HEIGHT, WIDTH)) -> Path:
     """Publish it as `parts_regions`; gives the repository."""
     file = repository.with_name("regions.onnx")
-    write_region_artifact(file)
+    write_region_artifact(file, sides=sides)
     publish(file, repository)
     return repository

@@ -12,7 +12,9 @@ from artifact.errors import TooLargeError
 from serving.client.batches.size import FIRST_SIZE, BatchSize
 from serving.client.scorer import Scorer
 from serving.embedded.server import Server
+from tests.shared.region_artifact import NAME, publish_regions
 from tests.shared.scored_images import expected_vectors
+from tests.shared.tiny_artifact import publish_tiny
 
 MODELS = ["triplet_branch", "siamese_full"]
 NUM_IMAGES = 400
@@ -81,3 +83,16 @@ def test_a_request_too_large_for_the_server_is_sent_in_halves(repository: Path, 
             pytest.raises(TooLargeError, match=r"^the server has no room for the request: got .*; send less at once$"),
         ):
             scorer.embed(images[:50])
+
+
+@pytest.mark.parametrize(("sides", "expected"), [((16, 24), 32), ((224, 224), 8), ((336, 448), 2), ((800, 800), 1)])
+def test_pictures_with_boxes_run_in_batches_of_as_many_pixels(
+    tmp_path: Path, sides: tuple[int, int], expected: int
+) -> None:
+    """In this process; of images of one object there are eight even where they are large."""
+    publish_regions(tmp_path / "repository", sides=sides)
+    with Scorer(NAME, repository=tmp_path / "repository") as scorer:
+        assert scorer.batch_size == expected
+    publish_tiny(tmp_path / "others", size=max(sides))
+    with Scorer("tiny", repository=tmp_path / "others") as scorer:
+        assert scorer.batch_size == max(8, expected)
