@@ -46,8 +46,8 @@ from serving.forks import PerProcess
 
 _LOCAL_PIXELS, _LOCAL_LEAST, _LOCAL_MOST = 8 * 224 * 224, 8, 32
 """Of a batch in this process: what a core's cache holds of a network's layers (8 images of 224 px ran 17 % faster than
-32, 2 pictures with boxes of 320x432 px 12 % faster than 8). It follows from the artifact alone, so the same rows make the
-same batches, and the same vectors to the byte."""
+32, 2 pictures with boxes of 320x432 px 12 % faster than 8). It follows from the artifact alone, so the same rows make
+the same batches, and the same vectors to the byte."""
 
 _LOCAL_ROWS = 512
 """Of attributes, in a batch in this process: their network is small, and a window has no more."""
