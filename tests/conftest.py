@@ -1,14 +1,20 @@
 """The command line and a browser as fixtures, for the tests of every room."""
 
+from __future__ import annotations
+
+import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from lookalike.cli import main
 from tests.shared.browser import Pages, running_chromium
 from tests.shared.command_line import Cli
+
+if TYPE_CHECKING:
+    from tests.shared.scene_files import SceneFiles
 
 
 @pytest.fixture
@@ -23,6 +29,16 @@ def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
         return code, printed.out, printed.err
 
     return run
+
+
+@pytest.fixture(scope="session")
+def scene_files(tmp_path_factory: pytest.TempPathFactory) -> SceneFiles:
+    """A detector and a U-Net, trained; for tests that are marked slow. Workers of pytest-xdist share them."""
+    from tests.shared.scene_files import scene_files_in
+
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    return scene_files_in(shared / "scene files")
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 from benchmarks.scene_networks import MEAN, STD
 from tests.shared.places import ROOT
-from tests.shared.scene_files import write_scene_files
+from tests.shared.scene_files import SceneFiles
 from tests.shared.spot_detector import found_by_loops, several, spots, write_spot_detector
 
 
@@ -59,11 +59,10 @@ def test_objects_have_boxes_scores_and_a_page_of_near_duplicates(tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_a_trained_detector_is_shown_with_its_objects(tmp_path: Path) -> None:
+def test_a_trained_detector_is_shown_with_its_objects(scene_files: SceneFiles, tmp_path: Path) -> None:
     """On drawn scenes that it never saw."""
-    files = write_scene_files(tmp_path / "files")
-    words = [files.detector_file, files.scenes / "images", tmp_path / "out", "--mean", MEAN[0], "--std", STD[0]]
-    found, _ = run(*words)
+    of_scenes = [scene_files.detector_file, scene_files.scenes / "images"]
+    found, _ = run(*of_scenes, tmp_path / "out", "--mean", MEAN[0], "--std", STD[0])
     assert len({row["image"] for row in found}) == 12
     assert all(0 <= side <= 1 for row in found for side in row["box"])
     assert (tmp_path / "out" / "duplicates.html").read_text().count("data:image/") >= 2

@@ -6,7 +6,6 @@ import pytest
 from torch import nn
 
 from tests.shared.foreign_networks import SIZE, export, timm_classifier
-from tests.shared.scene_files import SceneFiles, write_scene_files
 
 
 @pytest.fixture(scope="session")
@@ -19,9 +18,3 @@ def resnet() -> nn.Module:
 def resnet_file(resnet: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`my net.onnx`: opset 17, a dynamic batch, 64 px."""
     return export(resnet, tmp_path_factory.mktemp("foreign") / "my net.onnx", size=SIZE, opset=17, dynamic=True)
-
-
-@pytest.fixture(scope="session")
-def scene_files(tmp_path_factory: pytest.TempPathFactory) -> SceneFiles:
-    """A detector and a U-Net, trained; for tests that are marked slow."""
-    return write_scene_files(tmp_path_factory.mktemp("scene files"))
