@@ -118,12 +118,10 @@ def prepare(config: TrainConfig, *, report: Report, device: torch.device = _CPU,
         DataError: images that no tuple of the kind can be drawn from, or too many bad ones.
     """
     given, (config, loss) = config, settle(config)
-    if not resuming:  # a run of before may have such settings, and goes on with them
-        check_idle(given, loss=loss.name)
     log = NoticeLog(report)
     report = log.report
     if not resuming:
-        tell_untrained(given, report=report)
+        look_at_idle(given, loss, report=report)
     opened, validation = open_data(config, report, has_begun=resuming)
     is_tuples = isinstance(opened, TupleFiles | AttributeFiles)
     strategy = choose_strategy(given, is_tuples=is_tuples, has_classes=bool(files_of(opened).classes))
@@ -183,8 +181,16 @@ def tell_notes(config: TrainConfig, base: BaseNetwork, *, report: Report) -> Non
         warn(report, note)
 
 
-def tell_untrained(given: TrainConfig, *, report: Report) -> None:
-    """What of the settings, as the user wrote them, says nothing where nothing is trained."""
+def look_at_idle(given: TrainConfig, loss: Loss, *, report: Report) -> None:
+    """Refuse settings that nothing looks at, and tell those of training where nothing is trained; raises UsageError.
+
+    Of a run that begins: one of before may have such settings, and goes on with them.
+
+    Args:
+        given: as the user wrote it.
+        loss: the one in use.
+    """
+    check_idle(given, loss=loss.name)
     if (line := told_untrained(given)) is not None:
         warn(report, line)
 

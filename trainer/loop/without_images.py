@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 
 from artifact.events import Report
-from trainer.config.checks import check_idle, data_words
+from trainer.config.checks import data_words
 from trainer.config.config import TrainConfig
 from trainer.config.head import check_head
 from trainer.config.rates import usual_rates
@@ -17,7 +17,7 @@ from trainer.config.resolution import resolve
 from trainer.config.settings import BALANCED
 from trainer.data.images import no_images
 from trainer.data.notices import NoticeLog
-from trainer.loop.preparation import Prepared, base_network, settle, tell_notes, tell_untrained
+from trainer.loop.preparation import Prepared, base_network, look_at_idle, settle, tell_notes
 from trainer.networks.base_networks import make_preprocessing
 from trainer.weights.precision import resolve_precision
 
@@ -37,12 +37,10 @@ def prepare_without_images(
         UsageError: settings that make no sense together, or that need images.
     """
     given, (config, loss) = config, settle(config)
-    if not resuming:
-        check_idle(given, loss=loss.name)
     check_head(config, images=data_words(config, is_tuples=False, has_classes=False), has_classes=False)
     log = NoticeLog(report)
     if not resuming:
-        tell_untrained(given, report=log.report)
+        look_at_idle(given, loss, report=log.report)
     base = base_network(config, None, fresh=not resuming)
     tell_notes(config, base, report=log.report)
     config = resolve(
