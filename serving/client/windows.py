@@ -169,7 +169,7 @@ class Window:
         ]
         unembedded = {(row, name) for row, name, _ in bad if self._places[name][row] in seen.unembedded}
         bad.sort()
-        rows = np.setdiff1d(np.arange(self.num_rows), np.array([row for row, _, _ in bad], np.int64))
+        rows = _without(self.num_rows, [row for row, _, _ in bad])
         if manifest.detections is not None:
             (numbers,) = (places[rows].tolist() for places in self._places.values())
             found = [seen.detections[number] for number in numbers]
@@ -181,7 +181,7 @@ class Window:
         if too_long := _too_long(vectors, columns, manifest):
             bad = sorted([*bad, *((int(rows[row]), name, reason) for row, name, reason in too_long)])
             unembedded |= {(int(rows[row]), name) for row, name, _ in too_long}
-            kept = np.setdiff1d(np.arange(len(rows)), np.array([row for row, _, _ in too_long], np.int64))
+            kept = _without(len(rows), [row for row, _, _ in too_long])
             rows, columns = rows[kept], {name: values[kept] for name, values in columns.items()}
         return ScoredRows(
             num_rows=self.num_rows,
@@ -235,6 +235,14 @@ class Window:
             self.fresh.append(given)
             self.num_bytes += given.num_bytes
         return number
+
+
+def _without(num_rows: int, left_out: Sequence[int]) -> npt.NDArray[np.int64]:
+    """The rows that are not left out, ascending; numpy's set functions import their parts amid the first call, and a
+    module that a thread is importing at a fork is locked in the child for ever."""
+    is_kept = np.ones(num_rows, bool)
+    is_kept[list(left_out)] = False
+    return np.flatnonzero(is_kept)
 
 
 def columns_of(vectors: Mapping[str, Vectors], manifest: Manifest) -> dict[str, AnyArray]:

@@ -13,7 +13,7 @@ from tests.shared.forked_children import run_forking
 from tests.shared.scored_images import expected_vectors, publish_models
 from tests.shared.serving_urls import ServerProcess
 
-MODELS = ["triplet_branch"]
+MODELS = ["triplet_branch", "triplet_full"]
 NUM_IMAGES = 41
 
 _SCORER = """
@@ -103,6 +103,36 @@ found.append(embed(scorer))
 print(json.dumps(found))
 """
     require_all(run_forking(_SCORER + program, *place, images[0].parent), images, 19)
+
+
+def test_nothing_is_imported_late_where_a_fork_does_not_wait(place: tuple[str, object], images: list[Path]) -> None:
+    """A module that a thread is importing at a fork stays locked in the child: so no call may import on its way, other
+    than within what a fork waits for. Rows that are bad included."""
+    program = """
+from serving import forks
+late = []
+class Noting:
+    def find_spec(self, name, path=None, target=None):
+        if not getattr(forks._FORKS._own, "depth", 0):
+            late.append(name)
+sys.meta_path.insert(0, Noting())
+scorers = {model: Scorer(model, **place) for model in sys.argv[4].split(",")}
+is_noting = bool(late)  # what a Scorer needs is imported while it is made
+late.clear()
+for model, scorer in scorers.items():
+    embed(scorer)
+    list(scorer.embed_iter([images[0], "no_such.png"], bad="yield"))
+    if model.endswith("full"):
+        list(scorer.stream([{name: images for name in scorer.manifest.image_inputs}]))
+found = list(late)
+async def asynchronous():
+    async with AsyncScorer("triplet_branch", **place) as scorer:
+        late.clear()
+        await scorer.embed(images)
+asyncio.run(asynchronous())
+print(json.dumps([is_noting, found + late]))
+"""
+    assert run_forking(_SCORER + program, *place, images[0].parent, ",".join(MODELS)) == [True, []]
 
 
 def test_scorer_that_was_never_used_embeds_in_pools(place: tuple[str, object], images: list[Path]) -> None:
