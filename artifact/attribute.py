@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 
 from artifact.arrays import Vectors
 from artifact.listing import listed
+from artifact.nearest import nearest
 from artifact.yes_no import yes_or_no
 
 FLAG, NUMBER, CATEGORY = "flag", "number", "category"
@@ -67,13 +68,17 @@ class Attribute:
         }
         return f"{self.name} ({facts[self.type]})"
 
+    def says_nothing(self, value: Any) -> bool:
+        """Whether a cell is a missing value of this attribute; the text `NaN` is, but for a category's."""
+        return is_missing(value) or (self.type != CATEGORY and _reads_nan(value))
+
     def encode(self, value: Any) -> Vectors | None:
         """The columns of one value, float32 [width]; None where it is missing.
 
         Raises:
             ValueError: it is no value of this attribute; the message says which would be, the nearest first.
         """
-        if is_missing(value):
+        if self.says_nothing(value):
             return None
         if self.type == FLAG:
             says = yes_or_no(value)
@@ -81,16 +86,14 @@ class Attribute:
                 raise self._not_a_value(value)
             return np.array([1.0 if says else -1.0], np.float32)
         if self.type == NUMBER:
-            if isinstance(value, str) and value.strip().lower() == "nan":  # a number where the whole column has such
-                return None
             number = as_number(value)
             if number is None or not abs(number := (number - self.mean) / self.scale) <= _LARGEST:
                 raise self._not_a_value(value)
             return np.array([number, 1.0], np.float32)
         text = as_category(value)
         if text not in self.categories:
-            near = difflib.get_close_matches(text, self.categories, n=1)
-            raise self._not_a_value(value, f"; did you mean {near[0]}?" if near else "")
+            near = nearest(text, self.categories)
+            raise self._not_a_value(value, f"; did you mean {near}?" if near is not None else "")
         return np.eye(1, self.width, self.categories.index(text), dtype=np.float32).reshape(-1)
 
     def _not_a_value(self, value: Any, mend: str = "") -> ValueError:
@@ -107,6 +110,20 @@ class Attribute:
 def is_missing(value: Any) -> bool:
     """Whether a cell says nothing: null, NaN, or text without a letter."""
     return value is None or (isinstance(value, str) and not value.strip()) or bool(value != value)
+
+
+def known_values(cells: Sequence[Any]) -> list[Any]:
+    """The cells of a column, None in the place of what is missing; the text `NaN` is where all others are numbers or
+    flags, for that is how such a number is written to text."""
+    known = [None if is_missing(cell) else cell for cell in cells]
+    others = [cell for cell in known if cell is not None and not _reads_nan(cell)]
+    if any(as_number(cell) is None and yes_or_no(cell) is None for cell in others):
+        return known
+    return [None if _reads_nan(cell) else cell for cell in known]
+
+
+def _reads_nan(value: Any) -> bool:
+    return isinstance(value, str) and value.strip().lower() == "nan"
 
 
 def as_number(value: Any) -> float | None:

@@ -12,7 +12,6 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,9 +29,10 @@ from artifact.attribute import Attribute as Attribute
 from artifact.attribute import as_category as as_category
 from artifact.attribute import as_list as as_list
 from artifact.attribute import as_number as as_number
-from artifact.attribute import is_missing as is_missing
+from artifact.attribute import known_values as known_values
 from artifact.errors import DataError, UsageError
 from artifact.listing import listed
+from artifact.nearest import nearest
 from artifact.yes_no import yes_or_no
 
 MAX_CATEGORIES = 1000
@@ -140,8 +140,8 @@ class Attributes:
         for each in self.attributes:
             if each.name == name:
                 return each
-        near = difflib.get_close_matches(name, self.names, n=1)
-        mend = f"did you mean {near[0]}?" if near else None
+        near = nearest(name, self.names)
+        mend = f"did you mean {near}?" if near is not None else None
         raise UsageError("attribute", expected=f"one of {listed(self.names)}", got=repr(name), mend=mend)
 
     def with_statistics(self, columns: Mapping[str, Any]) -> Attributes:
@@ -154,7 +154,7 @@ class Attributes:
         found = []
         for each in self.attributes:
             cells = as_list(columns[each.name])
-            values = [value for value in cells if not is_missing(value)]
+            values = [value for value in cells if not each.says_nothing(value)]
             changed: dict[str, Any] = {"missing": round(1 - len(values) / max(1, len(cells)), 6)}
             numbers = np.array([as_number(value) for value in values], np.float64) if each.type == NUMBER else None
             if numbers is not None and len(numbers) and numbers.std() > 0:
@@ -218,11 +218,11 @@ def _encoded(attribute: Attribute, value: Any) -> Vectors | str | None:
 def _fit(name: str, columns: Mapping[str, Any], where: object) -> Attribute:
     what = f"attribute column {name!r}"
     if name not in columns:
-        near = difflib.get_close_matches(name, list(columns), n=1)
-        mend = f"did you mean {near[0]}?" if near else None
+        near = nearest(name, columns)
+        mend = f"did you mean {near}?" if near is not None else None
         raise DataError(what, expected=f"one of {listed(list(columns))}", got="no such column", where=where, mend=mend)
     cells = as_list(columns[name])
-    values = [value for value in cells if not is_missing(value)]
+    values = [value for value in known_values(cells) if value is not None]
     if not values:
         raise DataError(what, expected="values", got=f"none in {len(cells)} rows", where=where, mend="leave it out")
     missing = round(1 - len(values) / len(cells), 6)

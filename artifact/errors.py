@@ -96,6 +96,14 @@ class DataError(LookalikeError):
     """A folder or table of images, or a table of vectors, that cannot be used."""
 
 
+class ImageColumnError(DataError):
+    """A table whose column of images is not there, or holds none."""
+
+
+class AttributeColumnError(DataError):
+    """A table whose column of an attribute is not there, though another is called nearly so."""
+
+
 class RunError(LookalikeError):
     """A run folder that cannot be written, read or continued."""
 

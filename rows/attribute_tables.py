@@ -9,15 +9,15 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
 from artifact.attributes import Attributes
-from artifact.errors import DataError, UsageError
+from artifact.errors import AttributeColumnError, DataError, UsageError
 from artifact.kinds import ATTRIBUTES
 from artifact.listing import listed
+from artifact.nearest import nearest
 from rows.attribute_rows import AttributeRow, attribute_rows
 from rows.cells import is_image_column, is_text
 from rows.columns import Columns, find_columns
@@ -28,6 +28,9 @@ from rows.tables import ImageTable
 
 NO_ATTRIBUTES = "table of attributes"
 """What a table is refused as that has none of them."""
+
+OWN_NAMES = "call the column as the attribute is called, or leave it out of the table"
+"""What mends an AttributeColumnError where no option names columns."""
 
 _NEARLY = 0.8
 """So alike is a name that was mistyped; `size` and `side` are two."""
@@ -99,11 +102,15 @@ def open_attribute_table(
 
     Raises:
         UsageError: `columns` names no attribute, or one column twice.
-        DataError: as open_table; a table without any of the attributes, or with a column called nearly as one.
+        DataError: as open_table; a table without any of the attributes.
+        AttributeColumnError: a column of `columns` that is not there, or one called nearly as an attribute.
     """
     source, where = open_source(table)
     shown = where if isinstance(table, (pa.Table, pa.RecordBatchReader, list, tuple)) else str(table)
     found = attribute_columns(source, attributes, columns or {}, where=where)
+    if {id_column or "id", "id"} & {*found, *found.values()}:
+        what, expected = f'column "{id_column or "id"}"', "the ids of rows or an attribute"
+        raise UsageError(what, expected=expected, got="both", where=where, mend="call one of them something else")
     kept = [*found.values(), *copy]
     described = find_columns(
         source.schema, streams=(), columns={}, copy=kept, id_column=id_column, where=where, settle=source.settle
@@ -132,10 +139,10 @@ def attribute_columns(
                 raise UsageError(f'column "{column}"', expected="one attribute", got="several", where="--columns")
             found[name] = column
         elif name in mapping:
-            raise _absent(name, column, difflib.get_close_matches(column, names, 1), names, where)
+            raise _absent(name, column, nearest(column, names), names, where)
     free = [each for each in names if each and each not in found.values()]
     for name in attributes.names:
-        if name not in found and (near := difflib.get_close_matches(name, free, 1, cutoff=_NEARLY)):
+        if name not in found and (near := nearest(name, free, alike=_NEARLY)) is not None:
             raise _absent(name, name, near, names, where)
     if not found:
         raise _no_attributes(attributes, listed([each for each in names if each]), where)
@@ -153,11 +160,11 @@ def has_images(source: Source) -> bool:
     return isinstance(source, FolderSource) or any(is_image_column(kind) and not is_text(kind) for kind in kinds)
 
 
-def _absent(name: str, column: str, near: Sequence[str], names: Sequence[str], where: str) -> DataError:
-    return DataError(
+def _absent(name: str, column: str, near: str | None, names: Sequence[str], where: str) -> DataError:
+    return AttributeColumnError(
         f"attribute {name!r}",
         expected=f'a column "{column}" among {listed([each for each in names if each])}',
-        got="no such column" + (f', the nearest is "{near[0]}"' if near else ""),
+        got="no such column" + (f', the nearest is "{near}"' if near is not None else ""),
         where=where,
         mend=f"name the right one with --columns {name}=..., or leave that column out of the table",
     )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from artifact.errors import DataError, UsageError
+from artifact.errors import DataError, ImageColumnError, UsageError
 from rows.cells import IMAGE_KINDS, is_bytes, is_image_column, is_text, is_unmistakable, kind_name, values_type
 from rows.text_images import is_written_image
 
@@ -103,7 +103,8 @@ def find_columns(
     found: dict[str, str] = {}
     for stream in streams:
         name = columns.get(stream) or _default_column(schema, stream, alone=len(streams) == 1)
-        _require(schema, name, f'image column "{name}"', where, f"name the right column with --columns {stream}=...")
+        mend = f"name the right column with --columns {stream}=..."
+        _require(schema, name, f'image column "{name}"', where, mend, error=ImageColumnError)
         found[stream] = name
     _require_apart(found)
     identity = id_column or ("id" if "id" in schema.names else None)
@@ -135,9 +136,9 @@ def find_columns(
 
 
 def require_images(kind: pa.DataType, stream: str, name: str, where: str) -> None:
-    """Raise DataError for a column that can hold no images of the stream (a role, of a table to train on)."""
+    """Raise ImageColumnError for a column that can hold no images of the stream (a role, of a table to train on)."""
     if not is_image_column(kind):
-        raise DataError(
+        raise ImageColumnError(
             f'image column "{name}"',
             expected=IMAGE_KINDS,
             got=kind_name(kind),
@@ -177,13 +178,15 @@ def _default_column(schema: pa.Schema, stream: str, *, alone: bool) -> str:
     return (usual or (images if len(images) == 1 else [stream]))[0]
 
 
-def _require(schema: pa.Schema, name: str, what: str, where: str, mend: str | None) -> None:
+def _require(
+    schema: pa.Schema, name: str, what: str, where: str, mend: str | None, *, error: type[DataError] = DataError
+) -> None:
     if schema.names.count(name) == 1:
         return
     if name in schema.names:
         raise DataError(what, expected="one column of that name", got="several", where=where)
     near = difflib.get_close_matches(name, schema.names, 1)
-    raise DataError(
+    raise error(
         what,
         expected=f"one of {', '.join(name for name in schema.names if name)}",
         got="no such column" + (f', the nearest is "{near[0]}"' if near else ""),

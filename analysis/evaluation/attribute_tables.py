@@ -5,30 +5,28 @@ Decisions a reader would question:
   measured, without the model. So a number has its tolerance from the images of the table.
 - A row of attributes asks for what it has a value of among the attributes that are named. How it was scored with more
   of them is not looked at.
-- Beyond MAX_DISTANCES a uniform sample of the rows is ranked, and of as many images the triplets are counted.
+- Beyond so many distances (analysis/measures/attribute_retrieval.py) a uniform sample of the rows is ranked, and of as
+  many images the triplets are counted.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from analysis.measures.attribute_retrieval import attribute_retrieval
+from analysis.measures.attribute_retrieval import attribute_retrieval, queries_within
 from analysis.measures.attribute_rows import AttributeRows, number_tolerances
 from analysis.neighbours.batches import checked_matrix, require_columns
 from artifact.arrays import Numbers
-from artifact.attributes import FLAG, NUMBER, Attributes, as_category, as_number, is_missing
+from artifact.attributes import CATEGORY, FLAG, NUMBER, Attribute, Attributes, as_category, as_number
 from artifact.errors import DataError, UsageError
 from artifact.listing import listed
+from artifact.nearest import nearest
 from artifact.yes_no import yes_or_no
 from rows.vectors.lineage import distance_of_two
 from rows.vectors.table import VectorTable
-
-MAX_DISTANCES = 2 * 10**9
-"""Some minutes of one core."""
 
 
 def evaluate_attributes(
@@ -76,7 +74,7 @@ def evaluate_attributes(
         raise DataError("rows of attributes", expected=f"a value of {listed(names)}", got="none", where=queries.source)
     rows = AttributeRows(vectors=checked_matrix(queries)[asks], values=asked[asks])
     distinct = rows.distinct()
-    sample = None if len(distinct) * images.num_rows <= MAX_DISTANCES else MAX_DISTANCES // images.num_rows
+    sample = queries_within(len(distinct), images.num_rows)
     found = attribute_retrieval(
         distinct,
         checked_matrix(images),
@@ -109,16 +107,16 @@ def attribute_values(attributes: Attributes, columns: dict[str, list[Any]]) -> N
     found = []
     for attribute in attributes.attributes:
         numbers = {text: float(at) for at, text in enumerate(attribute.categories)}
-        found.append([_value(attribute.type, cell, numbers) for cell in columns[attribute.name]])
+        found.append([_value(attribute, cell, numbers) for cell in columns[attribute.name]])
     return np.array(found, np.float64).T
 
 
-def _value(kind: str, cell: Any, numbers: dict[str, float]) -> float:
-    if is_missing(cell):
+def _value(attribute: Attribute, cell: Any, numbers: dict[str, float]) -> float:
+    if attribute.says_nothing(cell):
         return np.nan
-    if kind not in (FLAG, NUMBER):
+    if attribute.type == CATEGORY:
         return numbers[as_category(cell)]
-    value = yes_or_no(cell) if kind == FLAG else as_number(cell)
+    value = yes_or_no(cell) if attribute.type == FLAG else as_number(cell)
     assert value is not None  # the type was found out of these values
     return float(value)
 
@@ -127,7 +125,7 @@ def _require_columns(table: VectorTable, names: Sequence[str]) -> None:
     """Raise DataError for a name that no column has, with the nearest, or that is of vectors."""
     there = [field.name for field in table.fields_beside]
     for name in names:
-        if name not in there and (near := difflib.get_close_matches(name, there, 1)):
-            got = f'no such column, the nearest is "{near[0]}"'
+        if name not in there and (near := nearest(name, there)) is not None:
+            got = f'no such column, the nearest is "{near}"'
             raise DataError(f'column "{name}"', expected=f"one of {listed(there)}", got=got, where=table.source)
     require_columns(table, names)

@@ -29,6 +29,14 @@ from artifact.errors import DataError, UsageError
 
 KS = (1, 5, 10, 100)
 
+MAX_DISTANCES = 2 * 10**9
+"""Some minutes of one core."""
+
+
+def queries_within(num_queries: int, num_images: int, *, distances: int = MAX_DISTANCES) -> int | None:
+    """`max_queries` for so many distances between queries and images at most; None where all are within."""
+    return None if num_queries * num_images <= distances else max(1, distances // num_images)
+
 
 def attribute_retrieval(
     queries: AttributeRows,

@@ -22,8 +22,9 @@ from artifact.errors import DataError, SpaceError, UsageError
 from artifact.images.limits import DEFAULT_LIMITS, Limits
 from artifact.limit_options import DEFAULT_READ_TIMEOUT_S
 from artifact.prefixes import cut
-from rows.formats.opening import is_table_file
+from rows.formats.opening import is_table_place
 from rows.ids import id_as_text
+from rows.image_suffixes import ARRAYS, file_holds_image, suffix_of
 from rows.images import ImageRef
 from rows.pictures.detected import DetectedPart, detected_parts, part_columns
 from rows.vectors.lineage import Lineage, require_same_space
@@ -136,7 +137,7 @@ def read_queries(
         DataError: nothing to be read.
     """
     block_size = max(num_shown, min(BLOCK_QUERIES, BLOCK_ANSWERS // k))
-    if isinstance(query, Path) and is_vectors(query, column):
+    if isinstance(query, Path) and is_vectors(query, column) and not (open_model and _is_picture(query, column)):
         table = VectorTable.open(query, column, columns_from=columns_from).cut(dims)
         note = _compared(lineage, table.lineage, vouched=vouched)
         _require_dims(index_dim, table.dim, table.lineage, where=query)
@@ -154,7 +155,7 @@ def read_queries(
         raise UsageError(f"{what} a model", expected="--model NAME and one of --url and --repository")
     source: QueryAttributes | QueryImages
     with open_model() as model:
-        if isinstance(query, AttributeWords) or (model.attributes is not None and is_table_file(query.name)):
+        if isinstance(query, AttributeWords) or (model.attributes is not None and is_table_place(query)):
             source = QueryAttributes(query)
         else:
             source = QueryImages(query, num_kept=num_shown, max_bytes=limits.max_bytes, timeout_s=read_timeout_s)
@@ -189,6 +190,11 @@ def is_vectors(query: Path, column: str | None) -> bool:
     if query.is_dir() and not any(query.glob("part-*.parquet")):
         return False
     return not query.exists() or holds_vectors(query, column)  # Spark names tables of images so too
+
+
+def _is_picture(query: Path, column: str | None) -> bool:
+    """Whether an array file is one grey picture, which is a table of vectors where nobody brings a model."""
+    return column is None and query.is_file() and suffix_of(query.name) in ARRAYS and file_holds_image(query)
 
 
 def _compared(index: Lineage | None, queries: Lineage | None, *, vouched: bool) -> str | None:

@@ -17,10 +17,10 @@ import numpy as np
 
 from analysis.search.query_images import Embedder
 from artifact.arrays import Vectors
-from artifact.errors import UsageError
+from artifact.errors import AttributeColumnError, UsageError
 from artifact.images.image_error import ImageError
 from rows.attribute_rows import AttributeRow
-from rows.attribute_tables import open_attribute_table
+from rows.attribute_tables import OWN_NAMES, open_attribute_table
 from rows.images import ImageRef
 
 PREFIX = "attributes:"
@@ -87,7 +87,10 @@ class QueryAttributes:
             self._waiting.append(self._query.text)
             yield AttributeRow(attributes.encode_query(self._query.values()).tobytes())
             return
-        table = open_attribute_table(self._query, attributes)
+        try:
+            table = open_attribute_table(self._query, attributes)
+        except AttributeColumnError as error:  # a search has no option that names it
+            raise error.but(mend=OWN_NAMES) from None
         self.notes = table.notes
         for batch in table.batches(_ROWS_PER_READ):
             for name, row in zip(batch.ids, batch.attributes, strict=True):

@@ -15,7 +15,7 @@ import numpy as np
 
 from artifact.arrays import Vectors
 from artifact.attributes import Attributes
-from artifact.errors import DataError
+from artifact.errors import ImageColumnError
 from artifact.images.image_error import ImageError
 from artifact.kinds import BRANCH_INPUT
 from rows.attribute_rows import AttributeRow
@@ -108,9 +108,7 @@ class QueryImages:
             return
         try:
             table = open_table(self._query)
-        except DataError as error:  # a search has no such option
-            if error.mend is None or "--columns" not in error.mend:
-                raise
+        except ImageColumnError as error:  # a search has no option that names it
             others = f"; for rows of attributes take {attribute_model}" if attribute_model is not None else ""
             raise error.but(mend=f"call the column of the images {BRANCH_INPUT}{others}") from None
         self.notes = table.notes

@@ -8,12 +8,12 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 
 from artifact.attributes import Attributes
-from artifact.errors import UsageError
+from artifact.errors import AttributeColumnError, UsageError
 from artifact.kinds import ATTRIBUTES
 from artifact.model.manifest import Manifest
 from artifact.modes import MODES, TOWERS
 from rows.attribute_rows import AttributeRow, attribute_rows
-from rows.attribute_tables import open_attribute_table
+from rows.attribute_tables import OWN_NAMES, open_attribute_table
 from serving.client.windows import ROWS_PER_WINDOW
 
 AttributeStream: TypeAlias = "Mapping[str, Sequence[AttributeRow]]"
@@ -34,7 +34,10 @@ def attribute_windows(given: AttributeColumns, attributes: Attributes) -> Iterat
     if isinstance(given, pa.Table):
         if not given.num_rows:
             return iter(())
-        table = open_attribute_table(given, attributes)
+        try:
+            table = open_attribute_table(_without_ids(given, attributes), attributes)
+        except AttributeColumnError as error:
+            raise error.but(mend=OWN_NAMES) from None
         return ({ATTRIBUTES: batch.attributes} for batch in table.batches(ROWS_PER_WINDOW))
     if not isinstance(given, Mapping) or not given:
         got = type(given).__name__ if not isinstance(given, Mapping) else "none"
@@ -50,6 +53,12 @@ def attribute_windows(given: AttributeColumns, attributes: Attributes) -> Iterat
         raise UsageError("attributes", expected="as many values of each", got=got)
     num_rows = next(iter(lengths.values()))
     return (_window(given, attributes, at, num_rows) for at in range(0, num_rows, ROWS_PER_WINDOW))
+
+
+def _without_ids(given: pa.Table, attributes: Attributes) -> pa.Table:
+    """The table without a column of ids, which have rules of their own: nothing here is given back by id."""
+    ids = [at for at, name in enumerate(given.column_names) if name == "id" and name not in attributes.names]
+    return given.select([at for at in range(given.num_columns) if at not in ids])
 
 
 def _window(given: Mapping[str, Any], attributes: Attributes, at: int, num_rows: int) -> AttributeStream:

@@ -215,3 +215,32 @@ def test_from_dict_refuses_what_could_not_be_encoded(fields: list[dict[str, obje
     """A manifest is somebody else's file."""
     with pytest.raises(ValueError, match="attribute"):
         Attributes.from_dict(fields)
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        (["1", "2", "3", "NaN"], NUMBER),
+        (["0", "1", "nan", "1"], FLAG),
+        (["dal", "nan", "roti", "nan"], CATEGORY),
+    ],
+)
+def test_nan_of_a_text_column_is_missing_where_the_others_are_numbers(cells: list[str], kind: str) -> None:
+    """So writes a number that is none whoever writes text; among words it is a word, and bread."""
+    fitted = Attributes.fit({"a": cells}, ["a"])
+    (attribute,) = fitted.attributes
+    rows, bad = fitted.encode({"a": cells}, len(cells))
+    is_word = kind == CATEGORY
+    assert (attribute.type, attribute.missing, bad) == (kind, 0.0 if is_word else 0.25, [])
+    at = [cell.lower() == "nan" for cell in cells].index(True)
+    assert rows[at].any() == is_word
+    assert fitted.with_statistics({"a": cells}).attributes[0] == attribute
+
+
+@pytest.mark.parametrize(("word", "near"), [("RED", "red"), ("xyz", None), ("GRÖSSER", "größer"), ("bule", "blue")])
+def test_the_nearest_value_is_named_whatever_the_case_of_its_letters(
+    fitted: Attributes, word: str, near: str | None
+) -> None:
+    """A value in other letters is another value, and the one that was meant is said."""
+    _, (bad,) = fitted.encode({"color": [word]}, 1)
+    assert bad.reason.endswith(f"did you mean {near}?") == (near is not None)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from artifact.arrays import Indices, Vectors
-from artifact.attributes import Attributes, is_missing
+from artifact.attributes import Attributes, known_values
 from artifact.errors import DataError
 from artifact.listing import listed
 from rows.columns import SINGLE_STREAM_NAMES, require_images
@@ -28,7 +28,7 @@ from trainer.data.image_files import ImageFiles
 from trainer.data.images import BadImage, Images
 from trainer.data.notices import Notice, left_out, listed_rows
 from trainer.data.table_columns import IMAGE
-from trainer.data.table_images import TableImages, column_values, image_names
+from trainer.data.table_images import TableImages, columns_values, image_names
 
 Columns = Mapping[str, Sequence[Any]]
 """{attribute: its value of each image}."""
@@ -76,6 +76,10 @@ def open_attribute_table(
     Raises:
         DataError: a column that is not there, or of the wrong type.
     """
+    if "id" in attributes:
+        what = "attribute 'id'"
+        mend = "call that column something else"
+        raise DataError(what, expected="a column that names no rows", got="the ids", where=path.name, mend=mend)
     image = _image_column(columns, source, path)
     for name in attributes:
         _require_column(name, source, path, mend="name the right ones with --attributes")
@@ -84,9 +88,9 @@ def open_attribute_table(
         raise DataError(what, expected="another column than that of the images", got="the same", where=path.name)
     require_images(source.settle([image]).field(image).type, IMAGE, image, path.name)
     source.settle([image, *attributes])
-    values = {name: column_values(source, name) for name in attributes}
+    values = {name: known_values(cells) for name, cells in columns_values(source, attributes).items()}
     names = image_names(source, image)
-    empty = [row for row in range(len(names)) if all(is_missing(column[row]) for column in values.values())]
+    empty = [row for row in range(len(names)) if all(column[row] is None for column in values.values())]
     images, notices = TableImages(source, (image,)), list[Notice]()
     if empty:
         kept = np.setdiff1d(np.arange(len(names)), empty)
@@ -142,14 +146,15 @@ def columns_digest(columns: Columns, hashes: Sequence[str]) -> str:
 
 
 def encode_rows(
-    train: Columns, held_out: Columns | None, *, where: Path, is_of_one_table: bool
+    train: Columns, held_out: Columns | None, *, where: Path, held_out_where: Path | None, held_out_names: Sequence[str]
 ) -> tuple[TowerRows, Indices | None, list[Notice]]:
     """Find out what the attributes are, and encode them.
 
     Args:
         train, held_out: of the images on both sides.
         where: the table, for messages.
-        is_of_one_table: whether both sides are of one table, all of whose rows say what a column is.
+        held_out_where: the table of those held out; None: the same, and all of its rows say what a column is.
+        held_out_names: what messages call each image that is held out.
 
     Returns:
         The rows; which of the held-out ones they are, where some were left out; and what the user should know of these.
@@ -158,7 +163,7 @@ def encode_rows(
         DataError: a column that tells no row from another, or is none; nothing left to validate on.
     """
     names = list(train)
-    every = {name: [*train[name], *held_out[name]] for name in names} if held_out and is_of_one_table else train
+    every = {name: [*train[name], *held_out[name]] for name in names} if held_out and held_out_where is None else train
     attributes = Attributes.fit(every, names, where=where.name).with_statistics(train)
     rows, bad = attributes.encode(train, len(train[names[0]]))
     if bad:
@@ -169,9 +174,10 @@ def encode_rows(
     if not bad:
         return TowerRows(attributes=attributes, train=rows, held_out=of_held_out), None, []
     kept = np.setdiff1d(np.arange(len(of_held_out)), [each.row for each in bad])
-    reasons = listed([f"row {each.row}: {each.reason}" for each in bad], limit=3, separator="; ")
+    reasons = listed([f"{held_out_names[each.row]}: {each.reason}" for each in bad], limit=3, separator="; ")
     if not len(kept):
-        raise DataError("validation table", expected="attributes of the training table", got=reasons, where=where.name)
+        place = (held_out_where or where).name
+        raise DataError("validation table", expected="attributes of the training table", got=reasons, where=place)
     told = left_out(len(bad), "held-out row", "held-out rows")
     notice = Notice(f"{told}, whose attributes the training table has not: {reasons}", {"rows": len(bad)})
     return TowerRows(attributes=attributes, train=rows, held_out=of_held_out[kept]), kept, [notice]

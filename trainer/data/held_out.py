@@ -215,7 +215,7 @@ def _split_columns(
         rows, held = split_combinations(combinations(columns), images.hashes, share, seed=seed)
     else:
         rows, held = split_contents(images.hashes, share, seed=seed)
-    if not len(held) or not len(rows):
+    if not len(held) or len(rows) < 2:  # what every row says the same of tells nothing apart
         warn(report, "nothing was held out, so there are no held-out metrics: there are too few images")
         return DataSplit(train=images, columns=columns)
     return DataSplit(

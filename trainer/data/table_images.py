@@ -78,8 +78,16 @@ def _row_by_row(columns: Sequence[list[ImageRef]]) -> Iterator[ImageRef]:
 
 def column_values(source: Source, column: str) -> list[Any]:
     """All values of one column, in order."""
-    tables = source.chunks([column], start_row=0, max_rows=65_536, max_bytes=_BYTES_PER_READ)
-    return [value for table in tables for value in table[column].to_pylist()]
+    return columns_values(source, [column])[column]
+
+
+def columns_values(source: Source, columns: Sequence[str]) -> dict[str, list[Any]]:
+    """{column: all its values, in order}, from one reading of the table."""
+    found: dict[str, list[Any]] = {name: [] for name in columns}
+    for table in source.chunks(list(found), start_row=0, max_rows=65_536, max_bytes=_BYTES_PER_READ):
+        for name, values in found.items():
+            values += table[name].to_pylist()
+    return found
 
 
 def image_names(source: Source, column: str) -> tuple[str, ...]:

@@ -3,7 +3,8 @@
 Decisions a reader would question:
 - Queries are of every number of attributes: of held-out rows some attributes at random, the others left out, as people
   ask. So the figures at few attributes say how well the tower bears missing values.
-- An epoch's figures are of a sample of queries; those at the end of all of them, with intervals.
+- An epoch's figures are of a sample of queries; those at the end of all of them, with intervals, or of as many as
+  `evaluate` takes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from analysis.measures.attribute_retrieval import attribute_retrieval
+from analysis.measures.attribute_retrieval import attribute_retrieval, queries_within
 from analysis.measures.attribute_rows import HALF_SCALE, AttributeRows
 from artifact.arrays import Vectors
 from artifact.attributes import NUMBER, Attributes
@@ -26,7 +27,7 @@ from trainer.towers.values import is_known, values_of, with_few
 QUERIES_OF_EACH = 200
 """Rows with so many attributes that are asked for, of each number of them."""
 
-_QUERIES_OF_AN_EPOCH = 150
+QUERIES_OF_AN_EPOCH = 150
 _BATCH = 4096
 
 
@@ -49,6 +50,12 @@ def queries_of(rows: Vectors, attributes: Attributes, *, seed: int) -> Vectors:
         chosen = rows[random.permutation(len(rows))[:QUERIES_OF_EACH]]
         parts.append(with_few(chosen, attributes, np.full(len(chosen), number), random=random))
     return np.concatenate(parts)
+
+
+def growth_at_end(num_images: int, attributes: Attributes) -> float:
+    """How many times the queries of an epoch those at the end are, of so many held-out images."""
+    num_queries = num_images + min(QUERIES_OF_EACH, num_images) * len(attributes)
+    return max(1.0, (queries_within(num_queries, num_images) or num_queries) / QUERIES_OF_AN_EPOCH)
 
 
 def measure_attributes(run: Assessed, branch: Branch, vectors: Vectors, *, bootstrap: int = 0) -> dict[str, Any] | None:
@@ -77,7 +84,7 @@ def measure_attributes(run: Assessed, branch: Branch, vectors: Vectors, *, boots
         distance=run.config.distance,
         tolerances=np.array([HALF_SCALE if each.type == NUMBER else 0.0 for each in attributes.attributes]),
         flipped=hard,
-        max_queries=None if bootstrap else _QUERIES_OF_AN_EPOCH,
+        max_queries=queries_within(len(queries), len(vectors)) if bootstrap else QUERIES_OF_AN_EPOCH,
         bootstrap=bootstrap,
         seed=seed,
     )

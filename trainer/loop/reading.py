@@ -154,9 +154,13 @@ def encode_attributes(config: TrainConfig, split: DataSplit, *, report: Report) 
     """The attributes of images as their tower takes them; held-out rows that it cannot take are left out."""
     if split.columns is None or config.images is None:
         return split, None
-    is_apart = isinstance(read_validation(config.validation), Path)
+    validation = read_validation(config.validation)
     rows, kept, notices = encode_rows(
-        split.columns, split.held_out_columns, where=config.images, is_of_one_table=not is_apart
+        split.columns,
+        split.held_out_columns,
+        where=config.images,
+        held_out_where=validation if isinstance(validation, Path) else None,
+        held_out_names=split.held_out.files.names if split.held_out is not None else (),
     )
     for each in (Notice(f"attributes: {rows.attributes}", is_warning=False), *notices):
         report(each.to_event())

@@ -39,6 +39,7 @@ from trainer.config.progressive import pace
 from trainer.config.settings import FreezeConfig, ProgressiveConfig
 from trainer.data.images import Images
 from trainer.loop.assessment import embed
+from trainer.loop.attribute_measures import growth_at_end, measure_attributes
 from trainer.loop.distributed import Ranks
 from trainer.loop.epoch import train_epoch
 from trainer.loop.interruption import Interruption
@@ -229,8 +230,13 @@ def _time_rest(trial: Training, *, allowance_s: float) -> tuple[float, float]:
     if held_out is None:
         return 0.0, _PAGE_S + features + computed
     embedded = image * len(held_out)
-    if trial.prepared.held_out_tuples is not None or trial.prepared.rows is not None:
+    if trial.prepared.held_out_tuples is not None:
         return embedded, _PAGE_S + embedded + features + computed
+    if trial.prepared.rows is not None:
+        vectors = np.random.default_rng(0).standard_normal((len(held_out), trial.config.dim), np.float32)
+        looked = _seconds(lambda: measure_attributes(trial, trial.kept_branch, vectors))
+        at_end = looked * growth_at_end(len(held_out), trial.prepared.rows.attributes)
+        return embedded + looked, _PAGE_S + embedded + at_end + features + computed
     ranked, paired = _seconds_of_measures(held_out.labels, trial.config.dim, distance=trial.config.distance)
     return embedded + ranked, _PAGE_S + embedded + ranked + paired + features + computed
 

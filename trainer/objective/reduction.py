@@ -118,6 +118,14 @@ def means_of_pairs(distances: Tensor, different: Tensor) -> PairMeans:
     return _means(fixed.sum(), fixed.where(same, 0.0).sum(), torch.full_like(same.sum(), same.numel()), same.sum())
 
 
+def means_of_triplets(positive: Tensor, negative: Tensor, valid: Tensor) -> PairMeans:
+    """Of the pairs of triplets, an anchor's positive with each of its negatives: float [N, 1], [N, M], bool [N, M]."""
+    near, far = positive.detach().double(), negative.detach().double()
+    count = valid.sum()
+    same = (near.squeeze(1) * valid.sum(dim=1)).sum()
+    return _means(same + far.where(valid, 0.0).sum(), same, 2 * count, count)
+
+
 def _means(total: Tensor, positive: Tensor, num_pairs: Tensor, num_positive: Tensor) -> PairMeans:
     num_negative = num_pairs - num_positive
     negative = torch.where(num_negative > 0, (total - positive) / num_negative, torch.nan)

@@ -17,17 +17,17 @@ Decisions a reader would question:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
 
 from artifact.distances import DISTANCES
+from artifact.losses.loss import TRIPLET
 from artifact.losses.softmax import SOFTMAX
-from trainer.objective.distances import distance_matrix, row_by_row
-from trainer.objective.explicit_tuples import lay_out_explicit
+from trainer.objective.distances import distance_matrix
 from trainer.objective.objective import Objective, Outcome, outcome_of
-from trainer.objective.reduction import Reduced, reduce
+from trainer.objective.reduction import Reduced, means_of_triplets, reduce
+from trainer.objective.tuples import Tuples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,14 +86,13 @@ class TowersObjective:
         values = _cross_entropy(apart, fits, self.temperature)
         if self.both_ways:
             values = torch.cat([values, _cross_entropy(apart[:, :count].T, fits[:, :count].T, self.temperature)])
-        with torch.no_grad():
-            vectors = torch.cat([images, rows])
-            tuples = _tuples(apart.detach(), fits, anchors=0, others=count, is_mined=False)
-            paired = partial(row_by_row, DISTANCES[self.of_tuples.distance])
-            drawn, means = lay_out_explicit(vectors, tuples, loss=SOFTMAX, paired=paired)
-            told = reduce(drawn, drawn.terms[0] - drawn.terms[1], margin=self.temperature)
-        loss = values.mean()
-        return outcome_of(_with_loss(told, loss), means)
+        with torch.no_grad():  # every image, its own row, and each row that does not fit: nothing is gathered
+            own, others, differ = apart.detach().diagonal()[:, None], apart.detach(), ~fits
+            terms = (own, others)
+            every = Tuples(form=TRIPLET, terms=terms, valid=differ, mined=differ, hardness_terms=terms)
+            told = reduce(every, own - others, margin=self.temperature)
+            means = means_of_triplets(own, others, differ)
+        return outcome_of(_with_loss(told, values.mean()), means)
 
 
 def _with_loss(told: Reduced, loss: Tensor) -> Reduced:

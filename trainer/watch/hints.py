@@ -23,6 +23,7 @@ from artifact.distances import DISTANCES
 from artifact.losses import LOSSES, MARGIN_LOSSES
 from trainer.config.config import TrainConfig
 from trainer.config.settings import BALANCED, ROUNDS, TUPLES
+from trainer.config.towers import OTHER, TOWER_METRICS
 from trainer.watch.collapse import collapse_advice, higher_rate, is_point, lower_rate, resting_loss
 
 Line = Mapping[str, Any]
@@ -161,7 +162,7 @@ def memorised(history: History, config: TrainConfig) -> str | None:
     since = validated[best:]
     loss = held_out_quality(validated[best]) - max(held_out_quality(line) for line in since[1:] or since)
     learned = _number(since[-1], "pct_correct") - _number(since[0], "pct_correct")
-    noise = 0.5 / math.sqrt(_number(since[-1], "num_queries"))  # a standard error at most; not known: not above
+    noise = 0.5 / math.sqrt(_num_asked(since[-1]))  # a standard error at most; not known: not above
     if (
         len(since) <= _WINDOW
         or loss < 2 * _POINT
@@ -230,9 +231,16 @@ _RULES: tuple[Callable[[History, TrainConfig], str | None], ...] = (
 
 
 def held_out_quality(line: Line) -> float:
-    """recall@1, or for tables of tuples the share of held-out ones in order, in [0, 1]; NaN where not measured."""
-    recall = _number(line, "recall@1")
-    return recall if math.isfinite(recall) else _number(line, "held_out_pct_correct") / 100
+    """recall@1, for tables of tuples the share of held-out ones in order, of two towers mAP by attributes, in [0, 1];
+    NaN where not measured."""
+    measured = (_number(line, "recall@1"), _number(line, "held_out_pct_correct") / 100, _number(line, TOWER_METRICS[0]))
+    return next((value for value in measured if math.isfinite(value)), math.nan)
+
+
+def _num_asked(line: Line) -> float:
+    """Queries that `held_out_quality` rests on; NaN where not known."""
+    own = _number(line, "num_queries")
+    return own if math.isfinite(own) else _number(line, "num_attribute_queries")
 
 
 def _number(line: Line, key: str) -> float:
@@ -265,6 +273,10 @@ def _smaller_margin(config: TrainConfig) -> str:
 
 def _harder_tuples(config: TrainConfig) -> str:
     """Where harder tuples come from: a miner, or where tuples are drawn and not mined, other tuples."""
+    if config.has_towers and config.negatives in (None, OTHER):
+        return "try --negatives flipped:1, each image's own attributes with one changed"
+    if config.has_towers:
+        return "the table needs images that differ in fewer attributes"
     if config.sampling.strategy == TUPLES:
         return "the table needs tuples whose negatives look more like the anchor"
     names = " or ".join(HARDER_MINERS) if str(config.loss) in LOSSES else HARDER_MINERS[-1]

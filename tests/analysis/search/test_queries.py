@@ -18,6 +18,7 @@ from artifact.arrays import Vectors
 from artifact.errors import DataError, SpaceError, UsageError
 from artifact.images.image_error import ImageError
 from artifact.images.preprocessing import load_pixels
+from rows.images import ImageRef
 from rows.vectors.lineage import Lineage
 from rows.vectors.table import vector_array
 from tests.shared.scored_images import PREPROCESSING, expected_vectors, write_images
@@ -154,3 +155,14 @@ def test_bad_images_are_left_out_and_named(tmp_path: Path) -> None:
         DataError, match=r"^query '.*': expected an image that has a vector, got .*; and none of 3 others is one$"
     ):
         read(tmp_path / "images")
+
+
+def test_a_grey_array_is_a_picture_where_a_model_is_named(tmp_path: Path) -> None:
+    """Without a model it is what it looks like: rows of vectors."""
+    grey = np.random.default_rng(0).integers(0, 256, (12, 9), np.uint8)
+    np.save(tmp_path / "grey.npy", grey)
+    found = read(tmp_path / "grey.npy", column=None)
+    (block,) = found.blocks
+    pixels = load_pixels(ImageRef(path=tmp_path / "grey.npy").read(), PREPROCESSING)
+    np.testing.assert_allclose(block.vectors, linear_vectors(pixels[None]), atol=1e-5)
+    assert read(tmp_path / "grey.npy", column=None, open_model=None, vouched=True, lineage=None).num_queries == 12

@@ -139,3 +139,25 @@ def test_attributes_of_another_space_or_without_a_model_are_refused(tmp_path: Pa
         read(AttributeWords("color=red"), open_model=None)
     with pytest.raises(UsageError, match="--columns-from"):
         read(AttributeWords("color=red"), columns_from=tmp_path)
+
+
+def test_a_folder_of_files_of_rows_is_a_table_of_queries(tmp_path: Path) -> None:
+    """As it is wherever a table is named."""
+    folder = tmp_path / "asked"
+    folder.mkdir()
+    for name, color in (("a", "red"), ("b", "blue")):
+        write_csv(folder / f"{name}.csv", {"color": [color]}, id=[name])
+    (block,) = read(folder).blocks
+    assert block.ids == ["a", "b"]
+    np.testing.assert_allclose(block.vectors, vectors_of({"color": ["red", "blue"]}), atol=1e-5)
+
+
+@pytest.mark.parametrize("header", ["colour", "Color", "COLOR "])
+def test_a_header_with_a_slip_is_refused_with_what_a_search_can_do(tmp_path: Path, header: str) -> None:
+    """Letters of another case are a slip too; no option of a search names columns."""
+    file = write_csv(tmp_path / "q.csv", {header: ["red"], "size": ["2"]})
+    with pytest.raises(DataError) as error:
+        read(file)
+    near = header.strip()
+    assert f'got no such column, the nearest is "{near}' in str(error.value)
+    assert str(error.value).endswith("call the column as the attribute is called, or leave it out of the table")

@@ -131,19 +131,22 @@ def test_validation_table_of_other_values_leaves_those_rows_out(tmp_path: Path) 
     table = write_squares(tmp_path / "s", count=30)
     other = write_squares(tmp_path / "o", count=12, seed=1)
     rewrite(other, lambda rows: rows[3].update(color="mauve"))
+    (other.parent / "000.png").write_bytes(b"none")
     found = prepared(table, validation=str(other))
     assert found.held_out is not None
-    assert len(found.held_out) == 11
-    assert any("got 'mauve'" in event.get("message", "") for event in EVENTS)
+    assert len(found.held_out) == 10
+    assert any("003.png: attribute 'color': expected" in event.get("message", "") for event in EVENTS)
     rewrite(other, lambda rows: [row.update(color="mauve") for row in rows])
-    with pytest.raises(DataError, match="expected attributes of the training table"):
-        prepared(table, validation=str(other))
+    with pytest.raises(DataError, match=r"expected attributes of the training table.*\(other\.csv\)$"):
+        prepared(table, validation=str(other.rename(other.with_name("other.csv"))))
 
 
 def test_categories_of_held_out_rows_alone_are_known(tmp_path: Path) -> None:
     """Of one table all rows say what a column is."""
     train, held = {"c": ["a", "b", "a"]}, {"c": ["z", "a"]}
-    rows, kept, notices = encode_rows(train, held, where=tmp_path / "t.csv", is_of_one_table=True)
+    rows, kept, notices = encode_rows(
+        train, held, where=tmp_path / "t.csv", held_out_where=None, held_out_names=["y.png", "z.png"]
+    )
     assert (rows.attributes.attributes[0].categories, kept, notices) == (("a", "b", "z"), None, [])
     assert rows.held_out is not None
     assert rows.held_out.tolist() == [[0, 0, 1], [1, 0, 0]]
@@ -157,6 +160,7 @@ def test_categories_of_held_out_rows_alone_are_known(tmp_path: Path) -> None:
             'column "sise": expected one of file, color, framed, size, got no such column',
         ),
         ({"attributes": ["file"]}, "attribute 'file': expected another column than that of the images, got the same"),
+        ({"attributes": ["id"]}, "attribute 'id': expected a column that names no rows, got the ids"),
         ({"columns": {"image": "picture"}}, 'column "picture": expected one of file'),
         ({"columns": {"image": "color"}}, "attribute 'color': expected another column than that of the images"),
     ],
@@ -215,3 +219,28 @@ def test_settings_that_make_no_sense_are_refused(tmp_path: Path, changes: dict[s
     """Before an image is read, in one line."""
     with pytest.raises(UsageError, match=message):
         prepared(write_squares(tmp_path / "s", count=8), **changes)
+
+
+def test_a_table_is_read_once_for_all_of_its_attributes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And once for the names of its images: each reading of a large table is minutes."""
+    from rows.formats.delimited import DelimitedSource
+
+    readings: list[list[str]] = []
+    chunks = DelimitedSource.chunks
+
+    def noted(self: Any, columns: Any, **options: Any) -> Any:
+        readings.append(list(columns))
+        return chunks(self, columns, **options)
+
+    monkeypatch.setattr(DelimitedSource, "chunks", noted)
+    prepared(write_squares(tmp_path / "s", count=30))
+    assert sum(bool(set(ATTRIBUTES) & set(columns)) for columns in readings) == 1
+
+
+def test_two_rows_are_trained_on_rather_than_one_of_them_held_out(tmp_path: Path) -> None:
+    """One row has no other to be told from, and no batch to normalise."""
+    table = write_squares(tmp_path / "s", count=2)
+    rewrite(table, lambda rows: [row.update(color=color) for row, color in zip(rows, ("red", "blue"), strict=True)])
+    found = prepared(table, attributes=["color"], epochs=2)
+    assert (len(found.train), found.held_out) == (2, None)
+    assert any("nothing was held out" in event.get("message", "") for event in EVENTS)

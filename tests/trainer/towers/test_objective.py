@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from artifact.attributes import CATEGORY, FLAG, NUMBER, Attribute, Attributes
 from artifact.losses import TOWER_LOSSES
@@ -134,3 +136,21 @@ def test_a_batch_in_which_all_rows_fit_teaches_nothing() -> None:
         outcome = objective(loss)(images, rows, everything)
         assert float(outcome.loss.detach()) == pytest.approx(0, abs=1e-6)
         assert int(outcome.num_tuples) == 0
+
+
+def test_softmax_takes_no_more_than_a_few_matrices() -> None:
+    """Of 1,500 images there are two million triplets, whose vectors would be gigabytes."""
+    torch.manual_seed(0)
+    images, rows = torch.randn(1500, 64), torch.randn(1500, 64)
+    sizes: list[int] = []
+
+    class Watching(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            found = func(*args, **(kwargs or {}))
+            if isinstance(found, torch.Tensor):
+                sizes.append(found.numel() * found.element_size())
+            return found
+
+    with Watching():
+        objective("softmax")(images, rows, torch.eye(1500, dtype=torch.bool))
+    assert max(sizes) <= 8 * 3000 * 3000
