@@ -25,6 +25,7 @@ from trainer.networks.branch import Branch, FeatureBranch
 from trainer.networks.conv4 import CONV4
 from trainer.networks.deep_ranking import deep_ranking_source
 from trainer.networks.layer_cut import cut_behind
+from trainer.networks.layers import keep_names
 from trainer.networks.pixels_network import PIXELS
 from trainer.networks.pooling import POOLINGS, Pooled, bind_flattening
 from trainer.networks.source_network import Source, SourceNetwork, Start, Triple, UnknownNameError
@@ -59,6 +60,7 @@ class BaseNetwork:
         cut: number of stages that were kept, or the layer behind which it was cut; None: the whole network.
         pooling: a name in POOLINGS, or None: the network's own.
         family, trained: what the rates of a fresh network go by; from weights that were trained, or random ones.
+        is_among_new: whether it has new parts beside it, which no weights are loaded into.
         notes: what the user should hear before training, one line each.
     """
 
@@ -78,6 +80,7 @@ class BaseNetwork:
     pooling: str | None = None
     family: Family = "own"
     trained: bool = False
+    is_among_new: bool = False
     notes: tuple[str, ...] = ()
 
     def takes(self, side: int) -> bool:
@@ -91,10 +94,13 @@ class BaseNetwork:
     @property
     def untrained_notes(self) -> tuple[str, ...]:
         """What the user should hear where nothing is trained; a user's own network may have weights of its own."""
-        if self.weights != "random" or source_of(self.name) is USER:
-            return ()
-        mend = "use --pretrained or --weights FILE, unless a random network is what is wanted"
-        return (f"the weights of {self.name} are random and are not trained: {mend}",)
+        if self.weights == "random" and not is_user_code(self.source):
+            mend = "use --pretrained or --weights FILE, unless a random network is what is wanted"
+            return (f"the weights of {self.name} are random and are not trained: {mend}",)
+        if self.is_among_new:
+            mend = "train it, or take its deep trunk alone"
+            return (f"the shallow trunks of {self.name} have random weights and are not trained: {mend}",)
+        return ()
 
     def to_dict(self) -> dict[str, Any]:
         """The facts that stand in the run and in every artifact; the last four only where there are such."""
@@ -156,6 +162,7 @@ def build_base(
         whole = source_of(name).make(name, start)
     except UnknownNameError as error:
         raise _name_error(name, error.known) from None
+    keep_names(whole.module, part=whole.part)
     origin, licence = whole.weights, whole.licence
     if weights is not None:
         origin, licence = f"file {weights.name}", load_weights(whole.module, weights, name=name)
@@ -164,17 +171,20 @@ def build_base(
         pooling = "flatten"
     black = torch.zeros(1, 3, whole.size, whole.size)
     module: nn.Module
+    at_layer = isinstance(cut, str)
     if isinstance(cut, str):
         module, cut = cut_behind(whole, cut)
         ends = whole.ends[: last_stage(find_stages(module, whole.ends, black)[0])]
     else:
         module, ends = _taken_apart(whole, cut, pooling), whole.ends[:cut]
+    keep_names(whole.module, part=whole.part)  # again: what takes a network apart may put modules of its own in
     stages, features = find_stages(module, ends, black)
     if features.ndim > 2:
         module = Pooled(module, pooling or "avg")
         stages, features = find_stages(module, ends, black)
     elif pooling is not None:
         raise whole.not_pooled("one vector per image already")
+    inner = module
     if whole.around is not None:
         module = whole.around(module, whole.size)
         stages, features = find_stages(module, ends, black)
@@ -197,7 +207,10 @@ def build_base(
         pooling=pooling,
         family=family,
         trained=trained,
-        notes=_notes(name, num_features, pooling),
+        is_among_new=whole.around is not None,
+        notes=_notes(
+            name, num_features, pooling, can_pool=isinstance(inner, Pooled) or (whole.pools_a_map and not at_layer)
+        ),
     )
 
 
@@ -248,10 +261,11 @@ def _taken_apart(whole: SourceNetwork, cut: int | None, pooling: str | None) -> 
     return whole.first_stages(cut)
 
 
-def _notes(name: str, num_features: int, pooling: str | None) -> tuple[str, ...]:
+def _notes(name: str, num_features: int, pooling: str | None, *, can_pool: bool) -> tuple[str, ...]:
     if num_features <= MANY_FEATURES:
         return ()
-    mend = "use --pooling avg, or a smaller --size" if pooling == "flatten" else "use --pooling avg"
+    mend = "use --pooling avg" if can_pool else "use a smaller --size"
+    mend += ", or a smaller --size" * (pooling == "flatten")
     return (f"{name} gives {num_features:,} features, the embedding layer has that many weights a neuron; {mend}",)
 
 

@@ -139,8 +139,8 @@ def cut_behind(whole: SourceNetwork, wanted: str) -> tuple[LayerCut, str]:
         wanted: the layer's name, or `@N`; of a network that is part of another, as in the whole or as in itself.
 
     Returns:
-        The network, and how that layer is written down: by its name where that is enough, for the numbers may be others
-        in another version of the network.
+        The network, and how that layer is written down: by its name where that is enough and no number, for the numbers
+        may be others in another version of the network.
 
     Raises:
         UsageError: no such layer, or one whose output is not one row of numbers an image.
@@ -151,7 +151,7 @@ def cut_behind(whole: SourceNetwork, wanted: str) -> tuple[LayerCut, str]:
     axes = find_axes(whole, layer, where="--cut")
     cut = LayerCut(whole.module, layer=layer.name, run=layer.run, axes=axes)
     drop_unused(cut, black)
-    is_alone = sum(each.name == layer.name for each in layers) == 1
+    is_alone = sum(each.name == layer.name for each in layers) == 1 and not layer.name.isdigit()  # which are stages
     return cut, layer.name if is_alone else f"{NUMBER_MARK}{layer.number}"
 
 

@@ -5,6 +5,8 @@ Decisions a reader would question:
   the number of its output. Blocks stand behind the layers in them, for that is when they give theirs.
 - A layer that runs twice stands there twice. Its name alone means neither, so it is refused with both numbers.
 - A number is written `@17`: a shell would take `#17` for the start of a comment.
+- A module keeps the name that it has in the whole network, whatever is put around it: a cut or a pooling gives it
+  another name in the run.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from artifact.listing import listed
 from trainer.networks.stages import run_once
 
 NUMBER_MARK = "@"
+_WHOLE_NAME = "_lookalike_name"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,18 @@ class Layer:
     kind: str
     shape: tuple[int, ...] | None
     num_parameters: int
+
+
+def keep_names(whole: nn.Module, *, part: str = "") -> None:
+    """Let the modules of a whole network keep their names, behind `part`, in whatever they are put into."""
+    for name, module in whole.named_modules():
+        if name:
+            module.__dict__[_WHOLE_NAME] = part + name
+
+
+def kept_name(module: nn.Module) -> str | None:
+    """The name that a module has in its whole network; None of one that was put around or behind it."""
+    return module.__dict__.get(_WHOLE_NAME)
 
 
 def find_layers(module: nn.Module, images: Tensor) -> list[Layer]:

@@ -50,6 +50,7 @@ def pixels_network(name: str, start: Start) -> PixelsNetwork:
         std=(1.0, 1.0, 1.0),
         source="lookalike",
         weights="none",
+        pools_a_map=False,
     )
 
 

@@ -48,6 +48,7 @@ class SourceNetwork:
         ends: name and last module of each stage, from the input.
         around: (the network as it was cut and pooled, side of its input in pixels) -> what it becomes a part of.
         part: what the names of its modules begin with in that.
+        pools_a_map: whether the whole of it pools a last map, which another pooling can take the place of.
     """
 
     name: str
@@ -62,6 +63,7 @@ class SourceNetwork:
     ends: Ends = field(default_factory=list)
     around: Callable[[nn.Module, int], nn.Module] | None = None
     part: str = ""
+    pools_a_map: bool = True
 
     def first_stages(self, count: int) -> nn.Module:
         """The first `count` stages alone: images -> the activation behind the last of them, channels first."""

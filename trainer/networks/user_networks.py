@@ -80,6 +80,7 @@ def user_network(name: str, start: Start) -> UserNetwork:
         mean=_triple(module, "mean", what=what),
         std=_triple(module, "std", what=what),
         source=name,
+        pools_a_map=False,
         ends=_ends(module, what=what),
     )
     _check_output(network, what=what)

@@ -25,10 +25,10 @@ from rows.images import ImageRef
 from trainer.networks.base_networks import build_base, source_of
 from trainer.networks.branch import Branch, FeatureBranch, evaluating
 from trainer.networks.layer_cut import Axes, find_axes
-from trainer.networks.layers import Layer, find_layers, layer_called
+from trainer.networks.layers import Layer, find_layers, kept_name, layer_called
 from trainer.networks.source_network import Start
 from trainer.networks.stages import Stages
-from trainer.run.network_layers import layers_of_branch, network_prefix
+from trainer.run.network_layers import layers_of_branch
 from trainer.run.saved_run import load_run
 
 MAX_IMAGES, MAX_LAYERS = 8, 32
@@ -123,7 +123,6 @@ def show_layers(network: WatchedNetwork, images: Sequence[Pixels], wanted: Seque
         UsageError: no such layer, an output that is no row of numbers an image, or too many layers.
     """
     branch, pixels = network.branch, torch.from_numpy(np.stack(images))
-    prefix = network_prefix(branch)
     named = layers_of_branch(branch, pixels[:1])
     layers = [layer for _, layer in named]
     if not layers:
@@ -133,30 +132,30 @@ def show_layers(network: WatchedNetwork, images: Sequence[Pixels], wanted: Seque
     if wanted:
         chosen = [layer_called(layers, name, network=network.name, where="--layer") for name in wanted]
     else:
-        chosen = last_of_stages(layers, network.stages, prefix.removeprefix("base."))
+        chosen = last_of_stages(layers, network.stages, [name.removeprefix("base.") for name, _ in named])
     if len(chosen) > MAX_LAYERS:
         expected = f"at most {MAX_LAYERS} on a page"
         raise UsageError("layers", expected=expected, got=str(len(chosen)), where="--layer")
     full_names = {layer.number: name for name, layer in named}
     names = [full_names[layer.number] for layer in chosen]
-    axes = _axes(network, names, chosen, prefix)
+    axes = _axes(network, names, chosen)
     outputs = _outputs(branch, [(name, layer.run) for name, layer in zip(names, chosen, strict=True)], pixels)
     return [_shown(layer, each.arranged(output)) for layer, each, output in zip(chosen, axes, outputs, strict=True)]
 
 
-def last_of_stages(layers: Sequence[Layer], stages: Stages, prefix: str = "") -> list[Layer]:
+def last_of_stages(layers: Sequence[Layer], stages: Stages, names: Sequence[str]) -> list[Layer]:
     """The layer that each stage ends with, and the last of all.
 
     Args:
         layers: in the order in which they give their output.
         stages: of the base network.
-        prefix: what module names of `stages` have before the names of layers.
+        names: of their modules in `stages`.
     """
     found: list[Layer] = []
     current = 0
     maps = [layer for layer in layers if sum(side > 1 for side in (layer.shape or ())[1:]) > 1]
-    for before, layer in zip([None, *layers], layers, strict=False):
-        stage = stages.of_module.get(prefix + layer.name, len(stages) - 1)
+    for before, name in zip([None, *layers], names, strict=False):
+        stage = stages.of_module.get(name, len(stages) - 1)
         if stage > current and before is not None:
             found.append(before)
         current = max(current, stage)
@@ -164,7 +163,7 @@ def last_of_stages(layers: Sequence[Layer], stages: Stages, prefix: str = "") ->
     return list({layer.number: layer for layer in found}.values())
 
 
-def _axes(network: WatchedNetwork, names: Sequence[str], chosen: Sequence[Layer], prefix: str) -> list[Axes]:
+def _axes(network: WatchedNetwork, names: Sequence[str], chosen: Sequence[Layer]) -> list[Axes]:
     """The axes of what some layers give.
 
     A layer is looked at in the whole network where it gives the same there, for that takes other sizes best; else in
@@ -172,7 +171,6 @@ def _axes(network: WatchedNetwork, names: Sequence[str], chosen: Sequence[Layer]
 
     Args:
         names: of their modules within the branch.
-        prefix: what names of the network's own modules begin with there.
     """
     side = network.preprocessing.height
     with torch.random.fork_rng(devices=[]):
@@ -184,8 +182,9 @@ def _axes(network: WatchedNetwork, names: Sequence[str], chosen: Sequence[Layer]
         base, _, inner = name.partition(".")
         if base != "base":  # the embedding layer
             return Axes(channels=(1,))
-        if name.startswith(prefix) and shapes.get((layer.name, layer.run)) == layer.shape:
-            return find_axes(whole, layer, where="--layer")
+        own = kept_name(network.branch.get_submodule(name))
+        if own is not None and shapes.get((own.removeprefix(whole.part), layer.run)) == layer.shape:
+            return find_axes(whole, replace(layer, name=own.removeprefix(whole.part)), where="--layer")
         return find_axes(here, replace(layer, name=inner), where="--layer")
 
     return [axes_of(name, layer) for name, layer in zip(names, chosen, strict=True)]

@@ -7,6 +7,7 @@ behind them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,13 +17,15 @@ from torch import nn
 from trainer.networks.base_networks import BaseNetwork, build_base
 from trainer.networks.branch import Branch
 from trainer.networks.layer_cut import LayerCut
-from trainer.networks.layers import Layer, find_layers
+from trainer.networks.layers import Layer, find_layers, kept_name
 from trainer.networks.pooling import Pooled
 from trainer.networks.timm_parts import TimmMap, TimmStages
 from trainer.run.folder import CONFIG
 from trainer.run.saved_run import load_run
 
 _WRAPPERS = (Pooled, LayerCut, TimmMap, TimmStages)
+_BASE = "base"
+"""What a branch calls its base network."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +61,11 @@ def network_layers(name: str, *, size: int | None = None) -> NetworkLayers:
     """
     with torch.random.fork_rng(devices=[]):
         base: BaseNetwork = build_base(name, size=size)
-    layers = find_layers(base.module, torch.zeros(1, 3, base.size, base.size))
+    found = find_layers(base.module, torch.zeros(1, 3, base.size, base.size))
+    named = _called(base.module, found)
+    if isinstance(base.module, Pooled):  # its pooling is none of the network's layers
+        named = [(name, layer) for name, layer in named if kept_name(base.module.get_submodule(name)) is not None]
+    layers = [replace(layer, number=number) for number, (_, layer) in enumerate(named, 1)]
     return NetworkLayers(network=name, size=base.size, layers=layers, num_parameters=_count(base.module))
 
 
@@ -77,32 +84,24 @@ def layers_of_branch(branch: Branch, images: torch.Tensor) -> list[tuple[str, La
     Args:
         images: uint8 [1, H, W, 3].
     """
-    prefix, wrappers = _inner_name(branch)
-    shown = [layer for layer in find_layers(branch, images) if layer.name not in wrappers]
-    return [
-        (layer.name, replace(layer, number=number, name=_short_name(layer.name, prefix)))
-        for number, layer in enumerate(shown, 1)
-    ]
+    return _called(branch, find_layers(branch, images))
 
 
-def _short_name(name: str, prefix: str) -> str:
-    """A module's name within the whole network; of what was put behind that, its last word."""
-    return name.removeprefix(prefix) if name.startswith(prefix) else name.rpartition(".")[2]
+def _called(module: nn.Module, layers: Sequence[Layer]) -> list[tuple[str, Layer]]:
+    """Layers of a module, numbered anew and called as those of the whole network, behind their names in the module.
 
-
-def network_prefix(branch: Branch) -> str:
-    """What the names of the network's modules begin with in a branch."""
-    return _inner_name(branch)[0]
-
-
-def _inner_name(branch: Branch) -> tuple[str, frozenset[str]]:
-    """What the names of the network's layers begin with in a branch, and the names of what it is wrapped into."""
-    name, module = "base", branch.base
-    wrappers = [name]
-    while isinstance(module, _WRAPPERS):
-        name, module = f"{name}.network", module.network
-        wrappers.append(name)
-    return f"{name}.", frozenset(wrappers)
+    What the network was only wrapped into is left out; what stands beside or behind it is called as it is there.
+    """
+    modules = dict(module.named_modules())
+    inside = {f"{name}.network".removeprefix(".") for name, each in modules.items() if isinstance(each, _WRAPPERS)}
+    found: list[tuple[str, Layer]] = []
+    for layer in layers:
+        name = kept_name(modules[layer.name])
+        if name is None and (layer.name == _BASE or layer.name in inside):
+            continue
+        short = layer.name.removeprefix(f"{_BASE}.") if name is None else name
+        found.append((layer.name, replace(layer, number=len(found) + 1, name=short)))
+    return found
 
 
 def _count(module: nn.Module) -> int:

@@ -1,6 +1,7 @@
 """The command `layers`: of a network, a run, an artifact, and what it answers to anything else."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -146,3 +147,54 @@ def test_a_page_is_written_over_nothing_that_is_read(cli: Cli, run: Path) -> Non
             f"--output: expected another file than the pictures, the weights and those of the run, got {output}",
         )
     assert {file: file.read_bytes() for file in before} == before
+
+
+OWN = """
+from torch import nn
+
+def mapping():
+    net = nn.Sequential()
+    net.add_module("low", nn.Conv2d(3, 4, 3))
+    net.add_module("high", nn.Conv2d(4, 9, 3))
+    net.size = 16
+    return net
+"""
+
+
+@pytest.mark.parametrize(
+    ("base", "settings"),
+    [
+        ("conv4", ("--cut", 2)),
+        ("conv4", ("--pooling", "avg")),
+        ("conv4", ("--cut", "blocks.6", "--pooling", "max")),
+        ("own_listed:mapping", ()),
+        ("deep_ranking:test_resnet", ("--pooling", "flatten")),
+        ("deep_ranking:conv4", ("--cut", 2)),
+        ("test_resnet", ("--cut", 2)),
+    ],
+)
+def test_names_that_are_listed_are_those_that_a_cut_takes(
+    cli: Cli, base: str, settings: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the network, and of every run of it, whatever the network was put into there."""
+    Path("own_listed.py").write_text(OWN)
+    monkeypatch.syspath_prepend(Path.cwd())
+    monkeypatch.delitem(sys.modules, "own_listed", raising=False)
+    options = ("--base", base, "--size", 32, "--epochs", 0)
+    assert cli("train", *options, *settings, "--output", "run")[0] == 0
+    of_network = json.loads(cli("layers", base, "--size", 32, "--json")[1])["layers"]
+    of_run = json.loads(cli("layers", "run", "--json")[1])["layers"]
+    beside = ("shallow.", "trunk", "pooling", "trunk.pooling")
+    own = [each["name"] for each in of_run if not each["name"].startswith(beside[0]) and each["name"] not in beside[1:]]
+    names = {each["name"] for each in of_network}
+    assert own
+    assert set(own) <= names
+    shaped = next(each for each in of_run if each["name"] == own[0])
+    code, _, err = cli("train", *options, "--cut", own[0], "--output", "cut")
+    assert (code, shaped["shape"][1] > 0) == (0, True), err
+    assert cli("layers", "run", "--image", _picture(), "--layer", own[-1], "--output", "page.html")[0] == 0
+
+
+def _picture() -> Path:
+    Image.new("RGB", (32, 32), (9, 90, 200)).save("picture.png")
+    return Path("picture.png")

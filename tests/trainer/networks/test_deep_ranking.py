@@ -1,9 +1,12 @@
 """The deep-ranking network: its parts against plain loops, Pillow and torch, and VGG-16 as published."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from torch import nn
 
 from artifact.errors import UsageError
@@ -146,7 +149,19 @@ def test_a_users_own_network_may_be_the_deep_trunk(monkeypatch: pytest.MonkeyPat
     monkeypatch.syspath_prepend(tmp_path)
     base = _network("deep_ranking:own_trunk:net")
     assert (base.size, base.name) == (32, "deep_ranking:own_trunk:net")
-    assert _network("deep_ranking:conv4").untrained_notes
+    assert base.untrained_notes == (
+        "the shallow trunks of deep_ranking:own_trunk:net have random weights and are not trained: "
+        "train it, or take its deep trunk alone",
+    )
+    assert _network("deep_ranking:conv4").untrained_notes[0].startswith("the weights of deep_ranking:conv4 are random")
+
+
+def test_shallow_trunks_are_new_whatever_weights_the_deep_one_has(tmp_path: Path) -> None:
+    """Published or of a file, they are none of theirs."""
+    save_file(build_base("conv4").module.state_dict(), tmp_path / "conv4.safetensors")
+    loaded = _network("deep_ranking:conv4", weights=tmp_path / "conv4.safetensors")
+    assert loaded.untrained_notes[0].startswith("the shallow trunks of deep_ranking:conv4 have random weights")
+    assert build_base("conv4", weights=tmp_path / "conv4.safetensors").untrained_notes == ()
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from artifact.errors import UsageError
+from trainer.config.config import make_config
+from trainer.loop.fit import fit
 from trainer.networks.base_networks import build_base
 from trainer.networks.branch import evaluating
 from trainer.networks.layer_cut import Axes, LayerCut, axes_of_two
 from trainer.networks.layers import find_layers
+from trainer.run.saved_run import load_run
 
 CUTS: list[tuple[str, int, str, Any]] = [
     ("conv4", 28, "blocks.4", lambda maps: maps.mean((2, 3))),
@@ -237,3 +240,21 @@ class Fixed(nn.Module):
             raise ValueError("8 px alone")
         return self.dense(self.tokens(self.maps(x).flatten(2)).mean(2))
 """
+
+
+def test_a_layer_that_is_called_by_a_number_is_written_down_as_that_layer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Digits alone are a number of stages: read back, they would be another network."""
+    (tmp_path / "digits.py").write_text(
+        "from torch import nn\n\ndef make():\n"
+        "    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 16, 3), nn.ReLU())\n"
+        "    net.size = 16\n    return net\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    for wanted in ("@3", "@1"):
+        run = fit(make_config({"epochs": 0, "base": "digits:make", "cut": wanted}), tmp_path / f"run{wanted}")
+        assert run.config.cut == wanted
+        again = load_run(run.path)
+        images = torch.zeros(1, 16, 16, 3, dtype=torch.uint8)
+        torch.testing.assert_close(again.branch(images), run.branch(images))

@@ -130,6 +130,8 @@ def test_very_many_features_are_noted() -> None:
         "use --pooling avg, or a smaller --size",
     )
     assert build_base("conv4", size=64, pooling="flatten").notes == ()
+    (note,) = build_base("pixels", size=160).notes  # whose advice has to be one that can be followed
+    assert note.endswith("that many weights a neuron; use a smaller --size")
 
 
 @pytest.mark.parametrize(
