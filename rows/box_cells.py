@@ -60,6 +60,7 @@ def mask_of(text: str, *, in_shares: bool = False) -> Mask | None:
         if not isinstance(value, list):
             raise ValueError(fault)
         parts = value if isinstance(value[0], list) else [value]
-        return Mask(polygons=tuple(tuple(map(float, part)) for part in parts if part), in_shares=in_shares)
+        polygons = tuple(tuple(map(float, part)) for part in parts if part)
+        return Mask(polygons=polygons, in_shares=in_shares) if polygons else None
     except (KeyError, TypeError, ValueError, OverflowError):
         raise ValueError(fault) from None

@@ -34,6 +34,8 @@ _NEARLY = 1e-3
 """Of a pixel: what a box written in shares may miss a whole number by."""
 _FAR_PX = 2.0**40
 """Beyond any picture, and still a whole number of pixels."""
+_LARGEST_FILLED_PX = 64 * 2**20
+"""Of a crop that reaches beyond its picture; of a larger picture four times its own pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +141,9 @@ class Region:
         more = self.padding * max(x2 - x1, y2 - y1) if self.padding else 0.0  # no share of what is beyond a double
         if self.reaches_out and max(x2 - x1, y2 - y1) + 2 * more > 4 * max(width, height):
             raise ImageError(f"a box of more than four times the picture of {width}x{height}: {self._shown}")
+        area = (x2 - x1 + 2 * more) * (y2 - y1 + 2 * more)
+        if self.reaches_out and area > max(_LARGEST_FILLED_PX, 4 * width * height):
+            raise ImageError(f"a box of {area:,.0f} pixels beyond a picture of {width}x{height}: {self._shown}")
         return x1 - more, y1 - more, x2 + more, y2 + more
 
     def _touched(self, box: Box, width: int, height: int) -> tuple[Window, Window]:

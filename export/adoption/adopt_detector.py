@@ -76,7 +76,8 @@ class OriginalDetector(Original):
         self.shapes = shapes_of(runs, asked, batch=self.foreign.image.batch or 1, where=path)
         require_unit(runs, asked, where=path)
         # what the graph fixes: as many in every run may be chance, and more than these would be lost
-        fixed = next(each.shape for each in self._session.get_outputs() if each.name == asked.boxes)[-2]
+        shape = next(each.shape for each in self._session.get_outputs() if each.name == asked.boxes)
+        fixed = shape[-2] if len(shape) > 1 else None  # of a value whose rank nobody knows it is empty
         most = asked.limit or DEFAULT_DETECTIONS
         self.most = min(most, fixed) if isinstance(fixed, int) else most
 

@@ -243,10 +243,11 @@ def require_scorer(scorer: Scorer, table: VectorTable, *, vouched: bool) -> None
         vouched: the user named the distance, for vectors of which nobody knows which model gave them.
 
     Raises:
-        UsageError: a model of several inputs, or one whose vectors nobody says the table's are like.
+        UsageError: a model of several inputs or of detections, or one whose vectors nobody says the table's are like.
         SpaceError: vectors of another space. DataError: of another length.
     """
-    if scorer.manifest.mode != ATTRIBUTES and not scorer.manifest.takes_single_images:
+    manifest = scorer.manifest
+    if manifest.mode != ATTRIBUTES and (manifest.detections is not None or not manifest.takes_single_images):
         expected = "a branch artifact, of one image, or one of attributes"
         raise UsageError("--model", expected=expected, got=f"mode {scorer.manifest.mode}")
     try:

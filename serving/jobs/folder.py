@@ -146,7 +146,8 @@ class JobFolder:
             )
         self._write_errors()
         parts = self.parts
-        num_duplicates, example = duplicate_ids(lambda: (read_ids(self.path, part) for part in parts), self.num_rows)
+        num_ids = self.num_scored + self.num_errors  # of detections there are several a row of the table
+        num_duplicates, example = duplicate_ids(lambda: (read_ids(self.path, part) for part in parts), num_ids)
         self.extra |= {"num_duplicate_ids": num_duplicates, "duplicate_id": example}
         self.state = COMPLETE
         if not self.identity.shard.is_whole:

@@ -68,6 +68,7 @@ def embed_dataset(
         "dims": dims,
     }
     with Scorer(model, **served, version=version, threads=1) as scorer:
+        scorer.core.require_vectors()
         served["version"] = scorer.version
     _require_column(dataset, column)
     plan = find_room(ray, options or RayOptions(), gpus=1 if device == "cuda" else 0, spare=_READERS_CPUS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -294,3 +295,52 @@ def test_reading_that_differs_is_another_table(tmp_path: Path) -> None:
     prints = {open_table(file).fingerprint, objects(file).fingerprint}
     assert len(prints) == 2
     assert objects(file).fingerprint in prints
+
+
+def test_ids_with_a_point_are_whole_numbers_and_ids_of_text_are_kept(tmp_path: Path) -> None:
+    """A table with gaps makes 3 a 3.0; an id of text is the annotation's id, and those beside it are texts then."""
+    scenes = make_scenes(tmp_path)
+    plain = coco_facts(scenes)
+    expected, _ = rows_of(objects(write_coco(tmp_path / "plain.json", plain)))
+    for image in plain["images"]:
+        image["id"] = float(image["id"])
+    for one in plain["annotations"]:
+        one |= {name: float(one[name]) for name in ("id", "image_id", "category_id")}
+    assert rows_of(objects(write_coco(tmp_path / "floats.json", plain)))[0] == expected
+    plain["annotations"][1]["id"] = "a17"
+    texts, _ = rows_of(objects(write_coco(tmp_path / "texts.json", plain)))
+    ids = [row["object_id"] for row in texts]
+    assert sorted(ids) == sorted(["a17", *(str(row["object_id"]) for row in expected if row["object_id"] != 8)])
+
+
+def test_names_that_are_not_utf_8_are_read(tmp_path: Path) -> None:
+    """JSON has them as halves of surrogate pairs; what no file can be called is refused with its place."""
+    scenes = make_scenes(tmp_path, (1, 2))
+    raw = b"caf\xe9.png"
+    (tmp_path / "images" / scenes[0].name).rename(os.fsdecode(os.fsencode(tmp_path / "images") + b"/" + raw))
+    facts = coco_facts(scenes)
+    facts["images"][0]["file_name"] = os.fsdecode(raw)
+    facts["categories"][0]["name"] = "\udcff"
+    file = tmp_path / "instances.json"
+    file.write_text(json.dumps(facts))
+    rows, refs = rows_of(objects(file))
+    assert rows[0]["id"] == "caf\\xe9.png#0"
+    np.testing.assert_array_equal(decode_image(refs[0].read()), scenes[0].crops()[0])
+    pictures, _ = rows_of(open_table(file))
+    assert [row["id"] for row in pictures] == ["caf\\xe9.png", scenes[1].name]
+    facts["images"][0]["file_name"] = "\ud83d.png"
+    file.write_text(json.dumps(facts))
+    with pytest.raises(DataError, match=r"image, byte .*expected id and file_name"):
+        open_table(file)
+
+
+@pytest.mark.parametrize("empty", [[], [[]], [[], []], None])
+def test_a_segmentation_of_nothing_is_no_mask(tmp_path: Path, empty: Any) -> None:
+    """However an exporter of boxes writes it, the box is the object."""
+    (scene,) = make_scenes(tmp_path, (2,))
+    facts = coco_facts([scene])
+    for one in facts["annotations"]:
+        one["segmentation"] = empty
+    _, refs = rows_of(objects(write_coco(tmp_path / "instances.json", facts)))
+    for ref, crop in zip(refs, scene.crops(), strict=True):
+        np.testing.assert_array_equal(decode_image(ref.read()), crop)

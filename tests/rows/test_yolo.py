@@ -250,3 +250,35 @@ def test_several_data_sets_are_another_table_when_one_changes(tmp_path: Path, ch
     file = next((tmp_path / "b" / changed).iterdir())
     file.write_bytes(file.read_bytes() + b"\n")
     assert objects(tmp_path / "*" / "data.yaml").fingerprint != before
+
+
+def test_a_data_set_is_found_behind_a_link(tmp_path: Path) -> None:
+    """Though its settings name the images by the place behind it, and its list by the one in front."""
+    real = tmp_path / "some" / "where" / "deep"
+    (scene,) = make_scenes(real / "set", (2,))
+    write_yolo(real / "set", [scene], settings=f"train: {real / 'set' / 'images'}\nnames: [a, b, c]\n")
+    (tmp_path / "link").symlink_to(real)
+    expected = [f"images/{scene.name}#{number}" for number in range(2)]
+    assert [row["id"] for row in rows_of(objects(tmp_path / "link" / "set"))[0]] == expected
+    (real / "set" / "list.txt").write_text(f"{tmp_path / 'link' / 'set' / 'images' / scene.name}\n")
+    (real / "set" / "data.yaml").write_text("train: list.txt\nnames: [a, b, c]\n")
+    rows, refs = rows_of(objects(tmp_path / "link" / "set" / "data.yaml"))
+    assert [row["id"] for row in rows] == expected
+    np.testing.assert_array_equal(decode_image(refs[0].read()), scene.crops()[0])
+
+
+def test_labels_stand_in_the_place_of_images_in_the_whole_path(tmp_path: Path) -> None:
+    """Where the settings' own path ends in `images`, its labels lie beside that."""
+    (scene,) = make_scenes(tmp_path, (2,))
+    write_yolo(tmp_path, [scene], settings="path: images\ntrain: .\nnames: [a, b, c]\n")
+    rows, _ = rows_of(objects(tmp_path / "data.yaml"))
+    assert [row["object_id"] for row in rows] == [0, 1]
+
+
+@pytest.mark.parametrize("text", ["date: 2024-31-12\n", "a: " + "[" * 5000])
+def test_settings_that_yaml_stumbles_over_are_one_line(tmp_path: Path, text: str) -> None:
+    """Whatever its reader raises."""
+    (scene,) = make_scenes(tmp_path, (1,))
+    write_yolo(tmp_path, [scene], settings=text)
+    with pytest.raises(DataError, match="settings of a YOLO data set: expected YAML in UTF-8"):
+        objects(tmp_path)

@@ -29,12 +29,12 @@ import pyarrow as pa
 from artifact.arrays import Indices
 from artifact.errors import DataError, bounded
 from rows.box_columns import BOX, BOX_TYPE, OBJECT_ID, BoxColumns
-from rows.cells import image_refs
+from rows.cells import image_of_cell, image_refs
 from rows.formats.objects.coco_content import read_content
 from rows.formats.reading import COCO, Reading
 from rows.formats.source import LABEL, Source, files_fingerprint, picked, rechunk
 from rows.images import ImageRef
-from rows.location import Location, locate, opened
+from rows.location import Location, locate, opened, readable_name
 
 _OBJECTS: dict[str, pa.DataType] = {
     "id": pa.string(),
@@ -68,17 +68,26 @@ class CocoSource(Source):
         del like  # it is the same for all
         self.path = path
         self.files = (path,)
-        self.schema = pa.schema(_PICTURES)
         self._reading = Reading()
         self._content = read_content(path)
+        self.schema = self._schema()
         self._folder = path.parent
         self._find_images(None)
 
     def seen_as(self, reading: Reading) -> CocoSource:
         self._reading = reading
-        self.schema = pa.schema(_OBJECTS if reading.objects else _PICTURES)
+        self.schema = self._schema()
         self._find_images(reading.images)
         return self
+
+    def _schema(self) -> pa.Schema:
+        """Names of files that are not UTF-8 are bytes, and object ids text where one of them is."""
+        content, fields = self._content, _OBJECTS if self._reading.objects else _PICTURES
+        if not all(map(_is_utf8, content.names)):
+            fields = {"id": pa.string(), **fields, "image": pa.binary()}
+        if self._reading.objects and content.object_id.dtype == object:
+            fields = {**fields, OBJECT_ID: pa.string()}
+        return pa.schema(fields)
 
     @property
     def notes(self) -> list[str]:
@@ -122,17 +131,22 @@ class CocoSource(Source):
             yield from rechunk([table], max_rows, max_bytes)
 
     def images(self, table: pa.Table, column: str) -> list[ImageRef]:
+        if pa.types.is_binary(table.schema.field(column).type):
+            names = table[column].to_pylist()
+            return [image_of_cell(name and os.fsdecode(name), self._folder) for name in names]
         return image_refs(table[column], self._folder)
 
     def _cells(self, name: str, rows: Indices) -> Any:
         content = self._content
         if not self._reading.objects:
-            return [content.names[row] for row in rows] if name == "image" else self._sizes(name, rows)
+            if name in ("width", "height"):
+                return self._sizes(name, rows)
+            return self._names(rows) if name == "image" else [readable_name(content.names[row]) for row in rows]
         image = content.image[rows]
         if name == "id":
             return [self._id(row) for row in rows.tolist()]
         if name == "image":
-            return [content.names[each] if each >= 0 else None for each in image.tolist()]
+            return self._names(image)
         if name == LABEL:
             return [content.categories.get(content.category[row]) for row in rows.tolist()]
         if name == BOX:
@@ -147,6 +161,11 @@ class CocoSource(Source):
             return [None if math.isnan(area) else area for area in content.area[rows].tolist()]
         return (content.object_id if name == OBJECT_ID else content.is_crowd)[rows]
 
+    def _names(self, images: Indices) -> list[str | bytes | None]:
+        is_bytes = pa.types.is_binary(self.schema.field("image").type)
+        names = [self._content.names[each] if each >= 0 else None for each in images.tolist()]
+        return [os.fsencode(name) if is_bytes and name is not None else name for name in names]
+
     def _sizes(self, name: str, images: Indices) -> list[int | None]:
         sides = self._content.sizes[:, 0 if name == "width" else 1]
         return [int(sides[each]) or None if each >= 0 else None for each in images.tolist()]
@@ -154,7 +173,7 @@ class CocoSource(Source):
     def _id(self, row: int) -> str:
         content = self._content
         image = int(content.image[row])
-        name = content.names[image] if image >= 0 else f"image_id {content.image_id[row]}"
+        name = readable_name(content.names[image]) if image >= 0 else f"image_id {content.image_id[row]}"
         return f"{name}#{content.number[row]}"
 
     def _fault(self, row: int) -> str | None:
@@ -202,6 +221,10 @@ class CocoSource(Source):
         counts = [sum(_is_there(place / name) for name in some) for place in places]
         self._folder = _plain(places[int(np.argmax(counts))])
         self._has_images = max(counts) > 0
+
+
+def _is_utf8(name: str) -> bool:
+    return name.isascii() or name.encode("utf-8", "surrogateescape").decode("utf-8", "replace") == name
 
 
 def _plain(folder: Location) -> Location:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +29,8 @@ class CocoContent:
         categories: id -> name.
         image: int64 [objects], which image; -1: none, and `image_id` says which was meant.
         number: int64 [objects], of an object among those of its image's name, from 0: ids are made of both.
-        object_id, category: of each object.
+        object_id: of each object: int64, or where one of them is a text str, all of them.
+        category: id of each object.
         box: float64 [objects, 4], corners in pixels; NaN where there is none.
         area: float64 [objects]; NaN where it is not said.
         is_crowd: bool [objects].
@@ -41,7 +43,7 @@ class CocoContent:
     categories: dict[Any, str]
     image: Indices
     number: Indices
-    object_id: Indices
+    object_id: npt.NDArray[Any]
     category: list[Any]
     box: npt.NDArray[np.float64]
     area: npt.NDArray[np.float64]
@@ -59,6 +61,7 @@ def read_content(path: Location) -> CocoContent:
     of: list[Any] = []
     category: list[Any] = []
     ids, numeric, places = array("q"), array("d"), array("q")
+    text_ids: dict[int, str] = {}
     known: dict[Any, Any] = {}  # an id that stands in many annotations is one object, not as many
     seen: set[str] = set()
     with opened(path) as file:
@@ -69,21 +72,23 @@ def read_content(path: Location) -> CocoContent:
             if not isinstance(value, dict):
                 raise _misfit(f"{key}, byte {start}", "an object", type(value).__name__, path)
             if key == _IMAGES:
-                name = value.get("file_name")
-                if not isinstance(name, str) or not name or not _is_key(value.get("id")):
+                name, own = value.get("file_name"), _key(value.get("id"))
+                if not isinstance(name, str) or not _is_file_name(name) or own is None:
                     raise _misfit(f"image, byte {start}", "id and file_name", bounded(repr(value), 100), path)
-                if numbers.setdefault(value["id"], len(names)) != len(names):
-                    raise _misfit(f"image, byte {start}", "an id of its own", f"a second {value['id']!r}", path)
+                if numbers.setdefault(own, len(names)) != len(names):
+                    raise _misfit(f"image, byte {start}", "an id of its own", f"a second {own!r}", path)
                 names.append(name)
                 sizes.append((_side(value.get("width")), _side(value.get("height"))))
             elif key == _CATEGORIES:
-                if _is_key(value.get("id")):
-                    categories[value["id"]] = str(value.get("name", value["id"]))
+                if (own := _key(value.get("id"))) is not None:
+                    categories[own] = _printable(str(value.get("name", own)))
             else:
-                image, kind, own = value.get("image_id"), value.get("category_id"), value.get("id")
-                image = image if _is_key(image) else repr(image)
-                of.append(known.setdefault(image, image))
-                category.append(known.setdefault(kind, kind) if _is_key(kind) else None)
+                whose, kind, own = (_key(value.get(each)) for each in ("image_id", "category_id", "id"))
+                whose = repr(value.get("image_id")) if whose is None else whose
+                of.append(known.setdefault(whose, whose))
+                category.append(None if kind is None else known.setdefault(kind, kind))
+                if isinstance(own, str):
+                    text_ids[len(ids)] = _printable(own)
                 ids.append(own if isinstance(own, int) and abs(own) < 2**63 else len(ids))
                 is_crowd = float(value.get("iscrowd") == 1)
                 numeric.extend((*_corners(value.get("bbox")), _number(value.get("area")), is_crowd))
@@ -105,7 +110,7 @@ def read_content(path: Location) -> CocoContent:
         categories=categories,
         image=image,
         number=_counted(image, names),
-        object_id=np.array(ids, np.int64)[order],
+        object_id=_object_ids(ids, text_ids)[order],
         category=[category[row] for row in order.tolist()],
         box=values[:, :4],
         area=values[:, 4],
@@ -131,8 +136,31 @@ def _misfit(what: str, expected: str, got: str, path: Location) -> DataError:
     return DataError(what, expected=expected, got=got, where=path.name)
 
 
-def _is_key(value: Any) -> bool:
-    return isinstance(value, (int, str))
+def _object_ids(ids: Sequence[int], texts: dict[int, str]) -> npt.NDArray[Any]:
+    if not texts:
+        return np.array(ids, np.int64)
+    return np.array([texts.get(place, str(number)) for place, number in enumerate(ids)], object)
+
+
+def _key(value: Any) -> int | str | None:
+    """An id; None for what is none. A table with gaps makes 3 a 3.0, which is 3 still."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, (int, str)) else None
+
+
+def _is_file_name(name: str) -> bool:
+    """Whether a file may be called so; one that is not UTF-8 stands in JSON with halves of surrogate pairs."""
+    try:
+        return bool(os.fsencode(name))
+    except UnicodeEncodeError:
+        return False
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _side(value: Any) -> int:

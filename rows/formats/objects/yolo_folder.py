@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 import yaml
@@ -44,11 +44,18 @@ class YoloFolder:
 
     def labels_of(self, name: str) -> Path:
         """The file of an image's objects, which need not be there: `labels` in the place of the last `images`."""
-        parts = PurePosixPath(name).with_suffix(".txt").parts
-        places = [place for place, part in enumerate(parts[:-1]) if part == _IMAGES]
-        if places:
-            parts = (*parts[: places[-1]], _LABELS, *parts[places[-1] + 1 :])
-        return self.root.joinpath(*parts)
+        beside = PurePosixPath(name).with_suffix(".txt")
+        if _IMAGES in beside.parts[:-1]:
+            return self.root / _with_labels(beside)
+        if _IMAGES not in self.root.parts or (self.root / beside).exists():
+            return self.root / beside
+        return Path(_with_labels(self.root / beside))
+
+
+def _with_labels(path: PurePath) -> PurePath:
+    parts = path.parts
+    last = len(parts) - 1 - parts[::-1].index(_IMAGES, 1)
+    return type(path)(*parts[:last], _LABELS, *parts[last + 1 :])
 
 
 def is_yolo_folder(folder: Location) -> bool:
@@ -80,10 +87,11 @@ def open_yolo_folder(place: Location) -> YoloFolder:
         root = root / named
     classes = _classes(facts, root, settings)
     named_places = list(_named_images(root, facts))
+    given, root = root, root.resolve()  # what a link's `..` is only the system knows
     missing = [f"{split}: {place}" for split, place, folder in named_places if folder is None]
     found = [(split, folder) for split, _, folder in named_places if folder is not None]
     found = found or [("", folder) for folder in _image_folders(root)]
-    images = [(split, name) for split, folder in found for name in _images_in(root, folder)]
+    images = [(split, name) for split, folder in found for name in _images_in((given, root), folder)]
     if not images:
         got = "none" if settings is not None or found else "neither a data.yaml nor a folder images"
         raise DataError("YOLO data set", expected="images", got=got, where=place, mend=_MEND)
@@ -122,10 +130,15 @@ def _named_images(root: Path, facts: dict[str, Any]) -> Iterator[tuple[str, str,
             yield split, place, next((way for way in ways if way.exists()), None)
 
 
-def _images_in(root: Path, place: Path) -> Iterator[str]:
+def _within(path: Path, roots: tuple[Path, Path]) -> str:
+    """A path relative to the root, which is given as it was named and without links."""
+    return os.path.relpath(path, next((root for root in roots if path.is_relative_to(root)), roots[1]))
+
+
+def _images_in(roots: tuple[Path, Path], place: Path) -> Iterator[str]:
     """Names relative to the root of the images in a folder, or of those that a text file lists."""
     if place.is_dir():
-        within = os.path.relpath(place, root)
+        within = _within(place, roots)
         yield from (PurePosixPath(within, name).as_posix() for name in list_images(place).names)
         return
     try:
@@ -133,7 +146,7 @@ def _images_in(root: Path, place: Path) -> Iterator[str]:
     except (OSError, UnicodeDecodeError):
         raise DataError("list of images", expected="a text in UTF-8", got="another file", where=place) from None
     for line in filter(None, map(str.strip, lines)):
-        yield PurePosixPath(os.path.relpath(root / line.removeprefix("./"), root)).as_posix()
+        yield PurePosixPath(_within(roots[0] / line.removeprefix("./"), roots)).as_posix()
 
 
 def _classes(facts: dict[str, Any], root: Path, settings: Path | None) -> dict[int, str] | None:
@@ -156,7 +169,7 @@ def _classes(facts: dict[str, Any], root: Path, settings: Path | None) -> dict[i
 def _facts(settings: Path) -> dict[str, Any]:
     try:
         facts = yaml.safe_load(settings.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: a date that is none
         reason = " ".join(str(error).split())[:200]
         raise DataError("settings of a YOLO data set", expected="YAML in UTF-8", got=reason, where=settings) from None
     if not isinstance(facts, dict):

@@ -207,3 +207,13 @@ def test_crop_is_cut_out_before_it_is_made_smaller() -> None:
     assert np.array_equal(crop, decode_image(file.getvalue())[584:616, 100:132])
     assert np.array_equal(crop, load_pixels(ref.read(), preprocessing))
     assert crop[20:].std() > 60
+
+
+def test_a_filled_crop_is_bounded_by_its_pixels() -> None:
+    """A picture of a megapixel may be padded far; one that would take gigabytes is refused before they are taken."""
+    small = np.zeros((1000, 1000, 3), np.uint8)
+    region = Region(box=(0, 0, 1000, 1000), padding=1.0, reaches_out=True, outside=(0, 0, 0))
+    assert region.crop(small).shape == (3000, 3000, 3)
+    large = np.zeros((6000, 8000, 3), np.uint8)
+    with pytest.raises(ImageError, match=r"^a box of 528,000,000 pixels beyond a picture of 8000x6000: from 0, 0 to"):
+        Region(box=(0, 0, 8000, 6000), padding=1.0, reaches_out=True, outside=(0, 0, 0)).crop(large)

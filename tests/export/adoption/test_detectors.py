@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
+from PIL import Image
 
 from artifact.errors import ArtifactError
 from artifact.model.file import read_manifest
@@ -217,3 +220,25 @@ def test_as_many_objects_in_every_picture_are_no_limit(tmp_path: Path) -> None:
         original = OriginalDetector(foreign, spec, bgr=False, asked=outputs)
         original.learn(shown)
         assert original.most == expected
+
+
+def test_boxes_of_which_nobody_knows_the_rank_are_adopted(tmp_path: Path) -> None:
+    """`squeeze()` of PyTorch is a Squeeze without axes: shape inference has no rank for what comes out of it."""
+    file = write_spot_detector(tmp_path / "net.onnx")
+    network = onnx.load(file)
+    axes = helper.make_tensor("front", TensorProto.INT64, [1], [0])
+    network.graph.initializer.append(axes)
+    network.graph.node.append(helper.make_node("Unsqueeze", ["boxes", "front"], ["batch of boxes"]))
+    network.graph.node.append(helper.make_node("Squeeze", ["batch of boxes"], ["loose"]))
+    network.graph.output.append(onnx.ValueInfoProto(name="loose"))
+    save(network, file)
+    pictures = np.stack(
+        [each for each in several(12) if len(found_by_loops(each)) > 1]
+    )  # of one it takes that axis too
+    examples = []
+    for number, picture in enumerate(pictures):
+        examples.append(tmp_path / f"{number}.png")
+        Image.fromarray(picture).save(examples[-1])
+    asked = DetectorOutputs(boxes="loose", scores="scores", features="colours", limit=5)
+    adopted = adopt_detector(file, asked, **OPTIONS, examples=examples)
+    require_found(run(adopted, tmp_path / "a.onnx", pictures), pictures, most=5)

@@ -103,3 +103,10 @@ def test_compare_shows_the_objects_of_both_sets(scored: Cli) -> None:
     assert (code, "no picture" in err) == (0, False), err
     assert len(colours(Path("c.html"))) > 4
     assert 'class="missing"' not in Path("c.html").read_text()
+
+
+def test_an_explorer_takes_no_detector_for_pictures_that_are_dropped(scored: Cli) -> None:
+    """It gives no vector of a picture: said before the map is laid out, and not of every picture."""
+    code, _, err = scored("explore", "vectors", "--serve", "--model", MODEL, "--repository", "models")
+    expected = "--model: expected a branch artifact, of one image, or one of attributes, got mode detections"
+    assert (code, expected in err) == (2, True), err

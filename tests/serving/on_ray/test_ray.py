@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from artifact.errors import DataError, LookalikeError, RepositoryError, ServerError, UnavailableError
+from artifact.errors import DataError, LookalikeError, RepositoryError, ServerError, UnavailableError, UsageError
 from rows.images import ImageRef
 from rows.tables import ImageTable, open_table
 from serving.client.scorer import Scorer
@@ -30,6 +30,8 @@ from serving.on_ray.resources import ActorPlan, RayOptions, find_room
 from serving.on_ray.scoring import RayEngine
 from tests.shared.ray_nodes import Nodes
 from tests.shared.scored_images import BAD, DIM, expected_vectors, publish_models, write_images
+from tests.shared.spot_models import MODEL as DETECTOR
+from tests.shared.spot_models import publish_spots
 
 pytest.importorskip("ray", reason="the extra lookalike[ray] is not installed")
 # Ray copies its own settings, those of old names among them
@@ -276,3 +278,9 @@ def part_job(table: ImageTable, repository: Path, **changed: Any) -> PartJob:
     facts |= {"table": table, "table_rows": NUM_IMAGES, "rows_per_part": ROWS_PER_PART, "folder": os.getcwd()}
     facts |= {"model": MODEL, "options": {"repository": str(repository)}, "probe": None}
     return PartJob(**facts | changed)
+
+
+def test_a_dataset_is_refused_to_a_detector(tmp_path: Path) -> None:
+    """It gives any number of vectors a picture, and a dataset has room for one."""
+    with pytest.raises(UsageError, match="expected one vector an image"):
+        embed_dataset(FIRST, column="number", model=DETECTOR, repository=publish_spots(tmp_path))
