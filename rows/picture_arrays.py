@@ -79,7 +79,8 @@ def _member(archive: zipfile.ZipFile) -> Pixels:
     if only is None:
         raise ImageError(f"an .npz file without an only array that is one picture, {KINDS}")
     _require_bounded(headers[only])
-    return _array(archive.read(f"{only}.npy"))
+    with archive.open(f"{only}.npy") as member:  # of which no more is unpacked than its header says there is
+        return _array(member.read(headers[only].offset + headers[only].num_bytes))
 
 
 def _array(data: bytes) -> Pixels:

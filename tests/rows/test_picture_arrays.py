@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import re
+import tracemalloc
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from artifact.images.decoding import decode_image
 from artifact.images.image_error import ImageError
 from rows.formats.folder import list_images
 from rows.images import ImageRef
+from rows.picture_arrays import picture_file
 from rows.tables import open_table
 
 SHAPES = [(5, 7), (5, 7, 1), (5, 7, 3), (5, 7, 4), (3, 4), (4, 3, 3)]
@@ -166,3 +169,18 @@ def test_damaged_files_are_bad_rows(tmp_path: Path) -> None:
             ImageRef(path=tmp_path / name).read()
     with pytest.raises(DataError, match=r"^array: .*got 2 pictures: 'a', 'b' \(two.npz\)$"):
         open_table(tmp_path / "two.npz")
+
+
+def test_no_more_of_an_archive_is_unpacked_than_its_header_says(tmp_path: Path) -> None:
+    """Behind a picture of a few bytes there may be gigabytes of zeros that fit in a small file."""
+    file = io.BytesIO()
+    np.save(file, _array((5, 4)))
+    with zipfile.ZipFile(tmp_path / "long.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.npy", file.getvalue() + bytes(256 << 20))
+    data = (tmp_path / "long.npz").read_bytes()
+    tracemalloc.start()
+    picture = picture_file(data)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(picture))), _array((5, 4)))
+    assert peak < 32 << 20

@@ -25,6 +25,7 @@ from artifact.arrays import Indices
 from artifact.errors import DataError
 from rows.cells import is_text, kind_name
 from rows.columns import SINGLE_STREAM_NAMES, require_images
+from rows.formats.built_paths import with_built_paths
 from rows.formats.opening import FORMATS, is_table_place, open_source
 from rows.formats.source import Source
 from rows.ids import ids_as_text, repeated_id
@@ -136,8 +137,8 @@ def open_catalogue(path: Path, *, column: str | None, id_column: str | None, max
     """A table of images, its columns found; nothing of it is read yet.
 
     Args:
-        path: a table file, or a folder of Parquet files.
-        column: its image column; None: `image`, `path`, `file`, `filename` or `file_name`.
+        column: its image column, or how paths are built of its columns; None: one of the usual names, `image`, `path`,
+            `file`, `filename` or `file_name`.
         id_column: what cells name rows by; None: numbers and paths.
         max_image_bytes: of images that travel through the table.
 
@@ -148,6 +149,7 @@ def open_catalogue(path: Path, *, column: str | None, id_column: str | None, max
         got = "a folder" if path.is_dir() else "another file" if path.exists() else "nothing there"
         raise DataError("catalogue", expected=f"a table ({' '.join(FORMATS)})", got=got, where=path)
     source, _ = open_source(path)
+    source = with_built_paths(source, [] if column is None else [column], where=path.name)
     source.allow_images(max_image_bytes)
     names = source.schema.names
     usual = column or next((name for name in _PATH_NAMES if name in names), "image")

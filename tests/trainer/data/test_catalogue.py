@@ -281,3 +281,14 @@ def test_texts_are_a_sequence_of_them() -> None:
 
 def _catalogue(folder: Path) -> Any:
     return open_catalogue(folder / "catalogue.csv", column="_name", id_column=None, max_image_bytes=1)
+
+
+def test_paths_of_a_catalogue_may_be_built_of_its_columns(folder: Path) -> None:
+    """As `lookalike triplets --numbers` names them where it was told so."""
+    write_csv(folder / "built.csv", {"number": [f"{number:02}" for number in range(10)]})
+    triplets = write_csv(
+        folder / "t.csv", {name: list(rows) for name, rows in zip("qpn", zip(*ROWS, strict=True), strict=True)}
+    )
+    options = {"catalogue": folder / "built.csv", "catalogue_path": "images/{number}.png", "validation": "none"}
+    prepared, warnings = prepare_table(triplets, **options)
+    assert (warnings, len(_named(prepared))) == ([], len(ROWS))
