@@ -34,7 +34,7 @@ def test_every_command_runs_in_order(
     save(bottlenecked(), Path("unet.onnx"))
     write_spot_detector(Path("detector.onnx"), features="features")
     write_examples(Path("objects"))
-    assert len(COMMANDS) == 17
+    assert len(COMMANDS) == 18
     for words in COMMANDS:
         assert main(words) == 0, (words, capsys.readouterr().err)
     cut = next(words for words in COMMANDS if words[0] == "adopt" and "resnet_cut" in words)
