@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from artifact.errors import DataError, ImageColumnError, UsageError
+from artifact.nearest import nearest
 from rows.cells import IMAGE_KINDS, is_bytes, is_image_column, is_text, is_unmistakable, kind_name, values_type
 from rows.text_images import is_written_image
 
@@ -185,11 +185,11 @@ def _require(
         return
     if name in schema.names:
         raise DataError(what, expected="one column of that name", got="several", where=where)
-    near = difflib.get_close_matches(name, schema.names, 1)
+    near = nearest(name, schema.names)
     raise error(
         what,
         expected=f"one of {', '.join(name for name in schema.names if name)}",
-        got="no such column" + (f', the nearest is "{near[0]}"' if near else ""),
+        got="no such column" + (f', the nearest is "{near}"' if near is not None else ""),
         where=where,
         mend=mend,
     )

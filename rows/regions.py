@@ -6,7 +6,6 @@ why when its picture is cut, so it ends among the bad rows with its reason, as a
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -18,6 +17,7 @@ import pyarrow as pa
 from artifact.errors import DataError, UsageError
 from artifact.images.preprocessing import Preprocessing
 from artifact.images.region import PX, SHARE, UNITS, Box, Colour, Region
+from artifact.nearest import nearest
 from rows.box_cells import as_numbers, four_numbers, mask_of
 from rows.box_columns import BOX, BOX_FORMATS, BOX_NAMES, BOX_TYPE, CXCYWH, OBJECT_ID, XYXY, BoxColumns
 from rows.cells import is_text
@@ -243,12 +243,12 @@ def _named(schema: pa.Schema, options: RegionOptions, where: str) -> BoxColumns:
         )
     for name in columns:
         if names.count(name) != 1:
-            near = difflib.get_close_matches(name, names, 1)
+            near = nearest(name, names)
             got = "several of that name" if name in names else "no such column"
             raise DataError(
                 f'column "{name}" of boxes',
                 expected=f"one of {', '.join(name for name in names if name)}",
-                got=got + (f', the nearest is "{near[0]}"' if near and name not in names else ""),
+                got=got + (f', the nearest is "{near}"' if near is not None and name not in names else ""),
                 where=where,
                 mend="name the right ones with --boxes",
             )

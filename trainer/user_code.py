@@ -7,7 +7,6 @@ Nothing is ever imported that the user did not name, and nothing from inside a r
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 import sys
@@ -17,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from artifact.errors import UsageError
+from artifact.nearest import nearest
 
 FAILURES = (Exception, SystemExit)
 """What foreign code may end in, `sys.exit` on import or in a call included; Ctrl-C is the user's own."""
@@ -46,8 +46,8 @@ def load_user_object(text: str, *, what: str, where: str) -> Callable[..., Any]:
     try:
         found = getattr(module, attribute)
     except AttributeError:
-        near = difflib.get_close_matches(attribute, [name for name in vars(module) if name[0] != "_"], n=1)
-        mend = f"did you mean {path}:{near[0]}?" if near else None
+        near = nearest(attribute, [name for name in vars(module) if name[0] != "_"])
+        mend = f"did you mean {path}:{near}?" if near is not None else None
         got = f"no {attribute} in {getattr(module, '__file__', None) or path}"
         raise UsageError(f"{what} {text}", expected="a function", got=got, where=where, mend=mend) from None
     if not callable(found):

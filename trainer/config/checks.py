@@ -5,7 +5,6 @@ Apart from config.py so that the typed model stays readable; a new combination t
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from artifact.listing import joined
 from artifact.losses import LOSSES, Loss
 from artifact.losses.loss import OTHER_CLASS
 from artifact.losses.softmax import SOFTMAX
+from artifact.nearest import nearest
 from trainer.config.complaints import flag
 from trainer.config.settings import BALANCED, ROUNDS, TUPLES, Settings
 
@@ -33,8 +33,8 @@ def check_choice(what: str, value: str, choices: Sequence[str], *, where: str) -
     """Refuse a name that is not among the choices, with the nearest one."""
     if value in choices:
         return
-    near = difflib.get_close_matches(value, choices, n=1)
-    mend = f"did you mean {near[0]}?" if near else None
+    near = nearest(value, choices)
+    mend = f"did you mean {near}?" if near is not None else None
     raise UsageError(what, expected=f"one of {', '.join(choices)}", got=repr(value), where=where, mend=mend)
 
 

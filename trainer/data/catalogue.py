@@ -9,7 +9,6 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +22,7 @@ import pyarrow.compute as pc
 
 from artifact.arrays import Indices
 from artifact.errors import DataError
+from artifact.nearest import nearest
 from rows.cells import is_text, kind_name
 from rows.columns import SINGLE_STREAM_NAMES, require_images
 from rows.formats.built_paths import with_built_paths
@@ -155,12 +155,12 @@ def open_catalogue(path: Path, *, column: str | None, id_column: str | None, max
     usual = column or next((name for name in _PATH_NAMES if name in names), "image")
     for name, where in ((usual, _WHERE), (id_column, "--catalogue-id")):
         if name is not None and names.count(name) != 1:
-            near = difflib.get_close_matches(name, names, 1)
+            near = nearest(name, names)
             got = "several of that name" if name in names else "no such column"
             raise DataError(
                 f'column "{name}" of the catalogue',
                 expected=f"one of {', '.join(filter(None, names))}",
-                got=got + (f', the nearest is "{near[0]}"' if near and name not in names else ""),
+                got=got + (f', the nearest is "{near}"' if near is not None and name not in names else ""),
                 where=path.name,
                 mend=f"name the right one with {where}",
             )

@@ -162,7 +162,6 @@ def build_base(
         whole = source_of(name).make(name, start)
     except UnknownNameError as error:
         raise _name_error(name, error.known) from None
-    keep_names(whole.module, part=whole.part)
     origin, licence = whole.weights, whole.licence
     if weights is not None:
         origin, licence = f"file {weights.name}", load_weights(whole.module, weights, name=name)
@@ -177,7 +176,7 @@ def build_base(
         ends = whole.ends[: last_stage(find_stages(module, whole.ends, black)[0])]
     else:
         module, ends = _taken_apart(whole, cut, pooling), whole.ends[:cut]
-    keep_names(whole.module, part=whole.part)  # again: what takes a network apart may put modules of its own in
+    keep_names(whole.module, part=whole.part)  # now: what takes a network apart may put modules of its own in
     stages, features = find_stages(module, ends, black)
     if features.ndim > 2:
         module = Pooled(module, pooling or "avg")

@@ -16,7 +16,6 @@ detached result is then one line before the images are read, and not a traceback
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -28,6 +27,7 @@ from artifact.errors import UsageError
 from artifact.losses import LOSSES, TOWER_LOSSES, Loss
 from artifact.losses.loss import OTHER_CLASS, PAIR, QUARTET, SAME_CLASS, TRIPLET
 from artifact.namespace import Array, Namespace
+from artifact.nearest import nearest
 from trainer.objective.tensors import TENSORS
 from trainer.objective.tuples import common_shape
 from trainer.user_code import FAILURES, failure, is_user_code, load_user_object
@@ -55,8 +55,8 @@ def find_loss(name: str) -> Loss:
     if name in TOWER_LOSSES:
         return TOWER_LOSSES[name]
     if not is_user_code(name):
-        near = difflib.get_close_matches(name, LOSSES, n=1)
-        mend = f"did you mean {near[0]}?" if near else None
+        near = nearest(name, LOSSES)
+        mend = f"did you mean {near}?" if near is not None else None
         expected = f"one of {', '.join(LOSSES)}, or module:function"
         raise UsageError("loss", expected=expected, got=repr(name), where=_WHERE, mend=mend)
     return own_loss(load_user_object(name, what="loss", where=_WHERE), name=name)

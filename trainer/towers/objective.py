@@ -16,7 +16,7 @@ Decisions a reader would question:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -26,7 +26,7 @@ from artifact.losses.loss import TRIPLET
 from artifact.losses.softmax import SOFTMAX
 from trainer.objective.distances import distance_matrix
 from trainer.objective.objective import Objective, Outcome, outcome_of
-from trainer.objective.reduction import Reduced, means_of_triplets, reduce
+from trainer.objective.reduction import means_of_triplets, reduce
 from trainer.objective.tuples import Tuples
 
 
@@ -92,18 +92,7 @@ class TowersObjective:
             every = Tuples(form=TRIPLET, terms=terms, valid=differ, mined=differ, hardness_terms=terms)
             told = reduce(every, own - others, margin=self.temperature)
             means = means_of_triplets(own, others, differ)
-        return outcome_of(_with_loss(told, values.mean()), means)
-
-
-def _with_loss(told: Reduced, loss: Tensor) -> Reduced:
-    return Reduced(
-        loss=loss,
-        num_tuples=told.num_tuples,
-        num_active=told.num_active,
-        share_correct=told.share_correct,
-        share_easy=told.share_easy,
-        share_hard=told.share_hard,
-    )
+        return outcome_of(replace(told, loss=values.mean()), means)
 
 
 def _cross_entropy(apart: Tensor, fits: Tensor, temperature: float) -> Tensor:

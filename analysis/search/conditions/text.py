@@ -12,10 +12,10 @@ Decisions a reader would question:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from artifact.errors import UsageError
+from artifact.nearest import nearest
 
 LONGEST = 1 << 16
 """Characters; a list of ids to choose from may be long."""
@@ -140,10 +140,9 @@ def _name_of_column(token: Any, columns: Sequence[str]) -> Any:
         return type(token)(TokenType.IDENTIFIER, token.text, **places)
     if token.token_type not in (TokenType.VAR, TokenType.IDENTIFIER):  # a word of SQL that is no column
         raise refused(token.text, expected=f"only comparisons of columns, such as {EXAMPLE}")
-    lower = {name.lower(): name for name in columns}
-    near = get_close_matches(token.text.lower(), lower, n=1)
-    mend = f'did you mean "{lower[near[0]]}"?' if near else None
-    if token.token_type is TokenType.IDENTIFIER and not near:
+    near = nearest(token.text, columns)
+    mend = f'did you mean "{near}"?' if near is not None else None
+    if token.token_type is TokenType.IDENTIFIER and near is None:
         mend = f"text stands in single quotes: '{token.text}'"
     shown = ", ".join(columns[:20]) + (f" and {len(columns) - 20} more" if len(columns) > 20 else "")
     raise refused(f'"{token.text}"', expected=f"columns of the index ({shown})", mend=mend)

@@ -224,7 +224,7 @@ class CocoSource(Source):
 
 
 def _is_utf8(name: str) -> bool:
-    return name.isascii() or name.encode("utf-8", "surrogateescape").decode("utf-8", "replace") == name
+    return name.encode("utf-8", "ignore").decode() == name  # halves of surrogate pairs are ignored
 
 
 def _plain(folder: Location) -> Location:

