@@ -15,7 +15,7 @@ from artifact.errors import DataError, UsageError
 from artifact.images.decoding import decode_image
 from rows.regions import RegionOptions
 from rows.tables import open_table
-from tests.rows.test_coco import reason_of, rows_of
+from tests.rows.objects.test_coco import reason_of, rows_of
 from tests.shared.object_tables import CLASSES, make_scenes, write_boxes
 
 

@@ -15,7 +15,7 @@ from rows.formats.objects.yolo import parse_line
 from rows.formats.reading import Reading
 from rows.regions import RegionOptions
 from rows.tables import ImageTable, open_table
-from tests.rows.test_coco import GREY, reason_of, rows_of
+from tests.rows.objects.test_coco import GREY, reason_of, rows_of
 from tests.shared.object_tables import CLASSES, Scene, make_scenes, write_yolo
 
 
